@@ -1,0 +1,12 @@
+//! The pure middle: what an order is, what it costs, whom it covers and when.
+//!
+//! Nothing here has a clock, does I/O or names tokio, rdkafka, sled, axum or serde: time and configuration are
+//! arguments, so every rule can be run a million times a second in a test with a seed.
+
+pub mod completeness;
+pub mod money;
+pub mod order;
+pub mod posting;
+pub mod reject;
+pub mod time;
+pub mod view;

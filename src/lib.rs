@@ -1,0 +1,2 @@
+//! coverledger: the order-level occupational-injury coverage ledger for gig platforms.
+pub mod domain;

@@ -1,0 +1,2 @@
+//! The coverledger command.
+fn main() {}
