@@ -1,0 +1,247 @@
+//! One row of a run: a version of an order, or the mark that a version was moved away from here.
+
+use super::codec::{CodecError, Decoded, Reader, Writer};
+use crate::domain::money::Micros;
+use crate::domain::order::{Outcome, Phase, Region};
+use crate::domain::posting::{Charge, ConfigNo, Posting, Pricing, RuleNo};
+use crate::domain::time::UtcMillis;
+use rust_decimal::Decimal;
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+/// What a row says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RowKind {
+    /// A version of an order, booked here.
+    Version,
+    /// The version at this place was replaced by one with another rider or start (`moved_to`).
+    Moved,
+}
+
+/// What many rows share: kept once a run, named by a code in its rows.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Class {
+    /// Version or mark.
+    pub kind: RowKind,
+    /// Platform.
+    pub platform: Arc<str>,
+    /// Category.
+    pub category: Arc<str>,
+    /// Leg.
+    pub leg: u8,
+    /// Phase.
+    pub phase: Phase,
+    /// Outcome of an ended order.
+    pub outcome: Option<Outcome>,
+    /// Charge and cover rule.
+    pub pricing: Pricing,
+}
+
+impl Class {
+    /// Appends the stored form.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        out.push(u8::from(self.kind == RowKind::Moved));
+        out.put_prefixed(self.platform.as_bytes());
+        out.put_prefixed(self.category.as_bytes());
+        out.push(self.leg);
+        out.push(u8::from(self.phase == Phase::Open));
+        out.put_option(self.outcome, |out, outcome| out.push(outcome_code(outcome)));
+        let p = &self.pricing;
+        out.put_varint(u64::from(p.config.0));
+        match p.charge {
+            Charge::None => out.push(0),
+            Charge::Uncharged => out.push(1),
+            Charge::Unrated => out.push(2),
+            Charge::Charged { premium, rate, factor } => {
+                out.push(3);
+                out.put_signed(premium.get());
+                out.put_varint(u64::from(rate.0));
+                out.put_option(factor, |out, rule| out.put_varint(u64::from(rule.0)));
+            }
+        }
+        out.put_option(p.cover, |out, rule| out.put_varint(u64::from(rule.0)));
+        out.put_signed(p.lead_ms);
+        out.put_signed(p.tail_ms);
+    }
+
+    /// Reads the stored form.
+    pub fn decode(reader: &mut Reader<'_>) -> Decoded<Self> {
+        let kind = if reader.u8("row kind")? == 0 { RowKind::Version } else { RowKind::Moved };
+        let platform = reader.text("platform")?.into();
+        let category = reader.text("category")?.into();
+        let leg = reader.u8("leg")?;
+        let phase = if reader.u8("phase")? == 0 { Phase::Ended } else { Phase::Open };
+        let outcome = reader.option("outcome", |r| outcome_of(r.u8("outcome")?))?;
+        let config = ConfigNo(reader.number("configuration")?);
+        let charge = match reader.u8("charge")? {
+            0 => Charge::None,
+            1 => Charge::Uncharged,
+            2 => Charge::Unrated,
+            3 => Charge::Charged {
+                premium: Micros::new(reader.signed("premium")?),
+                rate: RuleNo(reader.number("rate rule")?),
+                factor: reader.option("factor rule", |r| r.number("factor rule").map(RuleNo))?,
+            },
+            _ => return Err(CodecError::Invalid("charge")),
+        };
+        let cover = reader.option("cover rule", |r| r.number("cover rule").map(RuleNo))?;
+        let (lead_ms, tail_ms) = (reader.signed("lead")?, reader.signed("tail")?);
+        let pricing = Pricing { config, charge, cover, lead_ms, tail_ms };
+        Ok(Self { kind, platform, category, leg, phase, outcome, pricing })
+    }
+}
+
+fn outcome_code(outcome: Outcome) -> u8 {
+    match outcome {
+        Outcome::Completed => 0,
+        Outcome::Cancelled => 1,
+        Outcome::Interrupted => 2,
+        Outcome::Transferred => 3,
+        Outcome::Void => 4,
+    }
+}
+
+fn outcome_of(code: u8) -> Decoded<Outcome> {
+    Outcome::ALL.into_iter().find(|&o| outcome_code(o) == code).ok_or(CodecError::Invalid("outcome"))
+}
+
+/// An order identifier in its packed form: digits as a number, anything else as text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OrderId<'a> {
+    /// 1..=38 digits.
+    Digits {
+        /// Their number.
+        count: u8,
+        /// Their value.
+        value: u128,
+    },
+    /// Anything else.
+    Text(&'a str),
+}
+
+impl<'a> OrderId<'a> {
+    /// Most digits that are packed as a number.
+    pub const DIGITS_MAX: usize = 38;
+
+    /// The packed form of an identifier.
+    pub fn pack(text: &'a str) -> Self {
+        if text.is_empty() || text.len() > Self::DIGITS_MAX || !text.bytes().all(|b| b.is_ascii_digit()) {
+            return Self::Text(text);
+        }
+        let value = match text.split_at_checked(19) {
+            // Two 64-bit halves: 128-bit multiplication for every digit would cost ten times as much.
+            Some((high, low)) => {
+                let scale = 10_u128.pow(u32::try_from(low.len()).unwrap_or(0));
+                u128::from(digits_u64(high)) * scale + u128::from(digits_u64(low))
+            }
+            None => u128::from(digits_u64(text)),
+        };
+        Self::Digits { count: u8::try_from(text.len()).unwrap_or(0), value }
+    }
+
+    /// The identifier as text, written into `buffer` when it was packed.
+    pub fn text<'b>(&self, buffer: &'b mut String) -> &'b str
+    where
+        'a: 'b,
+    {
+        match *self {
+            Self::Text(text) => text,
+            Self::Digits { count, value } => {
+                use std::fmt::Write;
+                buffer.clear();
+                let width = usize::from(count);
+                if write!(buffer, "{value:0width$}").is_err() {
+                    buffer.clear();
+                }
+                buffer.as_str()
+            }
+        }
+    }
+
+    /// Orders as the texts do, byte by byte.
+    pub fn cmp_text(&self, other: &Self) -> Ordering {
+        match (self, other) {
+            (Self::Text(a), Self::Text(b)) => a.as_bytes().cmp(b.as_bytes()),
+            (Self::Digits { count: a_count, value: a }, Self::Digits { count: b_count, value: b })
+                if a_count == b_count =>
+            {
+                a.cmp(b)
+            }
+            _ => {
+                let (mut a, mut b) = (String::new(), String::new());
+                self.text(&mut a).as_bytes().cmp(other.text(&mut b).as_bytes())
+            }
+        }
+    }
+}
+
+/// The value of at most 19 digits.
+fn digits_u64(text: &str) -> u64 {
+    text.bytes().fold(0, |value, byte| value * 10 + u64::from(byte - b'0'))
+}
+
+/// One row, borrowing from a batch or a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row<'a> {
+    /// The rider at whose place the row lies.
+    pub rider_id: &'a str,
+    /// The start at which the row lies.
+    pub accepted_at: UtcMillis,
+    /// Order identifier.
+    pub order_id: OrderId<'a>,
+    /// `None` for an open order (and for a mark).
+    pub ended_at: Option<UtcMillis>,
+    /// Code of the row's [`Class`] in its run.
+    pub class: u32,
+    /// Region.
+    pub region: Region,
+    /// Revision of this version, or of the one that replaced it.
+    pub revision: u64,
+    /// The commit that booked this row.
+    pub commit: u64,
+    /// Order value.
+    pub fare: Option<Decimal>,
+    /// `previous_accepted_at` of a version.
+    pub previous_accepted_at: Option<UtcMillis>,
+    /// Where a mark's order went.
+    pub moved_to: Option<UtcMillis>,
+}
+
+impl Row<'_> {
+    /// The version that this row books, given its class.
+    pub fn posting(&self, class: &Class) -> Posting {
+        let mut buffer = String::new();
+        Posting {
+            platform: class.platform.to_string(),
+            order_id: self.order_id.text(&mut buffer).to_owned(),
+            leg: class.leg,
+            phase: class.phase,
+            rider_id: self.rider_id.to_owned(),
+            category: class.category.to_string(),
+            region: self.region,
+            accepted_at: self.accepted_at,
+            ended_at: self.ended_at,
+            outcome: class.outcome,
+            revision: self.revision,
+            fare: self.fare,
+            previous_accepted_at: self.previous_accepted_at,
+            pricing: class.pricing,
+            commit: self.commit,
+        }
+    }
+
+    /// The order of rows within a run: (rider, start), then identity, then version. Rows of one place and identity lie
+    /// together, oldest first; repriced versions follow the ones that they price.
+    pub fn cmp_place(&self, class: &Class, other: &Self, other_class: &Class) -> Ordering {
+        self.rider_id
+            .as_bytes()
+            .cmp(other.rider_id.as_bytes())
+            .then_with(|| self.accepted_at.cmp(&other.accepted_at))
+            .then_with(|| class.platform.as_bytes().cmp(other_class.platform.as_bytes()))
+            .then_with(|| self.order_id.cmp_text(&other.order_id))
+            .then_with(|| class.leg.cmp(&other_class.leg))
+            .then_with(|| class.phase.cmp(&other_class.phase))
+            .then_with(|| self.revision.cmp(&other.revision))
+            .then_with(|| self.commit.cmp(&other.commit))
+    }
+}

@@ -1,0 +1,183 @@
+//! Writes a run: rows in the order of their place become blocks, identity index, sparse index and totals.
+
+use super::block::BlockBuilder;
+use super::codec::{Packing, frame};
+use super::error::Outcome;
+use super::identity::{CHUNK_ENTRIES, Entry, IdentityHash, encode_chunk};
+use super::keys::{self, in_run};
+use super::parts;
+use super::row::{Class, Row};
+use super::run::{Run, RunEntry, Sparse};
+use super::store::Store;
+use super::totals::DayTotals;
+use crate::domain::time::{LocalDay, UtcMillis};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+
+/// Numbers for classes while runs are written.
+#[derive(Debug, Default)]
+pub struct ClassTable {
+    classes: Vec<Arc<Class>>,
+    numbers: HashMap<Arc<Class>, u32>,
+}
+
+impl ClassTable {
+    /// The number of a class, a new one when it is met for the first time.
+    pub fn number(&mut self, class: &Arc<Class>) -> u32 {
+        if let Some(&number) = self.numbers.get(class) {
+            return number;
+        }
+        let number = u32::try_from(self.classes.len()).unwrap_or(u32::MAX);
+        self.classes.push(Arc::clone(class));
+        self.numbers.insert(Arc::clone(class), number);
+        number
+    }
+
+    /// The class of a number.
+    pub fn get(&self, number: u32) -> Option<&Arc<Class>> {
+        self.classes.get(usize::try_from(number).ok()?)
+    }
+}
+
+/// Writes one run. Nothing of it counts before the manifest names it.
+#[derive(Debug)]
+pub struct RunWriter<'a> {
+    store: &'a Store,
+    classes: &'a ClassTable,
+    id: u64,
+    packing: Packing,
+    builder: BlockBuilder,
+    body: Vec<u8>,
+    /// Code in this run of each class of the table.
+    codes: Vec<Option<u32>>,
+    used: Vec<Arc<Class>>,
+    sparse: Sparse,
+    hashes: Vec<Entry>,
+    entry: RunEntry,
+}
+
+impl<'a> RunWriter<'a> {
+    /// A writer of the run `id` of `day`; `compaction` is 0 for a commit's run.
+    pub fn new(store: &'a Store, classes: &'a ClassTable, id: u64, day: LocalDay, compaction: u64) -> Self {
+        let entry = RunEntry {
+            day,
+            rows: 0,
+            blocks: 0,
+            chunks: 0,
+            sparse_parts: 0,
+            totals_parts: 0,
+            accepted: (UtcMillis::MAX, UtcMillis::MIN),
+            longest_ms: 0,
+            has_open: false,
+            commits: (u64::MAX, 0),
+            bytes: 0,
+            compaction,
+        };
+        Self {
+            store,
+            classes,
+            id,
+            // A commit's run is read and rewritten soon: packing it would cost more than it saves.
+            packing: if compaction == 0 { Packing::Raw } else { Packing::Lz4 },
+            builder: BlockBuilder::default(),
+            body: Vec::new(),
+            codes: Vec::new(),
+            used: Vec::new(),
+            sparse: Sparse::default(),
+            hashes: Vec::new(),
+            entry,
+        }
+    }
+
+    /// Rows written so far.
+    pub fn rows(&self) -> u64 {
+        self.entry.rows
+    }
+
+    /// Adds the next row; its class is a number of the table.
+    pub fn push(&mut self, row: &Row<'_>, hash: IdentityHash) -> Outcome<()> {
+        if self.builder.rows() == 0 {
+            self.sparse.push_block(row.rider_id, row.accepted_at);
+        }
+        let row = Row { class: self.code_of(row.class), ..*row };
+        self.builder.push(&row);
+        self.hashes.push((hash, self.entry.blocks));
+        let entry = &mut self.entry;
+        entry.rows += 1;
+        entry.accepted = (entry.accepted.0.min(row.accepted_at), entry.accepted.1.max(row.accepted_at));
+        entry.commits = (entry.commits.0.min(row.commit), entry.commits.1.max(row.commit));
+        match row.ended_at {
+            Some(ended_at) => entry.longest_ms = entry.longest_ms.max(ended_at.since(row.accepted_at)),
+            None => entry.has_open |= row.moved_to.is_none(),
+        }
+        if self.builder.is_full() { self.close_block() } else { Ok(()) }
+    }
+
+    fn code_of(&mut self, class: u32) -> u32 {
+        let at = usize::try_from(class).unwrap_or(usize::MAX);
+        if let Some(Some(code)) = self.codes.get(at) {
+            return *code;
+        }
+        if self.codes.len() <= at {
+            self.codes.resize(at + 1, None);
+        }
+        let code = u32::try_from(self.used.len()).unwrap_or(u32::MAX);
+        self.used.extend(self.classes.get(class).cloned());
+        if let Some(slot) = self.codes.get_mut(at) {
+            *slot = Some(code);
+        }
+        code
+    }
+
+    fn close_block(&mut self) -> Outcome<()> {
+        self.body.clear();
+        self.builder.finish(&mut self.body);
+        self.put(in_run(keys::DATA, self.id, self.entry.blocks), self.packing)?;
+        self.entry.blocks += 1;
+        Ok(())
+    }
+
+    fn put(&mut self, key: Vec<u8>, packing: Packing) -> Outcome<()> {
+        let value = frame(&key, &self.body, packing);
+        self.entry.bytes += u64::try_from(value.len() + key.len()).unwrap_or(0);
+        Ok(self.store.put(&key, value)?)
+    }
+
+    /// Writes what is left, the indexes and the totals; returns the open run.
+    pub fn finish(mut self, totals: &DayTotals, released: &Sender<u64>) -> Outcome<Run> {
+        if self.builder.rows() > 0 {
+            self.close_block()?;
+        }
+        self.hashes.sort_unstable();
+        let mut filter = Run::filter_for(self.entry.rows);
+        let hashes = std::mem::take(&mut self.hashes);
+        for chunk in hashes.chunks(CHUNK_ENTRIES) {
+            self.body.clear();
+            encode_chunk(chunk, &mut self.body);
+            self.put(in_run(keys::IDENTITY, self.id, self.entry.chunks), Packing::Raw)?;
+            self.entry.chunks += 1;
+            chunk.iter().for_each(|&(hash, _)| filter.insert(hash));
+            if let Some(&(first, _)) = chunk.first() {
+                self.sparse.push_chunk(first);
+            }
+        }
+        let sparse = self.sparse.encode(&self.used);
+        let totals = if totals.is_empty() { Vec::new() } else { totals.encode() };
+        self.entry.bytes += u64::try_from(sparse.len() + totals.len()).unwrap_or(0);
+        self.entry.sparse_parts = parts::put(self.store, keys::SPARSE, self.id, &sparse)?;
+        self.entry.totals_parts = parts::put(self.store, keys::TOTALS, self.id, &totals)?;
+        if self.entry.rows == 0 {
+            self.entry.accepted = (UtcMillis::MAX, UtcMillis::MAX);
+            self.entry.commits = (0, 0);
+        }
+        Ok(Run::new(
+            self.id,
+            self.entry,
+            (self.sparse, self.used),
+            filter,
+            self.store.clone(),
+            released.clone(),
+        ))
+    }
+}
