@@ -364,7 +364,7 @@ impl Drop for Run {
     fn drop(&mut self) {
         if *self.doomed.get_mut() {
             // Nobody listens any more when the ledger closes: the blocks are then collected at the next start.
-            drop(self.released.send(self.id));
+            let _closed = self.released.send(self.id);
         }
     }
 }

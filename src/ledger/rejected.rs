@@ -1,0 +1,391 @@
+//! Rejected and conflicting records: kept in the same commit as everything else, known again, resolved.
+
+use super::codec::{CodecError, Decoded, Reader, Writer};
+use super::error::{LedgerError, Outcome};
+use super::identity::IdentityHash;
+use super::keys::{self, in_run};
+use super::parts;
+use super::store::Store;
+use crate::domain::order::Phase;
+use crate::domain::reject::{ReadRevision, Readable, Reason};
+use crate::domain::time::UtcMillis;
+use crate::domain::view::{Kept, Origin, Rejection, Resolution};
+use std::collections::{HashMap, HashSet};
+use xxhash_rust::xxh3::xxh3_64;
+
+/// A record that is kept, with what only its own page shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptRecord {
+    /// What lists and answers show.
+    pub rejection: Rejection,
+    /// The record's key.
+    pub key: Option<Vec<u8>>,
+    /// The record's headers.
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// Raw bytes kept (fewer than the record's when truncated).
+    pub raw_kept: u32,
+}
+
+/// One run of rejected records: what a commit kept and what it resolved.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RejectedRun {
+    /// Kept records, by ascending number.
+    pub records: Vec<KeptRecord>,
+    /// Rejections settled by this commit.
+    pub resolved: Vec<(u64, Resolution)>,
+}
+
+/// Manifest entry of a [`RejectedRun`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RejectedEntry {
+    /// Number of the first record.
+    pub first: u64,
+    /// Records.
+    pub records: u32,
+    /// Parts of the run's value.
+    pub parts: u32,
+}
+
+impl RejectedEntry {
+    /// The stored form.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        out.put_varint(self.first);
+        out.put_varint(u64::from(self.records));
+        out.put_varint(u64::from(self.parts));
+        out
+    }
+
+    /// Reads the stored form.
+    pub fn decode(r: &mut Reader<'_>) -> Decoded<Self> {
+        Ok(Self { first: r.varint("first")?, records: r.number("records")?, parts: r.number("parts")? })
+    }
+}
+
+impl RejectedRun {
+    /// The stored form.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        out.put_len(self.records.len());
+        self.records.iter().for_each(|record| encode_record(record, &mut out));
+        out.put_len(self.resolved.len());
+        for (id, resolution) in &self.resolved {
+            out.put_varint(*id);
+            match resolution {
+                Resolution::Event { commit } => {
+                    out.push(0);
+                    out.put_varint(*commit);
+                }
+                Resolution::Operator { commit, reason } => {
+                    out.push(1);
+                    out.put_varint(*commit);
+                    out.put_prefixed(reason.as_bytes());
+                }
+            }
+        }
+        out
+    }
+
+    /// Reads the stored form.
+    pub fn decode(bytes: &[u8]) -> Decoded<Self> {
+        let mut r = Reader::new(bytes);
+        let mut run = Self::default();
+        for _ in 0..r.count(40, "rejected records")? {
+            run.records.push(decode_record(&mut r)?);
+        }
+        for _ in 0..r.count(3, "resolutions")? {
+            let id = r.varint("rejection")?;
+            let resolution = match r.u8("resolution")? {
+                0 => Resolution::Event { commit: r.varint("commit")? },
+                1 => Resolution::Operator { commit: r.varint("commit")?, reason: r.text("reason")?.to_owned() },
+                _ => return Err(CodecError::Invalid("resolution")),
+            };
+            run.resolved.push((id, resolution));
+        }
+        r.end("rejected records")?;
+        Ok(run)
+    }
+
+    /// Reads a run of the manifest.
+    pub fn load(store: &Store, run: u64, entry: &RejectedEntry) -> Outcome<Self> {
+        let body = parts::get(store, keys::REJECTED, run, entry.parts)?;
+        Self::decode(&body).map_err(LedgerError::damaged(format!("the rejected records of run {run}")))
+    }
+}
+
+/// The raw bytes of the `nth` record of a run.
+pub fn load_raw(store: &Store, run: u64, nth: u32) -> Outcome<Vec<u8>> {
+    parts::get_one(store, &in_run(keys::RAW, run, nth))
+}
+
+fn encode_record(record: &KeptRecord, out: &mut Vec<u8>) {
+    let r = &record.rejection;
+    out.put_varint(r.id);
+    out.put_varint(r.commit);
+    out.push(match r.kept {
+        Kept::Rejected(reason) => reason.code(),
+        Kept::Conflict => u8::MAX,
+    });
+    out.put_prefixed(r.detail.as_bytes());
+    match &r.origin {
+        Origin::Kafka { topic, partition, offset, timestamp } => {
+            out.push(0);
+            out.put_prefixed(topic.as_bytes());
+            out.put_signed(i64::from(*partition));
+            out.put_signed(*offset);
+            out.put_option(*timestamp, |out, at| out.put_signed(at.millis()));
+        }
+        Origin::File { content, line } => {
+            out.push(1);
+            out.extend_from_slice(content);
+            out.put_varint(*line);
+        }
+        Origin::Redrive { of } => {
+            out.push(2);
+            out.put_varint(*of);
+        }
+    }
+    let text = |out: &mut Vec<u8>, text: &String| out.put_prefixed(text.as_bytes());
+    let readable = &r.readable;
+    out.put_option(readable.platform.as_ref(), text);
+    out.put_option(readable.order_id.as_ref(), text);
+    out.put_option(readable.leg, |out, leg| out.push(leg));
+    out.put_option(readable.phase, |out, phase| out.push(u8::from(phase == Phase::Open)));
+    out.put_option(readable.rider_id.as_ref(), text);
+    let revision = match readable.revision {
+        ReadRevision::Unreadable => None,
+        ReadRevision::Known(revision) => Some(revision),
+    };
+    out.put_option(revision, |out, revision| out.put_varint(revision));
+    out.put_option(readable.accepted_at, |out, at| out.put_signed(at.millis()));
+    out.put_option(readable.ended_at, |out, at| out.put_signed(at.millis()));
+    out.put_varint(r.raw_len);
+    out.extend_from_slice(&r.raw_sha256);
+    out.push(u8::from(r.raw_truncated));
+    out.put_option(record.key.as_ref(), |out, key| out.put_prefixed(key));
+    out.put_len(record.headers.len());
+    for (name, value) in &record.headers {
+        out.put_prefixed(name.as_bytes());
+        out.put_prefixed(value);
+    }
+    out.put_varint(u64::from(record.raw_kept));
+}
+
+fn decode_record(r: &mut Reader<'_>) -> Decoded<KeptRecord> {
+    let (id, commit) = (r.varint("rejection")?, r.varint("commit")?);
+    let kept = match r.u8("reason")? {
+        u8::MAX => Kept::Conflict,
+        code => Kept::Rejected(Reason::from_code(code).ok_or(CodecError::Invalid("reason"))?),
+    };
+    let detail = r.text("detail")?.to_owned();
+    let origin = decode_origin(r)?;
+    let text = |r: &mut Reader<'_>| r.option("text", |r| r.text("text").map(str::to_owned));
+    let instant = |r: &mut Reader<'_>| r.option("instant", |r| r.signed("instant").map(UtcMillis::new));
+    let readable = Readable {
+        platform: text(r)?,
+        order_id: text(r)?,
+        leg: r.option("leg", |r| r.u8("leg"))?,
+        phase: r.option("phase", |r| Ok(if r.u8("phase")? == 0 { Phase::Ended } else { Phase::Open }))?,
+        rider_id: text(r)?,
+        revision: r
+            .option("revision", |r| r.varint("revision"))?
+            .map_or(ReadRevision::Unreadable, ReadRevision::Known),
+        accepted_at: instant(r)?,
+        ended_at: instant(r)?,
+    };
+    let raw_len = r.varint("length")?;
+    let (raw_sha256, raw_truncated) = (r.array("hash")?, r.u8("truncated")? != 0);
+    let key = r.option("key", |r| r.prefixed("key").map(<[u8]>::to_vec))?;
+    let mut headers = Vec::new();
+    for _ in 0..r.count(2, "headers")? {
+        headers.push((r.text("header")?.to_owned(), r.prefixed("header")?.to_vec()));
+    }
+    let raw_kept = r.number("raw bytes kept")?;
+    let rejection = Rejection {
+        id,
+        commit,
+        kept,
+        detail,
+        origin,
+        readable,
+        raw_len,
+        raw_sha256,
+        raw_truncated,
+        resolution: None,
+    };
+    Ok(KeptRecord { rejection, key, headers, raw_kept })
+}
+
+fn decode_origin(r: &mut Reader<'_>) -> Decoded<Origin> {
+    match r.u8("origin")? {
+        0 => Ok(Origin::Kafka {
+            topic: r.text("topic")?.to_owned(),
+            partition: i32::try_from(r.signed("partition")?).map_err(|_| CodecError::Invalid("partition"))?,
+            offset: r.signed("offset")?,
+            timestamp: r.option("timestamp", |r| r.signed("timestamp").map(UtcMillis::new))?,
+        }),
+        1 => Ok(Origin::File { content: r.array("content hash")?, line: r.varint("line")? }),
+        2 => Ok(Origin::Redrive { of: r.varint("rejection")? }),
+        _ => Err(CodecError::Invalid("origin")),
+    }
+}
+
+/// The identity that a refused record tells, if it tells all of it.
+pub fn identity_of(readable: &Readable) -> Option<(IdentityHash, &str, &str, u8, Phase)> {
+    let (platform, order_id) = (readable.platform.as_deref()?, readable.order_id.as_deref()?);
+    let (leg, phase) = (readable.leg?, readable.phase?);
+    Some((IdentityHash::of(platform, order_id, leg, phase), platform, order_id, leg, phase))
+}
+
+/// What must be at hand of the kept records: shared with readers, cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct RejectedIndex {
+    /// Runs by the number of their first record.
+    runs: imbl::OrdMap<u64, (u64, RejectedEntry)>,
+    /// Numbers of the records that name a rider, by the rider's hash.
+    riders: imbl::HashMap<u64, imbl::Vector<u64>>,
+    /// How rejections were settled.
+    resolved: imbl::HashMap<u64, Resolution>,
+    /// Records kept.
+    count: u64,
+}
+
+impl RejectedIndex {
+    /// Takes in a run that was committed.
+    pub fn add(&mut self, run: u64, entry: RejectedEntry, content: &RejectedRun) {
+        if entry.records > 0 {
+            self.runs.insert(entry.first, (run, entry));
+        }
+        for record in &content.records {
+            if let Some(rider) = &record.rejection.readable.rider_id {
+                self.riders.entry(rider_hash(rider)).or_default().push_back(record.rejection.id);
+            }
+        }
+        for (id, resolution) in &content.resolved {
+            self.resolved.insert(*id, resolution.clone());
+        }
+        self.count += u64::from(entry.records);
+    }
+
+    /// Records kept.
+    pub const fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Records settled.
+    pub fn resolved_count(&self) -> usize {
+        self.resolved.len()
+    }
+
+    /// How a rejection was settled.
+    pub fn resolution(&self, id: u64) -> Option<&Resolution> {
+        self.resolved.get(&id)
+    }
+
+    /// Unresolved rejections and all conflicts that name the rider.
+    pub fn of_rider(&self, store: &Store, rider_id: &str) -> Outcome<Vec<Rejection>> {
+        let mut found = Vec::new();
+        for &id in self.riders.get(&rider_hash(rider_id)).into_iter().flatten() {
+            if self.resolved.contains_key(&id) {
+                continue;
+            }
+            if let Some(record) = self.get(store, id)? {
+                found.extend(
+                    Some(record.rejection).filter(|r| r.readable.rider_id.as_deref() == Some(rider_id)),
+                );
+            }
+        }
+        Ok(found)
+    }
+
+    /// A kept record by its number.
+    pub fn get(&self, store: &Store, id: u64) -> Outcome<Option<KeptRecord>> {
+        let Some((_, (run, entry))) = self.runs.get_prev(&id) else { return Ok(None) };
+        let mut content = RejectedRun::load(store, *run, entry)?;
+        let found = content.records.iter().position(|record| record.rejection.id == id);
+        Ok(found.map(|at| self.with_resolution(content.records.swap_remove(at))))
+    }
+
+    /// The raw bytes kept of a record.
+    pub fn raw(&self, store: &Store, record: &KeptRecord) -> Outcome<Vec<u8>> {
+        let id = record.rejection.id;
+        match self.runs.get_prev(&id) {
+            Some((first, (run, _))) if record.raw_kept > 0 => {
+                load_raw(store, *run, u32::try_from(id - first).unwrap_or(u32::MAX))
+            }
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    fn with_resolution(&self, mut record: KeptRecord) -> KeptRecord {
+        record.rejection.resolution = self.resolved.get(&record.rejection.id).cloned();
+        record
+    }
+
+    /// Calls `visit` with every record from the number `from` on, ascending, until it returns `false`.
+    pub fn visit(
+        &self,
+        store: &Store,
+        from: u64,
+        mut visit: impl FnMut(KeptRecord) -> Outcome<bool>,
+    ) -> Outcome<()> {
+        let first = self.runs.get_prev(&from).map_or(from, |(&first, _)| first);
+        for (_, (run, entry)) in self.runs.range(first..) {
+            for record in RejectedRun::load(store, *run, entry)?.records {
+                if record.rejection.id >= from && !visit(self.with_resolution(record))? {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn rider_hash(rider_id: &str) -> u64 {
+    xxh3_64(rider_id.as_bytes())
+}
+
+/// What only the writer needs to know of the kept records.
+#[derive(Debug, Default)]
+pub struct RejectedBook {
+    /// Unresolved rejections that tell a whole identity.
+    unresolved: HashMap<IdentityHash, Vec<u64>>,
+    /// Lines of files whose records are kept: ingesting the file again stores them once.
+    lines: HashSet<([u8; 16], u64)>,
+}
+
+impl RejectedBook {
+    /// Takes in what was committed.
+    pub fn add(&mut self, content: &RejectedRun, index: &RejectedIndex) {
+        for record in &content.records {
+            let rejection = &record.rejection;
+            if let Origin::File { content, line } = rejection.origin {
+                self.lines.insert((content, line));
+            }
+            if let (Kept::Rejected(_), Some((hash, ..))) = (rejection.kept, identity_of(&rejection.readable)) {
+                self.unresolved.entry(hash).or_default().push(rejection.id);
+            }
+        }
+        if !content.resolved.is_empty() {
+            self.unresolved.retain(|_, ids| {
+                ids.retain(|id| index.resolution(*id).is_none());
+                !ids.is_empty()
+            });
+        }
+    }
+
+    /// Whether this line of a file is kept already.
+    pub fn knows(&self, origin: &Origin) -> bool {
+        matches!(origin, Origin::File { content, line } if self.lines.contains(&(*content, *line)))
+    }
+
+    /// Numbers of unresolved rejections whose identity has this hash.
+    pub fn unresolved(&self, hash: IdentityHash) -> &[u64] {
+        self.unresolved.get(&hash).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether any rejection waits for its order.
+    pub fn has_unresolved(&self) -> bool {
+        !self.unresolved.is_empty()
+    }
+}

@@ -1,0 +1,300 @@
+//! Decides every order event of a batch against what is stored and against the batch itself.
+//!
+//! Almost every event is new and alone: its hash stands once in the batch and passes no filter. Those are accepted without
+//! touching storage. The rest, grouped by hash, is looked up and decided one by one in the order of effect.
+
+use super::batch::{Batch, OrderEntry};
+use super::days::{DayFilters, DayRuns};
+use super::error::Outcome;
+use super::find::{Wanted, find};
+use super::history::{History, Item, Step, fresh};
+use super::identity::IdentityHash;
+use super::row::OrderId;
+use crate::domain::decide::decide;
+use crate::domain::event::same_content;
+use crate::domain::order::Phase;
+use crate::domain::posting::{Disposition, Posting};
+use crate::domain::time::{LocalDay, UtcMillis, Zone};
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+/// What the decisions need besides batch and runs.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms<'a> {
+    /// Days either side of its own in which an event meets its identity.
+    pub identity_days: i32,
+    /// The zone of days.
+    pub zone: &'a Zone,
+    /// Platforms of which open orders are stored or promised: their events are looked up in both phases.
+    pub with_open: &'a HashSet<String>,
+}
+
+/// A version that an amendment replaces by one with another rider or start.
+#[derive(Clone, Debug)]
+pub struct Mark {
+    /// The version that is replaced.
+    pub replaced: Posting,
+    /// Revision of the new version.
+    pub revision: u64,
+    /// Its start.
+    pub moved_to: UtcMillis,
+}
+
+/// A version whose charge is taken back.
+#[derive(Clone, Debug)]
+pub enum Replaced {
+    /// A stored one.
+    Stored(Box<Posting>),
+    /// One of the batch, by its position.
+    Fresh(usize),
+}
+
+/// The decisions on a batch.
+#[derive(Debug, Default)]
+pub struct Decided {
+    /// Positions of the events that are booked, accepted or amended.
+    pub booked: Vec<usize>,
+    /// Positions of the amended ones among them.
+    pub amended: Vec<usize>,
+    /// Every event that is not booked, and why.
+    pub unbooked: Vec<(usize, Disposition)>,
+    /// Marks to be left where amended orders lay.
+    pub marks: Vec<Mark>,
+    /// Versions whose charge is taken back, with the position of the event that replaced them.
+    pub replaced: Vec<(usize, Replaced)>,
+    /// The stored current version of the other phase of an event's order.
+    pub other_phase: HashMap<usize, Posting>,
+    /// Open orders of which it became known that their ended event names another rider, by platform name.
+    pub other_rider: Vec<String>,
+}
+
+/// Decides every order event of the batch.
+pub fn resolve(batch: &Batch, runs: &DayRuns, filters: &DayFilters, terms: Terms<'_>) -> Outcome<Decided> {
+    let mut order: Vec<(IdentityHash, u32)> =
+        batch.orders.iter().zip(0u32..).map(|(entry, at)| (entry.hash, at)).collect();
+    order.sort_unstable();
+    let with_open: Vec<bool> =
+        batch.platforms.all().iter().map(|name| terms.with_open.contains(name)).collect();
+    let mut decided = Decided { booked: Vec::with_capacity(order.len()), ..Decided::default() };
+    let mut suspects: Vec<Vec<usize>> = Vec::new();
+    for same in order.chunk_by(|a, b| a.0 == b.0) {
+        let positions = || same.iter().map(|&(_, at)| usize::try_from(at).unwrap_or(usize::MAX));
+        let alone = match same {
+            [(_, at)] => batch.orders.get(usize::try_from(*at).unwrap_or(usize::MAX)).is_some_and(|entry| {
+                let open = with_open.get(usize::from(entry.platform)).copied().unwrap_or(false);
+                !open && entry.phase() == Phase::Ended && is_new(entry, batch, filters, terms)
+            }),
+            _ => false,
+        };
+        if alone {
+            decided.booked.extend(positions());
+        } else {
+            suspects.push(positions().collect());
+        }
+    }
+    look_closer(batch, runs, terms, suspects, &mut decided)?;
+    Ok(decided)
+}
+
+fn is_new(entry: &OrderEntry, batch: &Batch, filters: &DayFilters, terms: Terms<'_>) -> bool {
+    let (from, to) = reach(entry.day, terms);
+    let near = filters.covering(from, to).any(|filter| filter.may_contain(entry.hash));
+    let previous = batch.extra(entry).and_then(|extra| extra.previous_accepted_at);
+    !near
+        && previous.is_none_or(|at| {
+            let day = terms.zone.day(at);
+            !filters.covering(day, day).any(|filter| filter.may_contain(entry.hash))
+        })
+}
+
+const fn reach(day: LocalDay, terms: Terms<'_>) -> (LocalDay, LocalDay) {
+    (day.plus_days(-terms.identity_days), day.plus_days(terms.identity_days))
+}
+
+/// Looks up the suspects, all at once so that each block is read once, and decides them.
+fn look_closer(
+    batch: &Batch,
+    runs: &DayRuns,
+    terms: Terms<'_>,
+    suspects: Vec<Vec<usize>>,
+    decided: &mut Decided,
+) -> Outcome<()> {
+    let mut ranks: Vec<usize> = (0..batch.sources.len()).collect();
+    ranks.sort_by_key(|&at| batch.sources.get(at).map(|span| &span.source));
+    let rank_of = |entry: &OrderEntry| ranks.iter().position(|&at| at == usize::from(entry.source));
+    let mut groups: Vec<Vec<usize>> = suspects.into_iter().flat_map(|same| by_identity(batch, same)).collect();
+    for group in &mut groups {
+        group.sort_by_key(|&at| batch.orders.get(at).map(|entry| (rank_of(entry), entry.ordinal)));
+    }
+    let wanted: Vec<Wanted<'_>> = groups.iter().filter_map(|group| wanted(batch, group, terms, false)).collect();
+    let siblings: Vec<Wanted<'_>> = groups.iter().filter_map(|group| wanted_sibling(batch, group, terms)).collect();
+    let stored = find(runs, &wanted)?;
+    let other_phases = find(runs, &siblings)?;
+    let opens = open_in_batch(batch, terms);
+    for (((group, want), rows), other) in groups.iter().zip(&wanted).zip(stored).zip(other_phases) {
+        let history = follow_marks(runs, want, History::stored(rows), terms)?;
+        let other = History::stored(other);
+        decide_group(batch, group, history, terms, decided);
+        note_other_phase(batch, group, &other, &opens, terms, decided);
+    }
+    Ok(())
+}
+
+/// Equal hashes of different identities part here.
+fn by_identity(batch: &Batch, same: Vec<usize>) -> Vec<Vec<usize>> {
+    let mut groups: Vec<Vec<usize>> = Vec::new();
+    for at in same {
+        let known = groups.iter_mut().find(|group| {
+            let first = group.first().and_then(|&first| batch.orders.get(first));
+            first.zip(batch.orders.get(at)).is_some_and(|(a, b)| {
+                a.platform == b.platform
+                    && a.leg == b.leg
+                    && a.phase() == b.phase()
+                    && batch.text(a.order) == batch.text(b.order)
+            })
+        });
+        match known {
+            Some(group) => group.push(at),
+            None => groups.push(vec![at]),
+        }
+    }
+    groups
+}
+
+fn wanted<'a>(batch: &'a Batch, group: &[usize], terms: Terms<'_>, sibling: bool) -> Option<Wanted<'a>> {
+    let entries = || group.iter().filter_map(|&at| batch.orders.get(at));
+    let first = entries().next()?;
+    let (from, to) = (entries().map(|e| e.day).min()?, entries().map(|e| e.day).max()?);
+    let platform = batch.platforms.name(first.platform);
+    let order_id = batch.text(first.order);
+    let phase = match (first.phase(), sibling) {
+        (Phase::Open, true) | (Phase::Ended, false) => Phase::Ended,
+        (Phase::Ended, true) | (Phase::Open, false) => Phase::Open,
+    };
+    let previous = entries().filter_map(|e| batch.extra(e)?.previous_accepted_at).next();
+    Some(Wanted {
+        hash: IdentityHash::of(platform, order_id, first.leg, phase),
+        order_id: OrderId::pack(order_id),
+        platform,
+        leg: first.leg,
+        phase,
+        days: (reach(from, terms).0, reach(to, terms).1),
+        also: previous.map(|at| terms.zone.day(at)),
+    })
+}
+
+/// The other phase of a group's order; looked for where no day can be when its platform has no open orders.
+fn wanted_sibling<'a>(batch: &'a Batch, group: &[usize], terms: Terms<'_>) -> Option<Wanted<'a>> {
+    let mut sibling = wanted(batch, group, terms, true)?;
+    if sibling.phase == Phase::Open && !terms.with_open.contains(sibling.platform) {
+        sibling.days = (LocalDay(i32::MAX), LocalDay(i32::MAX));
+        sibling.also = None;
+    }
+    Some(sibling)
+}
+
+/// Marks may lead to days that were not looked at.
+fn follow_marks(runs: &DayRuns, want: &Wanted<'_>, mut history: History, terms: Terms<'_>) -> Outcome<History> {
+    let mut seen: BTreeSet<LocalDay> = want.also.into_iter().collect();
+    loop {
+        let leads = history.leads_outside(want.days, |at| terms.zone.day(at));
+        let Some(&day) = leads.iter().find(|day| !seen.contains(day)) else { return Ok(history) };
+        seen.insert(day);
+        let there = Wanted { days: (day, day), also: None, ..want.clone() };
+        let more = find(runs, &[there])?.pop().unwrap_or_default();
+        history.extend(History::stored(more));
+    }
+}
+
+fn decide_group(batch: &Batch, group: &[usize], mut history: History, terms: Terms<'_>, decided: &mut Decided) {
+    for &at in group {
+        let Some(entry) = batch.orders.get(at) else { continue };
+        let previous = batch.extra(entry).and_then(|extra| extra.previous_accepted_at);
+        let also = previous.map(|instant| terms.zone.day(instant));
+        let current = history.current(entry.day, terms.identity_days, also).cloned();
+        let disposition = current.as_ref().map_or(Disposition::Accepted, |current| {
+            decide(current.revision, entry.revision, || match &current.step {
+                Step::Stored(posting) => same_content(&batch.event(entry), posting),
+                Step::Fresh(other) => {
+                    batch.orders.get(*other).is_some_and(|other| batch.event(other) == batch.event(entry))
+                }
+                Step::Moved(_) => false,
+            })
+        });
+        match (disposition, current) {
+            (Disposition::Accepted, _) | (_, None) => decided.booked.push(at),
+            (Disposition::Amended, Some(current)) => {
+                decided.booked.push(at);
+                decided.amended.push(at);
+                replace(batch, at, &current, &mut history, decided);
+            }
+            (other, Some(_)) => {
+                decided.unbooked.push((at, other));
+                continue;
+            }
+        }
+        fresh(batch, at).into_iter().for_each(|item| history.push(item));
+    }
+}
+
+/// An event takes the place of the current version: its charge is taken back, and where it lies elsewhere a mark is left.
+fn replace(batch: &Batch, at: usize, current: &Item, history: &mut History, decided: &mut Decided) {
+    let Some(entry) = batch.orders.get(at) else { return };
+    let (old, replaced) = match &current.step {
+        Step::Stored(posting) => (Some(posting.as_ref().clone()), Replaced::Stored(posting.clone())),
+        Step::Fresh(other) => (batch.orders.get(*other).map(|e| batch.posting(e)), Replaced::Fresh(*other)),
+        Step::Moved(_) => return,
+    };
+    decided.replaced.push((at, replaced));
+    let same_place = current.accepted_at == entry.accepted_at && current.rider_id == batch.text(entry.rider);
+    if let Some(old) = old.filter(|_| !same_place) {
+        decided.marks.push(Mark { replaced: old, revision: entry.revision, moved_to: entry.accepted_at });
+        history.push(Item {
+            step: Step::Moved(entry.accepted_at),
+            revision: entry.revision,
+            commit: u64::MAX,
+            ..current.clone()
+        });
+    }
+}
+
+/// Positions of the open events of a batch, by the hash of the ended event that would supersede them.
+fn open_in_batch(batch: &Batch, _terms: Terms<'_>) -> HashMap<IdentityHash, usize> {
+    let opens = batch.orders.iter().enumerate().filter(|(_, entry)| entry.phase() == Phase::Open);
+    opens
+        .map(|(at, e)| {
+            let platform = batch.platforms.name(e.platform);
+            (IdentityHash::of(platform, batch.text(e.order), e.leg, Phase::Ended), at)
+        })
+        .collect()
+}
+
+/// What the other phase of the order says, for lateness and for riders that differ.
+fn note_other_phase(
+    batch: &Batch,
+    group: &[usize],
+    other: &History,
+    opens: &HashMap<IdentityHash, usize>,
+    terms: Terms<'_>,
+    decided: &mut Decided,
+) {
+    for &at in group {
+        let Some(entry) = batch.orders.get(at) else { continue };
+        let stored = match other.current(entry.day, terms.identity_days, None).map(|item| &item.step) {
+            Some(Step::Stored(posting)) => Some(posting.as_ref().clone()),
+            _ => None,
+        };
+        let here = opens
+            .get(&entry.hash)
+            .filter(|_| entry.phase() == Phase::Ended)
+            .and_then(|&open| batch.orders.get(open))
+            .map(|open| batch.posting(open));
+        let booked = decided.booked.iter().rev().take(group.len() + 1).any(|&b| b == at);
+        let known = stored.clone().or(here);
+        if booked && known.is_some_and(|other| other.rider_id != batch.text(entry.rider)) {
+            decided.other_rider.push(batch.platforms.name(entry.platform).to_owned());
+        }
+        if let Some(stored) = stored {
+            decided.other_phase.insert(at, stored);
+        }
+    }
+}
