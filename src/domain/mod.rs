@@ -6,7 +6,9 @@
 pub mod completeness;
 pub mod money;
 pub mod order;
+pub mod platform;
 pub mod posting;
 pub mod reject;
+pub mod tariff;
 pub mod time;
 pub mod view;
