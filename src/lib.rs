@@ -1,2 +1,4 @@
 //! coverledger: the order-level occupational-injury coverage ledger for gig platforms.
+pub mod cli;
+pub mod config;
 pub mod domain;
