@@ -68,20 +68,21 @@ impl Config {
 }
 
 pub(super) fn source(name: String, folder: PathBuf, text: String) -> Source {
-    Source { name, kept_name: "configuration".to_owned(), folder, text }
+    Source::new(name, "configuration".to_owned(), folder, text)
 }
 
 type Parsed<'a> = Spanned<DeTable<'a>>;
 
 /// The table of a file; what is no TOML is reported.
-fn parse<'a>(source: &'a Source, report: &mut Report) -> Parsed<'a> {
+fn parse<'a>(source: &'a Source, report: &mut Report) -> (Parsed<'a>, bool) {
     let (table, errors) = DeTable::parse_recoverable(&source.text);
+    let valid = errors.is_empty();
     for error in errors {
         // The message alone: the error's own rendering quotes the line, which may hold a secret.
         let offset = error.span().map_or(0, |span| span.start);
         report.problem(source.place(offset), format!("not valid TOML: {}", error.message()));
     }
-    table
+    (table, valid)
 }
 
 fn layer<'a>(source: &'a Source, parsed: &'a Parsed<'a>) -> Layer<'a> {
@@ -90,7 +91,7 @@ fn layer<'a>(source: &'a Source, parsed: &'a Parsed<'a>) -> Layer<'a> {
 
 /// The files that the main one includes.
 fn included(main: &Source, outside: Outside<'_>, report: &mut Report) -> Vec<Source> {
-    let parsed = parse(main, &mut Report::default());
+    let (parsed, _) = parse(main, &mut Report::default());
     let mut root = Section::new("", Some(layer(main, &parsed)), Vec::new());
     let Some(found) = root.get_own("include") else { return Vec::new() };
     let names = root.read_own("include", report, value::texts).unwrap_or_default();
@@ -106,12 +107,15 @@ fn included(main: &Source, outside: Outside<'_>, report: &mut Report) -> Vec<Sou
             continue;
         }
         match (outside.read)(&path) {
-            Ok(text) => sources.push(Source {
-                name: path.display().to_string(),
-                kept_name: format!("include {name}"),
-                folder: path.parent().map(Path::to_path_buf).unwrap_or_default(),
-                text,
-            }),
+            Ok(text) => {
+                let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
+                sources.push(Source::new(
+                    path.display().to_string(),
+                    format!("include {name}"),
+                    folder,
+                    text,
+                ));
+            }
             Err(error) => {
                 report.problem(found.place(), format!("included file `{name}` cannot be read: {error}"))
             }
@@ -124,16 +128,16 @@ fn included(main: &Source, outside: Outside<'_>, report: &mut Report) -> Vec<Sou
 pub(super) fn build(main: Source, outside: Outside<'_>) -> Result<(Config, Report), ConfigErrors> {
     let mut report = Report::default();
     let includes = included(&main, outside, &mut report);
-    let defaults = Source {
-        name: "the embedded defaults".to_owned(),
-        kept_name: "defaults".to_owned(),
-        folder: main.folder.clone(),
-        text: DEFAULTS.to_owned(),
-    };
-    let parsed_main = parse(&main, &mut report);
-    let parsed_defaults = parse(&defaults, &mut report);
+    let defaults = Source::new(
+        "the embedded defaults".to_owned(),
+        "defaults".to_owned(),
+        main.folder.clone(),
+        DEFAULTS.to_owned(),
+    );
+    let (parsed_main, main_valid) = parse(&main, &mut report);
+    let (parsed_defaults, _) = parse(&defaults, &mut report);
     let parsed_includes: Vec<_> = includes.iter().map(|source| parse(source, &mut report)).collect();
-    if report.has_problems() {
+    if !main_valid || parsed_includes.iter().any(|(_, valid)| !valid) {
         // What a damaged file seems to say is not worth more messages.
         return Err(report.into_errors());
     }
@@ -142,7 +146,7 @@ pub(super) fn build(main: Source, outside: Outside<'_>) -> Result<(Config, Repor
     root.get_own("include");
     let mut rules = Rules::default();
     rules.read(&mut root, &mut report);
-    for (source, parsed) in includes.iter().zip(&parsed_includes) {
+    for (source, (parsed, _)) in includes.iter().zip(&parsed_includes) {
         let mut section =
             Section::new("", Some(layer(source, parsed)), Vec::new()).titled("an included file".to_owned());
         rules.read(&mut section, &mut report);

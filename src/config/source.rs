@@ -13,6 +13,8 @@ pub(super) struct Source {
     /// What paths inside it are relative to.
     pub(super) folder: PathBuf,
     pub(super) text: String,
+    /// Where each line ends.
+    line_ends: Vec<usize>,
 }
 
 /// What stands in the kept text for a secret.
@@ -28,10 +30,14 @@ pub(super) fn is_secret(option: &str) -> bool {
 }
 
 impl Source {
+    pub(super) fn new(name: String, kept_name: String, folder: PathBuf, text: String) -> Self {
+        let line_ends = text.match_indices('\n').map(|(offset, _)| offset).collect();
+        Self { name, kept_name, folder, text, line_ends }
+    }
+
     /// `file:line` of a byte offset.
     pub(super) fn place(&self, offset: usize) -> String {
-        let before = self.text.as_bytes().iter().take(offset);
-        format!("{}:{}", self.name, 1 + before.filter(|&&byte| byte == b'\n').count())
+        format!("{}:{}", self.name, 1 + self.line_ends.partition_point(|&end| end < offset))
     }
 
     /// The text without secrets: the given values, and comments that seem to hold one.

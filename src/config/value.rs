@@ -2,7 +2,6 @@
 
 use crate::domain::time::{DAY_MS, HOUR_MS, LocalDay, MINUTE_MS, SECOND_MS, UtcMillis, Zone};
 use rust_decimal::Decimal;
-use std::str::FromStr;
 use toml::de::DeValue;
 use toml::value::{Datetime, Offset};
 
@@ -129,7 +128,7 @@ pub(super) fn decimal(max: u32) -> impl Fn(&DeValue<'_>) -> Result<Decimal, Stri
     move |value| {
         let text = string(value, "a decimal such as \"0.25\"")?;
         let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-        let decimal = plain.then(|| Decimal::from_str(text).ok()).flatten();
+        let decimal = plain.then(|| Decimal::from_str_exact(text).ok()).flatten();
         let fits = decimal.filter(|decimal| *decimal <= Decimal::from(max));
         fits.ok_or_else(|| format!("`{text}` is not a decimal from 0 to {max}, such as \"0.25\""))
     }
@@ -187,6 +186,7 @@ pub(super) fn date_or_instant(zone: &Zone) -> impl Fn(&DeValue<'_>) -> Result<Ut
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::str::FromStr;
 
     #[test]
     fn durations_and_sizes_have_units() {

@@ -7,6 +7,7 @@ use crate::domain::money::Micros;
 use crate::domain::order::Outcome;
 use crate::domain::posting::{Charge, RuleNo};
 use crate::domain::view::RuleKind;
+use rust_decimal::Decimal;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -181,14 +182,18 @@ fn can_meet(rate: &Scope, factor: &Scope) -> bool {
 
 /// Rates and factors whose product is not exact, though some order would be charged by both.
 pub(super) fn check_products(tariff: &Tariff) -> Vec<TariffProblem> {
+    let amounts: BTreeSet<Micros> = tariff.rates.iter().map(|rule| rule.per_order).collect();
+    let multiples: BTreeSet<Decimal> = tariff.factors.iter().map(|rule| rule.multiply).collect();
+    let pairs = amounts.iter().flat_map(|&amount| multiples.iter().map(move |&multiple| (amount, multiple)));
+    let inexact: BTreeSet<_> =
+        pairs.filter(|&(amount, multiple)| product(amount, multiple).is_none()).collect();
+    if inexact.is_empty() {
+        return Vec::new();
+    }
     let mut suspects = BTreeSet::new();
-    let mut seen = BTreeMap::new();
     for (rate, rate_no) in tariff.rates.iter().zip(0_u16..) {
         for (factor, factor_no) in tariff.factors.iter().zip(0_u16..) {
-            let exact = *seen
-                .entry((rate.per_order, factor.multiply))
-                .or_insert_with(|| product(rate.per_order, factor.multiply).is_some());
-            if !exact && can_meet(&rate.scope, &factor.scope) {
+            if inexact.contains(&(rate.per_order, factor.multiply)) && can_meet(&rate.scope, &factor.scope) {
                 suspects.insert((rate_no, factor_no));
             }
         }
@@ -209,9 +214,14 @@ pub(super) fn check_products(tariff: &Tariff) -> Vec<TariffProblem> {
         .collect()
 }
 
-/// The premium, when it is exact and fits.
-pub(super) fn product(per_order: Micros, multiply: rust_decimal::Decimal) -> Option<Micros> {
-    per_order.to_decimal().checked_mul(multiply).and_then(Micros::from_decimal)
+/// The premium, when it is exact and fits: in whole numbers, because a decimal's own product is rounded when it is long.
+pub(super) fn product(per_order: Micros, multiply: Decimal) -> Option<Micros> {
+    let numerator = i128::from(per_order.get()).checked_mul(multiply.mantissa())?;
+    let denominator = 10_i128.checked_pow(multiply.scale())?;
+    if numerator.checked_rem(denominator)? != 0 {
+        return None;
+    }
+    i64::try_from(numerator.checked_div(denominator)?).ok().map(Micros::new)
 }
 
 /// Whether any order is charged by exactly this rate and factor, tried on one order of every sort that the rules tell apart.

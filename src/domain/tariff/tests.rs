@@ -165,6 +165,9 @@ fn products_must_be_exact_where_they_can_meet_and_only_there() {
     let hidden = vec![rate("c - - - -", "0.000001"), rate("c p - - -", "2")];
     assert!(!inexact(hidden.clone(), vec![factor("- p - - -", "0.5")]));
     assert!(inexact(hidden, vec![factor("- p - - -", "0.5"), factor("- - 31 - -", "0.1")]));
+    let long = "0.0000000000000000000000000001";
+    assert!(inexact(vec![rate("c - - - -", "0.000001")], vec![factor("- - - - -", long)]));
+    assert!(!inexact(vec![rate("c - - - -", "0.07")], vec![factor("- - - - -", "0.8000000000000000000")]));
     let huge = vec![rate("c - - - -", "9000000000000")];
     assert!(inexact(huge, vec![factor("- - - - -", "1000000")]));
 }
