@@ -1,3 +1,5 @@
 //! coverledger: the order-level occupational-injury coverage ledger for gig platforms.
+pub mod cli;
+pub mod config;
 pub mod domain;
 pub mod ledger;

@@ -1,0 +1,63 @@
+//! Configuration: TOML files in, validated settings out, every problem at once.
+//!
+//! `config/default.toml` documents every key and is the bottom layer: what a file does not say, it says. Nothing here
+//! reads the environment or the clock by itself.
+
+mod kafka;
+mod load;
+mod platforms;
+mod problem;
+mod reader;
+mod secret;
+mod settings;
+mod source;
+mod tariff;
+#[cfg(test)]
+mod tests;
+mod value;
+mod zone;
+
+pub use kafka::{KafkaOption, KafkaSettings};
+pub use problem::{ConfigErrors, Problem};
+pub use secret::Secret;
+pub use settings::{HttpSettings, IngestSettings, LedgerSettings, Limits, ShutdownSettings};
+
+use crate::domain::platform::Platforms;
+use crate::domain::tariff::Tariff;
+use crate::domain::time::Zone;
+
+/// A valid configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Months, days and effective dates.
+    pub zone: Zone,
+    /// Rates, factors and cover rules of all files.
+    pub tariff: Tariff,
+    /// What the platforms promise.
+    pub platforms: Platforms,
+    /// `[ledger]`
+    pub ledger: LedgerSettings,
+    /// `[ingest]`
+    pub ingest: IngestSettings,
+    /// `[http]`
+    pub http: HttpSettings,
+    /// `[kafka]`; `None` = answers come from what files brought.
+    pub kafka: Option<KafkaSettings>,
+    /// `[limits]`
+    pub limits: Limits,
+    /// `[shutdown]`
+    pub shutdown: ShutdownSettings,
+    /// The full text of all files, and the defaults below them, without secrets: what the ledger keeps.
+    pub text: String,
+    /// SHA-256 of `text`.
+    pub hash: [u8; 32],
+    /// What is legal but probably not meant.
+    pub warnings: Vec<String>,
+}
+
+impl Config {
+    /// `hash` in hexadecimal.
+    pub fn hash_hex(&self) -> String {
+        self.hash.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
