@@ -4,6 +4,7 @@
 //! arguments, so every rule can be run a million times a second in a test with a seed.
 
 pub mod completeness;
+pub mod event;
 pub mod money;
 pub mod order;
 pub mod posting;
