@@ -200,9 +200,7 @@ fn known_platform<'a>(field: Named<'a>, name: &str, rules: &EventRules) -> Resul
 fn outcome<'a>(fields: &Fields<'a>, name: Option<&str>) -> Result<Option<Outcome>, Fault<'a>> {
     match name.map(Outcome::parse) {
         Some(Some(outcome)) => Ok(Some(outcome)),
-        Some(None) => {
-            refuse(Reason::UnknownOutcome, ("outcome", fields.outcome), "is none of the outcomes")
-        }
+        Some(None) => refuse(Reason::UnknownOutcome, ("outcome", fields.outcome), "is none of the outcomes"),
         None => Ok(fields.ended_at.is_given().then_some(Outcome::Completed)),
     }
 }
@@ -279,7 +277,9 @@ fn optional_time_text(field: Named<'_>) -> Result<Option<Cow<'_, str>>, Fault<'_
 fn exact_time<'t, 'a>(field: Named<'a>, text: &'t str) -> Result<ExactTime<'t>, Fault<'a>> {
     match ExactTime::parse(text) {
         Some(time) => Ok(time),
-        None => refuse(Reason::BadTime, field, "is not an RFC 3339 time with an offset, or there is no such date"),
+        None => {
+            refuse(Reason::BadTime, field, "is not an RFC 3339 time with an offset, or there is no such date")
+        }
     }
 }
 
