@@ -50,11 +50,11 @@ fn hold(bytes: &[u8]) -> Result<(), TestCaseError> {
     if let Some(expected) = is_object(bytes) {
         prop_assert_eq!(scanned.is_some(), expected, "{:?}", String::from_utf8_lossy(bytes));
     }
-    if let Some(fields) = &scanned {
-        if let Some(order) = fast::order(fields, &rules) {
-            let careful = careful::judge(fields, &rules).ok();
-            prop_assert_eq!(careful, Some(Event::Order(order)));
-        }
+    if let Some(fields) = &scanned
+        && let Some(order) = fast::order(fields, &rules)
+    {
+        let careful = careful::judge(fields, &rules).ok();
+        prop_assert_eq!(careful, Some(Event::Order(order)));
     }
     prop_assert_eq!(
         super::decode(bytes, &rules).is_err_and(|refusal| refusal.reason.code() == 0),

@@ -131,116 +131,128 @@ fn unknown_fields_may_hold_any_json() {
     assert_eq!(refusal(spaced.as_bytes()).reason, Reason::BadTime);
 }
 
+/// Field, its JSON, and what becomes of the record.
+const CASES: &[(&str, &str, &str)] = &[
+    ("kind", "\"refund\"", "unknown_kind"),
+    ("kind", "\"\"", "unknown_kind"),
+    ("kind", "\"Order\"", "unknown_kind"),
+    ("kind", "1", "bad_field"),
+    ("platform", "", "missing_field"),
+    ("platform", "\"\"", "empty_field"),
+    ("platform", "\"Meituan\"", "bad_field"),
+    ("platform", "\"mei tuan\"", "bad_field"),
+    ("platform", "\"eleme\"", "unknown_platform"),
+    ("platform", "{}", "bad_field"),
+    ("order_id", "", "missing_field"),
+    ("order_id", "\"\"", "empty_field"),
+    ("order_id", "\"a\\u0000b\"", "bad_field"),
+    ("order_id", "\"a\u{7f}b\"", "bad_field"),
+    ("order_id", "\"a\u{85}b\"", "bad_field"),
+    ("order_id", "8812345678901234567", "bad_field"),
+    ("leg", "256", "bad_field"),
+    ("leg", "-1", "bad_field"),
+    ("leg", "1.0", "bad_field"),
+    ("leg", "1e0", "bad_field"),
+    ("leg", "\"1\"", "bad_field"),
+    ("leg", "\"\"", "bad_field"),
+    ("leg", "true", "bad_field"),
+    ("rider_id", "", "missing_field"),
+    ("rider_id", "\"\"", "empty_field"),
+    ("rider_id", "[]", "bad_field"),
+    ("rider_id", "\"a\\tb\"", "bad_field"),
+    ("category", "", "missing_field"),
+    ("category", "\"\"", "empty_field"),
+    ("category", "\"Instant_delivery\"", "unknown_category"),
+    ("category", "1", "bad_field"),
+    ("region", "", "missing_field"),
+    ("region", "\"\"", "empty_field"),
+    ("region", "\"31011\"", "bad_region"),
+    ("region", "\"31011a\"", "bad_region"),
+    ("region", "\"３１０１１５\"", "bad_region"),
+    ("region", "310115", "bad_region"),
+    ("accepted_at", "", "missing_field"),
+    ("accepted_at", "\"\"", "empty_field"),
+    ("accepted_at", "\"2026-11-20T12:00:00\"", "bad_time"),
+    ("accepted_at", "\"2026-11-20 12:00:00Z\"", "bad_time"),
+    ("accepted_at", "\"2026-02-29T12:00:00Z\"", "bad_time"),
+    ("accepted_at", "\"2026-11-20T12:00:60Z\"", "bad_time"),
+    ("accepted_at", "1795147200000", "bad_time"),
+    ("accepted_at", "\"1969-12-31T23:59:59.999Z\"", "beyond_horizon"),
+    ("accepted_at", "\"0000-01-01T00:00:00Z\"", "beyond_horizon"),
+    ("accepted_at", "\"9999-12-31T23:59:59-23:59\"", "beyond_horizon"),
+    ("accepted_at", "\"2101-01-01T00:00:00Z\"", "beyond_horizon"),
+    ("accepted_at", "\"2024-12-31T23:59:59.999+08:00\"", "before_retention"),
+    ("accepted_at", "\"2026-11-20T12:30:00.0000000001+08:00\"", "ended_before_accepted"),
+    ("accepted_at", "\"2026-11-19T12:29:59.999999999+08:00\"", "duration_too_long"),
+    ("ended_at", "\"\"", "empty_field"),
+    ("ended_at", "\"tomorrow\"", "bad_time"),
+    ("ended_at", "\"2101-01-01T00:00:00Z\"", "beyond_horizon"),
+    ("ended_at", "\"2026-11-20T11:59:59.9999999Z\"", "ok"),
+    ("ended_at", "\"2026-11-20T11:59:59.9999999+08:00\"", "ended_before_accepted"),
+    ("ended_at", "\"2026-11-21T12:00:00.00000001+08:00\"", "duration_too_long"),
+    ("ended_at", "\"2026-11-21T12:00:00.00000000+08:00\"", "ok"),
+    ("outcome", "\"\"", "empty_field"),
+    ("outcome", "\"Completed\"", "unknown_outcome"),
+    ("outcome", "1", "bad_field"),
+    ("outcome", "\"transferred\"", "ok"),
+    ("outcome", "\"void\"", "bad_revision"),
+    ("revision", "-1", "bad_revision"),
+    ("revision", "9007199254740991", "ok"),
+    ("revision", "9007199254740992", "bad_revision"),
+    ("revision", "99999999999999999999999", "bad_revision"),
+    ("revision", "1.0", "bad_revision"),
+    ("revision", "1e3", "bad_revision"),
+    ("revision", "\"1\"", "bad_revision"),
+    ("revision", "-0", "ok"),
+    ("fare", "\"\"", "empty_field"),
+    ("fare", "12.5", "bad_field"),
+    ("fare", "\"-1\"", "bad_field"),
+    ("fare", "\"1e3\"", "bad_field"),
+    ("fare", "\".5\"", "bad_field"),
+    ("fare", "\"5.\"", "bad_field"),
+    ("fare", "\"1.2.3\"", "bad_field"),
+    ("fare", "\"79228162514264337593543950336\"", "bad_field"),
+    ("fare", "\"79228162514264337593543950335\"", "ok"),
+    ("fare", "\"0.00000000000000000000000000001\"", "bad_field"),
+    ("previous_accepted_at", "\"\"", "empty_field"),
+    ("previous_accepted_at", "7", "bad_time"),
+    ("previous_accepted_at", "\"3000-01-01T00:00:00Z\"", "beyond_horizon"),
+];
+
+fn check(field: &str, json: &str, expected: &str) {
+    let record = record(&[(field, json)]);
+    let got = match decode(&record, &rules()) {
+        Ok(_) => "ok",
+        Err(refusal) => {
+            let names_field = refusal.detail.contains(&format!("field {field}"))
+                || (refusal.detail.contains("ended_at") && field == "accepted_at")
+                || (refusal.detail.contains("revision") && field == "outcome");
+            assert!(names_field, "{field}={json}: {}", refusal.detail);
+            refusal.reason.as_str()
+        }
+    };
+    assert_eq!(got, expected, "{field}={json}");
+}
+
 #[test]
 fn each_field_is_refused_for_its_own_reason() {
-    let long_id = format!("\"{}\"", "x".repeat(257));
-    let longest_id = format!("\"{}\"", "x".repeat(256));
-    let long_platform = format!("\"{}\"", "m".repeat(33));
-    let unknown_platform = format!("\"{}\"", "m".repeat(32));
-    let cases: &[(&str, &str, &str)] = &[
-        ("kind", "\"refund\"", "unknown_kind"),
-        ("kind", "\"\"", "unknown_kind"),
-        ("kind", "\"Order\"", "unknown_kind"),
-        ("kind", "1", "bad_field"),
-        ("platform", "", "missing_field"),
-        ("platform", "\"\"", "empty_field"),
-        ("platform", &long_platform, "field_too_long"),
-        ("platform", &unknown_platform, "unknown_platform"),
-        ("platform", "\"Meituan\"", "bad_field"),
-        ("platform", "\"mei tuan\"", "bad_field"),
-        ("platform", "\"eleme\"", "unknown_platform"),
-        ("platform", "{}", "bad_field"),
-        ("order_id", "", "missing_field"),
-        ("order_id", "\"\"", "empty_field"),
-        ("order_id", &long_id, "field_too_long"),
-        ("order_id", "\"a\\u0000b\"", "bad_field"),
-        ("order_id", "\"a\u{7f}b\"", "bad_field"),
-        ("order_id", "\"a\u{85}b\"", "bad_field"),
-        ("order_id", "8812345678901234567", "bad_field"),
-        ("leg", "256", "bad_field"),
-        ("leg", "-1", "bad_field"),
-        ("leg", "1.0", "bad_field"),
-        ("leg", "1e0", "bad_field"),
-        ("leg", "\"1\"", "bad_field"),
-        ("leg", "\"\"", "bad_field"),
-        ("leg", "true", "bad_field"),
-        ("rider_id", "", "missing_field"),
-        ("rider_id", "\"\"", "empty_field"),
-        ("rider_id", &long_id, "field_too_long"),
-        ("rider_id", "[]", "bad_field"),
-        ("rider_id", "\"a\\tb\"", "bad_field"),
-        ("category", "", "missing_field"),
-        ("category", "\"\"", "empty_field"),
-        ("category", "\"Instant_delivery\"", "unknown_category"),
-        ("category", "1", "bad_field"),
-        ("region", "", "missing_field"),
-        ("region", "\"\"", "empty_field"),
-        ("region", "\"31011\"", "bad_region"),
-        ("region", "\"31011a\"", "bad_region"),
-        ("region", "\"３１０１１５\"", "bad_region"),
-        ("region", "310115", "bad_region"),
-        ("accepted_at", "", "missing_field"),
-        ("accepted_at", "\"\"", "empty_field"),
-        ("accepted_at", "\"2026-11-20T12:00:00\"", "bad_time"),
-        ("accepted_at", "\"2026-11-20 12:00:00Z\"", "bad_time"),
-        ("accepted_at", "\"2026-02-29T12:00:00Z\"", "bad_time"),
-        ("accepted_at", "\"2026-11-20T12:00:60Z\"", "bad_time"),
-        ("accepted_at", "1795147200000", "bad_time"),
-        ("accepted_at", "\"1969-12-31T23:59:59.999Z\"", "beyond_horizon"),
-        ("accepted_at", "\"0000-01-01T00:00:00Z\"", "beyond_horizon"),
-        ("accepted_at", "\"9999-12-31T23:59:59-23:59\"", "beyond_horizon"),
-        ("accepted_at", "\"2101-01-01T00:00:00Z\"", "beyond_horizon"),
-        ("accepted_at", "\"2024-12-31T23:59:59.999+08:00\"", "before_retention"),
-        ("accepted_at", "\"2026-11-20T12:30:00.0000000001+08:00\"", "ended_before_accepted"),
-        ("accepted_at", "\"2026-11-19T12:29:59.999999999+08:00\"", "duration_too_long"),
-        ("ended_at", "\"\"", "empty_field"),
-        ("ended_at", "\"tomorrow\"", "bad_time"),
-        ("ended_at", "\"2101-01-01T00:00:00Z\"", "beyond_horizon"),
-        ("ended_at", "\"2026-11-20T11:59:59.9999999Z\"", "ok"),
-        ("ended_at", "\"2026-11-20T11:59:59.9999999+08:00\"", "ended_before_accepted"),
-        ("ended_at", "\"2026-11-21T12:00:00.00000001+08:00\"", "duration_too_long"),
-        ("ended_at", "\"2026-11-21T12:00:00.00000000+08:00\"", "ok"),
-        ("outcome", "\"\"", "empty_field"),
-        ("outcome", "\"Completed\"", "unknown_outcome"),
-        ("outcome", "1", "bad_field"),
-        ("outcome", "\"transferred\"", "ok"),
-        ("outcome", "\"void\"", "bad_revision"),
-        ("revision", "-1", "bad_revision"),
-        ("revision", "9007199254740991", "ok"),
-        ("revision", "9007199254740992", "bad_revision"),
-        ("revision", "99999999999999999999999", "bad_revision"),
-        ("revision", "1.0", "bad_revision"),
-        ("revision", "1e3", "bad_revision"),
-        ("revision", "\"1\"", "bad_revision"),
-        ("revision", "-0", "ok"),
-        ("fare", "\"\"", "empty_field"),
-        ("fare", "12.5", "bad_field"),
-        ("fare", "\"-1\"", "bad_field"),
-        ("fare", "\"1e3\"", "bad_field"),
-        ("fare", "\".5\"", "bad_field"),
-        ("fare", "\"5.\"", "bad_field"),
-        ("fare", "\"1.2.3\"", "bad_field"),
-        ("fare", "\"79228162514264337593543950336\"", "bad_field"),
-        ("fare", "\"79228162514264337593543950335\"", "ok"),
-        ("fare", "\"0.00000000000000000000000000001\"", "bad_field"),
-        ("previous_accepted_at", "\"\"", "empty_field"),
-        ("previous_accepted_at", "7", "bad_time"),
-        ("previous_accepted_at", "\"3000-01-01T00:00:00Z\"", "beyond_horizon"),
-        ("order_id", &longest_id, "ok"),
-    ];
-    for &(field, json, expected) in cases {
-        let record = record(&[(field, json)]);
-        let got = match decode(&record, &rules()) {
-            Ok(_) => "ok",
-            Err(refusal) => {
-                let names_field = refusal.detail.contains(&format!("field {field}"))
-                    || (refusal.detail.contains("ended_at") && field == "accepted_at")
-                    || (refusal.detail.contains("revision") && field == "outcome");
-                assert!(names_field, "{field}={json}: {}", refusal.detail);
-                refusal.reason.as_str()
-            }
-        };
-        assert_eq!(got, expected, "{field}={json}");
+    for (field, json, expected) in CASES {
+        check(field, json, expected);
+    }
+}
+
+#[test]
+fn lengths_count_in_bytes_after_escapes() {
+    let quoted = |text: &str, times: usize| format!("\"{}\"", text.repeat(times));
+    check("platform", &quoted("m", 33), "field_too_long");
+    check("platform", &quoted("m", 32), "unknown_platform");
+    for field in ["order_id", "rider_id"] {
+        check(field, &quoted("x", 256), "ok");
+        check(field, &quoted("x", 257), "field_too_long");
+        check(field, &quoted("\\u0041", 256), "ok");
+        check(field, &quoted("\\u0041", 257), "field_too_long");
+        check(field, &quoted("é", 128), "ok");
+        check(field, &quoted("é", 129), "field_too_long");
     }
 }
 
