@@ -5,6 +5,7 @@
 
 pub mod completeness;
 pub mod decide;
+pub mod event;
 pub mod money;
 pub mod order;
 pub mod platform;

@@ -1,0 +1,156 @@
+//! The fields of one record, found in a single pass and not yet judged.
+
+use super::json::{Malformed, Scanner, Value};
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+/// Unknown keys that are compared one by one; more of them go into a hash set.
+const FEW_KEYS: usize = 8;
+
+/// The value of every field that the contract knows, in table order.
+#[derive(Clone, Debug)]
+pub(super) struct Fields<'a> {
+    pub(super) kind: Value<'a>,
+    pub(super) platform: Value<'a>,
+    pub(super) order_id: Value<'a>,
+    pub(super) leg: Value<'a>,
+    pub(super) rider_id: Value<'a>,
+    pub(super) category: Value<'a>,
+    pub(super) region: Value<'a>,
+    pub(super) accepted_at: Value<'a>,
+    pub(super) ended_at: Value<'a>,
+    pub(super) outcome: Value<'a>,
+    pub(super) revision: Value<'a>,
+    pub(super) fare: Value<'a>,
+    pub(super) previous_accepted_at: Value<'a>,
+    /// Of completeness records.
+    pub(super) through: Value<'a>,
+}
+
+impl<'a> Fields<'a> {
+    const EMPTY: Self = Self {
+        kind: Value::ABSENT,
+        platform: Value::ABSENT,
+        order_id: Value::ABSENT,
+        leg: Value::ABSENT,
+        rider_id: Value::ABSENT,
+        category: Value::ABSENT,
+        region: Value::ABSENT,
+        accepted_at: Value::ABSENT,
+        ended_at: Value::ABSENT,
+        outcome: Value::ABSENT,
+        revision: Value::ABSENT,
+        fare: Value::ABSENT,
+        previous_accepted_at: Value::ABSENT,
+        through: Value::ABSENT,
+    };
+
+    /// Reads one JSON object, the whole text and nothing but it. A key that stands twice is an error.
+    pub(super) fn scan(text: &'a str) -> Result<Self, Malformed> {
+        let mut fields = Self::EMPTY;
+        let mut unknown = UnknownKeys::default();
+        let mut scanner = Scanner::new(text);
+        scanner.space();
+        if scanner.peek() != Some(b'{') {
+            return scanner.fail("an object should stand here");
+        }
+        scanner.take();
+        scanner.space();
+        if scanner.peek() == Some(b'}') {
+            scanner.take();
+        } else {
+            loop {
+                let key = scanner.key()?;
+                if !fields.put(key, &mut scanner, &mut unknown)? {
+                    return scanner.fail("the key before this value stands twice");
+                }
+                scanner.space();
+                match scanner.peek() {
+                    Some(b',') => scanner.take(),
+                    Some(b'}') => break scanner.take(),
+                    _ => return scanner.fail("a comma or the end of the object should stand here"),
+                }
+                scanner.space();
+            }
+        }
+        scanner.space();
+        if scanner.peek().is_some() {
+            return scanner.fail("the record goes on after the object");
+        }
+        Ok(fields)
+    }
+
+    /// Reads the value of `key`; false when the key was there before.
+    #[inline]
+    fn put(
+        &mut self,
+        key: Value<'a>,
+        scanner: &mut Scanner<'a>,
+        unknown: &mut UnknownKeys<'a>,
+    ) -> Result<bool, Malformed> {
+        let slot = match key.plain() {
+            Some(name) => self.slot(name.as_bytes()),
+            None => key.text().and_then(|name| self.slot(name.as_bytes())),
+        };
+        match slot {
+            Some(slot) if slot.kind == Value::ABSENT.kind => {
+                *slot = scanner.value()?;
+                Ok(true)
+            }
+            Some(_) => Ok(false),
+            None => {
+                let is_new = key.text().is_some_and(|name| unknown.insert(name));
+                if is_new {
+                    scanner.value()?;
+                }
+                Ok(is_new)
+            }
+        }
+    }
+
+    #[inline]
+    fn slot(&mut self, name: &[u8]) -> Option<&mut Value<'a>> {
+        Some(match name {
+            b"kind" => &mut self.kind,
+            b"platform" => &mut self.platform,
+            b"order_id" => &mut self.order_id,
+            b"leg" => &mut self.leg,
+            b"rider_id" => &mut self.rider_id,
+            b"category" => &mut self.category,
+            b"region" => &mut self.region,
+            b"accepted_at" => &mut self.accepted_at,
+            b"ended_at" => &mut self.ended_at,
+            b"outcome" => &mut self.outcome,
+            b"revision" => &mut self.revision,
+            b"fare" => &mut self.fare,
+            b"previous_accepted_at" => &mut self.previous_accepted_at,
+            b"through" => &mut self.through,
+            _ => return None,
+        })
+    }
+}
+
+/// The keys that the contract does not know, kept to find repeated ones: the first few without allocation, all of
+/// them in a hash set when they are many, so that a hostile record costs no quadratic time.
+#[derive(Default)]
+struct UnknownKeys<'a> {
+    few: [Option<Cow<'a, str>>; FEW_KEYS],
+    many: HashSet<Cow<'a, str>>,
+}
+
+impl<'a> UnknownKeys<'a> {
+    /// False when the key was there before.
+    fn insert(&mut self, key: Cow<'a, str>) -> bool {
+        for place in &mut self.few {
+            match place {
+                Some(known) if *known == key => return false,
+                Some(_) => {}
+                None => {
+                    *place = Some(key);
+                    return true;
+                }
+            }
+        }
+        self.many.insert(key)
+    }
+}

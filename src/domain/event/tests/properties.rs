@@ -1,0 +1,165 @@
+//! Any bytes are survived; what is JSON and what is not is decided as `serde_json` decides it; the fast path and the
+//! careful path agree.
+
+use super::super::careful;
+use super::super::fast;
+use super::super::fields::Fields;
+use super::{record, rules};
+use crate::domain::order::Event;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use serde_json::Value as Json;
+
+/// Whether the bytes are one JSON object without a repeated key at its top, by `serde_json`.
+fn is_object(bytes: &[u8]) -> Option<bool> {
+    let mut keys = Keys::default();
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let read = serde::Deserializer::deserialize_map(&mut reader, &mut keys).and_then(|()| reader.end());
+    match read {
+        // A number of any size is JSON; whether it fits a float is no question of grammar.
+        Err(error) if error.to_string().contains("number out of range") => None,
+        other => Some(other.is_ok() && !keys.repeated),
+    }
+}
+
+#[derive(Default)]
+struct Keys {
+    seen: std::collections::HashSet<String>,
+    repeated: bool,
+}
+
+impl<'de> serde::de::Visitor<'de> for &mut Keys {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("an object")
+    }
+
+    fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some((key, _)) = map.next_entry::<String, Json>()? {
+            self.repeated |= !self.seen.insert(key);
+        }
+        Ok(())
+    }
+}
+
+/// Holds all the promises to one input.
+fn hold(bytes: &[u8]) -> Result<(), TestCaseError> {
+    let rules = rules();
+    let scanned = std::str::from_utf8(bytes).ok().and_then(|text| Fields::scan(text).ok());
+    if let Some(expected) = is_object(bytes) {
+        prop_assert_eq!(scanned.is_some(), expected, "{:?}", String::from_utf8_lossy(bytes));
+    }
+    if let Some(fields) = &scanned
+        && let Some(order) = fast::order(fields, &rules)
+    {
+        let careful = careful::judge(fields, &rules).ok();
+        prop_assert_eq!(careful, Some(Event::Order(order)));
+    }
+    prop_assert_eq!(
+        super::decode(bytes, &rules).is_err_and(|refusal| refusal.reason.code() == 0),
+        scanned.is_none()
+    );
+    Ok(())
+}
+
+fn json() -> impl Strategy<Value = Json> {
+    let leaf = prop_oneof![
+        Just(Json::Null),
+        any::<bool>().prop_map(Json::from),
+        any::<i64>().prop_map(Json::from),
+        (-1e300..1e300).prop_map(Json::from),
+        any::<String>().prop_map(Json::from),
+        "[ -~]{0,20}".prop_map(Json::from),
+    ];
+    leaf.prop_recursive(4, 24, 4, |inner| {
+        prop_oneof![
+            vec(inner.clone(), 0..4).prop_map(Json::from),
+            vec(("[a-c]{0,3}|.{0,3}", inner), 0..4)
+                .prop_map(|fields| Json::Object(fields.into_iter().collect())),
+        ]
+    })
+}
+
+fn field() -> impl Strategy<Value = (String, String)> {
+    let name = prop::sample::select(vec![
+        "kind",
+        "platform",
+        "order_id",
+        "leg",
+        "rider_id",
+        "category",
+        "region",
+        "accepted_at",
+        "ended_at",
+        "outcome",
+        "revision",
+        "fare",
+        "previous_accepted_at",
+        "through",
+        "unknown",
+    ]);
+    let value = prop_oneof![
+        json().prop_map(|json| json.to_string()),
+        prop::sample::select(vec![
+            "\"complete\"",
+            "\"void\"",
+            "\"dada\"",
+            "1",
+            "1.0",
+            "\"5.00\"",
+            "\"2026-11-20T12:30:00.9999Z\"",
+            "\"2025-01-01T00:00:00+08:00\"",
+            "\"\\u0041\"",
+            "\"ride_hailing\"",
+            "\"110101\"",
+        ])
+        .prop_map(str::to_owned),
+    ];
+    (name.prop_map(str::to_owned), value)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_bytes_are_survived(bytes in vec(any::<u8>(), 0..80)) {
+        hold(&bytes)?;
+    }
+
+    #[test]
+    fn any_mix_of_json_marks_is_judged_like_serde_json(
+        marks in vec(prop::sample::select(vec![
+            "{", "}", "[", "]", ":", ",", "\"", "\\", "\\u", "d800", "dc00", "0041", "0", "-", "1", ".", "e", "E",
+            "+", "true", "null", "false", " ", "\n", "a", "\"a\"", "\"b\":", "é", "\u{1}", "\"leg\":", "\"x\":{",
+        ]), 0..24),
+    ) {
+        let inside = marks.concat();
+        hold(inside.as_bytes())?;
+        hold(format!("{{\"a\":{inside}}}").as_bytes())?;
+    }
+
+    #[test]
+    fn objects_changed_byte_by_byte_are_judged_like_serde_json(
+        fields in vec(field(), 0..5),
+        changes in vec((any::<prop::sample::Index>(), any::<u8>(), 0_u8..4), 0..3),
+    ) {
+        let pairs: Vec<(&str, &str)> =
+            fields.iter().map(|(name, json)| (name.as_str(), json.as_str())).collect();
+        let mut bytes = record(&pairs);
+        hold(&bytes)?;
+        for (place, byte, how) in changes {
+            let at = place.index(bytes.len());
+            match how {
+                0 => bytes[at] = byte,
+                1 => bytes.insert(at, byte),
+                2 => { bytes.remove(at); }
+                _ => bytes.truncate(at),
+            }
+            if bytes.is_empty() {
+                break;
+            }
+        }
+        hold(&bytes)?;
+    }
+}
