@@ -6,7 +6,10 @@
 pub mod completeness;
 pub mod money;
 pub mod order;
+pub mod platform;
 pub mod posting;
 pub mod reject;
+pub mod settle;
 pub mod time;
 pub mod view;
+pub mod window;
