@@ -1,5 +1,108 @@
-//! Completeness (to be written).
+//! Up to which instant everything of a platform has arrived.
+//!
+//! [`Completeness`] is what the ledger keeps in its commits: facts that must survive a restart, and the instant
+//! `complete_through` of every platform that follows from them and never goes back. [`CompletenessTracker`] wraps it
+//! with what may be forgotten: end-offset requests whose records are not all applied yet.
 
-/// What every platform's silence is worth.
+mod advance;
+mod facts;
+mod late;
+mod tracker;
+
+pub use advance::{Bound, HeldBy};
+pub use late::{Told, is_late, newest_instant, vouching_instant};
+pub use tracker::{CompletenessTracker, EndObserved, MetadataObserved, PartitionApplied};
+
+use super::time::UtcMillis;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Unconfirmed completeness records that are kept for a platform: the oldest, so that a steady stream of new ones
+/// cannot starve it, and the newest.
+pub const VOUCHES_PENDING_MAX: usize = 2;
+
+/// Everything that must be known to say what an absence of records means. Plain data; the ledger encodes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Completeness {}
+pub struct Completeness {
+    /// Every topic that was ever read.
+    pub topics: BTreeMap<String, TopicFacts>,
+    /// Every platform that was ever registered, stated or heard of in Kafka.
+    pub platforms: BTreeMap<String, PlatformFacts>,
+    /// The end of the last day that retention dropped.
+    pub dropped_until: Option<UtcMillis>,
+}
+
+/// What is known about a Kafka topic.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TopicFacts {
+    /// The newest instant just before a metadata request that showed no unread partition.
+    pub listed_at: Option<UtcMillis>,
+    /// The partitions that are read.
+    pub partitions: BTreeMap<i32, PartitionFacts>,
+}
+
+/// What is known about a Kafka partition that is read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PartitionFacts {
+    /// The offset of the first record read; until one is, the offset at which reading starts.
+    pub first_offset: i64,
+    /// Kafka timestamp of the first record read; `None` until one is.
+    pub first_timestamp: Option<UtcMillis>,
+    /// Every record below it is applied or was skipped.
+    pub next_offset: i64,
+    /// Kafka timestamp of the newest record applied.
+    pub newest_timestamp: Option<UtcMillis>,
+    /// Every record that Kafka had acknowledged before this instant is applied (or was skipped).
+    pub read_to: Option<UtcMillis>,
+}
+
+/// A completeness record that was applied, not yet confirmed by reading every partition to an end requested later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Vouch {
+    /// What it vouches for, capped at `applied_at`.
+    pub through: UtcMillis,
+    /// When it was applied.
+    pub applied_at: UtcMillis,
+}
+
+/// A span that an operator let the ledger go past.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SkippedSpan {
+    /// Topic.
+    pub topic: String,
+    /// Partition.
+    pub partition: i32,
+    /// `complete_through` at the skip, less the longest order and the widest lead.
+    pub from: UtcMillis,
+    /// Kafka timestamp of the next record read; `None` until there is one.
+    pub until: Option<UtcMillis>,
+}
+
+/// What is known about a platform.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PlatformFacts {
+    /// Whether a configuration ever registered it.
+    pub registered: bool,
+    /// Every topic that a configuration ever bound to it.
+    pub topics: BTreeSet<String>,
+    /// Nothing about earlier instants is still to come; never goes back.
+    pub complete_through: Option<UtcMillis>,
+    /// What its confirmed completeness records vouch for.
+    pub vouched_through: Option<UtcMillis>,
+    /// Unconfirmed ones, at most [`VOUCHES_PENDING_MAX`], oldest first.
+    pub vouches_pending: Vec<Vouch>,
+    /// The newest accepted_at or ended_at applied from Kafka that is not later than its record's Kafka timestamp.
+    pub newest_event: Option<UtcMillis>,
+    /// What `ingest --complete-through` stated.
+    pub stated_through: Option<UtcMillis>,
+    /// Skipped spans of its topics.
+    pub skips: Vec<SkippedSpan>,
+    /// Events that added cover before a complete_through already committed.
+    pub late: u64,
+}
+
+impl PlatformFacts {
+    /// Whether the platform ever sent a completeness record: then its word counts, not its silence.
+    pub fn sends_completeness(&self) -> bool {
+        self.vouched_through.is_some() || !self.vouches_pending.is_empty()
+    }
+}

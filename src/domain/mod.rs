@@ -12,5 +12,7 @@ pub mod platform;
 pub mod posting;
 pub mod reject;
 pub mod tariff;
+pub mod settle;
 pub mod time;
 pub mod view;
+pub mod window;

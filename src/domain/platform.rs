@@ -4,7 +4,7 @@ use super::time::UtcMillis;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What one platform promises.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Promise {
     /// The topics that may speak for it. Without any, its events come from files.
     pub topics: Vec<String>,
@@ -21,7 +21,7 @@ pub struct Promise {
 }
 
 /// Every platform's promise.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Platforms {
     registered: BTreeMap<String, Promise>,
     defaults: Promise,

@@ -141,6 +141,44 @@ pub enum RuleKind {
     Cover,
 }
 
+/// What is known of a rider at all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RiderSeen {
+    /// The earliest `accepted_at` of any stored version.
+    pub first: UtcMillis,
+    /// The latest `ended_at` or `accepted_at`.
+    pub last: UtcMillis,
+    /// The platforms that named the rider, sorted.
+    pub platforms: Vec<String>,
+}
+
+impl RiderSeen {
+    /// What these versions know; `None` when there are none.
+    pub fn of<'a>(versions: impl IntoIterator<Item = &'a StoredVersion>) -> Option<Self> {
+        let mut seen: Option<Self> = None;
+        for posting in versions.into_iter().map(|version| &version.posting) {
+            let last = posting.ended_at.unwrap_or(posting.accepted_at).max(posting.accepted_at);
+            let alone = Self { first: posting.accepted_at, last, platforms: vec![posting.platform.clone()] };
+            match &mut seen {
+                Some(seen) => seen.join(alone),
+                None => seen = Some(alone),
+            }
+        }
+        seen
+    }
+
+    /// Two identifiers of one person.
+    pub fn join(&mut self, other: Self) {
+        self.first = self.first.min(other.first);
+        self.last = self.last.max(other.last);
+        for platform in other.platforms {
+            if let Err(place) = self.platforms.binary_search(&platform) {
+                self.platforms.insert(place, platform);
+            }
+        }
+    }
+}
+
 /// Read access to one committed, immutable state. Every call may read storage; errors are storage failures.
 pub trait LedgerView {
     /// A storage failure.
@@ -187,6 +225,15 @@ pub trait LedgerView {
     fn completeness(&self) -> &Completeness;
     /// Every platform that any stored record or order named, sorted.
     fn platforms_stored(&self) -> Vec<String>;
+    /// What is known of a rider at all; `None` for an unknown one. Every answer asks: a ledger that holds much should
+    /// know it without reading every order of the rider, as this default does.
+    fn rider_seen(&self, rider_id: &str) -> Result<Option<RiderSeen>, Self::Error> {
+        Ok(RiderSeen::of(&self.rider_versions(rider_id, UtcMillis::MIN, UtcMillis::MAX)?))
+    }
+    /// First and last local day that hold any total: those of days that retention dropped stay.
+    fn days_of_totals(&self) -> Option<(LocalDay, LocalDay)> {
+        self.days()
+    }
     /// Unresolved rejections and all conflicts that name the rider.
     fn rejections_of_rider(&self, rider_id: &str) -> Result<Vec<Rejection>, Self::Error>;
 }

@@ -1,0 +1,260 @@
+//! The answer, in the shape that the contract gives it: field order is part of it.
+
+use serde::Serialize;
+
+/// What is known about a rider's cover at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// At least one window holds the time.
+    Covered,
+    /// No window does, and nothing that could still arrive can.
+    NotCovered,
+    /// No window does, but one cannot be excluded.
+    Undetermined,
+    /// An interval with covered and uncovered parts.
+    PartlyCovered,
+}
+
+impl Verdict {
+    /// The name in answers and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Covered => "covered",
+            Self::NotCovered => "not_covered",
+            Self::Undetermined => "undetermined",
+            Self::PartlyCovered => "partly_covered",
+        }
+    }
+}
+
+/// An answer to one question. Times are RFC 3339 with milliseconds in the configured zone, decimals are texts.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Answer {
+    /// The answer in a word.
+    pub verdict: Verdict,
+    /// The identifiers that were asked for.
+    pub rider_id: Vec<String>,
+    /// The time: `at`, or `from`, `to` and `parts`.
+    #[serde(flatten)]
+    pub when: AnswerWhen,
+    /// The platforms that the question was narrowed to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub platform: Option<Vec<String>>,
+    /// The asker's own mark.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
+    /// Every window that holds the time (or some of it), sorted by platform, order_id, leg as bytes.
+    pub windows: Vec<WindowLine>,
+    /// The nearest window that ends before, when the time is in none.
+    pub nearest_before: Option<NearestBefore>,
+    /// The nearest window that starts after, when the time is in none.
+    pub nearest_after: Option<NearestAfter>,
+    /// Whether nothing that still arrives can hold the time.
+    pub settled: bool,
+    /// Each platform that counts, by name.
+    pub platforms: Vec<PlatformStatus>,
+    /// Versions that once held the time.
+    pub superseded: Vec<SupersededLine>,
+    /// Conflicting records that would hold the time.
+    pub disputed: Vec<DisputedLine>,
+    /// What is known of the rider at all.
+    pub rider_seen: Option<RiderSeenLine>,
+    /// What a reader should know besides.
+    pub warnings: Vec<String>,
+    /// The state that answered.
+    pub as_of: AsOfLine,
+}
+
+/// The time of an answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum AnswerWhen {
+    /// An instant.
+    Instant {
+        /// The instant.
+        at: String,
+    },
+    /// A minute or an interval.
+    Interval {
+        /// Start.
+        from: String,
+        /// End, exclusive.
+        to: String,
+        /// The interval in parts of one verdict each, in order.
+        parts: Vec<Part>,
+    },
+}
+
+/// A part of an interval.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Part {
+    /// Start.
+    pub from: String,
+    /// End, exclusive.
+    pub to: String,
+    /// Covered, not covered or undetermined.
+    pub verdict: Verdict,
+}
+
+/// The rules behind a window.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TariffLine {
+    /// The tariff version.
+    pub version: String,
+    /// The rate that the charge names; null when nothing was charged.
+    pub rule: Option<String>,
+    /// The factor, if any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub factor: Option<String>,
+    /// The cover rule that made the window; null for the built-in one.
+    pub cover: Option<String>,
+}
+
+/// An order as it covers a rider.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct WindowLine {
+    /// Platform.
+    pub platform: String,
+    /// Order.
+    pub order_id: String,
+    /// The rider's part of a split order.
+    pub leg: u8,
+    /// `open` or `ended`.
+    pub phase: &'static str,
+    /// Which of the person's identifiers it names.
+    pub rider_id: String,
+    /// Tariff category.
+    pub category: String,
+    /// Six digits.
+    pub region: String,
+    /// Null while open.
+    pub outcome: Option<&'static str>,
+    /// Revision.
+    pub revision: u64,
+    /// Start of cover.
+    pub starts_at: String,
+    /// End of cover, exclusive; null while open.
+    pub ends_at: Option<String>,
+    /// Yuan; null when nothing can be charged yet (open, void or unrated).
+    pub premium: Option<String>,
+    /// The rules behind it.
+    pub tariff: TariffLine,
+    /// When it was recorded.
+    pub recorded_at: String,
+    /// By which commit.
+    pub commit: u64,
+}
+
+/// A version that no longer counts, and what replaced it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SupersededLine {
+    /// The version.
+    #[serde(flatten)]
+    pub window: WindowLine,
+    /// What replaced it.
+    pub superseded_by: SupersededByLine,
+}
+
+/// What replaced a version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SupersededByLine {
+    /// Revision of the newer version.
+    pub revision: u64,
+    /// When that was recorded.
+    pub recorded_at: String,
+    /// By which commit.
+    pub commit: u64,
+}
+
+/// A record that contradicts a stored version of the same revision; the first one stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DisputedLine {
+    /// Its number among the rejected records.
+    pub rejection: u64,
+    /// Platform.
+    pub platform: Option<String>,
+    /// Order.
+    pub order_id: Option<String>,
+    /// Leg.
+    pub leg: Option<u8>,
+    /// `open` or `ended`.
+    pub phase: Option<&'static str>,
+    /// Rider.
+    pub rider_id: Option<String>,
+    /// Start that it claims.
+    pub accepted_at: Option<String>,
+    /// End that it claims.
+    pub ended_at: Option<String>,
+    /// When it was recorded.
+    pub recorded_at: String,
+    /// By which commit.
+    pub commit: u64,
+}
+
+/// The nearest window that ends before.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct NearestBefore {
+    /// Platform.
+    pub platform: String,
+    /// Order.
+    pub order_id: String,
+    /// Leg.
+    pub leg: u8,
+    /// Its end.
+    pub ends_at: String,
+    /// Seconds in between.
+    pub distance_s: f64,
+}
+
+/// The nearest window that starts after.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct NearestAfter {
+    /// Platform.
+    pub platform: String,
+    /// Order.
+    pub order_id: String,
+    /// Leg.
+    pub leg: u8,
+    /// Its start.
+    pub starts_at: String,
+    /// Seconds in between.
+    pub distance_s: f64,
+}
+
+/// Whether a platform can still change the answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PlatformStatus {
+    /// Platform.
+    pub platform: String,
+    /// Whether the whole time is settled there.
+    pub settled: bool,
+    /// The first reason that applies; null when settled.
+    pub reason: Option<&'static str>,
+    /// Everything of the platform about earlier instants has arrived.
+    pub complete_through: Option<String>,
+    /// When it may be settled; null when it is, or when time alone will not help.
+    pub ask_again_at: Option<String>,
+}
+
+/// What is known of the rider at all.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RiderSeenLine {
+    /// First instant.
+    pub first: String,
+    /// Last instant.
+    pub last: String,
+    /// Platforms, sorted.
+    pub platforms: Vec<String>,
+}
+
+/// The state that answered: the same question with the same state has the same answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AsOfLine {
+    /// Its newest commit.
+    pub commit: u64,
+    /// When that was made.
+    pub recorded_at: String,
+    /// Hash of the configuration in force.
+    pub config: String,
+}

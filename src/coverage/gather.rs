@@ -1,0 +1,156 @@
+//! What is stored around a stretch of time: the bounded reads behind every verdict.
+
+use super::Terms;
+use crate::domain::order::{Outcome, Phase};
+use crate::domain::posting::{Posting, SupersededBy};
+use crate::domain::settle::Reach;
+use crate::domain::time::UtcMillis;
+use crate::domain::view::{Kept, LedgerView, Rejection};
+use crate::domain::window::Window;
+
+/// An order whose end for this rider is not known.
+#[derive(Clone, Debug)]
+pub(super) struct OpenOrder {
+    pub(super) posting: Posting,
+    /// An ended event of the same order names another rider.
+    pub(super) ended_elsewhere_at: Option<UtcMillis>,
+    /// A rejected record may have been its end.
+    pub(super) end_refused: bool,
+}
+
+/// Everything stored that a verdict over `around` may depend on, of the riders and platforms asked for.
+#[derive(Debug, Default)]
+pub(super) struct Gathered {
+    /// Current windows of ended orders that hold some of the time.
+    pub(super) windows: Vec<Posting>,
+    /// Current open orders near it, not superseded by their end.
+    pub(super) open: Vec<OpenOrder>,
+    /// Former versions that held some of the time.
+    pub(super) superseded: Vec<(Posting, SupersededBy)>,
+    /// Unresolved rejected records.
+    pub(super) rejected: Vec<Rejection>,
+    /// Conflicts, on whatever day.
+    pub(super) conflicts: Vec<Rejection>,
+}
+
+/// Reads what is stored around `around`; `wanted` says which platforms count.
+pub(super) fn gather<V: LedgerView>(
+    view: &V,
+    terms: Terms<'_>,
+    rider_ids: &[String],
+    around: Window,
+    reach: Reach,
+    wanted: &[String],
+) -> Result<Gathered, V::Error> {
+    let mut gathered = Gathered::default();
+    let wanted = |platform: &str| wanted.binary_search_by(|name| name.as_str().cmp(platform)).is_ok();
+    for rider_id in rider_ids {
+        for rejection in view.rejections_of_rider(rider_id)? {
+            match rejection.kept {
+                Kept::Conflict => gathered.conflicts.push(rejection),
+                Kept::Rejected(_) if rejection.resolution.is_none() => gathered.rejected.push(rejection),
+                Kept::Rejected(_) => {}
+            }
+        }
+    }
+    let Some(accepted) = accepted_range(view, terms, around, reach) else { return Ok(gathered) };
+    for rider_id in rider_ids {
+        for version in view.rider_versions(rider_id, accepted.from, accepted.until)? {
+            let posting = version.posting;
+            if !wanted(&posting.platform) {
+                continue;
+            }
+            match (posting.phase, version.superseded_by) {
+                (Phase::Ended, None) if window_of(&posting).is_some_and(|w| w.overlaps(around)) => {
+                    gathered.windows.push(posting);
+                }
+                (Phase::Ended, Some(by)) if window_of(&posting).is_some_and(|w| w.overlaps(around)) => {
+                    gathered.superseded.push((posting, by));
+                }
+                (Phase::Open, by) if near(&posting, terms, reach).overlaps(around) => {
+                    gathered.add_open(view, posting, by)?;
+                }
+                _ => {}
+            }
+        }
+    }
+    let identity = |p: &Posting| (p.platform.clone(), p.order_id.clone(), p.leg);
+    gathered.windows.sort_by_cached_key(identity);
+    gathered.open.sort_by_cached_key(|open| identity(&open.posting));
+    gathered
+        .superseded
+        .sort_by_cached_key(|(posting, _)| (identity(posting), posting.phase, posting.revision));
+    Ok(gathered)
+}
+
+impl Gathered {
+    fn add_open<V: LedgerView>(
+        &mut self,
+        view: &V,
+        posting: Posting,
+        superseded_by: Option<SupersededBy>,
+    ) -> Result<(), V::Error> {
+        let ended =
+            view.ended_version(&posting.platform, &posting.order_id, posting.leg, posting.accepted_at)?;
+        let ended = ended.map(|version| version.posting);
+        match (superseded_by, ended) {
+            // It ended as open orders do: its windows say the rest.
+            (_, Some(ended))
+                if ended.rider_id == posting.rider_id && ended.outcome != Some(Outcome::Void) => {}
+            (Some(by), _) => self.superseded.push((posting, by)),
+            (None, Some(ended)) if ended.rider_id == posting.rider_id => {
+                let by = SupersededBy { revision: ended.revision, commit: ended.commit };
+                self.superseded.push((posting, by));
+            }
+            (None, ended) => {
+                let end_refused = self.rejected.iter().any(|rejection| may_be_end(rejection, &posting));
+                let ended_elsewhere_at = ended.and_then(|ended| ended.ended_at);
+                self.open.push(OpenOrder { posting, ended_elsewhere_at, end_refused });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The acceptance times of all orders that can hold some of `around`; `None` when nothing is stored.
+fn accepted_range<V: LedgerView>(view: &V, terms: Terms<'_>, around: Window, reach: Reach) -> Option<Window> {
+    let (first, last) = view.days()?;
+    let until = around.until.plus(reach.lead_ms);
+    let last = terms.zone.day(until).min(last);
+    if last < first {
+        return None;
+    }
+    let longest_ms = view.longest_order_ms((first, last));
+    let open_ms = open_max_ms(terms);
+    let from = around.from.minus(longest_ms.max(open_ms).saturating_add(reach.tail_ms));
+    Some(Window::new(from, until))
+}
+
+/// The longest that any platform lets an order be open.
+fn open_max_ms(terms: Terms<'_>) -> i64 {
+    let registered = terms.platforms.registered().map(|(_, promise)| promise.max_order_duration_ms);
+    // The empty name is nobody's: its promise is that of all unregistered platforms.
+    registered.fold(terms.platforms.get("").max_order_duration_ms, i64::max)
+}
+
+/// The cover window of an ended order that has one.
+pub(super) fn window_of(posting: &Posting) -> Option<Window> {
+    let until = posting.ends_at()?;
+    posting.has_window().then(|| Window::new(posting.starts_at(), until))
+}
+
+/// Where an open order may matter.
+fn near(posting: &Posting, terms: Terms<'_>, reach: Reach) -> Window {
+    let max_ms = terms.platforms.get(&posting.platform).max_order_duration_ms;
+    let until = posting.accepted_at.plus(max_ms.saturating_add(reach.tail_ms));
+    Window::new(posting.accepted_at.minus(reach.lead_ms), until)
+}
+
+/// Whether a rejected record names the same order and may have told its end.
+fn may_be_end(rejection: &Rejection, open: &Posting) -> bool {
+    let read = &rejection.readable;
+    read.phase != Some(Phase::Open)
+        && read.platform.as_ref().is_none_or(|platform| *platform == open.platform)
+        && read.order_id.as_ref() == Some(&open.order_id)
+        && read.leg.is_none_or(|leg| leg == open.leg)
+}

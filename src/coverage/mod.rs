@@ -1,0 +1,35 @@
+//! The read model: what a committed state of the ledger answers to a question.
+//!
+//! Everything here is computed against [`LedgerView`](crate::domain::view::LedgerView), so that the same rules run over
+//! the ledger's snapshots and over a naive model in a test.
+//!
+//! ```text
+//! Question -> gather (what is stored around it) -> settle (what could still come) -> Answer
+//! ```
+
+pub mod answer;
+pub mod csv;
+mod gather;
+pub mod instant;
+pub mod lookup_batch;
+mod nearest;
+pub mod order;
+pub mod question;
+mod render;
+pub mod resolve;
+pub mod statement;
+#[cfg(test)]
+pub mod testing;
+pub mod timeline;
+
+use crate::domain::platform::Platforms;
+use crate::domain::time::Zone;
+
+/// The configuration that an answer depends on.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms<'a> {
+    /// What the platforms promise.
+    pub platforms: &'a Platforms,
+    /// The zone of the times in answers.
+    pub zone: &'a Zone,
+}

@@ -1,0 +1,111 @@
+//! The nearest windows around a time that is in none: day by day outward, over everything that is stored.
+
+use super::gather::window_of;
+use crate::domain::posting::Posting;
+use crate::domain::settle::Reach;
+use crate::domain::time::{LocalDay, UtcMillis, Zone};
+use crate::domain::view::LedgerView;
+use crate::domain::window::Window;
+
+/// Where to look.
+pub(super) struct Search<'a, V> {
+    pub(super) view: &'a V,
+    pub(super) zone: &'a Zone,
+    pub(super) rider_ids: &'a [String],
+    /// Sorted.
+    pub(super) platforms: &'a [String],
+    pub(super) reach: Reach,
+    /// The first and last instant that any stored version of the rider names.
+    pub(super) seen: Window,
+}
+
+impl<V: LedgerView> Search<'_, V> {
+    /// The window with the latest end that is not later than `at`.
+    pub(super) fn before(&self, at: UtcMillis) -> Result<Option<Posting>, V::Error> {
+        let Some((first, last)) = self.days() else { return Ok(None) };
+        let mut best: Option<(UtcMillis, Posting)> = None;
+        // A window that ends by `at` was accepted by then.
+        let mut day = self.zone.day(at).min(last);
+        while day >= first {
+            for (window, posting) in self.windows_of(day)? {
+                if window.until <= at {
+                    keep(&mut best, window.until, posting, |new, old| new > old);
+                }
+            }
+            if day == first {
+                break;
+            }
+            if let Some((end, _)) = best {
+                let longest_ms = self.view.longest_order_ms((first, day.plus_days(-1)));
+                let latest = self.zone.start_of(day).plus(longest_ms.saturating_add(self.reach.tail_ms));
+                // Earlier days end before `latest`: not even a tie is left there.
+                if end >= latest {
+                    break;
+                }
+            }
+            day = day.plus_days(-1);
+        }
+        Ok(best.map(|(_, posting)| posting))
+    }
+
+    /// The window with the earliest start that is later than `after` (exclusive).
+    pub(super) fn after(&self, after: UtcMillis) -> Result<Option<Posting>, V::Error> {
+        let Some((first, last)) = self.days() else { return Ok(None) };
+        let mut best: Option<(UtcMillis, Posting)> = None;
+        // A window starts at its acceptance or before it.
+        let mut day = self.zone.day(after).max(first);
+        while day <= last {
+            for (window, posting) in self.windows_of(day)? {
+                if window.from > after {
+                    keep(&mut best, window.from, posting, |new, old| new < old);
+                }
+            }
+            day = day.plus_days(1);
+            if let Some((start, _)) = best
+                && start < self.zone.start_of(day).minus(self.reach.lead_ms)
+            {
+                break;
+            }
+        }
+        Ok(best.map(|(_, posting)| posting))
+    }
+
+    /// The days on which the rider may have orders.
+    fn days(&self) -> Option<(LocalDay, LocalDay)> {
+        let (first, last) = self.view.days()?;
+        Some((first.max(self.zone.day(self.seen.from)), last.min(self.zone.day(self.seen.until))))
+    }
+
+    fn windows_of(&self, day: LocalDay) -> Result<Vec<(Window, Posting)>, V::Error> {
+        let (from, until) = (self.zone.start_of(day), self.zone.start_of(day.plus_days(1)));
+        let mut found = Vec::new();
+        for rider_id in self.rider_ids {
+            for version in self.view.rider_versions(rider_id, from, until)? {
+                let counts = version.superseded_by.is_none()
+                    && self.platforms.binary_search(&version.posting.platform).is_ok();
+                if let Some(window) = window_of(&version.posting).filter(|_| counts) {
+                    found.push((window, version.posting));
+                }
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Keeps the nearer one; of equally near ones the first by platform, order_id and leg.
+fn keep(
+    best: &mut Option<(UtcMillis, Posting)>,
+    at: UtcMillis,
+    posting: Posting,
+    nearer: impl Fn(UtcMillis, UtcMillis) -> bool,
+) {
+    let identity = |p: &Posting| (p.platform.clone(), p.order_id.clone(), p.leg);
+    let wins = match best {
+        None => true,
+        Some((old, _)) if *old != at => nearer(at, *old),
+        Some((_, held)) => identity(&posting) < identity(held),
+    };
+    if wins {
+        *best = Some((at, posting));
+    }
+}

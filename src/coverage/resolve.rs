@@ -1,0 +1,273 @@
+//! From a question to its answer.
+
+use super::Terms;
+use super::answer::{
+    Answer, AnswerWhen, AsOfLine, NearestAfter, NearestBefore, Part, PlatformStatus, RiderSeenLine, Verdict,
+};
+use super::gather::{Gathered, OpenOrder, gather, window_of};
+use super::nearest::Search;
+use super::question::{Question, When};
+use super::render::{Pen, seconds};
+use crate::domain::posting::Posting;
+use crate::domain::settle::{PlatformLine, Reach, Stretch};
+use crate::domain::time::Zone;
+use crate::domain::view::{AsOf, LedgerView, Origin, Rejection, RiderSeen};
+use crate::domain::window::{Window, subtract, union_within};
+
+/// Answers a question from one committed state.
+pub fn resolve<V: LedgerView>(view: &V, terms: Terms<'_>, question: &Question) -> Result<Answer, V::Error> {
+    let known = view.completeness().platforms_known(terms.platforms, view.platforms_stored());
+    let wanted = question.platforms.as_ref().unwrap_or(&known);
+    let reach = reach_of(view);
+    let around = question.when.window();
+    let gathered = gather(view, terms, &question.rider_ids, around, reach, wanted)?;
+    let as_of = view.as_of();
+    let line_of = |name: &'_ String| PlatformLine::new(name, view.completeness(), terms.platforms, reach);
+    let mut lines: Vec<Line<'_>> = wanted.iter().map(|name| (name.as_str(), line_of(name))).collect();
+    let (cover, holding) = cover(&gathered, &lines, around);
+    hold(&mut lines, &gathered, terms, &known);
+    let stretches: Vec<Vec<Stretch>> =
+        lines.iter().map(|(_, line)| line.stretches(around, as_of.recorded_at)).collect();
+    let unsettled = unsettled(&stretches, around);
+    let parts = parts(&cover, &unsettled, around);
+    let pen = Pen { view, zone: terms.zone };
+    let seen = rider_seen(view, &question.rider_ids)?;
+    let (before, after) = match &seen {
+        Some(seen) if cover.is_empty() => {
+            let (zone, rider_ids, seen) =
+                (terms.zone, &question.rider_ids, Window::new(seen.first, seen.last));
+            let search = Search { view, zone, rider_ids, platforms: wanted, reach, seen };
+            // An instant is a stretch of one millisecond: the next window starts right after it, or later.
+            (search.before(around.from)?, search.after(around.until.minus(1))?)
+        }
+        _ => (None, None),
+    };
+    let disputed = gathered.conflicts.iter().filter(|conflict| disputes(conflict, &lines, around));
+    let superseded = gathered.superseded.iter().map(|(posting, by)| pen.superseded(posting, *by));
+    let statuses = lines.iter().zip(&stretches).map(|(line, stretches)| status(&pen, line, stretches));
+    Ok(Answer {
+        verdict: overall(&parts),
+        rider_id: question.rider_ids.clone(),
+        when: when(&pen, question.when, &parts),
+        platform: question.platforms.clone(),
+        reference: question.reference.clone(),
+        windows: pen.windows(holding)?,
+        nearest_before: before.map(|posting| nearest_before(&pen, posting, around)),
+        nearest_after: after.map(|posting| nearest_after(&pen, posting, question.when)),
+        settled: unsettled.is_empty(),
+        platforms: statuses.collect(),
+        superseded: superseded.collect::<Result<_, _>>()?,
+        disputed: disputed.map(|conflict| pen.disputed(conflict)).collect::<Result<_, _>>()?,
+        warnings: warnings(question, &gathered, seen.is_some(), &known),
+        rider_seen: seen.map(|seen| rider_seen_line(&pen, seen)),
+        as_of: as_of_line(as_of, terms.zone),
+    })
+}
+
+/// A platform by name.
+type Line<'a> = (&'a str, PlatformLine);
+
+/// What is covered for certain, as a union, and the orders behind it.
+fn cover<'g>(gathered: &'g Gathered, lines: &[Line<'_>], around: Window) -> (Vec<Window>, Vec<&'g Posting>) {
+    let mut cover: Vec<Window> = gathered.windows.iter().filter_map(window_of).collect();
+    let mut holding: Vec<&Posting> = gathered.windows.iter().collect();
+    // Where an end was told of another rider, or was refused, nobody knows how long this rider's part lasted.
+    let sure = |open: &&OpenOrder| open.ended_elsewhere_at.is_none() && !open.end_refused;
+    for open in gathered.open.iter().filter(sure) {
+        let line = lines.iter().find(|(name, _)| *name == open.posting.platform);
+        let certain = line.map(|(_, line)| line.open_cover(&open.posting)).unwrap_or_default();
+        let certain = union_within(certain, around);
+        if !certain.is_empty() {
+            cover.extend(certain);
+            holding.push(&open.posting);
+        }
+    }
+    holding.sort_by(|a, b| (&a.platform, &a.order_id, a.leg).cmp(&(&b.platform, &b.order_id, b.leg)));
+    (union_within(cover, around), holding)
+}
+
+/// Where any platform is unsettled; everywhere while no platform is known at all.
+fn unsettled(stretches: &[Vec<Stretch>], around: Window) -> Vec<Window> {
+    if stretches.is_empty() {
+        return vec![around];
+    }
+    let unsettled = stretches.iter().flatten().filter(|stretch| stretch.unsettled.is_some());
+    union_within(unsettled.map(|stretch| stretch.window), around)
+}
+
+/// The widest cover rules that were ever in force.
+pub(super) fn reach_of<V: LedgerView>(view: &V) -> Reach {
+    let (lead_ms, tail_ms) = view.widest_cover();
+    Reach { lead_ms, tail_ms }
+}
+
+/// What this rider's own records keep unsettled.
+fn hold(lines: &mut [Line<'_>], gathered: &Gathered, terms: Terms<'_>, known: &[String]) {
+    for open in &gathered.open {
+        if let Some((_, line)) = lines.iter_mut().find(|(name, _)| *name == open.posting.platform) {
+            line.hold_open(&open.posting, open.ended_elsewhere_at);
+        }
+    }
+    for rejection in &gathered.rejected {
+        for (name, line) in lines.iter_mut() {
+            if counts_for(rejection, name, line, terms, known) {
+                line.hold_rejected(rejection);
+            }
+        }
+    }
+}
+
+/// A rejected record counts for its platform; when that is nobody's name, for all platforms of its topic; and from
+/// a file, which has no topic, for all.
+fn counts_for(
+    rejection: &Rejection,
+    platform: &str,
+    line: &PlatformLine,
+    terms: Terms<'_>,
+    known: &[String],
+) -> bool {
+    if let Some(named) = &rejection.readable.platform
+        && (named == platform || known.binary_search(named).is_ok())
+    {
+        return named == platform;
+    }
+    match &rejection.origin {
+        Origin::Kafka { topic, .. } => {
+            line.promise().topics.contains(topic) || terms.platforms.of_topic(topic).is_empty()
+        }
+        Origin::File { .. } | Origin::Redrive { .. } => true,
+    }
+}
+
+/// The time in pieces of one verdict each, ascending, without holes.
+fn parts(cover: &[Window], unsettled: &[Window], around: Window) -> Vec<(Window, Verdict)> {
+    let mut pieces: Vec<(Window, Verdict)> = cover.iter().map(|&window| (window, Verdict::Covered)).collect();
+    for bare in subtract(around, cover) {
+        pieces.extend(
+            union_within(unsettled.iter().copied(), bare)
+                .into_iter()
+                .map(|window| (window, Verdict::Undetermined)),
+        );
+        pieces.extend(subtract(bare, unsettled).into_iter().map(|window| (window, Verdict::NotCovered)));
+    }
+    pieces.sort_unstable();
+    pieces
+}
+
+/// The common verdict, else undetermined if any part is, else partly covered.
+fn overall(parts: &[(Window, Verdict)]) -> Verdict {
+    let mut verdicts = parts.iter().map(|&(_, verdict)| verdict);
+    let Some(first) = verdicts.next() else { return Verdict::Undetermined };
+    if parts.iter().all(|&(_, verdict)| verdict == first) {
+        return first;
+    }
+    let open = parts.iter().any(|&(_, verdict)| verdict == Verdict::Undetermined);
+    if open { Verdict::Undetermined } else { Verdict::PartlyCovered }
+}
+
+fn when<V: LedgerView>(pen: &Pen<'_, V>, when: When, parts: &[(Window, Verdict)]) -> AnswerWhen {
+    match when {
+        When::Instant(at) => AnswerWhen::Instant { at: pen.time(at) },
+        When::Minute(window) | When::Interval(window) => AnswerWhen::Interval {
+            from: pen.time(window.from),
+            to: pen.time(window.until),
+            parts: parts
+                .iter()
+                .map(|&(part, verdict)| Part { from: pen.time(part.from), to: pen.time(part.until), verdict })
+                .collect(),
+        },
+    }
+}
+
+/// A platform is settled when all of the time is; else the first reason of any piece is given, and the latest of the
+/// instants to ask again, if time helps every piece.
+fn status<V: LedgerView>(pen: &Pen<'_, V>, (name, line): &Line<'_>, stretches: &[Stretch]) -> PlatformStatus {
+    let unsettled = || stretches.iter().filter_map(|stretch| stretch.unsettled);
+    let reason = unsettled().map(|unsettled| unsettled.reason).min();
+    let hopeless = unsettled().any(|unsettled| unsettled.ask_again_at.is_none());
+    let latest = unsettled().filter_map(|unsettled| unsettled.ask_again_at).max();
+    PlatformStatus {
+        platform: (*name).to_owned(),
+        settled: reason.is_none(),
+        reason: reason.map(|reason| reason.as_str()),
+        complete_through: line.complete_through().map(|at| pen.time(at)),
+        ask_again_at: latest.filter(|_| !hopeless).map(|at| pen.time(at)),
+    }
+}
+
+fn nearest_before<V: LedgerView>(pen: &Pen<'_, V>, posting: Posting, around: Window) -> NearestBefore {
+    let ends_at = posting.ends_at().unwrap_or(posting.accepted_at);
+    NearestBefore {
+        platform: posting.platform,
+        order_id: posting.order_id,
+        leg: posting.leg,
+        ends_at: pen.time(ends_at),
+        distance_s: seconds(around.from.since(ends_at)),
+    }
+}
+
+fn nearest_after<V: LedgerView>(pen: &Pen<'_, V>, posting: Posting, when: When) -> NearestAfter {
+    let starts_at = posting.starts_at();
+    let from = match when {
+        When::Instant(at) => at,
+        When::Minute(window) | When::Interval(window) => window.until,
+    };
+    NearestAfter {
+        platform: posting.platform,
+        order_id: posting.order_id,
+        leg: posting.leg,
+        starts_at: pen.time(starts_at),
+        distance_s: seconds(starts_at.since(from)),
+    }
+}
+
+/// Whether a conflicting record would hold some of the time on a platform that counts.
+fn disputes(conflict: &Rejection, lines: &[Line<'_>], around: Window) -> bool {
+    lines
+        .iter()
+        .filter(|(name, _)| conflict.readable.platform.as_deref().is_none_or(|platform| platform == *name))
+        .any(|(_, line)| line.may_hold(conflict).is_some_and(|window| window.overlaps(around)))
+}
+
+fn rider_seen<V: LedgerView>(view: &V, rider_ids: &[String]) -> Result<Option<RiderSeen>, V::Error> {
+    let mut all: Option<RiderSeen> = None;
+    for rider_id in rider_ids {
+        let Some(seen) = view.rider_seen(rider_id)? else { continue };
+        match &mut all {
+            Some(all) => all.join(seen),
+            None => all = Some(seen),
+        }
+    }
+    Ok(all)
+}
+
+fn rider_seen_line<V: LedgerView>(pen: &Pen<'_, V>, seen: RiderSeen) -> RiderSeenLine {
+    RiderSeenLine { first: pen.time(seen.first), last: pen.time(seen.last), platforms: seen.platforms }
+}
+
+/// The state in the words of an answer.
+pub fn as_of_line(as_of: AsOf, zone: &Zone) -> AsOfLine {
+    AsOfLine { commit: as_of.commit, recorded_at: zone.rfc3339(as_of.recorded_at), config: as_of.config }
+}
+
+fn warnings(question: &Question, gathered: &Gathered, is_seen: bool, known: &[String]) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if !is_seen {
+        warnings.push("no stored order names this rider: check the identifier".to_owned());
+    }
+    if known.is_empty() && question.platforms.is_none() {
+        warnings.push("no platform is registered or stored yet: nothing can be settled".to_owned());
+    }
+    for name in question.platforms.iter().flatten() {
+        if known.binary_search(name).is_err() {
+            warnings.push(format!("platform {name} was never registered and nothing of it is stored"));
+        }
+    }
+    for open in gathered.open.iter().filter(|open| open.ended_elsewhere_at.is_some()) {
+        warnings.push(format!(
+            "order {} of platform {} was accepted by this rider and ended by another",
+            open.posting.order_id, open.posting.platform
+        ));
+    }
+    warnings
+}

@@ -1,0 +1,75 @@
+//! A rider's orders and merged cover over a stretch of time.
+
+use super::Terms;
+use super::answer::WindowLine;
+use super::gather::{gather, window_of};
+use super::render::Pen;
+use super::resolve::reach_of;
+use crate::domain::posting::Posting;
+use crate::domain::settle::PlatformLine;
+use crate::domain::view::LedgerView;
+use crate::domain::window::{Window, union_within};
+use serde::Serialize;
+
+/// `{rider_id, from, to, cover, orders, open}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Timeline {
+    /// The rider.
+    pub rider_id: String,
+    /// Start.
+    pub from: String,
+    /// End, exclusive.
+    pub to: String,
+    /// The union of the windows of ended orders, cut to the stretch; touching windows are one.
+    pub cover: Vec<CoverLine>,
+    /// Ended orders whose windows hold some of the stretch, by start.
+    pub orders: Vec<WindowLine>,
+    /// Open orders that may hold some of it, by start.
+    pub open: Vec<WindowLine>,
+}
+
+/// A stretch of cover.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CoverLine {
+    /// Start.
+    pub from: String,
+    /// End, exclusive.
+    pub to: String,
+}
+
+/// The timeline of a rider over `[from, to)`.
+pub fn timeline<V: LedgerView>(
+    view: &V,
+    terms: Terms<'_>,
+    rider_id: &str,
+    within: Window,
+) -> Result<Timeline, V::Error> {
+    let known = view.completeness().platforms_known(terms.platforms, view.platforms_stored());
+    let reach = reach_of(view);
+    let mut gathered = gather(view, terms, &[rider_id.to_owned()], within, reach, &known)?;
+    let by_start = |a: &Posting, b: &Posting| {
+        let key = |p: &Posting| p.starts_at();
+        key(a)
+            .cmp(&key(b))
+            .then_with(|| (&a.platform, &a.order_id, a.leg).cmp(&(&b.platform, &b.order_id, b.leg)))
+    };
+    gathered.windows.sort_by(by_start);
+    gathered.open.retain(|open| {
+        let line = PlatformLine::new(&open.posting.platform, view.completeness(), terms.platforms, reach);
+        line.open_window(&open.posting, open.ended_elsewhere_at).overlaps(within)
+    });
+    gathered.open.sort_by(|a, b| by_start(&a.posting, &b.posting));
+    let pen = Pen { view, zone: terms.zone };
+    let cover = union_within(gathered.windows.iter().filter_map(window_of), within);
+    Ok(Timeline {
+        rider_id: rider_id.to_owned(),
+        from: pen.time(within.from),
+        to: pen.time(within.until),
+        cover: cover
+            .into_iter()
+            .map(|window| CoverLine { from: pen.time(window.from), to: pen.time(window.until) })
+            .collect(),
+        orders: pen.windows(&gathered.windows)?,
+        open: pen.windows(gathered.open.iter().map(|open| &open.posting))?,
+    })
+}

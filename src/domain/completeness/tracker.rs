@@ -1,0 +1,176 @@
+//! Observations of Kafka on their way into [`Completeness`].
+
+use super::{Completeness, PartitionFacts, SkippedSpan};
+use crate::domain::platform::Platforms;
+use crate::domain::settle::Reach;
+use crate::domain::time::UtcMillis;
+use std::collections::{BTreeMap, VecDeque};
+
+/// End observations that wait for their records, a partition: beyond it the newest one is replaced, so that under
+/// a steady lag the oldest is still reached.
+const ENDS_PENDING_MAX: usize = 32;
+
+/// An end-offset request was answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndObserved {
+    /// Topic.
+    pub topic: String,
+    /// Partition.
+    pub partition: i32,
+    /// The instant just before the request was sent.
+    pub requested_at: UtcMillis,
+    /// The offset that the next record of the partition will get.
+    pub end_offset: i64,
+}
+
+/// A metadata request was answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MetadataObserved {
+    /// The instant just before the request was sent.
+    pub requested_at: UtcMillis,
+    /// The partitions of each topic that was asked for.
+    pub topics: BTreeMap<String, Vec<i32>>,
+}
+
+/// Records of one partition were applied, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartitionApplied<'a> {
+    /// Topic.
+    pub topic: &'a str,
+    /// Partition.
+    pub partition: i32,
+    /// Offset of the first of them.
+    pub first_offset: i64,
+    /// Its Kafka timestamp.
+    pub first_timestamp: Option<UtcMillis>,
+    /// One more than the offset of the last of them.
+    pub next_offset: i64,
+    /// The newest of their Kafka timestamps.
+    pub newest_timestamp: Option<UtcMillis>,
+}
+
+/// [`Completeness`] in the making, with the observations that a restart may forget.
+#[derive(Clone, Debug, Default)]
+pub struct CompletenessTracker {
+    state: Completeness,
+    ends: BTreeMap<String, BTreeMap<i32, VecDeque<(UtcMillis, i64)>>>,
+}
+
+impl CompletenessTracker {
+    /// Goes on from what was committed.
+    pub fn new(state: Completeness) -> Self {
+        Self { state, ends: BTreeMap::new() }
+    }
+
+    /// What is to be committed.
+    pub fn state(&self) -> &Completeness {
+        &self.state
+    }
+
+    /// For facts about platforms; partition facts go through the methods of the tracker.
+    pub fn state_mut(&mut self) -> &mut Completeness {
+        &mut self.state
+    }
+
+    /// A partition is read from `offset` on. Known ones keep their history.
+    pub fn started(&mut self, topic: &str, partition: i32, offset: i64) {
+        self.state.topics.entry(topic.to_owned()).or_default().partitions.entry(partition).or_insert(
+            PartitionFacts { first_offset: offset, next_offset: offset, ..PartitionFacts::default() },
+        );
+    }
+
+    /// Records were applied at `now`. A record without a Kafka timestamp counts as sent when it was applied: that only
+    /// makes gaps longer.
+    pub fn applied(&mut self, applied: &PartitionApplied<'_>, now: UtcMillis) {
+        self.started(applied.topic, applied.partition, applied.first_offset);
+        let first_at = applied.first_timestamp.unwrap_or(now);
+        if let Some(facts) = self.partition_mut(applied.topic, applied.partition) {
+            if facts.first_timestamp.is_none() {
+                facts.first_offset = applied.first_offset;
+                facts.first_timestamp = Some(first_at);
+            }
+            facts.next_offset = facts.next_offset.max(applied.next_offset);
+            facts.newest_timestamp = facts.newest_timestamp.max(applied.newest_timestamp);
+        }
+        for span in self.state.platforms.values_mut().flat_map(|facts| &mut facts.skips) {
+            if span.until.is_none() && span.topic == applied.topic && span.partition == applied.partition {
+                span.until = Some(first_at);
+            }
+        }
+        self.resolve_ends(applied.topic, applied.partition);
+    }
+
+    /// The consumer stands at `offset` and every record below it is applied: what lay between is control records.
+    pub fn tail_reached(&mut self, topic: &str, partition: i32, offset: i64) {
+        if let Some(facts) = self.partition_mut(topic, partition) {
+            facts.next_offset = facts.next_offset.max(offset);
+            self.resolve_ends(topic, partition);
+        }
+    }
+
+    /// An end-offset request was answered; it counts once every record below the end is applied.
+    pub fn end_observed(&mut self, observed: &EndObserved) {
+        let ends =
+            self.ends.entry(observed.topic.clone()).or_default().entry(observed.partition).or_default();
+        if ends.len() >= ENDS_PENDING_MAX {
+            ends.pop_back();
+        }
+        ends.push_back((observed.requested_at, observed.end_offset));
+        self.resolve_ends(&observed.topic, observed.partition);
+    }
+
+    /// A metadata request was answered; it counts for the topics all of whose partitions are being read.
+    pub fn metadata_observed(&mut self, observed: &MetadataObserved) {
+        for (topic, partitions) in &observed.topics {
+            let Some(facts) = self.state.topics.get_mut(topic) else { continue };
+            let all_read =
+                !partitions.is_empty() && partitions.iter().all(|p| facts.partitions.contains_key(p));
+            if all_read {
+                facts.listed_at = facts.listed_at.max(Some(observed.requested_at));
+            }
+        }
+    }
+
+    /// An operator lets the ledger go on at `offset`: what lay before is a gap of every platform of the topic.
+    pub fn skipped(&mut self, topic: &str, partition: i32, offset: i64, platforms: &Platforms, reach: Reach) {
+        self.started(topic, partition, offset);
+        if let Some(facts) = self.partition_mut(topic, partition) {
+            facts.next_offset = facts.next_offset.max(offset);
+        }
+        for name in self.state.platforms_known(platforms, Vec::new()) {
+            let promise = platforms.get(&name);
+            let facts = self.state.platform_mut(&name);
+            if !facts.topics.contains(topic) && !promise.topics.iter().any(|t| t == topic) {
+                continue;
+            }
+            let back_ms = promise.max_order_duration_ms.saturating_add(reach.lead_ms);
+            let from = facts.complete_through.map_or(UtcMillis::MIN, |through| through.minus(back_ms));
+            facts.skips.push(SkippedSpan { topic: topic.to_owned(), partition, from, until: None });
+        }
+    }
+
+    /// See [`Completeness::advance`]. Call it last before a commit.
+    pub fn advance(&mut self, platforms: &Platforms, now: UtcMillis) -> Vec<(String, UtcMillis)> {
+        self.state.advance(platforms, now)
+    }
+
+    fn partition_mut(&mut self, topic: &str, partition: i32) -> Option<&mut PartitionFacts> {
+        self.state.topics.get_mut(topic)?.partitions.get_mut(&partition)
+    }
+
+    fn resolve_ends(&mut self, topic: &str, partition: i32) {
+        let Some(facts) =
+            self.state.topics.get_mut(topic).and_then(|facts| facts.partitions.get_mut(&partition))
+        else {
+            return;
+        };
+        let Some(ends) = self.ends.get_mut(topic).and_then(|ends| ends.get_mut(&partition)) else { return };
+        while let Some(&(requested_at, end_offset)) = ends.front() {
+            if end_offset > facts.next_offset {
+                break;
+            }
+            facts.read_to = facts.read_to.max(Some(requested_at));
+            ends.pop_front();
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! Whether an absence of records is final: the state of one platform over a stretch of time.
+//!
+//! A [`PlatformLine`] collects what may keep an instant from being settled as claims over stretches of time, so that
+//! a question about an instant, a minute or a month takes one path: cut the claims to the question and name, for each
+//! piece, the first reason that applies.
+
+use super::completeness::{Completeness, PlatformFacts};
+use super::platform::{Platforms, Promise};
+use super::posting::Posting;
+use super::time::UtcMillis;
+use super::view::{Origin, Rejection};
+use super::window::{Window, subtract, union};
+
+/// The widest cover around an order of any cover rule that was ever in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Reach {
+    /// Before `accepted_at`.
+    pub lead_ms: i64,
+    /// After `ended_at`.
+    pub tail_ms: i64,
+}
+
+/// Why an instant is not settled on a platform, first that applies first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum UnsettledReason {
+    /// Before the platform's records start (or before what retention left).
+    BeforeRecords,
+    /// Records are missing: lost before they were read, or skipped.
+    Gap,
+    /// Records that hold the instant may still arrive.
+    Incomplete,
+    /// The rider has an order there whose end is not known.
+    OrderOpen,
+    /// A rejected record names the rider and may hold the instant.
+    RejectedRecord,
+}
+
+impl UnsettledReason {
+    /// The name in answers.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::BeforeRecords => "before_records",
+            Self::Gap => "gap",
+            Self::Incomplete => "incomplete",
+            Self::OrderOpen => "order_open",
+            Self::RejectedRecord => "rejected_record",
+        }
+    }
+}
+
+/// Why a stretch is not settled, and when it may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unsettled {
+    /// The first reason that applies.
+    pub reason: UnsettledReason,
+    /// `None` when time alone will not help.
+    pub ask_again_at: Option<UtcMillis>,
+}
+
+/// A piece of a question, settled or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stretch {
+    /// The piece.
+    pub window: Window,
+    /// `None` when it is settled.
+    pub unsettled: Option<Unsettled>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum AskAgain {
+    /// Time alone will not help.
+    Never,
+    At(UtcMillis),
+    /// So long after the end of the piece.
+    AfterEnd(i64),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Claim {
+    window: Window,
+    reason: UnsettledReason,
+    ask_again: AskAgain,
+}
+
+/// One platform as one committed state sees it.
+#[derive(Clone, Debug)]
+pub struct PlatformLine {
+    complete_through: Option<UtcMillis>,
+    promise: Promise,
+    reach: Reach,
+    /// From the end of what `complete_through` must pass to the instant at which it can; `None` without topics.
+    delay_ms: Option<i64>,
+    claims: Vec<Claim>,
+    first_held: usize,
+}
+
+impl PlatformLine {
+    /// The state of a platform that concerns every rider.
+    pub fn new(platform: &str, completeness: &Completeness, platforms: &Platforms, reach: Reach) -> Self {
+        let promise = platforms.get(platform).clone();
+        let none = PlatformFacts::default();
+        let facts = completeness.platforms.get(platform).unwrap_or(&none);
+        let delay_ms = if facts.sends_completeness() { 0 } else { promise.delivery_delay_ms };
+        let mut line = Self {
+            complete_through: facts.complete_through,
+            reach,
+            delay_ms: (!promise.topics.is_empty()).then_some(delay_ms),
+            claims: Vec::new(),
+            first_held: 0,
+            promise,
+        };
+        line.claim_before_records(completeness.dropped_until);
+        line.claim_gaps(facts, completeness);
+        line.claim_incomplete();
+        line.first_held = line.claims.len();
+        line
+    }
+
+    /// Everything of the platform about earlier instants has arrived.
+    pub fn complete_through(&self) -> Option<UtcMillis> {
+        self.complete_through
+    }
+
+    /// What the platform promises.
+    pub fn promise(&self) -> &Promise {
+        &self.promise
+    }
+
+    fn max_ms(&self) -> i64 {
+        self.promise.max_order_duration_ms
+    }
+
+    /// After a stretch without records, orders that were accepted inside it reach so far into the recorded time.
+    fn aftermath_ms(&self) -> i64 {
+        self.max_ms().saturating_add(self.reach.tail_ms)
+    }
+
+    fn claim(&mut self, window: Window, reason: UnsettledReason, ask_again: AskAgain) {
+        if !window.is_empty() {
+            self.claims.push(Claim { window, reason, ask_again });
+        }
+    }
+
+    fn claim_before_records(&mut self, dropped_until: Option<UtcMillis>) {
+        let starts = match self.promise.records_from {
+            None => UtcMillis::MAX,
+            Some(from) if self.promise.complete_start => from,
+            Some(from) => from.plus(self.aftermath_ms()),
+        };
+        let kept = dropped_until.map_or(UtcMillis::MIN, |until| until.plus(self.aftermath_ms()));
+        let window = Window::new(UtcMillis::MIN, starts.max(kept));
+        self.claim(window, UnsettledReason::BeforeRecords, AskAgain::Never);
+    }
+
+    fn claim_gaps(&mut self, facts: &PlatformFacts, completeness: &Completeness) {
+        let bound_now = self.promise.topics.iter().filter(|topic| !facts.topics.contains(*topic));
+        let mut gaps = Vec::new();
+        for topic in facts.topics.iter().chain(bound_now).filter_map(|topic| completeness.topics.get(topic)) {
+            for partition in topic.partitions.values().filter(|partition| partition.first_offset != 0) {
+                let until = partition.first_timestamp.unwrap_or(UtcMillis::MAX);
+                if facts.stated_through < Some(until) {
+                    gaps.push(Window::new(UtcMillis::MIN, until.plus(self.aftermath_ms())));
+                }
+            }
+        }
+        for span in &facts.skips {
+            let until = span.until.unwrap_or(UtcMillis::MAX);
+            gaps.push(Window::new(span.from, until.plus(self.aftermath_ms())));
+        }
+        for gap in union(gaps) {
+            self.claim(gap, UnsettledReason::Gap, AskAgain::Never);
+        }
+    }
+
+    /// While any order may still arrive, `complete_through` must pass the end of the longest order around the instant;
+    /// where every order is announced when it is accepted, only its acceptance.
+    fn claim_incomplete(&mut self) {
+        let announced_ms = self.reach.lead_ms;
+        let ended_ms = announced_ms.saturating_add(self.max_ms());
+        let announced_from = self
+            .promise
+            .streams_open_orders_from
+            .map_or(UtcMillis::MAX, |from| from.plus(self.aftermath_ms()));
+        let through = self.complete_through.unwrap_or(UtcMillis::MIN);
+        let ask = |after_ms: i64| {
+            self.delay_ms.map_or(AskAgain::Never, |delay| AskAgain::AfterEnd(after_ms.saturating_add(delay)))
+        };
+        let (ask_ended, ask_announced) = (ask(ended_ms), ask(announced_ms));
+        let ended = Window::new(through.minus(ended_ms), announced_from);
+        let announced = Window::new(through.minus(announced_ms).max(announced_from), UtcMillis::MAX);
+        self.claim(ended, UnsettledReason::Incomplete, ask_ended);
+        self.claim(announced, UnsettledReason::Incomplete, ask_announced);
+    }
+
+    /// The stretch over which an open order may hold its rider: up to the longest order, or up to an end that was told
+    /// of another rider.
+    pub fn open_window(&self, open: &Posting, ended_elsewhere_at: Option<UtcMillis>) -> Window {
+        let from = open.accepted_at.minus(self.reach.lead_ms);
+        let latest = open.accepted_at.plus(self.aftermath_ms());
+        let told = ended_elsewhere_at.map(|ended_at| ended_at.plus(self.reach.tail_ms));
+        Window::new(from, told.map_or(latest, |told| told.min(latest)))
+    }
+
+    /// What an open order covers for certain: until `complete_through`, for its end would have arrived; nothing once
+    /// the longest order has passed; and nothing in a gap, where its end may have been lost.
+    pub fn open_cover(&self, open: &Posting) -> Vec<Window> {
+        match self.complete_through {
+            Some(through) if through <= open.accepted_at.plus(self.max_ms()) => {
+                let gaps: Vec<Window> = self
+                    .claims
+                    .iter()
+                    .filter(|claim| claim.reason == UnsettledReason::Gap)
+                    .map(|claim| claim.window)
+                    .collect();
+                subtract(Window::new(open.starts_at(), through), &gaps)
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// The rider has an open order here.
+    pub fn hold_open(&mut self, open: &Posting, ended_elsewhere_at: Option<UtcMillis>) {
+        let window = self.open_window(open, ended_elsewhere_at);
+        let longest_until = open.accepted_at.plus(self.max_ms());
+        let ask_again = match self.delay_ms {
+            // Its end is due; when that did not come, no later time will bring it.
+            Some(delay) if ended_elsewhere_at.is_none() && self.complete_through <= Some(longest_until) => {
+                AskAgain::At(longest_until.plus(delay))
+            }
+            _ => AskAgain::Never,
+        };
+        self.claim(window, UnsettledReason::OrderOpen, ask_again);
+    }
+
+    /// The stretch that a rejected record may hold; `None` when it can hold nothing.
+    pub fn may_hold(&self, rejection: &Rejection) -> Option<Window> {
+        let max_ms = self.max_ms();
+        let (from, until) = match (rejection.readable.accepted_at, rejection.readable.ended_at) {
+            (Some(accepted), Some(ended)) if ended >= accepted => (accepted, ended),
+            // One of the two is wrong, and nobody knows which.
+            (Some(accepted), Some(ended)) => (ended.minus(max_ms), accepted.plus(max_ms)),
+            (Some(accepted), None) => (accepted, accepted.plus(max_ms)),
+            (None, Some(ended)) => (ended.minus(max_ms), ended),
+            (None, None) => match &rejection.origin {
+                Origin::Kafka { timestamp: Some(sent), .. } => {
+                    (sent.minus(max_ms.saturating_add(self.promise.delivery_delay_ms)), *sent)
+                }
+                Origin::Kafka { timestamp: None, .. } => (UtcMillis::MIN, UtcMillis::MAX),
+                Origin::File { .. } | Origin::Redrive { .. } => return None,
+            },
+        };
+        let window = Window::new(from.minus(self.reach.lead_ms), until.plus(self.reach.tail_ms));
+        (!window.is_empty()).then_some(window)
+    }
+
+    /// An unresolved rejected record names the rider and counts here.
+    pub fn hold_rejected(&mut self, rejection: &Rejection) {
+        if let Some(window) = self.may_hold(rejection) {
+            self.claim(window, UnsettledReason::RejectedRecord, AskAgain::Never);
+        }
+    }
+
+    /// Forgets the rider: what [`Self::new`] made is left.
+    pub fn release(&mut self) {
+        self.claims.truncate(self.first_held);
+    }
+
+    /// `within` in pieces, ascending, without holes. `recorded_at` is the instant of the state: it is no use to ask
+    /// again before.
+    pub fn stretches(&self, within: Window, recorded_at: UtcMillis) -> Vec<Stretch> {
+        let mut cuts: Vec<UtcMillis> = Vec::with_capacity(2 * self.claims.len() + 2);
+        cuts.extend([within.from, within.until]);
+        let touching: Vec<Claim> =
+            self.claims.iter().copied().filter(|c| c.window.overlaps(within)).collect();
+        let ends = touching.iter().flat_map(|claim| [claim.window.from, claim.window.until]);
+        cuts.extend(ends.filter(|&at| within.from < at && at < within.until));
+        cuts.sort_unstable();
+        cuts.dedup();
+        let mut pieces = Vec::with_capacity(cuts.len());
+        for (&from, &until) in cuts.iter().zip(cuts.iter().skip(1)) {
+            let window = Window::new(from, until);
+            let holding = touching.iter().filter(|claim| claim.window.contains(window));
+            let unsettled = holding.min_by_key(|claim| claim.reason).map(|claim| Unsettled {
+                reason: claim.reason,
+                ask_again_at: match claim.ask_again {
+                    AskAgain::Never => None,
+                    AskAgain::At(at) => Some(at.max(recorded_at)),
+                    AskAgain::AfterEnd(after_ms) => Some(until.plus(after_ms).max(recorded_at)),
+                },
+            });
+            pieces.push(Stretch { window, unsettled });
+        }
+        pieces
+    }
+
+    /// The parts of `within` that are settled.
+    pub fn settled(&self, within: Window) -> impl Iterator<Item = Window> {
+        self.stretches(within, UtcMillis::MIN)
+            .into_iter()
+            .filter(|piece| piece.unsettled.is_none())
+            .map(|piece| piece.window)
+    }
+}
+
+#[cfg(test)]
+mod tests;
