@@ -3,5 +3,5 @@ pub mod cli;
 pub mod config;
 pub mod coverage;
 pub mod domain;
-pub mod ledger;
 pub mod generate;
+pub mod ledger;

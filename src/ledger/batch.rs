@@ -323,7 +323,9 @@ impl Batch {
     fn place(&mut self, text: &str, payload: &[u8], raw: Span) -> Span {
         let offset = text.as_ptr().addr().wrapping_sub(payload.as_ptr().addr());
         match u32::try_from(offset) {
-            Ok(offset) if payload.get(offset_usize(offset)..).is_some_and(|rest| rest.len() >= text.len()) => {
+            Ok(offset)
+                if payload.get(offset_usize(offset)..).is_some_and(|rest| rest.len() >= text.len()) =>
+            {
                 Span { at: raw.at + offset, length: u32::try_from(text.len()).unwrap_or(u32::MAX) }
             }
             _ => self.store(text.as_bytes()),
@@ -338,16 +340,17 @@ impl Batch {
         let order = self.place(&event.order_id, arrival.payload, raw);
         let key = arrival.key.map(|key| self.store(key));
         let platform = self.platforms.number(&event.platform);
-        let extra = if event.fare.is_some() || event.previous_accepted_at.is_some() || !arrival.headers.is_empty() {
-            self.extras.push(Extra {
-                fare: event.fare,
-                previous_accepted_at: event.previous_accepted_at,
-                headers: arrival.headers.to_vec(),
-            });
-            u32::try_from(self.extras.len()).unwrap_or(0)
-        } else {
-            0
-        };
+        let extra =
+            if event.fare.is_some() || event.previous_accepted_at.is_some() || !arrival.headers.is_empty() {
+                self.extras.push(Extra {
+                    fare: event.fare,
+                    previous_accepted_at: event.previous_accepted_at,
+                    headers: arrival.headers.to_vec(),
+                });
+                u32::try_from(self.extras.len()).unwrap_or(0)
+            } else {
+                0
+            };
         let seed = self.platforms.seed(platform);
         if let Some(newest) = arrival
             .timestamp

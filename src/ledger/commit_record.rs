@@ -109,7 +109,8 @@ pub fn decode_source(r: &mut Reader<'_>) -> Decoded<Source> {
     match r.u8("source")? {
         0 => {
             let topic = r.text("topic")?.to_owned();
-            let partition = i32::try_from(r.signed("partition")?).map_err(|_| CodecError::Invalid("partition"))?;
+            let partition =
+                i32::try_from(r.signed("partition")?).map_err(|_| CodecError::Invalid("partition"))?;
             Ok(Source::Kafka { topic, partition })
         }
         1 => Ok(Source::Files),

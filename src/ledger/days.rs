@@ -39,7 +39,8 @@ impl DayFilters {
         }
         // Twice what is needed: each order is read again about once in the life of the filter.
         let mut grown = Filter::with_capacity(needed.saturating_mul(2).max(CAPACITY_MIN), FILTER_BITS);
-        let days = LocalDay(group.saturating_mul(GROUP_DAYS))..LocalDay(group.saturating_add(1).saturating_mul(GROUP_DAYS));
+        let days = LocalDay(group.saturating_mul(GROUP_DAYS))
+            ..LocalDay(group.saturating_add(1).saturating_mul(GROUP_DAYS));
         for run in runs.range(days).flat_map(|(_, runs)| runs) {
             for chunk in 0..run.entry.chunks {
                 run.visit_chunk(chunk, |(hash, _)| {

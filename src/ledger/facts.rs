@@ -3,7 +3,9 @@
 use super::codec::{CodecError, Decoded, Reader, Writer};
 use super::error::{LedgerError, Outcome};
 use super::manifest::{Manifest, kind};
-use crate::domain::completeness::{Completeness, PartitionFacts, PlatformFacts, SkippedSpan, TopicFacts, Vouch};
+use crate::domain::completeness::{
+    Completeness, PartitionFacts, PlatformFacts, SkippedSpan, TopicFacts, Vouch,
+};
 use crate::domain::time::UtcMillis;
 
 fn put_instant(out: &mut Vec<u8>, at: UtcMillis) {
@@ -36,7 +38,8 @@ fn encode_topic(facts: &TopicFacts) -> Vec<u8> {
 fn decode_topic(r: &mut Reader<'_>) -> Decoded<TopicFacts> {
     let mut facts = TopicFacts { listed_at: optional(r)?, ..TopicFacts::default() };
     for _ in 0..r.count(6, "partitions")? {
-        let partition = i32::try_from(r.signed("partition")?).map_err(|_| CodecError::Invalid("partition"))?;
+        let partition =
+            i32::try_from(r.signed("partition")?).map_err(|_| CodecError::Invalid("partition"))?;
         let p = PartitionFacts {
             first_offset: r.signed("first offset")?,
             first_timestamp: optional(r)?,
@@ -116,8 +119,8 @@ pub fn load(manifest: &Manifest) -> Outcome<Completeness> {
         facts.topics.insert(name(topic), decoded);
     }
     for (platform, body) in manifest.entries(kind::PLATFORM) {
-        let decoded =
-            decode_platform(&mut Reader::new(body)).map_err(LedgerError::damaged("the facts of a platform"))?;
+        let decoded = decode_platform(&mut Reader::new(body))
+            .map_err(LedgerError::damaged("the facts of a platform"))?;
         facts.platforms.insert(name(platform), decoded);
     }
     Ok(facts)

@@ -48,7 +48,9 @@ pub fn find(runs: &DayRuns, wanted: &[Wanted<'_>]) -> Outcome<Vec<Vec<Found>>> {
     for (at, want) in wanted.iter().enumerate() {
         let also = want.also.filter(|day| *day < want.days.0 || want.days.1 < *day);
         let near = runs.range(want.days.0..=want.days.1);
-        for run in near.chain(also.into_iter().flat_map(|day| runs.range(day..=day))).flat_map(|(_, runs)| runs) {
+        for run in
+            near.chain(also.into_iter().flat_map(|day| runs.range(day..=day))).flat_map(|(_, runs)| runs)
+        {
             blocks.clear();
             run.blocks_with(want.hash, &mut blocks)?;
             hits.extend(blocks.iter().map(|&block| (run.id, block, at, run)));

@@ -64,7 +64,11 @@ impl History {
     }
 
     /// Days, outside `days`, to which marks point and where nothing was looked for yet.
-    pub fn leads_outside(&self, days: (LocalDay, LocalDay), day_of: impl Fn(UtcMillis) -> LocalDay) -> Vec<LocalDay> {
+    pub fn leads_outside(
+        &self,
+        days: (LocalDay, LocalDay),
+        day_of: impl Fn(UtcMillis) -> LocalDay,
+    ) -> Vec<LocalDay> {
         let targets = self.items.iter().filter_map(|item| match item.step {
             Step::Moved(to) => Some(day_of(to)),
             _ => None,
@@ -79,9 +83,7 @@ impl History {
         let nearest = self
             .items
             .iter()
-            .filter(|item| {
-                distance(item) <= u64::try_from(reach_days).unwrap_or(0) || also == Some(item.day)
-            })
+            .filter(|item| distance(item) <= u64::try_from(reach_days).unwrap_or(0) || also == Some(item.day))
             .min_by_key(|item| (distance(item), item.day, std::cmp::Reverse(item.revision)))?;
         Some(self.follow(nearest))
     }

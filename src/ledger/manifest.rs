@@ -161,8 +161,9 @@ impl Manifest {
         let prefix = [keys::MANIFEST];
         for item in store.scan(&prefix, &prefix) {
             let (key, value) = item?;
-            let body = unframe(&key, &value)
-                .map_err(|error| LedgerError::damaged(format!("the manifest entry {}", key_name(&key)))(error))?;
+            let body = unframe(&key, &value).map_err(|error| {
+                LedgerError::damaged(format!("the manifest entry {}", key_name(&key)))(error)
+            })?;
             if key == keys::ROOT {
                 manifest.root = Root::decode(&body).map_err(LedgerError::damaged("the manifest root"))?;
             } else {

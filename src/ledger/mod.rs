@@ -1,11 +1,21 @@
 //! The ledger (being built).
+pub mod batch;
 pub mod block;
 pub mod codec;
+pub mod commit_record;
+pub mod days;
 pub mod error;
+pub mod facts;
 pub mod filter;
+pub mod find;
+pub mod head;
+pub mod history;
 pub mod identity;
 pub mod keys;
+pub mod manifest;
 pub mod parts;
+pub mod rejected;
+pub mod resolve;
 pub mod row;
 pub mod run;
 pub mod run_writer;

@@ -97,7 +97,9 @@ impl RejectedRun {
             let id = r.varint("rejection")?;
             let resolution = match r.u8("resolution")? {
                 0 => Resolution::Event { commit: r.varint("commit")? },
-                1 => Resolution::Operator { commit: r.varint("commit")?, reason: r.text("reason")?.to_owned() },
+                1 => {
+                    Resolution::Operator { commit: r.varint("commit")?, reason: r.text("reason")?.to_owned() }
+                }
                 _ => return Err(CodecError::Invalid("resolution")),
             };
             run.resolved.push((id, resolution));
@@ -362,7 +364,8 @@ impl RejectedBook {
             if let Origin::File { content, line } = rejection.origin {
                 self.lines.insert((content, line));
             }
-            if let (Kept::Rejected(_), Some((hash, ..))) = (rejection.kept, identity_of(&rejection.readable)) {
+            if let (Kept::Rejected(_), Some((hash, ..))) = (rejection.kept, identity_of(&rejection.readable))
+            {
                 self.unresolved.entry(hash).or_default().push(rejection.id);
             }
         }

@@ -121,12 +121,15 @@ fn look_closer(
     let mut ranks: Vec<usize> = (0..batch.sources.len()).collect();
     ranks.sort_by_key(|&at| batch.sources.get(at).map(|span| &span.source));
     let rank_of = |entry: &OrderEntry| ranks.iter().position(|&at| at == usize::from(entry.source));
-    let mut groups: Vec<Vec<usize>> = suspects.into_iter().flat_map(|same| by_identity(batch, same)).collect();
+    let mut groups: Vec<Vec<usize>> =
+        suspects.into_iter().flat_map(|same| by_identity(batch, same)).collect();
     for group in &mut groups {
         group.sort_by_key(|&at| batch.orders.get(at).map(|entry| (rank_of(entry), entry.ordinal)));
     }
-    let wanted: Vec<Wanted<'_>> = groups.iter().filter_map(|group| wanted(batch, group, terms, false)).collect();
-    let siblings: Vec<Wanted<'_>> = groups.iter().filter_map(|group| wanted_sibling(batch, group, terms)).collect();
+    let wanted: Vec<Wanted<'_>> =
+        groups.iter().filter_map(|group| wanted(batch, group, terms, false)).collect();
+    let siblings: Vec<Wanted<'_>> =
+        groups.iter().filter_map(|group| wanted_sibling(batch, group, terms)).collect();
     let stored = find(runs, &wanted)?;
     let other_phases = find(runs, &siblings)?;
     let opens = open_in_batch(batch, terms);
@@ -193,7 +196,12 @@ fn wanted_sibling<'a>(batch: &'a Batch, group: &[usize], terms: Terms<'_>) -> Op
 }
 
 /// Marks may lead to days that were not looked at.
-fn follow_marks(runs: &DayRuns, want: &Wanted<'_>, mut history: History, terms: Terms<'_>) -> Outcome<History> {
+fn follow_marks(
+    runs: &DayRuns,
+    want: &Wanted<'_>,
+    mut history: History,
+    terms: Terms<'_>,
+) -> Outcome<History> {
     let mut seen: BTreeSet<LocalDay> = want.also.into_iter().collect();
     loop {
         let leads = history.leads_outside(want.days, |at| terms.zone.day(at));
@@ -205,7 +213,13 @@ fn follow_marks(runs: &DayRuns, want: &Wanted<'_>, mut history: History, terms: 
     }
 }
 
-fn decide_group(batch: &Batch, group: &[usize], mut history: History, terms: Terms<'_>, decided: &mut Decided) {
+fn decide_group(
+    batch: &Batch,
+    group: &[usize],
+    mut history: History,
+    terms: Terms<'_>,
+    decided: &mut Decided,
+) {
     for &at in group {
         let Some(entry) = batch.orders.get(at) else { continue };
         let previous = batch.extra(entry).and_then(|extra| extra.previous_accepted_at);
