@@ -267,7 +267,12 @@ impl Batch {
         let (mut arena, mut orders) = (std::mem::take(&mut self.arena), std::mem::take(&mut self.orders));
         arena.clear();
         orders.clear();
-        *self = Self { arena, orders, ..Self::default() };
+        let mut next = Self { arena, orders, ..Self::default() };
+        if self.platforms.names.len() < NAMES_MAX / 2 && self.categories.names.len() < NAMES_MAX / 2 {
+            next.platforms = std::mem::take(&mut self.platforms);
+            next.categories = std::mem::take(&mut self.categories);
+        }
+        *self = next;
     }
 
     /// The number of a source in this batch.

@@ -53,6 +53,13 @@ impl DayFilters {
         Ok(())
     }
 
+    /// Sizes the filter of `day` for `rows` more orders that are about to be inserted, when nothing is in it yet.
+    pub fn expect(&mut self, day: LocalDay, rows: u64) {
+        let filter = self.groups.entry(group_of(day)).or_default();
+        let needed = filter.capacity().max(CAPACITY_MIN).saturating_add(rows + rows / 2);
+        *filter = Filter::with_capacity(needed, FILTER_BITS);
+    }
+
     /// Adds an identity of `day`.
     pub fn insert(&mut self, day: LocalDay, hash: IdentityHash) {
         if let Some(filter) = self.groups.get_mut(&group_of(day)) {

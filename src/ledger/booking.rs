@@ -1,0 +1,223 @@
+//! Writes what was decided: orders and marks, sorted by (rider, start), one run for each event day.
+
+use super::batch::{Batch, OrderEntry};
+use super::error::Outcome;
+use super::identity::IdentityHash;
+use super::pricing::{PriceBook, take_back};
+use super::resolve::{Decided, Mark, Replaced};
+use super::row::{Class, OrderId, Row, RowKind};
+use super::run::Run;
+use super::run_writer::{ClassTable, RunWriter};
+use super::store::Store;
+use super::totals::DayTotals;
+use crate::domain::posting::{Charge, ConfigNo, Posting, Pricing};
+use crate::domain::tariff::Tariff;
+use crate::domain::time::{LocalDay, UtcMillis, Zone};
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+
+/// A row on its way into a run: what sorts it, and what it is.
+#[derive(Clone, Copy, Debug)]
+struct Draft {
+    /// First sixteen bytes of the rider identifier: tells nearly all riders apart.
+    rider: u128,
+    accepted_at: UtcMillis,
+    class: u32,
+    body: Body,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Body {
+    /// An order of the batch, by its position.
+    Order(u32),
+    /// A mark, or a version written again, by its position.
+    Extra(u32),
+}
+
+/// A row that is not an order of the batch: a mark, or a stored version with a new price.
+#[derive(Clone, Debug)]
+pub struct ExtraRow {
+    /// The version at whose place it lies.
+    pub posting: Posting,
+    /// Event day of that place.
+    pub day: LocalDay,
+    /// Revision of the row.
+    pub revision: u64,
+    /// Where the order went, for a mark.
+    pub moved_to: Option<UtcMillis>,
+}
+
+impl ExtraRow {
+    /// The row that a mark leaves.
+    pub fn mark(mark: &Mark, zone: &Zone) -> Self {
+        Self {
+            posting: mark.replaced.clone(),
+            day: zone.day(mark.replaced.accepted_at),
+            revision: mark.revision,
+            moved_to: Some(mark.moved_to),
+        }
+    }
+
+    fn class(&self) -> Class {
+        let p = &self.posting;
+        let none = Pricing { config: ConfigNo(0), charge: Charge::None, cover: None, lead_ms: 0, tail_ms: 0 };
+        let is_mark = self.moved_to.is_some();
+        Class {
+            kind: if is_mark { RowKind::Moved } else { RowKind::Version },
+            platform: p.platform.as_str().into(),
+            category: p.category.as_str().into(),
+            leg: p.leg,
+            phase: p.phase,
+            outcome: p.outcome,
+            pricing: if is_mark { none } else { p.pricing },
+        }
+    }
+}
+
+/// Where runs are written to.
+pub struct Desk<'a> {
+    /// The store.
+    pub store: &'a Store,
+    /// Classes met so far.
+    pub classes: &'a mut ClassTable,
+    /// Prices met so far.
+    pub prices: &'a mut PriceBook,
+    /// The tariff in force.
+    pub tariff: &'a Tariff,
+    /// Zone of days.
+    pub zone: &'a Zone,
+    /// Number of the first run to be written.
+    pub next_run: &'a mut u64,
+    /// Told when runs are released.
+    pub released: &'a Sender<u64>,
+    /// The commit under way.
+    pub commit: u64,
+}
+
+/// Writes one run for each day that `decided` or `extra` touches.
+pub fn write_runs(batch: &Batch, decided: &Decided, extra: &[ExtraRow], desk: Desk<'_>) -> Outcome<Vec<Run>> {
+    let Desk { store, classes, prices, tariff, zone, next_run, released, commit } = desk;
+    prices.prepare(batch);
+    let mut totals: BTreeMap<LocalDay, DayTotals> = BTreeMap::new();
+    let mut drafts: BTreeMap<LocalDay, Vec<Draft>> = BTreeMap::new();
+    for &at in &decided.booked {
+        let Some(entry) = batch.orders.get(at) else { continue };
+        let slot = prices.slot(batch, entry, tariff, classes);
+        prices.count(slot, 1);
+        let class = prices.get(slot).map_or(0, |(class, ..)| class);
+        drafts.entry(entry.day).or_default().push(Draft {
+            rider: rider_prefix(batch.text(entry.rider)),
+            accepted_at: entry.accepted_at,
+            class,
+            body: Body::Order(u32::try_from(at).unwrap_or(u32::MAX)),
+        });
+    }
+    for (_, replaced) in &decided.replaced {
+        match replaced {
+            Replaced::Stored(posting) => take_back(posting, zone.day(posting.accepted_at), &mut totals)?,
+            Replaced::Fresh(at) => {
+                if let Some(entry) = batch.orders.get(*at) {
+                    let slot = prices.slot(batch, entry, tariff, classes);
+                    prices.count(slot, -1);
+                }
+            }
+        }
+    }
+    for (row, at) in extra.iter().zip(0u32..) {
+        drafts.entry(row.day).or_default().push(Draft {
+            rider: rider_prefix(&row.posting.rider_id),
+            accepted_at: row.posting.accepted_at,
+            class: classes.number(&Arc::new(row.class())),
+            body: Body::Extra(at),
+        });
+    }
+    prices.drain(&mut totals)?;
+    let page = Page { batch, extra, commit };
+    let mut runs = Vec::with_capacity(drafts.len());
+    for (day, mut rows) in drafts {
+        rows.sort_unstable_by(|a, b| page.compare(classes, a, b));
+        let mut writer = RunWriter::new(store, classes, *next_run, day, 0);
+        *next_run += 1;
+        for draft in &rows {
+            if let Some((row, hash)) = page.row(draft) {
+                writer.push(&row, hash)?;
+            }
+        }
+        let empty = DayTotals::default();
+        runs.push(writer.finish(totals.get(&day).unwrap_or(&empty), released)?);
+    }
+    Ok(runs)
+}
+
+fn rider_prefix(rider_id: &str) -> u128 {
+    let mut bytes = [0; 16];
+    bytes.iter_mut().zip(rider_id.as_bytes()).for_each(|(to, from)| *to = *from);
+    u128::from_be_bytes(bytes)
+}
+
+struct Page<'a> {
+    batch: &'a Batch,
+    extra: &'a [ExtraRow],
+    commit: u64,
+}
+
+impl<'a> Page<'a> {
+    fn row(&self, draft: &Draft) -> Option<(Row<'a>, IdentityHash)> {
+        match draft.body {
+            Body::Order(at) => {
+                let entry = self.batch.orders.get(usize::try_from(at).ok()?)?;
+                Some((self.order_row(entry, draft.class), entry.hash))
+            }
+            Body::Extra(at) => {
+                let extra = self.extra.get(usize::try_from(at).ok()?)?;
+                let p = &extra.posting;
+                let row = Row {
+                    rider_id: &p.rider_id,
+                    accepted_at: p.accepted_at,
+                    order_id: OrderId::pack(&p.order_id),
+                    ended_at: p.ended_at.filter(|_| extra.moved_to.is_none()),
+                    class: draft.class,
+                    region: p.region,
+                    revision: extra.revision,
+                    commit: self.commit,
+                    fare: p.fare.filter(|_| extra.moved_to.is_none()),
+                    previous_accepted_at: p.previous_accepted_at.filter(|_| extra.moved_to.is_none()),
+                    moved_to: extra.moved_to,
+                };
+                Some((row, IdentityHash::of(&p.platform, &p.order_id, p.leg, p.phase)))
+            }
+        }
+    }
+
+    fn order_row(&self, entry: &OrderEntry, class: u32) -> Row<'a> {
+        let extra = self.batch.extra(entry);
+        Row {
+            rider_id: self.batch.text(entry.rider),
+            accepted_at: entry.accepted_at,
+            order_id: OrderId::pack(self.batch.text(entry.order)),
+            ended_at: entry.ended_at,
+            class,
+            region: entry.region,
+            revision: entry.revision,
+            commit: self.commit,
+            fare: extra.and_then(|extra| extra.fare),
+            previous_accepted_at: extra.and_then(|extra| extra.previous_accepted_at),
+            moved_to: None,
+        }
+    }
+
+    /// The order of places; the rows themselves are looked at only for riders whose first bytes are equal.
+    fn compare(&self, classes: &ClassTable, a: &Draft, b: &Draft) -> Ordering {
+        a.rider.cmp(&b.rider).then_with(|| match (self.row(a), self.row(b)) {
+            (Some((a_row, _)), Some((b_row, _))) => {
+                match (classes.get(a.class), classes.get(b.class)) {
+                    (Some(a_class), Some(b_class)) => a_row.cmp_place(a_class, &b_row, b_class),
+                    _ => a.accepted_at.cmp(&b.accepted_at),
+                }
+            }
+            _ => a.accepted_at.cmp(&b.accepted_at),
+        })
+    }
+}

@@ -1,0 +1,48 @@
+//! Values that nothing refers to: left by an interrupted process, or by runs that compaction replaced.
+
+use super::error::Outcome;
+use super::keys;
+use super::manifest::{Manifest, kind};
+use super::rejected::RejectedEntry;
+use super::run::{RunEntry, run_keys};
+use super::store::Store;
+use std::collections::HashSet;
+
+/// Kinds of values that belong to a run.
+const RUN_KINDS: [u8; 6] =
+    [keys::DATA, keys::IDENTITY, keys::SPARSE, keys::TOTALS, keys::REJECTED, keys::RAW];
+
+/// Deletes what an interrupted process left: values of runs that the manifest does not name, from the oldest number that
+/// may have been under way.
+pub fn collect_orphans(store: &Store, manifest: &Manifest) -> Outcome<u64> {
+    let named: HashSet<u64> = manifest
+        .numbered(kind::RUN, RunEntry::decode)?
+        .into_iter()
+        .map(|(id, _)| id)
+        .chain(manifest.numbered(kind::REJECTED, RejectedEntry::decode)?.into_iter().map(|(id, _)| id))
+        .collect();
+    let mut collected = 0;
+    for kind in RUN_KINDS {
+        let from = keys::numbered(kind, manifest.root().oldest_pending_run);
+        let mut orphans = Vec::new();
+        for item in store.scan(&[kind], &from) {
+            let (key, _) = item?;
+            if keys::run_of(&key).is_some_and(|run| !named.contains(&run)) {
+                orphans.push(key);
+            }
+        }
+        for key in orphans {
+            store.delete(&key)?;
+            collected += 1;
+        }
+    }
+    for (id, entry) in manifest.numbered(kind::GARBAGE, RunEntry::decode)? {
+        delete_run(store, id, &entry)?;
+    }
+    Ok(collected)
+}
+
+/// Deletes every value of a run.
+pub fn delete_run(store: &Store, id: u64, entry: &RunEntry) -> Outcome<()> {
+    run_keys(id, entry).try_for_each(|key| Ok(store.delete(&key)?))
+}

@@ -1,0 +1,29 @@
+//! One process at a time in a data directory.
+
+use super::error::{LedgerError, Outcome};
+use std::fs::{File, TryLockError};
+use std::path::Path;
+
+/// The lock of a data directory, held as long as this lives. The system releases it when the process ends, however.
+#[derive(Debug)]
+pub struct DirLock {
+    _file: File,
+}
+
+impl DirLock {
+    /// Takes the lock, or says that another process has it.
+    pub fn take(data_dir: &Path) -> Outcome<Self> {
+        let path = data_dir.join("LOCK");
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(LedgerError::file("opening", &path))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { _file: file }),
+            Err(TryLockError::WouldBlock) => Err(LedgerError::InUse { path: data_dir.to_path_buf() }),
+            Err(TryLockError::Error(error)) => Err(LedgerError::file("locking", &path)(error)),
+        }
+    }
+}

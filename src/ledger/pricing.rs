@@ -1,0 +1,190 @@
+//! Prices orders: every distinct combination of platform, category, region, day and outcome is priced once and
+//! remembered, and the orders of each are counted, so that totals cost one addition an order.
+
+use super::batch::{Batch, OrderEntry};
+use super::error::Outcome;
+use super::row::{Class, RowKind};
+use super::run_writer::ClassTable;
+use super::totals::{DayTotals, scaled, total_of};
+use super::error::LedgerError;
+use crate::domain::order::{Outcome as OrderOutcome, Phase, Region};
+use crate::domain::posting::{Posting, Pricing};
+use crate::domain::tariff::{PriceQuery, Tariff};
+use crate::domain::time::LocalDay;
+use crate::domain::view::{Total, TotalKey};
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::Arc;
+
+/// Combinations that are remembered; beyond it all are forgotten and met again.
+const SLOTS_MAX: usize = 1 << 20;
+
+/// A combination, as the batch numbers platform and category.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Combination(u64, u64);
+
+/// One remembered combination.
+#[derive(Debug)]
+struct Slot {
+    class: u32,
+    pricing: Pricing,
+    day: LocalDay,
+    key: TotalKey,
+    unit: Total,
+    /// Net orders of the commit under way.
+    count: i64,
+}
+
+/// The memory of prices of one batch's numbering.
+#[derive(Debug, Default)]
+pub struct PriceBook {
+    slots: Vec<Slot>,
+    numbers: HashMap<Combination, u32, BuildHasherDefault<MixHasher>>,
+    /// Numbers of names that hold across batches, and what the batch's own numbers stand for.
+    names: HashMap<String, u64>,
+    platforms: Vec<u64>,
+    categories: Vec<u64>,
+    touched: Vec<u32>,
+}
+
+impl PriceBook {
+    /// Prepares for a batch, whose numbers of names are its own.
+    pub fn prepare(&mut self, batch: &Batch) {
+        if self.slots.len() > SLOTS_MAX || self.names.len() > SLOTS_MAX {
+            self.slots.clear();
+            self.numbers.clear();
+            self.names.clear();
+        }
+        let mut number = |name: &String| {
+            let next = u64::try_from(self.names.len()).unwrap_or(u64::MAX);
+            *self.names.entry(name.clone()).or_insert(next)
+        };
+        self.platforms = batch.platforms.all().iter().map(&mut number).collect();
+        self.categories = batch.categories.all().iter().map(&mut number).collect();
+    }
+
+    /// Forgets every price: the tariff changed.
+    pub fn forget(&mut self) {
+        *self = Self::default();
+    }
+
+    /// The slot of an order.
+    pub fn slot(
+        &mut self,
+        batch: &Batch,
+        entry: &OrderEntry,
+        tariff: &Tariff,
+        classes: &mut ClassTable,
+    ) -> usize {
+        let outcome = entry.outcome.map_or(7, |outcome| outcome as u64);
+        let name = |names: &[u64], number: u16| names.get(usize::from(number)).copied().unwrap_or(0);
+        let combination = Combination(
+            (name(&self.platforms, entry.platform) << 38)
+                | (name(&self.categories, entry.category) << 16)
+                | (u64::from(entry.leg) << 8)
+                | outcome,
+            (u64::from(entry.day.0.cast_unsigned()) << 32) | u64::from(entry.region.code()),
+        );
+        if let Some(&number) = self.numbers.get(&combination) {
+            return usize_of(number);
+        }
+        let (platform, category) = (batch.platforms.name(entry.platform), batch.categories.name(entry.category));
+        let query =
+            PriceQuery { platform, category, region: entry.region, day: entry.day, outcome: entry.outcome };
+        let pricing = tariff.price(&query);
+        let class = Class {
+            kind: RowKind::Version,
+            platform: platform.into(),
+            category: category.into(),
+            leg: entry.leg,
+            phase: entry.phase(),
+            outcome: entry.outcome,
+            pricing,
+        };
+        let slot = Slot {
+            class: classes.number(&Arc::new(class)),
+            pricing,
+            day: entry.day,
+            key: TotalKey { platform: platform.to_owned(), region: entry.region, category: category.to_owned() },
+            unit: total_of(pricing.charge, entry.outcome),
+            count: 0,
+        };
+        let number = self.slots.len();
+        self.slots.push(slot);
+        self.numbers.insert(combination, u32::try_from(number).unwrap_or(u32::MAX));
+        number
+    }
+
+    /// Counts an order (or takes one back).
+    pub fn count(&mut self, slot: usize, orders: i64) {
+        if let Some(slot_ref) = self.slots.get_mut(slot) {
+            if slot_ref.count == 0 {
+                self.touched.push(u32::try_from(slot).unwrap_or(u32::MAX));
+            }
+            slot_ref.count += orders;
+        }
+    }
+
+    /// Class number, price and day of a slot.
+    pub fn get(&self, slot: usize) -> Option<(u32, Pricing, LocalDay)> {
+        self.slots.get(slot).map(|slot| (slot.class, slot.pricing, slot.day))
+    }
+
+    /// Adds what was counted to the totals of its days, and starts again from zero.
+    pub fn drain(&mut self, totals: &mut BTreeMap<LocalDay, DayTotals>) -> Outcome<()> {
+        for number in std::mem::take(&mut self.touched) {
+            let Some(slot) = self.slots.get_mut(usize_of(number)) else { continue };
+            let count = std::mem::take(&mut slot.count);
+            let change = scaled(&slot.unit, count)
+                .ok_or_else(|| LedgerError::Overflow(format!("{} {}", slot.key.platform, slot.day)))?;
+            totals.entry(slot.day).or_default().add(&slot.key, &change)?;
+        }
+        Ok(())
+    }
+}
+
+/// Takes a stored version's charge back.
+pub fn take_back(posting: &Posting, day: LocalDay, totals: &mut BTreeMap<LocalDay, DayTotals>) -> Outcome<()> {
+    let (key, unit) = line_of(posting);
+    let change = scaled(&unit, -1).ok_or_else(|| LedgerError::Overflow(posting.platform.clone()))?;
+    totals.entry(day).or_default().add(&key, &change)
+}
+
+/// The statement line of a version, and what it adds to it.
+pub fn line_of(posting: &Posting) -> (TotalKey, Total) {
+    let key = TotalKey {
+        platform: posting.platform.clone(),
+        region: posting.region,
+        category: posting.category.clone(),
+    };
+    (key, total_of(posting.pricing.charge, posting.outcome))
+}
+
+/// Prices a stored version anew.
+pub fn price_posting(posting: &Posting, day: LocalDay, tariff: &Tariff) -> Pricing {
+    let outcome: Option<OrderOutcome> = posting.outcome.filter(|_| posting.phase == Phase::Ended);
+    let region: Region = posting.region;
+    tariff.price(&PriceQuery { platform: &posting.platform, category: &posting.category, region, day, outcome })
+}
+
+fn usize_of(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+/// Mixes small integers well enough for a table that nobody can attack beyond [`SLOTS_MAX`] entries.
+#[derive(Default)]
+pub struct MixHasher(u64);
+
+impl Hasher for MixHasher {
+    fn finish(&self) -> u64 {
+        self.0 ^ (self.0 >> 32)
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|&byte| self.write_u64(u64::from(byte)));
+    }
+
+    fn write_u64(&mut self, value: u64) {
+        self.0 = (self.0.rotate_left(23) ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+}

@@ -1,0 +1,54 @@
+//! What the ledger is told when it is opened.
+
+use crate::config::Config;
+use crate::domain::platform::Platforms;
+use crate::domain::tariff::Tariff;
+use crate::domain::time::Zone;
+use std::path::PathBuf;
+
+/// Everything the ledger needs of the configuration.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// The data directory.
+    pub data_dir: PathBuf,
+    /// What the store's page cache aims at.
+    pub cache_bytes: u64,
+    /// Days either side of its own in which an event meets its identity.
+    pub identity_days: i32,
+    /// Zone of days, months and effective dates.
+    pub zone: Zone,
+    /// The tariff.
+    pub tariff: Tariff,
+    /// The platforms' promises.
+    pub platforms: Platforms,
+    /// Raw bytes kept of a rejected record.
+    pub rejected_bytes_per_record: usize,
+    /// Raw bytes kept of a platform's rejected records.
+    pub rejected_bytes_per_platform: u64,
+    /// Text of the configuration, secrets left out.
+    pub config_text: String,
+    /// Hash of that text.
+    pub config_hash: [u8; 32],
+    /// Whether an operator lets the ledger go on from an older state than the witness tells, and why.
+    pub accept_older_state: Option<String>,
+}
+
+impl Setup {
+    /// From a validated configuration.
+    pub fn new(config: &Config) -> Self {
+        Self {
+            data_dir: config.ledger.data_dir.clone(),
+            cache_bytes: config.ledger.cache_bytes,
+            identity_days: config.ledger.identity_days,
+            zone: config.zone.clone(),
+            tariff: config.tariff.clone(),
+            platforms: config.platforms.clone(),
+            rejected_bytes_per_record: usize::try_from(config.limits.rejected_bytes_per_record)
+                .unwrap_or(usize::MAX),
+            rejected_bytes_per_platform: config.limits.rejected_bytes_per_platform,
+            config_text: config.text.clone(),
+            config_hash: config.hash,
+            accept_older_state: None,
+        }
+    }
+}

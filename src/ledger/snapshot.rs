@@ -1,0 +1,259 @@
+//! One committed state as readers see it: immutable, shared, never blocking the writer.
+
+use super::books::ConfigBooks;
+use super::codec::unframe;
+use super::commit_record::CommitRecord;
+use super::days::DayRuns;
+use super::error::{LedgerError, Outcome};
+use super::facts::{PlatformStats, SourceFacts};
+use super::find::{Found, Wanted, find};
+use super::head::hex;
+use super::history::{History, Step};
+use super::identity::IdentityHash;
+use super::keys;
+use super::manifest::Root;
+use super::rejected::RejectedIndex;
+use super::row::{OrderId, RowKind};
+use super::store::Store;
+use super::totals::DayTotals;
+use super::batch::Source;
+use crate::domain::completeness::Completeness;
+use crate::domain::order::Phase;
+use crate::domain::posting::{ConfigNo, Posting, RuleNo, StoredVersion, SupersededBy};
+use crate::domain::time::{LocalDay, UtcMillis, Zone};
+use crate::domain::view::{AsOf, LedgerView, Rejection, RuleKind, Total, TotalKey};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// A committed state.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    pub(super) store: Store,
+    pub(super) root: Root,
+    pub(super) runs: Arc<DayRuns>,
+    pub(super) books: Arc<ConfigBooks>,
+    pub(super) completeness: Arc<Completeness>,
+    pub(super) rejected: RejectedIndex,
+    pub(super) stats: Arc<BTreeMap<String, PlatformStats>>,
+    pub(super) sources: Arc<BTreeMap<Source, SourceFacts>>,
+    pub(super) zone: Arc<Zone>,
+    pub(super) identity_days: i32,
+}
+
+/// Where a row lies: rows of one place and identity are versions of one order.
+type Place = (UtcMillis, String, u8, Phase);
+
+impl Snapshot {
+    /// The live runs by day.
+    pub fn runs(&self) -> &DayRuns {
+        &self.runs
+    }
+
+    /// The root of the manifest.
+    pub const fn root(&self) -> &Root {
+        &self.root
+    }
+
+    /// The kept records.
+    pub const fn rejected(&self) -> &RejectedIndex {
+        &self.rejected
+    }
+
+    /// The store, for reading kept records.
+    pub const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Statistics of every platform that any stored record named.
+    pub fn stats(&self) -> &BTreeMap<String, PlatformStats> {
+        &self.stats
+    }
+
+    /// Counts and positions of every source.
+    pub fn sources(&self) -> &BTreeMap<Source, SourceFacts> {
+        &self.sources
+    }
+
+    /// Every configuration that was in force.
+    pub fn books(&self) -> &ConfigBooks {
+        &self.books
+    }
+
+    /// The zone of days and months.
+    pub fn zone(&self) -> &Zone {
+        &self.zone
+    }
+
+    /// The record of a commit.
+    pub fn commit(&self, number: u64) -> Outcome<CommitRecord> {
+        let key = keys::numbered(keys::COMMIT, number);
+        let name = || format!("the record of commit {number}");
+        let value = self.store.get(&key)?.ok_or_else(|| LedgerError::Missing { what: name() })?;
+        let body = unframe(&key, &value).map_err(LedgerError::damaged(name()))?;
+        CommitRecord::decode(body.get(32..).unwrap_or_default()).map_err(LedgerError::damaged(name()))
+    }
+
+    fn wanted<'a>(&self, platform: &'a str, order_id: &'a str, leg: u8, phase: Phase) -> Wanted<'a> {
+        Wanted {
+            hash: IdentityHash::of(platform, order_id, leg, phase),
+            order_id: OrderId::pack(order_id),
+            platform,
+            leg,
+            phase,
+            days: (LocalDay(i32::MIN), LocalDay(i32::MAX)),
+            also: None,
+        }
+    }
+}
+
+/// Rows of any places become versions with their fates: at one place and identity the newest row replaces the others, and
+/// a mark replaces the version before it.
+fn with_fates(rows: Vec<Found>) -> Vec<StoredVersion> {
+    let mut places: BTreeMap<Place, Vec<Found>> = BTreeMap::new();
+    for row in rows {
+        let p = &row.posting;
+        let identity = format!("{}\0{}\0{}", p.rider_id, p.platform, p.order_id);
+        places.entry((p.accepted_at, identity, p.leg, p.phase)).or_default().push(row);
+    }
+    let mut versions = Vec::new();
+    for mut rows in places.into_values() {
+        rows.sort_by_key(|row| (row.posting.revision, row.posting.commit));
+        let mut rows = rows.into_iter().peekable();
+        while let Some(row) = rows.next() {
+            let next = rows.peek();
+            // The same revision again is the same version, priced later.
+            let repriced = next.is_some_and(|n| n.moved_to.is_none() && n.posting.revision == row.posting.revision);
+            if row.moved_to.is_some() || repriced {
+                continue;
+            }
+            let superseded_by =
+                next.map(|n| SupersededBy { revision: n.posting.revision, commit: n.posting.commit });
+            versions.push(StoredVersion { posting: row.posting, superseded_by });
+        }
+    }
+    versions
+}
+
+impl LedgerView for Snapshot {
+    type Error = LedgerError;
+
+    fn as_of(&self) -> AsOf {
+        let config = self.books.get(self.root.config).map_or_else(String::new, |entry| hex(&entry.hash));
+        AsOf { commit: self.root.commit, recorded_at: self.root.recorded_at, config }
+    }
+
+    fn commit_instant(&self, commit: u64) -> Outcome<UtcMillis> {
+        Ok(self.commit(commit)?.recorded_at)
+    }
+
+    fn tariff_version(&self, config: ConfigNo) -> String {
+        self.books.get(config).map_or_else(String::new, |entry| entry.rules.version.clone())
+    }
+
+    fn rule_label(&self, config: ConfigNo, kind: RuleKind, rule: RuleNo) -> String {
+        self.books.label(config, kind, rule)
+    }
+
+    fn widest_cover(&self) -> (i64, i64) {
+        self.books.widest_cover()
+    }
+
+    fn days(&self) -> Option<(LocalDay, LocalDay)> {
+        Some((*self.runs.first_key_value()?.0, *self.runs.last_key_value()?.0))
+    }
+
+    fn longest_order_ms(&self, days: (LocalDay, LocalDay)) -> i64 {
+        let runs = self.runs.range(days.0..=days.1).flat_map(|(_, runs)| runs);
+        runs.map(|run| run.entry.longest_ms).max().unwrap_or(0)
+    }
+
+    fn rider_versions(&self, rider_id: &str, from: UtcMillis, to: UtcMillis) -> Outcome<Vec<StoredVersion>> {
+        let mut rows = Vec::new();
+        if from >= to {
+            return Ok(Vec::new());
+        }
+        let days = self.zone.day(from)..=self.zone.day(to.minus(1));
+        for run in self.runs.range(days).flat_map(|(_, runs)| runs) {
+            if !run.overlaps(from, to) {
+                continue;
+            }
+            run.visit_rider(rider_id, (from, to), |row| {
+                let class = run.class(row.class)?;
+                let moved_to = row.moved_to.filter(|_| class.kind == RowKind::Moved);
+                rows.push(Found { day: run.entry.day, posting: row.posting(class), moved_to });
+                Ok(())
+            })?;
+        }
+        let mut versions = with_fates(rows);
+        versions.sort_by(|a, b| rider_key(&a.posting).cmp(&rider_key(&b.posting)));
+        Ok(versions)
+    }
+
+    fn order_versions(&self, platform: &str, order_id: &str) -> Outcome<Vec<StoredVersion>> {
+        let phases = [Phase::Open, Phase::Ended];
+        let wanted: Vec<Wanted<'_>> = (0..=u8::MAX)
+            .flat_map(|leg| phases.map(|phase| self.wanted(platform, order_id, leg, phase)))
+            .collect();
+        let rows = find(&self.runs, &wanted)?.into_iter().flatten().collect();
+        let mut versions = with_fates(rows);
+        versions.sort_by_key(|v| {
+            let p = &v.posting;
+            (p.leg, p.phase, p.accepted_at, p.revision)
+        });
+        Ok(versions)
+    }
+
+    fn ended_version(
+        &self,
+        platform: &str,
+        order_id: &str,
+        leg: u8,
+        accepted_at: UtcMillis,
+    ) -> Outcome<Option<StoredVersion>> {
+        let day = self.zone.day(accepted_at);
+        let reach = (day.plus_days(-self.identity_days), day.plus_days(self.identity_days));
+        let mut want = self.wanted(platform, order_id, leg, Phase::Ended);
+        want.days = reach;
+        let near = History::stored(find(&self.runs, &[want.clone()])?.pop().unwrap_or_default());
+        // A version may have been moved beyond the reach since: then all of its history is read.
+        let history = if near.leads_outside(reach, |at| self.zone.day(at)).is_empty() {
+            near
+        } else {
+            want.days = (LocalDay(i32::MIN), LocalDay(i32::MAX));
+            History::stored(find(&self.runs, &[want])?.pop().unwrap_or_default())
+        };
+        let current = history.current(day, self.identity_days, None).map(|item| &item.step);
+        Ok(match current {
+            Some(Step::Stored(posting)) => {
+                Some(StoredVersion { posting: posting.as_ref().clone(), superseded_by: None })
+            }
+            _ => None,
+        })
+    }
+
+    fn totals(&self, from: LocalDay, until: LocalDay) -> Outcome<Vec<(TotalKey, Total)>> {
+        let mut sum = DayTotals::default();
+        if from < until {
+            for run in self.runs.range(from..until).flat_map(|(_, runs)| runs) {
+                sum.merge(&run.totals()?)?;
+            }
+        }
+        Ok(sum.lines().map(|(key, total)| (key.clone(), *total)).collect())
+    }
+
+    fn completeness(&self) -> &Completeness {
+        &self.completeness
+    }
+
+    fn platforms_stored(&self) -> Vec<String> {
+        self.stats.keys().cloned().collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    fn rejections_of_rider(&self, rider_id: &str) -> Outcome<Vec<Rejection>> {
+        self.rejected.of_rider(&self.store, rider_id)
+    }
+}
+
+fn rider_key(p: &Posting) -> (UtcMillis, &str, &str, u8, Phase, u64) {
+    (p.accepted_at, p.platform.as_str(), p.order_id.as_str(), p.leg, p.phase, p.revision)
+}

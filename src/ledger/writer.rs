@@ -1,0 +1,256 @@
+//! The one writer of a ledger: opens it, commits batches, publishes states.
+
+use super::books::{ConfigBooks, ConfigEntry};
+use super::codec::Reader;
+use super::commit_record::decode_source;
+use super::days::{DayFilters, DayRuns};
+use super::error::{LedgerError, Outcome};
+use super::facts::{self, PlatformStats, SourceFacts};
+use super::lock::DirLock;
+use super::manifest::{Manifest, kind};
+use super::parts;
+use super::pricing::PriceBook;
+use super::rejected::{RejectedBook, RejectedEntry, RejectedIndex, RejectedRun};
+use super::run::{Run, RunEntry};
+use super::run_writer::ClassTable;
+use super::setup::Setup;
+use super::snapshot::Snapshot;
+use super::store::Store;
+use super::{garbage, keys};
+use super::batch::Source;
+use crate::domain::completeness::CompletenessTracker;
+use arc_swap::ArcSwap;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+/// Where readers find the newest state.
+#[derive(Debug)]
+pub struct Published(ArcSwap<Snapshot>);
+
+impl Published {
+    /// The newest committed state.
+    pub fn current(&self) -> Arc<Snapshot> {
+        self.0.load_full()
+    }
+}
+
+/// The open ledger. There is one for a data directory, and one writer.
+#[derive(Debug)]
+pub struct Ledger {
+    pub(super) setup: Setup,
+    pub(super) store: Store,
+    pub(super) manifest: Manifest,
+    pub(super) runs: Arc<DayRuns>,
+    pub(super) filters: DayFilters,
+    pub(super) classes: ClassTable,
+    pub(super) prices: PriceBook,
+    pub(super) tracker: CompletenessTracker,
+    pub(super) rejected: RejectedIndex,
+    pub(super) book: RejectedBook,
+    pub(super) books: Arc<ConfigBooks>,
+    pub(super) stats: Arc<BTreeMap<String, PlatformStats>>,
+    pub(super) sources: Arc<BTreeMap<Source, SourceFacts>>,
+    pub(super) with_open: HashSet<String>,
+    pub(super) released: (Sender<u64>, Receiver<u64>),
+    pub(super) published: Arc<Published>,
+    pub(super) poison: Option<String>,
+    /// Compactions under way: (first run number they may write).
+    pub(super) compacting: Option<u64>,
+    _lock: DirLock,
+}
+
+impl Ledger {
+    /// Opens (or creates) the ledger of a data directory: checks the manifest against the witness, collects what an
+    /// interrupted process left, and opens every run. The configuration is put in force by [`Self::enforce`].
+    ///
+    /// # Errors
+    /// Another process has the directory; the store is damaged or stands elsewhere than the witness.
+    pub fn open(mut setup: Setup) -> Outcome<Self> {
+        let dir = &setup.data_dir;
+        std::fs::create_dir_all(dir).map_err(LedgerError::file("creating", dir))?;
+        let lock = DirLock::take(dir)?;
+        let store = Store::open(&dir.join("store"), setup.cache_bytes)?;
+        let manifest = Manifest::load(&store)?;
+        manifest.settle_witness(dir, setup.accept_older_state.is_some())?;
+        garbage::collect_orphans(&store, &manifest)?;
+        let released = channel();
+        let (runs, filters) = open_runs(&store, &manifest, &released.0)?;
+        let (rejected, book) = open_rejected(&store, &manifest)?;
+        let books = ConfigBooks::load(&manifest)?;
+        if let Some((no, entry)) = books.all().find(|(_, entry)| entry.zone != setup.zone.name()) {
+            return Err(LedgerError::Inconsistent(format!(
+                "the configuration says timezone {}, but the ledger's days were made in {} (configuration {}): a ledger \
+                 keeps its zone; restore the setting or start another data directory",
+                setup.zone.name(),
+                entry.zone,
+                no.0
+            )));
+        }
+        if let Some(entry) = books.get(manifest.root().config).filter(|entry| entry.hash == setup.config_hash) {
+            debug_assert_eq!(entry.zone, setup.zone.name());
+            setup.tariff = setup.tariff.with_config_no(manifest.root().config);
+        }
+        let tracker = CompletenessTracker::new(facts::load(&manifest)?);
+        let stats = load_stats(&manifest)?;
+        let with_open = with_open(&setup, &stats);
+        let sources = load_sources(&manifest)?;
+        let state = Snapshot {
+            store: store.clone(),
+            root: manifest.root().clone(),
+            runs: Arc::new(runs),
+            books: Arc::new(books),
+            completeness: Arc::new(tracker.state().clone()),
+            rejected,
+            stats: Arc::new(stats),
+            sources: Arc::new(sources),
+            zone: Arc::new(setup.zone.clone()),
+            identity_days: setup.identity_days,
+        };
+        Ok(Self {
+            store,
+            manifest,
+            runs: Arc::clone(&state.runs),
+            filters,
+            classes: ClassTable::default(),
+            prices: PriceBook::default(),
+            tracker,
+            rejected: state.rejected.clone(),
+            book,
+            books: Arc::clone(&state.books),
+            stats: Arc::clone(&state.stats),
+            sources: Arc::clone(&state.sources),
+            with_open,
+            released,
+            published: Arc::new(Published(ArcSwap::from_pointee(state))),
+            poison: None,
+            compacting: None,
+            setup,
+            _lock: lock,
+        })
+    }
+
+    /// Where readers find the newest state.
+    pub fn published(&self) -> Arc<Published> {
+        Arc::clone(&self.published)
+    }
+
+    /// What the ledger was told.
+    pub const fn setup(&self) -> &Setup {
+        &self.setup
+    }
+
+    /// Completeness as it stands, with observations that a restart may forget.
+    pub const fn tracker(&self) -> &CompletenessTracker {
+        &self.tracker
+    }
+
+    /// Bytes of memory of (filters of days, filters of runs, sparse indexes).
+    pub fn memory_bytes(&self) -> (usize, usize, usize) {
+        let runs = self.runs.values().flatten().map(|run| run.memory_bytes());
+        let (filters, sparse) = runs.fold((0, 0), |sum, run| (sum.0 + run.0, sum.1 + run.1));
+        (self.filters.bytes(), filters, sparse)
+    }
+
+    /// Why nothing is written any more, if so.
+    pub fn poisoned(&self) -> Option<&str> {
+        self.poison.as_deref()
+    }
+
+    /// Runs `write`; a failure poisons the ledger, and a poisoned ledger writes nothing.
+    pub(super) fn guarded<T>(&mut self, write: impl FnOnce(&mut Self) -> Outcome<T>) -> Outcome<T> {
+        if let Some(why) = &self.poison {
+            return Err(LedgerError::Poisoned(why.clone()));
+        }
+        let result = write(self);
+        if let Err(error) = &result {
+            self.poison = Some(error.to_string());
+        }
+        result
+    }
+
+    /// Publishes the state after a commit.
+    pub(super) fn publish(&self) {
+        self.published.0.store(Arc::new(Snapshot {
+            store: self.store.clone(),
+            root: self.manifest.root().clone(),
+            runs: Arc::clone(&self.runs),
+            books: Arc::clone(&self.books),
+            completeness: Arc::new(self.tracker.state().clone()),
+            rejected: self.rejected.clone(),
+            stats: Arc::clone(&self.stats),
+            sources: Arc::clone(&self.sources),
+            zone: Arc::clone(&self.published.0.load().zone),
+            identity_days: self.setup.identity_days,
+        }));
+    }
+
+    /// The configuration in force.
+    pub(super) fn config_entry(&self) -> ConfigEntry {
+        ConfigEntry {
+            hash: self.setup.config_hash,
+            text_parts: 0,
+            zone: self.setup.zone.name().to_owned(),
+            rules: self.setup.tariff.book().clone(),
+        }
+    }
+}
+
+fn open_runs(store: &Store, manifest: &Manifest, released: &Sender<u64>) -> Outcome<(DayRuns, DayFilters)> {
+    let entries = manifest.numbered(kind::RUN, RunEntry::decode)?;
+    let mut filters = DayFilters::default();
+    let mut runs = DayRuns::new();
+    let mut rows: BTreeMap<_, u64> = BTreeMap::new();
+    for (_, entry) in &entries {
+        *rows.entry(entry.day).or_default() += entry.rows;
+    }
+    for (day, rows) in rows {
+        filters.expect(day, rows);
+    }
+    for (id, entry) in entries {
+        let run = Run::open(id, entry, store, released, |hash| filters.insert(entry.day, hash))?;
+        runs.entry(entry.day).or_default().push(Arc::new(run));
+    }
+    Ok((runs, filters))
+}
+
+fn open_rejected(store: &Store, manifest: &Manifest) -> Outcome<(RejectedIndex, RejectedBook)> {
+    let (mut index, mut book) = (RejectedIndex::default(), RejectedBook::default());
+    let mut contents = Vec::new();
+    for (run, entry) in manifest.numbered(kind::REJECTED, RejectedEntry::decode)? {
+        let content = RejectedRun::load(store, run, &entry)?;
+        index.add(run, entry, &content);
+        contents.push(content);
+    }
+    contents.iter().for_each(|content| book.add(content, &index));
+    Ok((index, book))
+}
+
+fn load_stats(manifest: &Manifest) -> Outcome<BTreeMap<String, PlatformStats>> {
+    let decode = |(platform, body): (&[u8], &[u8])| {
+        PlatformStats::decode(&mut Reader::new(body))
+            .map(|stats| (facts::name(platform), stats))
+            .map_err(LedgerError::damaged("the statistics of a platform"))
+    };
+    manifest.entries(kind::STATS).map(decode).collect()
+}
+
+fn load_sources(manifest: &Manifest) -> Outcome<BTreeMap<Source, SourceFacts>> {
+    let decode = |(key, body): (&[u8], &[u8])| {
+        decode_source(&mut Reader::new(key))
+            .and_then(|source| Ok((source, SourceFacts::decode(&mut Reader::new(body))?)))
+            .map_err(LedgerError::damaged("the counts of a source"))
+    };
+    manifest.entries(kind::SOURCE).map(decode).collect()
+}
+
+fn with_open(setup: &Setup, stats: &BTreeMap<String, PlatformStats>) -> HashSet<String> {
+    let stored = stats.iter().filter(|(_, stats)| stats.open_orders > 0).map(|(name, _)| name.clone());
+    let promised = setup.platforms.registered().filter(|(_, p)| p.streams_open_orders_from.is_some());
+    stored.chain(promised.map(|(name, _)| name.to_owned())).collect()
+}
+
+/// The full text of a configuration that was in force.
+pub fn config_text(store: &Store, no: u64, entry: &ConfigEntry) -> Outcome<Vec<u8>> {
+    parts::get(store, keys::CONFIG_TEXT, no, entry.text_parts)
+}
