@@ -20,8 +20,8 @@ pub(super) struct Source {
 /// What stands in the kept text for a secret.
 const REDACTED: &str = "\"<secret>\"";
 /// Words in the name of an option that holds a secret.
-const SECRET_WORDS: [&str; 7] =
-    ["password", "secret", "passphrase", "key.pem", "private.key", "token", "oauthbearer.config"];
+const SECRET_WORDS: [&str; 8] =
+    ["password", "secret", "passphrase", "key.pem", "private.key", "token", "oauthbearer.config", "jaas"];
 
 /// Whether an option of that name holds a secret.
 pub(super) fn is_secret(option: &str) -> bool {

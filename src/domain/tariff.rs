@@ -56,6 +56,8 @@ pub struct Tariff {
     factor_table: Table,
     cover_table: Table,
     book: RuleBook,
+    /// The version as a number.
+    version: u64,
 }
 
 impl Tariff {
@@ -78,6 +80,7 @@ impl Tariff {
             .collect();
         let categories = Names::new(scopes.iter().filter_map(|scope| scope.category.as_deref()));
         let platforms = Names::new(scopes.iter().filter_map(|scope| scope.platform.as_deref()));
+        let book = RuleBook::new(&rates, &factors, &covers);
         let tariff = Self {
             config: ConfigNo::default(),
             regions: RegionClasses::new(scopes.iter().copied()),
@@ -85,7 +88,8 @@ impl Tariff {
             rate_table: Table::new(&rates, &categories, &platforms),
             factor_table: Table::new(&factors, &categories, &platforms),
             cover_table: Table::new(&covers, &categories, &platforms),
-            book: RuleBook::new(&rates, &factors, &covers),
+            version: u64::from_str_radix(&book.version, 16).unwrap_or_default(),
+            book,
             categories,
             platforms,
             rates,
@@ -174,6 +178,11 @@ impl Tariff {
     /// A short hash of the rules: 16 hexadecimal digits. The order in which they are written does not count.
     pub fn version(&self) -> &str {
         &self.book.version
+    }
+
+    /// What tells one tariff from another, quickly.
+    const fn stamp(&self) -> (ConfigNo, u64) {
+        (self.config, self.version)
     }
 
     /// The rules' names and terms, to be kept with the configuration.

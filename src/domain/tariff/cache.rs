@@ -16,9 +16,13 @@ const ENTRIES_MAX: usize = 1 << 17;
 #[derive(Clone, Debug, Default)]
 pub struct RatingCache {
     /// The tariff that the entries come from.
-    source: Option<(ConfigNo, String)>,
-    entries: HashMap<u64, Pricing, MixHash>,
-    last: Option<(u64, Pricing)>,
+    source: Option<(ConfigNo, u64)>,
+    /// Places in `prices`: small entries, so that many stay close to the processor.
+    entries: HashMap<u64, u32, MixHash>,
+    prices: Vec<Pricing>,
+    numbers: HashMap<Pricing, u32>,
+    /// The key asked for last, and its place in `prices`.
+    last: Option<(u64, usize)>,
     last_day: Option<(LocalDay, u64)>,
 }
 
@@ -49,9 +53,8 @@ impl RatingCache {
         day: LocalDay,
         outcome: Option<Outcome>,
     ) -> Pricing {
-        if !self.is_of(tariff) {
-            *self =
-                Self { source: Some((tariff.config_no(), tariff.version().to_owned())), ..Self::default() };
+        if self.source != Some(tariff.stamp()) {
+            *self = Self { source: Some(tariff.stamp()), ..Self::default() };
         }
         let epoch = self.epoch(tariff, day);
         // 16 bits each for platform and category, 15 for the class of regions, 3 for the outcome, 14 for the epoch.
@@ -60,34 +63,36 @@ impl RatingCache {
             | (u64::from(tariff.regions.number(region)) << 17)
             | (outcome_number(outcome) << 14)
             | epoch;
-        if let Some((last, pricing)) = self.last
-            && last == key
-        {
-            return pricing;
-        }
-        let pricing = match self.entries.get(&key) {
-            Some(&known) => known,
-            None => {
-                let pricing = tariff.price(&PriceQuery { platform, category, region, day, outcome });
-                if epoch == EPOCH_NONE {
-                    return pricing;
-                }
-                if self.entries.len() >= ENTRIES_MAX {
-                    self.entries.clear();
-                }
-                self.entries.insert(key, pricing);
-                pricing
-            }
+        let place = match self.last {
+            Some((last, place)) if last == key => Some(place),
+            _ => self.entries.get(&key).and_then(|&place| usize::try_from(place).ok()),
         };
-        self.last = Some((key, pricing));
+        if let Some(place) = place
+            && let Some(&known) = self.prices.get(place)
+        {
+            self.last = Some((key, place));
+            return known;
+        }
+        let pricing = tariff.price(&PriceQuery { platform, category, region, day, outcome });
+        if epoch != EPOCH_NONE {
+            self.remember(key, pricing);
+        }
         pricing
     }
 
-    fn is_of(&self, tariff: &Tariff) -> bool {
-        let same = |(config, version): &(ConfigNo, String)| {
-            *config == tariff.config_no() && version.as_str() == tariff.version()
-        };
-        self.source.as_ref().is_some_and(same)
+    fn remember(&mut self, key: u64, pricing: Pricing) {
+        if self.entries.len() >= ENTRIES_MAX {
+            self.entries.clear();
+            self.prices.clear();
+            self.numbers.clear();
+            self.last = None;
+        }
+        let next = u32::try_from(self.prices.len()).unwrap_or(u32::MAX);
+        let number = *self.numbers.entry(pricing).or_insert(next);
+        if number == next {
+            self.prices.push(pricing);
+        }
+        self.entries.insert(key, number);
     }
 
     fn epoch(&mut self, tariff: &Tariff, day: LocalDay) -> u64 {
