@@ -3,7 +3,7 @@
 use super::batch::{Batch, OrderEntry};
 use super::error::Outcome;
 use super::identity::IdentityHash;
-use super::pricing::{PriceBook, take_back};
+use super::pricing::{PriceBook, line_of, take_back};
 use super::resolve::{Decided, Mark, Replaced};
 use super::row::{Class, OrderId, Row, RowKind};
 use super::run::Run;
@@ -96,8 +96,11 @@ pub struct Desk<'a> {
     pub commit: u64,
 }
 
+/// Runs that were written, and the totals of their days.
+pub type Written = (Vec<Run>, BTreeMap<LocalDay, DayTotals>);
+
 /// Writes one run for each day that `decided` or `extra` touches.
-pub fn write_runs(batch: &Batch, decided: &Decided, extra: &[ExtraRow], desk: Desk<'_>) -> Outcome<Vec<Run>> {
+pub fn write_runs(batch: &Batch, decided: &Decided, extra: &[ExtraRow], desk: Desk<'_>) -> Outcome<Written> {
     let Desk { store, classes, prices, tariff, zone, next_run, released, commit } = desk;
     prices.prepare(batch);
     let mut totals: BTreeMap<LocalDay, DayTotals> = BTreeMap::new();
@@ -126,6 +129,10 @@ pub fn write_runs(batch: &Batch, decided: &Decided, extra: &[ExtraRow], desk: De
         }
     }
     for (row, at) in extra.iter().zip(0u32..) {
+        if row.moved_to.is_none() {
+            let (key, unit) = line_of(&row.posting);
+            totals.entry(row.day).or_default().add(&key, &unit)?;
+        }
         drafts.entry(row.day).or_default().push(Draft {
             rider: rider_prefix(&row.posting.rider_id),
             accepted_at: row.posting.accepted_at,
@@ -148,7 +155,7 @@ pub fn write_runs(batch: &Batch, decided: &Decided, extra: &[ExtraRow], desk: De
         let empty = DayTotals::default();
         runs.push(writer.finish(totals.get(&day).unwrap_or(&empty), released)?);
     }
-    Ok(runs)
+    Ok((runs, totals))
 }
 
 fn rider_prefix(rider_id: &str) -> u128 {
@@ -211,12 +218,10 @@ impl<'a> Page<'a> {
     /// The order of places; the rows themselves are looked at only for riders whose first bytes are equal.
     fn compare(&self, classes: &ClassTable, a: &Draft, b: &Draft) -> Ordering {
         a.rider.cmp(&b.rider).then_with(|| match (self.row(a), self.row(b)) {
-            (Some((a_row, _)), Some((b_row, _))) => {
-                match (classes.get(a.class), classes.get(b.class)) {
-                    (Some(a_class), Some(b_class)) => a_row.cmp_place(a_class, &b_row, b_class),
-                    _ => a.accepted_at.cmp(&b.accepted_at),
-                }
-            }
+            (Some((a_row, _)), Some((b_row, _))) => match (classes.get(a.class), classes.get(b.class)) {
+                (Some(a_class), Some(b_class)) => a_row.cmp_place(a_class, &b_row, b_class),
+                _ => a.accepted_at.cmp(&b.accepted_at),
+            },
             _ => a.accepted_at.cmp(&b.accepted_at),
         })
     }

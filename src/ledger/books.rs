@@ -54,7 +54,8 @@ impl ConfigEntry {
         let rule = |r: &mut Reader<'_>| {
             Ok(RuleEntry { label: r.text("label")?.to_owned(), terms: r.text("terms")?.to_owned() })
         };
-        let rules = |r: &mut Reader<'_>| (0..r.count(2, "rules")?).map(|_| rule(r)).collect::<Decoded<Vec<_>>>();
+        let rules =
+            |r: &mut Reader<'_>| (0..r.count(2, "rules")?).map(|_| rule(r)).collect::<Decoded<Vec<_>>>();
         let (rates, factors) = (rules(r)?, rules(r)?);
         let mut covers = Vec::new();
         for _ in 0..r.count(4, "cover rules")? {
@@ -75,7 +76,8 @@ impl ConfigBooks {
     /// Reads them from the manifest.
     pub fn load(manifest: &Manifest) -> Outcome<Self> {
         let entries = manifest.numbered(kind::CONFIG, ConfigEntry::decode)?;
-        let entries = entries.into_iter().map(|(no, entry)| (ConfigNo(u32::try_from(no).unwrap_or(u32::MAX)), entry));
+        let entries =
+            entries.into_iter().map(|(no, entry)| (ConfigNo(u32::try_from(no).unwrap_or(u32::MAX)), entry));
         Ok(Self { entries: entries.collect() })
     }
 
@@ -106,7 +108,10 @@ impl ConfigBooks {
 
     /// The largest lead and tail (ms) of any cover rule ever in force.
     pub fn widest_cover(&self) -> (i64, i64) {
-        self.entries.values().map(|entry| entry.rules.widest_cover()).fold((0, 0), |a, b| (a.0.max(b.0), a.1.max(b.1)))
+        self.entries
+            .values()
+            .map(|entry| entry.rules.widest_cover())
+            .fold((0, 0), |a, b| (a.0.max(b.0), a.1.max(b.1)))
     }
 
     /// The label of a rule.

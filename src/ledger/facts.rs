@@ -175,6 +175,8 @@ impl SourceFacts {
 /// Statistics of a platform that are kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PlatformStats {
+    /// Versions ever booked.
+    pub orders: u64,
     /// Open orders ever stored.
     pub open_orders: u64,
     /// Open orders whose ended event names another rider.
@@ -189,6 +191,7 @@ impl PlatformStats {
     /// The stored form.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::new();
+        out.put_varint(self.orders);
         out.put_varint(self.open_orders);
         out.put_varint(self.other_rider);
         out.put_varint(self.raw_bytes);
@@ -199,6 +202,7 @@ impl PlatformStats {
     /// Reads the stored form.
     pub fn decode(r: &mut Reader<'_>) -> Decoded<Self> {
         Ok(Self {
+            orders: r.varint("orders")?,
             open_orders: r.varint("open orders")?,
             other_rider: r.varint("other rider")?,
             raw_bytes: r.varint("raw bytes")?,

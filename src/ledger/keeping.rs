@@ -4,8 +4,8 @@ use super::batch::{Batch, OrderEntry};
 use super::days::DayRuns;
 use super::error::Outcome;
 use super::facts::PlatformStats;
-use super::identity::IdentityHash;
 use super::find::{Wanted, find};
+use super::identity::IdentityHash;
 use super::rejected::{KeptRecord, RejectedBook, RejectedIndex, RejectedRun, identity_of};
 use super::resolve::Decided;
 use super::row::OrderId;
@@ -122,7 +122,14 @@ impl Shelf<'_> {
         Ok(keeping)
     }
 
-    fn rejection(&self, kept: Kept, detail: String, origin: Origin, readable: Readable, raw: &[u8]) -> Rejection {
+    fn rejection(
+        &self,
+        kept: Kept,
+        detail: String,
+        origin: Origin,
+        readable: Readable,
+        raw: &[u8],
+    ) -> Rejection {
         Rejection {
             id: 0,
             commit: self.commit,
@@ -149,7 +156,8 @@ impl Shelf<'_> {
         rejection.id = self.next_id + u64::try_from(keeping.run.records.len()).unwrap_or(0);
         let platform = rejection.readable.platform.clone().unwrap_or_default();
         let used = stats.entry(platform).or_default();
-        let left = usize::try_from(self.bytes_per_platform.saturating_sub(used.raw_bytes)).unwrap_or(usize::MAX);
+        let left =
+            usize::try_from(self.bytes_per_platform.saturating_sub(used.raw_bytes)).unwrap_or(usize::MAX);
         let room = self.bytes_per_record.min(RAW_BYTES_MAX).min(left);
         let kept = raw.get(..raw.len().min(room)).unwrap_or_default();
         used.raw_bytes += u64::try_from(kept.len()).unwrap_or(0);
@@ -166,7 +174,13 @@ impl Shelf<'_> {
     }
 
     /// A refused record whose order is stored already, or booked by the same batch, is settled as it comes.
-    fn settle_refused(&self, batch: &Batch, booked: &Booked<'_>, ordinal: u32, keeping: &mut Keeping) -> Outcome<()> {
+    fn settle_refused(
+        &self,
+        batch: &Batch,
+        booked: &Booked<'_>,
+        ordinal: u32,
+        keeping: &mut Keeping,
+    ) -> Outcome<()> {
         let Some(record) = keeping.run.records.last() else { return Ok(()) };
         let (id, readable) = (record.rejection.id, record.rejection.readable.clone());
         let Some((hash, platform, order_id, leg, phase)) = identity_of(&readable) else { return Ok(()) };

@@ -2,11 +2,11 @@
 //! remembered, and the orders of each are counted, so that totals cost one addition an order.
 
 use super::batch::{Batch, OrderEntry};
+use super::error::LedgerError;
 use super::error::Outcome;
 use super::row::{Class, RowKind};
 use super::run_writer::ClassTable;
 use super::totals::{DayTotals, scaled, total_of};
-use super::error::LedgerError;
 use crate::domain::order::{Outcome as OrderOutcome, Phase, Region};
 use crate::domain::posting::{Posting, Pricing};
 use crate::domain::tariff::{PriceQuery, Tariff};
@@ -20,7 +20,7 @@ use std::sync::Arc;
 const SLOTS_MAX: usize = 1 << 20;
 
 /// A combination, as the batch numbers platform and category.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Combination(u64, u64);
 
 /// One remembered combination.
@@ -88,7 +88,8 @@ impl PriceBook {
         if let Some(&number) = self.numbers.get(&combination) {
             return usize_of(number);
         }
-        let (platform, category) = (batch.platforms.name(entry.platform), batch.categories.name(entry.category));
+        let (platform, category) =
+            (batch.platforms.name(entry.platform), batch.categories.name(entry.category));
         let query =
             PriceQuery { platform, category, region: entry.region, day: entry.day, outcome: entry.outcome };
         let pricing = tariff.price(&query);
@@ -105,7 +106,11 @@ impl PriceBook {
             class: classes.number(&Arc::new(class)),
             pricing,
             day: entry.day,
-            key: TotalKey { platform: platform.to_owned(), region: entry.region, category: category.to_owned() },
+            key: TotalKey {
+                platform: platform.to_owned(),
+                region: entry.region,
+                category: category.to_owned(),
+            },
             unit: total_of(pricing.charge, entry.outcome),
             count: 0,
         };
@@ -144,7 +149,11 @@ impl PriceBook {
 }
 
 /// Takes a stored version's charge back.
-pub fn take_back(posting: &Posting, day: LocalDay, totals: &mut BTreeMap<LocalDay, DayTotals>) -> Outcome<()> {
+pub fn take_back(
+    posting: &Posting,
+    day: LocalDay,
+    totals: &mut BTreeMap<LocalDay, DayTotals>,
+) -> Outcome<()> {
     let (key, unit) = line_of(posting);
     let change = scaled(&unit, -1).ok_or_else(|| LedgerError::Overflow(posting.platform.clone()))?;
     totals.entry(day).or_default().add(&key, &change)
@@ -164,7 +173,13 @@ pub fn line_of(posting: &Posting) -> (TotalKey, Total) {
 pub fn price_posting(posting: &Posting, day: LocalDay, tariff: &Tariff) -> Pricing {
     let outcome: Option<OrderOutcome> = posting.outcome.filter(|_| posting.phase == Phase::Ended);
     let region: Region = posting.region;
-    tariff.price(&PriceQuery { platform: &posting.platform, category: &posting.category, region, day, outcome })
+    tariff.price(&PriceQuery {
+        platform: &posting.platform,
+        category: &posting.category,
+        region,
+        day,
+        outcome,
+    })
 }
 
 fn usize_of(number: u32) -> usize {

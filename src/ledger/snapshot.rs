@@ -1,5 +1,6 @@
 //! One committed state as readers see it: immutable, shared, never blocking the writer.
 
+use super::batch::Source;
 use super::books::ConfigBooks;
 use super::codec::unframe;
 use super::commit_record::CommitRecord;
@@ -16,13 +17,12 @@ use super::rejected::RejectedIndex;
 use super::row::{OrderId, RowKind};
 use super::store::Store;
 use super::totals::DayTotals;
-use super::batch::Source;
 use crate::domain::completeness::Completeness;
 use crate::domain::order::Phase;
 use crate::domain::posting::{ConfigNo, Posting, RuleNo, StoredVersion, SupersededBy};
 use crate::domain::time::{LocalDay, UtcMillis, Zone};
 use crate::domain::view::{AsOf, LedgerView, Rejection, RuleKind, Total, TotalKey};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A committed state.
@@ -122,7 +122,8 @@ fn with_fates(rows: Vec<Found>) -> Vec<StoredVersion> {
         while let Some(row) = rows.next() {
             let next = rows.peek();
             // The same revision again is the same version, priced later.
-            let repriced = next.is_some_and(|n| n.moved_to.is_none() && n.posting.revision == row.posting.revision);
+            let repriced =
+                next.is_some_and(|n| n.moved_to.is_none() && n.posting.revision == row.posting.revision);
             if row.moved_to.is_some() || repriced {
                 continue;
             }
@@ -246,7 +247,7 @@ impl LedgerView for Snapshot {
     }
 
     fn platforms_stored(&self) -> Vec<String> {
-        self.stats.keys().cloned().collect::<BTreeSet<_>>().into_iter().collect()
+        self.stats.iter().filter(|(_, stats)| stats.orders > 0).map(|(name, _)| name.clone()).collect()
     }
 
     fn rejections_of_rider(&self, rider_id: &str) -> Outcome<Vec<Rejection>> {

@@ -1,14 +1,15 @@
 //! The one writer of a ledger: opens it, commits batches, publishes states.
 
+use super::batch::Source;
 use super::books::{ConfigBooks, ConfigEntry};
 use super::codec::Reader;
 use super::commit_record::decode_source;
 use super::days::{DayFilters, DayRuns};
 use super::error::{LedgerError, Outcome};
 use super::facts::{self, PlatformStats, SourceFacts};
+use super::garbage;
 use super::lock::DirLock;
 use super::manifest::{Manifest, kind};
-use super::parts;
 use super::pricing::PriceBook;
 use super::rejected::{RejectedBook, RejectedEntry, RejectedIndex, RejectedRun};
 use super::run::{Run, RunEntry};
@@ -16,8 +17,6 @@ use super::run_writer::ClassTable;
 use super::setup::Setup;
 use super::snapshot::Snapshot;
 use super::store::Store;
-use super::{garbage, keys};
-use super::batch::Source;
 use crate::domain::completeness::CompletenessTracker;
 use arc_swap::ArcSwap;
 use std::collections::{BTreeMap, HashSet};
@@ -87,7 +86,8 @@ impl Ledger {
                 no.0
             )));
         }
-        if let Some(entry) = books.get(manifest.root().config).filter(|entry| entry.hash == setup.config_hash) {
+        if let Some(entry) = books.get(manifest.root().config).filter(|entry| entry.hash == setup.config_hash)
+        {
             debug_assert_eq!(entry.zone, setup.zone.name());
             setup.tariff = setup.tariff.with_config_no(manifest.root().config);
         }
@@ -248,9 +248,4 @@ fn with_open(setup: &Setup, stats: &BTreeMap<String, PlatformStats>) -> HashSet<
     let stored = stats.iter().filter(|(_, stats)| stats.open_orders > 0).map(|(name, _)| name.clone());
     let promised = setup.platforms.registered().filter(|(_, p)| p.streams_open_orders_from.is_some());
     stored.chain(promised.map(|(name, _)| name.to_owned())).collect()
-}
-
-/// The full text of a configuration that was in force.
-pub fn config_text(store: &Store, no: u64, entry: &ConfigEntry) -> Outcome<Vec<u8>> {
-    parts::get(store, keys::CONFIG_TEXT, no, entry.text_parts)
 }

@@ -1,0 +1,138 @@
+//! The steps of a commit that move written values into the manifest and into memory.
+
+use super::codec::{Packing, Writer, frame};
+use super::error::Outcome;
+use super::keeping::Keeping;
+use super::keys::{self, in_run};
+use super::manifest::kind;
+use super::parts;
+use super::rejected::{RejectedEntry, RejectedRun};
+use super::run::Run;
+use super::writer::Ledger;
+use crate::domain::settle::Reach;
+use std::sync::Arc;
+
+/// Records of one run of rejected records: a reader that wants one of them decodes all.
+const RECORDS_PER_RUN: usize = 256;
+
+/// A run of rejected records that was written.
+#[derive(Debug)]
+pub struct KeptRun {
+    id: u64,
+    entry: RejectedEntry,
+    content: RejectedRun,
+}
+
+impl Ledger {
+    /// Writes what is kept of refused records.
+    pub(super) fn write_kept(&mut self, keeping: &Keeping) -> Outcome<Vec<KeptRun>> {
+        let mut written = Vec::new();
+        let mut resolved = keeping.run.resolved.clone();
+        let mut chunks: Vec<_> = keeping.run.records.chunks(RECORDS_PER_RUN).collect();
+        if chunks.is_empty() && !resolved.is_empty() {
+            chunks.push(&[]);
+        }
+        let mut raws = keeping.raws.iter();
+        for records in chunks {
+            let id = self.manifest.root().next_run;
+            let content = RejectedRun { records: records.to_vec(), resolved: std::mem::take(&mut resolved) };
+            for (raw, nth) in raws.by_ref().take(records.len()).zip(0u32..) {
+                if !raw.is_empty() {
+                    let key = in_run(keys::RAW, id, nth);
+                    self.store.put(&key, frame(&key, raw, Packing::Lz4))?;
+                }
+            }
+            let parts = parts::put(&self.store, keys::REJECTED, id, &content.encode())?;
+            let root = self.manifest.root_mut();
+            let entry = RejectedEntry {
+                first: records.first().map_or(root.next_rejection, |record| record.rejection.id),
+                records: u32::try_from(records.len()).unwrap_or(u32::MAX),
+                parts,
+            };
+            root.next_run += 1;
+            root.next_rejection += u64::from(entry.records);
+            written.push(KeptRun { id, entry, content });
+        }
+        Ok(written)
+    }
+
+    /// Names new runs in the manifest.
+    pub(super) fn stage_runs(&mut self, runs: &[Run], kept: &[KeptRun]) {
+        for run in runs {
+            let mut body = Vec::new();
+            run.entry.encode(&mut body);
+            self.manifest.put(kind::RUN, &run.id.to_be_bytes(), body);
+        }
+        for kept in kept {
+            self.manifest.put(kind::REJECTED, &kept.id.to_be_bytes(), kept.entry.encode());
+        }
+    }
+
+    /// Takes committed runs into memory: the writer's next batch meets them, and the next snapshot shows them.
+    pub(super) fn adopt(&mut self, runs: Vec<Run>, kept: Vec<KeptRun>, keeping: &Keeping) -> Outcome<()> {
+        for run in &runs {
+            self.filters.reserve(run.entry.day, run.entry.rows, &self.runs)?;
+            for chunk in 0..run.entry.chunks {
+                let filters = &mut self.filters;
+                run.visit_chunk(chunk, |(hash, _)| {
+                    filters.insert(run.entry.day, hash);
+                    true
+                })?;
+            }
+        }
+        let live = Arc::make_mut(&mut self.runs);
+        for run in runs {
+            live.entry(run.entry.day).or_default().push(Arc::new(run));
+        }
+        for kept in &kept {
+            self.rejected.add(kept.id, kept.entry, &kept.content);
+        }
+        kept.iter().for_each(|kept| self.book.add(&kept.content, &self.rejected));
+        debug_assert_eq!(
+            keeping.run.records.len(),
+            kept.iter().map(|kept| kept.content.records.len()).sum::<usize>()
+        );
+        let opened = self.stats.iter().filter(|(_, stats)| stats.open_orders > 0).map(|(name, _)| name);
+        for name in opened {
+            if !self.with_open.contains(name) {
+                self.with_open.insert(name.clone());
+            }
+        }
+        Ok(())
+    }
+
+    /// The widest cover around an order of any rule that was ever in force.
+    pub(super) fn reach(&self) -> Reach {
+        let (lead_ms, tail_ms) = self.books.widest_cover();
+        Reach { lead_ms, tail_ms }
+    }
+
+    /// Deletes the values of runs that compaction replaced and no snapshot holds any more.
+    ///
+    /// Their manifest entries go with the next commit; a crash before it deletes nothing twice that matters.
+    pub fn collect_released(&mut self) -> Outcome<usize> {
+        let released: Vec<u64> = self.released.1.try_iter().collect();
+        for id in &released {
+            let key = id.to_be_bytes();
+            let entry = self
+                .manifest
+                .entries(kind::GARBAGE)
+                .find(|(rest, _)| *rest == key)
+                .map(|(_, body)| body.to_vec());
+            if let Some(body) = entry {
+                let entry = super::run::RunEntry::decode(&mut super::codec::Reader::new(&body))
+                    .map_err(super::error::LedgerError::damaged("a manifest entry of kind g"))?;
+                super::garbage::delete_run(&self.store, *id, &entry)?;
+                self.manifest.delete(kind::GARBAGE, &key);
+            }
+        }
+        Ok(released.len())
+    }
+
+    /// A configuration's text, in parts of its own.
+    pub(super) fn put_config_text(&self, no: u64) -> Outcome<u32> {
+        let mut text = Vec::new();
+        text.put_prefixed(self.setup.config_text.as_bytes());
+        parts::put(&self.store, keys::CONFIG_TEXT, no, &text)
+    }
+}

@@ -1,0 +1,287 @@
+//! One commit, from a batch to a published state. The order of its effects is written once, in [`Ledger::commit`].
+
+use super::batch::{Batch, Source, SourceSpan};
+use super::booking::{Desk, ExtraRow, Written, write_runs};
+use super::commit_record::{CommitRecord, Taken, encode_source};
+use super::error::Outcome;
+use super::facts::{self, Counts, SourceFacts};
+use super::head;
+use super::keeping::{Keeping, Shelf};
+use super::lateness;
+use super::manifest::kind;
+use super::report::CommitReport;
+use super::resolve::{Decided, Terms, resolve};
+use super::writer::Ledger;
+use crate::domain::completeness::{EndObserved, MetadataObserved, PartitionApplied};
+use crate::domain::posting::{ConfigNo, Disposition};
+use crate::domain::time::UtcMillis;
+use crate::domain::view::Resolution;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// What was learned of Kafka besides records.
+#[derive(Clone, Debug, Default)]
+pub struct Observations {
+    /// Partitions that are read from an offset on.
+    pub started: Vec<(String, i32, i64)>,
+    /// Answers to end-offset requests.
+    pub ends: Vec<EndObserved>,
+    /// Positions that the consumer reached with every record below applied (control records lie between).
+    pub tails: Vec<(String, i32, i64)>,
+    /// Answers to metadata requests.
+    pub metadata: Vec<MetadataObserved>,
+    /// Offsets to which an operator lets the ledger go.
+    pub skips: Vec<(String, i32, i64)>,
+}
+
+/// What a commit takes in besides its batch.
+#[derive(Clone, Debug, Default)]
+pub struct Also {
+    /// Statements of completeness: for one platform, or for all in the ledger.
+    pub stated: Vec<(Option<String>, UtcMillis)>,
+    /// Rejections that an operator settles, with the reason.
+    pub settled: Vec<(u64, String)>,
+    /// What an operator did, with the reason.
+    pub notes: Vec<String>,
+}
+
+impl Ledger {
+    /// Takes in what was learned of Kafka. It is committed with the next commit.
+    pub fn observe(&mut self, observed: &Observations) {
+        for (topic, partition, offset) in &observed.started {
+            self.tracker.started(topic, *partition, *offset);
+        }
+        for (topic, partition, offset) in &observed.skips {
+            let reach = self.reach();
+            let platforms = self.setup.platforms.clone();
+            self.tracker.skipped(topic, *partition, *offset, &platforms, reach);
+        }
+        observed.ends.iter().for_each(|end| self.tracker.end_observed(end));
+        for (topic, partition, offset) in &observed.tails {
+            self.tracker.tail_reached(topic, *partition, *offset);
+        }
+        observed.metadata.iter().for_each(|metadata| self.tracker.metadata_observed(metadata));
+    }
+
+    /// Whether completeness moved since the last commit.
+    pub fn has_news(&mut self, now: UtcMillis) -> bool {
+        let platforms = self.setup.platforms.clone();
+        self.tracker.advance(&platforms, now);
+        *self.tracker.state() != *self.published.current().completeness
+    }
+
+    /// Commits a batch. Exactly one of two things holds afterwards, after a crash too: everything of it counts, or nothing.
+    ///
+    /// # Errors
+    /// A failure poisons the ledger: what was written so far is collected at the next start, and Kafka is read again.
+    pub fn commit(&mut self, batch: &Batch, also: &Also, now: UtcMillis) -> Outcome<CommitReport> {
+        self.guarded(|ledger| {
+            let started = Instant::now();
+            let commit = ledger.manifest.root().commit + 1;
+            // 1. Decide, touching nothing.
+            let decided = ledger.decide(batch)?;
+            let mut report = CommitReport::new(commit, batch, &decided);
+            report.late = lateness::late_events(ledger, batch, &decided);
+            let mut stats = (*ledger.stats).clone();
+            let keeping = ledger.keep(batch, &decided, also, &mut stats)?;
+            report.decide = started.elapsed();
+            // 2. Write blocks. They count for nothing before the manifest names them.
+            let (runs, totals) = ledger.write_orders(batch, &decided, &[])?;
+            let kept = ledger.write_kept(&keeping)?;
+            report.written(&runs, &totals, &keeping);
+            report.write = started.elapsed() - report.decide;
+            // 3. Blocks are durable.
+            let syncing = Instant::now();
+            ledger.store.sync()?;
+            report.sync = syncing.elapsed();
+            // 4. The manifest moves on, atomically and durably.
+            report.add_to(&mut stats, batch, &decided);
+            ledger.stats = Arc::new(stats);
+            ledger.take_in(batch, &report, also, now);
+            ledger.stage_runs(&runs, &kept);
+            let recorded_at = ledger.advance(&report.taken, &also.notes, now)?;
+            // 5. Durable before visible: only now do readers see it, and only after that is Kafka told.
+            ledger.adopt(runs, kept, &keeping)?;
+            ledger.publish();
+            report.recorded_at = recorded_at;
+            report.total = started.elapsed();
+            Ok(report)
+        })
+    }
+
+    fn decide(&self, batch: &Batch) -> Outcome<Decided> {
+        let terms = Terms {
+            identity_days: self.setup.identity_days,
+            zone: &self.setup.zone,
+            with_open: &self.with_open,
+        };
+        resolve(batch, &self.runs, &self.filters, terms)
+    }
+
+    fn keep(
+        &self,
+        batch: &Batch,
+        decided: &Decided,
+        also: &Also,
+        stats: &mut BTreeMap<String, facts::PlatformStats>,
+    ) -> Outcome<Keeping> {
+        let commit = self.manifest.root().commit + 1;
+        let shelf = Shelf {
+            store: &self.store,
+            runs: &self.runs,
+            index: &self.rejected,
+            book: &self.book,
+            zone: &self.setup.zone,
+            identity_days: self.setup.identity_days,
+            bytes_per_record: self.setup.rejected_bytes_per_record,
+            bytes_per_platform: self.setup.rejected_bytes_per_platform,
+            next_id: self.manifest.root().next_rejection,
+            commit,
+        };
+        let mut keeping = shelf.keep(batch, decided, stats)?;
+        for (id, reason) in &also.settled {
+            if self.rejected.resolution(*id).is_none() {
+                let by = Resolution::Operator { commit, reason: reason.clone() };
+                keeping.run.resolved.push((*id, by));
+            }
+        }
+        Ok(keeping)
+    }
+
+    /// Writes the runs of a batch and of rows that are written again.
+    pub(super) fn write_orders(
+        &mut self,
+        batch: &Batch,
+        decided: &Decided,
+        again: &[ExtraRow],
+    ) -> Outcome<Written> {
+        let mut extra: Vec<ExtraRow> =
+            decided.marks.iter().map(|mark| ExtraRow::mark(mark, &self.setup.zone)).collect();
+        extra.extend_from_slice(again);
+        let commit = self.manifest.root().commit + 1;
+        let mut next_run = self.manifest.root().next_run;
+        let desk = Desk {
+            store: &self.store,
+            classes: &mut self.classes,
+            prices: &mut self.prices,
+            tariff: &self.setup.tariff,
+            zone: &self.setup.zone,
+            next_run: &mut next_run,
+            released: &self.released.0,
+            commit,
+        };
+        let written = write_runs(batch, decided, &extra, desk)?;
+        self.manifest.root_mut().next_run = next_run;
+        Ok(written)
+    }
+
+    /// Updates sources and completeness with what the batch brought.
+    fn take_in(&mut self, batch: &Batch, report: &CommitReport, also: &Also, now: UtcMillis) {
+        let mut sources = (*self.sources).clone();
+        for (span, taken) in batch.sources.iter().zip(&report.by_source) {
+            add_source(sources.entry(span.source.clone()).or_default(), span, taken);
+            if let Source::Kafka { topic, partition } = &span.source {
+                let applied = PartitionApplied {
+                    topic,
+                    partition: *partition,
+                    first_offset: span.offsets.0,
+                    first_timestamp: span.timestamps.0,
+                    next_offset: span.offsets.1 + 1,
+                    newest_timestamp: span.timestamps.1,
+                };
+                self.tracker.applied(&applied, now);
+            }
+        }
+        self.sources = Arc::new(sources);
+        for control in &batch.controls {
+            self.tracker.state_mut().vouched(&control.platform, control.through, now);
+        }
+        for (platform, newest) in &batch.newest {
+            self.tracker.state_mut().events_applied(batch.platforms.name(*platform), *newest);
+        }
+        for (platform, through) in &also.stated {
+            match platform {
+                Some(platform) => self.tracker.state_mut().stated(platform, *through),
+                None => {
+                    let stats = Arc::clone(&self.stats);
+                    let stored = stats.iter().filter(|(_, s)| s.orders > 0).map(|(name, _)| name.as_str());
+                    self.tracker.state_mut().stated_for_all(stored, *through);
+                }
+            }
+        }
+        for (platform, late) in &report.late {
+            self.tracker.state_mut().late_applied(platform, *late);
+        }
+    }
+
+    /// Moves the manifest on: the commit's record, every staged entry and the root, then the witness.
+    pub(super) fn advance(
+        &mut self,
+        taken: &[Taken],
+        notes: &[String],
+        now: UtcMillis,
+    ) -> Outcome<UtcMillis> {
+        let platforms = self.setup.platforms.clone();
+        self.tracker.advance(&platforms, now);
+        facts::stage(&mut self.manifest, self.tracker.state());
+        for (source, source_facts) in self.sources.iter() {
+            let mut key = Vec::new();
+            encode_source(source, &mut key);
+            self.manifest.put(kind::SOURCE, &key, source_facts.encode());
+        }
+        for (platform, stats) in self.stats.iter() {
+            self.manifest.put(kind::STATS, platform.as_bytes(), stats.encode());
+        }
+        let pending = self.compacting.unwrap_or(u64::MAX);
+        let root = self.manifest.root_mut();
+        // Later than the commit before, whatever the clock says.
+        root.recorded_at = now.max(root.recorded_at.plus(1));
+        root.oldest_pending_run = root.next_run.min(pending);
+        let record = CommitRecord {
+            recorded_at: root.recorded_at,
+            config: root.config,
+            taken: taken.to_vec(),
+            complete_through: self
+                .tracker
+                .state()
+                .platforms
+                .iter()
+                .filter_map(|(name, facts)| Some((name.clone(), facts.complete_through?)))
+                .collect(),
+            notes: notes.to_vec(),
+        };
+        let recorded_at = record.recorded_at;
+        let head = self.manifest.advance(&self.store, &record.encode())?;
+        head::write(&self.setup.data_dir, &head)?;
+        Ok(recorded_at)
+    }
+
+    /// The configuration that prices are made with.
+    pub fn config_no(&self) -> ConfigNo {
+        self.manifest.root().config
+    }
+}
+
+fn add_source(source: &mut SourceFacts, span: &SourceSpan, counts: &Counts) {
+    source.records += span.records;
+    source.bytes += span.bytes;
+    source.counts.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
+    if span.records > 0 {
+        source.last_offset = span.offsets.1;
+        source.digest = span.digest;
+    }
+}
+
+/// The place of a disposition in [`Counts`].
+pub const fn count_index(disposition: Disposition) -> usize {
+    match disposition {
+        Disposition::Accepted => 0,
+        Disposition::Amended => 1,
+        Disposition::Duplicate => 2,
+        Disposition::Stale => 3,
+        Disposition::Conflict => 4,
+        Disposition::Rejected(_) => 5,
+        Disposition::Control => 6,
+    }
+}

@@ -1,0 +1,161 @@
+//! Puts a configuration in force: a commit of its own, before the first answer. Booked orders keep their prices, but for
+//! those that had none.
+
+use super::batch::Batch;
+use super::block::Select;
+use super::booking::ExtraRow;
+use super::error::Outcome;
+use super::keeping::Keeping;
+use super::keys;
+use super::manifest::kind;
+use super::pricing::price_posting;
+use super::report::CommitReport;
+use super::resolve::{Decided, Replaced};
+use super::row::RowKind;
+use super::run::Run;
+use super::writer::Ledger;
+use crate::domain::posting::{Charge, Posting};
+use crate::domain::time::UtcMillis;
+use crate::domain::view::LedgerView;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// Unrated orders that are priced in one commit.
+const REPRICED_MAX: usize = 100_000;
+
+impl Ledger {
+    /// Puts the configuration that the ledger was opened with in force. Does nothing when it is already.
+    pub fn enforce(&mut self, now: UtcMillis) -> Outcome<()> {
+        let platforms = self.setup.platforms.clone();
+        self.tracker.state_mut().register(&platforms);
+        let in_force = self.books.get(self.manifest.root().config).map(|entry| entry.hash);
+        if in_force == Some(self.setup.config_hash)
+            && !self.has_news(now)
+            && self.setup.accept_older_state.is_none()
+        {
+            return Ok(());
+        }
+        self.guarded(|ledger| {
+            let mut notes = Vec::new();
+            if let Some(reason) = ledger.setup.accept_older_state.take() {
+                notes.push(format!("went on from an older state of the store: {reason}"));
+            }
+            if in_force != Some(ledger.setup.config_hash) {
+                ledger.enter_config()?;
+            }
+            ledger.store.sync()?;
+            ledger.advance(&[], &notes, now)?;
+            ledger.publish();
+            Ok(())
+        })?;
+        while self.reprice(now)? > 0 {}
+        Ok(())
+    }
+
+    fn enter_config(&mut self) -> Outcome<()> {
+        let mut books = (*self.books).clone();
+        let no = books.number_of(&self.setup.config_hash).unwrap_or_else(|| books.next_number());
+        if books.get(no).is_none() {
+            let mut entry = self.config_entry();
+            entry.text_parts = self.put_config_text(u64::from(no.0))?;
+            self.manifest.put(kind::CONFIG, &u64::from(no.0).to_be_bytes(), entry.encode());
+            books.insert(no, entry);
+        }
+        self.manifest.root_mut().config = no;
+        self.books = Arc::new(books);
+        self.setup.tariff = self.setup.tariff.clone().with_config_no(no);
+        self.prices.forget();
+        Ok(())
+    }
+
+    /// Prices orders that were booked without a rate and have one now; returns how many.
+    fn reprice(&mut self, now: UtcMillis) -> Outcome<usize> {
+        if self.stats.values().all(|stats| stats.unrated == 0) {
+            return Ok(0);
+        }
+        let mut again = Vec::new();
+        let mut decided = Decided::default();
+        for (&day, runs) in self.runs.iter() {
+            for posting in self.unrated_of(runs)? {
+                let pricing = price_posting(&posting, day, &self.setup.tariff);
+                let priced = Posting { pricing, ..posting.clone() };
+                if priced.pricing.charge != Charge::Unrated {
+                    let revision = priced.revision;
+                    again.push(ExtraRow { posting: priced, day, revision, moved_to: None });
+                    decided.replaced.push((usize::MAX, Replaced::Stored(Box::new(posting))));
+                }
+            }
+            if again.len() >= REPRICED_MAX {
+                break;
+            }
+        }
+        if again.is_empty() { Ok(0) } else { self.guarded(|ledger| ledger.book_again(&decided, &again, now)) }
+    }
+
+    fn book_again(&mut self, decided: &Decided, again: &[ExtraRow], now: UtcMillis) -> Outcome<usize> {
+        let batch = Batch::default();
+        let mut report = CommitReport::new(self.manifest.root().commit + 1, &batch, decided);
+        let (runs, totals) = self.write_orders(&batch, decided, again)?;
+        report.written(&runs, &totals, &Keeping::default());
+        self.store.sync()?;
+        let mut stats = (*self.stats).clone();
+        report.add_to(&mut stats, &batch, decided);
+        self.stats = Arc::new(stats);
+        self.stage_runs(&runs, &[]);
+        let note = format!("priced {} orders that had no rate", again.len());
+        self.advance(&[], &[note], now)?;
+        self.adopt(runs, Vec::new(), &Keeping::default())?;
+        self.publish();
+        Ok(again.len())
+    }
+
+    /// The current versions of a day that have no rate.
+    fn unrated_of(&self, runs: &[Arc<Run>]) -> Outcome<Vec<Posting>> {
+        let mut places = BTreeSet::new();
+        for run in runs {
+            unrated_places(run, &mut places)?;
+        }
+        let view = self.published.current();
+        let mut found = Vec::new();
+        for (rider_id, accepted_at) in places {
+            let versions = view.rider_versions(&rider_id, accepted_at, accepted_at.plus(1))?;
+            let unrated = |posting: &Posting| posting.pricing.charge == Charge::Unrated;
+            let current = versions.into_iter().filter(|version| version.superseded_by.is_none());
+            found.extend(current.map(|version| version.posting).filter(unrated));
+        }
+        Ok(found)
+    }
+
+    /// The number and text of the configuration in force.
+    pub fn config_text(&self) -> Outcome<String> {
+        let no = self.manifest.root().config;
+        let Some(entry) = self.books.get(no) else { return Ok(String::new()) };
+        let bytes = super::parts::get(&self.store, keys::CONFIG_TEXT, u64::from(no.0), entry.text_parts)?;
+        let mut reader = super::codec::Reader::new(&bytes);
+        let text =
+            reader.text("configuration").map_err(super::error::LedgerError::damaged("a configuration"))?;
+        Ok(text.to_owned())
+    }
+}
+
+/// The places of a run at which versions without a rate lie.
+fn unrated_places(run: &Run, places: &mut BTreeSet<(String, UtcMillis)>) -> Outcome<()> {
+    if !run.classes().iter().any(|class| class.pricing.charge == Charge::Unrated) {
+        return Ok(());
+    }
+    for block in 0..usize::try_from(run.entry.blocks).unwrap_or(0) {
+        let mut result = Ok(());
+        run.visit_block(block, Select::All, |row| {
+            match run.class(row.class) {
+                Ok(class) if class.kind == RowKind::Version && class.pricing.charge == Charge::Unrated => {
+                    places.insert((row.rider_id.to_owned(), row.accepted_at));
+                }
+                Ok(_) => {}
+                Err(error) => result = Err(error),
+            }
+            result.is_ok()
+        })?;
+        result?;
+    }
+    Ok(())
+}
