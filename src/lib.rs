@@ -1,3 +1,4 @@
 //! coverledger: the order-level occupational-injury coverage ledger for gig platforms.
 pub mod domain;
 pub mod generate;
+pub mod ingest;

@@ -1,0 +1,74 @@
+//! A stretch of whole lines.
+
+use std::ops::Range;
+use xxhash_rust::xxh3::Xxh3;
+
+/// A stretch of whole lines of one input, in order.
+pub struct LineBlock {
+    /// The lines with their ends, nothing else.
+    pub(super) bytes: Vec<u8>,
+    /// Where the lines lie in `bytes`, without their ends.
+    pub(super) lines: Vec<Range<usize>>,
+    /// The number of the first line, from 1.
+    pub(super) first_line: u64,
+    /// The state of the content hash before `bytes`.
+    pub(super) before: Xxh3,
+    /// Set when this block stands for one line that was too long.
+    pub(super) oversized: Option<OversizedLine>,
+}
+
+/// What is kept of a line longer than [`LINE_BYTES_MAX`](super::LINE_BYTES_MAX).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OversizedLine {
+    /// The line's number within its input, from 1.
+    pub line: u64,
+    /// Its length in bytes, without the line end.
+    pub length: u64,
+    /// SHA-256 of the whole line, without the line end.
+    pub sha256: [u8; 32],
+    /// The hash of the input's content up to the end of the line.
+    pub content_hash: [u8; 16],
+}
+
+/// A line of a file.
+#[derive(Clone, Copy)]
+pub struct FileLine<'a> {
+    /// The line without its end.
+    pub bytes: &'a [u8],
+    /// Its number within its input, from 1.
+    pub line: u64,
+    block: &'a LineBlock,
+    end: usize,
+}
+
+impl FileLine<'_> {
+    /// The 128-bit hash of the input's content up to the end of this line, its line end excluded: with the line number
+    /// it tells this record of this file from any other. Made anew at each call; meant for refused lines.
+    pub fn content_hash(&self) -> [u8; 16] {
+        let mut state = self.block.before.clone();
+        state.update(self.block.bytes.get(..self.end).unwrap_or_default());
+        state.digest128().to_be_bytes()
+    }
+}
+
+impl LineBlock {
+    /// The lines. Empty when the block stands for a line that was too long.
+    pub fn lines(&self) -> impl Iterator<Item = FileLine<'_>> {
+        self.lines.iter().zip(self.first_line..).map(|(range, line)| FileLine {
+            bytes: self.bytes.get(range.clone()).unwrap_or_default(),
+            line,
+            block: self,
+            end: range.end,
+        })
+    }
+
+    /// The one line that this block stands for when it was too long to be kept.
+    pub fn oversized(&self) -> Option<&OversizedLine> {
+        self.oversized.as_ref()
+    }
+
+    /// How many lines there are, a too long one included.
+    pub fn line_count(&self) -> usize {
+        if self.oversized.is_some() { 1 } else { self.lines.len() }
+    }
+}
