@@ -1,4 +1,5 @@
 //! coverledger: the order-level occupational-injury coverage ledger for gig platforms.
+pub mod cli;
 pub mod domain;
 pub mod generate;
 pub mod ingest;

@@ -3,18 +3,21 @@
 use std::ops::Range;
 use xxhash_rust::xxh3::Xxh3;
 
+/// Bytes between two states of the content hash: what one question for a hash costs at most.
+const STRETCH_BYTES: usize = 32 << 10;
+
 /// A stretch of whole lines of one input, in order.
 pub struct LineBlock {
     /// The lines with their ends, nothing else.
-    pub(super) bytes: Vec<u8>,
+    bytes: Vec<u8>,
     /// Where the lines lie in `bytes`, without their ends.
-    pub(super) lines: Vec<Range<usize>>,
+    lines: Vec<Range<usize>>,
     /// The number of the first line, from 1.
-    pub(super) first_line: u64,
-    /// The state of the content hash before `bytes`.
-    pub(super) before: Xxh3,
+    first_line: u64,
+    /// The state of the content hash before each stretch of [`STRETCH_BYTES`] of `bytes`.
+    hashes: Vec<Xxh3>,
     /// Set when this block stands for one line that was too long.
-    pub(super) oversized: Option<OversizedLine>,
+    oversized: Option<OversizedLine>,
 }
 
 /// What is kept of a line longer than [`LINE_BYTES_MAX`](super::LINE_BYTES_MAX).
@@ -45,13 +48,44 @@ impl FileLine<'_> {
     /// The 128-bit hash of the input's content up to the end of this line, its line end excluded: with the line number
     /// it tells this record of this file from any other. Made anew at each call; meant for refused lines.
     pub fn content_hash(&self) -> [u8; 16] {
-        let mut state = self.block.before.clone();
-        state.update(self.block.bytes.get(..self.end).unwrap_or_default());
+        let stretch = self.end / STRETCH_BYTES;
+        let mut state = self.block.hashes.get(stretch).cloned().unwrap_or_default();
+        state.update(self.block.bytes.get(stretch * STRETCH_BYTES..self.end).unwrap_or_default());
         state.digest128().to_be_bytes()
     }
 }
 
 impl LineBlock {
+    /// Cuts whole lines; `hash` is the content hash before them, and after them when this returns.
+    pub(super) fn cut(bytes: Vec<u8>, first_line: u64, hash: &mut Xxh3) -> Self {
+        let mut hashes = Vec::with_capacity(bytes.len() / STRETCH_BYTES + 2);
+        for stretch in bytes.chunks(STRETCH_BYTES) {
+            hashes.push(hash.clone());
+            hash.update(stretch);
+        }
+        // A last line without an end may end exactly where a stretch does.
+        hashes.push(hash.clone());
+        let mut lines = Vec::with_capacity(bytes.len() / 128 + 1);
+        let mut start = 0;
+        for line in bytes.split_inclusive(|&byte| byte == b'\n') {
+            let end = start + line.len();
+            lines.push(start..if line.ends_with(b"\n") { end - 1 } else { end });
+            start = end;
+        }
+        Self { bytes, lines, first_line, hashes, oversized: None }
+    }
+
+    /// Stands for a line that was too long.
+    pub(super) fn of_oversized(line: OversizedLine) -> Self {
+        Self {
+            bytes: Vec::new(),
+            lines: Vec::new(),
+            first_line: line.line,
+            hashes: Vec::new(),
+            oversized: Some(line),
+        }
+    }
+
     /// The lines. Empty when the block stands for a line that was too long.
     pub fn lines(&self) -> impl Iterator<Item = FileLine<'_>> {
         self.lines.iter().zip(self.first_line..).map(|(range, line)| FileLine {

@@ -177,7 +177,12 @@ impl LineReader {
         if !self.at_end {
             self.rest = bytes.split_off(lines_end);
         }
-        Ok((!bytes.is_empty()).then(|| self.block(bytes)))
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        let block = LineBlock::cut(bytes, self.lines_before + 1, &mut self.hash);
+        self.lines_before += u64::try_from(block.line_count()).unwrap_or(0);
+        Ok(Some(block))
     }
 
     /// Reads once, and appends.
@@ -192,25 +197,8 @@ impl LineReader {
         FileError::Read { name: self.name.clone(), line: self.lines_before, source }
     }
 
-    /// Cuts whole lines.
-    fn block(&mut self, bytes: Vec<u8>) -> LineBlock {
-        let before = self.hash.clone();
-        self.hash.update(&bytes);
-        let first_line = self.lines_before + 1;
-        let mut lines = Vec::with_capacity(bytes.len() / 128 + 1);
-        let mut start = 0;
-        for line in bytes.split_inclusive(|&byte| byte == b'\n') {
-            let end = start + line.len();
-            lines.push(start..if line.ends_with(b"\n") { end - 1 } else { end });
-            start = end;
-        }
-        self.lines_before += u64::try_from(lines.len()).unwrap_or(0);
-        LineBlock { bytes, lines, first_line, before, oversized: None }
-    }
-
     /// Goes past a line that is too long, of which `beginning` was read.
     fn skip_line(&mut self, beginning: Vec<u8>) -> Result<LineBlock, FileError> {
-        let before = self.hash.clone();
         let mut sha256 = Sha256::new();
         let mut length = 0_u64;
         let mut chunk = beginning;
@@ -238,13 +226,7 @@ impl LineReader {
         self.lines_before += 1;
         let line = self.lines_before;
         let oversized = OversizedLine { line, length, sha256: sha256.finalize().into(), content_hash };
-        Ok(LineBlock {
-            bytes: Vec::new(),
-            lines: Vec::new(),
-            first_line: line,
-            before,
-            oversized: Some(oversized),
-        })
+        Ok(LineBlock::of_oversized(oversized))
     }
 }
 
