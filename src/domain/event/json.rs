@@ -89,6 +89,24 @@ impl<'a> Scanner<'a> {
         self.at += 1;
     }
 
+    /// Goes past `expected` if it stands here.
+    #[inline]
+    pub(super) fn takes<const LENGTH: usize>(&mut self, expected: &[u8; LENGTH]) -> bool {
+        let stands = self.text.as_bytes().get(self.at..).and_then(<[u8]>::first_chunk) == Some(expected);
+        if stands {
+            self.at += LENGTH;
+        }
+        stands
+    }
+
+    /// Goes past one blank, as some writers put it after commas and colons.
+    #[inline]
+    pub(super) fn one_space(&mut self) {
+        if self.peek() == Some(b' ') {
+            self.at += 1;
+        }
+    }
+
     /// An error here.
     #[cold]
     pub(super) fn fail<T>(&self, what: &'static str) -> Result<T, Malformed> {
@@ -119,6 +137,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Any value.
+    #[inline]
     pub(super) fn value(&mut self) -> Result<Value<'a>, Malformed> {
         match self.peek() {
             Some(b'"') => {
@@ -192,6 +211,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// The rest of a string whose opening quote was taken.
+    #[inline]
     fn string(&mut self) -> Result<Value<'a>, Malformed> {
         let start = self.at;
         self.at = next_special(self.text.as_bytes(), start);
