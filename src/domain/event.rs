@@ -36,8 +36,9 @@ pub fn decode<'a>(record: &'a [u8], rules: &EventRules) -> Result<Event<'a>, Ref
         Ok(text) => text,
         Err(error) => return Err(malformed(error.valid_up_to(), "the record is not UTF-8")),
     };
-    match Fields::scan(text) {
-        Ok(fields) => match fast::order(&fields, rules) {
+    let mut fields = Fields::EMPTY;
+    match fields.fill(text) {
+        Ok(()) => match fast::order(&fields, rules) {
             Some(order) => Ok(Event::Order(order)),
             None => judge_carefully(text, &fields, rules),
         },

@@ -28,7 +28,7 @@ pub(super) struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    const EMPTY: Self = Self {
+    pub(super) const EMPTY: Self = Self {
         kind: Value::ABSENT,
         platform: Value::ABSENT,
         order_id: Value::ABSENT,
@@ -45,10 +45,10 @@ impl<'a> Fields<'a> {
         through: Value::ABSENT,
     };
 
-    /// Reads one JSON object, the whole text and nothing but it. A key that stands twice is an error.
+    /// Reads one JSON object, the whole text and nothing but it, into empty fields: in place, as they are too large
+    /// to be moved around for every record. A key that stands twice is an error.
     #[inline]
-    pub(super) fn scan(text: &'a str) -> Result<Self, Malformed> {
-        let mut fields = Self::EMPTY;
+    pub(super) fn fill(&mut self, text: &'a str) -> Result<(), Malformed> {
         let mut scanner = Scanner::new(text);
         scanner.space();
         if scanner.peek() != Some(b'{') {
@@ -59,16 +59,16 @@ impl<'a> Fields<'a> {
         if scanner.peek() == Some(b'}') {
             scanner.take();
         } else {
-            match fields.scan_in_order(&mut scanner)? {
+            match self.scan_in_order(&mut scanner)? {
                 Next::Separator if scanner.peek() == Some(b'}') => scanner.take(),
-                next => fields.scan_in_any_order(&mut scanner, next)?,
+                next => self.scan_in_any_order(&mut scanner, next)?,
             }
         }
         scanner.space();
         if scanner.peek().is_some() {
             return scanner.fail("the record goes on after the object");
         }
-        Ok(fields)
+        Ok(())
     }
 
     /// Reads as many fields as stand in the order of the contract, as platforms mostly send them: a key that is

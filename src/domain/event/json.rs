@@ -137,16 +137,19 @@ impl<'a> Scanner<'a> {
     }
 
     /// Any value.
-    #[inline]
+    #[inline(always)]
     pub(super) fn value(&mut self) -> Result<Value<'a>, Malformed> {
-        match self.peek() {
-            Some(b'"') => {
-                self.at += 1;
-                self.string()
-            }
-            Some(b'{' | b'[') => self.nested(),
-            _ => self.scalar(),
+        if self.peek() == Some(b'"') {
+            self.at += 1;
+            self.string()
+        } else {
+            self.value_but_string()
         }
+    }
+
+    #[inline(never)]
+    fn value_but_string(&mut self) -> Result<Value<'a>, Malformed> {
+        if let Some(b'{' | b'[') = self.peek() { self.nested() } else { self.scalar() }
     }
 
     /// A number or a literal.
@@ -211,7 +214,8 @@ impl<'a> Scanner<'a> {
     }
 
     /// The rest of a string whose opening quote was taken.
-    #[inline]
+    // Inlined where it is called, so that the processor learns how long each field is.
+    #[inline(always)]
     fn string(&mut self) -> Result<Value<'a>, Malformed> {
         let start = self.at;
         self.at = next_special(self.text.as_bytes(), start);
@@ -345,7 +349,7 @@ impl Nesting {
 }
 
 /// The first `"`, `\` or control character at or after `from`, or the length; eight bytes at a time.
-#[inline]
+#[inline(always)]
 fn next_special(bytes: &[u8], from: usize) -> usize {
     let mut at = from;
     while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
