@@ -13,7 +13,10 @@ const LOWS: u64 = 0x7f7f_7f7f_7f7f_7f7f;
 const HIGHS: u64 = 0x8080_8080_8080_8080;
 
 /// What a value is.
+///
+/// As wide as a word: a value has no padding then, and is copied by words (a byte beside padding stalls the copy).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
 pub(super) enum Kind {
     /// The key is not there.
     Absent,
