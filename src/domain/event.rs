@@ -6,6 +6,7 @@
 
 mod careful;
 mod content;
+mod escape;
 mod fast;
 mod fields;
 mod json;
