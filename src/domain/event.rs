@@ -1,7 +1,7 @@
 //! From the bytes of one record to an [`Event`] or a [`Refusal`]: the input contract, version 1.
 //!
-//! The common event is scanned once, judged without allocation and borrows from its record ([`fast`]). Whatever is out
-//! of the ordinary is judged again in the order of the contract ([`careful`]), so that a refusal always names the first
+//! The common event is scanned once, judged without allocation and borrows from its record (`fast`). Whatever is out
+//! of the ordinary is judged again in the order of the contract (`careful`), so that a refusal always names the first
 //! rule that is broken. Both give the same event for the same record; a test holds them to it.
 
 mod careful;
