@@ -1,7 +1,11 @@
 //! coverledger: the order-level occupational-injury coverage ledger for gig platforms.
+pub mod backfill;
 pub mod cli;
 pub mod config;
 pub mod coverage;
 pub mod domain;
 pub mod generate;
+pub mod ingest;
 pub mod ledger;
+pub mod pipeline;
+pub mod telemetry;

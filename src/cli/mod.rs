@@ -1,3 +1,85 @@
 //! The commands, one file each: arguments in, results on standard output, an exit code back.
 
 pub mod check_config;
+pub mod generate;
+pub mod ingest;
+
+use crate::config::{Config, ConfigErrors};
+use crate::ledger::error::LedgerError;
+use clap::{Parser, Subcommand};
+use std::path::{Path, PathBuf};
+use thiserror::Error;
+
+/// The order-level occupational-injury coverage ledger for gig platforms.
+#[derive(Debug, Parser)]
+#[command(name = "coverledger", version, about, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done and holds; 1 failed or does not hold; 2 wrong usage; 75 the data directory is in \
+                          use; 78 the configuration has errors.";
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Take in files of JSON lines through the same pipeline as Kafka's records.
+    Ingest(ingest::IngestArgs),
+    /// Check a configuration and print every problem at once.
+    CheckConfig {
+        /// The configuration file.
+        file: PathBuf,
+    },
+    /// Write deterministic synthetic events.
+    Generate(generate::GenerateArgs),
+}
+
+/// How a command ends when it does not fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Done, and what was asked holds.
+    Holds,
+    /// What was asked does not hold.
+    DoesNotHold,
+    /// The configuration has errors.
+    BadConfig,
+}
+
+impl Ending {
+    /// The process's exit code.
+    pub const fn exit_code(self) -> u8 {
+        match self {
+            Self::Holds => 0,
+            Self::DoesNotHold => 1,
+            Self::BadConfig => 78,
+        }
+    }
+}
+
+/// The configuration has errors: all of them.
+#[derive(Debug, Error)]
+#[error("{0}")]
+pub struct BadConfig(pub ConfigErrors);
+
+/// The exit code of a failure.
+pub fn exit_code(error: &anyhow::Error) -> u8 {
+    if error.chain().any(|cause| cause.is::<BadConfig>()) {
+        return 78;
+    }
+    let in_use = |cause: &(dyn std::error::Error + 'static)| {
+        matches!(cause.downcast_ref::<LedgerError>(), Some(LedgerError::InUse { .. }))
+    };
+    if error.chain().any(in_use) { 75 } else { 1 }
+}
+
+/// Loads a configuration; its warnings go to standard error.
+///
+/// # Errors
+/// [`BadConfig`] with every problem.
+pub fn load_config(path: &Path) -> Result<Config, BadConfig> {
+    let config = Config::load(path, &|name| std::env::var(name).ok()).map_err(BadConfig)?;
+    config.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+    Ok(config)
+}

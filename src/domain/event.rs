@@ -1,11 +1,12 @@
 //! From the bytes of one record to an [`Event`] or a [`Refusal`]: the input contract, version 1.
 //!
-//! The common event is scanned once, judged without allocation and borrows from its record ([`fast`]). Whatever is out
-//! of the ordinary is judged again in the order of the contract ([`careful`]), so that a refusal always names the first
+//! The common event is scanned once, judged without allocation and borrows from its record (`fast`). Whatever is out
+//! of the ordinary is judged again in the order of the contract (`careful`), so that a refusal always names the first
 //! rule that is broken. Both give the same event for the same record; a test holds them to it.
 
 mod careful;
 mod content;
+mod escape;
 mod fast;
 mod fields;
 mod json;
@@ -36,8 +37,9 @@ pub fn decode<'a>(record: &'a [u8], rules: &EventRules) -> Result<Event<'a>, Ref
         Ok(text) => text,
         Err(error) => return Err(malformed(error.valid_up_to(), "the record is not UTF-8")),
     };
-    match Fields::scan(text) {
-        Ok(fields) => match fast::order(&fields, rules) {
+    let mut fields = Fields::EMPTY;
+    match fields.fill(text) {
+        Ok(()) => match fast::order(&fields, rules) {
             Some(order) => Ok(Event::Order(order)),
             None => judge_carefully(text, &fields, rules),
         },

@@ -138,6 +138,7 @@ pub const fn is_leap_year(year: i32) -> bool {
 }
 
 /// Days in a month (1..=12) of `year`.
+#[inline]
 pub const fn days_in_month(year: i32, month: u8) -> u8 {
     match month {
         4 | 6 | 9 | 11 => 30,
@@ -148,6 +149,7 @@ pub const fn days_in_month(year: i32, month: u8) -> u8 {
 }
 
 /// Days from 1970-01-01 to a civil date (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms").
+#[inline]
 pub const fn days_from_civil(year: i32, month: u8, day: u8) -> i32 {
     let month = month as i32;
     let year = if month <= 2 { year - 1 } else { year };

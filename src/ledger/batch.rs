@@ -11,6 +11,7 @@ use crate::domain::time::{LocalDay, UtcMillis, Zone};
 use crate::domain::view::Origin;
 use rust_decimal::Decimal;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// Most names (platforms or categories) that one batch tells apart; a batch with more is committed first.
 const NAMES_MAX: usize = 4_096;
@@ -48,6 +49,12 @@ pub struct SourceSpan {
     pub digest: [u8; 16],
 }
 
+/// The content hashes of a stretch of lines: with its number they tell a line of a file from any other.
+pub trait LineHashes: std::fmt::Debug + Send + Sync {
+    /// Hash of the input's content up to the end of a line; asked only for lines that are kept as rejected.
+    fn content_hash(&self, line: u64) -> [u8; 16];
+}
+
 /// A record as it arrives.
 #[derive(Clone, Copy, Debug)]
 pub struct Arrival<'a> {
@@ -57,8 +64,6 @@ pub struct Arrival<'a> {
     pub offset: i64,
     /// Kafka timestamp.
     pub timestamp: Option<UtcMillis>,
-    /// Hash of the file's content up to and including this line; zero for records that are not lines.
-    pub content: [u8; 16],
     /// The record's value.
     pub payload: &'a [u8],
     /// The record's key.
@@ -219,8 +224,8 @@ pub struct Batch {
     /// Order events.
     pub orders: Vec<OrderEntry>,
     extras: Vec<Extra>,
-    /// Content hash of each line, by ordinal; empty unless lines of files are taken in.
-    contents: Vec<[u8; 16]>,
+    /// Stretches of lines, each with the position of its first record.
+    lines: Vec<(u32, Arc<dyn LineHashes>)>,
     /// Refused records.
     pub refused: Vec<RefusedEntry>,
     /// Completeness records.
@@ -292,6 +297,11 @@ impl Batch {
         u16::try_from(at).unwrap_or(u16::MAX)
     }
 
+    /// The records that follow are lines of this stretch.
+    pub fn begin_lines(&mut self, lines: Arc<dyn LineHashes>) {
+        self.lines.push((self.records, lines));
+    }
+
     /// Notes the digest of the last record of a source.
     pub fn set_digest(&mut self, source: u16, digest: [u8; 16]) {
         if let Some(span) = self.sources.get_mut(usize::from(source)) {
@@ -309,10 +319,6 @@ impl Batch {
             span.bytes += u64::try_from(arrival.payload.len()).unwrap_or(0);
             span.offsets.1 = arrival.offset;
             span.timestamps.1 = span.timestamps.1.max(arrival.timestamp);
-        }
-        if arrival.content != [0; 16] || !self.contents.is_empty() {
-            self.contents.resize(offset_usize(self.records), [0; 16]);
-            self.contents.push(arrival.content);
         }
         self.records += 1;
         self.records - 1
@@ -418,7 +424,7 @@ impl Batch {
         self.refused.push(RefusedEntry {
             refusal,
             source: arrival.source,
-            origin: self.origin(arrival.source, arrival.offset, arrival.timestamp, arrival.content),
+            origin: self.origin(arrival.source, arrival.offset, arrival.timestamp, ordinal),
             raw: arrival.payload.to_vec(),
             key: arrival.key.map(<[u8]>::to_vec),
             headers: arrival.headers.to_vec(),
@@ -427,26 +433,24 @@ impl Batch {
     }
 
     /// The origin of a record.
-    pub fn origin(
-        &self,
-        source: u16,
-        offset: i64,
-        timestamp: Option<UtcMillis>,
-        content: [u8; 16],
-    ) -> Origin {
+    fn origin(&self, source: u16, offset: i64, timestamp: Option<UtcMillis>, ordinal: u32) -> Origin {
         match self.sources.get(usize::from(source)).map(|span| &span.source) {
             Some(Source::Kafka { topic, partition }) => {
                 Origin::Kafka { topic: topic.clone(), partition: *partition, offset, timestamp }
             }
-            Some(Source::Files) | None => Origin::File { content, line: offset.unsigned_abs() },
+            Some(Source::Files) | None => {
+                let line = offset.unsigned_abs();
+                let stretch = self.lines.iter().rev().find(|(first, _)| *first <= ordinal);
+                let content = stretch.map_or([0; 16], |(_, lines)| lines.content_hash(line));
+                Origin::File { content, line }
+            }
             Some(Source::Redrive) => Origin::Redrive { of: offset.unsigned_abs() },
         }
     }
 
     /// The origin of an order entry.
     pub fn origin_of(&self, entry: &OrderEntry) -> Origin {
-        let content = self.contents.get(offset_usize(entry.ordinal)).copied().unwrap_or_default();
-        self.origin(entry.source, entry.offset, entry.timestamp, content)
+        self.origin(entry.source, entry.offset, entry.timestamp, entry.ordinal)
     }
 
     /// Text of the arena.

@@ -18,6 +18,7 @@ use super::setup::Setup;
 use super::snapshot::Snapshot;
 use super::store::Store;
 use crate::domain::completeness::CompletenessTracker;
+use crate::domain::time::LocalDay;
 use arc_swap::ArcSwap;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -133,6 +134,11 @@ impl Ledger {
     /// Where readers find the newest state.
     pub fn published(&self) -> Arc<Published> {
         Arc::clone(&self.published)
+    }
+
+    /// The first day that retention kept.
+    pub const fn retention_line(&self) -> Option<LocalDay> {
+        self.manifest.root().retention_line
     }
 
     /// What the ledger was told.

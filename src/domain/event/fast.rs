@@ -15,7 +15,10 @@ pub(super) fn order<'a>(fields: &Fields<'a>, rules: &EventRules) -> Option<Order
         return None;
     }
     let platform = fields.platform.plain()?;
-    let duration_ms_max = rules.duration_ms_max(platform).filter(|_| scalar::is_platform(platform))?;
+    let duration_ms_max = match rules.listed_duration_ms_max(platform) {
+        Some(duration_ms_max) => duration_ms_max,
+        None => rules.unlisted_duration_ms_max.filter(|_| scalar::is_platform(platform))?,
+    };
     let order_id = fields.order_id.plain().filter(|id| scalar::is_id(id))?;
     let rider_id = fields.rider_id.plain().filter(|id| scalar::is_id(id))?;
     let category = fields.category.plain().filter(|name| rules.knows_category(name))?;

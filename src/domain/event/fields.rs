@@ -28,7 +28,7 @@ pub(super) struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    const EMPTY: Self = Self {
+    pub(super) const EMPTY: Self = Self {
         kind: Value::ABSENT,
         platform: Value::ABSENT,
         order_id: Value::ABSENT,
@@ -45,10 +45,10 @@ impl<'a> Fields<'a> {
         through: Value::ABSENT,
     };
 
-    /// Reads one JSON object, the whole text and nothing but it. A key that stands twice is an error.
-    pub(super) fn scan(text: &'a str) -> Result<Self, Malformed> {
-        let mut fields = Self::EMPTY;
-        let mut unknown = UnknownKeys::default();
+    /// Reads one JSON object, the whole text and nothing but it, into empty fields: in place, as they are too large
+    /// to be moved around for every record. A key that stands twice is an error.
+    #[inline]
+    pub(super) fn fill(&mut self, text: &'a str) -> Result<(), Malformed> {
         let mut scanner = Scanner::new(text);
         scanner.space();
         if scanner.peek() != Some(b'{') {
@@ -59,29 +59,81 @@ impl<'a> Fields<'a> {
         if scanner.peek() == Some(b'}') {
             scanner.take();
         } else {
-            loop {
-                let key = scanner.key()?;
-                if !fields.put(key, &mut scanner, &mut unknown)? {
-                    return scanner.fail("the key before this value stands twice");
-                }
-                scanner.space();
-                match scanner.peek() {
-                    Some(b',') => scanner.take(),
-                    Some(b'}') => break scanner.take(),
-                    _ => return scanner.fail("a comma or the end of the object should stand here"),
-                }
-                scanner.space();
+            match self.scan_in_order(&mut scanner)? {
+                Next::Separator if scanner.peek() == Some(b'}') => scanner.take(),
+                next => self.scan_in_any_order(&mut scanner, next)?,
             }
         }
         scanner.space();
         if scanner.peek().is_some() {
             return scanner.fail("the record goes on after the object");
         }
-        Ok(fields)
+        Ok(())
+    }
+
+    /// Reads as many fields as stand in the order of the contract, as platforms mostly send them: a key that is
+    /// expected costs one comparison.
+    #[inline]
+    fn scan_in_order(&mut self, scanner: &mut Scanner<'a>) -> Result<Next, Malformed> {
+        macro_rules! in_order {
+            ($($key:literal => $slot:ident,)*) => {
+                $(
+                    if scanner.takes($key) {
+                        scanner.one_space();
+                        self.$slot = scanner.value()?;
+                        if scanner.peek() != Some(b',') {
+                            return Ok(Next::Separator);
+                        }
+                        scanner.take();
+                        scanner.one_space();
+                    }
+                )*
+            };
+        }
+        in_order! {
+            b"\"kind\":" => kind,
+            b"\"platform\":" => platform,
+            b"\"order_id\":" => order_id,
+            b"\"leg\":" => leg,
+            b"\"rider_id\":" => rider_id,
+            b"\"category\":" => category,
+            b"\"region\":" => region,
+            b"\"accepted_at\":" => accepted_at,
+            b"\"ended_at\":" => ended_at,
+            b"\"outcome\":" => outcome,
+            b"\"revision\":" => revision,
+            b"\"fare\":" => fare,
+            b"\"previous_accepted_at\":" => previous_accepted_at,
+        }
+        Ok(Next::Key)
+    }
+
+    /// Reads the rest of the object, in any order and with anything in it.
+    #[cold]
+    fn scan_in_any_order(&mut self, scanner: &mut Scanner<'a>, mut next: Next) -> Result<(), Malformed> {
+        let mut unknown = UnknownKeys::default();
+        loop {
+            scanner.space();
+            if next == Next::Key {
+                let key = scanner.key()?;
+                if !self.put(key, scanner, &mut unknown)? {
+                    return scanner.fail("the key before this value stands twice");
+                }
+                scanner.space();
+            }
+            match scanner.peek() {
+                Some(b',') => scanner.take(),
+                Some(b'}') => {
+                    scanner.take();
+                    return Ok(());
+                }
+                _ => return scanner.fail("a comma or the end of the object should stand here"),
+            }
+            next = Next::Key;
+        }
     }
 
     /// Reads the value of `key`; false when the key was there before.
-    #[inline]
     fn put(
         &mut self,
         key: Value<'a>,
@@ -108,7 +160,6 @@ impl<'a> Fields<'a> {
         }
     }
 
-    #[inline]
     fn slot(&mut self, name: &[u8]) -> Option<&mut Value<'a>> {
         Some(match name {
             b"kind" => &mut self.kind,
@@ -130,12 +181,21 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// What comes next in an object.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// A key, after a comma or at the beginning.
+    Key,
+    /// A comma or the end, after a value.
+    Separator,
+}
+
 /// The keys that the contract does not know, kept to find repeated ones: the first few without allocation, all of
 /// them in a hash set when they are many, so that a hostile record costs no quadratic time.
 #[derive(Default)]
 struct UnknownKeys<'a> {
     few: [Option<Cow<'a, str>>; FEW_KEYS],
-    many: HashSet<Cow<'a, str>>,
+    many: Option<HashSet<Cow<'a, str>>>,
 }
 
 impl<'a> UnknownKeys<'a> {
@@ -151,6 +211,6 @@ impl<'a> UnknownKeys<'a> {
                 }
             }
         }
-        self.many.insert(key)
+        self.many.get_or_insert_default().insert(key)
     }
 }

@@ -3,6 +3,7 @@
 //! It knows the grammar of RFC 8259 and nothing about orders. It refuses what `serde_json` refuses: lone surrogate
 //! escapes, raw control characters in strings and nesting deeper than 127 levels.
 
+use super::escape::{resolve_escape, unescape};
 use std::borrow::Cow;
 
 /// How deep values may nest below the object of the record.
@@ -13,7 +14,10 @@ const LOWS: u64 = 0x7f7f_7f7f_7f7f_7f7f;
 const HIGHS: u64 = 0x8080_8080_8080_8080;
 
 /// What a value is.
+///
+/// As wide as a word: a value has no padding then, and is copied by words (a byte beside padding stalls the copy).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
 pub(super) enum Kind {
     /// The key is not there.
     Absent,
@@ -89,6 +93,24 @@ impl<'a> Scanner<'a> {
         self.at += 1;
     }
 
+    /// Goes past `expected` if it stands here.
+    #[inline]
+    pub(super) fn takes<const LENGTH: usize>(&mut self, expected: &[u8; LENGTH]) -> bool {
+        let stands = self.text.as_bytes().get(self.at..).and_then(<[u8]>::first_chunk) == Some(expected);
+        if stands {
+            self.at += LENGTH;
+        }
+        stands
+    }
+
+    /// Goes past one blank, as some writers put it after commas and colons.
+    #[inline]
+    pub(super) fn one_space(&mut self) {
+        if self.peek() == Some(b' ') {
+            self.at += 1;
+        }
+    }
+
     /// An error here.
     #[cold]
     pub(super) fn fail<T>(&self, what: &'static str) -> Result<T, Malformed> {
@@ -119,15 +141,19 @@ impl<'a> Scanner<'a> {
     }
 
     /// Any value.
+    #[inline(always)]
     pub(super) fn value(&mut self) -> Result<Value<'a>, Malformed> {
-        match self.peek() {
-            Some(b'"') => {
-                self.at += 1;
-                self.string()
-            }
-            Some(b'{' | b'[') => self.nested(),
-            _ => self.scalar(),
+        if self.peek() == Some(b'"') {
+            self.at += 1;
+            self.string()
+        } else {
+            self.value_but_string()
         }
+    }
+
+    #[inline(never)]
+    fn value_but_string(&mut self) -> Result<Value<'a>, Malformed> {
+        if let Some(b'{' | b'[') = self.peek() { self.nested() } else { self.scalar() }
     }
 
     /// A number or a literal.
@@ -192,6 +218,8 @@ impl<'a> Scanner<'a> {
     }
 
     /// The rest of a string whose opening quote was taken.
+    // Inlined where it is called, so that the processor learns how long each field is.
+    #[inline(always)]
     fn string(&mut self) -> Result<Value<'a>, Malformed> {
         let start = self.at;
         self.at = next_special(self.text.as_bytes(), start);
@@ -325,7 +353,7 @@ impl Nesting {
 }
 
 /// The first `"`, `\` or control character at or after `from`, or the length; eight bytes at a time.
-#[inline]
+#[inline(always)]
 fn next_special(bytes: &[u8], from: usize) -> usize {
     let mut at = from;
     while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
@@ -344,55 +372,4 @@ fn next_special(bytes: &[u8], from: usize) -> usize {
     }
     let rest = bytes.get(at..).unwrap_or_default();
     at + rest.iter().position(|&byte| byte == b'"' || byte == b'\\' || byte < 0x20).unwrap_or(rest.len())
-}
-
-/// The character of the escape at the start of `bytes` and the bytes it takes; `None` when it is not a valid one.
-fn resolve_escape(bytes: &[u8]) -> Option<(char, usize)> {
-    let simple = match bytes.get(1)? {
-        b'"' => '"',
-        b'\\' => '\\',
-        b'/' => '/',
-        b'b' => '\u{8}',
-        b'f' => '\u{c}',
-        b'n' => '\n',
-        b'r' => '\r',
-        b't' => '\t',
-        b'u' => return resolve_unicode(bytes),
-        _ => return None,
-    };
-    Some((simple, 2))
-}
-
-fn resolve_unicode(bytes: &[u8]) -> Option<(char, usize)> {
-    let first = hex4(bytes.get(2..6)?)?;
-    if !(0xd800..0xdc00).contains(&first) {
-        return char::from_u32(first).map(|character| (character, 6));
-    }
-    if bytes.get(6..8)? != b"\\u" {
-        return None;
-    }
-    let second = hex4(bytes.get(8..12)?)?;
-    if !(0xdc00..0xe000).contains(&second) {
-        return None;
-    }
-    char::from_u32(0x1_0000 + ((first - 0xd800) << 10) + (second - 0xdc00)).map(|character| (character, 12))
-}
-
-fn hex4(digits: &[u8]) -> Option<u32> {
-    digits.iter().try_fold(0, |value, &byte| Some(value << 4 | char::from(byte).to_digit(16)?))
-}
-
-/// Resolves the escapes of a scanned string.
-fn unescape(raw: &str) -> String {
-    let mut text = String::with_capacity(raw.len());
-    let mut rest = raw;
-    while let Some((before, _)) = rest.split_once('\\') {
-        text.push_str(before);
-        let escape = rest.get(before.len()..).unwrap_or_default();
-        let Some((character, length)) = resolve_escape(escape.as_bytes()) else { break };
-        text.push(character);
-        rest = escape.get(length..).unwrap_or_default();
-    }
-    text.push_str(rest);
-    text
 }

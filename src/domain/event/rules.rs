@@ -8,7 +8,8 @@ use crate::domain::time::{LocalDay, UtcMillis, Zone};
 pub struct EventRules {
     /// The categories that the tariff knows.
     pub categories: Vec<String>,
-    /// The platforms that may speak here, each with the longest order it may report, in milliseconds.
+    /// The platforms that may speak here, each with the longest order it may report, in milliseconds. Their names
+    /// are valid ones, as the configuration has made sure.
     pub platforms: Vec<(String, i64)>,
     /// The longest order of a platform that is not listed; `None` when only the listed ones may speak.
     pub unlisted_duration_ms_max: Option<i64>,
@@ -22,10 +23,12 @@ impl EventRules {
     /// The longest order that `platform` may report; `None` when it may not speak here.
     #[inline]
     pub fn duration_ms_max(&self, platform: &str) -> Option<i64> {
-        match self.platforms.iter().find(|(name, _)| name == platform) {
-            Some(&(_, duration_ms_max)) => Some(duration_ms_max),
-            None => self.unlisted_duration_ms_max,
-        }
+        self.listed_duration_ms_max(platform).or(self.unlisted_duration_ms_max)
+    }
+
+    #[inline]
+    pub(super) fn listed_duration_ms_max(&self, platform: &str) -> Option<i64> {
+        self.platforms.iter().find(|(name, _)| name == platform).map(|&(_, duration_ms_max)| duration_ms_max)
     }
 
     /// Whether the tariff knows `category`.

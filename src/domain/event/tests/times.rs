@@ -116,7 +116,8 @@ proptest! {
             None => characters.push(other),
         }
         let text: String = characters.into_iter().collect();
-        if let Some((floor, _)) = parse(&text) {
+        // Within a day of the year 10000 jiff has no instants any more: these we read, and the horizon refuses them.
+        if let Some((floor, _)) = parse(&text).filter(|&(floor, _)| floor < 253_402_207_200_000) {
             let stamp: jiff::Timestamp = text.parse().expect("jiff refuses what we read");
             prop_assert_eq!(floor, i64::try_from(stamp.as_nanosecond().div_euclid(1_000_000)).unwrap());
         }

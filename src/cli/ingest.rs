@@ -1,0 +1,168 @@
+//! `coverledger ingest`: backfill from files.
+
+use super::{Ending, load_config};
+use crate::backfill::{Backfill, Summary, run as backfill};
+use crate::domain::event::ExactTime;
+use crate::domain::time::UtcMillis;
+use crate::ingest::file::{LineReader, Progress};
+use crate::ledger::report::CommitReport;
+use crate::ledger::setup::Setup;
+use crate::ledger::writer::Ledger;
+use crate::pipeline::rules_for;
+use crate::telemetry::clock::Clock;
+use anyhow::{Context, bail};
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Map, Value, json};
+use std::fs::File;
+use std::io::{BufWriter, IsTerminal, Write};
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// Names of the counts, in their order.
+const DISPOSITIONS: [&str; 7] =
+    ["accepted", "amended", "duplicate", "stale", "conflict", "rejected", "control"];
+
+/// Arguments of `ingest`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example: coverledger ingest --config coverledger.toml --complete-through 2026-01-01T00:00:00+08:00 \
+                        orders-2025.jsonl.zst\nRunning it again books nothing twice."
+)]
+pub struct IngestArgs {
+    /// The configuration file.
+    #[arg(long)]
+    config: PathBuf,
+    /// Write what became of each line, as `line,disposition`.
+    #[arg(long, value_name = "OUT.csv")]
+    dispositions: Option<PathBuf>,
+    /// State that every event about instants before T is in the ledger after this run: of one platform, or of all.
+    #[arg(long, value_name = "[PLATFORM=]T")]
+    complete_through: Vec<String>,
+    /// JSON lines, plain, .gz or .zst; `-` for standard input.
+    #[arg(required = true, value_name = "INPUT")]
+    inputs: Vec<PathBuf>,
+}
+
+/// Takes in the files and prints one JSON object about it.
+///
+/// # Errors
+/// Bad configuration, unreadable input, a ledger that cannot go on.
+pub fn run(args: &IngestArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
+    let config = load_config(&args.config)?;
+    let stated =
+        args.complete_through.iter().map(|text| parse_statement(text)).collect::<anyhow::Result<Vec<_>>>()?;
+    let readers = args.inputs.iter().map(|path| LineReader::open(path)).collect::<Result<Vec<_>, _>>()?;
+    let mut dispositions = match &args.dispositions {
+        Some(path) => {
+            let file = File::create(path).with_context(|| format!("creating {}", path.display()))?;
+            Some(BufWriter::new(file))
+        }
+        None => None,
+    };
+    let clock = Clock::start();
+    let mut ledger = Ledger::open(Setup::new(&config))?;
+    ledger.enforce(clock.now())?;
+    let rules = rules_for(&config, None, ledger.retention_line());
+    let started = Instant::now();
+    let mut bar = Bar::new(readers.iter().map(LineReader::progress).collect());
+    let summary = backfill(
+        &mut ledger,
+        readers,
+        Backfill {
+            rules: &rules,
+            zone: &config.zone,
+            batch_records: u32::try_from(config.ingest.batch_records).unwrap_or(u32::MAX),
+            batch_bytes: config.ingest.batch_bytes,
+            now: &|| clock.now(),
+            stated,
+            dispositions: dispositions.as_mut().map(|file| file as &mut dyn Write),
+            each: &mut |report| bar.committed(report),
+        },
+    )?;
+    bar.finish();
+    writeln!(out, "{}", summary_json(&summary, started.elapsed().as_millis()))?;
+    Ok(Ending::Holds)
+}
+
+/// `[PLATFORM=]T`
+fn parse_statement(text: &str) -> anyhow::Result<(Option<String>, UtcMillis)> {
+    let (platform, time) = match text.split_once('=') {
+        Some((platform, time)) => (Some(platform.to_owned()), time),
+        None => (None, text),
+    };
+    let Some(at) = ExactTime::parse(time) else {
+        bail!(
+            "--complete-through {text}: not an RFC 3339 time with an offset, e.g. 2026-01-01T00:00:00+08:00"
+        );
+    };
+    Ok((platform, at.floor()))
+}
+
+fn summary_json(summary: &Summary, elapsed_ms: u128) -> Value {
+    let dispositions: Map<String, Value> = DISPOSITIONS
+        .iter()
+        .zip(summary.counts)
+        .map(|(name, count)| ((*name).to_owned(), json!(count)))
+        .collect();
+    let rejected: Map<String, Value> =
+        summary.rejected.iter().map(|(reason, count)| (reason.as_str().to_owned(), json!(count))).collect();
+    let elapsed_ms = u64::try_from(elapsed_ms).unwrap_or(u64::MAX).max(1);
+    json!({
+        "records": summary.records,
+        "dispositions": dispositions,
+        "rejected": rejected,
+        "elapsed_s": decimal_seconds(elapsed_ms),
+        "records_per_s": summary.records.saturating_mul(1_000) / elapsed_ms,
+    })
+}
+
+/// Milliseconds as a JSON number of seconds.
+fn decimal_seconds(ms: u64) -> Value {
+    let text = format!("{}.{:03}", ms / 1_000, ms % 1_000);
+    serde_json::from_str(&text).unwrap_or(Value::Null)
+}
+
+/// A progress bar on a terminal, plain lines elsewhere.
+struct Bar {
+    bar: Option<ProgressBar>,
+    inputs: Vec<Progress>,
+    records: u64,
+    said: Instant,
+}
+
+/// Seconds between plain lines.
+const LINE_EVERY_S: u64 = 10;
+
+impl Bar {
+    fn new(inputs: Vec<Progress>) -> Self {
+        let total: Option<u64> = inputs.iter().map(Progress::bytes_total).sum();
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let bar = total.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
+            let style = ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {msg} {eta}");
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            bar
+        });
+        Self { bar, inputs, records: 0, said: Instant::now() }
+    }
+
+    fn committed(&mut self, report: &CommitReport) {
+        self.records += report.records;
+        let read: u64 = self.inputs.iter().map(Progress::bytes_read).sum();
+        match &self.bar {
+            Some(bar) => {
+                bar.set_position(read);
+                bar.set_message(format!("{} records", self.records));
+            }
+            None if self.said.elapsed().as_secs() >= LINE_EVERY_S => {
+                self.said = Instant::now();
+                eprintln!("{} records committed, {read} bytes read", self.records);
+            }
+            None => {}
+        }
+    }
+
+    fn finish(&self) {
+        self.bar.iter().for_each(ProgressBar::finish_and_clear);
+    }
+}

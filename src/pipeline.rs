@@ -1,0 +1,44 @@
+//! The main line: one record on its way into the ledger, and one batch on its way into a commit.
+//!
+//! ```text
+//! Record -> OrderEvent -> RatedOrder -> Posting -> Run (sorted blocks) -> Committed -> CoverageView
+//!  receive   decode        price         decide     write runs            advance      publish
+//! ```
+//!
+//! [`receive`] is the first half, run where records arrive; [`crate::ledger::writer::Ledger::commit`] is the second, run by the one
+//! writer. Between them stands a [`Batch`]: bounded, owned, sent from one to the other.
+
+use crate::config::Config;
+use crate::domain::event::{EventRules, decode};
+use crate::domain::order::Event;
+use crate::domain::time::{LocalDay, Zone};
+use crate::ledger::batch::{Arrival, Batch};
+
+/// Decodes one record into the batch: an order, a completeness record, or a counted refusal.
+#[inline]
+pub fn receive(batch: &mut Batch, arrival: &Arrival<'_>, rules: &EventRules, zone: &Zone) {
+    match decode(arrival.payload, rules) {
+        Ok(Event::Order(order)) => batch.push_order(&order, arrival, zone),
+        Ok(Event::Complete(record)) => batch.push_control(&record, arrival),
+        Err(refusal) => batch.push_refused(refusal, arrival),
+    }
+}
+
+/// What the events of a source may say: of a topic those platforms that it speaks for, of files and re-driven records every
+/// registered platform.
+pub fn rules_for(config: &Config, topic: Option<&str>, retention_line: Option<LocalDay>) -> EventRules {
+    let platforms = &config.platforms;
+    let speaks = |name: &str| topic.is_none_or(|topic| platforms.of_topic(topic).contains(&name));
+    EventRules {
+        categories: config.tariff.categories().into_iter().map(str::to_owned).collect(),
+        platforms: platforms
+            .registered()
+            .filter(|(name, _)| speaks(name))
+            .map(|(name, promise)| (name.to_owned(), promise.max_order_duration_ms))
+            .collect(),
+        unlisted_duration_ms_max: (!platforms.is_any_registered())
+            .then_some(platforms.defaults().max_order_duration_ms),
+        horizon: (config.limits.horizon_from, config.limits.horizon_until),
+        retention: retention_line.map(|line| (line, config.zone.clone())),
+    }
+}

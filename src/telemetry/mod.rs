@@ -1,0 +1,3 @@
+//! What an operator sees: clock, log, metrics.
+
+pub mod clock;
