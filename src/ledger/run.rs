@@ -310,20 +310,34 @@ impl Run {
             .map_err(|error| LedgerError::damaged(name())(error))
     }
 
-    /// The blocks that may hold an order of this identity.
-    pub fn blocks_with(&self, hash: IdentityHash, found: &mut Vec<u32>) -> Outcome<()> {
-        if !self.filter.may_contain(hash) {
-            return Ok(());
-        }
-        for chunk in self.sparse.chunks_of(hash) {
-            self.visit_chunk(u32::try_from(chunk).unwrap_or(u32::MAX), |(other, block)| {
-                if other == hash {
-                    found.push(block);
+    /// Whether an order of this identity may be in this run; `false` is certain.
+    pub fn may_hold(&self, hash: IdentityHash) -> bool {
+        self.filter.may_contain(hash)
+    }
+
+    /// Calls `found` with every block that may hold an order of one of these identities, and with what came with its
+    /// hash. The hashes come ascending, so that each index chunk is read once.
+    pub fn blocks_with<T: Copy>(
+        &self,
+        wanted: &[(IdentityHash, T)],
+        mut found: impl FnMut(u32, T),
+    ) -> Outcome<()> {
+        let (mut loaded, mut entries): (Option<usize>, Vec<Entry>) = (None, Vec::new());
+        for &(hash, with) in wanted.iter().filter(|(hash, _)| self.may_hold(*hash)) {
+            for chunk in self.sparse.chunks_of(hash) {
+                if loaded != Some(chunk) {
+                    entries.clear();
+                    self.visit_chunk(u32::try_from(chunk).unwrap_or(u32::MAX), |entry| {
+                        entries.push(entry);
+                        true
+                    })?;
+                    loaded = Some(chunk);
                 }
-                other <= hash
-            })?;
+                let from = entries.partition_point(|entry| entry.0 < hash);
+                let same = entries.iter().skip(from).take_while(|entry| entry.0 == hash);
+                same.for_each(|&(_, block)| found(block, with));
+            }
         }
-        found.dedup();
         Ok(())
     }
 
