@@ -7,6 +7,7 @@ pub mod books;
 pub mod codec;
 pub mod commit;
 pub mod commit_record;
+pub mod compaction;
 pub mod days;
 pub mod enforce;
 pub mod error;
