@@ -24,6 +24,7 @@ fn main() -> ExitCode {
 fn run(command: Command, out: &mut dyn Write) -> anyhow::Result<Ending> {
     match command {
         Command::Ingest(args) => cli::ingest::run(&args, out),
+        Command::Verify(args) => cli::verify::run(&args, out),
         Command::CheckConfig { file } => {
             let outcome = cli::check_config::run(&file, &|name| std::env::var(name).ok(), out)?;
             Ok(if outcome.exit_code() == 0 { Ending::Holds } else { Ending::BadConfig })

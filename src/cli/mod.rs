@@ -3,6 +3,7 @@
 pub mod check_config;
 pub mod generate;
 pub mod ingest;
+pub mod verify;
 
 use crate::config::{Config, ConfigErrors};
 use crate::ledger::error::LedgerError;
@@ -27,6 +28,8 @@ const EXIT_CODES: &str = "Exit codes: 0 done and holds; 1 failed or does not hol
 pub enum Command {
     /// Take in files of JSON lines through the same pipeline as Kafka's records.
     Ingest(ingest::IngestArgs),
+    /// Read everything in the ledger again and prove that it agrees.
+    Verify(verify::VerifyArgs),
     /// Check a configuration and print every problem at once.
     CheckConfig {
         /// The configuration file.

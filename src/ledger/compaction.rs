@@ -15,6 +15,7 @@ mod merge;
 mod plan;
 
 pub use install::CompactionReport;
+pub(super) use job::Hasher;
 pub use job::{Compacted, CompactionJob};
 pub use merge::Merge;
 pub use plan::{LogicalRun, logical_runs, plan};

@@ -35,4 +35,5 @@ pub mod setup;
 pub mod snapshot;
 pub mod store;
 pub mod totals;
+pub mod verify;
 pub mod writer;

@@ -265,6 +265,29 @@ impl Run {
         &self.classes
     }
 
+    /// Whether the sparse index in memory is the stored one.
+    pub fn sparse_is_stored(&self) -> Outcome<bool> {
+        let body = parts::get(&self.store, keys::SPARSE, self.id, self.entry.sparse_parts)?;
+        Ok(body == self.sparse.encode(&self.classes))
+    }
+
+    /// Blocks and index chunks that the sparse index names.
+    pub fn index_lengths(&self) -> (u32, u32) {
+        let count = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
+        (count(self.sparse.firsts.len()), count(self.sparse.chunk_firsts.len()))
+    }
+
+    /// The first place of a block, as the sparse index says.
+    pub fn index_first(&self, block: usize) -> Option<(&[u8], UtcMillis)> {
+        self.sparse.first(block).map(|(rider, start)| (rider, UtcMillis::new(start)))
+    }
+
+    /// The first hash of an index chunk, as the sparse index says.
+    pub fn chunk_first(&self, chunk: u32) -> Option<IdentityHash> {
+        let first = self.sparse.chunk_firsts.get(usize::try_from(chunk).ok()?)?;
+        IdentityHash::new(*first)
+    }
+
     /// Whether the run can hold a row with a start in `[from, to)`.
     pub fn overlaps(&self, from: UtcMillis, to: UtcMillis) -> bool {
         self.entry.accepted.0 < to && from <= self.entry.accepted.1
