@@ -62,6 +62,11 @@ impl Ledger {
         })
     }
 
+    /// Sets the rows after which a compaction begins another output.
+    pub const fn set_output_rows_max(&mut self, rows: u64) {
+        self.output_rows_max = rows;
+    }
+
     /// The number of runs of the day that has most of them; parts of one compaction count as one.
     pub fn runs_a_day_max(&self) -> usize {
         self.runs.values().map(|runs| logical_runs(runs).len()).max().unwrap_or(0)

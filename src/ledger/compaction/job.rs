@@ -44,6 +44,12 @@ impl Compacted {
     pub const fn is_whole(&self) -> bool {
         self.outputs.is_some()
     }
+
+    /// The same, not to be put in force: installing it deletes what was written.
+    #[must_use]
+    pub fn discarded(self) -> Self {
+        Self { outputs: None, ..self }
+    }
 }
 
 impl CompactionJob {
