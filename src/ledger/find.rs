@@ -42,12 +42,15 @@ pub struct Found {
     pub moved_to: Option<UtcMillis>,
 }
 
+/// A run, and the wanted identities that it may hold, by their positions.
+type Asked<'a> = (&'a Arc<Run>, Vec<(IdentityHash, usize)>);
+
 /// A block to be read for a wanted identity: run, block, and the identity's position.
 type Hit<'a> = (u64, u32, usize, &'a Arc<Run>);
 
 /// The stored rows of each wanted identity, in no particular order.
 pub fn find(runs: &DayRuns, wanted: &[Wanted<'_>]) -> Outcome<Vec<Vec<Found>>> {
-    let mut by_run: HashMap<u64, (&Arc<Run>, Vec<(IdentityHash, usize)>)> = HashMap::new();
+    let mut by_run: HashMap<u64, Asked<'_>> = HashMap::new();
     for (at, want) in wanted.iter().enumerate() {
         let also = want.also.filter(|day| *day < want.days.0 || want.days.1 < *day);
         let near = (want.days.0 <= want.days.1).then(|| runs.range(want.days.0..=want.days.1));

@@ -99,14 +99,16 @@ impl Fixture {
 /// More commits: one is compacted while a reader still holds the state before, and some come after.
 fn add_from_kafka(dir: &Path) -> UtcMillis {
     let mut lines = Vec::new();
-    let mut settings = GeneratorSettings::default();
-    settings.orders = 300;
-    settings.seed = 6;
-    settings.riders = 60;
-    settings.amended_ppm = 100_000;
-    settings.bad_ppm = 50_000;
-    settings.from = UtcMillis::new(1_795_017_600_000);
-    settings.completeness_every_ms = Some(3_600_000);
+    let settings = GeneratorSettings {
+        orders: 300,
+        seed: 6,
+        riders: 60,
+        amended_ppm: 100_000,
+        bad_ppm: 50_000,
+        from: UtcMillis::new(1_795_017_600_000),
+        completeness_every_ms: Some(3_600_000),
+        ..GeneratorSettings::default()
+    };
     let mut generator = Generator::new(&settings).unwrap();
     loop {
         let mut line = Vec::new();
