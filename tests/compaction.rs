@@ -64,8 +64,11 @@ impl Told {
         });
         let category = if self.ride { "ride_hailing" } else { "instant_delivery" };
         // Some identifiers are numbers, some are not: they are stored in two ways.
-        let order =
-            if self.order % 2 == 0 { format!("{:06}", self.order) } else { format!("o{}", self.order) };
+        let order = if self.order.is_multiple_of(2) {
+            format!("{:06}", self.order)
+        } else {
+            format!("o{}", self.order)
+        };
         format!(
             r#"{{"platform":"p{}","order_id":"{order}","rider_id":"r{}","category":"{category}","region":"{}0115","accepted_at":"{}"{ended}{previous},"revision":{}}}"#,
             self.order % 2,
@@ -153,8 +156,11 @@ fn commit(ledger: &mut Ledger, events: &[Told], offset: &mut i64, now: UtcMillis
     ledger.commit(&batch, &Also::default(), now).unwrap();
 }
 
+/// Versions with the instants of their commits, and totals.
+type Answers = (Vec<(StoredVersion, UtcMillis)>, Vec<(TotalKey, Total)>);
+
 /// All that a reader can learn; commits are told by their instants, which compaction does not change.
-fn answers(ledger: &Ledger) -> (Vec<(StoredVersion, UtcMillis)>, Vec<(TotalKey, Total)>) {
+fn answers(ledger: &Ledger) -> Answers {
     let view = ledger.published().current();
     let mut versions = Vec::new();
     for rider in 0..RIDERS {
@@ -162,7 +168,7 @@ fn answers(ledger: &Ledger) -> (Vec<(StoredVersion, UtcMillis)>, Vec<(TotalKey, 
     }
     for order in 0..ORDERS {
         let platform = format!("p{}", order % 2);
-        let name = if order % 2 == 0 { format!("{order:06}") } else { format!("o{order}") };
+        let name = if order.is_multiple_of(2) { format!("{order:06}") } else { format!("o{order}") };
         versions.extend(view.order_versions(&platform, &name).unwrap());
     }
     let dated = versions.into_iter().map(|mut version| {

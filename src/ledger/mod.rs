@@ -33,6 +33,7 @@ pub mod run;
 pub mod run_writer;
 pub mod setup;
 pub mod snapshot;
+pub mod sparse;
 pub mod store;
 pub mod totals;
 pub mod verify;
