@@ -54,6 +54,7 @@ struct World {
     max: i64,
     delay: i64,
     vouches: bool,
+    skips: bool,
     streams_from: Option<i64>,
     records_from: i64,
     complete_start: bool,
@@ -95,7 +96,7 @@ impl World {
         let widest = (dice.below(3), dice.below(3));
         let ledger = NaiveLedger { widest, ..NaiveLedger::default() };
         let logs = vec![Vec::new(); 1 + usize::try_from(dice.below(3)).unwrap()];
-        let vouches = dice.one_in(2);
+        let (vouches, skips) = (dice.one_in(2), dice.one_in(3));
         let mut tracker = CompletenessTracker::default();
         tracker.state_mut().register(&platforms);
         Self {
@@ -104,6 +105,7 @@ impl World {
             max,
             delay,
             vouches,
+            skips,
             streams_from,
             records_from,
             complete_start,
@@ -170,7 +172,7 @@ impl World {
             let partition = self.any_partition();
             self.logs[partition].push((self.now, Message::Complete(at(through))));
         }
-        if self.dice.one_in(60) && self.logs.len() < 5 {
+        if self.dice.one_in(40) && self.logs.len() < 4 {
             self.logs.push(Vec::new());
             self.low.push(0);
         }
@@ -198,7 +200,7 @@ impl World {
             2 => self.answers_arrive(),
             3 => self.commit(),
             4 if self.dice.one_in(12) => self.restart(),
-            5 if self.dice.one_in(25) => self.skip(partition),
+            5 if self.skips && self.dice.one_in(6) => self.skip(partition),
             _ => self.read(partition),
         }
     }
