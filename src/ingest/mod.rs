@@ -1,0 +1,3 @@
+//! The edges where events come in.
+
+pub mod kafka;
