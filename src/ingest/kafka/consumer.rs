@@ -12,12 +12,15 @@ use rdkafka::{Offset, TopicPartitionList};
 use super::fault::{KafkaFault, describe, is_transient_code};
 use super::health::{KafkaContext, KafkaHealth};
 use super::place::{TopicPartition, next_offset};
-use super::probe::KafkaProbe;
+use super::probe::{Deadline, KafkaProbe};
 use super::record::Record;
 use super::settings::KafkaSettings;
 
 /// How long a lost position is looked into before the reader stops without having found the partition.
 const DIAGNOSIS: Duration = Duration::from_secs(10);
+
+/// How long closing waits for progress reports that are under way.
+const CLOSING: Duration = Duration::from_secs(3);
 
 /// Where reading a partition starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +63,8 @@ struct Partition {
 
 /// Reads assigned partitions. One thread polls; records are borrowed from librdkafka's buffer.
 pub struct PartitionSource {
-    consumer: BaseConsumer<KafkaContext>,
+    /// Shared with nobody, but see [`Drop`].
+    consumer: Arc<BaseConsumer<KafkaContext>>,
     probe: KafkaProbe,
     health: Arc<KafkaHealth>,
     topics: Vec<Topic>,
@@ -72,8 +76,9 @@ impl PartitionSource {
     /// A source that reads nothing yet.
     pub fn new(settings: &KafkaSettings, health: Arc<KafkaHealth>) -> Result<Self, KafkaFault> {
         let context = KafkaContext::new(Arc::clone(&health), "reader");
-        let consumer =
+        let consumer: BaseConsumer<KafkaContext> =
             settings.reader().create_with_context(context).map_err(|error| KafkaFault::of(&error))?;
+        let consumer = Arc::new(consumer);
         let probe = KafkaProbe::new(settings, Arc::clone(&health))?;
         Ok(Self { consumer, probe, health, topics: Vec::new(), last_topic: Cell::new((0, 0)) })
     }
@@ -162,7 +167,7 @@ impl PartitionSource {
         &self.probe
     }
 
-    pub(super) const fn client(&self) -> &BaseConsumer<KafkaContext> {
+    pub(super) fn client(&self) -> &BaseConsumer<KafkaContext> {
         &self.consumer
     }
 
@@ -276,6 +281,30 @@ impl PartitionSource {
                 .map(|place| KafkaFault::PartitionMissing { place }),
             Err(fault) if fault.is_transient() => None,
             Err(fault) => Some(fault),
+        }
+    }
+}
+
+impl Drop for PartitionSource {
+    /// Closes within a bound. librdkafka's own closing waits for every offset commit under way, and when its coordinator
+    /// went away at the wrong moment it waits for ever. Nothing depends on such a commit, so the client is then left
+    /// to the end of the process.
+    fn drop(&mut self) {
+        let deadline = Deadline::after(CLOSING);
+        if self.health.is_progress_pending()
+            && let Err(error) = self.consumer.unassign()
+        {
+            tracing::debug!(event = "kafka_unassign_failed", reason = describe(&error));
+        }
+        while self.health.is_progress_pending() && !deadline.is_over() {
+            drop(self.consumer.poll(Duration::from_millis(50)));
+        }
+        if self.health.is_progress_pending() {
+            tracing::warn!(
+                event = "kafka_left_open",
+                "the last progress was not reported: Kafka does not answer"
+            );
+            std::mem::forget(Arc::clone(&self.consumer));
         }
     }
 }

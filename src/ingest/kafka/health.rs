@@ -19,6 +19,7 @@ pub struct KafkaHealth {
     unreachable: AtomicBool,
     outages: AtomicU64,
     errors: AtomicU64,
+    progress_sent: AtomicU64,
     progress_reported: AtomicU64,
     progress_failed: AtomicU64,
     repeated: AtomicU64,
@@ -88,6 +89,17 @@ impl KafkaHealth {
 
     pub(super) fn repeated(&self) {
         bump(&self.repeated);
+    }
+
+    pub(super) fn progress_sent(&self) {
+        bump(&self.progress_sent);
+    }
+
+    /// Whether progress reports are still without an answer.
+    pub(super) fn is_progress_pending(&self) -> bool {
+        let counts = self.counts();
+        let answered = counts.progress_reported.saturating_add(counts.progress_failed);
+        self.progress_sent.load(Ordering::Relaxed) > answered
     }
 
     pub(super) fn progress_failed(&self, error: &KafkaError) {

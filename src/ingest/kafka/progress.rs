@@ -15,6 +15,7 @@ impl PartitionSource {
         if positions.is_empty() {
             return;
         }
+        self.health().progress_sent();
         if let Err(error) = self.send_progress(positions) {
             self.health().progress_failed(&error);
         }
