@@ -8,6 +8,9 @@ use coverledger::ingest::kafka::{
     TopicPartition, TopicPartitions, check_continuation, next_offset,
 };
 
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+
 use crate::support::mock::{cluster, settings};
 use crate::support::reading::{
     PATIENCE, assert_whole, from_beginning, idle_until, offsets, read_to, read_to_fault, resumes, source,
@@ -213,4 +216,30 @@ fn a_wrong_option_is_named_without_its_value() {
     if let Err(fault) = PartitionSource::new(&settings, KafkaHealth::new()) {
         assert!(!fault.to_string().contains("hunter2"), "{fault}");
     }
+}
+
+#[test]
+fn progress_is_reported_and_closing_waits_for_it() {
+    let cluster = cluster(&[("orders", 1)]);
+    let settings = settings(cluster.bootstrap_servers(), "progress");
+    write(&settings, "orders", 1, 0..10, "o");
+    let health = KafkaHealth::new();
+    let mut source = PartitionSource::new(&settings, health.clone()).unwrap();
+    source.add(&from_beginning(&places(&[("orders", 1)]))).unwrap();
+    let mut seen = Vec::new();
+    read_to(&source, &mut seen, 10);
+    source.report_progress(&[(TopicPartition::new("orders", 0), next_offset(seen[4].offset))]);
+    let counts = health.counts();
+    assert_eq!((counts.progress_sent, counts.progress_failed), (1, 0));
+    drop(source);
+    let tool: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", &settings.brokers)
+        .set("group.id", &settings.group_id)
+        .create()
+        .unwrap();
+    let mut asked = TopicPartitionList::new();
+    asked.add_partition("orders", 0);
+    // Closing waits for what was sent.
+    let committed = tool.committed_offsets(asked, PATIENCE).unwrap();
+    assert_eq!(committed.elements()[0].offset(), Offset::Offset(5));
 }

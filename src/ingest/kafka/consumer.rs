@@ -12,7 +12,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use super::fault::{KafkaFault, describe, is_transient_code};
 use super::health::{KafkaContext, KafkaHealth};
 use super::place::{TopicPartition, next_offset};
-use super::probe::{Deadline, KafkaProbe};
+use super::probe::KafkaProbe;
 use super::record::Record;
 use super::settings::KafkaSettings;
 
@@ -70,6 +70,8 @@ pub struct PartitionSource {
     topics: Vec<Topic>,
     /// Address of librdkafka's topic object of the last record, and the index of that topic: saves comparing names.
     last_topic: Cell<(usize, usize)>,
+    /// Whether progress was ever reported: then closing has to look at it.
+    has_reported: Cell<bool>,
 }
 
 impl PartitionSource {
@@ -80,7 +82,14 @@ impl PartitionSource {
             settings.reader().create_with_context(context).map_err(|error| KafkaFault::of(&error))?;
         let consumer = Arc::new(consumer);
         let probe = KafkaProbe::new(settings, Arc::clone(&health))?;
-        Ok(Self { consumer, probe, health, topics: Vec::new(), last_topic: Cell::new((0, 0)) })
+        Ok(Self {
+            consumer,
+            probe,
+            health,
+            topics: Vec::new(),
+            last_topic: Cell::new((0, 0)),
+            has_reported: Cell::new(false),
+        })
     }
 
     /// Adds partitions to those that are read; the others go on where they are. A partition that is read already is
@@ -173,6 +182,11 @@ impl PartitionSource {
 
     pub(super) fn health(&self) -> &KafkaHealth {
         &self.health
+    }
+
+    pub(super) fn note_progress(&self) {
+        self.has_reported.set(true);
+        self.health.progress_sent();
     }
 
     fn topic_entry(&mut self, name: &str) -> &mut Topic {
@@ -290,21 +304,23 @@ impl Drop for PartitionSource {
     /// went away at the wrong moment it waits for ever. Nothing depends on such a commit, so the client is then left
     /// to the end of the process.
     fn drop(&mut self) {
-        let deadline = Deadline::after(CLOSING);
-        if self.health.is_progress_pending()
-            && let Err(error) = self.consumer.unassign()
-        {
-            tracing::debug!(event = "kafka_unassign_failed", reason = describe(&error));
-        }
-        while self.health.is_progress_pending() && !deadline.is_over() {
-            drop(self.consumer.poll(Duration::from_millis(50)));
-        }
-        if self.health.is_progress_pending() {
+        if self.has_reported.get() && !self.is_progress_settled() {
             tracing::warn!(
                 event = "kafka_left_open",
                 "the last progress was not reported: Kafka does not answer"
             );
             std::mem::forget(Arc::clone(&self.consumer));
         }
+    }
+}
+
+impl PartitionSource {
+    /// Whether the coordinator answers a question that queues behind every commit sent before it.
+    fn is_progress_settled(&self) -> bool {
+        let mut asked = TopicPartitionList::new();
+        if let Some((topic, partition, _)) = self.slots().next() {
+            asked.add_partition(topic, partition);
+        }
+        self.consumer.committed_offsets(asked, CLOSING).is_ok()
     }
 }

@@ -7,6 +7,7 @@ use rdkafka::error::KafkaResult;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::consumer::PartitionSource;
+use super::fault::describe;
 use super::place::TopicPartition;
 
 impl PartitionSource {
@@ -15,9 +16,9 @@ impl PartitionSource {
         if positions.is_empty() {
             return;
         }
-        self.health().progress_sent();
+        self.note_progress();
         if let Err(error) = self.send_progress(positions) {
-            self.health().progress_failed(&error);
+            self.health().progress_failed(&describe(&error));
         }
     }
 
