@@ -1,5 +1,7 @@
 //! What the tree must look like: rules that no compiler checks.
 
+#![cfg(test)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -186,7 +186,7 @@ fn the_last_applied_record_is_compared_before_reading_goes_on() {
     assert_eq!(checked, Err(KafkaFault::AnotherLog { place, offset: 24, low: 0 }));
 
     let gone = Resume { place: TopicPartition::new("orders.b", 7), position: 1, last: None };
-    let checked = check_continuation(&settings, &health, &probe, &[gone.clone()], PATIENCE);
+    let checked = check_continuation(&settings, &health, &probe, std::slice::from_ref(&gone), PATIENCE);
     assert_eq!(checked, Err(KafkaFault::PartitionMissing { place: gone.place }));
 }
 
