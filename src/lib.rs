@@ -5,3 +5,4 @@ pub mod coverage;
 pub mod domain;
 pub mod generate;
 pub mod ledger;
+pub mod telemetry;
