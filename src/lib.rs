@@ -4,5 +4,6 @@ pub mod config;
 pub mod coverage;
 pub mod domain;
 pub mod generate;
+pub mod http;
 pub mod ledger;
 pub mod telemetry;
