@@ -23,6 +23,7 @@ fn main() -> ExitCode {
 
 fn run(command: Command, out: &mut dyn Write) -> anyhow::Result<Ending> {
     match command {
+        Command::Serve(args) => cli::serve::run(&args),
         Command::Ingest(args) => cli::ingest::run(&args, out),
         Command::CheckConfig { file } => {
             let outcome = cli::check_config::run(&file, &|name| std::env::var(name).ok(), out)?;

@@ -68,10 +68,15 @@ impl Prober {
     }
 
     /// Asks one question; `false` when Kafka is away.
-    fn answered(&mut self, ask: impl Fn(&mut Self) -> Result<Observations, KafkaFault>) -> anyhow::Result<bool> {
+    fn answered(
+        &mut self,
+        ask: impl Fn(&mut Self) -> Result<Observations, KafkaFault>,
+    ) -> anyhow::Result<bool> {
         match ask(self) {
             Ok(observed) => {
-                self.work.send(Work::Observed(observed)).map_err(|_| anyhow::anyhow!("the writer is gone"))?;
+                self.work
+                    .send(Work::Observed(observed))
+                    .map_err(|_| anyhow::anyhow!("the writer is gone"))?;
                 Ok(true)
             }
             Err(fault) if fault.is_transient() => {
@@ -86,8 +91,11 @@ impl Prober {
         let requested_at = self.clock.now();
         let topics = self.probe.discover(self.topics.iter().map(String::as_str), TIMEOUT)?;
         let mut observed = Observations::default();
-        let new: Vec<TopicPartition> =
-            topics.iter().flat_map(|topic| topic.places()).filter(|place| !self.known.contains(place)).collect();
+        let new: Vec<TopicPartition> = topics
+            .iter()
+            .flat_map(|topic| topic.places())
+            .filter(|place| !self.known.contains(place))
+            .collect();
         for range in self.probe.ranges(&new, TIMEOUT)? {
             observed.started.push((range.place.topic.clone(), range.place.partition, range.low));
         }

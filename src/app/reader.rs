@@ -119,11 +119,8 @@ impl Reader {
         let source = *filling.sources.entry((record.topic, record.partition)).or_insert_with(|| {
             batch.source(&Source::Kafka { topic: topic.to_owned(), partition: record.partition })
         });
-        let headers: Vec<(String, Vec<u8>)> = record
-            .headers()
-            .into_iter()
-            .map(|(name, value)| (name, value.unwrap_or_default()))
-            .collect();
+        let headers: Vec<(String, Vec<u8>)> =
+            record.headers().into_iter().map(|(name, value)| (name, value.unwrap_or_default())).collect();
         let arrival = Arrival {
             source,
             offset: record.offset,

@@ -1,7 +1,6 @@
 //! The writer thread: takes batches and observations in the order in which they were sent, commits, and tells.
 
 use super::telling::Telling;
-use super::threads::Stop;
 use crate::ledger::batch::Batch;
 use crate::ledger::commit::{Also, Observations};
 use crate::ledger::writer::Ledger;
@@ -35,8 +34,6 @@ pub struct Writer {
     pub emptied: SyncSender<Batch>,
     /// The present.
     pub clock: Clock,
-    /// Ends the thread when the senders are gone, or at once between two commits when it is set and nothing waits.
-    pub stop: Stop,
     /// Metrics and log.
     pub telling: Telling,
     /// Compactions in the background.
