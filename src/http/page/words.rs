@@ -47,7 +47,7 @@ words! {
     not_covered_why: "没有订单覆盖这一时间，各平台的记录均已完整，此后到达的记录也不会改变结论。", "No order covers the time, the records of every platform are complete, and nothing that still arrives can change this.";
     undetermined_why: "目前没有订单覆盖（全部）这一时间，但还不能排除；原因见下方各平台。", "No order known so far covers (all of) the time, but one cannot be excluded; the platforms below say why.";
     partly_why: "这段时间一部分在订单的保障之内，其余部分确定没有。", "Orders cover part of the interval; the rest is certainly not covered.";
-    covered_open_note: "个别平台尚未完结，可能还有更多订单，但不改变“有保障”的结论。", "Some platforms are not settled: more orders may come, but “covered” stays.";
+    covered_open_note: "个别平台尚未完结，可能还有更多订单，但不改变“有保障”的结论。", " Some platforms are not settled: more orders may come, but “covered” stays.";
     asked_rider: "骑手", "Rider";
     asked_time: "查询时间", "Time asked";
     parts: "各时段结论", "The interval in parts";
@@ -115,6 +115,8 @@ words! {
     outcome_cancelled: "已取消", "cancelled";
     outcome_interrupted: "中断", "interrupted";
     outcome_transferred: "已转单", "transferred";
+    example_from: "2026-11-20 08:00", "2026-11-20 08:00";
+    example_to: "2026-11-20 18:00", "2026-11-20 18:00";
     outcome_void: "作废", "void";
     days: "天", "d";
     hours: "小时", "h";

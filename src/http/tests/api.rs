@@ -68,7 +68,7 @@ async fn every_mistake_in_a_question_has_its_type() {
         ("rider_id=a&at=2026-11-20T12:07:31Z&platform=A".to_owned(), 400, "bad-parameter"),
         ("rider_id=a&at=1&at=2".to_owned(), 400, "bad-parameter"),
         ("rider_id=a&At=2026-11-20T12:07:31Z".to_owned(), 400, "unknown-parameter"),
-        ("rider_id=%FF&at=2026-11-20T12:07:31Z".to_owned(), 400, "bad-query"),
+        ("rider_id=%FF&at=2026-11-20T12:07:31Z".to_owned(), 400, "bad-request"),
         (format!("rider_id={long}&at=2026-11-20T12:07:31Z"), 400, "bad-parameter"),
         (format!("{many}at=2026-11-20T12:07:31Z"), 400, "bad-parameter"),
     ] {
@@ -138,7 +138,7 @@ async fn an_order_tells_every_version() {
     assert_eq!(history["versions"][0]["superseded_by"]["commit"], 2);
     get(&state, "/v1/orders/meituan/none").await.is_problem(404, "order-unknown");
     get(&state, "/v1/orders/meituan/moved?x=1").await.is_problem(400, "unknown-parameter");
-    get(&state, "/v1/orders/meituan/%FF").await.is_problem(400, "bad-query");
+    get(&state, "/v1/orders/meituan/%FF").await.is_problem(400, "bad-request");
 }
 
 #[tokio::test]

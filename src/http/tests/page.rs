@@ -107,7 +107,7 @@ const CASES: [Case; 6] = [
         name: "mistakes-zh",
         query: "&at=20%20Nov&platform=MEITUAN&lang=zh",
         size: (1200, 620),
-        has: &["无法识别", "aria-invalid=\"true\"", "value=\"20 Nov\""],
+        has: &["无法识别", "平台名由", "aria-invalid=\"true\"", "value=\"20 Nov\""],
     },
 ];
 
