@@ -13,6 +13,8 @@ use crate::domain::time::{SECOND_MS, Zone};
 
 /// Parts of an interval that are listed.
 const PARTS_MAX: usize = 200;
+/// Orders that are listed.
+const ORDERS_MAX: usize = 200;
 
 /// A time for people and for machines.
 #[derive(Clone, Debug)]
@@ -35,6 +37,8 @@ pub(super) struct Shown {
     pub(super) reference: Option<String>,
     pub(super) parts: Vec<PartShown>,
     pub(super) orders: Vec<OrderShown>,
+    /// How many are not listed.
+    pub(super) more_orders: Option<String>,
     pub(super) before: Option<NearestShown>,
     pub(super) after: Option<NearestShown>,
     pub(super) nearest: bool,
@@ -129,6 +133,7 @@ impl Shown {
             }
         };
         let uncovered = answer.windows.is_empty();
+        let more = answer.windows.len().saturating_sub(ORDERS_MAX);
         Self {
             verdict: answer.verdict.as_str(),
             icon: icon(answer.verdict),
@@ -140,7 +145,8 @@ impl Shown {
             to,
             offset,
             parts,
-            orders: answer.windows.iter().map(|line| pen.order(line)).collect(),
+            orders: answer.windows.iter().take(ORDERS_MAX).map(|line| pen.order(line)).collect(),
+            more_orders: (more > 0).then(|| w.more_orders.replace("{}", &more.to_string())),
             before: answer.nearest_before.as_ref().map(|nearest| pen.before(nearest)),
             after: answer.nearest_after.as_ref().map(|nearest| pen.after(nearest)),
             nearest: uncovered,

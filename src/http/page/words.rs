@@ -132,6 +132,11 @@ words! {
     error_twice: "时钟回拨，当地有两个这样的时间；请带上时差，如 2026-11-01T01:30:00-05:00", "The clocks went back, so this local time came twice: write its offset, such as 2026-11-01T01:30:00-05:00";
     error_never: "时钟拨快，当地没有这个时间", "The clocks went forward: there was no such local time";
     error_interval_empty: "结束必须晚于开始", "The end must be later than the start";
+    error_interval_long: "时段过长，请缩短", "The interval is longer than may be asked about";
+    error_riders_many: "标识过多", "Too many identifiers";
+    error_address: "网址无法识别", "The address cannot be read";
+    error_service: "服务暂时无法回答，请稍后再试", "The service cannot answer at the moment: try again later";
+    more_orders: "另有 {} 笔，见 JSON。", "{} more are in the JSON answer.";
     error_platform: "平台名由 1 至 32 个 a-z、0-9、_、- 组成", "A platform name has 1 to 32 characters of a-z, 0-9, _ and -";
     error_reference: "案件编号最多 256 字节，不含控制字符", "A reference has at most 256 bytes and no control characters";
     warn_unseen: "没有任何已存订单提到该骑手：请核对标识", "no stored order names this rider: check the identifier";
