@@ -72,7 +72,11 @@ pub(super) async fn get<S: Source>(
 ) -> Response {
     let (query, fault) = match Query::lenient(raw.as_deref()) {
         Ok(query) => (query, None),
-        Err(problem) => (Query::default(), Some(problem)),
+        Err(problem) => {
+            // What is wrong is told in the language that was asked for all the same.
+            let lang = raw.as_deref().and_then(|raw| raw.split('&').find(|pair| pair.starts_with("lang=")));
+            (Query::lenient(lang).unwrap_or_default(), Some(problem))
+        }
     };
     let accepted = headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
     let w = words::choose(query.all("lang").first().map(String::as_str), accepted);
