@@ -3,6 +3,7 @@
 pub mod check_config;
 pub mod generate;
 pub mod ingest;
+pub mod serve;
 pub mod verify;
 
 use crate::config::{Config, ConfigErrors};
@@ -26,6 +27,8 @@ const EXIT_CODES: &str = "Exit codes: 0 done and holds; 1 failed or does not hol
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Run the service: take in events from Kafka, answer over HTTP.
+    Serve(serve::ServeArgs),
     /// Take in files of JSON lines through the same pipeline as Kafka's records.
     Ingest(ingest::IngestArgs),
     /// Read everything in the ledger again and prove that it agrees.

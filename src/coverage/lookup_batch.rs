@@ -1,9 +1,13 @@
 //! Many questions from a CSV file: one answer a line, in the same order.
 
+use super::Terms;
+use super::answer::Verdict;
 use super::csv::Reader;
 use super::question::{Question, QuestionText};
+use super::resolve::resolve;
+use crate::domain::view::LedgerView;
 use serde::Serialize;
-use std::io::{self, BufRead};
+use std::io::{self, BufRead, Write};
 use thiserror::Error;
 
 /// Why a file of questions cannot be read at all.
@@ -15,6 +19,12 @@ pub enum BatchError {
     /// The first line does not name the columns.
     #[error("the first line must name the columns: rider_id and at, or rider_id, from and to")]
     Header,
+    /// The answers cannot be written.
+    #[error("failed to write the answers")]
+    Write(#[source] io::Error),
+    /// The ledger failed.
+    #[error("failed to look up an answer")]
+    Ledger(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 /// What stands in the place of an answer to a row that is no question.
@@ -92,10 +102,61 @@ impl<R: BufRead> Questions<R> {
     }
 }
 
+/// Answers every row of `input`, one JSON object a line of `out` in the same order. `each` is told the verdict of every
+/// row as it is written; `None` for a bad row.
+pub fn answer_all<V: LedgerView>(
+    view: &V,
+    terms: Terms<'_>,
+    input: impl BufRead,
+    out: &mut impl Write,
+    mut each: impl FnMut(Option<Verdict>),
+) -> Result<(), BatchError> {
+    let mut questions = Questions::new(input)?;
+    while let Some(question) = questions.next_question()? {
+        let verdict = match question {
+            Ok(question) => {
+                let answer = resolve(view, terms, &question).map_err(|e| BatchError::Ledger(Box::new(e)))?;
+                write_line(out, &answer)?;
+                Some(answer.verdict)
+            }
+            Err(bad) => {
+                write_line(out, &bad)?;
+                None
+            }
+        };
+        each(verdict);
+    }
+    out.flush().map_err(BatchError::Write)
+}
+
+fn write_line(out: &mut impl Write, line: &impl Serialize) -> Result<(), BatchError> {
+    serde_json::to_writer(&mut *out, line).map_err(|error| BatchError::Write(error.into()))?;
+    out.write_all(b"\n").map_err(BatchError::Write)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::coverage::question::When;
+    use crate::coverage::testing::NaiveLedger;
+    use crate::domain::platform::Platforms;
+
+    #[test]
+    fn every_row_has_its_line() {
+        let ledger = NaiveLedger::default();
+        let terms = Terms { platforms: &Platforms::default(), zone: &ledger.zone };
+        let text = "rider_id,from,to\nR,2026-11-20T12:07Z,2026-11-20T12:08Z\nR,x,2026-11-20T12:08Z\n";
+        let (mut out, mut verdicts) = (Vec::new(), Vec::new());
+        answer_all(&ledger, terms, text.as_bytes(), &mut out, |verdict| verdicts.push(verdict)).unwrap();
+        let out = String::from_utf8(out).unwrap();
+        let lines: Vec<&str> = out.lines().collect();
+        assert!(
+            lines[0]
+                .starts_with(r#"{"verdict":"undetermined","rider_id":["R"],"from":"2026-11-20T12:07:00.000"#)
+        );
+        assert!(lines[1].starts_with(r#"{"line":3,"error":"from: not an RFC 3339 time"#));
+        assert_eq!((lines.len(), verdicts), (2, vec![Some(Verdict::Undetermined), None]));
+    }
 
     #[test]
     fn rows_become_questions_or_say_what_is_wrong() {

@@ -9,6 +9,8 @@
 
 pub mod answer;
 pub mod csv;
+#[cfg(test)]
+mod examples;
 mod gather;
 pub mod instant;
 pub mod lookup_batch;

@@ -169,14 +169,19 @@ impl Question {
             rider_ids.push(rider_id);
         }
         let when = parse_when(text.at, text.from, text.to)?;
-        let platforms = parse_platforms(text.platforms)?;
+        Self { rider_ids, when, platforms: None, reference: text.reference }.with_platforms(text.platforms)
+    }
+
+    /// The question narrowed to platforms (none: all), with its reference checked.
+    pub fn with_platforms(self, platforms: Vec<String>) -> Result<Self, QuestionError> {
+        let platforms = parse_platforms(platforms)?;
         let bad = |reference: &String| {
             reference.len() > REFERENCE_BYTES_MAX || reference.chars().any(char::is_control)
         };
-        if text.reference.as_ref().is_some_and(bad) {
+        if self.reference.as_ref().is_some_and(bad) {
             return Err(QuestionError::BadReference);
         }
-        Ok(Self { rider_ids, when, platforms, reference: text.reference })
+        Ok(Self { platforms, ..self })
     }
 }
 

@@ -271,3 +271,8 @@ fn warnings(question: &Question, gathered: &Gathered, is_seen: bool, known: &[St
     }
     warnings
 }
+
+#[cfg(test)]
+mod finality;
+#[cfg(test)]
+mod tests;

@@ -106,3 +106,6 @@ impl PlatformFacts {
         self.vouched_through.is_some() || !self.vouches_pending.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests;

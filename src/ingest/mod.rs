@@ -1,3 +1,4 @@
-//! Where records come from.
+//! Where records come from: Kafka, and files.
 
 pub mod file;
+pub mod kafka;

@@ -47,6 +47,8 @@ pub struct SourceSpan {
     pub timestamps: (Option<UtcMillis>, Option<UtcMillis>),
     /// Digest of the last record, by which a re-created topic is noticed.
     pub digest: [u8; 16],
+    /// Value, key and timestamp of the last record.
+    last: (Span, Option<Span>, Option<UtcMillis>),
 }
 
 /// The content hashes of a stretch of lines: with its number they tell a line of a file from any other.
@@ -291,6 +293,7 @@ impl Batch {
                 offsets: (i64::MAX, -1),
                 timestamps: (None, None),
                 digest: [0; 16],
+                last: (Span::default(), None, None),
             });
             self.sources.len() - 1
         });
@@ -302,14 +305,20 @@ impl Batch {
         self.lines.push((self.records, lines));
     }
 
-    /// Notes the digest of the last record of a source.
-    pub fn set_digest(&mut self, source: u16, digest: [u8; 16]) {
-        if let Some(span) = self.sources.get_mut(usize::from(source)) {
-            span.digest = digest;
+    /// Makes the digest of each source's last record; called once, when the batch is whole.
+    pub fn digest_last(&mut self, digest: impl Fn(Option<&[u8]>, &[u8], Option<UtcMillis>) -> [u8; 16]) {
+        let mut sources = std::mem::take(&mut self.sources);
+        for span in &mut sources {
+            let (raw, key, timestamp) = span.last;
+            span.digest = digest(key.map(|key| self.bytes_of(key)), self.bytes_of(raw), timestamp);
         }
+        self.sources = sources;
     }
 
-    fn count(&mut self, arrival: &Arrival<'_>) -> u32 {
+    /// Keeps the raw record and counts it; returns its position and where value and key lie.
+    fn admit(&mut self, arrival: &Arrival<'_>) -> (u32, Span, Option<Span>) {
+        let raw = self.store(arrival.payload);
+        let key = arrival.key.map(|key| self.store(key));
         if let Some(span) = self.sources.get_mut(usize::from(arrival.source)) {
             if span.records == 0 {
                 span.offsets.0 = arrival.offset;
@@ -319,9 +328,10 @@ impl Batch {
             span.bytes += u64::try_from(arrival.payload.len()).unwrap_or(0);
             span.offsets.1 = arrival.offset;
             span.timestamps.1 = span.timestamps.1.max(arrival.timestamp);
+            span.last = (raw, key, arrival.timestamp);
         }
         self.records += 1;
-        self.records - 1
+        (self.records - 1, raw, key)
     }
 
     fn store(&mut self, bytes: &[u8]) -> Span {
@@ -345,11 +355,9 @@ impl Batch {
 
     /// Takes in an order event.
     pub fn push_order(&mut self, event: &OrderEvent<'_>, arrival: &Arrival<'_>, zone: &Zone) {
-        let ordinal = self.count(arrival);
-        let raw = self.store(arrival.payload);
+        let (ordinal, raw, key) = self.admit(arrival);
         let rider = self.place(&event.rider_id, arrival.payload, raw);
         let order = self.place(&event.order_id, arrival.payload, raw);
-        let key = arrival.key.map(|key| self.store(key));
         let platform = self.platforms.number(&event.platform);
         let extra =
             if event.fare.is_some() || event.previous_accepted_at.is_some() || !arrival.headers.is_empty() {
@@ -408,7 +416,7 @@ impl Batch {
 
     /// Takes in a completeness record.
     pub fn push_control(&mut self, record: &CompletenessRecord<'_>, arrival: &Arrival<'_>) {
-        let ordinal = self.count(arrival);
+        let (ordinal, ..) = self.admit(arrival);
         self.controls.push(ControlEntry {
             platform: record.platform.clone().into_owned(),
             through: record.through,
@@ -419,8 +427,8 @@ impl Batch {
 
     /// Takes in a refused record.
     pub fn push_refused(&mut self, refusal: Refusal, arrival: &Arrival<'_>) {
-        let ordinal = self.count(arrival);
-        self.refused_bytes += arrival.payload.len() + 512;
+        let (ordinal, ..) = self.admit(arrival);
+        self.refused_bytes += arrival.payload.len() + 512; // and what could be read of it
         self.refused.push(RefusedEntry {
             refusal,
             source: arrival.source,

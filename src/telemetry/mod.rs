@@ -1,3 +1,6 @@
-//! What an operator sees: clock, log, metrics.
+//! What an operator sees: metrics, the log, and the one clock.
 
 pub mod clock;
+pub mod label;
+pub mod log;
+pub mod metrics;

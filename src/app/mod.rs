@@ -1,0 +1,301 @@
+//! The running service: what is started, in which order, and how it ends. The only place that starts threads.
+//!
+//! ```text
+//! Kafka -> reader -> (batches, bounded) -> writer -> ledger -> published state -> HTTP
+//!          prober -> (observations) ------^
+//! ```
+//!
+//! The first thread to fail brings the process down cleanly: a half-dead ledger is worse than a restart.
+
+pub mod compactor;
+mod kafka;
+pub mod prober;
+pub mod reader;
+pub mod service;
+pub mod status;
+pub mod telling;
+pub mod threads;
+pub mod writer;
+
+use crate::config::Config;
+use crate::http::{self, HttpState};
+use crate::ledger::commit::{Also, Observations};
+use crate::ledger::setup::Setup;
+use crate::ledger::writer::{Ledger, Published};
+use crate::telemetry::clock::Clock;
+use crate::telemetry::metrics::Metrics;
+use anyhow::Context;
+use compactor::Compactor;
+use service::Service;
+use status::Status;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+use std::time::Duration;
+use telling::Telling;
+use threads::{Ended, Stop, Threads};
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tracing::{error, info};
+use writer::Writer;
+
+/// Work that may wait for the writer. Batches are large: one waits while one is written.
+const WORK_WAITING: usize = 2;
+/// How often the supervisor looks around.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// An offset to which an operator lets the ledger go, with the reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Skip {
+    /// Topic.
+    pub topic: String,
+    /// Partition.
+    pub partition: i32,
+    /// Reading goes on here.
+    pub offset: i64,
+}
+
+/// What `serve` was told besides its configuration.
+#[derive(Clone, Debug, Default)]
+pub struct ServeOptions {
+    /// Recorded ways past offsets that are gone.
+    pub skips: Vec<Skip>,
+    /// Going on from an older state than the witness tells.
+    pub accept_older_state: bool,
+    /// Why, for both.
+    pub reason: String,
+}
+
+/// A service that answers.
+#[derive(Debug)]
+pub struct Running {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// The committed state.
+    pub published: Arc<Published>,
+    /// Readiness.
+    pub status: Arc<Status>,
+    /// Ends the service.
+    pub stop: Stop,
+}
+
+/// Runs the service until it is told to stop (SIGTERM, SIGINT, [`Running::stop`]) or a part of it fails.
+///
+/// # Errors
+/// Whatever failed first. Everything that was committed stays.
+pub fn serve(
+    config: &Config,
+    options: &ServeOptions,
+    started: impl FnOnce(Running) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let clock = Clock::start();
+    let telling = Telling { metrics: Metrics::new()? };
+    let ledger = open(config, options, &clock)?;
+    let published = ledger.published();
+    let status = Arc::new(Status::default());
+    let stop = Stop::default();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("starting the HTTP side")?;
+    let service = Service {
+        published: Arc::clone(&published),
+        status: Arc::clone(&status),
+        clock,
+        telling: telling.clone(),
+    };
+    let web = Web::start(&runtime, config, service, &telling, &stop)?;
+    started(Running {
+        address: web.address,
+        published: Arc::clone(&published),
+        status: Arc::clone(&status),
+        stop: stop.clone(),
+    })?;
+    let result = run(config, ledger, (&clock, &telling, &status, &stop));
+    status.set_stopping();
+    web.finish(&runtime, config.shutdown.grace);
+    runtime.shutdown_timeout(Duration::from_millis(200));
+    result
+}
+
+/// Opens the ledger, puts the configuration in force, and records what an operator lets pass.
+fn open(config: &Config, options: &ServeOptions, clock: &Clock) -> anyhow::Result<Ledger> {
+    let mut setup = Setup::new(config);
+    setup.accept_older_state = options.accept_older_state.then(|| options.reason.clone());
+    let mut ledger = Ledger::open(setup)?;
+    ledger.enforce(clock.now())?;
+    if !options.skips.is_empty() {
+        let also = Also {
+            notes: options
+                .skips
+                .iter()
+                .map(|s| format!("skipped to {}:{}:{}: {}", s.topic, s.partition, s.offset, options.reason))
+                .collect(),
+            ..Also::default()
+        };
+        let skips = options.skips.iter().map(|s| (s.topic.clone(), s.partition, s.offset)).collect();
+        ledger.observe(&Observations { skips, ..Observations::default() });
+        ledger.commit(&crate::ledger::batch::Batch::default(), &also, clock.now())?;
+    }
+    Ok(ledger)
+}
+
+/// Starts the threads, waits for the end, and ends them.
+fn run(
+    config: &Config,
+    ledger: Ledger,
+    (clock, telling, status, stop): (&Clock, &Telling, &Arc<Status>, &Stop),
+) -> anyhow::Result<()> {
+    let (work, to_do) = sync_channel(WORK_WAITING);
+    let (emptied, to_fill) = sync_channel(WORK_WAITING);
+    let kafka = match &config.kafka {
+        Some(settings) => kafka::connect(config, settings, &ledger, (clock, telling, stop))?,
+        None => None,
+    };
+    let published = ledger.published();
+    let mut threads = Threads::default();
+    let writer = Writer {
+        ledger,
+        work: to_do,
+        emptied,
+        clock: *clock,
+        telling: telling.clone(),
+        compactor: Compactor::default(),
+    };
+    threads.start("writer", move || writer.run())?;
+    let pauses = match kafka {
+        Some(connected) => Some(connected.start(
+            config,
+            &mut threads,
+            kafka::Shared {
+                work: work.clone(),
+                to_fill,
+                published,
+                status: Arc::clone(status),
+                stop: stop.clone(),
+            },
+            (clock, telling),
+        )?),
+        None => None,
+    };
+    status.set_assigned();
+    info!("ready");
+    let first = wait(&threads, stop);
+    // Sources first: what they sent is committed, then the writer ends by itself.
+    stop.set();
+    drop((pauses, work));
+    end(threads, first, config.shutdown.grace, status)
+}
+
+/// Until somebody asks to stop, or a thread ends.
+fn wait(threads: &Threads, stop: &Stop) -> Option<Ended> {
+    loop {
+        if let Some(ended) = threads.first_ended(LOOK_EVERY) {
+            return Some(ended);
+        }
+        if stop.is_set() {
+            info!("stopping");
+            return None;
+        }
+    }
+}
+
+fn end(threads: Threads, first: Option<Ended>, grace: Duration, status: &Status) -> anyhow::Result<()> {
+    let mut failure: Option<anyhow::Error> = None;
+    let mut note = |(name, result): Ended| {
+        if let Err(problem) = result {
+            if name == "writer" {
+                status.set_poisoned();
+            }
+            error!(thread = name, "{problem:#}");
+            failure.get_or_insert(problem.context(format!("the {name} stopped")));
+        }
+    };
+    first.into_iter().for_each(&mut note);
+    let left = threads.join(grace, note);
+    match failure {
+        Some(problem) => Err(problem),
+        None if left.is_empty() => {
+            info!("stopped; everything that was read is committed");
+            Ok(())
+        }
+        None => {
+            anyhow::bail!("{} did not end within the grace time of {} s", left.join(", "), grace.as_secs())
+        }
+    }
+}
+
+/// The HTTP side.
+struct Web {
+    address: SocketAddr,
+    shutdown: watch::Sender<bool>,
+    serving: tokio::task::JoinHandle<()>,
+}
+
+impl Web {
+    fn start(
+        runtime: &Runtime,
+        config: &Config,
+        service: Service,
+        telling: &Telling,
+        stop: &Stop,
+    ) -> anyhow::Result<Self> {
+        let listen = config.http.listen;
+        let listener = runtime
+            .block_on(TcpListener::bind(listen))
+            .with_context(|| format!("listening on {listen} (http.listen); is another process there?"))?;
+        let address = listener.local_addr()?;
+        telling.listening(&format!("http://{address}"));
+        let state = HttpState::new(
+            service,
+            config.platforms.clone(),
+            config.zone.clone(),
+            config.http.clone(),
+            telling.metrics.clone(),
+        );
+        let (shutdown, mut told) = watch::channel(false);
+        let asked = stop.clone();
+        let serving = runtime.spawn(async move {
+            let until = async move {
+                // An error means that the sender is gone, which is an end as well.
+                let _told = told.wait_for(|stop| *stop).await;
+            };
+            if let Err(problem) = http::serve(listener, state, until).await {
+                error!(%problem, "the HTTP side failed");
+                asked.set();
+            }
+        });
+        let asked = stop.clone();
+        runtime.spawn(async move {
+            match signals().await {
+                Ok(()) => asked.set(),
+                Err(problem) => {
+                    error!(%problem, "signals cannot be waited for: stop the process with SIGKILL")
+                }
+            }
+        });
+        Ok(Self { address, shutdown, serving })
+    }
+
+    /// Lets running answers finish.
+    fn finish(self, runtime: &Runtime, grace: Duration) {
+        let _told = self.shutdown.send(true);
+        let done = runtime.block_on(async { tokio::time::timeout(grace, self.serving).await });
+        if done.is_err() {
+            error!("answers were still under way after the grace time");
+        }
+    }
+}
+
+/// Ends with the first SIGTERM or SIGINT.
+async fn signals() -> std::io::Result<()> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,128 @@
+//! The prober thread: asks Kafka, on connections of its own, where partitions end and which there are.
+
+use super::status::Status;
+use super::telling::Telling;
+use super::threads::Stop;
+use super::writer::Work;
+use crate::domain::completeness::{EndObserved, MetadataObserved};
+use crate::ingest::kafka::{KafkaFault, KafkaProbe, Start, StartAt, TopicPartition};
+use crate::ledger::commit::Observations;
+use crate::telemetry::clock::Clock;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender};
+use std::time::{Duration, Instant};
+
+/// How often ends are asked for: lag and completeness are that fresh.
+const ENDS_EVERY: Duration = Duration::from_millis(500);
+/// How often partitions are asked for.
+const PARTITIONS_EVERY: Duration = Duration::from_secs(5);
+/// How long Kafka may take to answer.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The prober's belongings.
+pub struct Prober {
+    /// Kafka.
+    pub probe: KafkaProbe,
+    /// Every configured topic.
+    pub topics: Vec<String>,
+    /// Partitions that are read already.
+    pub known: BTreeSet<TopicPartition>,
+    /// Where observations go.
+    pub work: SyncSender<Work>,
+    /// Where new partitions go.
+    pub added: Sender<Vec<Start>>,
+    /// The present.
+    pub clock: Clock,
+    /// Shared with the people who ask.
+    pub status: Arc<Status>,
+    /// Metrics and log.
+    pub telling: Telling,
+    /// Asks to finish.
+    pub stop: Stop,
+    /// Nothing is ever sent: waiting on it is a pause that ends at once when the service does.
+    pub pause: Receiver<()>,
+}
+
+impl Prober {
+    /// Asks until it is told to stop. An unreachable broker only means that nothing becomes complete.
+    pub fn run(mut self) -> anyhow::Result<()> {
+        let mut listed: Option<Instant> = None;
+        while !self.stop.is_set() {
+            match self.clock.jump() {
+                Some(ahead_ms) => self.telling.clock_jumped(ahead_ms),
+                None => {
+                    let due = listed.is_none_or(|at| at.elapsed() >= PARTITIONS_EVERY);
+                    if due && self.answered(Self::list)? {
+                        listed = Some(Instant::now());
+                    }
+                    self.answered(Self::ends)?;
+                }
+            }
+            match self.pause.recv_timeout(ENDS_EVERY) {
+                Ok(()) | Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks one question; `false` when Kafka is away.
+    fn answered(
+        &mut self,
+        ask: impl Fn(&mut Self) -> Result<Observations, KafkaFault>,
+    ) -> anyhow::Result<bool> {
+        match ask(self) {
+            Ok(observed) => {
+                self.work
+                    .send(Work::Observed(observed))
+                    .map_err(|_| anyhow::anyhow!("the writer is gone"))?;
+                Ok(true)
+            }
+            Err(fault) if fault.is_transient() => {
+                self.telling.kafka_error();
+                Ok(false)
+            }
+            Err(fault) => Err(fault.into()),
+        }
+    }
+
+    fn list(&mut self) -> Result<Observations, KafkaFault> {
+        let requested_at = self.clock.now();
+        let topics = self.probe.discover(self.topics.iter().map(String::as_str), TIMEOUT)?;
+        let mut observed = Observations::default();
+        let new: Vec<TopicPartition> = topics
+            .iter()
+            .flat_map(|topic| topic.places())
+            .filter(|place| !self.known.contains(place))
+            .collect();
+        for range in self.probe.ranges(&new, TIMEOUT)? {
+            observed.started.push((range.place.topic.clone(), range.place.partition, range.low));
+        }
+        let starts = new.iter().map(|place| Start { place: place.clone(), at: StartAt::Beginning }).collect();
+        self.known.extend(new);
+        // When the reader is gone, the service is ending.
+        let _ending = self.added.send(starts);
+        observed.metadata.push(MetadataObserved {
+            requested_at,
+            topics: topics.into_iter().map(|topic| (topic.topic, topic.partitions)).collect(),
+        });
+        Ok(observed)
+    }
+
+    fn ends(&mut self) -> Result<Observations, KafkaFault> {
+        let places: Vec<TopicPartition> = self.known.iter().cloned().collect();
+        let report = self.probe.ends(&places, || self.clock.now(), TIMEOUT)?;
+        let mut observed = Observations::default();
+        for (place, end_offset) in report.ends {
+            self.status.note(&place, Some(end_offset));
+            observed.ends.push(EndObserved {
+                topic: place.topic,
+                partition: place.partition,
+                requested_at: report.requested_at,
+                end_offset,
+            });
+        }
+        Ok(observed)
+    }
+}

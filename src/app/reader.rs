@@ -1,0 +1,177 @@
+//! The reader thread: polls Kafka, decodes in place, sends whole batches. Not polling is the back-pressure.
+
+use super::status::Status;
+use super::threads::Stop;
+use super::writer::Work;
+use crate::domain::event::EventRules;
+use crate::domain::time::Zone;
+use crate::ingest::kafka::{PartitionSource, Polled, Record, Start, TopicPartition, record_digest};
+use crate::ledger::batch::{Arrival, Batch, Source};
+use crate::ledger::commit::Observations;
+use crate::ledger::writer::Published;
+use crate::pipeline::receive;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender};
+use std::time::{Duration, Instant};
+
+/// How long a poll waits for a record.
+const POLL: Duration = Duration::from_millis(20);
+/// How often progress is told to Kafka, for the usual lag tools.
+const TELL_EVERY: Duration = Duration::from_secs(2);
+
+/// The reader's belongings.
+pub struct Reader {
+    /// Kafka.
+    pub source: PartitionSource,
+    /// Partitions to begin with later, as they are noticed.
+    pub added: Receiver<Vec<Start>>,
+    /// Where whole batches go.
+    pub work: SyncSender<Work>,
+    /// Where emptied ones come back.
+    pub emptied: Receiver<Batch>,
+    /// Rules of events, by topic.
+    pub rules: BTreeMap<String, EventRules>,
+    /// Zone of days.
+    pub zone: Zone,
+    /// Records of a commit at most.
+    pub batch_records: u32,
+    /// Bytes of a commit at most.
+    pub batch_bytes: usize,
+    /// How long a record waits for others at most.
+    pub batch_interval: Duration,
+    /// The committed state.
+    pub published: Arc<Published>,
+    /// Shared with the people who ask.
+    pub status: Arc<Status>,
+    /// Asks to finish.
+    pub stop: Stop,
+}
+
+/// The batch that is being filled.
+#[derive(Default)]
+struct Filling {
+    batch: Batch,
+    since: Option<Instant>,
+    /// Batch number of each (topic, partition).
+    sources: HashMap<(usize, i32), u16>,
+}
+
+impl Reader {
+    /// Reads until it is asked to stop or reading cannot go on.
+    pub fn run(mut self) -> anyhow::Result<()> {
+        let mut filling = Filling::default();
+        let mut told = Instant::now();
+        let mut tails: BTreeMap<TopicPartition, i64> = BTreeMap::new();
+        while !self.stop.is_set() {
+            while let Ok(starts) = self.added.try_recv() {
+                self.source.add(&starts)?;
+                starts.iter().for_each(|start| self.status.note(&start.place, None));
+            }
+            let idle = self.fill(&mut filling)?;
+            let due = filling.since.is_some_and(|since| since.elapsed() >= self.batch_interval);
+            if filling.batch.is_full(self.batch_records, self.batch_bytes) || due {
+                self.send(&mut filling)?;
+            } else if idle && filling.batch.is_empty() {
+                self.observe_tails(&mut tails)?;
+            }
+            if told.elapsed() >= TELL_EVERY {
+                self.tell_kafka();
+                told = Instant::now();
+            }
+        }
+        if !filling.batch.is_empty() {
+            self.send(&mut filling)?;
+        }
+        self.tell_kafka();
+        Ok(())
+    }
+
+    /// Takes in records until the batch is due; `true` when there were none.
+    fn fill(&self, filling: &mut Filling) -> anyhow::Result<bool> {
+        let mut polls = 0_u32;
+        loop {
+            match self.source.poll(if filling.batch.is_empty() { POLL } else { Duration::from_millis(1) }) {
+                Polled::Record(record) => self.take(&record, filling),
+                Polled::Idle => return Ok(true),
+                // The client goes on trying by itself.
+                Polled::Fault(fault) if fault.is_transient() => return Ok(true),
+                Polled::Fault(fault) => return Err(fault.into()),
+            }
+            polls += 1;
+            // Reading the clock costs as much as decoding: it is enough every few hundred records.
+            let due = polls.is_multiple_of(256)
+                && filling.since.is_some_and(|since| since.elapsed() >= self.batch_interval);
+            if due || filling.batch.is_full(self.batch_records, self.batch_bytes) {
+                return Ok(false);
+            }
+        }
+    }
+
+    #[inline]
+    fn take(&self, record: &Record<'_>, filling: &mut Filling) {
+        if filling.since.is_none() {
+            filling.since = Some(Instant::now());
+        }
+        let Some(topic) = self.source.topic(record.topic) else { return };
+        let Some(rules) = self.rules.get(topic) else { return };
+        let batch = &mut filling.batch;
+        let source = *filling.sources.entry((record.topic, record.partition)).or_insert_with(|| {
+            batch.source(&Source::Kafka { topic: topic.to_owned(), partition: record.partition })
+        });
+        let headers: Vec<(String, Vec<u8>)> =
+            record.headers().into_iter().map(|(name, value)| (name, value.unwrap_or_default())).collect();
+        let arrival = Arrival {
+            source,
+            offset: record.offset,
+            timestamp: record.timestamp(),
+            payload: record.payload(),
+            key: record.key(),
+            headers: &headers,
+        };
+        receive(batch, &arrival, rules, &self.zone);
+    }
+
+    /// Sends the batch. Waits while the writer has enough to do.
+    fn send(&self, filling: &mut Filling) -> anyhow::Result<()> {
+        let next = self.emptied.try_recv().unwrap_or_default();
+        let mut batch = std::mem::replace(&mut filling.batch, next);
+        batch.digest_last(record_digest);
+        filling.since = None;
+        filling.sources.clear();
+        self.work
+            .send(Work::Batch(Box::new(batch), Observations::default()))
+            .map_err(|_| anyhow::anyhow!("the writer is gone"))
+    }
+
+    /// Everything that was polled is sent: the positions, control records included, lie behind it.
+    fn observe_tails(&self, known: &mut BTreeMap<TopicPartition, i64>) -> anyhow::Result<()> {
+        let mut observed = Observations::default();
+        for (place, position) in self.source.positions()? {
+            let Some(position) = position else { continue };
+            if known.insert(place.clone(), position) != Some(position) {
+                observed.tails.push((place.topic, place.partition, position));
+            }
+        }
+        if observed.tails.is_empty() {
+            return Ok(());
+        }
+        self.work.send(Work::Observed(observed)).map_err(|_| anyhow::anyhow!("the writer is gone"))
+    }
+
+    /// Committed positions, as progress only: reading never starts from them.
+    fn tell_kafka(&self) {
+        let state = self.published.current();
+        let completeness = crate::domain::view::LedgerView::completeness(&*state);
+        let positions: Vec<(TopicPartition, i64)> = self
+            .source
+            .places()
+            .into_iter()
+            .filter_map(|place| {
+                let facts = completeness.topics.get(&place.topic)?.partitions.get(&place.partition)?;
+                Some((place, facts.next_offset))
+            })
+            .collect();
+        self.source.report_progress(&positions);
+    }
+}

@@ -1,0 +1,125 @@
+//! What the HTTP side asks of the ledger and of the threads.
+
+use super::status::Status;
+use super::telling::Telling;
+use crate::domain::view::{Kept, LedgerView, Rejection};
+use crate::http::{
+    KeptFilter, NotReady, PartitionProgress, ProgressFacts, RejectionPage, RejectionQuery, Source,
+};
+use crate::ledger::error::LedgerError;
+use crate::ledger::snapshot::Snapshot;
+use crate::ledger::writer::Published;
+use crate::telemetry::clock::Clock;
+use crate::telemetry::metrics::Sample;
+use std::sync::Arc;
+
+/// The read side of a running service.
+#[derive(Debug)]
+pub struct Service {
+    /// The committed state.
+    pub published: Arc<Published>,
+    /// Readiness and partitions.
+    pub status: Arc<Status>,
+    /// The present.
+    pub clock: Clock,
+    /// Metrics.
+    pub telling: Telling,
+}
+
+impl Source for Service {
+    type View = Snapshot;
+
+    fn view(&self) -> Arc<Snapshot> {
+        self.published.current()
+    }
+
+    fn readiness(&self) -> Result<(), NotReady> {
+        if self.status.is_poisoned() {
+            return Err(NotReady::Poisoned);
+        }
+        if self.status.is_stopping() {
+            return Err(NotReady::Stopping);
+        }
+        if self.status.is_assigned() { Ok(()) } else { Err(NotReady::Unassigned) }
+    }
+
+    fn progress(&self) -> ProgressFacts {
+        let state = self.published.current();
+        let topics = &state.completeness().topics;
+        let ends = self.status.partitions();
+        let partitions = topics.iter().flat_map(|(topic, facts)| {
+            let ends = &ends;
+            facts.partitions.iter().map(move |(&partition, facts)| {
+                let place = crate::ingest::kafka::TopicPartition::new(topic.as_str(), partition);
+                PartitionProgress {
+                    topic: topic.clone(),
+                    partition,
+                    start: facts.first_offset,
+                    position: facts.next_offset,
+                    end: ends.get(&place).and_then(|status| status.end),
+                }
+            })
+        });
+        ProgressFacts { now: self.clock.now(), partitions: partitions.collect() }
+    }
+
+    fn rejections(&self, query: &RejectionQuery) -> Result<RejectionPage, LedgerError> {
+        let state = self.published.current();
+        let mut page = RejectionPage::default();
+        let from = query.after.map_or(0, |after| after.saturating_add(1));
+        state.rejected().visit(state.store(), from, |record| {
+            let rejection = record.rejection;
+            if !names(query, &rejection) {
+                return Ok(true);
+            }
+            let recorded_at = state.commit_instant(rejection.commit)?;
+            let wanted = query.from.is_none_or(|from| recorded_at >= from)
+                && query.to.is_none_or(|to| recorded_at < to);
+            if !wanted {
+                return Ok(true);
+            }
+            if page.records.len() >= query.limit {
+                page.next_after = page.records.last().map(|(last, _)| last.id);
+                return Ok(false);
+            }
+            page.records.push((rejection, recorded_at));
+            Ok(true)
+        })?;
+        Ok(page)
+    }
+
+    fn sample(&self) {
+        let state = self.published.current();
+        for progress in self.progress().partitions {
+            self.telling.partition(&progress.topic, progress.partition, progress.position, progress.end);
+        }
+        let runs = || state.runs().values().flatten();
+        let memory = runs().map(|run| run.memory_bytes()).fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
+        let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+        let resolved = count(state.rejected().resolved_count());
+        self.telling.sampled(&Sample {
+            disk_bytes: state.store().bytes_on_disk().unwrap_or(0),
+            runs: count(runs().count()),
+            blocks: runs().map(|run| u64::from(run.entry.blocks)).sum(),
+            filter_bytes: count(memory.0),
+            sparse_index_bytes: count(memory.1),
+            rejected_kept: state.rejected().count(),
+            rejected_unresolved: state.rejected().count().saturating_sub(resolved),
+            unrated: state.stats().values().map(|stats| stats.unrated).sum(),
+            open_with_other_rider: state.stats().values().map(|stats| stats.other_rider).sum(),
+        });
+        self.telling.metrics.ready(self.readiness().is_ok());
+    }
+}
+
+/// Whether a kept record is among those that a query names.
+fn names(query: &RejectionQuery, rejection: &Rejection) -> bool {
+    let kept = match query.kept {
+        None => true,
+        Some(KeptFilter::Conflict) => rejection.kept == Kept::Conflict,
+        Some(KeptFilter::Reason(reason)) => rejection.kept == Kept::Rejected(reason),
+    };
+    let platform =
+        query.platform.as_deref().is_none_or(|name| rejection.readable.platform.as_deref() == Some(name));
+    kept && platform && (!query.unresolved || rejection.resolution.is_none())
+}

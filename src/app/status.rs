@@ -1,0 +1,66 @@
+//! What the threads tell each other and the people who ask: readiness, partitions, positions.
+
+use crate::ingest::kafka::TopicPartition;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// What is known of a partition's ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PartitionStatus {
+    /// The offset that the next record will get.
+    pub end: Option<i64>,
+}
+
+/// Shared by the threads of a service. Locks are held for a few instructions and never across I/O.
+#[derive(Debug, Default)]
+pub struct Status {
+    assigned: AtomicBool,
+    poisoned: AtomicBool,
+    stopping: AtomicBool,
+    partitions: Mutex<BTreeMap<TopicPartition, PartitionStatus>>,
+}
+
+impl Status {
+    /// Partitions are being read (or there are none to read).
+    pub fn set_assigned(&self) {
+        self.assigned.store(true, Ordering::Release);
+    }
+
+    /// Whether they are.
+    pub fn is_assigned(&self) -> bool {
+        self.assigned.load(Ordering::Acquire)
+    }
+
+    /// A write or an fsync failed.
+    pub fn set_poisoned(&self) {
+        self.poisoned.store(true, Ordering::Release);
+    }
+
+    /// Whether one did.
+    pub fn is_poisoned(&self) -> bool {
+        self.poisoned.load(Ordering::Acquire)
+    }
+
+    /// The service was told to end.
+    pub fn set_stopping(&self) {
+        self.stopping.store(true, Ordering::Release);
+    }
+
+    /// Whether it was.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    /// Notes a partition that is read, or where it ends.
+    pub fn note(&self, place: &TopicPartition, end: Option<i64>) {
+        let mut partitions = self.partitions.lock().unwrap_or_else(PoisonError::into_inner);
+        let status = partitions.entry(place.clone()).or_default();
+        status.end = end.or(status.end);
+    }
+
+    /// Every partition that is read.
+    pub fn partitions(&self) -> BTreeMap<TopicPartition, PartitionStatus> {
+        self.partitions.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}

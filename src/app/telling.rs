@@ -1,0 +1,136 @@
+//! Named events: each is one log line and its metrics, together. No rider is ever named.
+
+use crate::domain::money::Micros;
+use crate::domain::posting::Disposition;
+use crate::domain::reject::Reason;
+use crate::domain::view::LedgerView;
+use crate::ledger::batch::Source;
+use crate::ledger::error::LedgerError;
+use crate::ledger::report::CommitReport;
+use crate::ledger::snapshot::Snapshot;
+use crate::ledger::writer::Ledger;
+use crate::telemetry::metrics::{
+    CommitFacts, EventCount, Metrics, PartitionFacts, PremiumMoved, RecordSource, Sample,
+};
+use tracing::{debug, error, info, warn};
+
+/// Dispositions in the order of counts; the reason of a rejection is counted apart.
+const DISPOSITIONS: [Disposition; 7] = [
+    Disposition::Accepted,
+    Disposition::Amended,
+    Disposition::Duplicate,
+    Disposition::Stale,
+    Disposition::Conflict,
+    Disposition::Rejected(Reason::MalformedJson),
+    Disposition::Control,
+];
+
+/// Tells what happens. Clones share the metrics.
+#[derive(Clone, Debug)]
+pub struct Telling {
+    /// The metrics.
+    pub metrics: Metrics,
+}
+
+impl Telling {
+    /// A commit is durable and visible.
+    pub fn committed(&self, report: &CommitReport, ledger: &Ledger) {
+        let mut events: Vec<EventCount<'_>> = Vec::new();
+        for (platform, counts) in &report.by_platform {
+            let named = DISPOSITIONS.iter().zip(counts).filter(|(_, count)| **count > 0);
+            events.extend(named.map(|(&disposition, &count)| EventCount { platform, disposition, count }));
+        }
+        let unnamed = DISPOSITIONS.iter().zip(report.counts).skip(5).filter(|(_, count)| *count > 0);
+        events.extend(unnamed.map(|(&disposition, count)| EventCount { platform: "", disposition, count }));
+        let rejections: Vec<(Reason, u64)> = report.rejected.iter().map(|(&r, &count)| (r, count)).collect();
+        let premiums: Vec<PremiumMoved<'_>> = report
+            .premium
+            .iter()
+            .map(|((platform, category), &net)| PremiumMoved {
+                platform,
+                category,
+                charged: Micros::new(net.max(0)),
+                reversed: Micros::new(net.saturating_neg().max(0)),
+            })
+            .collect();
+        self.metrics.committed(&CommitFacts {
+            records: report.records,
+            bytes: report.bytes_out,
+            took: report.total,
+            fsyncs: &[report.sync],
+            events: &events,
+            rejections: &rejections,
+            premiums: &premiums,
+        });
+        for taken in &report.taken {
+            let source = match &taken.source {
+                Source::Kafka { .. } => RecordSource::Kafka,
+                Source::Files => RecordSource::File,
+                Source::Redrive => RecordSource::Redrive,
+            };
+            self.metrics.received(source, taken.counts.iter().sum(), 0);
+        }
+        debug!(
+            commit = report.commit,
+            records = report.records,
+            rows = report.rows,
+            bytes = report.bytes_out,
+            took_ms = report.total.as_millis(),
+            "committed"
+        );
+        if let Some((platform, count)) = report.unrated.iter().find(|(_, count)| **count > 0) {
+            warn!(
+                platform,
+                count, "orders without a rate were booked: mend the tariff, they are priced then"
+            );
+        }
+        for (platform, count) in &report.late {
+            warn!(platform, count, "late events: the platform broke its promise of completeness");
+        }
+        self.completeness(&ledger.published().current());
+    }
+
+    fn completeness(&self, state: &Snapshot) {
+        for (platform, facts) in &state.completeness().platforms {
+            if let Some(through) = facts.complete_through {
+                self.metrics.completed_through(platform, through);
+            }
+            self.metrics.late(platform, facts.late);
+        }
+    }
+
+    /// Where a partition stands.
+    pub fn partition(&self, topic: &str, partition: i32, position: i64, end: Option<i64>) {
+        self.metrics.partition(&PartitionFacts { topic, partition, position, end });
+    }
+
+    /// What the ledger measures now and then.
+    pub fn sampled(&self, sample: &Sample) {
+        self.metrics.sampled(sample);
+    }
+
+    /// A write or an fsync failed.
+    pub fn poisoned(&self, why: &LedgerError) {
+        self.metrics.poisoned();
+        error!(%why, "storage failed: nothing is written any more; the process ends, and Kafka is read again after a restart");
+    }
+
+    /// Kafka did not answer.
+    pub fn kafka_error(&self) {
+        self.metrics.kafka_error();
+    }
+
+    /// Wall clock and monotonic time disagree.
+    pub fn clock_jumped(&self, ahead_ms: i64) {
+        self.metrics.clock_jumped(ahead_ms);
+        warn!(
+            ahead_ms,
+            "the wall clock jumped: completeness does not advance; restart the service when the clock is right"
+        );
+    }
+
+    /// The service answers.
+    pub fn listening(&self, address: &str) {
+        info!(address, "listening");
+    }
+}

@@ -1,0 +1,94 @@
+//! The one owner of threads: names them, stops them, and notices the first that ends.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+/// Told to every thread; once set, it stays.
+#[derive(Clone, Debug, Default)]
+pub struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    /// Asks everybody to finish.
+    pub fn set(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    /// Whether to finish.
+    pub fn is_set(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+
+    /// The flag itself, for work that only knows flags.
+    pub fn flag(&self) -> &AtomicBool {
+        &self.0
+    }
+}
+
+/// A thread that ended: its name, and how.
+pub type Ended = (&'static str, anyhow::Result<()>);
+
+/// The running threads.
+#[derive(Debug)]
+pub struct Threads {
+    running: Vec<(&'static str, JoinHandle<()>)>,
+    ended: (Sender<Ended>, Receiver<Ended>),
+}
+
+impl Default for Threads {
+    fn default() -> Self {
+        Self { running: Vec::new(), ended: channel() }
+    }
+}
+
+impl Threads {
+    /// Starts `work` under a name.
+    pub fn start(
+        &mut self,
+        name: &'static str,
+        work: impl FnOnce() -> anyhow::Result<()> + Send + 'static,
+    ) -> io::Result<()> {
+        let ended = self.ended.0.clone();
+        let thread = Builder::new().name(name.to_owned()).spawn(move || {
+            let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work))
+                .unwrap_or_else(|_| Err(anyhow::anyhow!("the {name} thread panicked; see the log")));
+            // When nobody listens, the process is ending anyway.
+            let _ending = ended.send((name, result));
+        })?;
+        self.running.push((name, thread));
+        Ok(())
+    }
+
+    /// The first thread that ended within `timeout`, if any did.
+    pub fn first_ended(&self, timeout: Duration) -> Option<Ended> {
+        match self.ended.1.recv_timeout(timeout) {
+            Ok(ended) => Some(ended),
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
+        }
+    }
+
+    /// Waits until every thread has ended, at most `grace`; names those that have not.
+    pub fn join(self, grace: Duration, mut failed: impl FnMut(Ended)) -> Vec<&'static str> {
+        let started = std::time::Instant::now();
+        let mut left: Vec<&'static str> = self.running.iter().map(|(name, _)| *name).collect();
+        while self.running.iter().any(|(_, thread)| !thread.is_finished()) {
+            match self.ended.1.recv_timeout(grace.saturating_sub(started.elapsed())) {
+                Ok(ended) => failed(ended),
+                Err(_) if started.elapsed() >= grace => break,
+                Err(_) => {}
+            }
+        }
+        while let Ok(ended) = self.ended.1.try_recv() {
+            failed(ended);
+        }
+        for (name, thread) in self.running {
+            if thread.is_finished() {
+                left.retain(|other| *other != name);
+            }
+        }
+        left
+    }
+}

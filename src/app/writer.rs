@@ -1,0 +1,112 @@
+//! The writer thread: takes batches and observations in the order in which they were sent, commits, and tells.
+
+use super::telling::Telling;
+use crate::ledger::batch::Batch;
+use crate::ledger::commit::{Also, Observations};
+use crate::ledger::writer::Ledger;
+use crate::telemetry::clock::Clock;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::time::{Duration, Instant};
+
+/// What the writer is sent.
+#[derive(Debug)]
+pub enum Work {
+    /// Records, and what was observed up to their end.
+    Batch(Box<Batch>, Observations),
+    /// What was observed besides records.
+    Observed(Observations),
+    /// What an operator did.
+    Operator(Also, Observations),
+}
+
+/// While nothing arrives, completeness that moved is committed this often: the contract says 5 s at least.
+const IDLE_COMMIT_EVERY: Duration = Duration::from_secs(3);
+/// How long the writer waits for work before it looks around.
+const LOOK_AROUND_EVERY: Duration = Duration::from_millis(100);
+
+/// The writer's belongings.
+pub struct Writer {
+    /// The ledger, owned by this thread.
+    pub ledger: Ledger,
+    /// Work, in order.
+    pub work: Receiver<Work>,
+    /// Emptied batches go back.
+    pub emptied: SyncSender<Batch>,
+    /// The present.
+    pub clock: Clock,
+    /// Metrics and log.
+    pub telling: Telling,
+    /// Compactions in the background.
+    pub compactor: super::compactor::Compactor,
+}
+
+impl Writer {
+    /// Runs until every sender of work is gone; what they sent is committed.
+    pub fn run(mut self) -> anyhow::Result<()> {
+        let mut committed = Instant::now();
+        loop {
+            match self.work.recv_timeout(LOOK_AROUND_EVERY) {
+                Ok(work) => {
+                    if self.take(work)? {
+                        committed = Instant::now();
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            if committed.elapsed() >= IDLE_COMMIT_EVERY {
+                self.commit_news()?;
+                committed = Instant::now();
+            }
+            self.compactor.step(&mut self.ledger, &self.clock, &self.telling)?;
+        }
+        self.commit_news()?;
+        self.compactor.finish(&mut self.ledger)?;
+        Ok(())
+    }
+
+    /// Whether a commit was made.
+    fn take(&mut self, work: Work) -> anyhow::Result<bool> {
+        match work {
+            Work::Observed(observed) => {
+                self.ledger.observe(&observed);
+                Ok(false)
+            }
+            Work::Batch(mut batch, observed) => {
+                self.commit(&batch, &Also::default())?;
+                // The positions that were observed lie behind the batch's records.
+                self.ledger.observe(&observed);
+                batch.clear();
+                // When the reader has enough empty batches, this one is dropped.
+                let _full = self.emptied.try_send(*batch);
+                Ok(true)
+            }
+            Work::Operator(also, observed) => {
+                self.ledger.observe(&observed);
+                self.commit(&Batch::default(), &also)?;
+                Ok(true)
+            }
+        }
+    }
+
+    fn commit_news(&mut self) -> anyhow::Result<()> {
+        // A clock that jumped may claim completeness that was not reached.
+        if self.clock.jump().is_none() && self.ledger.has_news(self.clock.now()) {
+            self.commit(&Batch::default(), &Also::default())?;
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self, batch: &Batch, also: &Also) -> anyhow::Result<()> {
+        match self.ledger.commit(batch, also, self.clock.now()) {
+            Ok(report) => {
+                self.telling.committed(&report, &self.ledger);
+                Ok(())
+            }
+            Err(error) => {
+                self.telling.poisoned(&error);
+                Err(error.into())
+            }
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! `coverledger serve`: the service.
+
+use super::{Ending, load_config};
+use crate::app::{ServeOptions, Skip, serve};
+use crate::telemetry::log::{self, LogFormat};
+use anyhow::bail;
+use clap::Args;
+use std::path::PathBuf;
+
+/// Arguments of `serve`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: coverledger serve --config coverledger.toml\n\
+                        SIGTERM finishes the batch, commits it and ends with 0. The log goes to standard error.")]
+pub struct ServeArgs {
+    /// The configuration file.
+    #[arg(long)]
+    config: PathBuf,
+    /// Go on at this offset although the ones before it are gone: a recorded gap in what can be answered.
+    #[arg(long, value_name = "TOPIC:PARTITION:OFFSET", requires = "reason")]
+    skip: Vec<String>,
+    /// Go on from the store's older state although the witness HEAD tells of a newer one: Kafka is read again.
+    #[arg(long, requires = "reason")]
+    accept_older_state: bool,
+    /// Why; kept in the ledger.
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    /// Log filter, such as `info` or `coverledger=debug,info`.
+    #[arg(long, env = "COVERLEDGER_LOG", default_value = "info")]
+    log: String,
+    /// Log lines as JSON objects.
+    #[arg(long)]
+    log_json: bool,
+}
+
+/// Runs the service until it is told to stop.
+///
+/// # Errors
+/// Whatever failed first.
+pub fn run(args: &ServeArgs) -> anyhow::Result<Ending> {
+    log::init(if args.log_json { LogFormat::Json } else { LogFormat::Text }, &args.log)?;
+    let config = load_config(&args.config)?;
+    let options = ServeOptions {
+        skips: args.skip.iter().map(|text| parse_skip(text)).collect::<anyhow::Result<_>>()?,
+        accept_older_state: args.accept_older_state,
+        reason: args.reason.clone().unwrap_or_default(),
+    };
+    serve(&config, &options, |_| Ok(()))?;
+    Ok(Ending::Holds)
+}
+
+/// `TOPIC:PARTITION:OFFSET`
+fn parse_skip(text: &str) -> anyhow::Result<Skip> {
+    let mut parts = text.rsplitn(3, ':');
+    let (offset, partition, topic) = (parts.next(), parts.next(), parts.next());
+    match (topic, partition.map(str::parse), offset.map(str::parse)) {
+        (Some(topic), Some(Ok(partition)), Some(Ok(offset))) if !topic.is_empty() && offset >= 0 => {
+            Ok(Skip { topic: topic.to_owned(), partition, offset })
+        }
+        _ => bail!("--skip {text}: expected TOPIC:PARTITION:OFFSET, e.g. orders.meituan:3:123456"),
+    }
+}

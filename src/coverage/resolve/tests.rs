@@ -1,0 +1,337 @@
+//! Answers beside a brute-force evaluator that asks every rule of the contract for one instant.
+
+use super::*;
+use crate::coverage::testing::{NaiveLedger, posting};
+use crate::domain::completeness::{PartitionFacts, PlatformFacts, SkippedSpan, TopicFacts};
+use crate::domain::order::{Outcome, Phase};
+use crate::domain::platform::{Platforms, Promise};
+use crate::domain::reject::{Readable, Reason};
+use crate::domain::time::{HOUR_MS, UtcMillis};
+use crate::domain::view::{Kept, Resolution};
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+
+const NAMES: [&str; 2] = ["p", "q"];
+
+fn at(ms: i64) -> UtcMillis {
+    UtcMillis::new(ms)
+}
+
+/// What the contract says about one instant, rule by rule.
+struct Brute<'a> {
+    ledger: &'a NaiveLedger,
+    platforms: &'a Platforms,
+}
+
+impl Brute<'_> {
+    fn current(&self, phase: Phase) -> impl Iterator<Item = &Posting> {
+        let current = self.ledger.versions.iter().filter(|v| v.superseded_by.is_none());
+        current.map(|v| &v.posting).filter(move |p| p.phase == phase && p.rider_id == "R")
+    }
+
+    fn reasons(&self, name: &str, t: UtcMillis) -> Option<&'static str> {
+        let (lead, tail) = self.ledger.widest;
+        let promise = self.platforms.get(name);
+        let max = promise.max_order_duration_ms;
+        let none = PlatformFacts::default();
+        let facts = self.ledger.completeness.platforms.get(name).unwrap_or(&none);
+        match promise.records_from {
+            None => return Some("before_records"),
+            Some(from) if promise.complete_start && t < from => return Some("before_records"),
+            Some(from) if !promise.complete_start && t < from.plus(max + tail) => {
+                return Some("before_records");
+            }
+            Some(_) => {}
+        }
+        if self.ledger.completeness.dropped_until.is_some_and(|until| t < until.plus(max + tail)) {
+            return Some("before_records");
+        }
+        if self.in_gap(name, t) {
+            return Some("gap");
+        }
+        let Some(through) = facts.complete_through else { return Some("incomplete") };
+        let open_known = promise.streams_open_orders_from.is_some_and(|from| t >= from.plus(max + tail));
+        if through <= t.plus(lead + if open_known { 0 } else { max }) {
+            return Some("incomplete");
+        }
+        for open in self.current(Phase::Open).filter(|open| open.platform == name) {
+            let mut until = open.accepted_at.plus(max + tail);
+            if let Some(ended) = self.ledger.current(name, &open.order_id, open.leg, Phase::Ended) {
+                if ended.posting.rider_id == "R" {
+                    continue;
+                }
+                until = until.min(ended.posting.ended_at.unwrap().plus(tail));
+            }
+            if open.accepted_at.minus(lead) <= t && t < until {
+                return Some("order_open");
+            }
+        }
+        let held = self.ledger.rejections.iter().any(|r| {
+            let unresolved = r.resolution.is_none() && r.kept != Kept::Conflict;
+            let named = r.readable.platform.as_deref();
+            let counts = named == Some(name) || named.is_none_or(|n| !NAMES.contains(&n));
+            unresolved && counts && self.may_hold(r, max, promise.delivery_delay_ms, t)
+        });
+        held.then_some("rejected_record")
+    }
+
+    fn in_gap(&self, name: &str, t: UtcMillis) -> bool {
+        let (_, tail) = self.ledger.widest;
+        let promise = self.platforms.get(name);
+        let after = promise.max_order_duration_ms + tail;
+        let facts = &self.ledger.completeness.platforms[name];
+        let lost = self.ledger.completeness.topics.iter().filter(|(topic, _)| promise.topics.contains(topic));
+        lost.flat_map(|(_, topic)| topic.partitions.values()).any(|partition| {
+            let first = partition.first_timestamp.unwrap();
+            partition.first_offset != 0
+                && facts.stated_through.is_none_or(|stated| stated < first)
+                && t < first.plus(after)
+        }) || facts.skips.iter().any(|s| s.from <= t && s.until.is_none_or(|until| t < until.plus(after)))
+    }
+
+    fn may_hold(&self, r: &Rejection, max: i64, delay: i64, t: UtcMillis) -> bool {
+        let (lead, tail) = self.ledger.widest;
+        let (from, until) = match (r.readable.accepted_at, r.readable.ended_at, &r.origin) {
+            (Some(a), Some(e), _) if a <= e => (a, e),
+            (Some(a), Some(e), _) => (e.minus(max), a.plus(max)),
+            (Some(a), None, _) => (a, a.plus(max)),
+            (None, Some(e), _) => (e.minus(max), e),
+            (None, None, Origin::Kafka { timestamp: Some(k), .. }) => (k.minus(max + delay), *k),
+            (None, None, _) => return false,
+        };
+        from.minus(lead) <= t && t < until.plus(tail)
+    }
+
+    fn open_covers(&self, open: &Posting, t: UtcMillis) -> bool {
+        let max = self.platforms.get(&open.platform).max_order_duration_ms;
+        let through = self.ledger.completeness.platforms[&open.platform].complete_through;
+        let refused = self.ledger.rejections.iter().any(|r| {
+            r.resolution.is_none()
+                && r.kept != Kept::Conflict
+                && r.readable.order_id.as_ref() == Some(&open.order_id)
+                && r.readable.platform.as_ref().is_none_or(|p| *p == open.platform)
+        });
+        self.ledger.current(&open.platform, &open.order_id, open.leg, Phase::Ended).is_none()
+            && !refused
+            && !self.in_gap(&open.platform, t)
+            && open.starts_at() <= t
+            && through.is_some_and(|through| t < through && through <= open.accepted_at.plus(max))
+    }
+
+    fn verdict(&self, t: UtcMillis) -> Verdict {
+        let ended = self.current(Phase::Ended).any(|p| p.covers(t));
+        if ended || self.current(Phase::Open).any(|p| self.open_covers(p, t)) {
+            Verdict::Covered
+        } else if NAMES.iter().any(|name| self.reasons(name, t).is_some()) {
+            Verdict::Undetermined
+        } else {
+            Verdict::NotCovered
+        }
+    }
+
+    fn orders(&self, t: UtcMillis) -> Vec<String> {
+        let ended = self.current(Phase::Ended).filter(|p| p.covers(t));
+        let open = self.current(Phase::Open).filter(|p| self.open_covers(p, t));
+        let mut ids: Vec<_> = ended.chain(open).map(|p| format!("{}/{}", p.platform, p.order_id)).collect();
+        ids.sort();
+        ids
+    }
+
+    fn nearest(&self, t: UtcMillis) -> (Option<String>, Option<String>) {
+        let id = |p: &Posting| format!("{}/{}", p.platform, p.order_id);
+        let all = || self.current(Phase::Ended).filter(|p| p.has_window());
+        let before = all().filter(|p| p.ends_at().unwrap() <= t);
+        let before = before.min_by_key(|p| (std::cmp::Reverse(p.ends_at()), id(p))).map(id);
+        let after = all().filter(|p| p.starts_at() > t).min_by_key(|p| (p.starts_at(), id(p))).map(id);
+        (before, after)
+    }
+}
+
+/// Small numbers that are turned into times; `unit` stretches them over milliseconds or days.
+fn worlds() -> impl Strategy<Value = (NaiveLedger, Platforms, i64)> {
+    let order = (0..2_usize, 0..6_u8, 0_i64..60, prop::option::of(0_i64..15), 0..3_u64, 0..10_u8, 0..10_u8);
+    let refused =
+        (0..3_usize, 0..6_u8, prop::option::of(0_i64..60), prop::option::of(0_i64..60), 0..60_i64, 0..8_u8);
+    let facts = (
+        prop::option::weighted(0.9, 0_i64..90),
+        prop::option::of(0_i64..40),
+        prop::option::weighted(0.2, 0_i64..50),
+        prop::option::weighted(0.2, (0_i64..50, prop::option::of(0_i64..10))),
+        (prop::option::weighted(0.9, -30_i64..10), any::<bool>()),
+        prop::option::of(-20_i64..40),
+    );
+    let world = (
+        prop::collection::vec(order, 0..10),
+        prop::collection::vec(refused, 0..3),
+        [facts.clone(), facts],
+        (0_i64..3, 0_i64..3),
+        prop::option::weighted(0.1, -40_i64..10),
+        prop::sample::select(vec![1, 5 * HOUR_MS]),
+    );
+    world.prop_map(|(orders, refused, facts, (lead, tail), dropped, unit)| {
+        let mut ledger = NaiveLedger { widest: (lead * unit, tail * unit), ..NaiveLedger::default() };
+        for (name, id, accepted, length, revision, outcome, other) in orders {
+            let accepted = accepted * unit;
+            let mut event =
+                posting(&format!("o{id}"), accepted, length.map(|length| accepted + length * unit));
+            event.platform = NAMES[name].to_owned();
+            event.revision = revision;
+            event.pricing.lead_ms = if id % 2 == 0 { lead * unit } else { 0 };
+            event.pricing.tail_ms = if id % 3 == 0 { tail * unit } else { 0 };
+            if length.is_some() && outcome == 0 {
+                event.outcome = Some(Outcome::Void);
+            }
+            if other == 0 {
+                event.rider_id = "S".to_owned();
+            }
+            ledger.apply(event);
+        }
+        for (name, id, accepted, ended, sent, kind) in refused {
+            let number = u64::try_from(ledger.rejections.len()).unwrap();
+            ledger.rejections.push(rejection(number, name, id, accepted, ended, sent, kind, unit));
+        }
+        ledger.completeness.dropped_until = dropped.map(|d| at(d * unit));
+        let mut registered = BTreeMap::new();
+        for (name, facts) in NAMES.iter().zip(facts) {
+            let (promise, platform, topic) = platform(name, facts, unit);
+            registered.insert((*name).to_owned(), promise);
+            ledger.completeness.platforms.insert((*name).to_owned(), platform);
+            ledger.completeness.topics.insert(format!("t-{name}"), topic);
+        }
+        let defaults = Promise { max_order_duration_ms: 15 * unit, ..Promise::default() };
+        (ledger, Platforms::new(registered, defaults), unit)
+    })
+}
+
+#[expect(clippy::too_many_arguments, reason = "the random parts of one record")]
+fn rejection(
+    id: u64,
+    name: usize,
+    order: u8,
+    accepted: Option<i64>,
+    ended: Option<i64>,
+    sent: i64,
+    kind: u8,
+    unit: i64,
+) -> Rejection {
+    let (topic, timestamp) = ("gone".to_owned(), Some(at(sent * unit)));
+    Rejection {
+        id,
+        commit: 1,
+        kept: if kind == 0 { Kept::Conflict } else { Kept::Rejected(Reason::BadRegion) },
+        detail: String::new(),
+        origin: if kind == 1 {
+            Origin::File { content: [0; 16], line: 1 }
+        } else {
+            Origin::Kafka { topic, partition: 0, offset: 0, timestamp }
+        },
+        readable: Readable {
+            platform: NAMES.get(name).map(|name| (*name).to_owned()),
+            order_id: Some(format!("o{order}")),
+            rider_id: Some("R".to_owned()),
+            phase: Some(Phase::Ended),
+            accepted_at: accepted.map(|a| at(a * unit)),
+            ended_at: ended.map(|e| at(e * unit)),
+            ..Readable::default()
+        },
+        raw_len: 0,
+        raw_sha256: [0; 32],
+        raw_truncated: false,
+        resolution: (kind == 2).then(|| Resolution::Operator { commit: 1, reason: "seen".to_owned() }),
+    }
+}
+
+type RandomFacts =
+    (Option<i64>, Option<i64>, Option<i64>, Option<(i64, Option<i64>)>, (Option<i64>, bool), Option<i64>);
+
+fn platform(name: &str, facts: RandomFacts, unit: i64) -> (Promise, PlatformFacts, TopicFacts) {
+    let (through, stated, first, skip, (records_from, complete_start), streams) = facts;
+    let topic = format!("t-{name}");
+    let promise = Promise {
+        topics: vec![topic.clone()],
+        records_from: records_from.map(|f| at(f * unit)),
+        complete_start,
+        delivery_delay_ms: 2 * unit,
+        streams_open_orders_from: streams.map(|s| at(s * unit)),
+        max_order_duration_ms: 15 * unit,
+    };
+    let skips = skip.map(|(from, length)| SkippedSpan {
+        topic,
+        partition: 0,
+        from: at(from * unit),
+        until: length.map(|length| at((from + length) * unit)),
+    });
+    let facts = PlatformFacts {
+        complete_through: through.map(|c| at(c * unit)),
+        stated_through: stated.map(|s| at(s * unit)),
+        skips: skips.into_iter().collect(),
+        ..PlatformFacts::default()
+    };
+    let partition = PartitionFacts {
+        first_offset: i64::from(first.is_some()),
+        first_timestamp: Some(at(first.unwrap_or(0) * unit)),
+        ..PartitionFacts::default()
+    };
+    (promise, facts, TopicFacts { listed_at: None, partitions: BTreeMap::from([(0, partition)]) })
+}
+
+fn ask(ledger: &NaiveLedger, platforms: &Platforms, when: When) -> Answer {
+    let question = Question { rider_ids: vec!["R".to_owned()], when, platforms: None, reference: None };
+    resolve(ledger, Terms { platforms, zone: &ledger.zone }, &question).unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn an_instant_agrees_with_the_contract_read_rule_by_rule((ledger, platforms, unit) in worlds()) {
+        let brute = Brute { ledger: &ledger, platforms: &platforms };
+        for step in -5..95 {
+            for t in [step * unit - 1, step * unit].map(at) {
+                let answer = ask(&ledger, &platforms, When::Instant(t));
+                prop_assert_eq!(answer.verdict, brute.verdict(t), "{:?}", t);
+                for status in &answer.platforms {
+                    prop_assert_eq!(status.reason, brute.reasons(&status.platform, t), "{:?}", t);
+                }
+                let mut ids: Vec<_> =
+                    answer.windows.iter().map(|w| format!("{}/{}", w.platform, w.order_id)).collect();
+                prop_assert!(answer.windows.is_sorted_by_key(|w| (&w.platform, &w.order_id, w.leg)));
+                ids.sort();
+                prop_assert_eq!(&ids, &brute.orders(t));
+                if ids.is_empty() {
+                    let before = answer.nearest_before.map(|n| format!("{}/{}", n.platform, n.order_id));
+                    let after = answer.nearest_after.map(|n| format!("{}/{}", n.platform, n.order_id));
+                    prop_assert_eq!((before, after), brute.nearest(t), "{:?}", t);
+                } else {
+                    prop_assert!(answer.nearest_before.is_none() && answer.nearest_after.is_none());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_interval_is_its_instants((ledger, platforms, _) in worlds(), from in -5_i64..80, length in 1_i64..60) {
+        let brute = Brute { ledger: &ledger, platforms: &platforms };
+        let within = Window::new(at(from), at(from + length));
+        let answer = ask(&ledger, &platforms, When::Interval(within));
+        let AnswerWhen::Interval { parts, .. } = &answer.when else { panic!("an interval has parts") };
+        let each: Vec<(String, Verdict)> = (from..from + length)
+            .map(|t| (ledger.zone.rfc3339(at(t)), brute.verdict(at(t))))
+            .collect();
+        let mut runs: Vec<(String, Verdict)> = Vec::new();
+        for (t, verdict) in each {
+            if runs.last().is_none_or(|(_, last)| *last != verdict) {
+                runs.push((t, verdict));
+            }
+        }
+        let told: Vec<(String, Verdict)> = parts.iter().map(|p| (p.from.clone(), p.verdict)).collect();
+        prop_assert_eq!(&told, &runs);
+        let verdicts: std::collections::BTreeSet<Verdict> = runs.iter().map(|run| run.1).collect();
+        let overall = match verdicts.len() {
+            1 => runs[0].1,
+            _ if verdicts.contains(&Verdict::Undetermined) => Verdict::Undetermined,
+            _ => Verdict::PartlyCovered,
+        };
+        prop_assert_eq!(answer.verdict, overall);
+    }
+}

@@ -1,0 +1,72 @@
+//! `GET /v1/coverage`: was the rider covered?
+
+use super::problem::{Kind, Problem};
+use super::query::Query;
+use super::source::Source;
+use super::state::HttpState;
+use crate::config::HttpSettings;
+use crate::coverage::answer::Answer;
+use crate::coverage::question::{Question, QuestionText};
+use crate::coverage::resolve::resolve;
+use crate::domain::time::{DAY_MS, HOUR_MS};
+use crate::domain::window::Window;
+use crate::telemetry::metrics::Lookup;
+use axum::Json;
+use axum::extract::{RawQuery, State};
+use std::time::Instant;
+
+const PARAMETERS: &[&str] = &["rider_id", "at", "from", "to", "platform", "reference"];
+
+pub(super) async fn get<S: Source>(
+    State(state): State<HttpState<S>>,
+    RawQuery(raw): RawQuery,
+) -> Result<Json<Answer>, Problem> {
+    let question = question(raw.as_deref(), state.settings());
+    let question =
+        question.inspect_err(|_| state.metrics().looked_up(Lookup::Refused, Default::default()))?;
+    answer(&state, question).await.map(Json)
+}
+
+fn question(raw: Option<&str>, settings: &HttpSettings) -> Result<Question, Problem> {
+    let query = Query::strict(raw, PARAMETERS)?;
+    let question = Question::parse(QuestionText {
+        rider_ids: query.all("rider_id"),
+        at: query.time("at")?.as_deref(),
+        from: query.time("from")?.as_deref(),
+        to: query.time("to")?.as_deref(),
+        platforms: query.all("platform"),
+        reference: query.one("reference")?.map(str::to_owned),
+    })?;
+    within_limits(question, settings)
+}
+
+/// Answers a question, and counts it.
+pub(super) async fn answer<S: Source>(state: &HttpState<S>, question: Question) -> Result<Answer, Problem> {
+    let begun = Instant::now();
+    let answered = state.read(move |state| resolve(&*state.source().view(), state.terms(), &question)).await;
+    let lookup = answered.as_ref().map_or(Lookup::Failed, |answer| Lookup::Answered(answer.verdict));
+    state.metrics().looked_up(lookup, begun.elapsed());
+    answered
+}
+
+/// A question that the configuration lets one ask.
+pub(super) fn within_limits(question: Question, settings: &HttpSettings) -> Result<Question, Problem> {
+    if question.rider_ids.len() > settings.rider_ids_max {
+        let detail = format!("at most {} identifiers of one person may be given", settings.rider_ids_max);
+        return Err(Problem::of(Kind::BadParameter, "rider_id", detail));
+    }
+    interval_within_limits(question.when.window(), settings)?;
+    Ok(question)
+}
+
+/// An interval that the configuration lets one ask about.
+pub(super) fn interval_within_limits(interval: Window, settings: &HttpSettings) -> Result<(), Problem> {
+    let max_ms = settings.interval_max_ms;
+    if interval.until.since(interval.from) <= max_ms {
+        return Ok(());
+    }
+    let (number, unit) =
+        if max_ms % DAY_MS == 0 { (max_ms / DAY_MS, "days") } else { (max_ms / HOUR_MS, "hours") };
+    let detail = format!("the longest interval that may be asked about is {number} {unit}");
+    Err(Problem::of(Kind::IntervalTooLong, "to", detail))
+}

@@ -1,0 +1,64 @@
+//! What stands before every handler: load shedding, time limits, panics, headers.
+
+use super::problem::{Kind, Problem};
+use super::source::Source;
+use super::state::HttpState;
+use axum::extract::{Request, State};
+use axum::http::HeaderName;
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    X_FRAME_OPTIONS,
+};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use std::any::Any;
+
+/// Nothing but the service's own style sheet and images, no script, no frame.
+const CSP: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+const HEADERS: [(HeaderName, &str); 5] = [
+    (CONTENT_SECURITY_POLICY, CSP),
+    (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (X_FRAME_OPTIONS, "DENY"),
+    // A page's address holds a rider identifier.
+    (REFERRER_POLICY, "no-referrer"),
+    // Answers are about persons, and are true of one state.
+    (CACHE_CONTROL, "no-store"),
+];
+
+/// Refuses what is beyond the number of requests at a time, and gives up on an answer that takes too long.
+pub(super) async fn limited<S: Source>(
+    State(state): State<HttpState<S>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let Some(_place) = state.request_place() else {
+        state.metrics().request_shed();
+        return Problem::new(Kind::Overloaded, "too many requests are being answered: try again shortly")
+            .into_response();
+    };
+    let limit = state.settings().timeout;
+    match tokio::time::timeout(limit, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Problem::new(
+            Kind::TimedOut,
+            format!("no answer within {} s: ask about less, or try again", limit.as_secs()),
+        )
+        .into_response(),
+    }
+}
+
+/// Adds the headers that every response carries; a handler may have chosen otherwise.
+pub(super) async fn headers(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    for (name, value) in HEADERS {
+        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// A panic is a defect of one answer, not the end of the service.
+pub(super) fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
+    tracing::error!("an answer failed: a handler panicked");
+    Problem::new(Kind::Internal, "the answer could not be worked out").into_response()
+}

@@ -1,0 +1,29 @@
+//! `/livez`, `/readyz`, `/metrics`: for those who watch the service.
+
+use super::problem::{Kind, Problem};
+use super::source::Source;
+use super::state::HttpState;
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+
+/// The process answers at all.
+pub(super) async fn live() -> &'static str {
+    "ok\n"
+}
+
+pub(super) async fn ready<S: Source>(State(state): State<HttpState<S>>) -> Result<&'static str, Problem> {
+    let readiness = state.source().readiness();
+    state.metrics().ready(readiness.is_ok());
+    readiness.map(|()| "ready\n").map_err(|missing| Problem::new(Kind::NotReady, missing.to_string()))
+}
+
+pub(super) async fn metrics<S: Source>(State(state): State<HttpState<S>>) -> Result<Response, Problem> {
+    state.metrics().ready(state.source().readiness().is_ok());
+    state.source().sample();
+    let text = state.metrics().encode().map_err(|error| {
+        tracing::error!(%error, "metrics cannot be written");
+        Problem::new(Kind::Internal, "the metrics could not be written")
+    })?;
+    Ok(([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
+}

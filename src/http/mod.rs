@@ -1,0 +1,82 @@
+//! The service over HTTP: one file a resource. It only reads: nothing here writes to the ledger.
+//!
+//! ```text
+//! connection -> headers -> limits -> a resource -> a blocking thread -> coverage over one committed state
+//! ```
+
+mod batch;
+mod connection;
+mod coverage;
+mod guard;
+mod health;
+mod order;
+mod page;
+mod problem;
+mod progress;
+mod query;
+mod rejections;
+mod source;
+mod state;
+mod statement;
+#[cfg(test)]
+mod tests;
+mod timeline;
+
+pub use problem::{Kind, Problem};
+pub use source::{
+    KeptFilter, NotReady, PartitionProgress, ProgressFacts, RejectionPage, RejectionQuery, Source, ViewError,
+};
+pub use state::HttpState;
+
+use axum::Router;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::{get, post};
+use std::io;
+use tokio::net::TcpListener;
+use tower_http::catch_panic::CatchPanicLayer;
+
+/// Connections for each request that may be answered at a time: browsers keep some open.
+const CONNECTIONS_PER_REQUEST: usize = 4;
+
+/// Every resource.
+pub fn router<S: Source>(state: HttpState<S>) -> Router {
+    let limited = Router::new()
+        .route("/", get(page::get::<S>))
+        .route("/v1/coverage", get(coverage::get::<S>))
+        .route("/v1/coverage/batch", post(batch::post::<S>))
+        .route("/v1/riders/{rider_id}/timeline", get(timeline::get::<S>))
+        .route("/v1/orders/{platform}/{order_id}", get(order::get::<S>))
+        .route("/v1/statements", get(statement::get::<S>))
+        .route("/v1/rejections", get(rejections::get::<S>))
+        .route("/v1/progress", get(progress::get::<S>))
+        .layer(from_fn_with_state(state.clone(), guard::limited::<S>));
+    // Whoever watches the service is answered whatever the load.
+    let watched = Router::new()
+        .route("/livez", get(health::live))
+        .route("/readyz", get(health::ready::<S>))
+        .route("/metrics", get(health::metrics::<S>))
+        .merge(page::assets());
+    limited
+        .merge(watched)
+        .fallback(problem::not_found)
+        .method_not_allowed_fallback(problem::method_not_allowed)
+        .layer(CatchPanicLayer::custom(guard::panicked))
+        .layer(from_fn(guard::headers))
+        .with_state(state)
+}
+
+/// Answers on `listener` until `shutdown`; then finishes what was begun.
+///
+/// # Errors
+/// None that a listener can recover from.
+pub async fn serve<S: Source>(
+    listener: TcpListener,
+    state: HttpState<S>,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    let settings = state.settings();
+    let patience = settings.timeout.saturating_mul(2);
+    let connections_max = settings.concurrent_requests_max.saturating_mul(CONNECTIONS_PER_REQUEST);
+    let patient = connection::Patient::new(listener, patience, connections_max);
+    axum::serve(patient, router(state)).with_graceful_shutdown(shutdown).await
+}

@@ -1,0 +1,30 @@
+//! `GET /v1/orders/{platform}/{order_id}`: every leg, phase and revision of an order.
+
+use super::problem::{Kind, Problem};
+use super::query::Query;
+use super::source::Source;
+use super::state::HttpState;
+use crate::coverage::order::{OrderHistory, order_history};
+use axum::Json;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, RawQuery, State};
+
+pub(super) async fn get<S: Source>(
+    State(state): State<HttpState<S>>,
+    path: Result<Path<(String, String)>, PathRejection>,
+    RawQuery(raw): RawQuery,
+) -> Result<Json<OrderHistory>, Problem> {
+    Query::strict(raw.as_deref(), &[])?;
+    let Path((platform, order_id)) =
+        path.map_err(|_| Problem::new(Kind::BadRequest, "the path is not UTF-8"))?;
+    let read = move |state: &HttpState<S>| {
+        order_history(&*state.source().view(), state.terms(), &platform, &order_id)
+    };
+    let history = state.read(read).await?;
+    if history.versions.is_empty() {
+        let detail =
+            format!("as of commit {}: check the platform and the order identifier", history.as_of.commit);
+        return Err(Problem::new(Kind::OrderUnknown, detail));
+    }
+    Ok(Json(history))
+}

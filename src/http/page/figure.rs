@@ -1,0 +1,250 @@
+//! The picture: orders and merged cover around the asked time, on an axis of local hours. Whole numbers only.
+
+use super::form::from_local;
+use super::show::human;
+use super::words::Words;
+use crate::coverage::answer::{Answer, AnswerWhen, Verdict, WindowLine};
+use crate::coverage::instant::parse_from;
+use crate::coverage::question::When;
+use crate::coverage::timeline::Timeline;
+use crate::domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, UtcMillis, Zone};
+use crate::domain::window::{Window, union_within};
+
+/// The template draws the axis from here, so wide.
+const LEFT: i64 = 24;
+const WIDTH: i64 = 912;
+const ROWS_MAX: usize = 8;
+const ROW_HEIGHT: i64 = 24;
+const ROWS_TOP: i64 = 84;
+/// Orders that are drawn; of more, only the merged cover is.
+const ORDERS_MAX: usize = 300;
+const TICKS_MAX: i64 = 12;
+const STEPS_MS: [i64; 14] = [
+    MINUTE_MS,
+    5 * MINUTE_MS,
+    10 * MINUTE_MS,
+    30 * MINUTE_MS,
+    HOUR_MS,
+    2 * HOUR_MS,
+    3 * HOUR_MS,
+    6 * HOUR_MS,
+    12 * HOUR_MS,
+    DAY_MS,
+    2 * DAY_MS,
+    7 * DAY_MS,
+    14 * DAY_MS,
+    31 * DAY_MS,
+];
+
+/// A stretch on the axis.
+#[derive(Debug)]
+pub(super) struct Bar {
+    pub(super) x: String,
+    pub(super) width: String,
+    pub(super) y: i64,
+    pub(super) class: &'static str,
+    pub(super) title: String,
+    /// Inside the bar, where there is room.
+    pub(super) label: String,
+    pub(super) label_x: String,
+}
+
+/// A mark on the axis.
+#[derive(Debug)]
+pub(super) struct Tick {
+    pub(super) x: String,
+    pub(super) label: String,
+    pub(super) day: String,
+}
+
+/// The picture, ready to be written.
+#[derive(Debug)]
+pub(super) struct Figure {
+    pub(super) description: String,
+    pub(super) height: i64,
+    pub(super) axis_y: i64,
+    pub(super) ticks: Vec<Tick>,
+    pub(super) cover: Vec<Bar>,
+    pub(super) parts: Vec<Bar>,
+    pub(super) orders: Vec<Bar>,
+    pub(super) mark: Bar,
+    pub(super) mark_text: String,
+    pub(super) mark_anchor: &'static str,
+    pub(super) left_out: bool,
+}
+
+/// The time that the picture shows around the asked one.
+pub(super) fn around(asked: Window) -> Window {
+    let span_ms = asked.until.since(asked.from);
+    let margin_ms =
+        if span_ms <= MINUTE_MS { 4 * HOUR_MS } else { (span_ms / 6).clamp(HOUR_MS, 30 * DAY_MS) };
+    Window::new(asked.from.minus(margin_ms), asked.until.plus(margin_ms))
+}
+
+struct Axis {
+    within: Window,
+}
+
+impl Axis {
+    /// Tenths of a unit of the picture.
+    fn tenths(&self, at: UtcMillis) -> i64 {
+        let at = at.max(self.within.from).min(self.within.until);
+        let span_ms = i128::from(self.within.until.since(self.within.from).max(1));
+        let part = i128::from(at.since(self.within.from)) * i128::from(WIDTH * 10) / span_ms;
+        LEFT * 10 + i64::try_from(part).unwrap_or(0)
+    }
+
+    fn x(&self, at: UtcMillis) -> String {
+        decimal(self.tenths(at))
+    }
+
+    fn bar(&self, window: Window, y: i64, class: &'static str, title: String, label: &str) -> Bar {
+        let (from, until) = (self.tenths(window.from), self.tenths(window.until));
+        let width = until.saturating_sub(from).max(15);
+        // About 7 units a character.
+        let room = usize::try_from(width / 75).unwrap_or(0);
+        let label = if label.chars().count() <= room { label.to_owned() } else { String::new() };
+        Bar { x: decimal(from), width: decimal(width), y, class, title, label, label_x: decimal(from + 60) }
+    }
+}
+
+fn decimal(tenths: i64) -> String {
+    format!("{}.{}", tenths / 10, tenths % 10)
+}
+
+impl Figure {
+    pub(super) fn new(
+        answer: &Answer,
+        lines: &[Timeline],
+        when: When,
+        platforms: Option<&[String]>,
+        zone: &Zone,
+        w: &Words,
+    ) -> Self {
+        let asked = when.window();
+        let axis = Axis { within: around(asked) };
+        let counts = |line: &&WindowLine| platforms.is_none_or(|names| names.contains(&line.platform));
+        let ended = lines.iter().flat_map(|line| &line.orders).filter(counts);
+        let open = lines.iter().flat_map(|line| &line.open).filter(counts);
+        let mut drawn: Vec<(Window, &WindowLine)> =
+            ended.chain(open).filter_map(|line| Some((stretch(line, &axis)?, line))).collect();
+        drawn.sort_by_key(|(window, _)| *window);
+        let cover = union_within(
+            drawn.iter().filter(|(_, line)| line.phase == "ended").map(|(window, _)| *window),
+            axis.within,
+        );
+        let cover_title = |window: &Window| {
+            let (from, to) = (zone.rfc3339(window.from), zone.rfc3339(window.until));
+            format!("{}: {} – {}", w.figure_cover, human(&from, ""), human(&to, ""))
+        };
+        let (orders, rows, left_out) = rows(&axis, &drawn, w);
+        let axis_y = ROWS_TOP + ROW_HEIGHT * i64::try_from(rows).unwrap_or(0) + 8;
+        let mark = axis.bar(asked, 0, "mark", String::new(), "");
+        let mark_tenths = axis.tenths(asked.from);
+        Self {
+            description: describe(answer, &cover, zone, w),
+            height: axis_y + 44,
+            axis_y,
+            ticks: ticks(&axis, zone),
+            cover: cover.iter().map(|c| axis.bar(*c, 44, "cover", cover_title(c), "")).collect(),
+            parts: parts(answer, &axis, w),
+            orders,
+            mark,
+            mark_text: match &answer.when {
+                AnswerWhen::Instant { at } => human(at, ""),
+                AnswerWhen::Interval { from, to, .. } => format!("{} – {}", human(from, ""), human(to, "")),
+            },
+            mark_anchor: if mark_tenths > 7_000 { "end" } else { "start" },
+            left_out,
+        }
+    }
+}
+
+/// Where an order lies; an open one has no end, so its bar reaches to the edge.
+fn stretch(line: &WindowLine, axis: &Axis) -> Option<Window> {
+    let from = parse_from(&line.starts_at).ok()?;
+    let until = match &line.ends_at {
+        Some(end) => parse_from(end).ok()?,
+        None => axis.within.until,
+    };
+    Some(Window::new(from, until))
+}
+
+/// Orders in as few rows as it takes to keep them apart.
+fn rows(axis: &Axis, drawn: &[(Window, &WindowLine)], w: &Words) -> (Vec<Bar>, usize, bool) {
+    if drawn.len() > ORDERS_MAX {
+        return (Vec::new(), 0, true);
+    }
+    let mut ends: Vec<UtcMillis> = Vec::new();
+    let mut bars = Vec::new();
+    let mut left_out = false;
+    for (window, line) in drawn {
+        let free = ends.iter().position(|end| *end <= window.from);
+        let row = free.unwrap_or(ends.len());
+        if row >= ROWS_MAX {
+            left_out = true;
+            continue;
+        }
+        match ends.get_mut(row) {
+            Some(end) => *end = window.until,
+            None => ends.push(window.until),
+        }
+        let class = if line.phase == "ended" { "order" } else { "order open" };
+        let end = line.ends_at.as_deref().map_or_else(|| w.still_open.to_owned(), |end| human(end, ""));
+        let title = format!("{} {}: {} – {end}", line.platform, line.order_id, human(&line.starts_at, ""));
+        let y = ROWS_TOP + ROW_HEIGHT * i64::try_from(row).unwrap_or(0);
+        bars.push(axis.bar(*window, y, class, title, &line.platform));
+    }
+    (bars, ends.len(), left_out)
+}
+
+/// The verdict over the asked stretch, in colours.
+fn parts(answer: &Answer, axis: &Axis, w: &Words) -> Vec<Bar> {
+    let AnswerWhen::Interval { parts, .. } = &answer.when else { return Vec::new() };
+    let bar = |from: &str, to: &str, verdict: Verdict| {
+        let window = Window::new(parse_from(from).ok()?, parse_from(to).ok()?);
+        let title = format!("{}: {} – {}", w.verdict(verdict), human(from, ""), human(to, ""));
+        Some(axis.bar(window, 62, verdict.as_str(), title, ""))
+    };
+    parts.iter().take(ORDERS_MAX).filter_map(|part| bar(&part.from, &part.to, part.verdict)).collect()
+}
+
+fn ticks(axis: &Axis, zone: &Zone) -> Vec<Tick> {
+    let local = |at: UtcMillis| at.plus(i64::from(zone.offset_s(at)) * SECOND_MS).millis();
+    let (from, until) = (local(axis.within.from), local(axis.within.until));
+    let span_ms = until.saturating_sub(from).max(1);
+    let step_ms = STEPS_MS.into_iter().find(|step| span_ms / step <= TICKS_MAX).unwrap_or(100 * DAY_MS);
+    let mut ticks = Vec::new();
+    let mut at = from.div_euclid(step_ms).saturating_add(1).saturating_mul(step_ms);
+    let mut day_shown = String::new();
+    while at < until {
+        if let Ok(instant) = from_local(UtcMillis::new(at), zone) {
+            let text = zone.rfc3339(instant);
+            let day = text.get(5..10).unwrap_or_default().to_owned();
+            let label = if step_ms >= DAY_MS {
+                String::new()
+            } else {
+                text.get(11..16).unwrap_or_default().to_owned()
+            };
+            let day_text = if day == day_shown { String::new() } else { day.clone() };
+            day_shown = day;
+            ticks.push(Tick { x: axis.x(instant), label, day: day_text });
+        }
+        at = at.saturating_add(step_ms);
+    }
+    ticks
+}
+
+/// What the picture says, for those who cannot see it.
+fn describe(answer: &Answer, cover: &[Window], zone: &Zone, w: &Words) -> String {
+    let stretches: Vec<String> = cover
+        .iter()
+        .take(20)
+        .map(|window| {
+            let (from, to) = (zone.rfc3339(window.from), zone.rfc3339(window.until));
+            format!("{} – {}", human(&from, ""), human(&to, ""))
+        })
+        .collect();
+    let cover = if stretches.is_empty() { w.figure_no_cover.to_owned() } else { stretches.join("; ") };
+    format!("{}: {}. {}: {cover}", w.verdict_heading, w.verdict(answer.verdict), w.figure_cover)
+}

@@ -1,0 +1,272 @@
+//! What the page says, in Chinese and English.
+
+use super::form::TimeError;
+use crate::coverage::answer::Verdict;
+
+macro_rules! words {
+    ($($field:ident: $zh:literal, $en:literal;)*) => {
+        /// Every text of the page in one language.
+        #[derive(Debug)]
+        pub(super) struct Words {
+            $(pub(super) $field: &'static str,)*
+        }
+
+        static ZH: Words = Words { $($field: $zh,)* };
+        static EN: Words = Words { $($field: $en,)* };
+    };
+}
+
+words! {
+    lang: "zh-CN", "en";
+    short_lang: "zh", "en";
+    other_lang: "en", "zh";
+    other_lang_name: "English", "中文";
+    title: "职业伤害保障查询", "Occupational-injury cover";
+    subtitle: "骑手在某一时刻是否在保障之内", "Was this rider covered at that moment?";
+    ask: "查询", "Ask";
+    clear: "清空", "Clear";
+    rider: "骑手标识", "Rider identifier";
+    rider_hint: "平台上报的实名标识，逐字填写", "As the platforms report it, letter for letter";
+    at: "时刻", "Instant";
+    at_hint: "例如 2026-11-20 12:07:31；不写秒则查整分钟", "Such as 2026-11-20 12:07:31; without seconds, the whole minute";
+    or_interval: "或一段时间", "or an interval";
+    from: "从", "From";
+    to: "到（不含）", "To (exclusive)";
+    more: "更多条件", "More";
+    platform: "只查平台", "Only platforms";
+    platform_hint: "留空为全部平台；多个用空格分隔", "Empty: all of them; several with spaces";
+    reference: "案件编号", "Case reference";
+    reference_hint: "原样印在结果上", "Printed with the answer";
+    zone_note: "时间按", "Times are of the zone";
+    verdict_heading: "结论", "Verdict";
+    covered: "有保障", "Covered";
+    not_covered: "无保障", "Not covered";
+    undetermined: "暂不能确定", "Cannot be said yet";
+    partly_covered: "部分时段有保障", "Partly covered";
+    covered_why: "这一时间在下列订单的保障之内。", "The time lies within the cover of the orders below.";
+    not_covered_why: "没有订单覆盖这一时间，各平台的记录均已完整，此后到达的记录也不会改变结论。", "No order covers the time, the records of every platform are complete, and nothing that still arrives can change this.";
+    undetermined_why: "目前没有订单覆盖（全部）这一时间，但还不能排除；原因见下方各平台。", "No order known so far covers (all of) the time, but one cannot be excluded; the platforms below say why.";
+    partly_why: "这段时间一部分在订单的保障之内，其余部分确定没有。", "Orders cover part of the interval; the rest is certainly not covered.";
+    covered_open_note: "个别平台尚未完结，可能还有更多订单，但不改变“有保障”的结论。", " Some platforms are not settled: more orders may come, but “covered” stays.";
+    asked_rider: "骑手", "Rider";
+    asked_time: "查询时间", "Time asked";
+    parts: "各时段结论", "The interval in parts";
+    timeline: "前后时间线", "Timeline around it";
+    figure_cover: "保障", "Cover";
+    figure_no_cover: "图中时段没有保障", "none in the time shown";
+    figure_orders: "订单", "Orders";
+    figure_asked: "查询", "Asked";
+    figure_left_out: "订单过多，图中未全部画出。", "There are more orders than the picture shows.";
+    orders: "覆盖这一时间的订单", "Orders that cover the time";
+    no_orders: "没有订单覆盖这一时间。", "No order covers the time.";
+    col_platform: "平台", "Platform";
+    col_order: "订单号", "Order";
+    col_cover: "保障时段", "Cover";
+    col_kind: "类别与地区", "Category and region";
+    col_premium: "保费", "Premium";
+    col_tariff: "费率依据", "Tariff rule";
+    col_recorded: "入账", "Recorded";
+    leg: "第 {} 段", "leg {}";
+    revision: "修订", "revision";
+    commit: "提交", "commit";
+    still_open: "未结束", "still open";
+    yuan: "元", "yuan";
+    no_premium: "未计费", "not charged yet";
+    builtin_cover: "默认保障规则", "built-in cover rule";
+    nearest: "最近的订单", "Nearest orders";
+    before: "之前", "Before";
+    after: "之后", "After";
+    ended_at: "结束于", "ended";
+    started_at: "开始于", "started";
+    apart: "相距", "distance";
+    none_before: "之前没有订单", "none before";
+    none_after: "之后没有订单", "none after";
+    platforms: "各平台情况", "Platforms";
+    no_platforms: "还没有登记或出现过任何平台。", "No platform is registered or known yet.";
+    settled: "已完结", "Settled";
+    unsettled: "未完结", "Not settled";
+    settled_text: "这一时间的记录已经完整，不会再变。", "The records about the time are complete and final.";
+    before_records: "这一时间早于该平台可以说明的记录范围。", "The time lies before the records that this platform's answers can rest on.";
+    gap: "该平台这段时间的记录有缺失（读取前已丢失，或被跳过）。", "Records of this platform are missing around the time (lost before they were read, or skipped).";
+    incomplete: "可能覆盖这一时间的订单记录尚未全部到达。", "Records that could cover the time may still arrive.";
+    order_open: "该骑手在该平台有一笔结束时间未知的订单，可能覆盖这一时间。", "The rider has an order there whose end is not known; it may cover the time.";
+    rejected_record: "有一条提到该骑手的记录被拒收且尚未处理，可能覆盖这一时间。", "A record that names the rider was rejected and is not resolved; it may cover the time.";
+    complete_through: "记录完整至", "Complete through";
+    ask_again: "可在此时再查", "Ask again at";
+    time_will_not_help: "等待不会改变，需由运营人员处理。", "Waiting will not help: an operator has to look into it.";
+    superseded: "曾经覆盖、后被更正的记录", "Versions that once covered the time";
+    replaced_by: "被修订 {} 取代", "replaced by revision {}";
+    disputed: "有争议的记录", "Disputed records";
+    disputed_text: "与已入账的同一修订内容不同，以先到的为准，不改变结论。", "They contradict a recorded revision. The first one stands, and the verdict is not changed.";
+    warnings: "请注意", "Please note";
+    rider_seen: "该骑手的记录", "Records of this rider";
+    seen_on: "出现于", "on";
+    never_seen: "没有任何已存订单提到该骑手", "No stored order names this rider";
+    evidence: "依据", "Evidence";
+    evidence_text: "同一问题在同一账本状态下，答案永远相同。", "The same question, put to the same state of the ledger, always has the same answer.";
+    state: "账本状态", "State of the ledger";
+    recorded_at: "入账时刻", "recorded at";
+    config: "配置", "configuration";
+    as_json: "以 JSON 取得同一答案", "The same answer as JSON";
+    category_ride_hailing: "出行", "ride-hailing";
+    category_instant_delivery: "即时配送", "instant delivery";
+    category_intra_city_freight: "同城货运", "intra-city freight";
+    outcome_completed: "已完成", "completed";
+    outcome_cancelled: "已取消", "cancelled";
+    outcome_interrupted: "中断", "interrupted";
+    outcome_transferred: "已转单", "transferred";
+    example_from: "2026-11-20 08:00", "2026-11-20 08:00";
+    example_to: "2026-11-20 18:00", "2026-11-20 18:00";
+    outcome_void: "作废", "void";
+    days: "天", "d";
+    hours: "小时", "h";
+    minutes: "分", "min";
+    seconds: "秒", "s";
+    error_heading: "无法回答", "No answer";
+    error_rider_missing: "请填写骑手标识", "A rider identifier is needed";
+    error_rider_bad: "骑手标识为 1 至 256 字节，不含控制字符", "A rider identifier has 1 to 256 bytes and no control characters";
+    error_time_missing: "请填写时间", "A time is needed";
+    error_both: "时刻和时段只能填一种", "Give an instant or an interval, not both";
+    error_time_form: "无法识别，请写成 2026-11-20 12:07:31", "This is no time: write it like 2026-11-20 12:07:31";
+    error_no_such_time: "没有这个日期或时间", "There is no such date or time of day";
+    error_twice: "时钟回拨，当地有两个这样的时间；请带上时差，如 2026-11-01T01:30:00-05:00", "The clocks went back, so this local time came twice: write its offset, such as 2026-11-01T01:30:00-05:00";
+    error_never: "时钟拨快，当地没有这个时间", "The clocks went forward: there was no such local time";
+    error_interval_empty: "结束必须晚于开始", "The end must be later than the start";
+    error_interval_long: "时段过长，请缩短", "The interval is longer than may be asked about";
+    error_riders_many: "标识过多", "Too many identifiers";
+    error_address: "网址无法识别", "The address cannot be read";
+    error_service: "服务暂时无法回答，请稍后再试", "The service cannot answer at the moment: try again later";
+    more_orders: "另有 {} 笔，见 JSON。", "{} more are in the JSON answer.";
+    error_platform: "平台名由 1 至 32 个 a-z、0-9、_、- 组成", "A platform name has 1 to 32 characters of a-z, 0-9, _ and -";
+    error_reference: "案件编号最多 256 字节，不含控制字符", "A reference has at most 256 bytes and no control characters";
+    warn_unseen: "没有任何已存订单提到该骑手：请核对标识", "no stored order names this rider: check the identifier";
+    warn_no_platform: "还没有登记或存有任何平台的记录，无法得出确定结论", "no platform is registered or stored yet: nothing can be settled";
+    warn_unknown_platform: "从未登记、也没有记录的平台：", "never registered, and nothing of it is stored: platform ";
+    warn_other_rider: "该骑手接单、由他人结束的订单：", "accepted by this rider and ended by another: order ";
+}
+
+/// The language that is asked for by name, else accepted by the browser, else Chinese.
+pub(super) fn choose(named: Option<&str>, accepted: Option<&str>) -> &'static Words {
+    let by_name = |name: &str| match name.trim().get(..2).map(str::to_ascii_lowercase).as_deref() {
+        Some("zh") => Some(&ZH),
+        Some("en") => Some(&EN),
+        _ => None,
+    };
+    let first_accepted = || accepted?.split(',').find_map(|range| by_name(range.split(';').next()?));
+    named.and_then(by_name).or_else(first_accepted).unwrap_or(&ZH)
+}
+
+impl Words {
+    pub(super) fn verdict(&self, verdict: Verdict) -> &'static str {
+        match verdict {
+            Verdict::Covered => self.covered,
+            Verdict::NotCovered => self.not_covered,
+            Verdict::Undetermined => self.undetermined,
+            Verdict::PartlyCovered => self.partly_covered,
+        }
+    }
+
+    pub(super) fn why(&self, verdict: Verdict) -> &'static str {
+        match verdict {
+            Verdict::Covered => self.covered_why,
+            Verdict::NotCovered => self.not_covered_why,
+            Verdict::Undetermined => self.undetermined_why,
+            Verdict::PartlyCovered => self.partly_why,
+        }
+    }
+
+    pub(super) fn reason(&self, reason: &str) -> &'static str {
+        match reason {
+            "before_records" => self.before_records,
+            "gap" => self.gap,
+            "order_open" => self.order_open,
+            "rejected_record" => self.rejected_record,
+            _ => self.incomplete,
+        }
+    }
+
+    pub(super) fn time_error(&self, error: TimeError) -> &'static str {
+        match error {
+            TimeError::Form => self.error_time_form,
+            TimeError::NoSuchTime => self.error_no_such_time,
+            TimeError::Twice => self.error_twice,
+            TimeError::Never => self.error_never,
+        }
+    }
+
+    pub(super) fn category(&self, name: &str) -> String {
+        match name {
+            "ride_hailing" => self.category_ride_hailing,
+            "instant_delivery" => self.category_instant_delivery,
+            "intra_city_freight" => self.category_intra_city_freight,
+            other => other,
+        }
+        .to_owned()
+    }
+
+    pub(super) fn outcome(&self, name: Option<&str>) -> String {
+        match name {
+            Some("completed") => self.outcome_completed,
+            Some("cancelled") => self.outcome_cancelled,
+            Some("interrupted") => self.outcome_interrupted,
+            Some("transferred") => self.outcome_transferred,
+            Some("void") => self.outcome_void,
+            _ => self.still_open,
+        }
+        .to_owned()
+    }
+
+    /// A warning of an answer, in this language.
+    pub(super) fn warning(&self, text: &str) -> String {
+        if text == EN.warn_unseen {
+            return self.warn_unseen.to_owned();
+        }
+        if text == EN.warn_no_platform {
+            return self.warn_no_platform.to_owned();
+        }
+        let unknown =
+            text.strip_prefix("platform ").and_then(|rest| rest.split_once(" was never registered"));
+        if let Some((platform, _)) = unknown {
+            return format!("{}{platform}", self.warn_unknown_platform);
+        }
+        let other =
+            text.strip_prefix("order ").and_then(|rest| rest.split_once(" was accepted by this rider"));
+        match other {
+            Some((order, _)) => format!("{}{}", self.warn_other_rider, order.replace(" of platform ", " · ")),
+            None => text.to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_language_is_chosen() {
+        for (named, accepted, lang) in [
+            (None, None, "zh-CN"),
+            (Some("en"), Some("zh-CN"), "en"),
+            (None, Some("en-GB,en;q=0.9,zh;q=0.5"), "en"),
+            (None, Some("fr, zh-TW;q=0.5"), "zh-CN"),
+            (None, Some("fr"), "zh-CN"),
+            (Some("é"), Some("*"), "zh-CN"),
+        ] {
+            assert_eq!(choose(named, accepted).lang, lang);
+        }
+    }
+
+    #[test]
+    fn warnings_are_translated() {
+        assert_eq!(ZH.warning(EN.warn_unseen), ZH.warn_unseen);
+        assert_eq!(
+            ZH.warning("platform x was never registered and nothing of it is stored"),
+            "从未登记、也没有记录的平台：x"
+        );
+        assert_eq!(
+            ZH.warning("order 7 of platform x was accepted by this rider and ended by another"),
+            "该骑手接单、由他人结束的订单：7 · x"
+        );
+        assert_eq!(ZH.warning("news"), "news");
+    }
+}

@@ -1,0 +1,132 @@
+//! `GET /v1/progress`: how far each platform is complete, and why not further.
+
+use super::problem::Problem;
+use super::query::Query;
+use super::source::{PartitionProgress, Source};
+use super::state::HttpState;
+use crate::coverage::answer::AsOfLine;
+use crate::coverage::resolve::as_of_line;
+use crate::domain::completeness::{Bound, Completeness, HeldBy, PlatformFacts};
+use crate::domain::time::{UtcMillis, Zone};
+use crate::domain::view::LedgerView;
+use axum::Json;
+use axum::extract::{RawQuery, State};
+use serde::Serialize;
+
+#[derive(Debug, Serialize)]
+pub(super) struct Progress {
+    now: String,
+    platforms: Vec<PlatformProgress>,
+    partitions: Vec<PartitionLine>,
+    as_of: AsOfLine,
+}
+
+#[derive(Debug, Serialize)]
+struct PlatformProgress {
+    platform: String,
+    registered: bool,
+    complete_through: Option<String>,
+    /// Why it is not later.
+    held_by: HeldByLine,
+    sends_completeness: bool,
+    /// Events that added cover before a complete_through already committed: the platform broke its promise.
+    late: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct HeldByLine {
+    kind: &'static str,
+    /// How far the facts of this moment reach.
+    through: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    topic: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    partition: Option<i32>,
+    detail: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct PartitionLine {
+    topic: String,
+    partition: i32,
+    start: i64,
+    position: i64,
+    end: Option<i64>,
+    lag: Option<i64>,
+}
+
+pub(super) async fn get<S: Source>(
+    State(state): State<HttpState<S>>,
+    RawQuery(raw): RawQuery,
+) -> Result<Json<Progress>, Problem> {
+    Query::strict(raw.as_deref(), &[])?;
+    let read = |state: &HttpState<S>| {
+        let view = state.source().view();
+        let facts = state.source().progress();
+        let completeness = view.completeness();
+        let known = completeness.platforms_known(state.platforms(), view.platforms_stored());
+        let platform = |name| platform(name, completeness, state, facts.now);
+        Ok(Progress {
+            now: state.zone().rfc3339(facts.now),
+            platforms: known.into_iter().map(platform).collect(),
+            partitions: facts.partitions.into_iter().map(partition).collect(),
+            as_of: as_of_line(view.as_of(), state.zone()),
+        })
+    };
+    state.read(read).await.map(Json)
+}
+
+fn platform<S: Source>(
+    name: String,
+    completeness: &Completeness,
+    state: &HttpState<S>,
+    now: UtcMillis,
+) -> PlatformProgress {
+    let none = PlatformFacts::default();
+    let facts = completeness.platforms.get(&name).unwrap_or(&none);
+    let bound = completeness.bound(&name, state.platforms(), now);
+    PlatformProgress {
+        registered: state.platforms().is_registered(&name),
+        complete_through: facts.complete_through.map(|at| state.zone().rfc3339(at)),
+        held_by: held_by(bound, state.zone()),
+        sends_completeness: facts.sends_completeness(),
+        late: facts.late,
+        platform: name,
+    }
+}
+
+fn held_by(bound: Bound, zone: &Zone) -> HeldByLine {
+    let (kind, topic, partition, detail) = match bound.held_by {
+        HeldBy::Partition { topic, partition } => {
+            ("partition", Some(topic), Some(partition), "this partition is not read to a later end")
+        }
+        HeldBy::Listing { topic } => (
+            "listing",
+            Some(topic),
+            None,
+            "no later look at the topic showed that all its partitions are read",
+        ),
+        HeldBy::Vouch => {
+            ("completeness_record", None, None, "the platform's completeness records vouch for no more")
+        }
+        HeldBy::NewestEvent => {
+            ("newest_event", None, None, "the platform sent no later event, and silence is not completeness")
+        }
+        HeldBy::Statement => {
+            ("statement", None, None, "the platform has no topic: no later instant was stated with its files")
+        }
+        HeldBy::Now => ("now", None, None, "complete to the present"),
+    };
+    HeldByLine { kind, through: bound.through.map(|at| zone.rfc3339(at)), topic, partition, detail }
+}
+
+fn partition(facts: PartitionProgress) -> PartitionLine {
+    PartitionLine {
+        lag: facts.end.map(|end| end.saturating_sub(facts.position).max(0)),
+        topic: facts.topic,
+        partition: facts.partition,
+        start: facts.start,
+        position: facts.position,
+        end: facts.end,
+    }
+}

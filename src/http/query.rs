@@ -1,0 +1,191 @@
+//! Query strings, strictly: a mistake must not quietly become another question.
+
+use super::problem::{Kind, Problem};
+use crate::coverage::question::QuestionError;
+use crate::domain::time::UtcMillis;
+
+/// Parameters of one query string at most.
+const PARAMETERS_MAX: usize = 256;
+/// Bytes of one query string at most.
+const BYTES_MAX: usize = 128 * 1024;
+
+/// The parameters of a request, decoded.
+#[derive(Debug, Default)]
+pub(super) struct Query {
+    pairs: Vec<(String, String)>,
+}
+
+impl Query {
+    /// Reads a query string that may have the `known` parameters.
+    pub(super) fn strict(raw: Option<&str>, known: &[&str]) -> Result<Self, Problem> {
+        let query = Self::lenient(raw)?;
+        match query.pairs.iter().find(|(name, _)| !known.contains(&name.as_str())) {
+            Some(_) => Err(Problem::new(
+                Kind::UnknownParameter,
+                format!("the parameters of this resource are: {}", known.join(", ")),
+            )),
+            None => Ok(query),
+        }
+    }
+
+    /// Reads a query string; parameters that nobody asks for are passed over.
+    pub(super) fn lenient(raw: Option<&str>) -> Result<Self, Problem> {
+        let raw = raw.unwrap_or_default();
+        if raw.len() > BYTES_MAX {
+            return Err(Problem::new(Kind::BadRequest, format!("it has more than {BYTES_MAX} bytes")));
+        }
+        let mut pairs = Vec::new();
+        for pair in raw.split('&').filter(|pair| !pair.is_empty()) {
+            if pairs.len() >= PARAMETERS_MAX {
+                return Err(Problem::new(Kind::BadRequest, format!("more than {PARAMETERS_MAX} parameters")));
+            }
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            match (decoded(name), decoded(value)) {
+                (Some(name), Some(value)) => pairs.push((name, value)),
+                _ => {
+                    let detail =
+                        "a percent sign must be followed by two hexadecimal digits, and the bytes be UTF-8";
+                    return Err(Problem::new(Kind::BadRequest, detail));
+                }
+            }
+        }
+        Ok(Self { pairs })
+    }
+
+    /// Every value of a parameter.
+    pub(super) fn all(&self, name: &str) -> Vec<String> {
+        self.pairs.iter().filter(|(key, _)| key == name).map(|(_, value)| value.clone()).collect()
+    }
+
+    /// The value of a parameter that may be given once.
+    pub(super) fn one(&self, name: &'static str) -> Result<Option<&str>, Problem> {
+        let mut values = self.pairs.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str());
+        match (values.next(), values.next()) {
+            (value, None) => Ok(value),
+            _ => Err(Problem::of(Kind::BadParameter, name, format!("{name} is given more than once"))),
+        }
+    }
+
+    /// The value of a parameter that is needed.
+    pub(super) fn need(&self, name: &'static str) -> Result<&str, Problem> {
+        self.one(name)?.ok_or_else(|| missing(name))
+    }
+
+    /// A parameter that holds a time.
+    pub(super) fn time(&self, name: &'static str) -> Result<Option<String>, Problem> {
+        Ok(self.one(name)?.map(plus_for_space))
+    }
+
+    /// An instant.
+    pub(super) fn instant(&self, name: &'static str) -> Result<Option<UtcMillis>, Problem> {
+        let Some(text) = self.time(name)? else { return Ok(None) };
+        crate::coverage::instant::parse_from(&text)
+            .map(Some)
+            .map_err(|error| QuestionError::Time { field: name, error }.into())
+    }
+
+    /// Rows of a page, at most `rows_max`, which is also the default.
+    pub(super) fn limit(&self, rows_max: usize) -> Result<usize, Problem> {
+        let Some(text) = self.one("limit")? else { return Ok(rows_max) };
+        let limit = text.parse().ok().filter(|limit| (1..=rows_max).contains(limit));
+        limit.ok_or_else(|| {
+            Problem::of(Kind::BadParameter, "limit", format!("limit must be a number from 1 to {rows_max}"))
+        })
+    }
+}
+
+pub(super) fn missing(name: &'static str) -> Problem {
+    Problem::of(Kind::MissingParameter, name, format!("{name} is missing"))
+}
+
+/// `+` means a space in a query string. No time has a space where the sign of its offset belongs, so one that stands
+/// there was a plus that nobody escaped.
+fn plus_for_space(text: &str) -> String {
+    match text.rsplit_once(' ') {
+        Some((time, offset))
+            if time.contains(['T', 't']) && offset.len() == 5 && offset.as_bytes().get(2) == Some(&b':') =>
+        {
+            format!("{time}+{offset}")
+        }
+        _ => text.to_owned(),
+    }
+}
+
+fn decoded(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'+' => b' ',
+            b'%' => hex(rest.next()?)? * 16 + hex(rest.next()?)?,
+            other => other,
+        });
+    }
+    String::from_utf8(bytes).ok()
+}
+
+/// A value as it stands in an address, but for the `plain` characters.
+pub(super) fn encoded(value: &str, plain: &[u8]) -> String {
+    let mut text = String::with_capacity(value.len());
+    for byte in value.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || plain.contains(&byte) {
+            text.push(char::from(byte));
+        } else {
+            text.push('%');
+            text.push_str(&hexadecimal(&[byte]).to_ascii_uppercase());
+        }
+    }
+    text
+}
+
+/// Two hexadecimal digits a byte.
+pub(super) fn hexadecimal(bytes: &[u8]) -> String {
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.filter_map(|digit| char::from_digit(u32::from(digit), 16)).collect()
+}
+
+/// The value of a hexadecimal digit.
+pub(super) fn hex(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        b'A'..=b'F' => Some(digit - b'A' + 10),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_decoded_and_mistakes_are_not_guessed_at() {
+        let query = Query::strict(Some("a=x%20%E4%B8%AD+y&b=&a=2&c"), &["a", "b", "c"]).unwrap();
+        assert_eq!(query.all("a"), ["x 中 y", "2"]);
+        assert_eq!(query.one("b").unwrap(), Some(""));
+        assert_eq!(query.one("c").unwrap(), Some(""));
+        assert_eq!(query.one("a").unwrap_err().kind, Kind::BadParameter);
+        assert_eq!(query.need("d").unwrap_err().kind, Kind::MissingParameter);
+        for bad in ["a=%", "a=%4", "a=%zz", "a=%FF", "%FF=1"] {
+            assert_eq!(Query::lenient(Some(bad)).unwrap_err().kind, Kind::BadRequest, "{bad}");
+        }
+        assert_eq!(Query::strict(Some("A=1"), &["a"]).unwrap_err().kind, Kind::UnknownParameter);
+        let many = "a&".repeat(PARAMETERS_MAX + 1);
+        assert_eq!(Query::lenient(Some(&many)).unwrap_err().kind, Kind::BadRequest);
+    }
+
+    #[test]
+    fn what_is_encoded_is_decoded() {
+        let text = "R 1+2&中=%";
+        assert_eq!(encoded(text, b""), "R%201%2B2%26%E4%B8%AD%3D%25");
+        assert_eq!(decoded(&encoded(text, b"")).as_deref(), Some(text));
+    }
+
+    #[test]
+    fn a_plus_that_nobody_escaped_is_understood() {
+        assert_eq!(plus_for_space("2013-03-01T00:00:00 00:00"), "2013-03-01T00:00:00+00:00");
+        assert_eq!(plus_for_space("2013-03-01T00:00 08:00"), "2013-03-01T00:00+08:00");
+        assert_eq!(plus_for_space("2013-03-01 00:00"), "2013-03-01 00:00");
+        assert_eq!(plus_for_space("2013-03-01T00:00:00Z"), "2013-03-01T00:00:00Z");
+    }
+}

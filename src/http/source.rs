@@ -1,0 +1,113 @@
+//! What the service asks of the rest of the program.
+
+use crate::domain::reject::Reason;
+use crate::domain::time::UtcMillis;
+use crate::domain::view::{LedgerView, Rejection};
+use std::sync::Arc;
+use thiserror::Error;
+
+/// The storage failure of a source's views.
+pub type ViewError<S> = <<S as Source>::View as LedgerView>::Error;
+
+/// Where answers come from. Views are read on blocking threads; all else must be quick.
+pub trait Source: Send + Sync + 'static {
+    /// One committed state.
+    type View: LedgerView + Send + Sync + 'static;
+
+    /// The newest committed state.
+    fn view(&self) -> Arc<Self::View>;
+    /// Whether the service does what it is there for: ledger open, partitions assigned, not poisoned.
+    ///
+    /// # Errors
+    /// The first thing that is missing.
+    fn readiness(&self) -> Result<(), NotReady>;
+    /// Where reading stands.
+    fn progress(&self) -> ProgressFacts;
+    /// Kept rejected and conflicting records by ascending number. Called on a blocking thread.
+    ///
+    /// # Errors
+    /// A storage failure.
+    fn rejections(&self, query: &RejectionQuery) -> Result<RejectionPage, ViewError<Self>>
+    where
+        Self: Sized;
+    /// Brings gauges up to date, right before they are read. Must not block.
+    fn sample(&self) {}
+}
+
+/// Why the service is not ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum NotReady {
+    /// The ledger is not open yet.
+    #[error("the ledger is being opened")]
+    Opening,
+    /// Partitions are not assigned yet.
+    #[error("the partitions are not assigned yet")]
+    Unassigned,
+    /// A write or an fsync failed.
+    #[error("storage failed: nothing is written any more, and the process is about to end")]
+    Poisoned,
+    /// The service was told to end.
+    #[error("the service is stopping")]
+    Stopping,
+}
+
+/// Where reading stands.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct ProgressFacts {
+    /// The present.
+    pub now: UtcMillis,
+    /// Every partition that is read, by topic and number.
+    pub partitions: Vec<PartitionProgress>,
+}
+
+/// Where one partition stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartitionProgress {
+    /// Topic.
+    pub topic: String,
+    /// Partition.
+    pub partition: i32,
+    /// The offset at which reading once started.
+    pub start: i64,
+    /// Every record below it is applied.
+    pub position: i64,
+    /// The offset that the next record will get; `None` while unknown.
+    pub end: Option<i64>,
+}
+
+/// Which kept records are asked for: those that every part that is given names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RejectionQuery {
+    /// Records that name this platform.
+    pub platform: Option<String>,
+    /// Records kept for this.
+    pub kept: Option<KeptFilter>,
+    /// Recorded at or after this instant.
+    pub from: Option<UtcMillis>,
+    /// Recorded before this instant.
+    pub to: Option<UtcMillis>,
+    /// Only unresolved ones.
+    pub unresolved: bool,
+    /// Records with a higher number than this.
+    pub after: Option<u64>,
+    /// Records in the page at most.
+    pub limit: usize,
+}
+
+/// For what a record is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeptFilter {
+    /// Rejected for this reason.
+    Reason(Reason),
+    /// Conflicts.
+    Conflict,
+}
+
+/// A page of kept records.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct RejectionPage {
+    /// Each with the instant of the commit that recorded it.
+    pub records: Vec<(Rejection, UtcMillis)>,
+    /// The number to go on after; `None` at the end.
+    pub next_after: Option<u64>,
+}

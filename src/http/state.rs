@@ -1,0 +1,126 @@
+//! What every handler needs, and the way from a request to a blocking thread.
+
+use super::problem::{Kind, Problem};
+use super::source::{Source, ViewError};
+use crate::config::HttpSettings;
+use crate::coverage::Terms;
+use crate::domain::platform::Platforms;
+use crate::domain::time::Zone;
+use crate::telemetry::metrics::Metrics;
+use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Answers that are read from storage at a time, on as many threads: more only wait for the same disk.
+const READERS_MAX: usize = 32;
+/// Batches at a time: each holds a thread for as long as its asker takes to read.
+const BATCHES_MAX: usize = 8;
+
+/// What every handler needs. Clones share it.
+#[derive(Debug)]
+pub struct HttpState<S> {
+    inner: Arc<Inner<S>>,
+}
+
+#[derive(Debug)]
+struct Inner<S> {
+    source: S,
+    platforms: Platforms,
+    zone: Zone,
+    settings: HttpSettings,
+    metrics: Metrics,
+    requests: Arc<Semaphore>,
+    readers: Arc<Semaphore>,
+    batches: Arc<Semaphore>,
+}
+
+impl<S> Clone for HttpState<S> {
+    fn clone(&self) -> Self {
+        Self { inner: Arc::clone(&self.inner) }
+    }
+}
+
+impl<S: Source> HttpState<S> {
+    /// A service over `source`, with the platforms and the zone of the configuration in force.
+    pub fn new(
+        source: S,
+        platforms: Platforms,
+        zone: Zone,
+        settings: HttpSettings,
+        metrics: Metrics,
+    ) -> Self {
+        let requests_max = settings.concurrent_requests_max.min(Semaphore::MAX_PERMITS);
+        let inner = Inner {
+            source,
+            platforms,
+            zone,
+            settings,
+            metrics,
+            requests: Arc::new(Semaphore::new(requests_max)),
+            readers: Arc::new(Semaphore::new(READERS_MAX)),
+            batches: Arc::new(Semaphore::new(BATCHES_MAX)),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    pub(super) fn source(&self) -> &S {
+        &self.inner.source
+    }
+
+    pub(super) fn platforms(&self) -> &Platforms {
+        &self.inner.platforms
+    }
+
+    pub(super) fn zone(&self) -> &Zone {
+        &self.inner.zone
+    }
+
+    pub(super) fn terms(&self) -> Terms<'_> {
+        Terms { platforms: &self.inner.platforms, zone: &self.inner.zone }
+    }
+
+    pub(super) fn settings(&self) -> &HttpSettings {
+        &self.inner.settings
+    }
+
+    pub(super) fn metrics(&self) -> &Metrics {
+        &self.inner.metrics
+    }
+
+    /// A place among the requests that are answered; none is waited for.
+    pub(super) fn request_place(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.inner.requests).try_acquire_owned().ok()
+    }
+
+    /// A place among the batches.
+    pub(super) fn batch_place(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.inner.batches).try_acquire_owned().ok()
+    }
+
+    /// Does `job` on a blocking thread once a place is free. The place is kept until the job is done, even when nobody
+    /// waits for it any more: so many threads, and no more.
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Self) -> Result<T, ViewError<S>> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let stopped = || Problem::new(Kind::Internal, "the answer could not be worked out");
+        let place = Arc::clone(&self.inner.readers).acquire_owned().await.map_err(|_| stopped())?;
+        let state = self.clone();
+        let done = tokio::task::spawn_blocking(move || {
+            let _place = place;
+            job(&state)
+        });
+        match done.await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => Err(Problem::storage(&error)),
+            Err(failed) => {
+                tracing::error!(error = &failed as &dyn std::error::Error, "an answer failed: a defect");
+                Err(stopped())
+            }
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn requests(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.inner.requests)
+    }
+}

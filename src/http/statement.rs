@@ -1,0 +1,123 @@
+//! `GET /v1/statements`: what each platform owes for a month, as JSON or CSV.
+
+use super::problem::{Kind, Problem};
+use super::query::Query;
+use super::source::Source;
+use super::state::HttpState;
+use crate::coverage::answer::AsOfLine;
+use crate::coverage::resolve::as_of_line;
+use crate::coverage::statement::{StatementLine, statement, write_csv};
+use crate::domain::time::Month;
+use crate::domain::view::LedgerView;
+use axum::Json;
+use axum::extract::{RawQuery, State};
+use axum::http::header::{ACCEPT, CONTENT_DISPOSITION, CONTENT_TYPE, HeaderMap, VARY};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+#[derive(Serialize)]
+struct Statement {
+    month: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    platform: Option<String>,
+    lines: Vec<StatementLine>,
+    as_of: AsOfLine,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    Json,
+    Csv,
+}
+
+pub(super) async fn get<S: Source>(
+    State(state): State<HttpState<S>>,
+    headers: HeaderMap,
+    RawQuery(raw): RawQuery,
+) -> Result<Response, Problem> {
+    let query = Query::strict(raw.as_deref(), &["month", "platform"])?;
+    let month = Month::parse(query.need("month")?).ok_or_else(|| {
+        Problem::of(Kind::BadParameter, "month", "month must be a year and a month, such as 2026-11")
+    })?;
+    let platform = query.one("platform")?.map(str::to_owned);
+    let accept: Vec<&str> = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
+    let format = accepted(&accept.join(",")).ok_or_else(|| {
+        Problem::new(Kind::NotAcceptable, "a statement is given as application/json or as text/csv")
+    })?;
+    let read = move |state: &HttpState<S>| {
+        let view = state.source().view();
+        let lines = statement(&*view, Some(month), platform.as_deref())?;
+        let as_of = as_of_line(view.as_of(), state.zone());
+        Ok(Statement { month: month.to_string(), platform, lines, as_of })
+    };
+    let statement = state.read(read).await?;
+    match format {
+        Format::Json => Ok(([(VARY, "Accept")], Json(statement)).into_response()),
+        Format::Csv => csv(&statement),
+    }
+}
+
+fn csv(statement: &Statement) -> Result<Response, Problem> {
+    let mut text = Vec::new();
+    write_csv(&statement.lines, &mut text)
+        .map_err(|_| Problem::new(Kind::Internal, "the statement could not be written"))?;
+    let name = format!("attachment; filename=\"statement-{}.csv\"", statement.month);
+    let headers = [
+        (CONTENT_TYPE, "text/csv; charset=utf-8; header=present".to_owned()),
+        (CONTENT_DISPOSITION, name),
+        (VARY, "Accept".to_owned()),
+    ];
+    Ok((headers, text).into_response())
+}
+
+/// The format that an `Accept` header prefers; JSON when it does not care.
+fn accepted(accept: &str) -> Option<Format> {
+    if accept.trim().is_empty() {
+        return Some(Format::Json);
+    }
+    let weight = |exact: &str, group: &str| {
+        let found = |name: &str| accept.split(',').find_map(|range| weight_of(range, name));
+        found(exact).or_else(|| found(group)).or_else(|| found("*/*")).unwrap_or(0)
+    };
+    let (json, csv) = (weight("application/json", "application/*"), weight("text/csv", "text/*"));
+    match (json, csv) {
+        (0, 0) => None,
+        (json, csv) if csv > json => Some(Format::Csv),
+        _ => Some(Format::Json),
+    }
+}
+
+/// The weight in thousandths that a range of an `Accept` header gives to the media type `name`, if it names it.
+fn weight_of(range: &str, name: &str) -> Option<u32> {
+    let mut parts = range.split(';').map(str::trim);
+    if !parts.next()?.eq_ignore_ascii_case(name) {
+        return None;
+    }
+    let quality = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
+    let Some(quality) = quality else { return Some(1_000) };
+    let (whole, fraction) = quality.split_once('.').unwrap_or((quality, ""));
+    let thousandths: u32 = format!("{fraction:0<3}").get(..3)?.parse().ok()?;
+    Some((whole.parse::<u32>().ok()?.min(1) * 1_000 + thousandths).min(1_000))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_preferred_format_is_given() {
+        for (accept, format) in [
+            ("", Some(Format::Json)),
+            ("*/*", Some(Format::Json)),
+            ("text/csv", Some(Format::Csv)),
+            ("application/json", Some(Format::Json)),
+            ("text/html,application/xhtml+xml,*/*;q=0.8", Some(Format::Json)),
+            ("text/csv;q=0.9, application/json;q=0.8", Some(Format::Csv)),
+            ("text/*, application/json;q=0.85", Some(Format::Csv)),
+            ("application/json;q=0, */*", Some(Format::Csv)),
+            ("image/png", None),
+        ] {
+            assert_eq!(accepted(accept), format, "{accept}");
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! `GET /v1/riders/{rider_id}/timeline`: orders and merged cover, in pages.
+//!
+//! A page is a piece of the asked stretch: the orders that start in it, at most `limit`, and the cover inside it. The
+//! pieces follow each other, so nothing is lost or told twice when orders arrive between two pages.
+
+use super::coverage::interval_within_limits;
+use super::problem::{Kind, Problem};
+use super::query::{Query, hex, hexadecimal, missing};
+use super::source::Source;
+use super::state::HttpState;
+use crate::coverage::answer::{AsOfLine, WindowLine};
+use crate::coverage::instant::parse_from;
+use crate::coverage::question::{check_rider, parse_interval};
+use crate::coverage::resolve::as_of_line;
+use crate::coverage::timeline::{CoverLine, timeline};
+use crate::domain::time::UtcMillis;
+use crate::domain::view::LedgerView;
+use crate::domain::window::Window;
+use axum::Json;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, RawQuery, State};
+use serde::Serialize;
+
+const PARAMETERS: &[&str] = &["from", "to", "limit", "page_token"];
+
+/// A page of a timeline.
+#[derive(Debug, Serialize)]
+pub(super) struct TimelinePage {
+    rider_id: String,
+    from: String,
+    to: String,
+    /// Merged, inside this page's piece of the stretch.
+    cover: Vec<CoverLine>,
+    orders: Vec<WindowLine>,
+    open: Vec<WindowLine>,
+    /// The piece that this page is about.
+    page: CoverLine,
+    /// Ask again with it for the next piece; null at the end.
+    next_page_token: Option<String>,
+    as_of: AsOfLine,
+}
+
+pub(super) async fn get<S: Source>(
+    State(state): State<HttpState<S>>,
+    path: Result<Path<String>, PathRejection>,
+    RawQuery(raw): RawQuery,
+) -> Result<Json<TimelinePage>, Problem> {
+    let rider_id = path.map_err(|_| Problem::new(Kind::BadRequest, "the path is not UTF-8"))?.0;
+    check_rider(&rider_id)?;
+    let query = Query::strict(raw.as_deref(), PARAMETERS)?;
+    let from = query.time("from")?.ok_or_else(|| missing("from"))?;
+    let to = query.time("to")?.ok_or_else(|| missing("to"))?;
+    let within = parse_interval(&from, &to)?;
+    interval_within_limits(within, state.settings())?;
+    let limit = query.limit(state.settings().page_rows_max)?;
+    let start = match query.one("page_token")? {
+        None => None,
+        Some(text) => {
+            Some(Place::read(text).filter(|place| within.holds(place.starts_at)).ok_or_else(|| {
+                Problem::of(
+                    Kind::BadPageToken,
+                    "page_token",
+                    "take it from the page before, with the same from and to",
+                )
+            })?)
+        }
+    };
+    let page = Page { rider_id, within, start, limit };
+    state.read(move |state| page.read(&*state.source().view(), state)).await.map(Json)
+}
+
+/// Where an order stands in a timeline.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    starts_at: UtcMillis,
+    platform: String,
+    order_id: String,
+    leg: u8,
+}
+
+impl Place {
+    fn of(line: &WindowLine) -> Self {
+        // Written by ourselves a moment ago.
+        let starts_at = parse_from(&line.starts_at).unwrap_or(UtcMillis::MIN);
+        Self { starts_at, platform: line.platform.clone(), order_id: line.order_id.clone(), leg: line.leg }
+    }
+
+    fn write(&self) -> String {
+        let text = format!("{} {} {} {}", self.starts_at.millis(), self.leg, self.platform, self.order_id);
+        hexadecimal(text.as_bytes())
+    }
+
+    fn read(token: &str) -> Option<Self> {
+        let mut digits = token.bytes();
+        let mut bytes = Vec::with_capacity(token.len() / 2);
+        while let Some(high) = digits.next() {
+            bytes.push(hex(high)? * 16 + hex(digits.next()?)?);
+        }
+        let text = String::from_utf8(bytes).ok()?;
+        let mut parts = text.splitn(4, ' ');
+        let starts_at = UtcMillis::new(parts.next()?.parse().ok()?);
+        let leg = parts.next()?.parse().ok()?;
+        Some(Self { starts_at, leg, platform: parts.next()?.to_owned(), order_id: parts.next()?.to_owned() })
+    }
+}
+
+struct Page {
+    rider_id: String,
+    within: Window,
+    start: Option<Place>,
+    limit: usize,
+}
+
+impl Page {
+    fn read<S: Source, V: LedgerView>(
+        &self,
+        view: &V,
+        state: &HttpState<S>,
+    ) -> Result<TimelinePage, V::Error> {
+        let begins = self.start.as_ref().map_or(self.within.from, |place| place.starts_at);
+        let rest = Window::new(begins, self.within.until);
+        let mut whole = timeline(view, state.terms(), &self.rider_id, rest)?;
+        let mut next = None;
+        let mut rows = 0_usize;
+        whole.orders.retain(|line| {
+            let place = Place::of(line);
+            if self.start.as_ref().is_some_and(|start| place < *start) || next.is_some() {
+                return false;
+            }
+            if rows >= self.limit {
+                next = Some(place);
+                return false;
+            }
+            rows = rows.saturating_add(1);
+            true
+        });
+        let ends = next.as_ref().map_or(self.within.until, |place| place.starts_at);
+        let zone = state.zone();
+        whole.open.retain(|line| {
+            let starts_at = Place::of(line).starts_at;
+            (self.start.is_none() || starts_at >= begins) && (next.is_none() || starts_at < ends)
+        });
+        Ok(TimelinePage {
+            from: zone.rfc3339(self.within.from),
+            to: zone.rfc3339(self.within.until),
+            cover: whole.cover.into_iter().filter_map(|line| cut(line, ends, state)).collect(),
+            rider_id: whole.rider_id,
+            orders: whole.orders,
+            open: whole.open,
+            page: CoverLine { from: zone.rfc3339(begins), to: zone.rfc3339(ends) },
+            next_page_token: next.map(|place| place.write()),
+            as_of: as_of_line(view.as_of(), zone),
+        })
+    }
+}
+
+/// The part of a stretch of cover before `ends`.
+fn cut<S: Source>(line: CoverLine, ends: UtcMillis, state: &HttpState<S>) -> Option<CoverLine> {
+    let window = Window::new(parse_from(&line.from).ok()?, parse_from(&line.to).ok()?.min(ends));
+    let to = state.zone().rfc3339(window.until);
+    (!window.is_empty()).then_some(CoverLine { from: line.from, to })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_token_leads_back_to_its_place(ms in any::<i64>(), leg in any::<u8>(), order_id in ".{1,40}") {
+            let place = Place { starts_at: UtcMillis::new(ms), platform: "a_b-1".to_owned(), order_id, leg };
+            prop_assert_eq!(Place::read(&place.write()), Some(place));
+        }
+
+        #[test]
+        fn no_text_is_too_strange(token in ".{0,40}") {
+            let read = Place::read(&token);
+            prop_assert!(read.is_none_or(|place| place.write().eq_ignore_ascii_case(&token)));
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! Whether a partition is still the log that was read before.
+//!
+//! A topic that was deleted and made again, or another cluster under the same name, has other records at the same
+//! offsets. The ledger keeps a digest of the last applied record of each partition; before reading goes on, that
+//! record is read back and compared.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::Message;
+use rdkafka::{Offset, TopicPartitionList};
+use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
+
+use super::fault::{KafkaFault, describe, is_transient_code};
+use super::health::{KafkaContext, KafkaHealth};
+use super::place::TopicPartition;
+use super::probe::{Deadline, KafkaProbe};
+use super::settings::KafkaSettings;
+use super::watermark::OffsetRange;
+use crate::domain::time::UtcMillis;
+
+/// What tells a record from another one at the same offset: key, value and timestamp.
+///
+/// Three hashes, each the seed of the next, instead of one over a copy: this runs beside decoding.
+pub fn record_digest(key: Option<&[u8]>, payload: &[u8], timestamp: Option<UtcMillis>) -> [u8; 16] {
+    // An absent key is not an empty one, an absent timestamp not the epoch.
+    let stamp = timestamp.map_or([0; 8], |at| at.millis().to_be_bytes());
+    let stamp = xxh3_64_with_seed(&stamp, u64::from(timestamp.is_some()));
+    let seed = key.map_or(stamp, |key| xxh3_64_with_seed(key, stamp ^ 1));
+    xxh3_128_with_seed(payload, seed).to_be_bytes()
+}
+
+/// The last record of a partition that the ledger applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LastApplied {
+    /// Its offset; the position lies behind it, farther when transaction markers follow.
+    pub offset: i64,
+    /// Its [`record_digest`].
+    pub digest: [u8; 16],
+}
+
+/// A partition that was read before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resume {
+    /// Which partition.
+    pub place: TopicPartition,
+    /// The ledger's position: the next offset to read.
+    pub position: i64,
+    /// `None` when no record of it was ever applied.
+    pub last: Option<LastApplied>,
+}
+
+/// How sure it is that a partition can be continued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Continuation {
+    /// The last applied record was read back and is the same.
+    Verified,
+    /// Retention or compaction has removed the last applied record; the position itself is within what Kafka holds.
+    LastRecordGone,
+    /// No record was applied yet, so there is nothing to compare.
+    NothingApplied,
+}
+
+/// Checks that every partition of `resumes` still exists, holds its position and is the same log as before; the answers
+/// are in the order of `resumes`. Nothing may be read before this is `Ok`.
+///
+/// `timeout` bounds the whole call, but for closing a client that cannot reach its broker. An unreachable broker is a
+/// transient fault: try again.
+pub fn check_continuation(
+    settings: &KafkaSettings,
+    health: &Arc<KafkaHealth>,
+    probe: &KafkaProbe,
+    resumes: &[Resume],
+    timeout: Duration,
+) -> Result<Vec<Continuation>, KafkaFault> {
+    if resumes.is_empty() {
+        return Ok(Vec::new());
+    }
+    let deadline = Deadline::after(timeout);
+    check_existence(probe, resumes, deadline)?;
+    let places: Vec<TopicPartition> = resumes.iter().map(|resume| resume.place.clone()).collect();
+    let ranges = probe.ranges(&places, deadline.left())?;
+    let mut wanted: BTreeMap<&str, Vec<Wanted<'_>>> = BTreeMap::new();
+    for (resume, range) in resumes.iter().zip(&ranges) {
+        range.check(resume.position)?;
+        if let Some(last) = resume.last.filter(|last| (range.low..range.end).contains(&last.offset)) {
+            wanted.entry(&resume.place.topic).or_default().push(Wanted { range, last, found: None });
+        }
+    }
+    for topic in wanted.values_mut() {
+        read_back(settings, health, topic, deadline)?;
+    }
+    resumes.iter().map(|resume| verdict(resume, &wanted)).collect()
+}
+
+fn check_existence(probe: &KafkaProbe, resumes: &[Resume], deadline: Deadline) -> Result<(), KafkaFault> {
+    let mut topics: Vec<&str> = resumes.iter().map(|resume| resume.place.topic.as_str()).collect();
+    topics.sort_unstable();
+    topics.dedup();
+    let known = probe.discover(topics, deadline.left())?;
+    let exists = |place: &TopicPartition| {
+        known.iter().any(|topic| topic.topic == place.topic && topic.partitions.contains(&place.partition))
+    };
+    match resumes.iter().find(|resume| !exists(&resume.place)) {
+        Some(resume) => Err(KafkaFault::PartitionMissing { place: resume.place.clone() }),
+        None => Ok(()),
+    }
+}
+
+/// A record to read back.
+struct Wanted<'a> {
+    range: &'a OffsetRange,
+    last: LastApplied,
+    found: Option<Found>,
+}
+
+#[derive(Clone, Copy)]
+enum Found {
+    Record([u8; 16]),
+    Nothing,
+}
+
+fn verdict(resume: &Resume, wanted: &BTreeMap<&str, Vec<Wanted<'_>>>) -> Result<Continuation, KafkaFault> {
+    let Some(last) = resume.last else { return Ok(Continuation::NothingApplied) };
+    let topic = wanted.get(resume.place.topic.as_str());
+    let asked = topic.and_then(|topic| topic.iter().find(|asked| asked.range.place == resume.place));
+    match asked.map(|asked| (asked.found, asked.range.low)) {
+        Some((Some(Found::Record(digest)), _)) if digest == last.digest => Ok(Continuation::Verified),
+        Some((Some(Found::Record(_)), low)) => {
+            Err(KafkaFault::AnotherLog { place: resume.place.clone(), offset: last.offset, low })
+        }
+        _ => {
+            tracing::warn!(
+                event = "kafka_last_record_gone",
+                topic = resume.place.topic,
+                partition = resume.place.partition,
+                offset = last.offset,
+                "the last applied record cannot be compared any more: Kafka has removed it"
+            );
+            Ok(Continuation::LastRecordGone)
+        }
+    }
+}
+
+/// Reads the wanted records of one topic.
+fn read_back(
+    settings: &KafkaSettings,
+    health: &Arc<KafkaHealth>,
+    topic: &mut [Wanted<'_>],
+    deadline: Deadline,
+) -> Result<(), KafkaFault> {
+    let context = KafkaContext::new(Arc::clone(health), "read back");
+    let consumer: BaseConsumer<KafkaContext> =
+        settings.read_back().create_with_context(context).map_err(|error| KafkaFault::of(&error))?;
+    let mut assignment = TopicPartitionList::with_capacity(topic.len());
+    for asked in topic.iter() {
+        let place = &asked.range.place;
+        assignment
+            .add_partition_offset(&place.topic, place.partition, Offset::Offset(asked.last.offset))
+            .map_err(|error| KafkaFault::of(&error))?;
+    }
+    consumer.assign(&assignment).map_err(|error| KafkaFault::of(&error))?;
+    while topic.iter().any(|asked| asked.found.is_none()) {
+        if deadline.is_over() {
+            return Err(KafkaFault::Unreachable {
+                reason: "records to compare did not come in time".to_owned(),
+            });
+        }
+        match consumer.poll(deadline.left().min(Duration::from_millis(100))) {
+            None => {}
+            Some(Ok(message)) => note(topic, message.partition(), |asked| {
+                if message.offset() == asked.last.offset {
+                    let at = message.timestamp().to_millis().map(UtcMillis::new);
+                    Found::Record(record_digest(message.key(), message.payload().unwrap_or_default(), at))
+                } else {
+                    // A later record comes first: the wanted one was compacted away.
+                    Found::Nothing
+                }
+            }),
+            Some(Err(KafkaError::PartitionEOF(partition))) => note(topic, partition, |_| Found::Nothing),
+            Some(Err(error)) => match error.rdkafka_error_code() {
+                Some(code) if is_transient_code(code) => {}
+                _ => return Err(KafkaFault::PositionRefused { reason: describe(&error) }),
+            },
+        }
+    }
+    Ok(())
+}
+
+/// Keeps the first thing that a partition answered.
+fn note(topic: &mut [Wanted<'_>], partition: i32, what: impl Fn(&Wanted<'_>) -> Found) {
+    let waiting = topic.iter_mut().find(|asked| asked.range.place.partition == partition);
+    if let Some(asked) = waiting.filter(|asked| asked.found.is_none()) {
+        asked.found = Some(what(asked));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_tells_records_apart() {
+        let at = Some(UtcMillis::new(5));
+        let base = record_digest(Some(b"key"), b"value", at);
+        assert_eq!(base, record_digest(Some(b"key"), b"value", at));
+        let others = [
+            record_digest(Some(b"ke"), b"yvalue", at),
+            record_digest(Some(b"kez"), b"value", at),
+            record_digest(None, b"value", at),
+            record_digest(Some(b""), b"value", at),
+            record_digest(Some(b"key"), b"valuf", at),
+            record_digest(Some(b"key"), b"", at),
+            record_digest(Some(b"key"), b"value", Some(UtcMillis::new(6))),
+            record_digest(Some(b"key"), b"value", None),
+        ];
+        for (index, other) in others.iter().enumerate() {
+            assert_ne!(&base, other, "{index}");
+            assert!(others.iter().skip(index + 1).all(|later| later != other), "{index}");
+        }
+        assert_ne!(record_digest(None, b"", None), record_digest(None, b"", Some(UtcMillis::new(0))));
+    }
+}

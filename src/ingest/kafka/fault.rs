@@ -1,0 +1,199 @@
+//! What can go wrong with Kafka, in words that say what to do.
+
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+use super::place::TopicPartition;
+
+/// A reason why reading cannot go on. All but [`KafkaFault::Unreachable`] need somebody to act.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KafkaFault {
+    /// An option that librdkafka refuses. Its value is never repeated: it may be a secret.
+    #[error("Kafka option `{option}` is not accepted: {problem}")]
+    Settings {
+        /// The option's name.
+        option: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The client could not be made.
+    #[error("the Kafka client could not be started: {reason}")]
+    Client {
+        /// librdkafka's words.
+        reason: String,
+    },
+    /// Retention has passed the position.
+    #[error(
+        "records of {place} are gone: the ledger continues at offset {position}, Kafka holds {low} to {end} (exclusive); \
+         restore the topic, or record the loss and go on from the first offset left with \
+         `--skip {place}:{low} --reason ...`"
+    )]
+    OffsetGone {
+        /// Which partition.
+        place: TopicPartition,
+        /// Where the ledger continues.
+        position: i64,
+        /// First offset that Kafka has.
+        low: i64,
+        /// The offset after the last one that Kafka has.
+        end: i64,
+    },
+    /// The partition ends before the position: truncated, re-created, or another cluster.
+    #[error(
+        "{place} is shorter than what was read of it: the ledger continues at offset {position}, Kafka holds {low} to \
+         {end} (exclusive); the log was truncated, the topic re-created, or this is another cluster: restore the topic \
+         or correct `brokers`, or record the break and go on with `--skip {place}:{low} --reason ...`"
+    )]
+    LogTooShort {
+        /// Which partition.
+        place: TopicPartition,
+        /// Where the ledger continues.
+        position: i64,
+        /// First offset that Kafka has.
+        low: i64,
+        /// The offset after the last one that Kafka has.
+        end: i64,
+    },
+    /// The record at the last applied offset is another one.
+    #[error(
+        "{place} is not the log that was read before: the record at offset {offset} differs from the one that the ledger \
+         applied there; the topic was re-created, or this is another cluster: restore the topic or correct `brokers`, or \
+         record the break and go on with `--skip {place}:{low} --reason ...`"
+    )]
+    AnotherLog {
+        /// Which partition.
+        place: TopicPartition,
+        /// The offset of the last applied record.
+        offset: i64,
+        /// First offset that Kafka has.
+        low: i64,
+    },
+    /// Kafka refused a position, and no single partition could be found out of range any more.
+    #[error(
+        "Kafka refused a position ({reason}); nothing was skipped: start again, the positions are checked then"
+    )]
+    PositionRefused {
+        /// librdkafka's words.
+        reason: String,
+    },
+    /// Configured topics that do not exist.
+    #[error("no such topic: {}; create it or correct `topics`", topics.join(", "))]
+    TopicMissing {
+        /// Their names.
+        topics: Vec<String>,
+    },
+    /// A partition that was read before does not exist any more.
+    #[error(
+        "{place} does not exist any more: the topic was re-created with fewer partitions, or this is another cluster"
+    )]
+    PartitionMissing {
+        /// Which partition.
+        place: TopicPartition,
+    },
+    /// Anything else that Kafka refuses: corrupt records, missing rights, a fatal client error.
+    #[error("Kafka refuses to go on: {reason}")]
+    Refused {
+        /// librdkafka's words.
+        reason: String,
+    },
+    /// No answer in time; nothing is lost and trying again is right.
+    #[error("Kafka is not reachable ({reason})")]
+    Unreachable {
+        /// librdkafka's words.
+        reason: String,
+    },
+}
+
+impl KafkaFault {
+    /// Whether trying again later is the right answer.
+    pub const fn is_transient(&self) -> bool {
+        matches!(self, Self::Unreachable { .. })
+    }
+
+    /// The fault behind an error of a request or of making a client.
+    pub(super) fn of(error: &KafkaError) -> Self {
+        match error {
+            // The fourth field is the option's value, and the description may quote it.
+            KafkaError::ClientConfig(_, description, option, _) => Self::Settings {
+                option: option.clone(),
+                problem: if may_be_secret(option) { "bad value".to_owned() } else { description.clone() },
+            },
+            KafkaError::ClientCreation(reason) => Self::Client { reason: reason.clone() },
+            other => match other.rdkafka_error_code() {
+                Some(code) if !is_transient_code(code) => Self::Refused { reason: code.to_string() },
+                _ => Self::Unreachable { reason: describe(other) },
+            },
+        }
+    }
+}
+
+/// librdkafka's words for an error, without its wrapper.
+pub(super) fn describe(error: &KafkaError) -> String {
+    error.rdkafka_error_code().map_or_else(|| error.to_string(), |code| code.to_string())
+}
+
+/// Whether the value of an option must not be shown.
+pub(super) fn may_be_secret(option: &str) -> bool {
+    ["password", "secret", "pem", "key", "passphrase", "token", "oauthbearer", "jaas", "certificate"]
+        .iter()
+        .any(|part| option.contains(part))
+}
+
+/// Whether librdkafka goes on by itself after this error, without having skipped anything.
+///
+/// The list is closed on purpose: after any other error (a failed checksum, an unknown codec, missing rights)
+/// librdkafka may step over records, so reading must stop instead.
+pub(super) const fn is_transient_code(code: RDKafkaErrorCode) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(
+        code,
+        Code::BrokerTransportFailure
+            | Code::AllBrokersDown
+            | Code::Resolve
+            | Code::MessageTimedOut
+            | Code::OperationTimedOut
+            | Code::TimedOutQueue
+            | Code::RequestTimedOut
+            | Code::NetworkException
+            | Code::LeaderNotAvailable
+            | Code::NotLeaderForPartition
+            | Code::BrokerNotAvailable
+            | Code::ReplicaNotAvailable
+            | Code::PreferredLeaderNotAvailable
+            | Code::OffsetNotAvailable
+            | Code::FencedLeaderEpoch
+            | Code::UnknownLeaderEpoch
+            | Code::WaitingForCoordinator
+            | Code::WaitCache
+            | Code::InProgress
+            | Code::CoordinatorLoadInProgress
+            | Code::CoordinatorNotAvailable
+            | Code::NotCoordinator
+            | Code::KafkaStorageError
+            | Code::Authentication
+            | Code::SaslAuthenticationFailed
+            | Code::SSL
+            | Code::NodeUpdate
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_names_the_partition_the_range_and_the_way_out() {
+        let place = TopicPartition::new("orders", 3);
+        let text = KafkaFault::OffsetGone { place, position: 7, low: 20, end: 31 }.to_string();
+        for part in ["orders:3", "offset 7", "20 to 31", "--skip orders:3:20 --reason"] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+    }
+
+    #[test]
+    fn only_a_missing_answer_is_tried_again() {
+        let away = KafkaFault::of(&KafkaError::MetadataFetch(RDKafkaErrorCode::BrokerTransportFailure));
+        assert!(away.is_transient(), "{away:?}");
+        let corrupt = KafkaFault::of(&KafkaError::MessageConsumption(RDKafkaErrorCode::BadMessage));
+        assert!(!corrupt.is_transient(), "{corrupt:?}");
+    }
+}

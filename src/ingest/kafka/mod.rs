@@ -1,0 +1,34 @@
+//! The Kafka edge: partitions read at the positions that the ledger holds.
+//!
+//! Kafka is the write-ahead log: what is not committed in the ledger is read again. So nothing here decides where
+//! reading goes on, nothing skips, and whatever cannot be continued exactly stops with a [`KafkaFault`] that says what
+//! to do. Two clients share the work: [`PartitionSource`] reads committed records, [`KafkaProbe`] asks for partitions
+//! and end offsets on connections of its own, where no waiting fetch delays the answer.
+//!
+//! Nothing here starts a thread and every call that waits has a bound; one ingest thread, owned by `app`, calls
+//! [`PartitionSource::poll`] in a loop. Not polling is the back-pressure: the client's queue is bounded in bytes.
+
+mod consumer;
+mod digest;
+mod discovery;
+mod fault;
+mod health;
+mod place;
+mod probe;
+mod producer;
+mod progress;
+mod record;
+mod settings;
+mod watermark;
+
+pub use consumer::{PartitionSource, Polled, Start, StartAt};
+pub use digest::{Continuation, LastApplied, Resume, check_continuation, record_digest};
+pub use discovery::TopicPartitions;
+pub use fault::KafkaFault;
+pub use health::{KafkaCounts, KafkaHealth};
+pub use place::{TopicPartition, next_offset};
+pub use probe::KafkaProbe;
+pub use producer::{EventProducer, Outgoing};
+pub use record::Record;
+pub use settings::{KafkaSettings, RESERVED_OPTIONS};
+pub use watermark::{EndReport, OffsetRange};

@@ -1,0 +1,65 @@
+//! The log: to standard error, as text for people or as JSON for machines.
+//!
+//! No rider identifier is ever logged: a log is read by people who have no business with a person's working day.
+
+use std::io::IsTerminal;
+use thiserror::Error;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt;
+
+/// How lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Why no log can be written.
+#[derive(Debug, Error)]
+pub enum LogError {
+    /// The filter cannot be read.
+    #[error("`{filter}` is no log filter, such as info or coverledger=debug,info")]
+    Filter {
+        /// What was given.
+        filter: String,
+    },
+    /// The process has a log already.
+    #[error("the log was set up before")]
+    Twice,
+}
+
+/// Sets up the log of this process. `filter` is a level, or levels by module: `coverledger=debug,info`.
+///
+/// # Errors
+/// When the filter cannot be read, or the log was set up before.
+pub fn init(format: LogFormat, filter: &str) -> Result<(), LogError> {
+    let levels = parse(filter)?;
+    let to_terminal = std::io::stderr().is_terminal();
+    let plain = fmt().with_env_filter(levels).with_writer(std::io::stderr).with_ansi(to_terminal);
+    let done = match format {
+        LogFormat::Text => plain.with_target(false).try_init(),
+        LogFormat::Json => plain.json().flatten_event(true).try_init(),
+    };
+    done.map_err(|_| LogError::Twice)
+}
+
+fn parse(filter: &str) -> Result<EnvFilter, LogError> {
+    EnvFilter::builder().parse(filter).map_err(|_| LogError::Filter { filter: filter.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters_are_checked() {
+        assert!(parse("info").is_ok() && parse("coverledger=debug,info").is_ok());
+        assert_eq!(
+            parse("coverledger=loud").unwrap_err().to_string(),
+            "`coverledger=loud` is no log filter, such as info or coverledger=debug,info"
+        );
+    }
+}

@@ -1,0 +1,150 @@
+//! What happened, as plain data.
+
+use crate::coverage::answer::Verdict;
+use crate::domain::money::Micros;
+use crate::domain::posting::Disposition;
+use crate::domain::reject::Reason;
+use std::time::Duration;
+
+/// Where records come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordSource {
+    /// A topic.
+    Kafka,
+    /// A file.
+    File,
+    /// Rejected records, sent again.
+    Redrive,
+}
+
+impl RecordSource {
+    pub(super) const ALL: [Self; 3] = [Self::Kafka, Self::File, Self::Redrive];
+
+    /// The label.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Kafka => "kafka",
+            Self::File => "file",
+            Self::Redrive => "redrive",
+        }
+    }
+}
+
+/// Records of one platform with one disposition. Reasons are counted apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventCount<'a> {
+    /// Platform; empty when a rejected record does not tell.
+    pub platform: &'a str,
+    /// Disposition.
+    pub disposition: Disposition,
+    /// How many.
+    pub count: u64,
+}
+
+/// Money that a commit moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PremiumMoved<'a> {
+    /// Platform.
+    pub platform: &'a str,
+    /// Category.
+    pub category: &'a str,
+    /// Newly charged, not negative.
+    pub charged: Micros,
+    /// Taken back by amendments, not negative.
+    pub reversed: Micros,
+}
+
+/// A durable commit.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CommitFacts<'a> {
+    /// Records that it decided about.
+    pub records: u64,
+    /// Bytes that it wrote.
+    pub bytes: u64,
+    /// From its first write to visible.
+    pub took: Duration,
+    /// Each fsync.
+    pub fsyncs: &'a [Duration],
+    /// Records by platform and disposition.
+    pub events: &'a [EventCount<'a>],
+    /// Rejected records by reason.
+    pub rejections: &'a [(Reason, u64)],
+    /// Money by platform and category.
+    pub premiums: &'a [PremiumMoved<'a>],
+}
+
+/// A partition that is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PartitionFacts<'a> {
+    /// Topic.
+    pub topic: &'a str,
+    /// Partition.
+    pub partition: i32,
+    /// Every record below it is applied.
+    pub position: i64,
+    /// The offset that the next record will get, when known.
+    pub end: Option<i64>,
+}
+
+/// How a coverage question ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lookup {
+    /// With an answer.
+    Answered(Verdict),
+    /// The question was no question.
+    Refused,
+    /// Storage failed.
+    Failed,
+}
+
+impl Lookup {
+    pub(super) const ALL: [Self; 6] = [
+        Self::Answered(Verdict::Covered),
+        Self::Answered(Verdict::NotCovered),
+        Self::Answered(Verdict::Undetermined),
+        Self::Answered(Verdict::PartlyCovered),
+        Self::Refused,
+        Self::Failed,
+    ];
+
+    /// The label.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Answered(verdict) => verdict.as_str(),
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// A compaction that is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CompactionFacts {
+    /// Whether its result is in force.
+    pub done: bool,
+    /// Bytes that it wrote.
+    pub bytes: u64,
+}
+
+/// What the ledger measures now and then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Sample {
+    /// Bytes of the data directory.
+    pub disk_bytes: u64,
+    /// Runs in force.
+    pub runs: u64,
+    /// Blocks in force.
+    pub blocks: u64,
+    /// Memory of identity filters.
+    pub filter_bytes: u64,
+    /// Memory of the runs' block indexes.
+    pub sparse_index_bytes: u64,
+    /// Rejected and conflicting records kept.
+    pub rejected_kept: u64,
+    /// Those of them that are not resolved.
+    pub rejected_unresolved: u64,
+    /// Orders of a charged outcome without a rate.
+    pub unrated: i64,
+    /// Open orders that another rider ended.
+    pub open_with_other_rider: u64,
+}

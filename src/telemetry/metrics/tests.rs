@@ -1,0 +1,88 @@
+use super::*;
+use crate::coverage::answer::Verdict;
+use crate::domain::posting::Disposition;
+
+fn text(metrics: &Metrics) -> String {
+    String::from_utf8(metrics.encode().unwrap()).unwrap()
+}
+
+#[track_caller]
+fn has(text: &str, line: &str) {
+    assert!(text.lines().any(|l| l == line), "`{line}` is not in:\n{text}");
+}
+
+#[test]
+fn every_event_is_counted_where_it_belongs() {
+    let metrics = Metrics::new().unwrap();
+    metrics.received(RecordSource::Kafka, 3, 700);
+    metrics.committed(&CommitFacts {
+        records: 3,
+        bytes: 90,
+        took: Duration::from_millis(20),
+        fsyncs: &[Duration::from_millis(4), Duration::from_millis(5)],
+        events: &[
+            EventCount { platform: "dada", disposition: Disposition::Accepted, count: 2 },
+            EventCount { platform: "", disposition: Disposition::Rejected(Reason::BadTime), count: 1 },
+        ],
+        rejections: &[(Reason::BadTime, 1)],
+        premiums: &[PremiumMoved {
+            platform: "dada",
+            category: "instant_delivery",
+            charged: Micros::new(500_000),
+            reversed: Micros::new(250_000),
+        }],
+    });
+    metrics.partition(&PartitionFacts { topic: "orders", partition: 7, position: 40, end: Some(45) });
+    metrics.completed_through("dada", UtcMillis::new(1_795_147_620_500));
+    metrics.late("dada", 4);
+    metrics.looked_up(Lookup::Answered(Verdict::Covered), Duration::from_micros(80));
+    metrics.compaction_began();
+    metrics.compaction_ended(CompactionFacts { done: true, bytes: 12 });
+    metrics.sampled(&Sample { runs: 9, unrated: 2, ..Sample::default() });
+    metrics.poisoned();
+    metrics.ready(true);
+    metrics.clock_jumped(-6_000);
+    let text = text(&metrics);
+    for line in [
+        "coverledger_records_in_total{source=\"kafka\"} 3",
+        "coverledger_bytes_in_total{source=\"kafka\"} 700",
+        "coverledger_events_total{disposition=\"accepted\",platform=\"dada\"} 2",
+        "coverledger_events_total{disposition=\"rejected\",platform=\"\"} 1",
+        "coverledger_rejections_total{reason=\"bad_time\"} 1",
+        "coverledger_rejections_total{reason=\"bad_region\"} 0",
+        "coverledger_premium_charged_yuan_total{category=\"instant_delivery\",platform=\"dada\"} 0.5",
+        "coverledger_premium_reversed_yuan_total{category=\"instant_delivery\",platform=\"dada\"} 0.25",
+        "coverledger_commit_records_sum 3",
+        "coverledger_fsync_duration_seconds_count 2",
+        "coverledger_partition_lag{partition=\"7\",topic=\"orders\"} 5",
+        "coverledger_partition_position{partition=\"7\",topic=\"orders\"} 40",
+        "coverledger_complete_through_seconds{platform=\"dada\"} 1795147620.5",
+        "coverledger_late_events{platform=\"dada\"} 4",
+        "coverledger_lookups_total{verdict=\"covered\"} 1",
+        "coverledger_lookups_total{verdict=\"undetermined\"} 0",
+        "coverledger_lookup_duration_seconds_count 1",
+        "coverledger_compactions_total 1",
+        "coverledger_compactions_running 0",
+        "coverledger_compaction_bytes_total 12",
+        "coverledger_ledger_runs 9",
+        "coverledger_unrated_orders 2",
+        "coverledger_poisoned 1",
+        "coverledger_ready 1",
+        "coverledger_clock_jumps_total 1",
+        "coverledger_clock_jump_seconds_total 6",
+    ] {
+        has(&text, line);
+    }
+}
+
+#[test]
+fn platforms_beyond_the_bound_share_a_label() {
+    let metrics = Metrics::new().unwrap();
+    for number in 0..PLATFORMS_MAX + 10 {
+        metrics.late(&format!("p{number}"), 1);
+    }
+    let text = text(&metrics);
+    let series = text.lines().filter(|line| line.starts_with("coverledger_late_events{")).count();
+    assert_eq!(series, PLATFORMS_MAX + 1);
+    has(&text, "coverledger_late_events{platform=\"other\"} 1");
+}

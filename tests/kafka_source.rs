@@ -1,0 +1,12 @@
+//! The Kafka edge against librdkafka's mock cluster and a real Apache Kafka.
+
+// The attribute tells the lints that helpers are tests too: they may unwrap.
+#[cfg(test)]
+mod support;
+
+#[cfg(test)]
+#[path = "kafka_source/mock.rs"]
+mod mock;
+#[cfg(test)]
+#[path = "kafka_source/real.rs"]
+mod real;

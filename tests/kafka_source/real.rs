@@ -1,0 +1,253 @@
+//! A real Apache Kafka: one broker, one part after the other.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use coverledger::domain::time::UtcMillis;
+use coverledger::ingest::kafka::{
+    Continuation, EventProducer, KafkaFault, KafkaHealth, KafkaProbe, KafkaSettings, Outgoing,
+    PartitionSource, TopicPartition, check_continuation, next_offset,
+};
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+
+use crate::support::cluster::{PASSWORD, RealKafka};
+use crate::support::reading::{
+    PATIENCE, Seen, assert_whole, from_beginning, idle_until, read_to, read_to_fault, resumes, source, write,
+};
+
+#[test]
+fn a_real_kafka_is_read_without_loss_or_repetition_whatever_happens_to_it() {
+    let kafka = RealKafka::start();
+    the_broker_restarts_while_its_topics_are_read(&kafka);
+    added_partitions_are_noticed(&kafka);
+    progress_is_visible_to_other_tools(&kafka);
+    transaction_markers_at_the_tail_count_as_read(&kafka);
+    large_records_pass(&kafka);
+    records_removed_by_retention_stop_the_reader(&kafka);
+    a_topic_made_again_is_noticed(&kafka);
+    a_missing_topic_is_named(&kafka);
+    tls_and_sasl_connect(&kafka);
+}
+
+fn places(topic: &str, partitions: i32) -> Vec<TopicPartition> {
+    (0..partitions).map(|partition| TopicPartition::new(topic, partition)).collect()
+}
+
+/// Whether the source stands at the ends that Kafka names now.
+fn is_at_the_ends(source: &PartitionSource) -> bool {
+    let report = source.probe().ends(&source.places(), || UtcMillis::new(0), PATIENCE).unwrap();
+    let positions = source.positions().unwrap();
+    report.ends.iter().zip(&positions).all(|((place, end), (known, position))| {
+        assert_eq!(place, known);
+        position.is_some_and(|position| position >= *end)
+    })
+}
+
+fn the_broker_restarts_while_its_topics_are_read(kafka: &RealKafka) {
+    kafka.create_topic("restart.a", 3);
+    kafka.create_topic("restart.b", 2);
+    let settings = kafka.settings("restart");
+    write(&settings, "restart.a", 3, 0..3_000, "a");
+    write(&settings, "restart.b", 2, 0..2_000, "b");
+    let health = KafkaHealth::new();
+    let mut source = PartitionSource::new(&settings, health.clone()).unwrap();
+    let all = [places("restart.a", 3), places("restart.b", 2)].concat();
+    source.add(&from_beginning(&all)).unwrap();
+    let mut seen = Vec::new();
+    read_to(&source, &mut seen, 1_700);
+    kafka.stop();
+    // What was fetched before is still handed out; then there is nothing, and the outage is known.
+    read_to(&source, &mut seen, 5_000);
+    idle_until(&source, "the outage is known", || health.is_unreachable());
+    kafka.start_again();
+    write(&settings, "restart.a", 3, 3_000..4_200, "a");
+    write(&settings, "restart.b", 2, 2_000..2_400, "b");
+    read_to(&source, &mut seen, 6_600);
+    assert!(!health.is_unreachable());
+    assert!(is_at_the_ends(&source));
+    assert_whole(&seen);
+    let payloads: BTreeSet<&str> = seen.iter().map(|record| record.payload.as_str()).collect();
+    assert_eq!(payloads.len(), 6_600);
+}
+
+fn added_partitions_are_noticed(kafka: &RealKafka) {
+    kafka.create_topic("growing", 2);
+    let settings = kafka.settings("growing");
+    write(&settings, "growing", 2, 0..200, "before");
+    let mut source = source(&settings, &from_beginning(&places("growing", 2)));
+    let mut seen = Vec::new();
+    read_to(&source, &mut seen, 150);
+    kafka.add_partitions("growing", 4);
+    let is_known = || source.probe().discover(["growing"], PATIENCE).unwrap()[0].partitions.len() == 4;
+    let mut left = 1_000;
+    while !is_known() {
+        left -= 1;
+        assert!(left > 0, "the new partitions are not discovered");
+    }
+    let found: Vec<_> = source.probe().discover(["growing"], PATIENCE).unwrap()[0].places().collect();
+    source.add(&from_beginning(&found)).unwrap();
+    write(&settings, "growing", 4, 200..400, "after");
+    read_to(&source, &mut seen, 400);
+    assert_whole(&seen);
+    assert!(is_at_the_ends(&source));
+}
+
+fn progress_is_visible_to_other_tools(kafka: &RealKafka) {
+    let settings = kafka.settings("visible");
+    let source = source(&settings, &from_beginning(&places("growing", 1)));
+    let mut seen = Vec::new();
+    read_to(&source, &mut seen, 50);
+    let progress = (TopicPartition::new("growing", 0), next_offset(seen[29].offset));
+    source.report_progress(&[progress]);
+    drop(source);
+    let tool: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", kafka.brokers())
+        .set("group.id", "visible")
+        .create()
+        .unwrap();
+    let mut asked = rdkafka::TopicPartitionList::new();
+    asked.add_partition("growing", 0);
+    let committed = tool.committed_offsets(asked, PATIENCE).unwrap();
+    assert_eq!(committed.elements()[0].offset(), rdkafka::Offset::Offset(30));
+}
+
+fn transaction_markers_at_the_tail_count_as_read(kafka: &RealKafka) {
+    kafka.create_topic("transactions", 1);
+    let settings = kafka.settings("transactions");
+    let producer: BaseProducer = ClientConfig::new()
+        .set("bootstrap.servers", kafka.brokers())
+        .set("transactional.id", "tests")
+        .create()
+        .unwrap();
+    producer.init_transactions(PATIENCE).unwrap();
+    let send = |payload: &str| {
+        producer.begin_transaction().unwrap();
+        producer.send(BaseRecord::<(), str>::to("transactions").payload(payload)).unwrap();
+        producer.flush(PATIENCE).unwrap();
+    };
+    send("kept");
+    producer.commit_transaction(PATIENCE).unwrap();
+    let source = source(&settings, &from_beginning(&places("transactions", 1)));
+    let mut seen = Vec::new();
+    read_to(&source, &mut seen, 1);
+    // One record and one marker.
+    idle_until(&source, "the commit marker counts", || is_at_the_ends(&source));
+    assert_eq!(source.position(&source.places()[0]).unwrap(), Some(2));
+
+    send("dropped");
+    // Acknowledged, but undecided: the end lies behind it, and the reader stays before it.
+    assert!(!is_at_the_ends(&source));
+    producer.abort_transaction(PATIENCE).unwrap();
+    idle_until(&source, "the abort marker counts", || is_at_the_ends(&source));
+    assert_eq!(seen.iter().map(|record| record.payload.as_str()).collect::<Vec<_>>(), ["kept"]);
+
+    // The position may lie behind the last record: that one is compared all the same.
+    let mut known = resumes(&seen);
+    known[0].position = source.position(&known[0].place).unwrap().unwrap();
+    assert_eq!(known[0].position, 4);
+    assert_eq!(check(&settings, &known), Ok(vec![Continuation::Verified]));
+}
+
+fn check(
+    settings: &KafkaSettings,
+    known: &[coverledger::ingest::kafka::Resume],
+) -> Result<Vec<Continuation>, KafkaFault> {
+    let health = KafkaHealth::new();
+    let probe = KafkaProbe::new(settings, health.clone()).unwrap();
+    check_continuation(settings, &health, &probe, known, PATIENCE)
+}
+
+fn large_records_pass(kafka: &RealKafka) {
+    kafka.create_topic("large", 1);
+    let mut settings = kafka.settings("large");
+    settings.options.insert("message.max.bytes".to_owned(), "15000000".to_owned());
+    let payload = vec![b'x'; 12_000_000];
+    let producer = EventProducer::new(&settings, KafkaHealth::new()).unwrap();
+    // Random bytes would do as well: what counts is the length after decompression too.
+    let outgoing =
+        Outgoing { topic: "large", partition: Some(0), key: None, payload: &payload, timestamp: None };
+    producer.send(&outgoing).unwrap();
+    producer.send(&Outgoing { payload: b"next", ..outgoing }).unwrap();
+    producer.flush(PATIENCE).unwrap();
+    let source = source(&settings, &from_beginning(&places("large", 1)));
+    let mut seen = Vec::new();
+    read_to(&source, &mut seen, 2);
+    assert_eq!(seen[0].payload.len(), payload.len());
+    assert_eq!(check(&settings, &resumes(&seen[..1])), Ok(vec![Continuation::Verified]));
+}
+
+fn records_removed_by_retention_stop_the_reader(kafka: &RealKafka) {
+    kafka.create_topic("retained", 1);
+    let settings = kafka.settings("retained");
+    write(&settings, "retained", 1, 0..100, "r");
+    let seen = {
+        let source = source(&settings, &from_beginning(&places("retained", 1)));
+        let mut seen = Vec::new();
+        read_to(&source, &mut seen, 50);
+        seen
+    };
+    let known = resumes(&seen);
+    assert_eq!(known[0].position, 50);
+    kafka.delete_records("retained", 0, 50);
+    assert_eq!(check(&settings, &known), Ok(vec![Continuation::LastRecordGone]));
+    kafka.delete_records("retained", 0, 60);
+    let place = TopicPartition::new("retained", 0);
+    let gone = KafkaFault::OffsetGone { place: place.clone(), position: 50, low: 60, end: 100 };
+    assert_eq!(check(&settings, &known), Err(gone.clone()));
+    let at = coverledger::ingest::kafka::StartAt::Offset(50);
+    let source = source(&settings, &[coverledger::ingest::kafka::Start { place, at }]);
+    assert_eq!(read_to_fault(&source), gone);
+}
+
+fn a_topic_made_again_is_noticed(kafka: &RealKafka) {
+    kafka.create_topic("again", 1);
+    let settings = kafka.settings("again");
+    write(&settings, "again", 1, 0..100, "first");
+    let running = source(&settings, &from_beginning(&places("again", 1)));
+    let mut seen: Vec<Seen> = Vec::new();
+    read_to(&running, &mut seen, 100);
+    let known = resumes(&seen);
+    assert_eq!(check(&settings, &known), Ok(vec![Continuation::Verified]));
+
+    kafka.delete_topic("again");
+    let fault = read_to_fault(&running);
+    assert_eq!(fault, KafkaFault::TopicMissing { topics: vec!["again".to_owned()] });
+
+    kafka.create_topic("again", 1);
+    write(&settings, "again", 1, 0..40, "second");
+    let place = TopicPartition::new("again", 0);
+    let short = KafkaFault::LogTooShort { place: place.clone(), position: 100, low: 0, end: 40 };
+    assert_eq!(check(&settings, &known), Err(short));
+    write(&settings, "again", 1, 40..140, "second");
+    let another = KafkaFault::AnotherLog { place, offset: 99, low: 0 };
+    assert_eq!(check(&settings, &known), Err(another));
+}
+
+fn a_missing_topic_is_named(kafka: &RealKafka) {
+    let settings = kafka.settings("missing");
+    let probe = KafkaProbe::new(&settings, KafkaHealth::new()).unwrap();
+    let fault = probe.discover(["no.such", "growing", "nor.this"], PATIENCE).unwrap_err();
+    let topics = vec!["no.such".to_owned(), "nor.this".to_owned()];
+    assert_eq!(fault, KafkaFault::TopicMissing { topics });
+}
+
+fn tls_and_sasl_connect(kafka: &RealKafka) {
+    for mechanism in ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] {
+        let settings = kafka.secure_settings("secure", mechanism, PASSWORD);
+        let source = source(&settings, &from_beginning(&places("growing", 4)));
+        assert_eq!(source.probe().discover(["growing"], PATIENCE).unwrap()[0].partitions.len(), 4);
+        let mut seen = Vec::new();
+        read_to(&source, &mut seen, 400);
+        assert_whole(&seen);
+        assert_eq!(check(&settings, &resumes(&seen)), Ok(vec![Continuation::Verified; 4]));
+    }
+    let settings = kafka.secure_settings("secure", "SCRAM-SHA-256", "a-wrong-word");
+    let health = KafkaHealth::new();
+    let probe = KafkaProbe::new(&settings, health.clone()).unwrap();
+    let fault = probe.discover(["growing"], Duration::from_secs(2)).unwrap_err();
+    assert!(fault.is_transient(), "{fault}");
+    assert!(health.is_unreachable());
+    assert!(!format!("{fault} {settings:?}").contains("a-wrong-word"));
+}

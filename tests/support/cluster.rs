@@ -1,0 +1,164 @@
+//! A real Apache Kafka in a temporary directory, on free ports, ended when it is dropped.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use coverledger::ingest::kafka::KafkaSettings;
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use tempfile::TempDir;
+
+/// The user that the listener with TLS and SASL knows.
+pub(crate) const USER: &str = "clerk";
+/// The user's password.
+pub(crate) const PASSWORD: &str = "quite-secret-word";
+
+/// A broker with one node. `scripts/kafka.sh` does the work.
+pub(crate) struct RealKafka {
+    dir: TempDir,
+    port: u16,
+}
+
+impl RealKafka {
+    /// Starts a broker with a plain listener and one with TLS and SASL.
+    pub(crate) fn start() -> Self {
+        let mut failures = Vec::new();
+        // A port that was free can be taken before the broker binds it; other ports then.
+        for _ in 0..3 {
+            let kafka = Self { dir: TempDir::new().unwrap(), port: three_free_ports() };
+            match kafka.script("start") {
+                Ok(()) => return kafka,
+                Err(failure) => failures.push(failure),
+            }
+        }
+        panic!("no Kafka could be started: {}", failures.join("\n"));
+    }
+
+    /// `host:port` of the plain listener.
+    pub(crate) fn brokers(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Settings for the plain listener.
+    pub(crate) fn settings(&self, group: &str) -> KafkaSettings {
+        let mut settings = KafkaSettings::new(self.brokers(), group);
+        let quick = [("reconnect.backoff.max.ms", "200"), ("topic.metadata.refresh.interval.ms", "2000")];
+        settings.options.extend(quick.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        settings
+    }
+
+    /// Settings for the listener with TLS and SASL.
+    pub(crate) fn secure_settings(&self, group: &str, mechanism: &str, password: &str) -> KafkaSettings {
+        let mut settings = self.settings(group);
+        settings.brokers = format!("127.0.0.1:{}", self.port + 2);
+        let authority = self.dir.path().join("tls/ca.pem").display().to_string();
+        for (name, value) in [
+            ("security.protocol", "SASL_SSL"),
+            ("ssl.ca.location", &authority),
+            ("sasl.mechanism", mechanism),
+            ("sasl.username", USER),
+            ("sasl.password", password),
+        ] {
+            settings.options.insert(name.to_owned(), value.to_owned());
+        }
+        settings
+    }
+
+    /// Ends the broker cleanly; its data stay.
+    pub(crate) fn stop(&self) {
+        self.script("stop").unwrap();
+    }
+
+    /// Starts it again on the same ports with the same data.
+    pub(crate) fn start_again(&self) {
+        self.script("start").unwrap();
+    }
+
+    /// Makes a topic and waits until the broker serves it.
+    pub(crate) fn create_topic(&self, name: &str, partitions: i32) {
+        let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
+        let results = wait(self.admin().create_topics(&[topic], &admin_options())).unwrap();
+        assert!(results.iter().all(Result::is_ok), "{results:?}");
+    }
+
+    /// Raises the number of a topic's partitions.
+    pub(crate) fn add_partitions(&self, name: &str, total: usize) {
+        let change = NewPartitions::new(name, total);
+        let results = wait(self.admin().create_partitions(&[change], &admin_options())).unwrap();
+        assert!(results.iter().all(Result::is_ok), "{results:?}");
+    }
+
+    /// Deletes a topic.
+    pub(crate) fn delete_topic(&self, name: &str) {
+        let results = wait(self.admin().delete_topics(&[name], &admin_options())).unwrap();
+        assert!(results.iter().all(Result::is_ok), "{results:?}");
+    }
+
+    /// Deletes the records of a partition below `offset`, as retention does.
+    pub(crate) fn delete_records(&self, name: &str, partition: i32, offset: i64) {
+        let mut below = TopicPartitionList::new();
+        below.add_partition_offset(name, partition, Offset::Offset(offset)).unwrap();
+        let result = wait(self.admin().delete_records(&below, &admin_options())).unwrap();
+        assert!(result.elements().iter().all(|element| element.error().is_ok()), "{result:?}");
+    }
+
+    fn admin(&self) -> AdminClient<DefaultClientContext> {
+        ClientConfig::new().set("bootstrap.servers", self.brokers()).create().unwrap()
+    }
+
+    fn script(&self, command: &str) -> Result<(), String> {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/kafka.sh");
+        let output = Command::new(script)
+            .arg(command)
+            .arg(self.dir.path())
+            .arg(self.port.to_string())
+            .env("COVERLEDGER_KAFKA_SASL", format!("{USER}:{PASSWORD}"))
+            .env("COVERLEDGER_KAFKA_MAX_MESSAGE_BYTES", "20000000")
+            .env_remove("COVERLEDGER_KAFKA_PROPS")
+            .output()
+            .unwrap();
+        if output.status.success() {
+            Ok(())
+        } else {
+            Err(String::from_utf8_lossy(&output.stderr).into_owned())
+        }
+    }
+}
+
+impl Drop for RealKafka {
+    fn drop(&mut self) {
+        // By the process's own number, and without ceremony: its data go with the directory.
+        if let Ok(pid) = fs::read_to_string(self.dir.path().join("pid")) {
+            let killed = Command::new("kill").arg("-9").arg(pid.trim()).status();
+            assert!(killed.is_ok(), "{killed:?}");
+        }
+    }
+}
+
+fn admin_options() -> AdminOptions {
+    AdminOptions::new()
+        .operation_timeout(Some(Duration::from_secs(30)))
+        .request_timeout(Some(Duration::from_secs(30)))
+}
+
+/// Runs one request of the admin client to its end.
+fn wait<T>(request: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(request)
+}
+
+/// The first of three ports in a row that nobody listens on.
+fn three_free_ports() -> u16 {
+    loop {
+        let first = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = first.local_addr().unwrap().port();
+        let rest = [1_u16, 2]
+            .map(|step| port.checked_add(step).and_then(|port| TcpListener::bind(("127.0.0.1", port)).ok()));
+        if rest.iter().all(Option::is_some) {
+            return port;
+        }
+    }
+}

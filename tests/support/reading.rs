@@ -1,0 +1,137 @@
+//! Writing records and reading them with the source, waiting for conditions by a bounded number of polls.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use coverledger::ingest::kafka::{
+    EventProducer, KafkaFault, KafkaHealth, KafkaSettings, LastApplied, Outgoing, PartitionSource, Polled,
+    Resume, Start, StartAt, TopicPartition,
+};
+
+/// Polls in vain before a condition is given up; each waits up to [`POLL`].
+const ATTEMPTS: u32 = 1_200;
+const POLL: Duration = Duration::from_millis(50);
+/// The bound of one request in tests.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A record as a test sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) place: TopicPartition,
+    pub(crate) offset: i64,
+    pub(crate) payload: String,
+    pub(crate) digest: [u8; 16],
+}
+
+/// Every partition of `place`s from its beginning.
+pub(crate) fn from_beginning(places: &[TopicPartition]) -> Vec<Start> {
+    places.iter().map(|place| Start { place: place.clone(), at: StartAt::Beginning }).collect()
+}
+
+/// A source that reads `starts`.
+pub(crate) fn source(settings: &KafkaSettings, starts: &[Start]) -> PartitionSource {
+    let mut source = PartitionSource::new(settings, KafkaHealth::new()).unwrap();
+    source.add(starts).unwrap();
+    source
+}
+
+/// Writes `PREFIX-N` for N of `numbers`, spread over the partitions, and waits until all are acknowledged.
+pub(crate) fn write(
+    settings: &KafkaSettings,
+    topic: &str,
+    partitions: i32,
+    numbers: std::ops::Range<i32>,
+    prefix: &str,
+) {
+    let producer = EventProducer::new(settings, KafkaHealth::new()).unwrap();
+    for number in numbers {
+        let payload = format!("{prefix}-{number}");
+        let key = number.to_string();
+        producer
+            .send(&Outgoing {
+                topic,
+                partition: Some(number % partitions),
+                key: Some(key.as_bytes()),
+                payload: payload.as_bytes(),
+                timestamp: None,
+            })
+            .unwrap();
+    }
+    producer.flush(PATIENCE).unwrap();
+}
+
+/// Reads on until `seen` holds `count` records.
+pub(crate) fn read_to(source: &PartitionSource, seen: &mut Vec<Seen>, count: usize) {
+    let before = seen.len();
+    let mut left = ATTEMPTS;
+    while seen.len() < count {
+        match source.poll(POLL) {
+            Polled::Record(record) => seen.push(Seen {
+                place: TopicPartition::new(source.topic(record.topic).unwrap(), record.partition),
+                offset: record.offset,
+                payload: String::from_utf8(record.payload().to_vec()).unwrap(),
+                digest: record.digest(),
+            }),
+            Polled::Idle => {
+                left = left.checked_sub(1).unwrap_or_else(|| {
+                    panic!("{} of {count} records came, {before} of them before", seen.len())
+                })
+            }
+            Polled::Fault(fault) => panic!("{fault}"),
+        }
+    }
+}
+
+/// Polls until `holds`; no record may come meanwhile.
+pub(crate) fn idle_until(source: &PartitionSource, what: &str, holds: impl Fn() -> bool) {
+    for _ in 0..ATTEMPTS {
+        if holds() {
+            return;
+        }
+        match source.poll(POLL) {
+            Polled::Record(record) => panic!("a record at {} while waiting for: {what}", record.offset),
+            Polled::Idle => {}
+            Polled::Fault(fault) => panic!("{fault}"),
+        }
+    }
+    panic!("never: {what}");
+}
+
+/// Polls until the source stops, ignoring records.
+pub(crate) fn read_to_fault(source: &PartitionSource) -> KafkaFault {
+    for _ in 0..ATTEMPTS {
+        if let Polled::Fault(fault) = source.poll(POLL) {
+            return fault;
+        }
+    }
+    panic!("the source did not stop");
+}
+
+/// Each partition's offsets as they were read.
+pub(crate) fn offsets(seen: &[Seen]) -> BTreeMap<TopicPartition, Vec<i64>> {
+    let mut offsets: BTreeMap<_, Vec<i64>> = BTreeMap::new();
+    for record in seen {
+        offsets.entry(record.place.clone()).or_default().push(record.offset);
+    }
+    offsets
+}
+
+/// Every partition was read from 0 without a gap and without repetition.
+pub(crate) fn assert_whole(seen: &[Seen]) {
+    for (place, read) in offsets(seen) {
+        let expected: Vec<i64> = (0..).take(read.len()).collect();
+        assert_eq!(read, expected, "{place}");
+    }
+}
+
+/// What a ledger would keep of the partitions that `seen` holds.
+pub(crate) fn resumes(seen: &[Seen]) -> Vec<Resume> {
+    let last: BTreeMap<_, _> = seen.iter().map(|record| (record.place.clone(), record)).collect();
+    last.into_iter()
+        .map(|(place, record)| Resume {
+            place,
+            position: coverledger::ingest::kafka::next_offset(record.offset),
+            last: Some(LastApplied { offset: record.offset, digest: record.digest }),
+        })
+        .collect()
+}

@@ -1,0 +1,191 @@
+//! What the tree must look like: rules that no compiler checks.
+
+#![cfg(test)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Lines that a source file may have; a file that needs more holds two nouns.
+const LINES_MAX: usize = 400;
+
+/// Folders of the tree that are not the project's: build results, data, version control.
+const SKIPPED: [&str; 3] = ["target", "data", ".git"];
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Every file below `dir`, as a path from the root.
+fn files_below(dir: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![root().join(dir)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            let inside = path.strip_prefix(root()).unwrap().to_path_buf();
+            if path.is_dir() {
+                let skipped = inside.components().count() == 1 && SKIPPED.contains(&name.as_str());
+                if !skipped {
+                    folders.push(path);
+                }
+            } else {
+                found.push(inside);
+            }
+        }
+    }
+    found.sort();
+    assert!(!found.is_empty(), "nothing below {dir}");
+    found
+}
+
+fn rust_below(dir: &str) -> Vec<PathBuf> {
+    let files = files_below(dir).into_iter();
+    files.filter(|path| path.extension().is_some_and(|ending| ending == "rs")).collect()
+}
+
+/// The text of a file; `None` for one that is not text.
+fn text(path: &Path) -> Option<String> {
+    String::from_utf8(fs::read(root().join(path)).unwrap()).ok()
+}
+
+/// Lines without their comments: naming something in prose is not using it.
+fn code(path: &Path) -> Vec<String> {
+    let text = text(path).unwrap();
+    let uncommented = text.lines().map(|line| line.split("//").next().unwrap_or_default().to_owned());
+    uncommented.collect()
+}
+
+fn is_word_part(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+/// Whether `line` holds `word` as a whole.
+fn names(line: &str, word: &str) -> bool {
+    line.match_indices(word).any(|(at, _)| {
+        let before = line[..at].chars().next_back();
+        let after = line[at + word.len()..].chars().next();
+        !before.is_some_and(is_word_part) && !after.is_some_and(is_word_part)
+    })
+}
+
+fn offences(files: &[PathBuf], words: &[&str]) -> Vec<String> {
+    let mut found = Vec::new();
+    for path in files {
+        for (number, line) in (1..).zip(code(path)) {
+            for word in words.iter().filter(|word| names(&line, word)) {
+                found.push(format!("{}:{number} names {word}", path.display()));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn the_domain_has_no_clock_no_io_and_no_framework() {
+    let words = [
+        "tokio",
+        "rdkafka",
+        "sled",
+        "axum",
+        "serde",
+        "serde_json",
+        "toml",
+        "tracing",
+        "prometheus",
+        "SystemTime",
+        "Instant::now",
+        "std::fs",
+        "std::net",
+        "std::io",
+        "std::env",
+        "std::thread",
+    ];
+    assert_eq!(offences(&rust_below("src/domain"), &words), Vec::<String>::new());
+}
+
+#[test]
+fn sled_is_named_in_one_file_at_most() {
+    let naming: Vec<PathBuf> = rust_below("src")
+        .into_iter()
+        .filter(|path| code(path).iter().any(|line| names(line, "sled")))
+        .collect();
+    assert!(naming.len() <= 1, "{naming:?}");
+}
+
+#[test]
+fn kafka_is_named_in_its_room_only() {
+    let outside: Vec<PathBuf> = rust_below("src")
+        .into_iter()
+        .filter(|path| !path.starts_with("src/ingest/kafka") && !path.starts_with("src/cli"))
+        .filter(|path| path != Path::new("src/app/"))
+        .collect();
+    assert_eq!(offences(&outside, &["rdkafka"]), Vec::<String>::new());
+}
+
+#[test]
+fn files_stay_short() {
+    let long: Vec<String> = rust_below("src")
+        .into_iter()
+        .chain(rust_below("tests"))
+        .map(|path| (text(&path).unwrap().lines().count(), path))
+        .filter(|(lines, _)| *lines > LINES_MAX)
+        .map(|(lines, path)| format!("{} has {lines} lines", path.display()))
+        .collect();
+    assert_eq!(long, Vec::<String>::new());
+}
+
+#[test]
+fn tests_neither_sleep_nor_are_skipped() {
+    // Put together here, so that this file does not offend.
+    let marks = ["#[ig", "nore"].concat();
+    let sleeps = [["thread::sl", "eep"].concat(), ["time::sl", "eep"].concat()];
+    let mut found = Vec::new();
+    for path in rust_below("src").into_iter().chain(rust_below("tests")) {
+        let in_tests = path.starts_with("tests");
+        for (number, line) in (1..).zip(code(&path)) {
+            if line.contains(&marks) || (in_tests && sleeps.iter().any(|sleep| line.contains(sleep))) {
+                found.push(format!("{}:{number} {}", path.display(), line.trim()));
+            }
+        }
+    }
+    assert_eq!(found, Vec::<String>::new());
+}
+
+#[test]
+fn the_tree_stands_alone() {
+    let outside = ["../sha", "red"].concat();
+    let hosts = [
+        ["crates", ".io/"].concat(),
+        ["static.crates", ".io"].concat(),
+        ["repo.maven", ".apache.org"].concat(),
+        ["repo1", ".maven.org"].concat(),
+        ["deb.deb", "ian.org"].concat(),
+        ["registry.npm", "js.org"].concat(),
+        ["pypi", ".org"].concat(),
+        ["proxy.gol", "ang.org"].concat(),
+    ];
+    let mut found = Vec::new();
+    for path in files_below(".") {
+        // Cargo writes its registry into the lock file itself.
+        if path == Path::new("Cargo.lock") {
+            continue;
+        }
+        let Some(text) = text(&path) else { continue };
+        for (number, line) in (1..).zip(text.lines()) {
+            let leaves = line.contains(&outside) && !path.starts_with(".ci");
+            if leaves || hosts.iter().any(|host| line.contains(host)) {
+                found.push(format!("{}:{number} {}", path.display(), line.trim()));
+            }
+        }
+    }
+    assert_eq!(found, Vec::<String>::new());
+}
+
+#[test]
+fn words_are_found_whole() {
+    assert!(names("use sled::Db;", "sled"));
+    assert!(!names("let jostled = sledge(x);", "sled"));
+    assert!(names("std::fs::read(path)", "std::fs"));
+    assert!(!names("std::fsync", "std::fs"));
+}
