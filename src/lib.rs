@@ -8,4 +8,5 @@ pub mod generate;
 pub mod ingest;
 pub mod ledger;
 pub mod pipeline;
+pub mod redrive;
 pub mod telemetry;
