@@ -45,7 +45,7 @@ fn flights_h1_agrees_with_the_oracle() {
 fn agrees(case: &Case) {
     let bench = Bench::flights();
     let started = Instant::now();
-    let mut said = |what: &str| eprintln!("{}: {what} ({:.1} s)", case.name, started.elapsed().as_secs_f64());
+    let said = |what: &str| eprintln!("{}: {what} ({:.1} s)", case.name, started.elapsed().as_secs_f64());
     let checked =
         cases::binary().current_dir(bench.folder.path()).args(["check-config", "flights.toml"]).output();
     assert_eq!(checked.unwrap().status.code(), Some(0));

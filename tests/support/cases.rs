@@ -1,4 +1,5 @@
 //! Cases with an oracle's answers: their files, and the real binary run on them.
+#![allow(dead_code, reason = "each test program uses its own part of this")]
 
 use coverledger::coverage::csv::Reader;
 use serde_json::Value;

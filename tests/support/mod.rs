@@ -1,7 +1,6 @@
 //! What several test programs share.
 #![allow(dead_code, reason = "each test program uses its own part of this")]
 
-pub(crate) mod cases;
 pub(crate) mod cluster;
 pub(crate) mod mock;
 pub(crate) mod reading;
