@@ -18,6 +18,8 @@ use std::time::Instant;
 const H1_FOLDER: &str = "COVERLEDGER_CASES_H1";
 /// Questions whose answer waits for a rejected record: at most so many, of 20,000.
 const HELD_MAX: usize = 11;
+/// After the second run, every so many-th question is asked again.
+const SAMPLE: usize = 10;
 const COMPLETE: [&str; 2] = ["--complete-through", "2101-01-02T00:00:00Z"];
 
 type Row = BTreeMap<String, String>;
@@ -77,7 +79,8 @@ fn agrees(case: &Case) {
     assert_eq!(counts(&again), second_counts(case));
     assert_eq!(bench.ok("statement", &[]), statement, "statement after the second run");
     assert_eq!(bench.ok("rejections", &["--json"]), kept, "rejections after the second run");
-    assert_eq!(lookups_agree(&bench, &lookups), Vec::<Row>::new(), "after the second run");
+    let sample: Vec<Row> = lookups.iter().step_by(SAMPLE).cloned().collect();
+    assert_eq!(lookups_agree(&bench, &sample), Vec::<Row>::new(), "after the second run");
     said(&format!("the same file again: {}; nothing changed", again["dispositions"]));
 }
 
