@@ -3,6 +3,7 @@
 pub mod check_config;
 pub mod generate;
 pub mod ingest;
+pub mod produce;
 pub mod serve;
 
 use crate::config::{Config, ConfigErrors};
