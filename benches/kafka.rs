@@ -1,6 +1,6 @@
 //! End to end from a real Apache Kafka on this machine, beside a bare consumer of the same topic in the same run.
 //!
-//! `cargo bench --bench kafka [-- --orders N --repetitions N --days N --rate N --marks N --config TOML --enforce]`
+//! `cargo bench --bench kafka [-- --orders N --repetitions N --days N --rate N --marks N --config TOML --binary FILE --enforce]`
 //!
 //! Needs Java and Maven (`scripts/kafka.sh`). Both sides are timed from the start of their process to the last record
 //! read (bare) or durable and visible (the service).

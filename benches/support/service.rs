@@ -7,8 +7,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-/// The release binary under test.
-const BINARY: &str = env!("CARGO_BIN_EXE_coverledger");
+/// The binary under test: `--binary FILE`, or the one of this build.
+fn binary() -> String {
+    super::text_option("binary").unwrap_or_else(|| env!("CARGO_BIN_EXE_coverledger").to_owned())
+}
+
 /// How often something is looked at while it is waited for.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
@@ -58,7 +61,7 @@ fn free_port() -> u16 {
 
 /// Starts `coverledger generate` into the topic `orders`.
 pub(crate) fn generate(brokers: &str, arguments: &[String]) -> Child {
-    let mut command = Command::new(BINARY);
+    let mut command = Command::new(binary());
     command.args([
         "generate",
         "--kafka",
@@ -88,7 +91,7 @@ impl Service {
         let address = format!("127.0.0.1:{}", free_port());
         let config = super::configuration(dir, Some(brokers), &address, extra);
         let log = fs::File::create(dir.join("log")).expect("the log can be made");
-        let child = Command::new(BINARY).arg("serve").arg("--config").arg(config).stderr(log).spawn();
+        let child = Command::new(binary()).arg("serve").arg("--config").arg(config).stderr(log).spawn();
         Self { child: child.expect("the service starts"), address, dir: dir.to_path_buf() }
     }
 
