@@ -1,6 +1,7 @@
 //! The commands, one file each: arguments in, results on standard output, an exit code back.
 
 pub mod check_config;
+pub mod demo;
 pub mod generate;
 pub mod ingest;
 pub mod serve;
@@ -26,6 +27,8 @@ const EXIT_CODES: &str = "Exit codes: 0 done and holds; 1 failed or does not hol
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Try it: the whole service on an embedded broker with invented riders, and nothing else on the machine.
+    Demo(demo::DemoArgs),
     /// Run the service: take in events from Kafka, answer over HTTP.
     Serve(serve::ServeArgs),
     /// Take in files of JSON lines through the same pipeline as Kafka's records.
