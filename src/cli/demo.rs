@@ -75,7 +75,11 @@ pub fn run(args: &DemoArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
         told => told.and(ended)?,
     }
     if is_kept {
-        writeln!(out, "Stopped. Everything is kept in {0}: coverledger verify --config {0}/demo.toml", folder.display())?;
+        writeln!(
+            out,
+            "Stopped. Everything is kept in {0}: coverledger verify --config {0}/demo.toml",
+            folder.display()
+        )?;
     } else {
         writeln!(out, "Stopped; {} is removed.", folder.display())?;
     }
@@ -87,7 +91,12 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 }
 
 /// Tells what there is to see until the demo is over.
-fn guide(demo: &mut Demo, args: &DemoArgs, until: Option<Instant>, out: &mut dyn Write) -> anyhow::Result<()> {
+fn guide(
+    demo: &mut Demo,
+    args: &DemoArgs,
+    until: Option<Instant>,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
     let service = Service::new(demo.address());
     welcome(demo, &service, args, out)?;
     let mut shown = false;
@@ -99,7 +108,7 @@ fn guide(demo: &mut Demo, args: &DemoArgs, until: Option<Instant>, out: &mut dyn
         if !shown && let Some(found) = examples::find(demo.scenes(), demo.zone(), &service)? {
             status::write(demo.scenes(), demo.zone(), &service, out)?;
             examples::write(&found, &service, out)?;
-            writeln!(out, "Running until Ctrl-C.\n")?;
+            writeln!(out, "\nThe riders go on. Ctrl-C ends the demo.\n")?;
             out.flush()?;
             (shown, said) = (true, Instant::now());
         }
@@ -116,12 +125,12 @@ fn welcome(demo: &Demo, service: &Service, args: &DemoArgs, out: &mut dyn Write)
     writeln!(
         out,
         "coverledger demo: six platforms stream the orders of invented riders to a broker inside this process; the\n\
-         service charges every order, remembers its cover, and answers. It needs nothing else and leaves nothing behind.\n"
+         service charges every order, remembers its cover, and answers. Nothing else is needed on this machine.\n"
     )?;
     if let Some(wanted) = demo.moved_from() {
         writeln!(out, "{wanted} is taken by another process: a free port is used instead.")?;
     }
-    let fate = if demo.is_kept() { "kept" } else { "removed at the end; --keep DIR keeps one" };
+    let fate = if demo.is_kept() { "kept" } else { "removed at the end; --keep DIR keeps it elsewhere" };
     writeln!(out, "  page     {}/", service.url())?;
     writeln!(out, "  metrics  {}/metrics", service.url())?;
     writeln!(out, "  folder   {} ({fate})\n", demo.folder().display())?;

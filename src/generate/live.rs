@@ -204,3 +204,51 @@ impl LiveGenerator {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    const FROM: UtcMillis = UtcMillis::new(1_795_104_000_000);
+
+    fn events(seed: u64, hours: i64) -> Vec<(LiveEvent, Vec<u8>)> {
+        let mut generator = LiveGenerator::new(LiveSettings { seed, from: FROM, orders_per_second: 2 });
+        let mut events = Vec::new();
+        while generator.next_at() < FROM.plus(hours * HOUR_MS) {
+            let mut payload = Vec::new();
+            let event = generator.next_event(&mut payload).unwrap();
+            events.push((event, payload));
+        }
+        events
+    }
+
+    #[test]
+    fn a_seed_gives_one_steady_stream() {
+        let all = events(7, 3);
+        assert_eq!(all, events(7, 3));
+        assert_ne!(all, events(8, 3));
+        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+        for (event, payload) in &all {
+            let label = format!("{:?}", event.label);
+            *counts.entry(label.split('(').next().unwrap().to_owned()).or_default() += 1;
+            if event.label == Label::Open {
+                assert!(!String::from_utf8_lossy(payload).contains("ended_at"), "{event:?}");
+            }
+        }
+        assert_eq!(counts.get("Open"), Some(&(2 * 3 * 3_600)));
+        for label in ["Order", "Bad", "Duplicate", "Amendment", "Stale", "Conflict"] {
+            assert!(counts.get(label).is_some_and(|&count| count > 0), "{label}: {counts:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_sent_before_it_happened_nor_out_of_order() {
+        let all = events(7, 2);
+        assert!(all.is_sorted_by_key(|(event, _)| event.sent_at));
+        for (event, _) in &all {
+            let happened = if event.label == Label::Open { event.accepted_at } else { event.ended_at };
+            assert!(event.sent_at >= happened, "{event:?}");
+        }
+    }
+}

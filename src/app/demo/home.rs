@@ -31,7 +31,8 @@ impl Home {
         let home = Self { folder, is_kept: keep.is_some(), is_removed: false };
         for (name, text) in Config::embedded_files() {
             let path = home.folder.join(name);
-            let written = path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(&path, text));
+            let written =
+                path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(&path, text));
             written.with_context(|| format!("writing {}", path.display()))?;
         }
         Ok(home)

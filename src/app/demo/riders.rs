@@ -43,7 +43,7 @@ impl Riders {
         let started_at = self.clock.now();
         let mut generator = LiveGenerator::new(self.live);
         let mut vouched: Option<Instant> = None;
-        let mut sent = 0_u64;
+        let Some(mut sent) = self.introduce()? else { return Ok(()) };
         while !self.stop.is_set() {
             let (now, is_present) = self.now(started_at);
             let room = UNREAD_MAX.saturating_sub(sent.saturating_sub(self.applied()));
@@ -67,6 +67,19 @@ impl Riders {
             }
         }
         Ok(())
+    }
+
+    /// Before its first order every platform says that it vouches for its events, and that nothing is complete yet: what
+    /// follows lies hours back, and who says nothing promises to deliver within seconds. `None` when the demo is over.
+    fn introduce(&self) -> anyhow::Result<Option<u64>> {
+        let sent = self.vouch(self.live.from)?;
+        self.producer.flush(ACKNOWLEDGED_AT_MOST)?;
+        while self.applied() < sent {
+            if self.is_over_after(TICK) {
+                return Ok(None);
+            }
+        }
+        Ok(Some(sent))
     }
 
     /// The demo's time, and whether it is the real one.

@@ -10,14 +10,23 @@ use std::io::Write;
 const TRIES: usize = 40;
 /// Before an order was accepted, its rider was mostly on none.
 const BEFORE_MS: i64 = 7 * MINUTE_MS;
-/// The longest line of an answer.
-const WIDTH: usize = 150;
 /// The fields of an answer that a first look needs, in order.
-const FIELDS: [&str; 8] =
-    ["verdict", "rider_id", "at", "windows", "nearest_before", "nearest_after", "settled", "platforms"];
-/// Fields of an order that the first look can do without.
-const LEFT_OUT: [&str; 8] =
-    ["leg", "rider_id", "region", "outcome", "revision", "tariff", "recorded_at", "commit"];
+const FIELDS: [&str; 7] =
+    ["verdict", "at", "windows", "nearest_before", "nearest_after", "settled", "platforms"];
+/// The fields below them that a first look needs, in order.
+const PARTS: [&str; 11] = [
+    "platform",
+    "order_id",
+    "category",
+    "phase",
+    "starts_at",
+    "ends_at",
+    "premium",
+    "distance_s",
+    "reason",
+    "complete_through",
+    "ask_again_at",
+];
 
 /// A question with its answer.
 #[derive(Clone, Debug)]
@@ -35,15 +44,15 @@ pub(super) fn find(scenes: &Scenes, zone: &Zone, service: &Service) -> anyhow::R
     let Some(uncovered) = first(zone, service, "not_covered", before(&seen))? else { return Ok(None) };
     let Some(open) = first(zone, service, "undetermined", now(&seen))? else { return Ok(None) };
     Ok(Some([
-        Example { about: "While an order lasted:", after: "", ..covered },
+        Example { about: "While an order lasted.", after: "", ..covered },
         Example {
             about: "Minutes before an order was accepted. All platforms have vouched for that instant: this is final.",
             after: "",
             ..uncovered
         },
         Example {
-            about: "This very moment, for a rider who is under way. The end of the order may be on its way, too:",
-            after: "   Ask again in some seconds: by then the platforms have vouched for that instant.\n",
+            about: "Just now, for a rider who is under way: word of an order's end may still be under way, too.",
+            after: "   Ask again in some seconds: once the platforms have vouched for that instant, the verdict is covered.\n",
             ..open
         },
     ]))
@@ -81,16 +90,28 @@ fn first(
         let at = zone.rfc3339(second).replace(".000", "").replace('+', "%2B");
         let target = format!("/v1/coverage?rider_id={}&at={at}", order.rider_id);
         let answer = service.get(&target)?;
-        if answer.get("verdict").and_then(Value::as_str) == Some(verdict) {
+        if fits(&answer, verdict) {
             return Ok(Some(Example { about: "", after: "", target, answer }));
         }
     }
     Ok(None)
 }
 
+/// The verdict that is looked for, and, if there is a window, one that is closed and final.
+fn fits(answer: &Value, verdict: &str) -> bool {
+    let window_fits = match answer.pointer("/windows/0/phase").and_then(Value::as_str) {
+        Some(phase) => phase == "ended" && answer.get("settled") == Some(&Value::Bool(true)),
+        None => true,
+    };
+    window_fits && answer.get("verdict").and_then(Value::as_str) == Some(verdict)
+}
+
 /// Prints the questions so that they can be pasted, each with its answer.
 pub(super) fn write(examples: &[Example], service: &Service, out: &mut dyn Write) -> anyhow::Result<()> {
-    writeln!(out, "\nWas the rider covered? Three questions to paste into another terminal (answers shortened):")?;
+    writeln!(
+        out,
+        "\nWas the rider covered? Three questions to paste into another terminal (answers shortened):"
+    )?;
     for (number, example) in (1..).zip(examples) {
         writeln!(out, "\n{number}. {}", example.about)?;
         writeln!(out, "   curl -s '{}{}'", service.url(), example.target)?;
@@ -108,28 +129,55 @@ pub(super) fn write(examples: &[Example], service: &Service, out: &mut dyn Write
 fn shortened(answer: &Value) -> Vec<String> {
     let mut lines = vec!["{".to_owned()];
     for name in FIELDS {
-        let Some(value) = answer.get(name).filter(|value| !value.is_null()) else { continue };
-        match value.as_array() {
-            Some(items) if name == "windows" => items.iter().take(2).for_each(|window| {
-                lines.push(format!("  \"windows\": [{}, ...],", without(window)));
-            }),
-            Some(items) if name == "platforms" => {
-                if let Some(open) = items.iter().find(|item| item.get("reason").is_some_and(Value::is_string)) {
-                    lines.push(format!("  \"platforms\": [{open}, ...],"));
-                }
+        let value = match answer.get(name) {
+            None | Some(Value::Null) => continue,
+            Some(Value::Array(items)) => {
+                // Of the platforms those that hold the answer up.
+                let told = items.iter().filter(|item| item.get("settled") != Some(&Value::Bool(true)));
+                let Some(first) = told.clone().next() else { continue };
+                let more = if items.len() > 1 { ", ..." } else { "" };
+                format!("[{}{more}]", parts(first))
             }
-            _ => lines.push(format!("  \"{name}\": {value},")),
-        }
+            Some(item @ Value::Object(_)) => parts(item),
+            Some(other) => other.to_string(),
+        };
+        lines.push(format!("  \"{name}\": {value},"));
     }
     lines.push("  ...".to_owned());
     lines.push("}".to_owned());
     lines
 }
 
-fn without(window: &Value) -> String {
-    let mut window = window.clone();
-    if let Some(fields) = window.as_object_mut() {
-        fields.retain(|name, _| !LEFT_OUT.contains(&name.as_str()));
+/// An object with the fields that matter, in their order.
+fn parts(object: &Value) -> String {
+    let fields = PARTS.iter().filter_map(|name| Some(format!("\"{name}\": {}", object.get(name)?)));
+    format!("{{{}, ...}}", fields.collect::<Vec<_>>().join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn answers_are_shortened() {
+        let answer = json!({
+            "verdict": "covered", "rider_id": ["r"], "at": "T", "nearest_before": null, "settled": false,
+            "windows": [{"leg": 0, "ends_at": "E", "platform": "p", "order_id": "o"}, {"platform": "q"}],
+            "platforms": [{"platform": "p", "settled": true}, {"reason": "incomplete", "platform": "q", "settled": false}],
+        });
+        assert_eq!(
+            shortened(&answer),
+            [
+                "{",
+                "  \"verdict\": \"covered\",",
+                "  \"at\": \"T\",",
+                "  \"windows\": [{\"platform\": \"p\", \"order_id\": \"o\", \"ends_at\": \"E\", ...}, ...],",
+                "  \"settled\": false,",
+                "  \"platforms\": [{\"platform\": \"q\", \"reason\": \"incomplete\", ...}, ...],",
+                "  ...",
+                "}",
+            ]
+        );
     }
-    window.to_string()
 }

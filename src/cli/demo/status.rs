@@ -7,7 +7,12 @@ use serde_json::Value;
 use std::io::Write;
 
 /// Writes the line.
-pub(super) fn write(scenes: &Scenes, zone: &Zone, service: &Service, out: &mut dyn Write) -> anyhow::Result<()> {
+pub(super) fn write(
+    scenes: &Scenes,
+    zone: &Zone,
+    service: &Service,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
     let seen = scenes.seen();
     let progress = service.get("/v1/progress")?;
     let items = |name: &str| progress.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
