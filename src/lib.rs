@@ -44,4 +44,5 @@ pub mod http;
 pub mod ingest;
 pub mod ledger;
 pub mod pipeline;
+pub mod redrive;
 pub mod telemetry;

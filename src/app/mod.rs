@@ -25,7 +25,6 @@ use crate::ledger::writer::{Ledger, Published};
 use crate::telemetry::clock::Clock;
 use crate::telemetry::metrics::Metrics;
 use anyhow::Context;
-use compactor::Compactor;
 use service::Service;
 use status::Status;
 use std::net::SocketAddr;
@@ -157,14 +156,9 @@ fn run(
     };
     let published = ledger.published();
     let mut threads = Threads::default();
-    let writer = Writer {
-        ledger,
-        work: to_do,
-        emptied,
-        clock: *clock,
-        telling: telling.clone(),
-        compactor: Compactor::default(),
-    };
+    let (compactor, bench) = compactor::compactor(stop.clone());
+    threads.start("compactor", move || bench.run())?;
+    let writer = Writer { ledger, work: to_do, emptied, clock: *clock, telling: telling.clone(), compactor };
     threads.start("writer", move || writer.run())?;
     let pauses = match kafka {
         Some(connected) => Some(connected.start(

@@ -3,7 +3,7 @@
 use super::{Ending, load_config};
 use crate::backfill::{Backfill, Summary, run as backfill};
 use crate::domain::event::ExactTime;
-use crate::domain::time::UtcMillis;
+use crate::domain::time::{LocalDay, UtcMillis};
 use crate::ingest::file::{LineReader, Progress};
 use crate::ledger::report::CommitReport;
 use crate::ledger::setup::Setup;
@@ -81,6 +81,8 @@ pub fn run(args: &IngestArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
         },
     )?;
     bar.finish();
+    // Files are history: every day ends as one run.
+    ledger.compact_now(LocalDay(i32::MAX), clock.now())?;
     writeln!(out, "{}", summary_json(&summary, started.elapsed().as_millis()))?;
     Ok(Ending::Holds)
 }
@@ -99,14 +101,15 @@ fn parse_statement(text: &str) -> anyhow::Result<(Option<String>, UtcMillis)> {
     Ok((platform, at.floor()))
 }
 
+/// Counts by disposition, and refusals by reason.
+pub(super) fn counts_json(summary: &Summary) -> (Map<String, Value>, Map<String, Value>) {
+    let counts = DISPOSITIONS.iter().zip(summary.counts);
+    let rejected = summary.rejected.iter().map(|(reason, count)| (reason.as_str().to_owned(), json!(count)));
+    (counts.map(|(name, count)| ((*name).to_owned(), json!(count))).collect(), rejected.collect())
+}
+
 fn summary_json(summary: &Summary, elapsed_ms: u128) -> Value {
-    let dispositions: Map<String, Value> = DISPOSITIONS
-        .iter()
-        .zip(summary.counts)
-        .map(|(name, count)| ((*name).to_owned(), json!(count)))
-        .collect();
-    let rejected: Map<String, Value> =
-        summary.rejected.iter().map(|(reason, count)| (reason.as_str().to_owned(), json!(count))).collect();
+    let (dispositions, rejected) = counts_json(summary);
     let elapsed_ms = u64::try_from(elapsed_ms).unwrap_or(u64::MAX).max(1);
     json!({
         "records": summary.records,
