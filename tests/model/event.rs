@@ -107,7 +107,9 @@ fn spell(at: i64, finer: &str, random: &mut Random) -> String {
 /// The fields of an event as JSON, in random spellings of the same values.
 pub(crate) fn fields(event: &Event, random: &mut Random) -> Vec<(&'static str, String)> {
     let quoted = |text: &str| format!("\"{text}\"");
-    let finer = if random.percent(20) { "4" } else { "" };
+    // Finer than the millisecond, where that cannot turn start and end around.
+    let long = event.ended.is_none_or(|ended| ended - event.accepted >= 2);
+    let finer = if long && random.percent(20) { "4" } else { "" };
     let mut fields = vec![
         ("platform", quoted(&event.platform)),
         ("order_id", quoted(&event.order_id)),
