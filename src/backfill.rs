@@ -4,7 +4,7 @@
 use crate::domain::event::EventRules;
 use crate::domain::posting::Disposition;
 use crate::domain::reject::{ReadRevision, Readable, Reason, Refusal};
-use crate::domain::time::{UtcMillis, Zone};
+use crate::domain::time::{LocalDay, UtcMillis, Zone};
 use crate::ingest::file::{FileError, LineBlock, LineReader, OversizedLine};
 use crate::ledger::batch::{Arrival, Batch, LineHashes, Source};
 use crate::ledger::commit::Also;
@@ -22,6 +22,9 @@ use thiserror::Error;
 
 /// Batches that wait for the writer: one is written while the next one is filled.
 const BATCHES_WAITING: usize = 1;
+
+/// Runs of one day at which a long backfill stops to merge some.
+const DAY_RUNS_MAX: usize = 12;
 
 /// Why a backfill stopped. What was committed before stays; running it again books nothing twice.
 #[derive(Debug, Error)]
@@ -160,6 +163,9 @@ fn commit(
         *summary.rejected.entry(*reason).or_default() += count;
     }
     each(&report);
+    if ledger.runs_a_day_max() > DAY_RUNS_MAX {
+        ledger.compact_now(LocalDay(i32::MIN), now)?;
+    }
     Ok(())
 }
 

@@ -25,6 +25,7 @@ fn run(command: Command, out: &mut dyn Write) -> anyhow::Result<Ending> {
     match command {
         Command::Serve(args) => cli::serve::run(&args),
         Command::Ingest(args) => cli::ingest::run(&args, out),
+        Command::Verify(args) => cli::verify::run(&args, out),
         Command::CheckConfig { file } => {
             let outcome = cli::check_config::run(&file, &|name| std::env::var(name).ok(), out)?;
             Ok(if outcome.exit_code() == 0 { Ending::Holds } else { Ending::BadConfig })

@@ -3,7 +3,7 @@
 use super::{Ending, load_config};
 use crate::backfill::{Backfill, Summary, run as backfill};
 use crate::domain::event::ExactTime;
-use crate::domain::time::UtcMillis;
+use crate::domain::time::{LocalDay, UtcMillis};
 use crate::ingest::file::{LineReader, Progress};
 use crate::ledger::report::CommitReport;
 use crate::ledger::setup::Setup;
@@ -81,6 +81,8 @@ pub fn run(args: &IngestArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
         },
     )?;
     bar.finish();
+    // Files are history: every day ends as one run.
+    ledger.compact_now(LocalDay(i32::MAX), clock.now())?;
     writeln!(out, "{}", summary_json(&summary, started.elapsed().as_millis()))?;
     Ok(Ending::Holds)
 }

@@ -4,6 +4,7 @@ pub mod check_config;
 pub mod generate;
 pub mod ingest;
 pub mod serve;
+pub mod verify;
 
 use crate::config::{Config, ConfigErrors};
 use crate::ledger::error::LedgerError;
@@ -30,6 +31,8 @@ pub enum Command {
     Serve(serve::ServeArgs),
     /// Take in files of JSON lines through the same pipeline as Kafka's records.
     Ingest(ingest::IngestArgs),
+    /// Read everything in the ledger again and prove that it agrees.
+    Verify(verify::VerifyArgs),
     /// Check a configuration and print every problem at once.
     CheckConfig {
         /// The configuration file.

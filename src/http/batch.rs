@@ -15,6 +15,7 @@ use axum::extract::{Request, State};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
 use axum::response::{IntoResponse, Response};
 use http_body::Frame;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -62,7 +63,7 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
     Err(Problem::new(Kind::UnsupportedMediaType, detail))
 }
 
-async fn body<S: Source>(state: &HttpState<S>, request: Request) -> Result<Bytes, Problem> {
+async fn body<S: Source>(state: &HttpState<S>, request: Request) -> Result<Vec<u8>, Problem> {
     let bytes_max = state.settings().body_bytes_max;
     let too_large = || Problem::new(Kind::BodyTooLarge, format!("a body has at most {bytes_max} bytes"));
     let length = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
@@ -70,24 +71,27 @@ async fn body<S: Source>(state: &HttpState<S>, request: Request) -> Result<Bytes
         return Err(too_large());
     }
     // A little sooner than the request as a whole, so that the reason is told.
-    let patience = state.settings().timeout.mul_f32(0.9);
-    match tokio::time::timeout(patience, axum::body::to_bytes(request.into_body(), bytes_max)).await {
-        Ok(Ok(body)) => Ok(body),
-        Ok(Err(error)) if is_length_limit(&error) => Err(too_large()),
-        Ok(Err(_)) => Err(Problem::new(Kind::BadQuery, "the body broke off")),
+    let patience = state.settings().timeout.saturating_mul(9) / 10;
+    match tokio::time::timeout(patience, collect(request.into_body(), bytes_max)).await {
+        Ok(Ok(Some(body))) => Ok(body),
+        Ok(Ok(None)) => Err(too_large()),
+        Ok(Err(_)) => Err(Problem::new(Kind::BadRequest, "the body broke off")),
         Err(_) => Err(Problem::new(Kind::SlowRequest, "the body did not arrive in time")),
     }
 }
 
-fn is_length_limit(error: &axum::Error) -> bool {
-    let mut error: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(inner) = error {
-        if inner.to_string().contains("length limit exceeded") {
-            return true;
+/// The whole body; `None` when it has more than `bytes_max` bytes.
+async fn collect(mut body: Body, bytes_max: usize) -> Result<Option<Vec<u8>>, axum::Error> {
+    let mut whole = Vec::new();
+    loop {
+        let next = poll_fn(|cx| http_body::Body::poll_frame(Pin::new(&mut body), cx)).await;
+        let Some(frame) = next.transpose()? else { return Ok(Some(whole)) };
+        let Ok(data) = frame.into_data() else { continue };
+        if data.len() > bytes_max.saturating_sub(whole.len()) {
+            return Ok(None);
         }
-        error = inner.source();
+        whole.extend_from_slice(&data);
     }
-    false
 }
 
 enum Piece {

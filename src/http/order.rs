@@ -16,7 +16,7 @@ pub(super) async fn get<S: Source>(
 ) -> Result<Json<OrderHistory>, Problem> {
     Query::strict(raw.as_deref(), &[])?;
     let Path((platform, order_id)) =
-        path.map_err(|_| Problem::new(Kind::BadQuery, "the path is not UTF-8"))?;
+        path.map_err(|_| Problem::new(Kind::BadRequest, "the path is not UTF-8"))?;
     let read = move |state: &HttpState<S>| {
         order_history(&*state.source().view(), state.terms(), &platform, &order_id)
     };

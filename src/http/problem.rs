@@ -13,8 +13,8 @@ pub(super) const MEDIA_TYPE: &str = "application/problem+json";
 /// What can be wrong. The names are part of the contract: `urn:coverledger:problem:NAME`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// The query string cannot be read.
-    BadQuery,
+    /// The query string, the path or the body cannot be read.
+    BadRequest,
     /// A parameter that is needed is absent.
     MissingParameter,
     /// A parameter that this resource does not have.
@@ -61,7 +61,7 @@ impl Kind {
     const fn facts(self) -> (StatusCode, &'static str, &'static str) {
         type S = StatusCode;
         match self {
-            Self::BadQuery => (S::BAD_REQUEST, "bad-query", "The query string cannot be read"),
+            Self::BadRequest => (S::BAD_REQUEST, "bad-request", "The request cannot be read"),
             Self::MissingParameter => (S::BAD_REQUEST, "missing-parameter", "A parameter is missing"),
             Self::UnknownParameter => (S::BAD_REQUEST, "unknown-parameter", "There is no such parameter"),
             Self::BadParameter => (S::BAD_REQUEST, "bad-parameter", "A parameter has a value it cannot have"),

@@ -32,12 +32,12 @@ impl Query {
     pub(super) fn lenient(raw: Option<&str>) -> Result<Self, Problem> {
         let raw = raw.unwrap_or_default();
         if raw.len() > BYTES_MAX {
-            return Err(Problem::new(Kind::BadQuery, format!("it has more than {BYTES_MAX} bytes")));
+            return Err(Problem::new(Kind::BadRequest, format!("it has more than {BYTES_MAX} bytes")));
         }
         let mut pairs = Vec::new();
         for pair in raw.split('&').filter(|pair| !pair.is_empty()) {
             if pairs.len() >= PARAMETERS_MAX {
-                return Err(Problem::new(Kind::BadQuery, format!("more than {PARAMETERS_MAX} parameters")));
+                return Err(Problem::new(Kind::BadRequest, format!("more than {PARAMETERS_MAX} parameters")));
             }
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             match (decoded(name), decoded(value)) {
@@ -45,7 +45,7 @@ impl Query {
                 _ => {
                     let detail =
                         "a percent sign must be followed by two hexadecimal digits, and the bytes be UTF-8";
-                    return Err(Problem::new(Kind::BadQuery, detail));
+                    return Err(Problem::new(Kind::BadRequest, detail));
                 }
             }
         }
@@ -124,6 +124,26 @@ fn decoded(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
+/// A value as it stands in an address, but for the `plain` characters.
+pub(super) fn encoded(value: &str, plain: &[u8]) -> String {
+    let mut text = String::with_capacity(value.len());
+    for byte in value.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || plain.contains(&byte) {
+            text.push(char::from(byte));
+        } else {
+            text.push('%');
+            text.push_str(&hexadecimal(&[byte]).to_ascii_uppercase());
+        }
+    }
+    text
+}
+
+/// Two hexadecimal digits a byte.
+pub(super) fn hexadecimal(bytes: &[u8]) -> String {
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.filter_map(|digit| char::from_digit(u32::from(digit), 16)).collect()
+}
+
 /// The value of a hexadecimal digit.
 pub(super) fn hex(digit: u8) -> Option<u8> {
     match digit {
@@ -147,11 +167,18 @@ mod tests {
         assert_eq!(query.one("a").unwrap_err().kind, Kind::BadParameter);
         assert_eq!(query.need("d").unwrap_err().kind, Kind::MissingParameter);
         for bad in ["a=%", "a=%4", "a=%zz", "a=%FF", "%FF=1"] {
-            assert_eq!(Query::lenient(Some(bad)).unwrap_err().kind, Kind::BadQuery, "{bad}");
+            assert_eq!(Query::lenient(Some(bad)).unwrap_err().kind, Kind::BadRequest, "{bad}");
         }
         assert_eq!(Query::strict(Some("A=1"), &["a"]).unwrap_err().kind, Kind::UnknownParameter);
         let many = "a&".repeat(PARAMETERS_MAX + 1);
-        assert_eq!(Query::lenient(Some(&many)).unwrap_err().kind, Kind::BadQuery);
+        assert_eq!(Query::lenient(Some(&many)).unwrap_err().kind, Kind::BadRequest);
+    }
+
+    #[test]
+    fn what_is_encoded_is_decoded() {
+        let text = "R 1+2&中=%";
+        assert_eq!(encoded(text, b""), "R%201%2B2%26%E4%B8%AD%3D%25");
+        assert_eq!(decoded(&encoded(text, b"")).as_deref(), Some(text));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `GET /v1/rejections`: rejected and conflicting records, in pages.
 
 use super::problem::{Kind, Problem};
-use super::query::Query;
+use super::query::{Query, hexadecimal};
 use super::source::{KeptFilter, RejectionPage, RejectionQuery, Source};
 use super::state::HttpState;
 use crate::domain::reject::{ReadRevision, Reason};
@@ -10,7 +10,6 @@ use crate::domain::view::{Kept, Origin, Rejection, Resolution};
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use serde::Serialize;
-use std::fmt::Write;
 
 const PARAMETERS: &[&str] = &["platform", "reason", "from", "to", "unresolved", "limit", "page_token"];
 
@@ -156,12 +155,4 @@ fn origin(origin: Origin, zone: &Zone) -> OriginLine {
         Origin::File { content, line } => OriginLine::File { content: hexadecimal(&content), line },
         Origin::Redrive { of } => OriginLine::Redrive { of },
     }
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _: std::fmt::Result = write!(text, "{byte:02x}");
-        text
-    })
 }

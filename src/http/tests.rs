@@ -1,1 +1,7 @@
+//! Every resource over the naive ledger.
 
+mod api;
+mod limits;
+mod page;
+mod pages;
+mod world;

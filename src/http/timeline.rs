@@ -5,7 +5,7 @@
 
 use super::coverage::interval_within_limits;
 use super::problem::{Kind, Problem};
-use super::query::{Query, hex, missing};
+use super::query::{Query, hex, hexadecimal, missing};
 use super::source::Source;
 use super::state::HttpState;
 use crate::coverage::answer::{AsOfLine, WindowLine};
@@ -20,7 +20,6 @@ use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use serde::Serialize;
-use std::fmt::Write;
 
 const PARAMETERS: &[&str] = &["from", "to", "limit", "page_token"];
 
@@ -46,7 +45,7 @@ pub(super) async fn get<S: Source>(
     path: Result<Path<String>, PathRejection>,
     RawQuery(raw): RawQuery,
 ) -> Result<Json<TimelinePage>, Problem> {
-    let rider_id = path.map_err(|_| Problem::new(Kind::BadQuery, "the path is not UTF-8"))?.0;
+    let rider_id = path.map_err(|_| Problem::new(Kind::BadRequest, "the path is not UTF-8"))?.0;
     check_rider(&rider_id)?;
     let query = Query::strict(raw.as_deref(), PARAMETERS)?;
     let from = query.time("from")?.ok_or_else(|| missing("from"))?;
@@ -88,11 +87,7 @@ impl Place {
 
     fn write(&self) -> String {
         let text = format!("{} {} {} {}", self.starts_at.millis(), self.leg, self.platform, self.order_id);
-        text.bytes().fold(String::with_capacity(text.len() * 2), |mut token, byte| {
-            // Writing to a String cannot fail.
-            let _: std::fmt::Result = write!(token, "{byte:02x}");
-            token
-        })
+        hexadecimal(text.as_bytes())
     }
 
     fn read(token: &str) -> Option<Self> {

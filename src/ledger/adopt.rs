@@ -107,28 +107,6 @@ impl Ledger {
         Reach { lead_ms, tail_ms }
     }
 
-    /// Deletes the values of runs that compaction replaced and no snapshot holds any more.
-    ///
-    /// Their manifest entries go with the next commit; a crash before it deletes nothing twice that matters.
-    pub fn collect_released(&mut self) -> Outcome<usize> {
-        let released: Vec<u64> = self.released.1.try_iter().collect();
-        for id in &released {
-            let key = id.to_be_bytes();
-            let entry = self
-                .manifest
-                .entries(kind::GARBAGE)
-                .find(|(rest, _)| *rest == key)
-                .map(|(_, body)| body.to_vec());
-            if let Some(body) = entry {
-                let entry = super::run::RunEntry::decode(&mut super::codec::Reader::new(&body))
-                    .map_err(super::error::LedgerError::damaged("a manifest entry of kind g"))?;
-                super::garbage::delete_run(&self.store, *id, &entry)?;
-                self.manifest.delete(kind::GARBAGE, &key);
-            }
-        }
-        Ok(released.len())
-    }
-
     /// A configuration's text, in parts of its own.
     pub(super) fn put_config_text(&self, no: u64) -> Outcome<u32> {
         let mut text = Vec::new();

@@ -24,6 +24,8 @@ const KNOWN_FLAGS: u8 = 15;
 const FARE: u8 = 1;
 const PREVIOUS: u8 = 2;
 const MOVED: u8 = 4;
+/// The fare's digits do not fit 64 bits: it takes sixteen bytes instead of two to four.
+const WIDE_FARE: u8 = 8;
 /// A duration of 0 means "no end"; real durations are stored plus one.
 const NO_END: u64 = 0;
 
@@ -111,8 +113,17 @@ impl BlockBuilder {
         let at = self.extras.len();
         self.extras.push(0);
         if let Some(fare) = row.fare {
-            bits |= FARE;
-            self.extras.extend_from_slice(&fare.serialize());
+            match i64::try_from(fare.mantissa()) {
+                Ok(digits) => {
+                    bits |= FARE;
+                    self.extras.put_varint(u64::from(fare.scale()));
+                    self.extras.put_signed(digits);
+                }
+                Err(_) => {
+                    bits |= WIDE_FARE;
+                    self.extras.extend_from_slice(&fare.serialize());
+                }
+            }
         }
         if let Some(previous) = row.previous_accepted_at {
             bits |= PREVIOUS;
@@ -390,7 +401,15 @@ impl<'a> Columns<'a> {
     fn next_extras(&mut self) -> Decoded<(Option<Decimal>, Option<UtcMillis>, Option<UtcMillis>)> {
         let Some(column) = self.extras.as_mut() else { return Ok((None, None, None)) };
         let bits = column.u8("extras")?;
-        let fare = if bits & FARE != 0 { Some(Decimal::deserialize(column.array("fare")?)) } else { None };
+        let fare = if bits & FARE != 0 {
+            let scale: u32 = column.number("fare's scale")?;
+            let digits = column.signed("fare")?;
+            Some(Decimal::try_new(digits, scale).map_err(|_| CodecError::Invalid("fare's scale"))?)
+        } else if bits & WIDE_FARE != 0 {
+            Some(Decimal::deserialize(column.array("fare")?))
+        } else {
+            None
+        };
         let mut instant = |bit| {
             if bits & bit == 0 {
                 Ok(None)
@@ -432,7 +451,7 @@ mod tests {
     fn drafts() -> impl Strategy<Value = Vec<Draft>> {
         let id = prop_oneof!["[0-9]{19}", "[0-9]{1,38}", "[a-z0-9-]{1,12}"];
         let extras = (
-            prop::option::weighted(0.1, 0i64..1_000_000),
+            prop::option::weighted(0.1, prop_oneof![0i64..1_000_000, Just(i64::MAX)]),
             prop::option::weighted(0.1, any::<i32>().prop_map(i64::from)),
             prop::option::weighted(0.1, any::<i32>().prop_map(i64::from)),
         );
@@ -463,7 +482,10 @@ mod tests {
                 region: Region::from_code(d.4).unwrap(),
                 revision: d.5.0,
                 commit: d.5.1,
-                fare: d.6.0.map(|cents| Decimal::new(cents, 2)),
+                fare: d.6.0.map(|cents| match cents {
+                    i64::MAX => Decimal::MAX,
+                    cents => Decimal::new(cents, 2),
+                }),
                 previous_accepted_at: d.6.1.map(UtcMillis::new),
                 moved_to: d.6.2.map(UtcMillis::new),
             }).collect();

@@ -9,6 +9,7 @@ use super::run::Run;
 use crate::domain::order::Phase;
 use crate::domain::posting::Posting;
 use crate::domain::time::{LocalDay, UtcMillis};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// An identity that is looked for.
@@ -41,20 +42,27 @@ pub struct Found {
     pub moved_to: Option<UtcMillis>,
 }
 
+/// A run, and the wanted identities that it may hold, by their positions.
+type Asked<'a> = (&'a Arc<Run>, Vec<(IdentityHash, usize)>);
+
+/// A block to be read for a wanted identity: run, block, and the identity's position.
+type Hit<'a> = (u64, u32, usize, &'a Arc<Run>);
+
 /// The stored rows of each wanted identity, in no particular order.
 pub fn find(runs: &DayRuns, wanted: &[Wanted<'_>]) -> Outcome<Vec<Vec<Found>>> {
-    let mut hits: Vec<(u64, u32, usize, &Arc<Run>)> = Vec::new();
-    let mut blocks = Vec::new();
+    let mut by_run: HashMap<u64, Asked<'_>> = HashMap::new();
     for (at, want) in wanted.iter().enumerate() {
         let also = want.also.filter(|day| *day < want.days.0 || want.days.1 < *day);
-        let near = runs.range(want.days.0..=want.days.1);
-        for run in
-            near.chain(also.into_iter().flat_map(|day| runs.range(day..=day))).flat_map(|(_, runs)| runs)
-        {
-            blocks.clear();
-            run.blocks_with(want.hash, &mut blocks)?;
-            hits.extend(blocks.iter().map(|&block| (run.id, block, at, run)));
+        let near = (want.days.0 <= want.days.1).then(|| runs.range(want.days.0..=want.days.1));
+        let days = near.into_iter().flatten().chain(also.into_iter().flat_map(|day| runs.range(day..=day)));
+        for run in days.flat_map(|(_, runs)| runs).filter(|run| run.may_hold(want.hash)) {
+            by_run.entry(run.id).or_insert_with(|| (run, Vec::new())).1.push((want.hash, at));
         }
+    }
+    let mut hits: Vec<Hit<'_>> = Vec::new();
+    for (run, mut hashes) in by_run.into_values() {
+        hashes.sort_unstable();
+        run.blocks_with(&hashes, |block, at| hits.push((run.id, block, at, run)))?;
     }
     hits.sort_unstable_by_key(|&(run, block, at, _)| (run, block, at));
     hits.dedup_by_key(|&mut (run, block, at, _)| (run, block, at));
@@ -65,24 +73,28 @@ pub fn find(runs: &DayRuns, wanted: &[Wanted<'_>]) -> Outcome<Vec<Vec<Found>>> {
     Ok(found)
 }
 
-fn read_block(
-    hits: &[(u64, u32, usize, &Arc<Run>)],
-    wanted: &[Wanted<'_>],
-    found: &mut [Vec<Found>],
-) -> Outcome<()> {
+fn read_block(hits: &[Hit<'_>], wanted: &[Wanted<'_>], found: &mut [Vec<Found>]) -> Outcome<()> {
     let Some(&(_, block, _, run)) = hits.first() else { return Ok(()) };
+    // A batch that comes again wants every row of a block: each row is looked up, not compared with each want.
+    let mut by_order: HashMap<OrderId<'_>, Vec<usize>> = HashMap::with_capacity(hits.len());
+    for &(_, _, at, _) in hits {
+        wanted.get(at).into_iter().for_each(|want| by_order.entry(want.order_id).or_default().push(at));
+    }
     let mut result = Ok(());
     run.visit_block(usize::try_from(block).unwrap_or(usize::MAX), Select::All, |row| {
-        for &(_, _, at, _) in hits {
-            let Some(want) = wanted.get(at).filter(|want| want.order_id == row.order_id) else { continue };
-            let class = match run.class(row.class) {
-                Ok(class) => class,
-                Err(error) => {
-                    result = Err(error);
-                    return false;
-                }
-            };
-            if *class.platform == *want.platform && class.leg == want.leg && class.phase == want.phase {
+        let Some(positions) = by_order.get(&row.order_id) else { return true };
+        let class = match run.class(row.class) {
+            Ok(class) => class,
+            Err(error) => {
+                result = Err(error);
+                return false;
+            }
+        };
+        for &at in positions {
+            let same = wanted.get(at).is_some_and(|want| {
+                *class.platform == *want.platform && class.leg == want.leg && class.phase == want.phase
+            });
+            if same {
                 let moved_to = row.moved_to.filter(|_| class.kind == RowKind::Moved);
                 let row = Found { day: run.entry.day, posting: row.posting(class), moved_to };
                 found.get_mut(at).into_iter().for_each(|list| list.push(row.clone()));

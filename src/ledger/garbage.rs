@@ -14,7 +14,9 @@ const RUN_KINDS: [u8; 6] =
 
 /// Deletes what an interrupted process left: values of runs that the manifest does not name, from the oldest number that
 /// may have been under way.
-pub fn collect_orphans(store: &Store, manifest: &Manifest) -> Outcome<u64> {
+///
+/// Garbage that the process before did not get to is deleted too, and its manifest entries go with the next commit.
+pub fn collect_orphans(store: &Store, manifest: &mut Manifest) -> Outcome<u64> {
     let named: HashSet<u64> = manifest
         .numbered(kind::RUN, RunEntry::decode)?
         .into_iter()
@@ -38,8 +40,25 @@ pub fn collect_orphans(store: &Store, manifest: &Manifest) -> Outcome<u64> {
     }
     for (id, entry) in manifest.numbered(kind::GARBAGE, RunEntry::decode)? {
         delete_run(store, id, &entry)?;
+        manifest.delete(kind::GARBAGE, &id.to_be_bytes());
     }
     Ok(collected)
+}
+
+/// Deletes every value of the run numbers from `first` up to `end`.
+pub fn delete_numbers(store: &Store, first: u64, end: u64) -> Outcome<()> {
+    for kind in RUN_KINDS {
+        let mut keys = Vec::new();
+        for item in store.scan(&[kind], &keys::numbered(kind, first)) {
+            let (key, _) = item?;
+            if keys::run_of(&key).is_none_or(|run| run >= end) {
+                break;
+            }
+            keys.push(key);
+        }
+        keys.iter().try_for_each(|key| store.delete(key))?;
+    }
+    Ok(())
 }
 
 /// Deletes every value of a run.

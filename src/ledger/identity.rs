@@ -38,6 +38,11 @@ impl IdentityHash {
         Self(xxh3_64_with_seed(order_id.as_bytes(), seed) >> (64 - Self::BITS))
     }
 
+    /// The hash of this value; `None` when it is none.
+    pub fn new(value: u64) -> Option<Self> {
+        (value >> Self::BITS == 0).then_some(Self(value))
+    }
+
     /// The value, below 2^40.
     pub const fn get(self) -> u64 {
         self.0

@@ -220,6 +220,11 @@ impl Manifest {
             .map(|(key, body)| (key.get(2..).unwrap_or_default(), body.as_slice()))
     }
 
+    /// The body of an entry, as of the newest commit.
+    pub fn get(&self, kind: u8, rest: &[u8]) -> Option<&[u8]> {
+        self.entries.get(&entry_key(kind, rest)).map(Vec::as_slice)
+    }
+
     /// Every entry of a kind whose key is a number, decoded.
     pub fn numbered<T>(
         &self,

@@ -106,7 +106,7 @@ fn outcome_of(code: u8) -> Decoded<Outcome> {
 }
 
 /// An order identifier in its packed form: digits as a number, anything else as text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum OrderId<'a> {
     /// 1..=38 digits.
     Digits {

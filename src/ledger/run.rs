@@ -8,6 +8,7 @@ use super::identity::{Entry, IdentityHash, visit_chunk};
 use super::keys::{self, in_run};
 use super::parts;
 use super::row::{Class, Row};
+use super::sparse::Sparse;
 use super::store::Store;
 use super::totals::DayTotals;
 use crate::domain::time::{LocalDay, UtcMillis};
@@ -81,103 +82,6 @@ impl RunEntry {
             compaction: r.varint("compaction")?,
         })
     }
-}
-
-/// What is kept in memory of a run's blocks: the first place of each block, the first hash of each index chunk.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Sparse {
-    riders: Vec<u8>,
-    /// End of the block's first rider in `riders`, and the block's first start.
-    firsts: Vec<(u32, i64)>,
-    chunk_firsts: Vec<u64>,
-}
-
-impl Sparse {
-    /// Adds the first place of the next block.
-    pub fn push_block(&mut self, rider_id: &str, accepted_at: UtcMillis) {
-        self.riders.extend_from_slice(rider_id.as_bytes());
-        self.firsts.push((u32::try_from(self.riders.len()).unwrap_or(u32::MAX), accepted_at.millis()));
-    }
-
-    /// Adds the first hash of the next index chunk.
-    pub fn push_chunk(&mut self, first: IdentityHash) {
-        self.chunk_firsts.push(first.get());
-    }
-
-    fn first(&self, block: usize) -> Option<(&[u8], i64)> {
-        let from = match block.checked_sub(1) {
-            Some(before) => self.firsts.get(before)?.0,
-            None => 0,
-        };
-        let &(until, start) = self.firsts.get(block)?;
-        let range = usize::try_from(from).ok()?..usize::try_from(until).ok()?;
-        Some((self.riders.get(range)?, start))
-    }
-
-    /// The blocks that may hold the rider's rows with a start in `[from, to)`.
-    fn blocks_of(&self, rider_id: &str, from: UtcMillis, to: UtcMillis) -> std::ops::Range<usize> {
-        let rider = rider_id.as_bytes();
-        let before = |place: (&[u8], i64)| {
-            partition(self.firsts.len(), |at| self.first(at).is_some_and(|first| first < place))
-        };
-        // The block before the first one that starts at or after `from` may hold `from` too.
-        before((rider, from.millis())).saturating_sub(1)..before((rider, to.millis()))
-    }
-
-    /// The index chunks that may hold `hash`.
-    fn chunks_of(&self, hash: IdentityHash) -> std::ops::Range<usize> {
-        let below = self.chunk_firsts.partition_point(|&first| first < hash.get());
-        let until = self.chunk_firsts.partition_point(|&first| first <= hash.get());
-        below.saturating_sub(1)..until
-    }
-
-    fn bytes(&self) -> usize {
-        self.riders.len() + self.firsts.len() * 16 + self.chunk_firsts.len() * 8
-    }
-
-    /// The stored form, with the run's classes before it.
-    pub fn encode(&self, classes: &[Arc<Class>]) -> Vec<u8> {
-        let mut out = Vec::new();
-        out.put_len(classes.len());
-        classes.iter().for_each(|class| class.encode(&mut out));
-        out.put_len(self.firsts.len());
-        for block in 0..self.firsts.len() {
-            let (rider, start) = self.first(block).unwrap_or_default();
-            out.put_prefixed(rider);
-            out.put_signed(start);
-        }
-        out.put_len(self.chunk_firsts.len());
-        self.chunk_firsts.iter().for_each(|&first| out.put_varint(first));
-        out
-    }
-
-    /// Reads the stored form.
-    pub fn decode(bytes: &[u8]) -> Decoded<(Self, Vec<Arc<Class>>)> {
-        let mut reader = Reader::new(bytes);
-        let mut classes = Vec::new();
-        for _ in 0..reader.count(8, "classes")? {
-            classes.push(Arc::new(Class::decode(&mut reader)?));
-        }
-        let mut sparse = Self::default();
-        for _ in 0..reader.count(2, "blocks")? {
-            let rider = reader.text("first rider")?;
-            sparse.push_block(rider, UtcMillis::new(reader.signed("first start")?));
-        }
-        for _ in 0..reader.count(1, "chunks")? {
-            sparse.chunk_firsts.push(reader.varint("first hash")?);
-        }
-        reader.end("sparse index")?;
-        Ok((sparse, classes))
-    }
-}
-
-fn partition(length: usize, before: impl Fn(usize) -> bool) -> usize {
-    let (mut low, mut high) = (0, length);
-    while low < high {
-        let middle = low + (high - low) / 2;
-        if before(middle) { low = middle + 1 } else { high = middle }
-    }
-    low
 }
 
 /// An open run: its entry, what is kept in memory, and the way to its blocks.
@@ -265,6 +169,27 @@ impl Run {
         &self.classes
     }
 
+    /// Whether the sparse index in memory is the stored one.
+    pub fn sparse_is_stored(&self) -> Outcome<bool> {
+        let body = parts::get(&self.store, keys::SPARSE, self.id, self.entry.sparse_parts)?;
+        Ok(body == self.sparse.encode(&self.classes))
+    }
+
+    /// Blocks and index chunks that the sparse index names.
+    pub fn index_lengths(&self) -> (u32, u32) {
+        self.sparse.lengths()
+    }
+
+    /// The first place of a block, as the sparse index says.
+    pub fn index_first(&self, block: usize) -> Option<(&[u8], UtcMillis)> {
+        self.sparse.first(block).map(|(rider, start)| (rider, UtcMillis::new(start)))
+    }
+
+    /// The first hash of an index chunk, as the sparse index says.
+    pub fn chunk_first(&self, chunk: u32) -> Option<IdentityHash> {
+        self.sparse.chunk_first(chunk)
+    }
+
     /// Whether the run can hold a row with a start in `[from, to)`.
     pub fn overlaps(&self, from: UtcMillis, to: UtcMillis) -> bool {
         self.entry.accepted.0 < to && from <= self.entry.accepted.1
@@ -310,20 +235,34 @@ impl Run {
             .map_err(|error| LedgerError::damaged(name())(error))
     }
 
-    /// The blocks that may hold an order of this identity.
-    pub fn blocks_with(&self, hash: IdentityHash, found: &mut Vec<u32>) -> Outcome<()> {
-        if !self.filter.may_contain(hash) {
-            return Ok(());
-        }
-        for chunk in self.sparse.chunks_of(hash) {
-            self.visit_chunk(u32::try_from(chunk).unwrap_or(u32::MAX), |(other, block)| {
-                if other == hash {
-                    found.push(block);
+    /// Whether an order of this identity may be in this run; `false` is certain.
+    pub fn may_hold(&self, hash: IdentityHash) -> bool {
+        self.filter.may_contain(hash)
+    }
+
+    /// Calls `found` with every block that may hold an order of one of these identities, and with what came with its
+    /// hash. The hashes come ascending, so that each index chunk is read once.
+    pub fn blocks_with<T: Copy>(
+        &self,
+        wanted: &[(IdentityHash, T)],
+        mut found: impl FnMut(u32, T),
+    ) -> Outcome<()> {
+        let (mut loaded, mut entries): (Option<usize>, Vec<Entry>) = (None, Vec::new());
+        for &(hash, with) in wanted.iter().filter(|(hash, _)| self.may_hold(*hash)) {
+            for chunk in self.sparse.chunks_of(hash) {
+                if loaded != Some(chunk) {
+                    entries.clear();
+                    self.visit_chunk(u32::try_from(chunk).unwrap_or(u32::MAX), |entry| {
+                        entries.push(entry);
+                        true
+                    })?;
+                    loaded = Some(chunk);
                 }
-                other <= hash
-            })?;
+                let from = entries.partition_point(|entry| entry.0 < hash);
+                let same = entries.iter().skip(from).take_while(|entry| entry.0 == hash);
+                same.for_each(|&(_, block)| found(block, with));
+            }
         }
-        found.dedup();
         Ok(())
     }
 

@@ -73,6 +73,7 @@ impl Store {
             .mode(sled::Mode::HighThroughput)
             .open()
             .map_err(|error| engine("opening the store", path, &error))?;
+        sync_names(path).map_err(|error| engine("fsync of the store's folder", path, &error))?;
         Ok(Self { db, path: Arc::new(path.to_path_buf()) })
     }
 
@@ -146,6 +147,18 @@ impl Store {
     fn engine(&self, doing: &'static str, error: &dyn std::fmt::Display) -> StoreError {
         engine(doing, &self.path, error)
     }
+}
+
+/// Makes the store's files and their names durable: a commit later only syncs the log itself.
+fn sync_names(path: &Path) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(path)? {
+        let entry = entry?;
+        if entry.file_type()?.is_file() {
+            File::open(entry.path())?.sync_all()?;
+        }
+    }
+    File::open(path)?.sync_all()?;
+    path.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
 }
 
 fn engine(doing: &'static str, path: &Path, error: &dyn std::fmt::Display) -> StoreError {

@@ -4,6 +4,7 @@ use super::batch::Source;
 use super::books::{ConfigBooks, ConfigEntry};
 use super::codec::Reader;
 use super::commit_record::decode_source;
+use super::compaction;
 use super::days::{DayFilters, DayRuns};
 use super::error::{LedgerError, Outcome};
 use super::facts::{self, PlatformStats, SourceFacts};
@@ -57,6 +58,8 @@ pub struct Ledger {
     pub(super) poison: Option<String>,
     /// Compactions under way: (first run number they may write).
     pub(super) compacting: Option<u64>,
+    /// Rows after which a compaction begins another output.
+    pub(super) output_rows_max: u64,
     _lock: DirLock,
 }
 
@@ -71,9 +74,9 @@ impl Ledger {
         std::fs::create_dir_all(dir).map_err(LedgerError::file("creating", dir))?;
         let lock = DirLock::take(dir)?;
         let store = Store::open(&dir.join("store"), setup.cache_bytes)?;
-        let manifest = Manifest::load(&store)?;
+        let mut manifest = Manifest::load(&store)?;
         manifest.settle_witness(dir, setup.accept_older_state.is_some())?;
-        garbage::collect_orphans(&store, &manifest)?;
+        garbage::collect_orphans(&store, &mut manifest)?;
         let released = channel();
         let (runs, filters) = open_runs(&store, &manifest, &released.0)?;
         let (rejected, book) = open_rejected(&store, &manifest)?;
@@ -126,6 +129,7 @@ impl Ledger {
             published: Arc::new(Published(ArcSwap::from_pointee(state))),
             poison: None,
             compacting: None,
+            output_rows_max: compaction::output_rows_max(),
             setup,
             _lock: lock,
         })

@@ -147,7 +147,10 @@ impl Metrics {
     /// A coverage question was answered, or could not be.
     pub fn looked_up(&self, lookup: Lookup, took: Duration) {
         self.inner.lookups.with_label_values(&[lookup.as_str()]).inc();
-        self.inner.lookup_seconds.observe(took.as_secs_f64());
+        // What is refused at once would make answers look fast.
+        if lookup != Lookup::Refused {
+            self.inner.lookup_seconds.observe(took.as_secs_f64());
+        }
     }
 
     /// A request was refused because too many others were being answered.

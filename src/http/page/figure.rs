@@ -10,8 +10,9 @@ use crate::coverage::timeline::Timeline;
 use crate::domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, UtcMillis, Zone};
 use crate::domain::window::{Window, union_within};
 
-const LEFT: i64 = 8;
-const WIDTH: i64 = 944;
+/// The template draws the axis from here, so wide.
+const LEFT: i64 = 24;
+const WIDTH: i64 = 912;
 const ROWS_MAX: usize = 8;
 const ROW_HEIGHT: i64 = 24;
 const ROWS_TOP: i64 = 84;
@@ -76,7 +77,7 @@ pub(super) struct Figure {
 pub(super) fn around(asked: Window) -> Window {
     let span_ms = asked.until.since(asked.from);
     let margin_ms =
-        if span_ms <= MINUTE_MS { 3 * HOUR_MS } else { (span_ms / 6).clamp(HOUR_MS, 30 * DAY_MS) };
+        if span_ms <= MINUTE_MS { 4 * HOUR_MS } else { (span_ms / 6).clamp(HOUR_MS, 30 * DAY_MS) };
     Window::new(asked.from.minus(margin_ms), asked.until.plus(margin_ms))
 }
 

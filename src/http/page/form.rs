@@ -1,12 +1,11 @@
 //! The form: what was typed, what it means, and what is wrong with it.
 
-use super::super::query::Query;
+use super::super::query::{Query, encoded};
 use super::words::Words;
 use crate::coverage::instant::{At, InstantError, parse_at};
-use crate::coverage::question::{NAMES_MAX, Question, QuestionError, When, check_rider};
+use crate::coverage::question::{NAMES_MAX, Question, When, check_rider};
 use crate::domain::time::{DAY_MS, MINUTE_MS, SECOND_MS, UtcMillis, Zone};
 use crate::domain::window::Window;
-use std::fmt::Write;
 
 /// What was typed, with what is wrong beside each field.
 #[derive(Debug, Default)]
@@ -92,27 +91,23 @@ impl Form {
             self.rider_error = Some(w.error_rider_bad.to_owned());
         }
         let when = self.when(zone, w);
-        let question = Question {
-            rider_ids: self.riders.clone(),
-            when: when?,
-            platforms: None,
-            reference: (!self.reference.is_empty()).then(|| self.reference.clone()),
-        };
-        if self.rider_error.is_some() {
-            return None;
-        }
         // The rules of the interface hold for the form too.
-        match question.with_platforms(self.platforms.clone()) {
-            Ok(question) => Some(question),
-            Err(QuestionError::BadReference) => {
-                self.reference_error = Some(w.error_reference.to_owned());
-                None
-            }
-            Err(_) => {
-                self.platform_error = Some(w.error_platform.to_owned());
-                None
-            }
+        let bare = Question {
+            rider_ids: self.riders.clone(),
+            when: when.unwrap_or(When::Instant(UtcMillis::MIN)),
+            platforms: None,
+            reference: None,
+        };
+        let reference = (!self.reference.is_empty()).then(|| self.reference.clone());
+        if (Question { reference: reference.clone(), ..bare.clone() }).with_platforms(Vec::new()).is_err() {
+            self.reference_error = Some(w.error_reference.to_owned());
         }
+        let narrowed = bare.with_platforms(self.platforms.clone());
+        if narrowed.is_err() {
+            self.platform_error = Some(w.error_platform.to_owned());
+        }
+        let whole = when.is_some() && self.rider_error.is_none() && self.reference_error.is_none();
+        narrowed.ok().filter(|_| whole).map(|question| Question { reference, ..question })
     }
 
     fn when(&mut self, zone: &Zone, w: &Words) -> Option<When> {
@@ -166,15 +161,7 @@ impl Form {
         let one = [("at", &self.at), ("from", &self.from), ("to", &self.to), ("reference", &self.reference)];
         let pairs = many.into_iter().flat_map(|(name, values)| values.iter().map(move |value| (name, value)));
         for (name, value) in pairs.chain(one).filter(|(_, value)| !value.is_empty()) {
-            address.push_str(&format!("&{name}="));
-            for byte in value.bytes() {
-                if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-                    address.push(char::from(byte));
-                } else {
-                    // Writing to a String cannot fail.
-                    let _: std::fmt::Result = write!(address, "%{byte:02X}");
-                }
-            }
+            address.push_str(&format!("&{name}={}", encoded(value, b"")));
         }
         address
     }

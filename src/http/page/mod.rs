@@ -25,7 +25,7 @@ use axum::routing;
 use figure::Figure;
 use form::{Asked, Form};
 use show::Shown;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use words::Words;
 
 const CSS: &str = include_str!("../../../assets/page.css");
@@ -51,6 +51,20 @@ struct Page {
     other_language: String,
 }
 
+impl Page {
+    /// Says what is wrong, beside its field where it has one.
+    fn fail(&mut self, problem: &Problem) -> StatusCode {
+        let status = problem.kind.status();
+        match problem.parameter {
+            Some("to") => self.form.to_error = Some(self.w.error_interval_long.to_owned()),
+            Some("rider_id") => self.form.rider_error = Some(self.w.error_riders_many.to_owned()),
+            _ if status.is_server_error() => self.fault = Some(self.w.error_service.to_owned()),
+            _ => self.fault = Some(self.w.error_address.to_owned()),
+        }
+        status
+    }
+}
+
 pub(super) async fn get<S: Source>(
     State(state): State<HttpState<S>>,
     headers: HeaderMap,
@@ -58,7 +72,11 @@ pub(super) async fn get<S: Source>(
 ) -> Response {
     let (query, fault) = match Query::lenient(raw.as_deref()) {
         Ok(query) => (query, None),
-        Err(problem) => (Query::default(), Some(problem)),
+        Err(problem) => {
+            // What is wrong is told in the language that was asked for all the same.
+            let lang = raw.as_deref().and_then(|raw| raw.split('&').find(|pair| pair.starts_with("lang=")));
+            (Query::lenient(lang).unwrap_or_default(), Some(problem))
+        }
     };
     let accepted = headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
     let w = words::choose(query.all("lang").first().map(String::as_str), accepted);
@@ -74,21 +92,20 @@ pub(super) async fn get<S: Source>(
         other_language,
     };
     let mut status = StatusCode::OK;
-    let mut fail = |page: &mut Page, problem: Problem| {
-        status = problem.kind.status();
-        page.fault = Some(problem.detail);
-    };
     if let Some(problem) = fault {
-        fail(&mut page, problem);
+        status = page.fail(&problem);
     }
     match asked {
         Asked::Nothing => {}
-        Asked::Mistaken => status = StatusCode::BAD_REQUEST,
+        Asked::Mistaken => {
+            status = StatusCode::BAD_REQUEST;
+            state.metrics().looked_up(Lookup::Refused, Duration::ZERO);
+        }
         Asked::Question(question) => match within_limits(question, state.settings()) {
-            Err(problem) => fail(&mut page, problem),
+            Err(problem) => status = page.fail(&problem),
             Ok(question) => match answer(&state, question, w).await {
                 Ok(shown) => page.shown = Some(shown),
-                Err(problem) => fail(&mut page, problem),
+                Err(problem) => status = page.fail(&problem),
             },
         },
     }

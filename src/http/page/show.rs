@@ -1,17 +1,20 @@
 //! An answer as the page shows it.
 
+use super::super::query::encoded;
 use super::figure::Figure;
 use super::words::Words;
 use crate::coverage::answer::{
     Answer, AnswerWhen, DisputedLine, NearestAfter, NearestBefore, PlatformStatus, SupersededLine, Verdict,
     WindowLine,
 };
+use crate::coverage::instant::parse_from;
 use crate::coverage::question::When;
-use crate::domain::time::Zone;
-use std::fmt::Write;
+use crate::domain::time::{SECOND_MS, Zone};
 
 /// Parts of an interval that are listed.
 const PARTS_MAX: usize = 200;
+/// Orders that are listed.
+const ORDERS_MAX: usize = 200;
 
 /// A time for people and for machines.
 #[derive(Clone, Debug)]
@@ -34,6 +37,8 @@ pub(super) struct Shown {
     pub(super) reference: Option<String>,
     pub(super) parts: Vec<PartShown>,
     pub(super) orders: Vec<OrderShown>,
+    /// How many are not listed.
+    pub(super) more_orders: Option<String>,
     pub(super) before: Option<NearestShown>,
     pub(super) after: Option<NearestShown>,
     pub(super) nearest: bool,
@@ -108,13 +113,14 @@ struct Pen<'a> {
     w: &'static Words,
     offset: String,
     riders: &'a [String],
+    zone: &'a Zone,
 }
 
 impl Shown {
     pub(super) fn new(answer: Answer, when: When, figure: Figure, zone: &Zone, w: &'static Words) -> Self {
         let asked = zone.rfc3339(when.window().from);
         let offset = asked.get(23..).unwrap_or_default().to_owned();
-        let pen = Pen { w, offset: offset.clone(), riders: &answer.rider_id };
+        let pen = Pen { w, offset: offset.clone(), riders: &answer.rider_id, zone };
         let (from, to, parts) = match &answer.when {
             AnswerWhen::Instant { at } => (pen.time(at), None, Vec::new()),
             AnswerWhen::Interval { from, to, parts } => {
@@ -127,6 +133,7 @@ impl Shown {
             }
         };
         let uncovered = answer.windows.is_empty();
+        let more = answer.windows.len().saturating_sub(ORDERS_MAX);
         Self {
             verdict: answer.verdict.as_str(),
             icon: icon(answer.verdict),
@@ -138,7 +145,8 @@ impl Shown {
             to,
             offset,
             parts,
-            orders: answer.windows.iter().map(|line| pen.order(line)).collect(),
+            orders: answer.windows.iter().take(ORDERS_MAX).map(|line| pen.order(line)).collect(),
+            more_orders: (more > 0).then(|| w.more_orders.replace("{}", &more.to_string())),
             before: answer.nearest_before.as_ref().map(|nearest| pen.before(nearest)),
             after: answer.nearest_after.as_ref().map(|nearest| pen.after(nearest)),
             nearest: uncovered,
@@ -163,6 +171,14 @@ impl Shown {
 impl Pen<'_> {
     fn time(&self, text: &str) -> Time {
         Time { text: human(text, &self.offset), machine: text.to_owned() }
+    }
+
+    /// A time to come back at: the next whole second.
+    fn whole_second(&self, text: &str) -> Time {
+        let Ok(at) = parse_from(text) else { return self.time(text) };
+        let part_ms = at.millis().rem_euclid(SECOND_MS);
+        let at = if part_ms == 0 { at } else { at.plus(SECOND_MS - part_ms) };
+        self.time(&self.zone.rfc3339(at))
     }
 
     fn part(&self, part: &crate::coverage::answer::Part) -> PartShown {
@@ -235,7 +251,7 @@ impl Pen<'_> {
             settled: status.settled,
             reason: status.reason.map_or(self.w.settled_text, |reason| self.w.reason(reason)),
             complete_through: status.complete_through.as_ref().map(|at| self.time(at)),
-            ask_again_at: status.ask_again_at.as_ref().map(|at| self.time(at)),
+            ask_again_at: status.ask_again_at.as_ref().map(|at| self.whole_second(at)),
             helpless: !status.settled && status.ask_again_at.is_none(),
         }
     }
@@ -288,15 +304,7 @@ fn json_address(answer: &Answer) -> String {
     let mut address = String::from("/v1/coverage?");
     let mut add = |name: &str, value: &str| {
         let separator = if address.ends_with('?') { "" } else { "&" };
-        address.push_str(&format!("{separator}{name}="));
-        for byte in value.bytes() {
-            if byte.is_ascii_alphanumeric() || b"-._~:".contains(&byte) {
-                address.push(char::from(byte));
-            } else {
-                // Writing to a String cannot fail.
-                let _: std::fmt::Result = write!(address, "%{byte:02X}");
-            }
-        }
+        address.push_str(&format!("{separator}{name}={}", encoded(value, b":")));
     };
     answer.rider_id.iter().for_each(|rider| add("rider_id", rider));
     match &answer.when {

@@ -47,7 +47,7 @@ words! {
     not_covered_why: "没有订单覆盖这一时间，各平台的记录均已完整，此后到达的记录也不会改变结论。", "No order covers the time, the records of every platform are complete, and nothing that still arrives can change this.";
     undetermined_why: "目前没有订单覆盖（全部）这一时间，但还不能排除；原因见下方各平台。", "No order known so far covers (all of) the time, but one cannot be excluded; the platforms below say why.";
     partly_why: "这段时间一部分在订单的保障之内，其余部分确定没有。", "Orders cover part of the interval; the rest is certainly not covered.";
-    covered_open_note: "个别平台尚未完结，可能还有更多订单，但不改变“有保障”的结论。", "Some platforms are not settled: more orders may come, but “covered” stays.";
+    covered_open_note: "个别平台尚未完结，可能还有更多订单，但不改变“有保障”的结论。", " Some platforms are not settled: more orders may come, but “covered” stays.";
     asked_rider: "骑手", "Rider";
     asked_time: "查询时间", "Time asked";
     parts: "各时段结论", "The interval in parts";
@@ -115,6 +115,8 @@ words! {
     outcome_cancelled: "已取消", "cancelled";
     outcome_interrupted: "中断", "interrupted";
     outcome_transferred: "已转单", "transferred";
+    example_from: "2026-11-20 08:00", "2026-11-20 08:00";
+    example_to: "2026-11-20 18:00", "2026-11-20 18:00";
     outcome_void: "作废", "void";
     days: "天", "d";
     hours: "小时", "h";
@@ -130,6 +132,11 @@ words! {
     error_twice: "时钟回拨，当地有两个这样的时间；请带上时差，如 2026-11-01T01:30:00-05:00", "The clocks went back, so this local time came twice: write its offset, such as 2026-11-01T01:30:00-05:00";
     error_never: "时钟拨快，当地没有这个时间", "The clocks went forward: there was no such local time";
     error_interval_empty: "结束必须晚于开始", "The end must be later than the start";
+    error_interval_long: "时段过长，请缩短", "The interval is longer than may be asked about";
+    error_riders_many: "标识过多", "Too many identifiers";
+    error_address: "网址无法识别", "The address cannot be read";
+    error_service: "服务暂时无法回答，请稍后再试", "The service cannot answer at the moment: try again later";
+    more_orders: "另有 {} 笔，见 JSON。", "{} more are in the JSON answer.";
     error_platform: "平台名由 1 至 32 个 a-z、0-9、_、- 组成", "A platform name has 1 to 32 characters of a-z, 0-9, _ and -";
     error_reference: "案件编号最多 256 字节，不含控制字符", "A reference has at most 256 bytes and no control characters";
     warn_unseen: "没有任何已存订单提到该骑手：请核对标识", "no stored order names this rider: check the identifier";

@@ -1,0 +1,264 @@
+//! A small world: two platforms, a few riders, and what may be wrong with them.
+
+use crate::config::{Config, HttpSettings};
+use crate::coverage::testing::{NaiveLedger, posting};
+use crate::domain::completeness::{PartitionFacts, PlatformFacts, TopicFacts};
+use crate::domain::order::{Outcome, Phase};
+use crate::domain::platform::{Platforms, Promise};
+use crate::domain::posting::Posting;
+use crate::domain::reject::{ReadRevision, Readable, Reason};
+use crate::domain::time::{DAY_MS, HOUR_MS, LocalDay, MINUTE_MS, UtcMillis, Zone};
+use crate::domain::view::{Kept, Origin, Rejection, Resolution};
+use crate::http::{
+    HttpState, KeptFilter, NotReady, PartitionProgress, ProgressFacts, RejectionPage, RejectionQuery, Source,
+    router,
+};
+use crate::telemetry::metrics::Metrics;
+use axum::body::Body;
+use axum::http::{HeaderMap, Request, StatusCode};
+use std::convert::Infallible;
+use std::sync::mpsc::Receiver;
+use std::sync::{Arc, Mutex};
+use tower::ServiceExt;
+
+/// 2026-11-20T12:00:00+08:00
+pub(super) const NOON: i64 = 1_795_147_200_000;
+
+#[derive(Debug)]
+pub(super) struct World {
+    pub(super) ledger: Arc<NaiveLedger>,
+    pub(super) readiness: Result<(), NotReady>,
+    /// Views are given once a message comes, or the sender is gone.
+    pub(super) gate: Option<Mutex<Receiver<()>>>,
+}
+
+impl Source for World {
+    type View = NaiveLedger;
+
+    fn view(&self) -> Arc<NaiveLedger> {
+        if let Some(gate) = &self.gate {
+            gate.lock().unwrap().recv().ok();
+        }
+        Arc::clone(&self.ledger)
+    }
+
+    fn readiness(&self) -> Result<(), NotReady> {
+        self.readiness
+    }
+
+    fn progress(&self) -> ProgressFacts {
+        let partition = |partition, position, end| PartitionProgress {
+            topic: "orders.meituan".to_owned(),
+            partition,
+            start: 0,
+            position,
+            end,
+        };
+        ProgressFacts {
+            now: UtcMillis::new(NOON + 2 * HOUR_MS),
+            partitions: vec![partition(0, 40, Some(45)), partition(1, 7, None)],
+        }
+    }
+
+    fn rejections(&self, query: &RejectionQuery) -> Result<RejectionPage, Infallible> {
+        let wanted = |r: &&Rejection| {
+            let at = self.ledger.commits[usize::try_from(r.commit).unwrap() - 1];
+            query.after.is_none_or(|after| r.id > after)
+                && query.from.is_none_or(|from| at >= from)
+                && query.to.is_none_or(|to| at < to)
+                && (!query.unresolved || r.resolution.is_none())
+                && (query.platform.is_none() || query.platform == r.readable.platform)
+                && match query.kept {
+                    None => true,
+                    Some(KeptFilter::Conflict) => r.kept == Kept::Conflict,
+                    Some(KeptFilter::Reason(reason)) => r.kept == Kept::Rejected(reason),
+                }
+        };
+        let found: Vec<&Rejection> = self.ledger.rejections.iter().filter(wanted).collect();
+        let page: Vec<&Rejection> = found.iter().copied().take(query.limit).collect();
+        let next_after = (found.len() > page.len()).then(|| page.last().unwrap().id);
+        let dated = |r: &Rejection| (r.clone(), self.ledger.commits[usize::try_from(r.commit).unwrap() - 1]);
+        Ok(RejectionPage { records: page.into_iter().map(dated).collect(), next_after })
+    }
+}
+
+fn order(platform: &str, order_id: &str, rider: &str, from_min: i64, to_min: Option<i64>) -> Posting {
+    let at = |minute: i64| NOON + minute * MINUTE_MS;
+    let mut order = posting(order_id, at(from_min), to_min.map(at));
+    order.platform = platform.to_owned();
+    order.rider_id = rider.to_owned();
+    order
+}
+
+fn promise(topic: &str) -> Promise {
+    Promise {
+        topics: vec![topic.to_owned()],
+        records_from: Some(shanghai().start_of(LocalDay::from_ymd(2025, 7, 1).unwrap())),
+        complete_start: false,
+        delivery_delay_ms: 15 * MINUTE_MS,
+        streams_open_orders_from: None,
+        max_order_duration_ms: DAY_MS,
+    }
+}
+
+pub(super) fn shanghai() -> Zone {
+    Zone::new("Asia/Shanghai", 8 * 3_600, [])
+}
+
+fn platforms() -> Platforms {
+    let registered = ["dada", "meituan"].map(|name| (name.to_owned(), promise(&format!("orders.{name}"))));
+    Platforms::new(registered.into(), Promise::default())
+}
+
+fn kept(id: u64, kept: Kept, readable: Readable) -> Rejection {
+    Rejection {
+        id,
+        commit: 1,
+        kept,
+        detail: "ended_at: not RFC 3339 with an offset".to_owned(),
+        origin: Origin::Kafka {
+            topic: "orders.dada".to_owned(),
+            partition: 3,
+            offset: 11,
+            timestamp: Some(UtcMillis::new(NOON)),
+        },
+        readable,
+        raw_len: 230,
+        raw_sha256: [0xAB; 32],
+        raw_truncated: false,
+        resolution: None,
+    }
+}
+
+fn readable(platform: &str, order_id: &str, rider: &str, from_min: i64, to_min: i64) -> Readable {
+    Readable {
+        platform: Some(platform.to_owned()),
+        order_id: Some(order_id.to_owned()),
+        leg: Some(0),
+        phase: Some(Phase::Ended),
+        rider_id: Some(rider.to_owned()),
+        revision: ReadRevision::Known(0),
+        accepted_at: Some(UtcMillis::new(NOON + from_min * MINUTE_MS)),
+        ended_at: Some(UtcMillis::new(NOON + to_min * MINUTE_MS)),
+    }
+}
+
+pub(super) fn ledger() -> NaiveLedger {
+    let mut ledger = NaiveLedger {
+        commits: vec![UtcMillis::new(NOON + 59 * MINUTE_MS)],
+        zone: shanghai(),
+        ..NaiveLedger::default()
+    };
+    let rider = "3f9c-rider-7e21";
+    for (platform, id, from, to) in [
+        ("meituan", "8830021174401", -172, Some(-139)),
+        ("meituan", "8830021174466", -151, Some(-118)),
+        ("dada", "DD-20261120-0071", -64, Some(-31)),
+        ("meituan", "8830021175020", 1, Some(31)),
+        ("dada", "DD-20261120-0093", 6, Some(52)),
+        ("meituan", "8830021175377", 24, Some(49)),
+        ("dada", "DD-20261120-0140", 95, Some(121)),
+        ("meituan", "8830021179999", -3_000, Some(-2_960)),
+    ] {
+        ledger.apply(order(platform, id, rider, from, to));
+    }
+    ledger.apply(order("dada", "OPEN-1", "rider-open", 45, None));
+    // 8830021174466 was first told to have ended at 12:10.
+    ledger.apply(Posting { revision: 0, ..order("meituan", "moved", rider, -10, Some(15)) });
+    ledger.commits.push(UtcMillis::new(NOON + 60 * MINUTE_MS));
+    let amended = order("meituan", "moved", rider, -10, Some(-2));
+    ledger.apply(Posting { revision: 3, outcome: Some(Outcome::Interrupted), ..amended });
+    let disputed = readable("dada", "DD-20261120-0093", rider, 5, 58);
+    let refused = readable("dada", "DD-1", "rider-refused", -4_000, -3_900);
+    ledger.rejections = vec![
+        kept(1, Kept::Conflict, disputed),
+        kept(2, Kept::Rejected(Reason::BadTime), refused),
+        Rejection {
+            resolution: Some(Resolution::Operator { commit: 2, reason: "test data".to_owned() }),
+            ..kept(3, Kept::Rejected(Reason::MalformedJson), Readable::default())
+        },
+    ];
+    let through = UtcMillis::new(NOON + 58 * MINUTE_MS);
+    for name in ["dada", "meituan"] {
+        let topic = format!("orders.{name}");
+        let facts = PlatformFacts {
+            registered: true,
+            topics: [topic.clone()].into(),
+            complete_through: Some(through),
+            newest_event: Some(through),
+            late: if name == "dada" { 2 } else { 0 },
+            ..PlatformFacts::default()
+        };
+        ledger.completeness.platforms.insert(name.to_owned(), facts);
+        let read = PartitionFacts {
+            first_timestamp: Some(UtcMillis::new(0)),
+            read_to: Some(through),
+            ..PartitionFacts::default()
+        };
+        let topic_facts = TopicFacts { listed_at: Some(through.plus(5)), partitions: [(0, read)].into() };
+        ledger.completeness.topics.insert(topic, topic_facts);
+    }
+    ledger
+}
+
+pub(super) fn settings() -> HttpSettings {
+    Config::from_text("").unwrap().http
+}
+
+pub(super) fn world() -> World {
+    World { ledger: Arc::new(ledger()), readiness: Ok(()), gate: None }
+}
+
+pub(super) fn state_with(world: World, settings: HttpSettings) -> HttpState<World> {
+    HttpState::new(world, platforms(), shanghai(), settings, Metrics::new().unwrap())
+}
+
+pub(super) fn state() -> HttpState<World> {
+    state_with(world(), settings())
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(super) struct Reply {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: String,
+}
+
+impl Reply {
+    pub(super) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map(|value| value.to_str().unwrap()).unwrap_or_default()
+    }
+
+    #[track_caller]
+    pub(super) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
+    }
+
+    /// A problem document of that kind.
+    #[track_caller]
+    pub(super) fn is_problem(&self, status: u16, name: &str) {
+        assert_eq!(self.status.as_u16(), status, "{}", self.body);
+        assert_eq!(self.header("content-type"), "application/problem+json");
+        let document = self.json();
+        assert_eq!(document["type"], format!("urn:coverledger:problem:{name}"), "{document}");
+        assert_eq!(document["status"], status);
+        assert!(document["title"].is_string() && document["detail"].is_string());
+    }
+}
+
+pub(super) async fn send(state: &HttpState<World>, request: Request<Body>) -> Reply {
+    let response = router(state.clone()).oneshot(request).await.unwrap();
+    let (status, headers) = (response.status(), response.headers().clone());
+    let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
+    Reply { status, headers, body: String::from_utf8(body.to_vec()).unwrap() }
+}
+
+pub(super) async fn get(state: &HttpState<World>, uri: &str) -> Reply {
+    send(state, Request::get(uri).body(Body::empty()).unwrap()).await
+}
+
+pub(super) async fn post(state: &HttpState<World>, media_type: &str, body: impl Into<Body>) -> Reply {
+    let request = Request::post("/v1/coverage/batch").header("content-type", media_type);
+    send(state, request.body(body.into()).unwrap()).await
+}

@@ -1,0 +1,135 @@
+//! The witness, the manifest and the chain of commits.
+
+use super::super::batch::Source;
+use super::super::codec::unframe;
+use super::super::commit_record::CommitRecord;
+use super::super::error::{LedgerError, Outcome};
+use super::super::facts::Counts;
+use super::super::head;
+use super::super::keys;
+use super::super::manifest::{Manifest, Witness};
+use super::super::writer::Ledger;
+use super::findings::Findings;
+use crate::domain::time::UtcMillis;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+
+/// What the commits read so far say.
+#[derive(Default)]
+struct Chain {
+    /// Hash of the newest one; `None` after one that cannot be read.
+    hash: Option<[u8; 32]>,
+    previous: Option<[u8; 32]>,
+    last: CommitRecord,
+    sources: BTreeMap<Source, (Counts, Option<i64>)>,
+    through: BTreeMap<String, UtcMillis>,
+    broken: bool,
+}
+
+pub(super) fn check(ledger: &Ledger, findings: &mut Findings) -> Outcome<()> {
+    let root = ledger.manifest.root();
+    findings.verification.newest_commit = root.commit;
+    check_witness(ledger, findings)?;
+    let mut chain = Chain { hash: Some([0; 32]), ..Chain::default() };
+    for number in 1..=root.commit {
+        match read(ledger, number) {
+            Ok((body, record)) => chain.link(number, &body, record, ledger, findings),
+            Err(error) => {
+                findings.problem(error.to_string());
+                chain.broken = true;
+                chain.hash = None;
+            }
+        }
+    }
+    let ends = chain.hash.is_none_or(|hash| hash == root.commit_hash);
+    findings.expect(ends, || "the last commit is not the one that the manifest names".to_owned());
+    if chain.broken || root.commit == 0 {
+        return Ok(());
+    }
+    let before = chain.previous == Some(root.previous_hash);
+    findings.expect(before, || "the manifest names another commit before its own than the chain".to_owned());
+    let same = chain.last.recorded_at == root.recorded_at && chain.last.config == root.config;
+    findings
+        .expect(same, || "the last commit and the manifest differ in instant or configuration".to_owned());
+    chain.check_sums(ledger, findings);
+    Ok(())
+}
+
+fn check_witness(ledger: &Ledger, findings: &mut Findings) -> Outcome<()> {
+    let witness = head::read(&ledger.setup.data_dir)?;
+    let agrees = ledger.manifest.witness(witness.as_ref())? == Witness::Same;
+    findings.expect(agrees, || "the witness HEAD and the manifest stand at different commits".to_owned());
+    let stored = Manifest::load(&ledger.store)?;
+    let same = stored.root() == ledger.manifest.root();
+    findings
+        .expect(same, || "the manifest in the store is not the one that the ledger works with".to_owned());
+    Ok(())
+}
+
+fn read(ledger: &Ledger, number: u64) -> Outcome<(Vec<u8>, CommitRecord)> {
+    let key = keys::numbered(keys::COMMIT, number);
+    let name = || format!("the record of commit {number}");
+    let value = ledger.store.get(&key)?.ok_or_else(|| LedgerError::Missing { what: name() })?;
+    let body = unframe(&key, &value).map_err(LedgerError::damaged(name()))?.into_owned();
+    let record = CommitRecord::decode(body.get(32..).unwrap_or_default());
+    Ok((body, record.map_err(LedgerError::damaged(name()))?))
+}
+
+impl Chain {
+    fn link(
+        &mut self,
+        number: u64,
+        body: &[u8],
+        record: CommitRecord,
+        ledger: &Ledger,
+        findings: &mut Findings,
+    ) {
+        findings.verification.commits += 1;
+        let linked = self.hash.is_none_or(|hash| body.starts_with(&hash));
+        findings.expect(linked, || format!("commit {number} does not follow from the commit before it"));
+        self.previous = self.hash;
+        self.hash = Some(Sha256::digest(body).into());
+        let later = number == 1 || record.recorded_at > self.last.recorded_at;
+        findings.expect(later || self.broken, || format!("commit {number} is not later than the one before"));
+        let known = ledger.books.get(record.config).is_some();
+        findings.expect(known, || format!("commit {number} names an unknown configuration"));
+        for taken in &record.taken {
+            let (counts, last) = self.sources.entry(taken.source.clone()).or_default();
+            counts.iter_mut().zip(taken.counts).for_each(|(sum, count)| *sum += count);
+            if taken.counts.iter().any(|&count| count > 0) {
+                *last = Some(taken.offsets.1);
+            }
+        }
+        for (platform, through) in &record.complete_through {
+            let before = self.through.insert(platform.clone(), *through);
+            findings.expect(before.is_none_or(|before| before <= *through), || {
+                format!("commit {number} takes complete_through of {platform} back")
+            });
+        }
+        self.last = record;
+    }
+
+    /// Conservation: every record that a source brought has exactly one disposition, and commits and sources agree.
+    fn check_sums(&self, ledger: &Ledger, findings: &mut Findings) {
+        for (source, facts) in ledger.sources.iter() {
+            let whole = facts.records == facts.counts.iter().sum::<u64>();
+            findings.expect(whole, || format!("{source:?}: dispositions do not add up to its records"));
+            let (counts, last) = self.sources.get(source).copied().unwrap_or_default();
+            findings.expect(counts == facts.counts, || {
+                format!("{source:?}: the commits took in {counts:?}, the source counts {:?}", facts.counts)
+            });
+            findings.expect(last.is_none_or(|last| last == facts.last_offset), || {
+                format!("{source:?}: the last commit that read it ended elsewhere than its position")
+            });
+        }
+        let unknown = self.sources.keys().find(|source| !ledger.sources.contains_key(*source));
+        findings
+            .expect(unknown.is_none(), || format!("{unknown:?} is in commits, but not among the sources"));
+        let state = ledger.tracker.state();
+        for (platform, through) in &self.last.complete_through {
+            findings.expect(state.complete_through(platform).is_some_and(|now| now >= *through), || {
+                format!("complete_through of {platform} is before what the last commit says")
+            });
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! One run: blocks, the order of rows, the manifest entry, and the indexes that lead to the rows.
+
+use super::super::block::Select;
+use super::super::compaction::Hasher;
+use super::super::error::Outcome;
+use super::super::identity::Entry;
+use super::super::row::{Class, OrderId, Row};
+use super::super::run::{Run, RunEntry};
+use super::super::writer::Ledger;
+use super::findings::Findings;
+use crate::domain::time::UtcMillis;
+use std::sync::Arc;
+
+/// The row before, owned.
+#[derive(Default)]
+struct Before {
+    rider_id: String,
+    order: String,
+    rest: Option<(Row<'static>, Arc<Class>)>,
+}
+
+impl Before {
+    fn stands_after(&self, row: &Row<'_>, class: &Class) -> bool {
+        self.rest.as_ref().is_some_and(|(rest, before_class)| {
+            let before = Row { rider_id: &self.rider_id, order_id: OrderId::pack(&self.order), ..*rest };
+            before.cmp_place(before_class, row, class).is_gt()
+        })
+    }
+
+    fn set(&mut self, row: &Row<'_>, class: &Arc<Class>) {
+        let mut buffer = String::new();
+        self.rider_id.clear();
+        self.rider_id.push_str(row.rider_id);
+        self.order.clear();
+        self.order.push_str(row.order_id.text(&mut buffer));
+        let Row { accepted_at, ended_at, class: code, region, revision, commit, .. } = *row;
+        let rest = Row {
+            rider_id: "",
+            accepted_at,
+            order_id: OrderId::Text(""),
+            ended_at,
+            class: code,
+            region,
+            revision,
+            commit,
+            fare: None,
+            previous_accepted_at: None,
+            moved_to: None,
+        };
+        self.rest = Some((rest, Arc::clone(class)));
+    }
+}
+
+/// What the rows of a run say about its entry.
+struct Seen {
+    entry: RunEntry,
+    hashes: Vec<Entry>,
+    hasher: Hasher,
+    before: Before,
+    disorder: u64,
+}
+
+impl Seen {
+    fn take(&mut self, row: &Row<'_>, class: &Arc<Class>, block: u32) {
+        let entry = &mut self.entry;
+        entry.rows += 1;
+        entry.accepted = (entry.accepted.0.min(row.accepted_at), entry.accepted.1.max(row.accepted_at));
+        entry.commits = (entry.commits.0.min(row.commit), entry.commits.1.max(row.commit));
+        match row.ended_at {
+            Some(ended_at) => entry.longest_ms = entry.longest_ms.max(ended_at.since(row.accepted_at)),
+            None => entry.has_open |= row.moved_to.is_none(),
+        }
+        self.hashes.push((self.hasher.hash(row, class), block));
+        self.disorder += u64::from(self.before.stands_after(row, class));
+        self.before.set(row, class);
+    }
+}
+
+pub(super) fn check(ledger: &Ledger, run: &Run, findings: &mut Findings) -> Outcome<()> {
+    findings.verification.runs += 1;
+    let name = format!("run {}", run.id);
+    let stored = ledger.manifest.get(super::super::manifest::kind::RUN, &run.id.to_be_bytes());
+    let mut body = Vec::new();
+    run.entry.encode(&mut body);
+    findings.expect(stored == Some(body.as_slice()), || format!("{name}: not the entry of the manifest"));
+    findings.expect(run.sparse_is_stored()?, || {
+        format!("{name}: the sparse index in memory differs from the stored one")
+    });
+    findings.expect(run.index_lengths() == (run.entry.blocks, run.entry.chunks), || {
+        format!("{name}: the sparse index does not name as many blocks and chunks as the manifest")
+    });
+    let empty = RunEntry {
+        rows: 0,
+        accepted: (UtcMillis::MAX, UtcMillis::MIN),
+        longest_ms: 0,
+        has_open: false,
+        commits: (u64::MAX, 0),
+        ..run.entry
+    };
+    let mut seen = Seen {
+        entry: empty,
+        hashes: Vec::new(),
+        hasher: Hasher::default(),
+        before: Before::default(),
+        disorder: 0,
+    };
+    let whole = read_blocks(run, &mut seen, findings);
+    findings.verification.rows += seen.entry.rows;
+    if !whole {
+        return Ok(());
+    }
+    findings.expect(seen.disorder == 0, || format!("{name}: {} rows are out of order", seen.disorder));
+    if seen.entry.rows == 0 {
+        seen.entry.accepted = run.entry.accepted;
+        seen.entry.commits = run.entry.commits;
+    }
+    findings.expect(seen.entry == run.entry, || {
+        format!("{name}: its rows say {:?}, its manifest entry {:?}", seen.entry, run.entry)
+    });
+    check_index(ledger, run, seen.hashes, findings);
+    Ok(())
+}
+
+/// Reads every block; `false` when one cannot be read.
+fn read_blocks(run: &Run, seen: &mut Seen, findings: &mut Findings) -> bool {
+    let mut whole = true;
+    for block in 0..run.entry.blocks {
+        let at = usize::try_from(block).unwrap_or(usize::MAX);
+        let (mut rows, mut first_agrees, mut failed) = (0_u64, true, None);
+        let read = run.visit_block(at, Select::All, |row| match run.class(row.class) {
+            Ok(class) => {
+                if rows == 0 {
+                    first_agrees = run.index_first(at) == Some((row.rider_id.as_bytes(), row.accepted_at));
+                }
+                rows += 1;
+                seen.take(row, class, block);
+                true
+            }
+            Err(error) => {
+                failed = Some(error);
+                false
+            }
+        });
+        findings.verification.blocks += 1;
+        whole &= findings.read(read.and(failed.map_or(Ok(()), Err))).is_some();
+        findings.expect(first_agrees && rows > 0, || {
+            format!("run {}: block {block} does not begin where the sparse index says", run.id)
+        });
+    }
+    whole
+}
+
+/// The identity index leads to every row, and to nothing else; no filter denies a row.
+fn check_index(ledger: &Ledger, run: &Run, mut hashes: Vec<Entry>, findings: &mut Findings) {
+    hashes.sort_unstable();
+    let day = run.entry.day;
+    let denied = |hash| {
+        let covered = ledger.filters.covering(day, day).any(|filter| filter.may_contain(hash));
+        !covered || !run.may_hold(hash)
+    };
+    let denials = hashes.iter().filter(|(hash, _)| denied(*hash)).count();
+    findings.expect(denials == 0, || format!("run {}: filters deny {denials} of its rows", run.id));
+    let mut expected = hashes.into_iter();
+    for chunk in 0..run.entry.chunks {
+        let (mut first, mut wrong) = (None, 0_u64);
+        let read = run.visit_chunk(chunk, |entry| {
+            first.get_or_insert(entry.0);
+            wrong += u64::from(expected.next() != Some(entry));
+            true
+        });
+        if findings.read(read).is_none() {
+            return;
+        }
+        findings.expect(wrong == 0, || {
+            format!("run {}: {wrong} entries of identity chunk {chunk} lead to no row or skip one", run.id)
+        });
+        findings.expect(first == run.chunk_first(chunk), || {
+            format!("run {}: identity chunk {chunk} does not begin where the sparse index says", run.id)
+        });
+    }
+    let missed = expected.count();
+    findings.expect(missed == 0, || format!("run {}: the identity index misses {missed} rows", run.id));
+}

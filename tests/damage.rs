@@ -1,0 +1,188 @@
+//! Any damage to what is stored is noticed: the ledger refuses to open, or `verify` fails. Never a different answer.
+
+#![cfg(test)]
+
+mod damaged;
+
+use coverledger::ledger::codec::{Packing, frame, unframe};
+use coverledger::ledger::head;
+use coverledger::ledger::keys;
+use coverledger::ledger::verify::verify_dir;
+use coverledger::ledger::writer::Ledger;
+use damaged::{Fixture, Random, copy_of, db_file, dump, is_refused, open_store, setup, values};
+use std::collections::BTreeMap;
+use std::fs;
+
+/// Values of each kind that are damaged.
+const SAMPLES_A_KIND: usize = 3;
+/// Bytes of the store's file that are damaged.
+const BYTES_SAMPLED: usize = 60;
+
+/// Live values by kind; manifest entries by their own kind.
+fn sample(fixture: &Fixture) -> BTreeMap<Vec<u8>, Vec<Vec<u8>>> {
+    let dir = copy_of(&fixture.data);
+    let mut kinds: BTreeMap<Vec<u8>, Vec<Vec<u8>>> = BTreeMap::new();
+    for (key, _) in values(dir.path()) {
+        let kind = key[..if key[0] == keys::MANIFEST { 2 } else { 1 }].to_vec();
+        kinds.entry(kind).or_default().push(key);
+    }
+    for keys in kinds.values_mut() {
+        let every = keys.len().div_ceil(SAMPLES_A_KIND);
+        *keys = keys.iter().rev().step_by(every).cloned().collect();
+    }
+    kinds
+}
+
+#[test]
+fn the_undamaged_ledger_holds_and_holds_every_kind_of_value() {
+    let fixture = Fixture::get();
+    let dir = copy_of(&fixture.data);
+    let verification = verify_dir(setup(dir.path()), &mut |_, _| {}).unwrap();
+    assert_eq!(verification.problems, Vec::<String>::new());
+    assert!(verification.runs > verification.days, "some days have several runs");
+    assert!(verification.versions > verification.current && verification.kept_records > 0);
+    let kinds: Vec<String> =
+        sample(fixture).into_keys().map(|kind| String::from_utf8(kind).unwrap()).collect();
+    assert_eq!(
+        kinds,
+        ["b", "c", "f", "i", "mR", "mc", "mg", "mp", "mq", "mr", "ms", "mt", "mx", "s", "t", "x", "y"]
+    );
+}
+
+#[test]
+fn one_flipped_bit_of_any_kind_of_value_is_noticed() {
+    let mut random = Random(1);
+    for key in sample(Fixture::get()).into_values().flatten() {
+        let dir = copy_of(&Fixture::get().data);
+        let store = open_store(dir.path());
+        let mut value = store.get(&key).unwrap().unwrap().to_vec();
+        let at = random.below(value.len());
+        value[at] ^= 1 << random.below(8);
+        store.put(&key, value).unwrap();
+        store.sync().unwrap();
+        drop(store);
+        assert!(is_refused(dir.path()), "byte {at} of {}", String::from_utf8_lossy(&key));
+    }
+}
+
+#[test]
+fn a_value_forged_with_a_right_checksum_is_noticed() {
+    let mut random = Random(3);
+    // Orders and kept records are not told twice; all that follows from them, or is hashed, is.
+    let told_once = [keys::DATA, keys::SPARSE, keys::REJECTED];
+    let forged = sample(Fixture::get()).into_values().flatten().filter(|key| !told_once.contains(&key[0]));
+    for key in forged {
+        let dir = copy_of(&Fixture::get().data);
+        let store = open_store(dir.path());
+        let value = store.get(&key).unwrap().unwrap();
+        let mut body = unframe(&key, &value).unwrap().into_owned();
+        // The last byte of an identity chunk may end in unused bits.
+        let at = random.below(body.len().max(2) - 1);
+        body[at] ^= 1 << random.below(8);
+        store.put(&key, frame(&key, &body, Packing::Lz4)).unwrap();
+        store.sync().unwrap();
+        drop(store);
+        assert!(is_refused(dir.path()), "byte {at} of {}", String::from_utf8_lossy(&key));
+    }
+}
+
+#[test]
+fn a_lost_value_of_any_kind_is_noticed() {
+    for key in sample(Fixture::get()).into_values().flatten() {
+        let dir = copy_of(&Fixture::get().data);
+        let store = open_store(dir.path());
+        store.delete(&key).unwrap();
+        store.sync().unwrap();
+        drop(store);
+        assert!(is_refused(dir.path()), "{}", String::from_utf8_lossy(&key));
+    }
+}
+
+#[test]
+fn two_values_of_a_kind_in_each_others_place_are_noticed() {
+    for keys in sample(Fixture::get()).into_values() {
+        let [a, b, ..] = keys.as_slice() else { continue };
+        let dir = copy_of(&Fixture::get().data);
+        let store = open_store(dir.path());
+        let (value_a, value_b) = (store.get(a).unwrap().unwrap(), store.get(b).unwrap().unwrap());
+        store.put(a, value_b.to_vec()).unwrap();
+        store.put(b, value_a.to_vec()).unwrap();
+        store.sync().unwrap();
+        drop(store);
+        assert!(is_refused(dir.path()), "{}", String::from_utf8_lossy(a));
+    }
+}
+
+#[test]
+fn a_value_that_belongs_to_nothing_is_noticed() {
+    let dir = copy_of(&Fixture::get().data);
+    let store = open_store(dir.path());
+    store.put(&keys::in_run(keys::DATA, 0, 60_000), b"left behind".to_vec()).unwrap();
+    store.sync().unwrap();
+    drop(store);
+    assert!(is_refused(dir.path()));
+}
+
+#[test]
+fn a_changed_lost_or_older_witness_is_noticed() {
+    let fixture = Fixture::get();
+    let dir = copy_of(&fixture.data);
+    let path = head::path(dir.path());
+    let whole = fs::read(&path).unwrap();
+    for at in (0..whole.len()).step_by(5) {
+        let mut changed = whole.clone();
+        changed[at] ^= 1 << (at % 8);
+        fs::write(&path, changed).unwrap();
+        assert!(is_refused(dir.path()), "byte {at}");
+    }
+    fs::remove_file(&path).unwrap();
+    assert!(is_refused(dir.path()), "without HEAD");
+    fs::copy(head::path(fixture.older.path()), &path).unwrap();
+    assert!(is_refused(dir.path()), "an older HEAD");
+    fs::write(&path, whole).unwrap();
+    assert!(!is_refused(dir.path()), "HEAD as it was");
+}
+
+#[test]
+fn a_flipped_byte_of_the_stores_file_never_changes_an_answer() {
+    let fixture = Fixture::get();
+    let truth = dump(&Ledger::open(setup(copy_of(&fixture.data).path())).unwrap());
+    let whole = fs::read(db_file(fixture.data.path())).unwrap();
+    // The file is made longer ahead of its use: damage is done where something was written.
+    let written = whole.iter().rposition(|&byte| byte != 0).unwrap() + 1;
+    let mut random = Random(7);
+    let mut offsets: Vec<usize> = (0..BYTES_SAMPLED).map(|_| random.below(written)).collect();
+    offsets.extend((1..=16).map(|back| written - back * back));
+    let mut noticed = 0;
+    for at in offsets {
+        let dir = copy_of(&fixture.data);
+        let mut changed = whole.clone();
+        changed[at] ^= 1 << random.below(8);
+        fs::write(db_file(dir.path()), changed).unwrap();
+        if is_refused(dir.path()) {
+            noticed += 1;
+        } else {
+            // The byte lay where no live value is.
+            let ledger = Ledger::open(setup(dir.path())).unwrap();
+            assert_eq!(dump(&ledger), truth, "byte {at} of {written} changed an answer");
+        }
+    }
+    assert!(noticed > BYTES_SAMPLED / 4, "only {noticed} damages were noticed");
+}
+
+#[test]
+fn an_older_store_is_noticed_and_accepted_only_by_an_operator() {
+    let fixture = Fixture::get();
+    let dir = copy_of(&fixture.older);
+    fs::copy(head::path(fixture.data.path()), head::path(dir.path())).unwrap();
+    assert!(is_refused(dir.path()));
+    let mut accepting = setup(dir.path());
+    accepting.accept_older_state = Some("the disk was replaced".to_owned());
+    let mut ledger = Ledger::open(accepting).unwrap();
+    ledger.enforce(fixture.now).unwrap();
+    let view = ledger.published().current();
+    let notes = view.commit(view.root().commit).unwrap().notes;
+    assert!(notes.iter().any(|note| note.contains("the disk was replaced")), "{notes:?}");
+    drop((view, ledger));
+    assert!(!is_refused(dir.path()));
+}

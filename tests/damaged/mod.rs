@@ -1,0 +1,229 @@
+//! A small ledger with every kind of value in it, made by the real binary and the library; copies of it to be damaged.
+
+use coverledger::config::Config;
+use coverledger::domain::time::{LocalDay, UtcMillis};
+use coverledger::domain::view::LedgerView;
+use coverledger::generate::{Generator, GeneratorSettings};
+use coverledger::ledger::batch::{Arrival, Batch, Source};
+use coverledger::ledger::commit::Also;
+use coverledger::ledger::compaction::Merge;
+use coverledger::ledger::keys;
+use coverledger::ledger::run_writer::ClassTable;
+use coverledger::ledger::setup::Setup;
+use coverledger::ledger::store::Store;
+use coverledger::ledger::verify::verify_dir;
+use coverledger::ledger::writer::Ledger;
+use coverledger::pipeline::{receive, rules_for};
+use std::collections::HashSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use tempfile::TempDir;
+
+/// Freight has no rate: some orders are unrated.
+const CONFIG: &str = r#"
+timezone = "Asia/Shanghai"
+[ledger]
+data_dir = "data"
+[ingest]
+batch_records = 150
+[platform_defaults]
+records_from = 2026-11-01
+[[rate]]
+category = "ride_hailing"
+per_order = "0.04"
+[[rate]]
+category = "instant_delivery"
+per_order = "0.07"
+"#;
+
+const GENERATE: [&str; 18] = [
+    "generate",
+    "--orders",
+    "400",
+    "--seed",
+    "5",
+    "--riders",
+    "90",
+    "--days",
+    "2",
+    "--amended",
+    "0.1",
+    "--late",
+    "0.05",
+    "--bad",
+    "0.05",
+    "--open",
+    "0.2",
+    "--conflicts=0.05",
+];
+
+pub(crate) struct Fixture {
+    pub(crate) data: TempDir,
+    /// The same ledger, several commits earlier.
+    pub(crate) older: TempDir,
+    pub(crate) now: UtcMillis,
+}
+
+impl Fixture {
+    pub(crate) fn get() -> &'static Self {
+        static FIXTURE: OnceLock<Fixture> = OnceLock::new();
+        FIXTURE.get_or_init(Self::make)
+    }
+
+    fn make() -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let config_file = home.path().join("coverledger.toml");
+        fs::write(&config_file, CONFIG).unwrap();
+        let binary = env!("CARGO_BIN_EXE_coverledger");
+        let generated = Command::new(binary).args(GENERATE).output().unwrap();
+        assert!(generated.status.success(), "{}", String::from_utf8_lossy(&generated.stderr));
+        let events = home.path().join("events.jsonl");
+        fs::write(&events, generated.stdout).unwrap();
+        let ingested = Command::new(binary)
+            .args(["ingest", "--config"])
+            .args([&config_file, &events])
+            .stdout(Stdio::null())
+            .status()
+            .unwrap();
+        assert!(ingested.success());
+        let data = tempfile::tempdir().unwrap();
+        copy_dir(&home.path().join("data"), data.path());
+        let older = copy_of(&data);
+        let now = add_from_kafka(data.path());
+        Self { data, older, now }
+    }
+}
+
+/// More commits: one is compacted while a reader still holds the state before, and some come after.
+fn add_from_kafka(dir: &Path) -> UtcMillis {
+    let mut lines = Vec::new();
+    let settings = GeneratorSettings {
+        orders: 300,
+        seed: 6,
+        riders: 60,
+        amended_ppm: 100_000,
+        bad_ppm: 50_000,
+        from: UtcMillis::new(1_795_017_600_000),
+        completeness_every_ms: Some(3_600_000),
+        ..GeneratorSettings::default()
+    };
+    let mut generator = Generator::new(&settings).unwrap();
+    loop {
+        let mut line = Vec::new();
+        if generator.next_event(&mut line).is_none() {
+            break;
+        }
+        lines.push(line);
+    }
+    let config = Config::from_text(CONFIG).unwrap();
+    let rules = rules_for(&config, None, None);
+    let mut ledger = Ledger::open(setup(dir)).unwrap();
+    let mut now = ledger.published().current().as_of().recorded_at;
+    let mut held = None;
+    for (chunk, nth) in lines.chunks(lines.len().div_ceil(5)).zip(0i64..) {
+        now = now.plus(1_000);
+        let mut batch = Batch::default();
+        let source = batch.source(&Source::Kafka { topic: "orders".to_owned(), partition: 3 });
+        for (line, offset) in chunk.iter().zip(nth * 100_000..) {
+            let timestamp = Some(now);
+            let arrival = Arrival { source, offset, timestamp, payload: line, key: Some(b"k"), headers: &[] };
+            receive(&mut batch, &arrival, &rules, &config.zone);
+        }
+        ledger.commit(&batch, &Also::default(), now).unwrap();
+        if nth == 2 {
+            held = Some(ledger.published().current());
+            ledger.compact_now(LocalDay(i32::MAX), now).unwrap();
+        }
+    }
+    drop((ledger, held));
+    now.plus(1_000)
+}
+
+pub(crate) fn setup(data_dir: &Path) -> Setup {
+    let mut setup = Setup::new(&Config::from_text(CONFIG).unwrap());
+    setup.data_dir = data_dir.to_path_buf();
+    setup
+}
+
+pub(crate) fn copy_of(dir: &TempDir) -> TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    copy_dir(dir.path(), copy.path());
+    copy
+}
+
+fn copy_dir(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_dir(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+pub(crate) fn db_file(dir: &Path) -> PathBuf {
+    dir.join("store").join("db")
+}
+
+pub(crate) fn open_store(dir: &Path) -> Store {
+    Store::open(&dir.join("store"), 16 << 20).unwrap()
+}
+
+/// Every value that something live refers to.
+pub(crate) fn values(dir: &Path) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let store = open_store(dir);
+    let all: Vec<_> = store.scan(&[], &[]).map(|item| item.unwrap()).collect();
+    let garbage: HashSet<Vec<u8>> =
+        all.iter().filter(|(key, _)| key.starts_with(b"mg")).map(|(key, _)| key[2..10].to_vec()).collect();
+    let of_run = |key: &[u8]| [keys::DATA, keys::IDENTITY, keys::SPARSE, keys::TOTALS].contains(&key[0]);
+    all.into_iter()
+        .filter(|(key, _)| !of_run(key) || !garbage.contains(&key[1..9]))
+        .map(|(key, value)| (key.to_vec(), value.to_vec()))
+        .collect()
+}
+
+/// Whether the ledger refuses to open, or does not verify.
+pub(crate) fn is_refused(dir: &Path) -> bool {
+    verify_dir(setup(dir), &mut |_, _| {}).is_ok_and(|verification| !verification.holds())
+}
+
+/// Everything that answers are made from.
+pub(crate) fn dump(ledger: &Ledger) -> Vec<String> {
+    let view = ledger.published().current();
+    let mut lines = vec![format!("{:?}", view.as_of())];
+    for total in view.totals(LocalDay(i32::MIN), LocalDay(i32::MAX)).unwrap() {
+        lines.push(format!("{total:?}"));
+    }
+    for runs in view.runs().values() {
+        let mut merge = Merge::new(runs, &mut ClassTable::default()).unwrap();
+        while let Some((row, class)) = merge.current() {
+            lines.push(format!("{:?} {:?} {:?}", class.kind, row.moved_to, row.posting(class)));
+            merge.advance().unwrap();
+        }
+    }
+    view.rejected()
+        .visit(view.store(), 0, |record| {
+            lines.push(format!("{record:?}"));
+            Ok(true)
+        })
+        .unwrap();
+    lines.push(format!("{:?}", view.completeness()));
+    lines
+}
+
+/// A small seeded generator (splitmix64): damages can be repeated.
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        usize::try_from((mixed ^ (mixed >> 31)) % u64::try_from(bound).unwrap()).unwrap()
+    }
+}
