@@ -116,9 +116,9 @@ pub fn serve(
     })?;
     let result = run(config, ledger, (&clock, &telling, &status, &stop));
     status.set_stopping();
-    web.finish(&runtime, config.shutdown.grace);
+    let web = web.finish(&runtime, config.shutdown.grace);
     runtime.shutdown_timeout(Duration::from_millis(200));
-    result
+    result.and(web)
 }
 
 /// Opens the ledger, puts the configuration in force, and records what an operator lets pass.
@@ -159,7 +159,15 @@ fn run(
     let mut threads = Threads::default();
     let (compactor, bench) = compactor::compactor(stop.clone());
     threads.start("compactor", move || bench.run())?;
-    let writer = Writer { ledger, work: to_do, emptied, clock: *clock, telling: telling.clone(), compactor };
+    let writer = Writer {
+        ledger,
+        work: to_do,
+        emptied,
+        clock: *clock,
+        status: Arc::clone(status),
+        telling: telling.clone(),
+        compactor,
+    };
     threads.start("writer", move || writer.run())?;
     let pauses = match kafka {
         Some(connected) => Some(connected.start(
@@ -206,7 +214,11 @@ fn end(threads: Threads, first: Option<Ended>, grace: Duration, status: &Status)
                 status.set_poisoned();
             }
             error!(thread = name, "{problem:#}");
-            failure.get_or_insert(problem.context(format!("the {name} stopped")));
+            let problem = problem.context(format!("the {name} stopped"));
+            // The others stop because the writer did: its failure is the one to tell.
+            if failure.is_none() || name == "writer" {
+                failure = Some(problem);
+            }
         }
     };
     first.into_iter().for_each(&mut note);
@@ -227,7 +239,7 @@ fn end(threads: Threads, first: Option<Ended>, grace: Duration, status: &Status)
 struct Web {
     address: SocketAddr,
     shutdown: watch::Sender<bool>,
-    serving: tokio::task::JoinHandle<()>,
+    serving: tokio::task::JoinHandle<bool>,
 }
 
 impl Web {
@@ -258,10 +270,10 @@ impl Web {
                 // An error means that the sender is gone, which is an end as well.
                 let _told = told.wait_for(|stop| *stop).await;
             };
-            if let Err(problem) = http::serve(listener, state, until).await {
-                error!(%problem, "the HTTP side failed");
-                asked.set();
-            }
+            let served = http::serve(listener, state, until).await;
+            // However it ends: without answers the service is no service.
+            asked.set();
+            served.inspect_err(|problem| error!(%problem, "the HTTP side failed")).is_ok()
         });
         let asked = stop.clone();
         runtime.spawn(async move {
@@ -276,11 +288,16 @@ impl Web {
     }
 
     /// Lets running answers finish.
-    fn finish(self, runtime: &Runtime, grace: Duration) {
+    fn finish(self, runtime: &Runtime, grace: Duration) -> anyhow::Result<()> {
         let _told = self.shutdown.send(true);
         let done = runtime.block_on(async { tokio::time::timeout(grace, self.serving).await });
-        if done.is_err() {
-            error!("answers were still under way after the grace time");
+        match done {
+            Ok(Ok(true)) => Ok(()),
+            Ok(Ok(false) | Err(_)) => anyhow::bail!("the HTTP side failed; see the log"),
+            Err(_) => {
+                error!("answers were still under way after the grace time");
+                Ok(())
+            }
         }
     }
 }

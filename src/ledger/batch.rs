@@ -164,6 +164,8 @@ pub struct RefusedEntry {
     pub headers: Vec<(String, Vec<u8>)>,
     /// Position among all records of the batch.
     pub ordinal: u32,
+    /// Length and SHA-256 of a value of which `raw` is not the whole.
+    pub whole: Option<(u64, [u8; 32])>,
 }
 
 /// A completeness record.
@@ -249,6 +251,7 @@ pub struct Batch {
     records: u32,
     day_span: Option<(LocalDay, UtcMillis, UtcMillis)>,
     refused_bytes: usize,
+    header_bytes: usize,
 }
 
 impl Batch {
@@ -259,7 +262,7 @@ impl Batch {
 
     /// Bytes held.
     pub fn bytes(&self) -> usize {
-        self.arena.len() + self.refused_bytes
+        self.arena.len() + self.refused_bytes + self.header_bytes
     }
 
     /// Whether there is nothing to commit.
@@ -304,6 +307,11 @@ impl Batch {
             self.sources.len() - 1
         });
         u16::try_from(at).unwrap_or(u16::MAX)
+    }
+
+    /// The source of a number.
+    pub fn source_of(&self, number: u16) -> Option<&Source> {
+        self.sources.get(usize::from(number)).map(|span| &span.source)
     }
 
     /// The records that follow are lines of this stretch.
@@ -411,6 +419,7 @@ impl Batch {
             outcome: event.outcome,
             has_key: arrival.key.is_some(),
         };
+        self.header_bytes += header_bytes(arrival);
         self.orders.push(entry);
     }
 
@@ -439,7 +448,7 @@ impl Batch {
     /// Takes in a refused record.
     pub fn push_refused(&mut self, refusal: Refusal, arrival: &Arrival<'_>) {
         let (ordinal, ..) = self.admit(arrival);
-        self.refused_bytes += arrival.payload.len() + 512; // and what could be read of it
+        self.refused_bytes += arrival.payload.len() + header_bytes(arrival) + 512; // and what could be read of it
         self.refused.push(RefusedEntry {
             refusal,
             source: arrival.source,
@@ -448,7 +457,15 @@ impl Batch {
             key: arrival.key.map(<[u8]>::to_vec),
             headers: arrival.headers.to_vec(),
             ordinal,
+            whole: None,
         });
+    }
+
+    /// The record that was refused last was too long to be held: this is its length and SHA-256.
+    pub fn describe_last_refused(&mut self, length: u64, sha256: [u8; 32]) {
+        if let Some(refused) = self.refused.last_mut() {
+            refused.whole = Some((length, sha256));
+        }
     }
 
     /// The origin of a record.
@@ -508,6 +525,7 @@ impl Batch {
             pricing: Pricing {
                 config: ConfigNo(0),
                 charge: Charge::None,
+                cover_config: ConfigNo(0),
                 cover: None,
                 lead_ms: 0,
                 tail_ms: 0,
@@ -534,6 +552,10 @@ impl Batch {
             previous_accepted_at: extra.and_then(|extra| extra.previous_accepted_at),
         }
     }
+}
+
+fn header_bytes(arrival: &Arrival<'_>) -> usize {
+    arrival.headers.iter().map(|(name, value)| name.len() + value.len() + 48).sum()
 }
 
 /// Arena offsets are 32 bits wide.

@@ -62,7 +62,14 @@ impl ExtraRow {
 
     fn class(&self) -> Class {
         let p = &self.posting;
-        let none = Pricing { config: ConfigNo(0), charge: Charge::None, cover: None, lead_ms: 0, tail_ms: 0 };
+        let none = Pricing {
+            config: ConfigNo(0),
+            charge: Charge::None,
+            cover_config: ConfigNo(0),
+            cover: None,
+            lead_ms: 0,
+            tail_ms: 0,
+        };
         let is_mark = self.moved_to.is_some();
         Class {
             kind: if is_mark { RowKind::Moved } else { RowKind::Version },

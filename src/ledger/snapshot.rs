@@ -101,7 +101,7 @@ impl Snapshot {
             leg,
             phase,
             days: (LocalDay(i32::MIN), LocalDay(i32::MAX)),
-            also: None,
+            also: Vec::new(),
         }
     }
 }

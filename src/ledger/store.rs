@@ -131,6 +131,9 @@ impl Store {
         let mut batch = sled::Batch::default();
         for change in changes {
             match change {
+                Change::Put(_, value) if value.len() > VALUE_BYTES_MAX => {
+                    return Err(StoreError::TooLarge { bytes: value.len() });
+                }
                 Change::Put(key, value) => batch.insert(key.as_slice(), value.as_slice()),
                 Change::Delete(key) => batch.remove(key.as_slice()),
             }
