@@ -122,7 +122,7 @@ fn what_it_prints_can_be_asked_and_it_leaves_nothing() {
     // The last one settles by itself while the demo goes on.
     let settled = loop {
         match verdict(&urls[2]) {
-            waiting if waiting == "undetermined" => demo.until("complete through"),
+            waiting if waiting == "undetermined" => demo.until("; complete "),
             settled => break settled,
         };
     };
