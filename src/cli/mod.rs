@@ -8,6 +8,7 @@ pub mod ingest;
 pub mod lookup;
 mod lookup_batch;
 mod lookup_text;
+pub mod produce;
 mod reading;
 pub mod rejections;
 mod remote;
