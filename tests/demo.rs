@@ -62,7 +62,7 @@ impl Running {
 
     /// Reads the rest and the exit code.
     fn end(mut self) -> (Vec<String>, Option<i32>) {
-        while let Some(line) = self.lines.next() {
+        for line in self.lines.by_ref() {
             self.said.push(line.unwrap());
         }
         let code = self.child.wait().unwrap().code();
