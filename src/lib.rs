@@ -27,12 +27,12 @@
 //! Beside the line:
 //!
 //! * [`cli`]: the commands, one file each.
-//! * [`backfill`]: files through the same pipeline into the ledger.
+//! * [`backfill`]: files through the same pipeline into the ledger; [`redrive`]: rejected records through it again.
 //! * [`generate`]: deterministic synthetic events for tests, demonstrations and benchmarks.
 //! * [`telemetry`]: the clock, the metrics, the log.
 //!
 //! Dependencies point one way: `ingest`, `ledger`, `coverage` and `http` know `domain`, which knows none of them; only
-//! `pipeline`, `backfill`, `app` and `cli` see several of these rooms at once.
+//! `pipeline`, `backfill`, `redrive`, `app` and `cli` see several of these rooms at once.
 pub mod app;
 pub mod backfill;
 pub mod cli;
