@@ -23,6 +23,7 @@ fn main() -> ExitCode {
 
 fn run(command: Command, out: &mut dyn Write) -> anyhow::Result<Ending> {
     match command {
+        Command::Demo(args) => cli::demo::run(&args, out),
         Command::Serve(args) => cli::serve::run(&args),
         Command::Ingest(args) => cli::ingest::run(&args, out),
         Command::Verify(args) => cli::verify::run(&args, out),

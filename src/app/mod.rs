@@ -8,6 +8,7 @@
 //! The first thread to fail brings the process down cleanly: a half-dead ledger is worse than a restart.
 
 pub mod compactor;
+pub mod demo;
 mod kafka;
 pub mod prober;
 pub mod reader;

@@ -2,11 +2,13 @@
 
 mod base64;
 pub mod check_config;
+pub mod demo;
 pub mod generate;
 pub mod ingest;
 pub mod lookup;
 mod lookup_batch;
 mod lookup_text;
+pub mod produce;
 mod reading;
 pub mod rejections;
 mod remote;
@@ -36,6 +38,8 @@ const EXIT_CODES: &str = "Exit codes: 0 done and holds; 1 failed or does not hol
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Try it: the whole service on an embedded broker with invented riders, and nothing else on the machine.
+    Demo(demo::DemoArgs),
     /// Run the service: take in events from Kafka, answer over HTTP.
     Serve(serve::ServeArgs),
     /// Take in files of JSON lines through the same pipeline as Kafka's records.

@@ -46,6 +46,7 @@ pub mod facts;
 pub mod filter;
 pub mod find;
 pub mod garbage;
+pub mod hash_order;
 pub mod head;
 pub mod history;
 pub mod identity;

@@ -1,0 +1,86 @@
+//! The model test: seeded random histories run through the pipeline and the ledger, and through a naive model that was
+//! written from the contract alone. `COVERLEDGER_MODEL_SEEDS` sets how many, `COVERLEDGER_MODEL_SEED` replays one.
+
+#[cfg(test)]
+#[path = "model/bad.rs"]
+mod bad;
+#[cfg(test)]
+#[path = "model/check.rs"]
+mod check;
+#[cfg(test)]
+#[path = "model/complete.rs"]
+mod complete;
+#[cfg(test)]
+#[path = "model/drive.rs"]
+mod drive;
+#[cfg(test)]
+#[path = "model/event.rs"]
+mod event;
+#[cfg(test)]
+#[path = "model/naive.rs"]
+mod naive;
+#[cfg(test)]
+#[path = "model/random.rs"]
+mod random;
+#[cfg(test)]
+#[path = "model/terms.rs"]
+mod terms;
+#[cfg(test)]
+#[path = "model/world.rs"]
+mod world;
+
+#[cfg(test)]
+mod histories {
+    use crate::drive::{Drive, Shown};
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    /// Histories that run side by side: most of their time is waiting for the disk.
+    const LANES: usize = 4;
+
+    fn number(name: &str) -> Option<u64> {
+        std::env::var(name).ok().map(|text| text.parse().unwrap())
+    }
+
+    #[test]
+    fn the_ledger_is_what_a_naive_model_says() {
+        let seeds = match number("COVERLEDGER_MODEL_SEED") {
+            Some(seed) => seed..seed + 1,
+            None => 1..1 + number("COVERLEDGER_MODEL_SEEDS").unwrap_or(200),
+        };
+        let next = AtomicU64::new(seeds.start);
+        let (shown, failed) = (Mutex::new(Shown::default()), Mutex::new(Vec::new()));
+        std::thread::scope(|scope| {
+            for _ in 0..LANES {
+                scope.spawn(|| {
+                    loop {
+                        let seed = next.fetch_add(1, Ordering::Relaxed);
+                        if seed >= seeds.end {
+                            return;
+                        }
+                        match catch_unwind(AssertUnwindSafe(|| Drive::new(seed).run())) {
+                            Ok(history) => {
+                                let mut shown = shown.lock().unwrap();
+                                history.counts.iter().for_each(|(what, times)| shown.count(what, *times));
+                            }
+                            Err(_) => {
+                                println!("replay: COVERLEDGER_MODEL_SEED={seed} cargo test --test model");
+                                failed.lock().unwrap().push(seed);
+                            }
+                        }
+                    }
+                });
+            }
+        });
+        let mut failed = failed.into_inner().unwrap();
+        failed.sort_unstable();
+        println!("{} histories: {:?}", seeds.end - seeds.start, shown.into_inner().unwrap().counts);
+        assert!(
+            failed.is_empty(),
+            "{} seeds failed, among them {:?}",
+            failed.len(),
+            &failed[..failed.len().min(20)]
+        );
+    }
+}

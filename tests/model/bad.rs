@@ -1,0 +1,99 @@
+//! Ways to break an event, each with the reason that the contract gives it and what stays readable.
+
+use super::event::{Body, DAY, Event, HOUR, Read, Record, fields, written};
+use super::random::Random;
+
+/// A broken form of `event`.
+pub(crate) fn bad(event: &Event, max_ms: i64, sent: i64, random: &mut Random) -> Record {
+    let mut event = event.clone();
+    let way = random.below(16);
+    match way {
+        12 => {
+            event.accepted += 170 * 365 * DAY;
+            event.ended = event.ended.map(|ended| ended + 170 * 365 * DAY);
+        }
+        13 => event.ended = Some(event.accepted - 1 - random.between(0, 2 * HOUR)),
+        14 => event.ended = Some(event.accepted + max_ms + 1 + random.between(0, HOUR)),
+        15 => (event.revision, event.ended) = (0, Some(event.accepted + HOUR)),
+        _ => {}
+    }
+    if event.ended.is_some() && event.outcome.is_none() {
+        event.outcome = Some("completed");
+    }
+    if way == 15 {
+        event.outcome = Some("void");
+    }
+    let mut read = Read::all(&event);
+    let mut members = fields(&event, random);
+    // Finer spellings would round a broken pair of times to another one.
+    let mut set = |name: &'static str, value: &str| {
+        members.retain(|(member, _)| *member != name);
+        members.push((name, value.to_owned()));
+    };
+    let reason = match way {
+        0 => "malformed_json",
+        1 => {
+            set("category", "null");
+            "missing_field"
+        }
+        2 => {
+            set("rider_id", "\"\"");
+            read.rider = None;
+            "empty_field"
+        }
+        3 => {
+            set("order_id", &format!("\"{}\"", "x".repeat(257)));
+            read.order_id = None;
+            "field_too_long"
+        }
+        4 => {
+            set("category", "7");
+            "bad_field"
+        }
+        5 => {
+            set("kind", "\"ride\"");
+            "unknown_kind"
+        }
+        6 => {
+            set("platform", "\"ghost\"");
+            read.platform = Some("ghost".to_owned());
+            "unknown_platform"
+        }
+        7 => {
+            set("category", "\"teleport\"");
+            "unknown_category"
+        }
+        8 if event.ended.is_some() => {
+            set("outcome", "\"Completed\"");
+            "unknown_outcome"
+        }
+        8 => {
+            set("outcome", "\"completed\"");
+            "missing_field"
+        }
+        9 => {
+            set("region", "\"31011\"");
+            "bad_region"
+        }
+        10 => {
+            set("revision", "-1");
+            read.revision = None;
+            "bad_revision"
+        }
+        11 => {
+            set("accepted_at", "\"2026-03-08 10:00:00Z\"");
+            read.accepted = None;
+            "bad_time"
+        }
+        12 => "beyond_horizon",
+        13 => "ended_before_accepted",
+        14 => "duration_too_long",
+        _ => "bad_revision",
+    };
+    let raw = written(&members);
+    if reason == "malformed_json" {
+        let cut = random.below(raw.len() - 1);
+        return Record { body: Body::Bad(reason, Read::default()), raw: raw[..cut].to_owned(), sent };
+    }
+    Record { body: Body::Bad(reason, read), raw, sent }
+}

@@ -1,0 +1,294 @@
+//! Compares what the ledger says with what the model says.
+
+use super::drive::Drive;
+use super::event::{HOUR, MINUTE};
+use super::naive::{Model, Origin, Version};
+use super::terms::Charge;
+use super::world::RIDERS;
+use coverledger::coverage::Terms;
+use coverledger::coverage::answer::{Answer, Verdict};
+use coverledger::coverage::question::{Question, When};
+use coverledger::coverage::resolve::resolve;
+use coverledger::coverage::statement::statement;
+use coverledger::domain::order::Phase;
+use coverledger::domain::posting::{Charge as Booked, StoredVersion};
+use coverledger::domain::time::UtcMillis;
+use coverledger::domain::view::{Kept, LedgerView, Origin as Source};
+use coverledger::ledger::batch;
+use coverledger::ledger::snapshot::Snapshot;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Every version, total, kept record and count; and the answers.
+pub(crate) fn everything(drive: &mut Drive) {
+    let view = drive.ledger().published().current();
+    let model = &drive.model;
+    for rider in RIDERS {
+        let stored = view.rider_versions(rider, UtcMillis::MIN, UtcMillis::MAX).unwrap();
+        let expected = model.orders.iter().flatten().filter(|version| version.event.rider == rider);
+        same_versions(stored, expected, rider);
+        kept_records(model, &view, rider);
+    }
+    let orders: BTreeSet<(&str, &str)> = model
+        .orders
+        .iter()
+        .flatten()
+        .map(|version| (version.event.platform.as_str(), version.event.order_id.as_str()))
+        .collect();
+    for (platform, order_id) in orders {
+        let stored = view.order_versions(platform, order_id).unwrap();
+        let of = |v: &&Version| v.event.platform == platform && v.event.order_id == order_id;
+        same_versions(stored, model.orders.iter().flatten().filter(of), order_id);
+    }
+    totals(model, &view);
+    sources(model, &view);
+    for promise in &model.terms.promises {
+        let facts = &view.completeness().platforms[promise.name];
+        let through = model.facts.through(promise.name).map(UtcMillis::new);
+        assert_eq!(facts.complete_through, through, "complete_through of {}", promise.name);
+        let late = model.facts.late.get(promise.name).copied().unwrap_or(0);
+        assert_eq!(facts.late, late, "late events of {}", promise.name);
+        drive.shown.counts.insert(format!("(late {})", promise.name), late);
+    }
+    answers(drive, 40);
+}
+
+/// One version as text, so that a difference can be read.
+fn same_versions<'a>(stored: Vec<StoredVersion>, expected: impl Iterator<Item = &'a Version>, of: &str) {
+    let mut stored: Vec<String> = stored
+        .into_iter()
+        .map(|version| {
+            let p = version.posting;
+            let charge = match p.pricing.charge {
+                Booked::None => Charge::None,
+                Booked::Uncharged => Charge::Uncharged,
+                Booked::Unrated => Charge::Unrated,
+                Booked::Charged { premium, .. } => Charge::Charged(premium.get()),
+            };
+            let fare = p.fare.map(|fare| (fare * rust_decimal::Decimal::from(100)).normalize().to_string());
+            let times = (p.accepted_at.millis(), p.ended_at.map(UtcMillis::millis));
+            let cover = (p.pricing.lead_ms, p.pricing.tail_ms);
+            assert_eq!(p.ended_at.is_some(), p.phase == Phase::Ended);
+            let by = version.superseded_by.map(|by| (by.revision, by.commit));
+            format!(
+                "{} {} leg {} r{} {} {times:?} {:?} {} {} fare {fare:?} prev {:?} {charge:?} {cover:?} in {} by {by:?}",
+                p.platform,
+                p.order_id,
+                p.leg,
+                p.revision,
+                p.rider_id,
+                p.outcome.map(|outcome| outcome.as_str()),
+                p.category,
+                p.region,
+                p.previous_accepted_at.map(UtcMillis::millis),
+                p.commit,
+            )
+        })
+        .collect();
+    let mut expected: Vec<String> = expected
+        .map(|version| {
+            let e = &version.event;
+            let (charge, cover) = (version.price.charge, (version.price.lead, version.price.tail));
+            let fare = e.fare.map(|cents| cents.to_string());
+            format!(
+                "{} {} leg {} r{} {} {:?} {:?} {} {} fare {fare:?} prev {:?} {charge:?} {cover:?} in {} by {:?}",
+                e.platform,
+                e.order_id,
+                e.leg,
+                e.revision,
+                e.rider,
+                (e.accepted, e.ended),
+                e.outcome,
+                e.category,
+                e.region,
+                e.previous,
+                version.commit,
+                version.superseded,
+            )
+        })
+        .collect();
+    let both: Vec<String> = stored.iter().filter(|line| expected.contains(line)).cloned().collect();
+    stored.retain(|line| !both.contains(line));
+    expected.retain(|line| !both.contains(line));
+    stored.sort();
+    expected.sort();
+    assert_eq!(stored, expected, "the versions of {of} that differ");
+}
+
+fn kept_records(model: &Model, view: &Snapshot, rider: &str) {
+    let mut stored: Vec<(Origin, bool)> = Vec::new();
+    for rejection in view.rejections_of_rider(rider).unwrap() {
+        if rejection.resolution.is_some() {
+            continue;
+        }
+        let origin = match &rejection.origin {
+            Source::Kafka { topic, partition, offset, .. } => {
+                let topic = if topic == "own" { "own" } else { "shared" };
+                Origin::Kafka((topic, *partition), *offset)
+            }
+            Source::File { content, line } => {
+                Origin::File(usize::from(content[0]), i64::try_from(*line).unwrap())
+            }
+            Source::Redrive { .. } => panic!("nothing was sent again"),
+        };
+        stored.push((origin, rejection.kept == Kept::Conflict));
+    }
+    let of_rider = model.kept.iter().filter(|kept| kept.read.rider.as_deref() == Some(rider));
+    let mut expected: Vec<(Origin, bool)> = of_rider
+        .filter(|kept| !kept.resolved)
+        .map(|kept| (kept.origin.clone(), kept.reason.is_none()))
+        .collect();
+    stored.sort();
+    expected.sort();
+    assert_eq!(stored, expected, "unresolved rejections and conflicts that name {rider}");
+}
+
+fn totals(model: &Model, view: &Snapshot) {
+    let lines = statement(view, None, None).unwrap();
+    let stored: Vec<_> = lines
+        .into_iter()
+        .map(|l| {
+            let micros = l.premium_exact.replace('.', "").parse::<i64>().unwrap();
+            let (completed, cancelled) = (l.uncharged_completed, l.uncharged_cancelled);
+            let (interrupted, transferred) = (l.uncharged_interrupted, l.uncharged_transferred);
+            let counts =
+                [l.orders_charged, micros, completed, cancelled, interrupted, transferred, l.unrated];
+            ((l.platform, l.region, l.category, l.month), counts)
+        })
+        .collect();
+    assert_eq!(stored, model.statement(), "the statement");
+}
+
+/// Nothing is lost between the counts.
+fn sources(model: &Model, view: &Snapshot) {
+    const NAMES: [&str; 7] = ["accepted", "amended", "duplicate", "stale", "conflict", "rejected", "control"];
+    let mut stored = BTreeMap::new();
+    for (source, facts) in view.sources() {
+        let place = match source {
+            batch::Source::Kafka { topic, partition } => {
+                Some((if topic == "own" { "own" } else { "shared" }, *partition))
+            }
+            _ => None,
+        };
+        assert_eq!(facts.records, facts.counts.iter().sum::<u64>(), "conservation of {source:?}");
+        let named = NAMES.iter().zip(facts.counts).filter(|(_, count)| *count > 0);
+        let counts: BTreeMap<String, u64> = named.map(|(name, count)| ((*name).to_owned(), count)).collect();
+        if facts.records > 0 {
+            stored.insert(place, (facts.records, counts));
+        }
+    }
+    assert_eq!(stored, model.sources, "records and dispositions by source");
+}
+
+/// Asks about instants near what was told, and again what was final once.
+pub(crate) fn answers(drive: &mut Drive, questions: usize) {
+    let view = drive.ledger().published().current();
+    let mut times: Vec<i64> = drive
+        .model
+        .orders
+        .iter()
+        .flatten()
+        .flat_map(|version| [Some(version.event.accepted), version.event.ended])
+        .flatten()
+        .collect();
+    times.extend(drive.model.terms.promises.iter().filter_map(|p| drive.model.facts.through(p.name)));
+    if times.is_empty() {
+        return;
+    }
+    for _ in 0..questions {
+        let rider = *drive.random.pick(&RIDERS);
+        let around = *drive.random.pick(&times);
+        let moved = match drive.random.below(4) {
+            0 => drive.random.between(-2, 3),
+            1 => drive.random.between(-10 * MINUTE, 10 * MINUTE),
+            2 => -6 * HOUR - drive.random.between(-3 * MINUTE, 10 * MINUTE),
+            _ => drive.random.between(-8 * HOUR, HOUR),
+        };
+        let answer = ask(drive, &view, rider, around + moved);
+        if answer.verdict == Verdict::NotCovered {
+            drive.final_answers.push((rider, around + moved, answer.as_of.commit));
+        }
+        drive.shown.count(answer.verdict.as_str(), 1);
+    }
+    for (rider, at, commit) in drive.final_answers.clone() {
+        let covered = drive.model.windows(rider, at).first().map(|version| version.event.clone());
+        let mut late = drive.model.late_cover.iter();
+        let told = |(of, from, until): &(String, i64, i64)| of == rider && *from <= at && at < *until;
+        assert!(
+            covered.is_none() || late.any(told),
+            "commit {commit} said that {rider} was not covered at {at}; later, and not counted as late: {covered:?}"
+        );
+    }
+    drive.shown.counts.insert("final answers".to_owned(), u64::try_from(drive.final_answers.len()).unwrap());
+}
+
+impl Model {
+    /// The versions that hold an instant, sorted.
+    fn windows(&self, rider: &str, at: i64) -> Vec<&Version> {
+        let holds = |v: &&Version| v.window().is_some_and(|(from, until)| from <= at && at < until);
+        let mut windows: Vec<&Version> =
+            self.current().filter(|version| version.event.rider == rider).filter(holds).collect();
+        let open = self.open_orders(rider);
+        windows.extend(open.iter().filter(|open| self.open_covers(open, at)).map(|open| open.version));
+        windows.sort_by_key(|version| place(version));
+        windows
+    }
+}
+
+fn place(version: &Version) -> (String, String, u8) {
+    (version.event.platform.clone(), version.event.order_id.clone(), version.event.leg)
+}
+
+/// Asks both, compares, and returns the program's answer.
+fn ask(drive: &Drive, view: &Arc<Snapshot>, rider: &str, at: i64) -> Answer {
+    let (model, zone) = (&drive.model, &drive.config.zone);
+    let question = Question {
+        rider_ids: vec![rider.to_owned()],
+        when: When::Instant(UtcMillis::new(at)),
+        platforms: None,
+        reference: None,
+    };
+    let terms = Terms { platforms: &drive.config.platforms, zone };
+    let answer = resolve(view.as_ref(), terms, &question).unwrap();
+    let windows = model.windows(rider, at);
+    let expected: Vec<_> =
+        windows.iter().map(|version| (place(version), version.event.revision, version.commit)).collect();
+    let told: Vec<_> = answer
+        .windows
+        .iter()
+        .map(|w| ((w.platform.clone(), w.order_id.clone(), w.leg), w.revision, w.commit))
+        .collect();
+    assert_eq!(told, expected, "the windows of {rider} at {at}: {answer:#?}");
+    let mut settled = true;
+    for (status, promise) in answer.platforms.iter().zip(&model.terms.promises) {
+        let reason = model.reason(rider, promise.name, at);
+        settled &= reason.is_none();
+        assert_eq!(status.platform, promise.name);
+        assert_eq!(status.reason, reason, "why {rider} is not settled at {at} on {}", promise.name);
+    }
+    assert_eq!(answer.platforms.len(), model.terms.promises.len());
+    assert_eq!(answer.settled, settled);
+    let verdict = match (windows.is_empty(), settled) {
+        (false, _) => Verdict::Covered,
+        (true, true) => Verdict::NotCovered,
+        (true, false) => Verdict::Undetermined,
+    };
+    assert_eq!(answer.verdict, verdict, "{rider} at {at}");
+    let pen = |at: i64| zone.rfc3339(UtcMillis::new(at));
+    let around: Vec<(&Version, (i64, i64))> = model
+        .current()
+        .filter(|version| version.event.rider == rider && windows.is_empty())
+        .filter_map(|version| Some((version, version.window()?)))
+        .collect();
+    let before = around.iter().filter(|(_, (_, until))| *until <= at);
+    let before = before.min_by_key(|(version, (_, until))| (-until, place(version)));
+    let told = answer.nearest_before.map(|n| ((n.platform, n.order_id, n.leg), n.ends_at));
+    let expected = before.map(|(version, (_, until))| (place(version), pen(*until)));
+    assert_eq!(told, expected, "the nearest window of {rider} before {at}");
+    let after = around.iter().filter(|(_, (from, _))| *from > at);
+    let after = after.min_by_key(|(version, (from, _))| (*from, place(version)));
+    let told = answer.nearest_after.map(|n| ((n.platform, n.order_id, n.leg), n.starts_at));
+    let expected = after.map(|(version, (from, _))| (place(version), pen(*from)));
+    assert_eq!(told, expected, "the nearest window of {rider} after {at}");
+    Answer { nearest_before: None, nearest_after: None, ..answer }
+}

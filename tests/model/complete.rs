@@ -1,0 +1,305 @@
+//! Completeness as the contract defines it, and what it leaves unsettled.
+
+use super::event::Event;
+use super::naive::{Kept, Model, Origin, Version};
+use super::terms::Terms;
+use super::world::{Place, places};
+use std::collections::BTreeMap;
+
+#[derive(Clone, Debug, Default)]
+struct Partition {
+    first_offset: i64,
+    first_sent: Option<i64>,
+    next: i64,
+    read_to: Option<i64>,
+    /// End-offset requests whose records are not all applied: instant and end.
+    ends: Vec<(i64, i64)>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Platform {
+    through: Option<i64>,
+    vouched: Option<i64>,
+    pending: Vec<(i64, i64)>,
+    newest: Option<i64>,
+    stated: Option<i64>,
+}
+
+/// What is known, committed or not.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Facts {
+    partitions: BTreeMap<Place, Partition>,
+    listed: BTreeMap<&'static str, i64>,
+    platforms: BTreeMap<String, Platform>,
+    pub(crate) late: BTreeMap<String, u64>,
+}
+
+impl Facts {
+    pub(crate) fn new(terms: &Terms) -> Self {
+        let mut facts = Self::default();
+        for promise in &terms.promises {
+            facts.platforms.insert(promise.name.to_owned(), Platform::default());
+        }
+        for place in places() {
+            facts.partitions.insert(place, Partition::default());
+        }
+        facts
+    }
+
+    pub(crate) fn through(&self, platform: &str) -> Option<i64> {
+        self.platforms[platform].through
+    }
+
+    /// Reading begins at this offset.
+    pub(crate) fn started(&mut self, place: Place, offset: i64) {
+        let partition = self.partitions.get_mut(&place).unwrap();
+        (partition.first_offset, partition.next) = (offset, offset);
+    }
+
+    pub(crate) fn listed(&mut self, requested: i64) {
+        for promise_topic in ["own", "shared"] {
+            self.listed.insert(promise_topic, requested);
+        }
+    }
+
+    pub(crate) fn end(&mut self, place: Place, requested: i64, end: i64) {
+        let partition = self.partitions.get_mut(&place).unwrap();
+        partition.ends.push((requested, end));
+        partition.pass();
+    }
+
+    pub(crate) fn applied(&mut self, place: Place, offset: i64, sent: i64) {
+        let partition = self.partitions.get_mut(&place).unwrap();
+        partition.first_sent.get_or_insert(sent);
+        partition.next = offset + 1;
+        partition.pass();
+    }
+
+    /// What a restart forgets: requests whose records were not all applied.
+    pub(crate) fn restarted(&mut self) {
+        self.partitions.values_mut().for_each(|partition| partition.ends.clear());
+    }
+
+    pub(crate) fn told(&mut self, platform: &str, event: &Event, origin: &Origin, sent: i64) {
+        let instants = [Some(event.accepted), event.ended];
+        let newest = instants.into_iter().flatten().filter(|&at| at <= sent).max();
+        if matches!(origin, Origin::Kafka(..)) {
+            let facts = self.platforms.get_mut(platform).unwrap();
+            facts.newest = facts.newest.max(newest);
+        }
+    }
+
+    pub(crate) fn vouched(&mut self, platform: &str, through: i64, applied: i64) {
+        let facts = self.platforms.get_mut(platform).unwrap();
+        let through = through.min(applied);
+        if facts.pending.iter().map(|(known, _)| *known).chain(facts.vouched).all(|known| known < through) {
+            // Of those that are not confirmed, the oldest and the newest are kept.
+            facts.pending.truncate(1);
+            facts.pending.push((through, applied));
+        }
+    }
+
+    pub(crate) fn stated(&mut self, platform: &str, through: i64) {
+        let facts = self.platforms.get_mut(platform).unwrap();
+        facts.stated = facts.stated.max(Some(through));
+    }
+
+    /// Everything that Kafka had acknowledged before this instant is applied.
+    fn read_to(&self, topics: &[&'static str]) -> Option<i64> {
+        let listed = topics.iter().map(|topic| self.listed.get(topic).copied());
+        let read = self.partitions.iter().filter(|((topic, _), _)| topics.contains(topic));
+        listed.chain(read.map(|(_, partition)| partition.read_to)).min().flatten()
+    }
+
+    pub(crate) fn advance(&mut self, terms: &Terms, now: i64) {
+        for promise in &terms.promises {
+            let read_to = self.read_to(&promise.topics);
+            let facts = self.platforms.get_mut(promise.name).unwrap();
+            if promise.topics.is_empty() {
+                facts.through = facts.through.max(facts.stated);
+                continue;
+            }
+            let (confirmed, pending) =
+                facts.pending.iter().copied().partition(|(_, applied)| Some(*applied) < read_to);
+            facts.pending = pending;
+            let confirmed: Vec<(i64, i64)> = confirmed;
+            facts.vouched = facts.vouched.max(confirmed.iter().map(|(through, _)| *through).max());
+            let through = if facts.vouched.is_some() || !facts.pending.is_empty() {
+                facts.vouched.min(read_to)
+            } else {
+                facts.newest.min(read_to.map(|at| at.min(now) - promise.delay))
+            };
+            facts.through = facts.through.max(through);
+        }
+    }
+}
+
+impl Partition {
+    fn pass(&mut self) {
+        let next = self.next;
+        let passed = self.ends.iter().filter(|(_, end)| *end <= next).map(|(requested, _)| *requested);
+        self.read_to = self.read_to.max(passed.max());
+        self.ends.retain(|(_, end)| *end > next);
+    }
+}
+
+/// Open orders that nothing superseded, with the end that another rider's event told.
+pub(crate) struct Open<'a> {
+    pub(crate) version: &'a Version,
+    pub(crate) elsewhere: Option<i64>,
+}
+
+impl Model {
+    /// Why an instant is not settled on a platform, whoever asks.
+    fn unsettled(&self, platform: &str, at: i64) -> Option<&'static str> {
+        let promise = self.terms.promise(platform);
+        let (lead, tail) = self.widest;
+        let start = promise.records_from + if promise.complete_start { 0 } else { promise.max + tail };
+        if at < start {
+            return Some("before_records");
+        }
+        let parts = self.facts.partitions.iter().filter(|((topic, _), _)| promise.topics.contains(topic));
+        for (_, partition) in parts.filter(|(_, partition)| partition.first_offset != 0) {
+            if partition.first_sent.is_none_or(|sent| at < sent + promise.max + tail) {
+                return Some("gap");
+            }
+        }
+        let announced = promise.opens_from.is_some_and(|from| at >= from + promise.max + tail);
+        let after = if announced { lead } else { lead + promise.max };
+        let complete = self.facts.through(platform).is_some_and(|through| through > at + after);
+        (!complete).then_some("incomplete")
+    }
+
+    /// Instants at which [`Self::unsettled`] may change.
+    fn changes(&self, platform: &str) -> Vec<i64> {
+        let promise = self.terms.promise(platform);
+        let (lead, tail) = self.widest;
+        let mut at = vec![promise.records_from, promise.records_from + promise.max + tail];
+        let firsts = self.facts.partitions.values().filter_map(|partition| partition.first_sent);
+        at.extend(firsts.map(|sent| sent + promise.max + tail));
+        at.extend(promise.opens_from.map(|from| from + promise.max + tail));
+        at.extend(self.facts.through(platform).map(|through| through - lead - promise.max));
+        at
+    }
+
+    /// What a version covers, or for an open order may cover.
+    pub(crate) fn may_cover(&self, version: &Version) -> (i64, i64) {
+        let event = &version.event;
+        let max = self.terms.promise(&event.platform).max;
+        match event.ended {
+            None => (event.accepted - self.widest.0, event.accepted + max + self.widest.1),
+            Some(_) => version.window().unwrap_or((event.accepted, event.accepted)),
+        }
+    }
+
+    /// Whether an event adds cover that was already excluded when it came. `self` is the state as committed, `now` the
+    /// one just before the event.
+    pub(crate) fn is_late(&self, now: &Self, version: &Version, current: Option<&Version>) -> bool {
+        let event = &version.event;
+        let Some(through) = self.facts.through(&event.platform) else { return false };
+        let (from, until) = self.may_cover(version);
+        let mut other = event.clone();
+        (other.ended, other.previous) = (event.ended.is_none().then_some(event.accepted), None);
+        let other = now.find(&other).and_then(|at| now.orders[at].last());
+        let other = other.filter(|other| other.event.rider == event.rider);
+        if event.ended.is_none() && other.is_some() {
+            return false;
+        }
+        let known = current.filter(|current| current.event.rider == event.rider).map(|v| self.may_cover(v));
+        let inside =
+            |of: Option<(i64, i64)>, at: i64| of.is_some_and(|(from, until)| from <= at && at < until);
+        let open = other.filter(|other| other.event.ended.is_none()).map(|open| self.may_cover(open));
+        let mut instants = self.changes(&event.platform);
+        instants.extend([from, from.max(event.accepted)]);
+        instants.extend(known.into_iter().chain(open).flat_map(|(from, until)| [from, until]));
+        let added = |at: &i64| from <= *at && *at < until && !inside(known, *at);
+        let mut added = instants.into_iter().filter(added).peekable();
+        if added.peek().is_none() {
+            return false;
+        }
+        event.newest() < through
+            || added.any(|at| !inside(open, at) && self.unsettled(&event.platform, at).is_none())
+    }
+
+    /// The rider's open orders whose end is not known.
+    pub(crate) fn open_orders(&self, rider: &str) -> Vec<Open<'_>> {
+        let mut open = Vec::new();
+        for version in self.current().filter(|v| v.event.ended.is_none() && v.event.rider == rider) {
+            let like = Event { ended: Some(version.event.accepted), previous: None, ..version.event.clone() };
+            let ended = self.find(&like).and_then(|at| self.orders[at].last());
+            if ended.is_none_or(|ended| ended.event.rider != rider) {
+                open.push(Open { version, elsewhere: ended.and_then(|ended| ended.event.ended) });
+            }
+        }
+        open
+    }
+
+    /// Where an unresolved rejected record may hold its rider on a platform.
+    fn may_hold(&self, kept: &Kept, platform: &str) -> Option<(i64, i64)> {
+        let promise = self.terms.promise(platform);
+        let (from, until) = match (kept.read.accepted, kept.read.ended) {
+            (Some(accepted), Some(ended)) if ended >= accepted => (accepted, ended),
+            (Some(accepted), Some(ended)) => (ended - promise.max, accepted + promise.max),
+            (Some(accepted), None) => (accepted, accepted + promise.max),
+            (None, Some(ended)) => (ended - promise.max, ended),
+            (None, None) => (kept.sent? - promise.max - promise.delay, kept.sent?),
+        };
+        Some((from - self.widest.0, until + self.widest.1))
+    }
+
+    fn counts_for(&self, kept: &Kept, platform: &str) -> bool {
+        let known = |name: &String| self.terms.promises.iter().any(|promise| promise.name == name);
+        match (&kept.read.platform, &kept.origin) {
+            (Some(named), _) if known(named) => named == platform,
+            (_, Origin::Kafka((topic, _), _)) => self.terms.promise(platform).topics.contains(topic),
+            (_, Origin::File(..)) => true,
+        }
+    }
+
+    /// The rejected records that keep answers about a rider from being final.
+    pub(crate) fn rejected_of(&self, rider: &str) -> Vec<&Kept> {
+        let names = |kept: &&Kept| kept.read.rider.as_deref() == Some(rider);
+        self.kept.iter().filter(|kept| kept.reason.is_some() && !kept.resolved).filter(names).collect()
+    }
+
+    /// The first reason why an instant is not settled for a rider on a platform.
+    pub(crate) fn reason(&self, rider: &str, platform: &str, at: i64) -> Option<&'static str> {
+        if let Some(reason) = self.unsettled(platform, at) {
+            return Some(reason);
+        }
+        let max = self.terms.promise(platform).max;
+        for open in self.open_orders(rider).iter().filter(|open| open.version.event.platform == platform) {
+            let from = open.version.event.accepted - self.widest.0;
+            let latest = open.version.event.accepted + max + self.widest.1;
+            let until = open.elsewhere.map_or(latest, |ended| latest.min(ended + self.widest.1));
+            if from <= at && at < until {
+                return Some("order_open");
+            }
+        }
+        let holds = |kept: &&Kept| {
+            self.counts_for(kept, platform)
+                && self.may_hold(kept, platform).is_some_and(|(from, until)| from <= at && at < until)
+        };
+        self.rejected_of(rider).iter().any(holds).then_some("rejected_record")
+    }
+
+    /// Whether an open order covers an instant for certain: its end would have arrived.
+    pub(crate) fn open_covers(&self, open: &Open<'_>, at: i64) -> bool {
+        let event = &open.version.event;
+        let max = self.terms.promise(&event.platform).max;
+        let may_have_ended = self.rejected_of(&event.rider).iter().any(|kept| {
+            let read = &kept.read;
+            read.is_ended != Some(false)
+                && read.platform.as_ref().is_none_or(|platform| *platform == event.platform)
+                && read.order_id.as_ref() == Some(&event.order_id)
+                && read.leg.is_none_or(|leg| leg == event.leg)
+        });
+        let Some(through) = self.facts.through(&event.platform) else { return false };
+        open.elsewhere.is_none()
+            && !may_have_ended
+            && event.accepted - open.version.price.lead <= at
+            && at < through
+            && through <= event.accepted + max
+            && self.unsettled(&event.platform, at) != Some("gap")
+    }
+}

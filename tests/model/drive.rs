@@ -1,0 +1,331 @@
+//! Runs one history through the program and through the model, and compares.
+
+use super::check;
+use super::event::{DAY, HOUR, MINUTE, Record};
+use super::naive::{Model, Origin};
+use super::random::Random;
+use super::terms::Terms;
+use super::world::{Place, World, places};
+use coverledger::config::Config;
+use coverledger::domain::completeness::{EndObserved, MetadataObserved};
+use coverledger::domain::posting::Disposition;
+use coverledger::domain::time::UtcMillis;
+use coverledger::ledger::batch::{Arrival, Batch, LineHashes, Source};
+use coverledger::ledger::commit::{Also, Observations};
+use coverledger::ledger::setup::Setup;
+use coverledger::ledger::writer::Ledger;
+use coverledger::pipeline::{receive, rules_for};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tempfile::TempDir;
+
+/// Where histories begin: around changes of the clock and of the month.
+const BEGINNINGS: [(&str, &str); 4] = [
+    ("America/New_York", "2026-03-06T20:00:00Z"),
+    ("America/New_York", "2026-10-30T12:00:00Z"),
+    ("Asia/Shanghai", "2026-06-29T00:00:00Z"),
+    ("Asia/Shanghai", "2026-12-30T10:00:00Z"),
+];
+
+/// What a history showed, for the summary of a run.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Shown {
+    pub(crate) counts: BTreeMap<String, u64>,
+}
+
+impl Shown {
+    pub(crate) fn count(&mut self, what: &str, times: u64) {
+        *self.counts.entry(what.to_owned()).or_default() += times;
+    }
+}
+
+#[derive(Debug)]
+struct FileLines(usize);
+
+impl LineHashes for FileLines {
+    fn content_hash(&self, line: u64) -> [u8; 16] {
+        let mut hash = [7; 16];
+        hash[0] = u8::try_from(self.0).unwrap();
+        hash[8..].copy_from_slice(&line.to_be_bytes());
+        hash
+    }
+}
+
+/// The program and the model side by side.
+pub(crate) struct Drive {
+    pub(crate) model: Model,
+    pub(crate) config: Config,
+    pub(crate) ledger: Option<Ledger>,
+    pub(crate) random: Random,
+    pub(crate) shown: Shown,
+    /// Questions that were answered `not_covered`: rider, instant, commit.
+    pub(crate) final_answers: Vec<(&'static str, i64, u64)>,
+    committed: Model,
+    dir: TempDir,
+    world: World,
+    now: i64,
+    switch: i64,
+    /// The offset of each partition's first record, and how many of its records are committed.
+    positions: BTreeMap<Place, (i64, usize)>,
+    files_in: usize,
+}
+
+impl Drive {
+    pub(crate) fn new(seed: u64) -> Self {
+        let mut random = Random::new(seed);
+        let (zone, begin) = *random.pick(&BEGINNINGS);
+        let begin = begin.parse::<jiff::Timestamp>().unwrap().as_millisecond();
+        let span = random.between(DAY, 4 * DAY);
+        let switch = begin + random.between(0, span + 2 * DAY);
+        let terms = Terms::new(begin, switch, zone, &mut random);
+        let world = World::new(&terms, begin, span, &mut random);
+        let dir = TempDir::new().unwrap();
+        let config = config(&terms, 0);
+        let model = Model::new(terms);
+        let first = |random: &mut Random| if random.percent(4) { random.between(1, 50) } else { 0 };
+        let positions = places().into_iter().map(|place| (place, (first(&mut random), 0))).collect();
+        let mut drive = Self {
+            committed: model.clone(),
+            model,
+            config,
+            ledger: None,
+            random,
+            shown: Shown::default(),
+            final_answers: Vec::new(),
+            dir,
+            world,
+            now: begin,
+            switch,
+            positions,
+            files_in: 0,
+        };
+        drive.open();
+        for (place, (offset, _)) in drive.positions.clone() {
+            drive.model.facts.started(place, offset);
+        }
+        drive.committed = drive.model.clone();
+        drive
+    }
+
+    pub(crate) fn ledger(&mut self) -> &mut Ledger {
+        self.ledger.as_mut().unwrap()
+    }
+
+    fn open(&mut self) {
+        let mut setup = Setup::new(&self.config);
+        setup.data_dir = self.dir.path().join("data");
+        setup.cache_bytes = 4 << 20;
+        let mut ledger = Ledger::open(setup).unwrap();
+        ledger.enforce(UtcMillis::new(self.now)).unwrap();
+        let started = self.positions.iter().map(|(place, (first, done))| {
+            (place.0.to_owned(), place.1, first + i64::try_from(*done).unwrap())
+        });
+        ledger.observe(&Observations { started: started.collect(), ..Observations::default() });
+        self.ledger = Some(ledger);
+    }
+
+    /// The process ends: what was not committed is gone; another configuration may come into force.
+    fn reopen(&mut self) {
+        self.shown.count("reopened", 1);
+        self.ledger = None;
+        self.model = self.committed.clone();
+        self.model.facts.restarted();
+        let tariff = usize::from(self.now >= self.switch);
+        if tariff != self.model.tariff {
+            self.shown.count("configurations changed", 1);
+        }
+        self.config = config(&self.model.terms, tariff);
+        self.open();
+        self.model.enforce(tariff, self.now);
+        self.committed = self.model.clone();
+    }
+
+    /// The whole history.
+    pub(crate) fn run(mut self) -> Shown {
+        let steps = self.random.between(5, 22);
+        let until = self.world.end + HOUR;
+        for step in 0..steps {
+            let left = steps - step;
+            self.now += self.random.between(0, 2 * (until - self.now).max(MINUTE) / left);
+            if self.random.percent(15) {
+                self.reopen();
+            }
+            self.step(70);
+            if self.random.percent(30) {
+                check::everything(&mut self);
+            } else {
+                check::answers(&mut self, 12);
+            }
+        }
+        self.now = self.now.max(until);
+        for _ in 0..3 {
+            // Confirmations need a request that was sent after what they confirm.
+            self.now += MINUTE;
+            self.step(100);
+        }
+        assert!(self.positions.iter().all(|(place, (_, done))| *done == self.world.partitions[place].len()));
+        check::everything(&mut self);
+        self.reopen();
+        check::everything(&mut self);
+        self.shown
+    }
+
+    /// Looks at Kafka, reads some of it, perhaps a file, and commits.
+    fn step(&mut self, thorough: usize) {
+        let requested = self.now;
+        self.now += self.random.between(1, 500);
+        let before = self.random.percent(50);
+        if before {
+            self.observe(requested, thorough);
+        }
+        let (mut records, mut positions) = self.read(thorough);
+        let stated = self.read_file(thorough, &mut records);
+        if self.random.percent(10) && thorough < 100 {
+            // Decoded, not committed.
+            let batch = self.batch(&records);
+            self.shown.count("lost before the commit", u64::from(batch.records()));
+            self.reopen();
+            return;
+        }
+        std::mem::swap(&mut self.positions, &mut positions);
+        self.commit(records, stated);
+        if !before {
+            self.observe(requested, thorough);
+        }
+    }
+
+    fn observe(&mut self, requested: i64, thorough: usize) {
+        let mut observed = Observations::default();
+        let requested_at = UtcMillis::new(requested);
+        for (place, records) in &self.world.partitions {
+            if !self.random.percent(thorough) {
+                continue;
+            }
+            let there = records.iter().filter(|record| record.sent <= requested).count();
+            let end_offset = self.positions[place].0 + i64::try_from(there).unwrap();
+            self.model.facts.end(*place, requested, end_offset);
+            let (topic, partition) = (place.0.to_owned(), place.1);
+            observed.ends.push(EndObserved { topic, partition, requested_at, end_offset });
+        }
+        if self.random.percent(thorough) {
+            self.model.facts.listed(requested);
+            let topics = super::world::TOPICS.map(|(topic, count)| (topic.to_owned(), (0..count).collect()));
+            observed.metadata.push(MetadataObserved { requested_at, topics: topics.into() });
+        }
+        self.ledger().observe(&observed);
+    }
+
+    /// Some of the records that are there, interleaved as Kafka likes.
+    fn read(&mut self, thorough: usize) -> (Vec<(Origin, Record)>, BTreeMap<Place, (i64, usize)>) {
+        let mut positions = self.positions.clone();
+        let mut queues: Vec<Vec<(Origin, Record)>> = Vec::new();
+        for (place, (first, done)) in &mut positions {
+            let records = &self.world.partitions[place];
+            let there = records.iter().filter(|record| record.sent <= self.now).count();
+            let wanted = match self.random.percent(thorough) {
+                true => there,
+                false => *done + self.random.below(there - *done + 1),
+            };
+            let queue = (*done..wanted).map(|at| {
+                let offset = *first + i64::try_from(at).unwrap();
+                (Origin::Kafka(*place, offset), records[at].clone())
+            });
+            queues.push(queue.rev().collect());
+            *done = wanted;
+        }
+        let mut records = Vec::new();
+        loop {
+            queues.retain(|queue| !queue.is_empty());
+            if queues.is_empty() {
+                return (records, positions);
+            }
+            let at = self.random.below(queues.len());
+            for _ in 0..=self.random.below(3) {
+                records.extend(queues[at].pop());
+            }
+        }
+    }
+
+    /// Now and then the next file, or one again; what is stated with it.
+    fn read_file(&mut self, thorough: usize, records: &mut Vec<(Origin, Record)>) -> Option<i64> {
+        let there = self.world.files.iter().filter(|(from, _)| *from <= self.now).count();
+        let is_next = self.files_in < there && (thorough == 100 || self.random.percent(60));
+        let file = match is_next {
+            true => self.files_in,
+            false if self.files_in > 0 && self.random.percent(15) => self.random.below(self.files_in),
+            false => return None,
+        };
+        let lines = self.world.files[file].1.iter().zip(1..);
+        records.extend(lines.map(|(record, line)| (Origin::File(file, line), record.clone())));
+        self.random.percent(60).then(|| self.now - self.random.between(0, 8 * HOUR))
+    }
+
+    fn batch(&mut self, records: &[(Origin, Record)]) -> Batch {
+        let mut batch = Batch::default();
+        let line = self.ledger().retention_line();
+        let mut file = None;
+        for (origin, record) in records {
+            let (source, offset, timestamp) = match origin {
+                Origin::Kafka((topic, partition), offset) => {
+                    let source = Source::Kafka { topic: (*topic).to_owned(), partition: *partition };
+                    (source, *offset, Some(UtcMillis::new(record.sent)))
+                }
+                Origin::File(number, line) => {
+                    if file.replace(*number) != Some(*number) {
+                        batch.begin_lines(Arc::new(FileLines(*number)));
+                    }
+                    (Source::Files, *line, None)
+                }
+            };
+            let topic = match &source {
+                Source::Kafka { topic, .. } => Some(topic.as_str()),
+                _ => None,
+            };
+            let rules = rules_for(&self.config, topic, line);
+            let key: Option<&[u8]> = self.random.percent(50).then_some(b"key");
+            let source = batch.source(&source);
+            let payload = record.raw.as_bytes();
+            let arrival = Arrival { source, offset, timestamp, payload, key, headers: &[] };
+            receive(&mut batch, &arrival, &rules, &self.config.zone);
+        }
+        batch
+    }
+
+    fn commit(&mut self, records: Vec<(Origin, Record)>, stated: Option<i64>) {
+        let batch = self.batch(&records);
+        let also = Also {
+            stated: stated.map(|at| (Some("filed".to_owned()), UtcMillis::new(at))).into_iter().collect(),
+            ..Also::default()
+        };
+        let now = UtcMillis::new(self.now);
+        let report = self.ledger().commit(&batch, &also, now).unwrap();
+        // Records take effect in the order of topic, partition, offset; files after that.
+        let mut order: Vec<usize> = (0..records.len()).collect();
+        order.sort_by_key(|&at| match &records[at].0 {
+            Origin::Kafka(place, _) => (false, *place),
+            Origin::File(..) => (true, ("", 0)),
+        });
+        let in_effect: Vec<_> = order.iter().map(|&at| records[at].clone()).collect();
+        let expected = self.model.commit(&in_effect, report.commit, self.now, stated);
+        let mut expected: Vec<(usize, String)> = order.into_iter().zip(expected).collect();
+        expected.sort();
+        let told = report.dispositions(&batch);
+        assert_eq!(told.len(), records.len());
+        for ((at, expected), told) in expected.into_iter().zip(told) {
+            let told = match told {
+                Disposition::Rejected(reason) => format!("rejected:{reason}"),
+                other => other.as_str().to_owned(),
+            };
+            assert_eq!(told, expected, "the disposition of {:?}: {}", records[at].0, records[at].1.raw);
+            self.shown.count(&expected, 1);
+        }
+        self.shown.count("records", report.records);
+        self.shown.count("commits", 1);
+        self.committed = self.model.clone();
+    }
+}
+
+fn config(terms: &Terms, tariff: usize) -> Config {
+    let text = terms.text(tariff);
+    Config::from_text(&text).unwrap_or_else(|problems| panic!("{problems}\n{text}"))
+}

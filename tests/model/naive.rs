@@ -1,0 +1,273 @@
+//! The naive ledger: every event in a list, every question a scan. Written from the contract alone.
+
+use super::complete::Facts;
+use super::event::{Body, Event, Read, Record};
+use super::terms::{Charge, Price, Terms};
+use super::world::Place;
+use std::collections::BTreeMap;
+
+/// Where a record comes from.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Origin {
+    Kafka(Place, i64),
+    /// A line of a file: file and line.
+    File(usize, i64),
+}
+
+/// A version of an order.
+#[derive(Clone, Debug)]
+pub(crate) struct Version {
+    pub(crate) event: Event,
+    pub(crate) price: Price,
+    pub(crate) commit: u64,
+    pub(crate) superseded: Option<(u64, u64)>,
+}
+
+impl Version {
+    /// The cover window of an ended order that is not void.
+    pub(crate) fn window(&self) -> Option<(i64, i64)> {
+        let ended = self.event.ended.filter(|_| !self.event.is_void())?;
+        Some((self.event.accepted - self.price.lead, ended + self.price.tail))
+    }
+}
+
+/// A kept record.
+#[derive(Clone, Debug)]
+pub(crate) struct Kept {
+    pub(crate) origin: Origin,
+    pub(crate) sent: Option<i64>,
+    pub(crate) read: Read,
+    /// `None` for a conflict.
+    pub(crate) reason: Option<&'static str>,
+    pub(crate) resolved: bool,
+}
+
+/// A line of the statement: platform, region, category, month; then charged, micros, completed, cancelled, interrupted,
+/// transferred, unrated.
+pub(crate) type Line = ((String, String, String, String), [i64; 7]);
+
+#[derive(Clone, Debug)]
+pub(crate) struct Model {
+    pub(crate) terms: Terms,
+    pub(crate) tariff: usize,
+    /// The largest lead and tail that were ever in force.
+    pub(crate) widest: (i64, i64),
+    /// Orders of one phase each, as their versions in order.
+    pub(crate) orders: Vec<Vec<Version>>,
+    pub(crate) kept: Vec<Kept>,
+    pub(crate) facts: Facts,
+    /// Records and dispositions by source: a partition, or all files.
+    pub(crate) sources: BTreeMap<Option<Place>, (u64, BTreeMap<String, u64>)>,
+    /// Rider and window of every late event.
+    pub(crate) late_cover: Vec<(String, i64, i64)>,
+}
+
+impl Model {
+    pub(crate) fn new(terms: Terms) -> Self {
+        let widest = terms.tariffs[0].widest();
+        Self {
+            facts: Facts::new(&terms),
+            terms,
+            tariff: 0,
+            widest,
+            orders: Vec::new(),
+            kept: Vec::new(),
+            sources: BTreeMap::new(),
+            late_cover: Vec::new(),
+        }
+    }
+
+    pub(crate) fn current(&self) -> impl Iterator<Item = &Version> {
+        self.orders.iter().filter_map(|versions| versions.last())
+    }
+
+    /// A configuration comes into force: what had no rate is priced.
+    pub(crate) fn enforce(&mut self, tariff: usize, now: i64) {
+        self.tariff = tariff;
+        let widest = self.terms.tariffs[tariff].widest();
+        self.widest = (self.widest.0.max(widest.0), self.widest.1.max(widest.1));
+        let rates = &self.terms.tariffs[tariff];
+        for version in self.orders.iter_mut().filter_map(|versions| versions.last_mut()) {
+            if version.price.charge == Charge::Unrated {
+                let price =
+                    rates.price(&version.event, super::terms::day(self.terms.zone, version.event.accepted));
+                if price.charge != Charge::Unrated {
+                    version.price = price;
+                }
+            }
+        }
+        self.facts.advance(&self.terms, now);
+    }
+
+    /// Takes in one commit's records, in the order of effect; what became of each.
+    pub(crate) fn commit(
+        &mut self,
+        records: &[(Origin, Record)],
+        commit: u64,
+        now: i64,
+        stated: Option<i64>,
+    ) -> Vec<String> {
+        let before = self.clone();
+        let mut dispositions = Vec::new();
+        let mut control = Vec::new();
+        for (origin, record) in records {
+            let disposition = match &record.body {
+                Body::Order(event, honest) => {
+                    let disposition = self.apply(&before, origin, event, record.sent, *honest, commit);
+                    self.facts.told(&event.platform, event, origin, record.sent);
+                    disposition.to_owned()
+                }
+                Body::Bad(reason, read) => {
+                    self.refuse(origin, record.sent, read, reason);
+                    format!("rejected:{reason}")
+                }
+                Body::Complete(platform, through) => {
+                    control.push((platform.clone(), *through));
+                    "control".to_owned()
+                }
+            };
+            let place = match origin {
+                Origin::Kafka(place, _) => Some(*place),
+                Origin::File(..) => None,
+            };
+            let source = self.sources.entry(place).or_default();
+            source.0 += 1;
+            let name = disposition.split(':').next().unwrap().to_owned();
+            *source.1.entry(name).or_default() += 1;
+            dispositions.push(disposition);
+        }
+        for (origin, record) in records {
+            if let Origin::Kafka(place, offset) = origin {
+                self.facts.applied(*place, *offset, record.sent);
+            }
+        }
+        for (platform, through) in control {
+            self.facts.vouched(&platform, through, now);
+        }
+        if let Some(through) = stated {
+            self.facts.stated("filed", through);
+        }
+        self.facts.advance(&self.terms, now);
+        dispositions
+    }
+
+    /// The order that an event of this identity and time speaks of: the one with a version nearest in days.
+    pub(crate) fn find(&self, like: &Event) -> Option<usize> {
+        let day = self.terms.day(like.accepted);
+        let previous = like.previous.map(|at| self.terms.day(at));
+        let mut best: Option<((i32, i32), usize)> = None;
+        for (at, versions) in self.orders.iter().enumerate() {
+            for version in versions.iter().filter(|version| version.event.same_identity(like)) {
+                let there = self.terms.day(version.event.accepted);
+                let distance = (there - day).abs();
+                if distance <= self.terms.identity_days || previous == Some(there) {
+                    let rank = (distance, there);
+                    if best.is_none_or(|(known, _)| rank < known) {
+                        best = Some((rank, at));
+                    }
+                }
+            }
+        }
+        best.map(|(_, at)| at)
+    }
+
+    fn apply(
+        &mut self,
+        before: &Self,
+        origin: &Origin,
+        event: &Event,
+        sent: i64,
+        honest: bool,
+        commit: u64,
+    ) -> &'static str {
+        let found = self.find(event);
+        let current = found.and_then(|at| self.orders[at].last());
+        let disposition = match current.map(|version| &version.event) {
+            None => "accepted",
+            Some(stored) if event.revision > stored.revision => "amended",
+            Some(stored) if event.revision < stored.revision => "stale",
+            Some(stored) if stored == event => "duplicate",
+            Some(_) => "conflict",
+        };
+        if disposition == "conflict" && self.kept.iter().all(|kept| kept.origin != *origin) {
+            let (reason, read) = (None, Read::all(event));
+            let sent = matches!(origin, Origin::Kafka(..)).then_some(sent);
+            self.kept.push(Kept { origin: origin.clone(), sent, read, reason, resolved: false });
+        }
+        if !matches!(disposition, "accepted" | "amended") {
+            return disposition;
+        }
+        let price = self.terms.tariffs[self.tariff].price(event, self.terms.day(event.accepted));
+        let version = Version { event: event.clone(), price, commit, superseded: None };
+        if before.is_late(self, &version, current) {
+            assert!(!(honest && disposition == "accepted"), "a kept promise counts as broken: {event:?}");
+            *self.facts.late.entry(event.platform.clone()).or_default() += 1;
+            let (from, until) = before.may_cover(&version);
+            self.late_cover.push((event.rider.clone(), from, until));
+        }
+        match found {
+            None => self.orders.push(vec![version]),
+            Some(at) => {
+                self.orders[at].last_mut().unwrap().superseded = Some((event.revision, commit));
+                self.orders[at].push(version);
+            }
+        }
+        self.resolve(event);
+        disposition
+    }
+
+    fn refuse(&mut self, origin: &Origin, sent: i64, read: &Read, reason: &'static str) {
+        if self.kept.iter().any(|kept| kept.origin == *origin) {
+            return;
+        }
+        let sent = matches!(origin, Origin::Kafka(..)).then_some(sent);
+        let resolved = read.revision.is_some()
+            && self.orders.iter().flatten().any(|version| self.resolves(&version.event, read));
+        let origin = origin.clone();
+        self.kept.push(Kept { origin, sent, read: read.clone(), reason: Some(reason), resolved });
+    }
+
+    fn resolve(&mut self, event: &Event) {
+        let resolved: Vec<bool> = self.kept.iter().map(|kept| self.resolves(event, &kept.read)).collect();
+        for (kept, resolved) in self.kept.iter_mut().zip(resolved) {
+            kept.resolved |= resolved && kept.reason.is_some();
+        }
+    }
+
+    /// Whether a booked event settles a refused record that came before it.
+    fn resolves(&self, event: &Event, read: &Read) -> bool {
+        let time = read.accepted.or(read.ended);
+        let days = time.map_or(0, |at| (self.terms.day(at) - self.terms.day(event.accepted)).abs());
+        read.platform.as_ref() == Some(&event.platform)
+            && read.order_id.as_ref() == Some(&event.order_id)
+            && read.leg == Some(event.leg)
+            && read.is_ended == Some(event.ended.is_some())
+            && days <= self.terms.identity_days
+            && read.revision.is_none_or(|revision| event.revision >= revision)
+    }
+
+    /// The statement of all months.
+    pub(crate) fn statement(&self) -> Vec<Line> {
+        let mut lines: BTreeMap<(String, String, String, String), [i64; 7]> = BTreeMap::new();
+        for version in self.current().filter(|version| version.event.ended.is_some()) {
+            let event = &version.event;
+            let at = jiff::Timestamp::from_millisecond(event.accepted).unwrap();
+            let month = at.in_tz(self.terms.zone).unwrap().strftime("%Y-%m").to_string();
+            let key = (event.platform.clone(), event.region.clone(), event.category.clone(), month);
+            let line = lines.entry(key).or_default();
+            match (version.price.charge, event.outcome.unwrap()) {
+                (Charge::Charged(micros), _) => {
+                    line[0] += 1;
+                    line[1] += micros;
+                }
+                (Charge::Unrated, _) => line[6] += 1,
+                (Charge::Uncharged, "completed") => line[2] += 1,
+                (Charge::Uncharged, "cancelled") => line[3] += 1,
+                (Charge::Uncharged, "interrupted") => line[4] += 1,
+                (Charge::Uncharged, "transferred") => line[5] += 1,
+                _ => {}
+            }
+        }
+        lines.into_iter().filter(|(_, counts)| *counts != [0; 7]).collect()
+    }
+}
