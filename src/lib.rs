@@ -13,7 +13,7 @@
 //!
 //! * [`config`]: the configuration, read and checked as a whole before anything else happens; all problems at once.
 //! * [`app`]: the running service. It starts the threads, notices the first that ends, and ends the others. `reader` polls
-//!   Kafka, `prober` asks where partitions end, `writer` commits.
+//!   Kafka, `prober` asks where partitions end, `writer` commits. [`app::demo`] is the same service with an embedded broker.
 //! * [`ingest`]: the edges where records come in. [`ingest::kafka`] reads partitions from the ledger's positions and stops,
 //!   with a message, where they cannot be continued exactly; [`ingest::file`] cuts files into lines.
 //! * [`pipeline`]: the main line in one page. [`pipeline::receive`] decodes a record into a batch.
