@@ -7,6 +7,9 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
+/// How often ending threads are looked at.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
 /// Told to every thread; once set, it stays.
 #[derive(Clone, Debug, Default)]
 pub struct Stop(Arc<AtomicBool>);
@@ -75,7 +78,10 @@ impl Threads {
         let started = std::time::Instant::now();
         let mut left: Vec<&'static str> = self.running.iter().map(|(name, _)| *name).collect();
         while self.running.iter().any(|(_, thread)| !thread.is_finished()) {
-            match self.ended.1.recv_timeout(grace.saturating_sub(started.elapsed())) {
+            // A thread tells that it ended a moment before it has: the last one must not be waited for with nobody left to
+            // tell.
+            let left = grace.saturating_sub(started.elapsed());
+            match self.ended.1.recv_timeout(left.min(LOOK_AGAIN)) {
                 Ok(ended) => failed(ended),
                 Err(_) if started.elapsed() >= grace => break,
                 Err(_) => {}
