@@ -76,6 +76,11 @@ mod histories {
         let mut failed = failed.into_inner().unwrap();
         failed.sort_unstable();
         println!("{} histories: {:?}", seeds.end - seeds.start, shown.into_inner().unwrap().counts);
-        assert!(failed.is_empty(), "{} seeds failed, among them {:?}", failed.len(), &failed[..failed.len().min(20)]);
+        assert!(
+            failed.is_empty(),
+            "{} seeds failed, among them {:?}",
+            failed.len(),
+            &failed[..failed.len().min(20)]
+        );
     }
 }

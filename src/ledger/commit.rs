@@ -1,6 +1,6 @@
 //! One commit, from a batch to a published state. The order of its effects is written once, in [`Ledger::commit`].
 
-use super::batch::{Batch, Source, SourceSpan};
+use super::batch::{Batch, ControlEntry, Source, SourceSpan};
 use super::booking::{Desk, ExtraRow, Written, write_runs};
 use super::commit_record::{CommitRecord, Taken, encode_source};
 use super::error::Outcome;
@@ -194,7 +194,9 @@ impl Ledger {
             }
         }
         self.sources = Arc::new(sources);
-        for control in &batch.controls {
+        let mut controls: Vec<&ControlEntry> = batch.controls.iter().collect();
+        controls.sort_by_key(|control| batch.effect_order(control.source, control.ordinal));
+        for control in controls {
             self.tracker.state_mut().vouched(&control.platform, control.through, now);
         }
         for (platform, newest) in &batch.newest {

@@ -161,8 +161,7 @@ fn totals(model: &Model, view: &Snapshot) {
 
 /// Nothing is lost between the counts.
 fn sources(model: &Model, view: &Snapshot) {
-    const NAMES: [&str; 7] =
-        ["accepted", "amended", "duplicate", "stale", "conflict", "rejected", "control"];
+    const NAMES: [&str; 7] = ["accepted", "amended", "duplicate", "stale", "conflict", "rejected", "control"];
     let mut stored = BTreeMap::new();
     for (source, facts) in view.sources() {
         let place = match source {

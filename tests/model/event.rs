@@ -99,7 +99,9 @@ fn spell(at: i64, finer: &str, random: &mut Random) -> String {
     };
     let zone = match offset {
         0 => (if random.percent(50) { "Z" } else { "z" }).to_owned(),
-        _ => format!("{}{:02}:{:02}", if offset < 0 { '-' } else { '+' }, offset.abs() / 60, offset.abs() % 60),
+        _ => {
+            format!("{}{:02}:{:02}", if offset < 0 { '-' } else { '+' }, offset.abs() / 60, offset.abs() % 60)
+        }
     };
     format!("{text}{fraction}{zone}")
 }

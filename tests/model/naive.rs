@@ -89,7 +89,8 @@ impl Model {
         let rates = &self.terms.tariffs[tariff];
         for version in self.orders.iter_mut().filter_map(|versions| versions.last_mut()) {
             if version.price.charge == Charge::Unrated {
-                let price = rates.price(&version.event, super::terms::day(self.terms.zone, version.event.accepted));
+                let price =
+                    rates.price(&version.event, super::terms::day(self.terms.zone, version.event.accepted));
                 if price.charge != Charge::Unrated {
                     version.price = price;
                 }

@@ -142,7 +142,8 @@ impl Terms {
 
     /// The configuration file.
     pub(crate) fn text(&self, tariff: usize) -> String {
-        let mut text = format!("timezone = \"{}\"\n[ledger]\nidentity_days = {}\n", self.zone, self.identity_days);
+        let mut text =
+            format!("timezone = \"{}\"\n[ledger]\nidentity_days = {}\n", self.zone, self.identity_days);
         for promise in &self.promises {
             write!(text, "[platform.{}]\ntopics = {:?}\n", promise.name, promise.topics).unwrap();
             let from = jiff::Timestamp::from_millisecond(promise.records_from).unwrap();
@@ -154,7 +155,8 @@ impl Terms {
             }
         }
         let tariff = &self.tariffs[tariff];
-        for (kind, rules) in [("rate", &tariff.rates), ("factor", &tariff.factors), ("cover", &tariff.covers)] {
+        for (kind, rules) in [("rate", &tariff.rates), ("factor", &tariff.factors), ("cover", &tariff.covers)]
+        {
             for rule in rules {
                 rule.write(kind, &mut text);
             }
@@ -180,7 +182,9 @@ fn rates(change: i32) -> Vec<Rule> {
 impl Rule {
     fn write(&self, kind: &str, text: &mut String) {
         writeln!(text, "[[{kind}]]").unwrap();
-        for (name, value) in [("category", self.category), ("platform", self.platform), ("region", self.region)] {
+        for (name, value) in
+            [("category", self.category), ("platform", self.platform), ("region", self.region)]
+        {
             if let Some(value) = value {
                 writeln!(text, "{name} = \"{value}\"").unwrap();
             }
@@ -225,8 +229,8 @@ impl Tariff {
                 rules.iter().filter(|r| r.applies(&event.platform, &event.category, &event.region, day));
             applying.max_by_key(|rule| rule.rank()).cloned()
         };
-        let cover = best(&self.covers)
-            .unwrap_or_else(|| Rule { charged: vec!["completed"], ..Rule::default() });
+        let cover =
+            best(&self.covers).unwrap_or_else(|| Rule { charged: vec!["completed"], ..Rule::default() });
         let charge = match event.outcome {
             None | Some("void") => Charge::None,
             Some(outcome) if !cover.charged.contains(&outcome) => Charge::Uncharged,

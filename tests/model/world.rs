@@ -11,7 +11,8 @@ pub(crate) const TOPICS: [(&str, i32); 2] = [("own", 2), ("shared", 3)];
 pub(crate) const RIDERS: [&str; 5] = ["R1", "R2", "R3", "R4", "R5"];
 const REGIONS: [&str; 5] = ["310115", "310200", "440106", "110105", "510104"];
 const CATEGORIES: [&str; 3] = ["ride", "delivery", "freight"];
-const OUTCOMES: [&str; 6] = ["completed", "completed", "completed", "cancelled", "interrupted", "transferred"];
+const OUTCOMES: [&str; 6] =
+    ["completed", "completed", "completed", "cancelled", "interrupted", "transferred"];
 
 /// A place in Kafka.
 pub(crate) type Place = (&'static str, i32);
@@ -171,7 +172,11 @@ impl Maker<'_> {
     }
 
     fn later(&mut self) -> i64 {
-        if self.random.percent(70) { self.random.between(0, 2 * HOUR) } else { self.random.between(0, 3 * DAY) }
+        if self.random.percent(70) {
+            self.random.between(0, 2 * HOUR)
+        } else {
+            self.random.between(0, 3 * DAY)
+        }
     }
 
     fn amended(&mut self, newest: &Event, first: &Event) -> Event {
