@@ -71,6 +71,17 @@ pub struct Summary {
     pub rejected: BTreeMap<Reason, u64>,
 }
 
+impl Summary {
+    /// Adds a commit.
+    pub(crate) fn add(&mut self, report: &CommitReport) {
+        self.records += report.records;
+        self.counts.iter_mut().zip(report.counts).for_each(|(sum, count)| *sum += count);
+        for (reason, count) in &report.rejected {
+            *self.rejected.entry(*reason).or_default() += count;
+        }
+    }
+}
+
 impl LineHashes for LineBlock {
     fn content_hash(&self, line: u64) -> [u8; 16] {
         match (self.oversized(), self.line(line)) {
@@ -157,11 +168,7 @@ fn commit(
             }
         }
     }
-    summary.records += report.records;
-    summary.counts.iter_mut().zip(report.counts).for_each(|(sum, count)| *sum += count);
-    for (reason, count) in &report.rejected {
-        *summary.rejected.entry(*reason).or_default() += count;
-    }
+    summary.add(&report);
     each(&report);
     if ledger.runs_a_day_max() > DAY_RUNS_MAX {
         ledger.compact_now(LocalDay(i32::MIN), now)?;

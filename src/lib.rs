@@ -1,4 +1,38 @@
 //! coverledger: the order-level occupational-injury coverage ledger for gig platforms.
+//!
+//! Platforms stream order events to Kafka. For every order the ledger charges the premium that the tariff in force says,
+//! and remembers the window during which that order covered its rider. Later it answers, from committed state only,
+//! whether a rider was covered at an instant, and what each platform owes for a month.
+//!
+//! The binary is a thin shell around this library: `main.rs` parses arguments and turns an error into an exit code.
+//! `docs/contract.md` says what is promised, `docs/architecture.md` how it is kept.
+//!
+//! # Layout
+//!
+//! In the order in which an order event meets them:
+//!
+//! * [`config`]: the configuration, read and checked as a whole before anything else happens; all problems at once.
+//! * [`app`]: the running service. It starts the threads, notices the first that ends, and ends the others. `reader` polls
+//!   Kafka, `prober` asks where partitions end, `writer` commits.
+//! * [`ingest`]: the edges where records come in. [`ingest::kafka`] reads partitions from the ledger's positions and stops,
+//!   with a message, where they cannot be continued exactly; [`ingest::file`] cuts files into lines.
+//! * [`pipeline`]: the main line in one page. [`pipeline::receive`] decodes a record into a batch.
+//! * [`domain`]: the rules, pure. [`domain::event`] decodes, [`domain::tariff`] prices, [`domain::decide`] decides between an
+//!   event and the stored version, [`domain::completeness`] and [`domain::settle`] say what an absence of records means.
+//! * [`ledger`]: one commit from a batch to a published state, and every stored byte. Only `ledger::store` names the
+//!   embedded key-value store.
+//! * [`coverage`]: the read model, from a question and one committed state to an answer.
+//! * [`http`]: answers over HTTP and the page for people. It only reads.
+//!
+//! Beside the line:
+//!
+//! * [`cli`]: the commands, one file each.
+//! * [`backfill`]: files through the same pipeline into the ledger.
+//! * [`generate`]: deterministic synthetic events for tests, demonstrations and benchmarks.
+//! * [`telemetry`]: the clock, the metrics, the log.
+//!
+//! Dependencies point one way: `ingest`, `ledger`, `coverage` and `http` know `domain`, which knows none of them; only
+//! `pipeline`, `backfill`, `app` and `cli` see several of these rooms at once.
 pub mod app;
 pub mod backfill;
 pub mod cli;
@@ -10,4 +44,5 @@ pub mod http;
 pub mod ingest;
 pub mod ledger;
 pub mod pipeline;
+pub mod redrive;
 pub mod telemetry;

@@ -23,9 +23,14 @@ fn main() -> ExitCode {
 
 fn run(command: Command, out: &mut dyn Write) -> anyhow::Result<Ending> {
     match command {
+        Command::Demo(args) => cli::demo::run(&args, out),
         Command::Serve(args) => cli::serve::run(&args),
         Command::Ingest(args) => cli::ingest::run(&args, out),
         Command::Verify(args) => cli::verify::run(&args, out),
+        Command::Lookup(args) => cli::lookup::run(&args, out),
+        Command::Timeline(args) => cli::timeline::run(&args, out),
+        Command::Statement(args) => cli::statement::run(&args, out),
+        Command::Rejections(args) => cli::rejections::run(&args, out),
         Command::CheckConfig { file } => {
             let outcome = cli::check_config::run(&file, &|name| std::env::var(name).ok(), out)?;
             Ok(if outcome.exit_code() == 0 { Ending::Holds } else { Ending::BadConfig })

@@ -1,23 +1,113 @@
 //! Compactions in the background, started and installed by the writer between two commits.
 
 use super::telling::Telling;
+use super::threads::Stop;
+use crate::domain::time::LocalDay;
+use crate::ledger::compaction::{Compacted, CompactionJob};
+use crate::ledger::error::Outcome;
 use crate::ledger::writer::Ledger;
 use crate::telemetry::clock::Clock;
+use crate::telemetry::metrics::CompactionFacts;
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
+use std::time::{Duration, Instant};
+use tracing::debug;
 
-/// Starts at most one compaction at a time.
-#[derive(Debug, Default)]
-pub struct Compactor {}
+/// Days that ended this long ago are settled: what still comes for them is rare.
+const SETTLED_AFTER_DAYS: i32 = 2;
+/// How often the writer looks for something to compact.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// The writer's end: at most one compaction is under way.
+#[derive(Debug)]
+pub struct Compactor {
+    jobs: SyncSender<CompactionJob>,
+    done: Receiver<Outcome<Compacted>>,
+    under_way: bool,
+    looked: Instant,
+}
+
+/// The compacting thread's end.
+#[derive(Debug)]
+pub struct Bench {
+    jobs: Receiver<CompactionJob>,
+    done: SyncSender<Outcome<Compacted>>,
+    stop: Stop,
+}
+
+/// Both ends.
+pub fn compactor(stop: Stop) -> (Compactor, Bench) {
+    let (jobs, to_do) = sync_channel(1);
+    let (ready, done) = sync_channel(1);
+    let compactor = Compactor { jobs, done, under_way: false, looked: Instant::now() };
+    (compactor, Bench { jobs: to_do, done: ready, stop })
+}
+
+impl Bench {
+    /// Works until the writer is gone. When the service is asked to stop, the job under way is given up and handed back.
+    pub fn run(self) -> anyhow::Result<()> {
+        for job in self.jobs {
+            if self.done.send(job.run(self.stop.flag())).is_err() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
 
 impl Compactor {
     /// Installs what is done and starts what is due.
-    pub fn step(&mut self, ledger: &mut Ledger, _clock: &Clock, _telling: &Telling) -> anyhow::Result<()> {
+    pub fn step(&mut self, ledger: &mut Ledger, clock: &Clock, telling: &Telling) -> anyhow::Result<()> {
+        match self.done.try_recv() {
+            Ok(compacted) => self.install(compacted?, ledger, clock, telling)?,
+            Err(TryRecvError::Empty) => {}
+            Err(TryRecvError::Disconnected) if self.under_way => {
+                anyhow::bail!("the compacting thread is gone")
+            }
+            Err(TryRecvError::Disconnected) => {}
+        }
+        ledger.collect_released()?;
+        if self.under_way || self.looked.elapsed() < LOOK_EVERY {
+            return Ok(());
+        }
+        self.looked = Instant::now();
+        let today = ledger.setup().zone.day(clock.now());
+        let settled_before = LocalDay(today.0.saturating_sub(SETTLED_AFTER_DAYS));
+        if let Some(job) = ledger.begin_compaction(settled_before) {
+            debug!(day = %job.day(), rows = job.rows(), "compaction begins");
+            self.under_way = true;
+            telling.metrics.compaction_began();
+            match self.jobs.try_send(job) {
+                Ok(()) => {}
+                Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
+                    anyhow::bail!("the compacting thread is gone")
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for the job under way, which gives up when the service stops; it is begun again after the next start.
+    pub fn finish(&mut self, ledger: &mut Ledger, clock: &Clock, telling: &Telling) -> anyhow::Result<()> {
+        if self.under_way
+            && let Ok(compacted) = self.done.recv()
+        {
+            self.install(compacted?, ledger, clock, telling)?;
+        }
         ledger.collect_released()?;
         Ok(())
     }
 
-    /// Stops what is under way; it is begun again after the next start.
-    pub fn finish(&mut self, ledger: &mut Ledger) -> anyhow::Result<()> {
-        ledger.collect_released()?;
+    fn install(
+        &mut self,
+        compacted: Compacted,
+        ledger: &mut Ledger,
+        clock: &Clock,
+        telling: &Telling,
+    ) -> anyhow::Result<()> {
+        self.under_way = false;
+        let report = ledger.install(compacted, clock.now())?;
+        telling.metrics.compaction_ended(CompactionFacts { done: report.installed, bytes: report.bytes.1 });
+        debug!(day = %report.day, rows = report.rows, installed = report.installed, "compaction ended");
         Ok(())
     }
 }

@@ -8,6 +8,7 @@
 //! The first thread to fail brings the process down cleanly: a half-dead ledger is worse than a restart.
 
 pub mod compactor;
+pub mod demo;
 mod kafka;
 pub mod prober;
 pub mod reader;
@@ -25,7 +26,6 @@ use crate::ledger::writer::{Ledger, Published};
 use crate::telemetry::clock::Clock;
 use crate::telemetry::metrics::Metrics;
 use anyhow::Context;
-use compactor::Compactor;
 use service::Service;
 use status::Status;
 use std::net::SocketAddr;
@@ -157,14 +157,9 @@ fn run(
     };
     let published = ledger.published();
     let mut threads = Threads::default();
-    let writer = Writer {
-        ledger,
-        work: to_do,
-        emptied,
-        clock: *clock,
-        telling: telling.clone(),
-        compactor: Compactor::default(),
-    };
+    let (compactor, bench) = compactor::compactor(stop.clone());
+    threads.start("compactor", move || bench.run())?;
+    let writer = Writer { ledger, work: to_do, emptied, clock: *clock, telling: telling.clone(), compactor };
     threads.start("writer", move || writer.run())?;
     let pauses = match kafka {
         Some(connected) => Some(connected.start(

@@ -10,7 +10,7 @@ use crate::ledger::batch::{Arrival, Batch, Source};
 use crate::ledger::commit::Observations;
 use crate::ledger::writer::Published;
 use crate::pipeline::receive;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::{Duration, Instant};
@@ -53,8 +53,8 @@ pub struct Reader {
 struct Filling {
     batch: Batch,
     since: Option<Instant>,
-    /// Batch number of each (topic, partition).
-    sources: HashMap<(usize, i32), u16>,
+    /// Topic, partition and batch number of the last record's source: records of a partition come together.
+    last_source: Option<(usize, i32, u16)>,
 }
 
 impl Reader {
@@ -116,9 +116,17 @@ impl Reader {
         let Some(topic) = self.source.topic(record.topic) else { return };
         let Some(rules) = self.rules.get(topic) else { return };
         let batch = &mut filling.batch;
-        let source = *filling.sources.entry((record.topic, record.partition)).or_insert_with(|| {
-            batch.source(&Source::Kafka { topic: topic.to_owned(), partition: record.partition })
-        });
+        let source = match filling.last_source {
+            Some((topic, partition, number)) if (topic, partition) == (record.topic, record.partition) => {
+                number
+            }
+            _ => {
+                let number =
+                    batch.source(&Source::Kafka { topic: topic.to_owned(), partition: record.partition });
+                filling.last_source = Some((record.topic, record.partition, number));
+                number
+            }
+        };
         let headers: Vec<(String, Vec<u8>)> =
             record.headers().into_iter().map(|(name, value)| (name, value.unwrap_or_default())).collect();
         let arrival = Arrival {
@@ -138,7 +146,7 @@ impl Reader {
         let mut batch = std::mem::replace(&mut filling.batch, next);
         batch.digest_last(record_digest);
         filling.since = None;
-        filling.sources.clear();
+        filling.last_source = None;
         self.work
             .send(Work::Batch(Box::new(batch), Observations::default()))
             .map_err(|_| anyhow::anyhow!("the writer is gone"))

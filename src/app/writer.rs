@@ -61,7 +61,7 @@ impl Writer {
             self.compactor.step(&mut self.ledger, &self.clock, &self.telling)?;
         }
         self.commit_news()?;
-        self.compactor.finish(&mut self.ledger)?;
+        self.compactor.finish(&mut self.ledger, &self.clock, &self.telling)?;
         Ok(())
     }
 

@@ -1,5 +1,6 @@
-//! `coverledger generate`: deterministic synthetic events, one JSON object a line.
+//! `coverledger generate`: deterministic synthetic events, one JSON object a line, or sent to Kafka.
 
+use super::produce::{self, KafkaArgs};
 use crate::domain::event::ExactTime;
 use crate::domain::time::MINUTE_MS;
 use crate::generate::{Generator, GeneratorSettings};
@@ -15,7 +16,8 @@ const WRITE_BYTES: usize = 256 << 10;
 #[command(after_help = "Examples:\n  \
     coverledger generate --orders 1000000 --seed 7 > orders.jsonl\n  \
     coverledger generate --orders 100000 --seed 7 --days 7 --amended 0.02 --late 0.001 --bad 0.001 | \
-    coverledger ingest --config FILE -")]
+    coverledger ingest --config FILE -\n  \
+    coverledger generate --orders 1000000 --seed 7 --kafka 127.0.0.1:9092 --create-topics --partitions 8")]
 pub struct GenerateArgs {
     /// Orders; there are more records than orders
     #[arg(long)]
@@ -56,6 +58,9 @@ pub struct GenerateArgs {
     /// A completeness record of every platform each so many minutes, and one at the end
     #[arg(long, value_name = "MINUTES", value_parser = clap::value_parser!(u32).range(1..))]
     pub completeness: Option<u32>,
+    /// Where else than to standard output
+    #[command(flatten)]
+    pub kafka: KafkaArgs,
 }
 
 impl GenerateArgs {
@@ -85,12 +90,15 @@ impl GenerateArgs {
     }
 }
 
-/// Writes all records as lines; `each` is called with the number of records written so far, now and then.
+/// Writes all records as lines, or sends them to Kafka; `each` is called with the number of records so far, now and then.
 ///
 /// # Errors
-/// Settings that make no stream, or a failed write.
+/// Settings that make no stream, a failed write, or Kafka does not take the records.
 pub fn run(args: &GenerateArgs, out: &mut dyn Write, each: &mut dyn FnMut(u64)) -> anyhow::Result<u64> {
     let mut generator = Generator::new(&args.settings()?)?;
+    if let Some(brokers) = &args.kafka.kafka {
+        return produce::run(&mut generator, brokers, &args.kafka, each);
+    }
     let mut lines = Vec::with_capacity(WRITE_BYTES + 16_384);
     let mut records = 0;
     while generator.next_event(&mut lines).is_some() {

@@ -101,14 +101,15 @@ fn parse_statement(text: &str) -> anyhow::Result<(Option<String>, UtcMillis)> {
     Ok((platform, at.floor()))
 }
 
+/// Counts by disposition, and refusals by reason.
+pub(super) fn counts_json(summary: &Summary) -> (Map<String, Value>, Map<String, Value>) {
+    let counts = DISPOSITIONS.iter().zip(summary.counts);
+    let rejected = summary.rejected.iter().map(|(reason, count)| (reason.as_str().to_owned(), json!(count)));
+    (counts.map(|(name, count)| ((*name).to_owned(), json!(count))).collect(), rejected.collect())
+}
+
 fn summary_json(summary: &Summary, elapsed_ms: u128) -> Value {
-    let dispositions: Map<String, Value> = DISPOSITIONS
-        .iter()
-        .zip(summary.counts)
-        .map(|(name, count)| ((*name).to_owned(), json!(count)))
-        .collect();
-    let rejected: Map<String, Value> =
-        summary.rejected.iter().map(|(reason, count)| (reason.as_str().to_owned(), json!(count))).collect();
+    let (dispositions, rejected) = counts_json(summary);
     let elapsed_ms = u64::try_from(elapsed_ms).unwrap_or(u64::MAX).max(1);
     json!({
         "records": summary.records,

@@ -1,9 +1,20 @@
 //! The commands, one file each: arguments in, results on standard output, an exit code back.
 
+mod base64;
 pub mod check_config;
+pub mod demo;
 pub mod generate;
 pub mod ingest;
+pub mod lookup;
+mod lookup_batch;
+mod lookup_text;
+pub mod produce;
+mod reading;
+pub mod rejections;
+mod remote;
 pub mod serve;
+pub mod statement;
+pub mod timeline;
 pub mod verify;
 
 use crate::config::{Config, ConfigErrors};
@@ -27,13 +38,24 @@ const EXIT_CODES: &str = "Exit codes: 0 done and holds; 1 failed or does not hol
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Try it: the whole service on an embedded broker with invented riders, and nothing else on the machine.
+    Demo(demo::DemoArgs),
     /// Run the service: take in events from Kafka, answer over HTTP.
     Serve(serve::ServeArgs),
     /// Take in files of JSON lines through the same pipeline as Kafka's records.
     Ingest(ingest::IngestArgs),
     /// Read everything in the ledger again and prove that it agrees.
     Verify(verify::VerifyArgs),
+    /// Say whether a rider was covered.
+    Lookup(lookup::LookupArgs),
+    /// List a rider's orders and merged cover.
+    Timeline(timeline::TimelineArgs),
+    /// Print the monthly statement.
+    Statement(statement::StatementArgs),
+    /// List, export, send again or settle rejected records.
+    Rejections(rejections::RejectionsArgs),
     /// Check a configuration and print every problem at once.
+    #[command(after_help = "Example: coverledger check-config coverledger.toml")]
     CheckConfig {
         /// The configuration file.
         file: PathBuf,
@@ -69,8 +91,16 @@ impl Ending {
 #[error("{0}")]
 pub struct BadConfig(pub ConfigErrors);
 
+/// The arguments make no sense together.
+#[derive(Debug, Error)]
+#[error("{0}; see --help")]
+pub struct WrongUsage(pub String);
+
 /// The exit code of a failure.
 pub fn exit_code(error: &anyhow::Error) -> u8 {
+    if error.chain().any(|cause| cause.is::<WrongUsage>()) {
+        return 2;
+    }
     if error.chain().any(|cause| cause.is::<BadConfig>()) {
         return 78;
     }

@@ -19,6 +19,8 @@ use toml::de::DeTable;
 pub(super) const DEFAULTS: &str = include_str!("../../config/default.toml");
 const DEMO: &str = include_str!("../../config/demo.toml");
 const CHINA: &str = include_str!("../../config/tariffs/china-2025-07.toml");
+/// Where the demo's configuration names it.
+const CHINA_PATH: &str = "tariffs/china-2025-07.toml";
 /// Files that one configuration may include.
 const INCLUDES_MAX: usize = 1_000;
 
@@ -49,11 +51,16 @@ impl Config {
     /// None, as a test shows; the type is that of [`Config::load`].
     pub fn embedded() -> Result<Self, ConfigErrors> {
         let read: &dyn Fn(&Path) -> io::Result<String> = &|path| match path.to_str() {
-            Some("tariffs/china-2025-07.toml") => Ok(CHINA.to_owned()),
+            Some(CHINA_PATH) => Ok(CHINA.to_owned()),
             _ => Err(io::Error::from(io::ErrorKind::NotFound)),
         };
         let main = source("demo.toml".to_owned(), PathBuf::new(), DEMO.to_owned());
         build(main, Outside { read, env: &|_| None }).map(|(config, _)| config)
+    }
+
+    /// The files of [`Config::embedded`], each with its path: `demo.toml` first.
+    pub const fn embedded_files() -> [(&'static str, &'static str); 2] {
+        [("demo.toml", DEMO), (CHINA_PATH, CHINA)]
     }
 
     /// A configuration from its text. Files that it names are relative to the working directory.

@@ -17,6 +17,7 @@ pub mod lookup_batch;
 mod nearest;
 pub mod order;
 pub mod question;
+pub mod rejection;
 mod render;
 pub mod resolve;
 pub mod statement;

@@ -6,6 +6,7 @@
 mod bad;
 mod county;
 mod curve;
+mod live;
 mod plan;
 mod random;
 mod record;
@@ -15,6 +16,7 @@ mod stream;
 mod tests;
 
 pub use county::county_codes;
+pub use live::{LiveEvent, LiveGenerator, LiveSettings};
 pub use plan::{CATEGORIES, PLATFORMS};
 pub use settings::{GeneratorSettings, SettingsError};
 pub use stream::{Generator, Label, Meta};

@@ -69,16 +69,11 @@ impl Ledger {
     }
 
     /// Takes committed runs into memory: the writer's next batch meets them, and the next snapshot shows them.
-    pub(super) fn adopt(&mut self, runs: Vec<Run>, kept: Vec<KeptRun>, keeping: &Keeping) -> Outcome<()> {
-        for run in &runs {
-            self.filters.reserve(run.entry.day, run.entry.rows, &self.runs)?;
-            for chunk in 0..run.entry.chunks {
-                let filters = &mut self.filters;
-                run.visit_chunk(chunk, |(hash, _)| {
-                    filters.insert(run.entry.day, hash);
-                    true
-                })?;
-            }
+    pub(super) fn adopt(&mut self, mut runs: Vec<Run>, kept: Vec<KeptRun>, keeping: &Keeping) -> Outcome<()> {
+        for run in &mut runs {
+            let (day, filters) = (run.entry.day, &mut self.filters);
+            filters.reserve(day, run.entry.rows, &self.runs)?;
+            run.visit_hashes(|hash| filters.insert(day, hash))?;
         }
         let live = Arc::make_mut(&mut self.runs);
         for run in runs {

@@ -16,6 +16,9 @@ use std::sync::Arc;
 /// Most names (platforms or categories) that one batch tells apart; a batch with more is committed first.
 const NAMES_MAX: usize = 4_096;
 
+/// Names that are compared one by one before the others are looked up.
+const NAMES_COMPARED: usize = 12;
+
 /// Where records of a batch come from.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Source {
@@ -191,7 +194,10 @@ impl Names {
         if self.names.get(usize::from(self.last)).is_some_and(|last| last == name) {
             return self.last;
         }
-        let number = self.numbers.get(name).copied().unwrap_or_else(|| self.insert(name));
+        // A handful of names is the rule: comparing them costs less than hashing one.
+        let few = self.names.iter().take(NAMES_COMPARED).zip(0u16..).find(|(known, _)| *known == name);
+        let known = few.map(|(_, number)| number).or_else(|| self.numbers.get(name).copied());
+        let number = known.unwrap_or_else(|| self.insert(name));
         self.last = number;
         number
     }
@@ -238,8 +244,8 @@ pub struct Batch {
     pub platforms: Names,
     /// Categories met.
     pub categories: Names,
-    /// Newest vouching instant of each platform's events from Kafka.
-    pub newest: HashMap<u16, UtcMillis>,
+    /// Newest vouching instant of each platform's events from Kafka, by the number of the platform.
+    pub newest: Vec<Option<UtcMillis>>,
     records: u32,
     day_span: Option<(LocalDay, UtcMillis, UtcMillis)>,
     refused_bytes: usize,
@@ -375,8 +381,13 @@ impl Batch {
             .timestamp
             .and_then(|timestamp| crate::domain::completeness::vouching_instant(event, timestamp))
         {
-            let known = self.newest.entry(platform).or_insert(newest);
-            *known = newest.max(*known);
+            let at = usize::from(platform);
+            if self.newest.len() <= at {
+                self.newest.resize(at + 1, None);
+            }
+            if let Some(known) = self.newest.get_mut(at) {
+                *known = (*known).max(Some(newest));
+            }
         }
         let entry = OrderEntry {
             hash: IdentityHash::with_seed(seed, &event.order_id, event.leg, event.phase()),

@@ -10,6 +10,7 @@ use super::row::{OrderId, Row};
 use crate::domain::order::{REVISION_MAX, Region};
 use crate::domain::time::UtcMillis;
 use rust_decimal::Decimal;
+use std::cmp::Ordering;
 
 /// Rows of a full block.
 pub const ROWS_MAX: usize = 1_024;
@@ -241,6 +242,12 @@ pub fn visit_block(
     mut visit: impl FnMut(&Row<'_>) -> bool,
 ) -> Decoded<bool> {
     let mut columns = Columns::parse(body)?;
+    // Most blocks that may hold a rider do not: then its name is all that is read.
+    if let Select::Rider(wanted) = select
+        && let Some(reached_end) = columns.lacks(wanted.as_bytes())?
+    {
+        return Ok(reached_end);
+    }
     let mut rider: Vec<u8> = Vec::with_capacity(64);
     let mut rows_left = columns.rows;
     while rows_left > 0 {
@@ -293,6 +300,25 @@ struct Columns<'a> {
 }
 
 impl<'a> Columns<'a> {
+    /// `None` when the block holds rows of the rider, else whether they may go on in the next block.
+    fn lacks(&self, wanted: &[u8]) -> Decoded<Option<bool>> {
+        let mut riders = self.riders.clone();
+        let mut rider: Vec<u8> = Vec::with_capacity(64);
+        let mut rows_left = self.rows;
+        while rows_left > 0 {
+            let shared: usize = riders.number("shared prefix")?;
+            rider.truncate(shared);
+            rider.extend_from_slice(riders.prefixed("rider")?);
+            match rider.as_slice().cmp(wanted) {
+                Ordering::Less => {}
+                Ordering::Equal => return Ok(None),
+                Ordering::Greater => return Ok(Some(false)),
+            }
+            rows_left = rows_left.saturating_sub(riders.number("rows of a rider")?);
+        }
+        Ok(Some(true))
+    }
+
     fn parse(body: &'a [u8]) -> Decoded<Self> {
         let mut reader = Reader::new(body);
         let rows: usize = reader.number("rows")?;

@@ -199,8 +199,10 @@ impl Ledger {
         for control in controls {
             self.tracker.state_mut().vouched(&control.platform, control.through, now);
         }
-        for (platform, newest) in &batch.newest {
-            self.tracker.state_mut().events_applied(batch.platforms.name(*platform), *newest);
+        for (platform, newest) in batch.platforms.all().iter().zip(&batch.newest) {
+            if let Some(newest) = newest {
+                self.tracker.state_mut().events_applied(platform, *newest);
+            }
         }
         for (platform, through) in &also.stated {
             match platform {

@@ -152,32 +152,46 @@ struct BitReader<'a> {
 }
 
 impl BitReader<'_> {
+    /// Takes in whole bytes while there is room and there are any.
     #[inline]
-    fn refill(&mut self) -> Decoded<()> {
-        let (&first, rest) = self.bytes.split_first().ok_or(CodecError::Truncated("identity chunk"))?;
-        self.bytes = rest;
-        self.pending = (self.pending << 8) | u64::from(first);
-        self.filled += 8;
-        Ok(())
+    fn refill(&mut self) {
+        while self.filled <= 56 {
+            let Some((&first, rest)) = self.bytes.split_first() else { break };
+            self.bytes = rest;
+            self.pending = (self.pending << 8) | u64::from(first);
+            self.filled += 8;
+        }
     }
 
+    /// The next `count` bits (at most 40).
     #[inline]
     fn take(&mut self, count: u32) -> Decoded<u64> {
-        while self.filled < count {
-            self.refill()?;
+        if self.filled < count {
+            self.refill();
         }
-        self.filled -= count;
-        let value = (self.pending >> self.filled) & ((1 << count) - 1);
-        Ok(value)
+        self.filled = self.filled.checked_sub(count).ok_or(CodecError::Truncated("identity chunk"))?;
+        Ok(self.pending.checked_shr(self.filled).unwrap_or(0) & ((1 << count) - 1))
     }
 
     #[inline]
     fn unary(&mut self) -> Decoded<u64> {
         let mut ones = 0;
-        while self.take(1)? == 1 {
-            ones += 1;
+        loop {
+            if self.filled == 0 {
+                self.refill();
+            }
+            if self.filled == 0 {
+                return Err(CodecError::Truncated("identity chunk"));
+            }
+            // The bits to come, at the top; zeros below them end the run of ones at the latest.
+            let run = (self.pending << (64 - self.filled)).leading_ones();
+            if run < self.filled {
+                self.filled -= run + 1;
+                return Ok(ones + u64::from(run));
+            }
+            ones += u64::from(self.filled);
+            self.filled = 0;
         }
-        Ok(ones)
     }
 }
 

@@ -119,6 +119,7 @@ impl Shelf<'_> {
             self.push(&mut keeping, rejection, key, headers, raw, stats);
         }
         self.settle_stored(batch, decided, &mut keeping)?;
+        self.settle_redriven(batch, decided, &mut keeping);
         Ok(keeping)
     }
 
@@ -252,5 +253,21 @@ impl Shelf<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Rejections that were sent again and whose order counts now, or counted before in this or a newer version: what
+    /// could be read of them then may not have told the order.
+    fn settle_redriven(&self, batch: &Batch, decided: &Decided, keeping: &mut Keeping) {
+        let known = |disposition| matches!(disposition, Disposition::Duplicate | Disposition::Stale);
+        let before =
+            decided.unbooked.iter().filter(|(_, disposition)| known(*disposition)).map(|&(at, _)| at);
+        let again = decided.booked.iter().copied().chain(before).filter_map(|at| batch.orders.get(at));
+        for entry in again {
+            let Origin::Redrive { of } = batch.origin_of(entry) else { continue };
+            let settled = |(known, _): &(u64, Resolution)| *known == of;
+            if self.index.resolution(of).is_none() && !keeping.run.resolved.iter().any(settled) {
+                keeping.run.resolved.push((of, Resolution::Event { commit: self.commit }));
+            }
+        }
     }
 }

@@ -1,4 +1,32 @@
-//! The ledger (being built).
+//! The ledger: what was booked, in runs of sorted blocks that never change, under a manifest that says which runs count.
+//!
+//! A commit turns one batch of records into a new state. Its effects have one order, written once in `commit.rs`: decide,
+//! write blocks, make them durable, move the manifest on, replace the witness `HEAD`, show the state to readers. A crash
+//! anywhere leaves the state before or the state after, never a part.
+//!
+//! # Order of modules
+//!
+//! What a batch meets on its way:
+//!
+//! 1. [`setup`] and [`writer`]: opening. The directory's [`lock`], the [`manifest`] and its check against [`head`] (the
+//!    witness), [`garbage`] that an interrupted process left, [`enforce`] that puts the configuration in force.
+//! 2. [`batch`]: decoded events, refused records and completeness records, in the order of arrival.
+//! 3. [`commit`]: the order of effects. All that follows is called from there.
+//! 4. [`resolve`]: decides every event: [`days`] and [`filter`] tell most new identities apart without touching storage,
+//!    [`identity`] and [`find`] look up the others, [`history`] says which stored version is current.
+//! 5. [`keeping`] and [`rejected`]: refused and conflicting records are kept, and settled when their order comes.
+//!    [`lateness`] counts events that came after the platform's word.
+//! 6. [`booking`], [`pricing`] and [`books`]: rows with their prices, sorted by rider and start.
+//! 7. [`run_writer`], [`run`], [`block`], [`row`], [`totals`]: the rows become a run for each event day: blocks in columns,
+//!    identity index, sparse index, totals. [`keys`], [`codec`] and [`parts`] are the stored form of all of it.
+//! 8. [`facts`] and [`commit_record`]: completeness, sources, statistics, and the record of the commit itself.
+//! 9. [`adopt`] and [`report`]: the committed runs enter memory, and the commit tells what it did.
+//!
+//! What a reader meets: [`snapshot`], one committed state, immutable, which implements
+//! [`LedgerView`](crate::domain::view::LedgerView); through it [`run`] and [`block`], without any lock of the writer.
+//!
+//! Below both: [`store`], the only file that names the embedded key-value store, and [`error`], what can go wrong in words
+//! that say what to do.
 pub mod adopt;
 pub mod batch;
 pub mod block;
@@ -15,6 +43,7 @@ pub mod facts;
 pub mod filter;
 pub mod find;
 pub mod garbage;
+pub mod hash_order;
 pub mod head;
 pub mod history;
 pub mod identity;

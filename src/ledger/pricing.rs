@@ -186,7 +186,7 @@ fn usize_of(number: u32) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 
-/// Mixes small integers well enough for a table that nobody can attack beyond [`SLOTS_MAX`] entries.
+/// Mixes small integers well enough for a table that nobody can attack: its size is bounded.
 #[derive(Default)]
 pub struct MixHasher(u64);
 

@@ -6,7 +6,9 @@
 use super::batch::{Batch, OrderEntry};
 use super::days::{DayFilters, DayRuns};
 use super::error::Outcome;
+use super::filter::Filter;
 use super::find::{Wanted, find};
+use super::hash_order::sort_by_hash;
 use super::history::{History, Item, Step, fresh};
 use super::identity::IdentityHash;
 use super::row::OrderId;
@@ -67,43 +69,77 @@ pub struct Decided {
     pub other_rider: Vec<String>,
 }
 
-/// Decides every order event of the batch.
-pub fn resolve(batch: &Batch, runs: &DayRuns, filters: &DayFilters, terms: Terms<'_>) -> Outcome<Decided> {
-    let mut order: Vec<(IdentityHash, u32)> =
-        batch.orders.iter().zip(0u32..).map(|(entry, at)| (entry.hash, at)).collect();
-    order.sort_unstable();
-    let with_open: Vec<bool> =
-        batch.platforms.all().iter().map(|name| terms.with_open.contains(name)).collect();
-    let mut decided = Decided { booked: Vec::with_capacity(order.len()), ..Decided::default() };
-    let mut suspects: Vec<Vec<usize>> = Vec::new();
-    for same in order.chunk_by(|a, b| a.0 == b.0) {
-        let positions = || same.iter().map(|&(_, at)| usize::try_from(at).unwrap_or(usize::MAX));
-        let alone = match same {
-            [(_, at)] => batch.orders.get(usize::try_from(*at).unwrap_or(usize::MAX)).is_some_and(|entry| {
-                let open = with_open.get(usize::from(entry.platform)).copied().unwrap_or(false);
-                !open && entry.phase() == Phase::Ended && is_new(entry, batch, filters, terms)
-            }),
-            _ => false,
-        };
-        if alone {
-            decided.booked.extend(positions());
-        } else {
-            suspects.push(positions().collect());
-        }
-    }
-    look_closer(batch, runs, terms, suspects, &mut decided)?;
-    Ok(decided)
+/// An event of the batch, as the sorting by hash moves it.
+#[derive(Clone, Copy)]
+struct Probe {
+    /// Its position.
+    at: u32,
+    /// The number of its day in [`Nearby`]; `None` when it must be looked at closer whatever the filters say.
+    day: Option<u16>,
 }
 
-fn is_new(entry: &OrderEntry, batch: &Batch, filters: &DayFilters, terms: Terms<'_>) -> bool {
-    let (from, to) = reach(entry.day, terms);
-    let near = filters.covering(from, to).any(|filter| filter.may_contain(entry.hash));
-    let previous = batch.extra(entry).and_then(|extra| extra.previous_accepted_at);
-    !near
-        && previous.is_none_or(|at| {
-            let day = terms.zone.day(at);
-            !filters.covering(day, day).any(|filter| filter.may_contain(entry.hash))
-        })
+/// The filters within reach of each event day of a batch.
+struct Nearby<'f> {
+    filters: &'f DayFilters,
+    terms: Terms<'f>,
+    days: Vec<(LocalDay, Vec<&'f Filter>)>,
+    last: usize,
+}
+
+impl Nearby<'_> {
+    /// The number of a day. Events of a day mostly come together.
+    fn number(&mut self, day: LocalDay) -> Option<u16> {
+        if self.days.get(self.last).is_none_or(|(last, _)| *last != day) {
+            let known = self.days.iter().position(|(known, _)| *known == day);
+            self.last = known.unwrap_or_else(|| {
+                let (from, to) = reach(day, self.terms);
+                self.days.push((day, self.filters.covering(from, to).collect()));
+                self.days.len() - 1
+            });
+        }
+        u16::try_from(self.last).ok()
+    }
+
+    /// Whether no order of this identity can be stored within reach of the day with this number.
+    fn is_new(&self, day: u16, hash: IdentityHash) -> bool {
+        let near = self.days.get(usize::from(day));
+        near.is_some_and(|(_, filters)| !filters.iter().any(|filter| filter.may_contain(hash)))
+    }
+}
+
+/// Decides every order event of the batch.
+pub fn resolve(batch: &Batch, runs: &DayRuns, filters: &DayFilters, terms: Terms<'_>) -> Outcome<Decided> {
+    let with_open: Vec<bool> =
+        batch.platforms.all().iter().map(|name| terms.with_open.contains(name)).collect();
+    let mut nearby = Nearby { filters, terms, days: Vec::new(), last: 0 };
+    let mut order: Vec<(IdentityHash, Probe)> = Vec::with_capacity(batch.orders.len());
+    for (entry, at) in batch.orders.iter().zip(0u32..) {
+        let open = with_open.get(usize::from(entry.platform)).copied().unwrap_or(false);
+        let previous = batch.extra(entry).and_then(|extra| extra.previous_accepted_at);
+        let plain = !open && entry.phase() == Phase::Ended && previous.is_none();
+        let day = if plain { nearby.number(entry.day) } else { None };
+        order.push((entry.hash, Probe { at, day }));
+    }
+    // In ascending order of hashes memory is walked forward, here and in the filters.
+    sort_by_hash(&mut order);
+    let mut is_alone = vec![false; batch.orders.len()];
+    let mut suspects: Vec<Vec<usize>> = Vec::new();
+    for same in order.chunk_by(|a, b| a.0 == b.0) {
+        let positions = same.iter().map(|(_, probe)| usize::try_from(probe.at).unwrap_or(usize::MAX));
+        let alone = match same {
+            [(hash, Probe { at, day: Some(day) })] if nearby.is_new(*day, *hash) => Some(*at),
+            _ => None,
+        };
+        match alone.and_then(|at| is_alone.get_mut(usize::try_from(at).ok()?)) {
+            Some(alone) => *alone = true,
+            None => suspects.push(positions.collect()),
+        }
+    }
+    let alone = is_alone.iter().enumerate().filter(|(_, alone)| **alone).map(|(at, _)| at);
+    let mut decided = Decided { booked: Vec::with_capacity(order.len()), ..Decided::default() };
+    decided.booked.extend(alone);
+    look_closer(batch, runs, terms, suspects, &mut decided)?;
+    Ok(decided)
 }
 
 const fn reach(day: LocalDay, terms: Terms<'_>) -> (LocalDay, LocalDay) {

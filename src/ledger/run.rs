@@ -96,6 +96,8 @@ pub struct Run {
     sparse: Sparse,
     classes: Vec<Arc<Class>>,
     filter: Filter,
+    /// What was just written; taken when the run is adopted.
+    fresh: Vec<Entry>,
     store: Store,
     doomed: AtomicBool,
     released: Sender<u64>,
@@ -111,7 +113,30 @@ impl Run {
         store: Store,
         released: Sender<u64>,
     ) -> Self {
-        Self { id, entry, sparse, classes, filter, store, doomed: AtomicBool::new(false), released }
+        let (fresh, doomed) = (Vec::new(), AtomicBool::new(false));
+        Self { id, entry, sparse, classes, filter, fresh, store, doomed, released }
+    }
+
+    /// The same run, with the identities that were just written.
+    pub fn with_fresh(mut self, fresh: Vec<Entry>) -> Self {
+        self.fresh = fresh;
+        self
+    }
+
+    /// Calls `see` with every identity hash, in ascending order: from memory when the run was just written.
+    pub fn visit_hashes(&mut self, mut see: impl FnMut(IdentityHash)) -> Outcome<()> {
+        let fresh = std::mem::take(&mut self.fresh);
+        if !fresh.is_empty() {
+            fresh.iter().for_each(|&(hash, _)| see(hash));
+            return Ok(());
+        }
+        for chunk in 0..self.entry.chunks {
+            self.visit_chunk(chunk, |(hash, _)| {
+                see(hash);
+                true
+            })?;
+        }
+        Ok(())
     }
 
     /// An empty filter of the right size for a run of `rows` rows.

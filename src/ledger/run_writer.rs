@@ -3,6 +3,7 @@
 use super::block::BlockBuilder;
 use super::codec::{Packing, frame};
 use super::error::Outcome;
+use super::hash_order::sort_by_hash;
 use super::identity::{CHUNK_ENTRIES, Entry, IdentityHash, encode_chunk};
 use super::keys::{self, in_run};
 use super::parts;
@@ -150,7 +151,7 @@ impl<'a> RunWriter<'a> {
         if self.builder.rows() > 0 {
             self.close_block()?;
         }
-        self.hashes.sort_unstable();
+        sort_by_hash(&mut self.hashes);
         let mut filter = Run::filter_for(self.entry.rows);
         let hashes = std::mem::take(&mut self.hashes);
         for chunk in hashes.chunks(CHUNK_ENTRIES) {
@@ -172,13 +173,9 @@ impl<'a> RunWriter<'a> {
             self.entry.accepted = (UtcMillis::MAX, UtcMillis::MAX);
             self.entry.commits = (0, 0);
         }
-        Ok(Run::new(
-            self.id,
-            self.entry,
-            (self.sparse, self.used),
-            filter,
-            self.store.clone(),
-            released.clone(),
-        ))
+        let index = (self.sparse, self.used);
+        let run = Run::new(self.id, self.entry, index, filter, self.store.clone(), released.clone());
+        // The writer of a commit needs them once more; what compaction writes was known before.
+        Ok(if self.entry.compaction == 0 { run.with_fresh(hashes) } else { run })
     }
 }

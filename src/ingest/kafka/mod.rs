@@ -19,6 +19,7 @@ mod producer;
 mod progress;
 mod record;
 mod settings;
+mod topics;
 mod watermark;
 
 pub use consumer::{PartitionSource, Polled, Start, StartAt};
@@ -31,4 +32,5 @@ pub use probe::KafkaProbe;
 pub use producer::{EventProducer, Outgoing};
 pub use record::Record;
 pub use settings::{KafkaSettings, RESERVED_OPTIONS};
+pub use topics::create_topics;
 pub use watermark::{EndReport, OffsetRange};

@@ -45,8 +45,8 @@ impl KafkaSettings {
         RESERVED_OPTIONS.iter().copied().filter(|(name, _)| self.options.contains_key(*name))
     }
 
-    /// For reading whole partitions fast with bounded memory.
-    pub(super) fn reader(&self) -> ClientConfig {
+    /// For reading whole partitions fast with bounded memory. A benchmark reads with the same options.
+    pub fn reader(&self) -> ClientConfig {
         let mut config = self.with_defaults(&[
             ("fetch.min.bytes", "262144"),
             ("fetch.wait.max.ms", "100"),

@@ -1,0 +1,291 @@
+//! The ledger in process, without Kafka: decode, decide, commit, size, memory, restart, lookups.
+//!
+//! `cargo bench --bench ledger [-- --orders N --days N --load N --lookups N --dir DIR --enforce]`
+
+mod support;
+
+use coverledger::config::Config;
+use coverledger::coverage::Terms;
+use coverledger::coverage::question::{Question, QuestionText};
+use coverledger::coverage::resolve::resolve;
+use coverledger::domain::event::EventRules;
+use coverledger::domain::time::{DAY_MS, UtcMillis};
+use coverledger::generate::{Generator, GeneratorSettings};
+use coverledger::ledger::batch::{Arrival, Batch, Source};
+use coverledger::ledger::commit::Also;
+use coverledger::ledger::report::CommitReport;
+use coverledger::ledger::setup::Setup;
+use coverledger::ledger::writer::{Ledger, Published};
+use coverledger::pipeline::{receive, rules_for};
+use std::path::Path;
+use std::process::{Command, ExitCode};
+use std::time::{Duration, Instant};
+use support::{
+    Figures, Numbers, Side, disk_bytes, flag, nanos_each, option, per_second, percentile, resident, rfc3339,
+};
+
+/// One sample of riders for lookups in so many orders.
+const SAMPLE_EVERY: u32 = 997;
+
+/// A stream of generated records, decoded batch by batch.
+struct Feed<'a> {
+    generator: Generator,
+    rules: &'a EventRules,
+    config: &'a Config,
+    offset: i64,
+    riders: Vec<String>,
+    received: Duration,
+}
+
+impl Feed<'_> {
+    /// Fills a batch; `false` when the stream is over.
+    fn fill(&mut self, batch: &mut Batch) -> bool {
+        let (mut bytes, mut ends) = (Vec::new(), Vec::new());
+        let most = self.config.ingest.batch_records.min(1 << 20);
+        while ends.len() < most && self.generator.next_event(&mut bytes).is_some() {
+            ends.push(bytes.len());
+        }
+        let started = Instant::now();
+        let source = batch.source(&Source::Kafka { topic: "orders".to_owned(), partition: 0 });
+        let mut from = 0;
+        for &to in &ends {
+            let arrival = Arrival {
+                source,
+                offset: self.offset,
+                timestamp: Some(UtcMillis::new(1_795_200_000_000)),
+                payload: bytes.get(from..to).unwrap_or_default(),
+                key: Some(b"01234567"),
+                headers: &[],
+            };
+            receive(batch, &arrival, self.rules, &self.config.zone);
+            (self.offset, from) = (self.offset + 1, to);
+        }
+        self.received += started.elapsed();
+        let seen = batch.orders.iter().filter(|entry| entry.ordinal % SAMPLE_EVERY == 0);
+        self.riders.extend(seen.map(|entry| batch.text(entry.rider).to_owned()));
+        !ends.is_empty()
+    }
+}
+
+/// Times of many commits.
+#[derive(Default)]
+struct Sums {
+    records: u64,
+    rows: u64,
+    bytes: u64,
+    decide: Duration,
+    write: Duration,
+    sync: Duration,
+    total: Duration,
+    longest: Duration,
+}
+
+impl Sums {
+    fn add(&mut self, report: &CommitReport) {
+        self.records += report.records;
+        self.rows += report.rows;
+        self.bytes += report.bytes_out;
+        self.decide += report.decide;
+        self.write += report.write;
+        self.sync += report.sync;
+        self.total += report.total;
+        self.longest = self.longest.max(report.total);
+    }
+}
+
+fn now() -> UtcMillis {
+    UtcMillis::new(1_795_300_000_000)
+}
+
+fn main() -> ExitCode {
+    let orders = option("orders", 2_000_000);
+    let days = u32::try_from(option("days", 1)).unwrap_or(1);
+    let mut figures = Figures::default();
+    let folder = match support::text_option("dir") {
+        Some(dir) => tempfile::tempdir_in(dir),
+        None => tempfile::tempdir(),
+    }
+    .expect("a folder for the data");
+    let extra = support::text_option("config").unwrap_or_default();
+    let path = support::configuration(folder.path(), None, "", &extra);
+    let config = Config::load(&path, &|_| None).unwrap_or_else(|errors| panic!("{errors}"));
+    let mut ledger = Ledger::open(Setup::new(&config)).expect("a new ledger");
+    ledger.enforce(now()).expect("the configuration is put in force");
+    let rules = rules_for(&config, Some("orders"), None);
+    let settings = GeneratorSettings { orders, days, ..GeneratorSettings::default() };
+    let mut feed = Feed {
+        generator: Generator::new(&settings).expect("the settings make a stream"),
+        rules: &rules,
+        config: &config,
+        offset: 0,
+        riders: Vec::new(),
+        received: Duration::ZERO,
+    };
+    figures.tell("orders generated, days", format!("{orders}, {days}"));
+    ingest(&mut ledger, &mut feed, orders, &figures);
+    let stored: u64 = ledger.published().current().runs().values().flatten().map(|run| run.entry.rows).sum();
+    let before = disk_bytes(folder.path());
+    figures.judge("disk before compaction", before * 1_000 / stored.max(1), Side::AtMost, 45_000, "B/order");
+    memory(&ledger, &mut figures);
+    ledger = restart(ledger, &config, folder.path(), &mut figures);
+    lookups(&mut ledger, &mut feed, (orders, days), &mut figures);
+    figures.finish()
+}
+
+/// Commits everything, and tells how fast.
+fn ingest(ledger: &mut Ledger, feed: &mut Feed<'_>, orders: u64, figures: &Figures) {
+    let (mut all, mut first, mut last) = (Sums::default(), Sums::default(), Sums::default());
+    let mut batch = Batch::default();
+    while feed.fill(&mut batch) {
+        let report = ledger.commit(&batch, &Also::default(), now()).expect("the batch is committed");
+        if all.records < orders / 5 {
+            first.add(&report);
+        } else if all.records >= orders / 5 * 4 {
+            last.add(&report);
+        }
+        all.add(&report);
+        batch.clear();
+    }
+    let rate = |took: Duration| format!("{} /s", per_second(all.records, took));
+    let each = |took: Duration| format!("{} ns", nanos_each(all.records, took));
+    figures.tell("receive (decode and place in the batch)", rate(feed.received));
+    figures.tell("  each record", each(feed.received));
+    figures.tell("decide", rate(all.decide));
+    figures.tell("  each record", each(all.decide));
+    figures.tell("write blocks, each record", each(all.write));
+    figures.tell("sync, each record", each(all.sync));
+    figures.tell("manifest and publish, each record", each(all.total - all.decide - all.write - all.sync));
+    figures.tell("commit, all of it", rate(all.total));
+    figures.tell("  each record", each(all.total));
+    figures.tell("  longest", format!("{} ms", all.longest.as_millis()));
+    let decay = per_second(last.records, last.total) * 1_000 / per_second(first.records, first.total).max(1);
+    figures.tell("rate of the last fifth against the first", support::thousandths(decay));
+    figures.tell("bytes put into the store", format!("{} B/order", all.bytes / all.rows.max(1)));
+}
+
+fn memory(ledger: &Ledger, figures: &mut Figures) {
+    let (filters, run_filters, sparse) = ledger.memory_bytes();
+    let runs = ledger.published().current().runs().values().flatten().count();
+    figures.tell("runs", runs);
+    figures.tell("filters of days", format!("{} KiB", filters >> 10));
+    figures.tell("filters of runs", format!("{} KiB", run_filters >> 10));
+    figures.tell("sparse indexes", format!("{} KiB", sparse >> 10));
+    let (resident, peak) = resident("self");
+    figures.judge("resident memory", (resident >> 10) * 1_000 >> 10, Side::AtMost, 1_024_000, "MiB");
+    figures.judge("  its peak", (peak >> 10) * 1_000 >> 10, Side::AtMost, 1_024_000, "MiB");
+}
+
+/// Closes the ledger and opens it again, as after a stop.
+fn restart(ledger: Ledger, config: &Config, dir: &Path, figures: &mut Figures) -> Ledger {
+    drop(ledger);
+    forget_pages(dir);
+    let started = Instant::now();
+    let mut ledger = Ledger::open(Setup::new(config)).expect("the ledger opens again");
+    ledger.enforce(now()).expect("the configuration is still in force");
+    let took = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    figures.judge("start, pages of the file not in memory", took, Side::AtMost, 5_000, "s");
+    ledger
+}
+
+/// Asks the system to drop what it keeps of the store's file; without `dd` the file stays warm.
+fn forget_pages(dir: &Path) {
+    let file = dir.join("data/store/db");
+    let done =
+        Command::new("dd").arg(format!("if={}", file.display())).args(["iflag=nocache", "count=0"]).output();
+    drop(done);
+}
+
+/// Lookups from one thread: cold, warm, and while another one commits.
+fn lookups(ledger: &mut Ledger, feed: &mut Feed<'_>, (orders, days): (u64, u32), figures: &mut Figures) {
+    let count = option("lookups", 20_000);
+    let from = GeneratorSettings::default().from;
+    let mut asker = Asker {
+        riders: std::mem::take(&mut feed.riders),
+        span_ms: u64::from(days) * DAY_MS.unsigned_abs(),
+        from,
+        numbers: Numbers(1),
+        covered: 0,
+    };
+    let published = ledger.published();
+    forget_pages(&ledger.setup().data_dir.join(".."));
+    let mut cold = asker.ask(&published, feed.config, count / 10, || false);
+    tell("lookup, idle, cold", &mut cold, figures);
+    let mut warm = asker.ask(&published, feed.config, count, || false);
+    tell("lookup, idle, warm", &mut warm, figures);
+    let load = option("load", 1_000_000);
+    let settings = GeneratorSettings { orders: load, days, seed: orders + 2, ..GeneratorSettings::default() };
+    feed.generator = Generator::new(&settings).expect("the settings make a stream");
+    let mut batches = Vec::new();
+    loop {
+        let mut batch = Batch::default();
+        if !feed.fill(&mut batch) {
+            break;
+        }
+        batches.push(batch);
+    }
+    let mut sums = Sums::default();
+    let mut loaded = std::thread::scope(|scope| {
+        let writing = scope.spawn(|| {
+            for batch in &batches {
+                sums.add(&ledger.commit(batch, &Also::default(), now()).expect("the batch is committed"));
+            }
+        });
+        let loaded = asker.ask(&published, feed.config, u64::MAX, || writing.is_finished());
+        writing.join().expect("the writer ends well");
+        loaded
+    });
+    figures.tell("commit beside lookups", format!("{} /s", per_second(sums.records, sums.total)));
+    let slow = percentile(&mut loaded, 999) / 1_000;
+    let p99 = percentile(&mut loaded, 990) / 1_000;
+    tell("lookup, ingest at full speed", &mut loaded, figures);
+    figures.judge("  its p99", p99, Side::AtMost, 1_000, "ms");
+    figures.judge("  its p99.9", slow, Side::AtMost, 10_000, "ms");
+    figures.tell("lookups answered covered", asker.covered);
+    if flag("rss") {
+        memory(ledger, figures);
+    }
+}
+
+fn tell(name: &str, samples: &mut [u64], figures: &Figures) {
+    let at = |samples: &mut [u64], thousandths| percentile(samples, thousandths) / 1_000;
+    let (p50, p99, p999) = (at(samples, 500), at(samples, 990), at(samples, 999));
+    let text = format!("{p50} / {p99} / {p999} us, n = {}", samples.len());
+    figures.tell(&format!("{name}: p50 / p99 / p99.9"), text);
+}
+
+/// Puts questions about random riders and instants.
+struct Asker {
+    riders: Vec<String>,
+    span_ms: u64,
+    from: UtcMillis,
+    numbers: Numbers,
+    covered: u64,
+}
+
+impl Asker {
+    /// Nanoseconds of each of at most `count` answers.
+    fn ask(
+        &mut self,
+        published: &Published,
+        config: &Config,
+        count: u64,
+        over: impl Fn() -> bool,
+    ) -> Vec<u64> {
+        let terms = Terms { platforms: &config.platforms, zone: &config.zone };
+        let mut took = Vec::new();
+        while u64::try_from(took.len()).unwrap_or(u64::MAX) < count && !over() {
+            let nth = self.numbers.below(u64::try_from(self.riders.len()).unwrap_or(1));
+            let Some(rider) = self.riders.get(usize::try_from(nth).unwrap_or(0)) else { break };
+            let after_ms = i64::try_from(self.numbers.below(self.span_ms)).unwrap_or(0);
+            let at = rfc3339(self.from.plus(after_ms));
+            let text =
+                QuestionText { rider_ids: vec![rider.clone()], at: Some(&at), ..QuestionText::default() };
+            let question = Question::parse(text).expect("a question");
+            let started = Instant::now();
+            let answer = resolve(&*published.current(), terms, &question).expect("an answer");
+            took.push(u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX));
+            self.covered += u64::from(!answer.windows.is_empty());
+        }
+        took
+    }
+}

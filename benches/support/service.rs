@@ -1,0 +1,146 @@
+//! The real programs as child processes: a broker, and the service.
+
+use super::http::Client;
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// The binary under test: `--binary FILE`, or the one of this build.
+fn binary() -> String {
+    super::text_option("binary").unwrap_or_else(|| env!("CARGO_BIN_EXE_coverledger").to_owned())
+}
+
+/// How often something is looked at while it is waited for.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// A real Apache Kafka, ended when it is dropped.
+pub(crate) struct Kafka {
+    dir: PathBuf,
+    port: u16,
+}
+
+impl Kafka {
+    /// Starts a broker with a heap of 1 GiB that keeps its log below `dir`.
+    pub(crate) fn start(dir: &Path) -> Self {
+        let kafka = Self { dir: dir.join("kafka"), port: free_port() };
+        kafka.script("start");
+        kafka
+    }
+
+    /// `host:port`
+    pub(crate) fn brokers(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Number of the broker's process.
+    pub(crate) fn pid(&self) -> String {
+        fs::read_to_string(self.dir.join("pid")).unwrap_or_default().trim().to_owned()
+    }
+
+    fn script(&self, command: &str) {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/kafka.sh");
+        let mut run = Command::new(script);
+        run.arg(command).arg(&self.dir).arg(self.port.to_string()).env("COVERLEDGER_KAFKA_HEAP", "1g");
+        let output = run.output().expect("scripts/kafka.sh runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+impl Drop for Kafka {
+    fn drop(&mut self) {
+        self.script("stop");
+    }
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("an address").port()
+}
+
+/// Starts `coverledger generate` into the topic `orders`.
+pub(crate) fn generate(brokers: &str, arguments: &[String]) -> Child {
+    let mut command = Command::new(binary());
+    command.args([
+        "generate",
+        "--kafka",
+        brokers,
+        "--topic",
+        "orders",
+        "--create-topics",
+        "--partitions",
+        "8",
+    ]);
+    command.args(arguments).stderr(Stdio::null()).spawn().expect("the generator starts")
+}
+
+/// A running `coverledger serve` with an empty data directory.
+pub(crate) struct Service {
+    child: Child,
+    /// Where it listens.
+    pub(crate) address: String,
+    /// Its data.
+    pub(crate) dir: PathBuf,
+}
+
+impl Service {
+    /// Starts it on an empty `dir`.
+    pub(crate) fn start(dir: &Path, brokers: &str, extra: &str) -> Self {
+        fs::create_dir_all(dir).expect("the folder can be made");
+        let address = format!("127.0.0.1:{}", free_port());
+        let config = super::configuration(dir, Some(brokers), &address, extra);
+        let log = fs::File::create(dir.join("log")).expect("the log can be made");
+        let child = Command::new(binary()).arg("serve").arg("--config").arg(config).stderr(log).spawn();
+        Self { child: child.expect("the service starts"), address, dir: dir.to_path_buf() }
+    }
+
+    /// Number of the process.
+    pub(crate) fn pid(&self) -> String {
+        self.child.id().to_string()
+    }
+
+    /// A connection, as soon as it listens.
+    pub(crate) fn connect(&mut self) -> Client {
+        loop {
+            if let Some(client) = Client::connect(&self.address) {
+                return client;
+            }
+            self.must_live();
+            std::thread::sleep(LOOK_EVERY);
+        }
+    }
+
+    fn must_live(&mut self) {
+        if let Ok(Some(status)) = self.child.try_wait() {
+            let log = fs::read_to_string(self.dir.join("log")).unwrap_or_default();
+            panic!("the service ended with {status}:\n{log}");
+        }
+    }
+
+    /// Waits until `records` records are applied and visible.
+    pub(crate) fn wait_for(&mut self, records: u64) {
+        let mut client = self.connect();
+        while applied(&mut client) < records {
+            self.must_live();
+            std::thread::sleep(LOOK_EVERY);
+        }
+    }
+
+    /// Ends it with SIGTERM, and waits for the end.
+    pub(crate) fn stop(mut self) -> PathBuf {
+        let told = Command::new("kill").arg(self.pid()).status();
+        assert!(told.is_ok_and(|status| status.success()), "the service can be told to stop");
+        let status = self.child.wait().expect("the service ends");
+        assert!(status.success(), "the service ended with {status}");
+        self.dir
+    }
+}
+
+/// Sum of the positions of all partitions, which all start at 0.
+fn applied(client: &mut Client) -> u64 {
+    let Ok((200, body)) = client.get("/v1/progress") else { return 0 };
+    let progress: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+    let partitions = progress.get("partitions").and_then(|list| list.as_array()).cloned().unwrap_or_default();
+    partitions.iter().filter_map(|partition| partition.get("position")?.as_u64()).sum()
+}

@@ -1,0 +1,47 @@
+//! What the commands that ask a ledger have in common.
+
+use super::load_config;
+use crate::config::Config;
+use crate::coverage::Terms;
+use crate::ledger::error::LedgerError;
+use crate::ledger::setup::Setup;
+use crate::ledger::snapshot::Snapshot;
+use crate::ledger::writer::Ledger;
+use crate::telemetry::clock::Clock;
+use anyhow::Context;
+use std::path::Path;
+use std::sync::Arc;
+
+/// A ledger opened by a command.
+pub(super) struct Opened {
+    pub(super) config: Config,
+    pub(super) ledger: Ledger,
+    pub(super) clock: Clock,
+}
+
+impl Opened {
+    /// Opens the ledger of a configuration and puts that in force; `other_way` says what to do while a service has it.
+    pub(super) fn open(config: &Path, other_way: &str) -> anyhow::Result<Self> {
+        let config = load_config(config)?;
+        let clock = Clock::start();
+        let ledger = Ledger::open(Setup::new(&config));
+        let mut ledger = match ledger {
+            Err(error @ LedgerError::InUse { .. }) => {
+                return Err(error).with_context(|| other_way.to_owned());
+            }
+            ledger => ledger?,
+        };
+        ledger.enforce(clock.now())?;
+        Ok(Self { config, ledger, clock })
+    }
+
+    /// The committed state.
+    pub(super) fn snapshot(&self) -> Arc<Snapshot> {
+        self.ledger.published().current()
+    }
+
+    /// What answers depend on.
+    pub(super) const fn terms(&self) -> Terms<'_> {
+        Terms { platforms: &self.config.platforms, zone: &self.config.zone }
+    }
+}

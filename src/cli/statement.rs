@@ -1,0 +1,60 @@
+//! `coverledger statement`: what each platform owes.
+
+use super::Ending;
+use super::reading::Opened;
+use crate::coverage::statement::{statement, write_csv};
+use crate::domain::time::Month;
+use clap::{Args, ValueEnum};
+use std::io::Write;
+use std::path::PathBuf;
+
+/// How the lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Comma-separated values with a header.
+    Csv,
+    /// One JSON array.
+    Json,
+}
+
+/// Arguments of `statement`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  coverledger statement --config coverledger.toml --month 2026-11 > statement-2026-11.csv
+  coverledger statement --config coverledger.toml --platform meituan --format json
+
+premium_exact is the sum of the orders, premium_rounded that sum half-up to the cent. A running service answers
+GET /v1/statements?month=YYYY-MM as well.")]
+pub struct StatementArgs {
+    /// The configuration file of the ledger.
+    #[arg(long)]
+    config: PathBuf,
+    /// Only this month of the configured zone; all months without it.
+    #[arg(long, value_name = "YYYY-MM", value_parser = month)]
+    month: Option<Month>,
+    /// Only this platform.
+    #[arg(long)]
+    platform: Option<String>,
+    /// How to write it.
+    #[arg(long, value_enum, default_value_t = Format::Csv)]
+    format: Format,
+}
+
+fn month(text: &str) -> Result<Month, String> {
+    Month::parse(text).ok_or_else(|| "write a month as YYYY-MM, e.g. 2026-11".to_owned())
+}
+
+/// Prints the statement.
+///
+/// # Errors
+/// A ledger that cannot be read.
+pub fn run(args: &StatementArgs, mut out: &mut dyn Write) -> anyhow::Result<Ending> {
+    let opened =
+        Opened::open(&args.config, "a running service answers too: GET /v1/statements?month=YYYY-MM")?;
+    let lines = statement(&*opened.snapshot(), args.month, args.platform.as_deref())?;
+    match args.format {
+        Format::Csv => write_csv(&lines, &mut out)?,
+        Format::Json => writeln!(out, "{}", serde_json::to_string(&lines)?)?,
+    }
+    Ok(Ending::Holds)
+}

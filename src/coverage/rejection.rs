@@ -1,0 +1,154 @@
+//! A rejected or conflicting record in the words of an answer.
+
+use crate::domain::reject::ReadRevision;
+use crate::domain::time::{UtcMillis, Zone};
+use crate::domain::view::{Kept, Origin, Rejection, Resolution};
+use serde::Serialize;
+use std::fmt::Write;
+
+/// A kept record as lists show it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RejectionLine {
+    /// Its number among the kept records.
+    pub id: u64,
+    /// `rejected` or `conflict`.
+    pub disposition: &'static str,
+    /// The rule that it broke; null for a conflict.
+    pub reason: Option<&'static str>,
+    /// Names field and place.
+    pub detail: String,
+    /// Where it came from.
+    pub origin: OriginLine,
+    /// Platform, if readable.
+    pub platform: Option<String>,
+    /// Order, if readable.
+    pub order_id: Option<String>,
+    /// Leg, if readable.
+    pub leg: Option<u8>,
+    /// `open` or `ended`.
+    pub phase: Option<&'static str>,
+    /// Rider, if readable.
+    pub rider_id: Option<String>,
+    /// Revision, if readable.
+    pub revision: Option<u64>,
+    /// Start, if readable.
+    pub accepted_at: Option<String>,
+    /// End, if readable.
+    pub ended_at: Option<String>,
+    /// Length of the record's value.
+    pub raw_bytes: u64,
+    /// SHA-256 of the record's value, hexadecimal.
+    pub raw_sha256: String,
+    /// Whether something of the record was too large to be kept.
+    pub raw_truncated: bool,
+    /// How it was settled; null while it is not.
+    pub resolution: Option<ResolutionLine>,
+    /// When it was recorded.
+    pub recorded_at: String,
+    /// By which commit.
+    pub commit: u64,
+}
+
+/// Where a record came from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "source", rename_all = "snake_case")]
+pub enum OriginLine {
+    /// A Kafka record.
+    Kafka {
+        /// Topic.
+        topic: String,
+        /// Partition.
+        partition: i32,
+        /// Offset.
+        offset: i64,
+        /// The record's timestamp, if it has one.
+        timestamp: Option<String>,
+    },
+    /// A line of a file.
+    File {
+        /// Hash of the file's content up to the line's end, hexadecimal.
+        content: String,
+        /// Line, from 1.
+        line: u64,
+    },
+    /// A rejected record that was sent again.
+    Redrive {
+        /// Its number.
+        of: u64,
+    },
+}
+
+/// How a rejection was settled.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "by", rename_all = "snake_case")]
+pub enum ResolutionLine {
+    /// By an event of the same order.
+    Event {
+        /// The commit that recorded it.
+        commit: u64,
+    },
+    /// By an operator.
+    Operator {
+        /// The commit that recorded it.
+        commit: u64,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl RejectionLine {
+    /// The words of a kept record.
+    pub fn new(record: Rejection, recorded_at: UtcMillis, zone: &Zone) -> Self {
+        let read = record.readable;
+        let (disposition, reason) = match record.kept {
+            Kept::Rejected(reason) => ("rejected", Some(reason.as_str())),
+            Kept::Conflict => ("conflict", None),
+        };
+        Self {
+            id: record.id,
+            disposition,
+            reason,
+            detail: record.detail,
+            origin: origin(record.origin, zone),
+            platform: read.platform,
+            order_id: read.order_id,
+            leg: read.leg,
+            phase: read.phase.map(|phase| phase.as_str()),
+            rider_id: read.rider_id,
+            revision: match read.revision {
+                ReadRevision::Known(revision) => Some(revision),
+                ReadRevision::Unreadable => None,
+            },
+            accepted_at: read.accepted_at.map(|at| zone.rfc3339(at)),
+            ended_at: read.ended_at.map(|at| zone.rfc3339(at)),
+            raw_bytes: record.raw_len,
+            raw_sha256: hexadecimal(&record.raw_sha256),
+            raw_truncated: record.raw_truncated,
+            resolution: record.resolution.map(|resolution| match resolution {
+                Resolution::Event { commit } => ResolutionLine::Event { commit },
+                Resolution::Operator { commit, reason } => ResolutionLine::Operator { commit, reason },
+            }),
+            recorded_at: zone.rfc3339(recorded_at),
+            commit: record.commit,
+        }
+    }
+}
+
+fn origin(origin: Origin, zone: &Zone) -> OriginLine {
+    match origin {
+        Origin::Kafka { topic, partition, offset, timestamp } => {
+            let timestamp = timestamp.map(|at| zone.rfc3339(at));
+            OriginLine::Kafka { topic, partition, offset, timestamp }
+        }
+        Origin::File { content, line } => OriginLine::File { content: hexadecimal(&content), line },
+        Origin::Redrive { of } => OriginLine::Redrive { of },
+    }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len().saturating_mul(2)), |mut text, byte| {
+        // Writing to a String does not fail.
+        write!(text, "{byte:02x}").unwrap_or_default();
+        text
+    })
+}
