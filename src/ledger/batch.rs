@@ -489,6 +489,11 @@ impl Batch {
         self.origin(entry.source, entry.offset, entry.timestamp, entry.ordinal)
     }
 
+    /// What sorts records into the order in which they take effect: topic and partition, then position; files last.
+    pub fn effect_order(&self, source: u16, ordinal: u32) -> (Option<&Source>, u32) {
+        (self.sources.get(usize::from(source)).map(|span| &span.source), ordinal)
+    }
+
     /// Text of the arena.
     pub fn text(&self, span: Span) -> &str {
         std::str::from_utf8(self.bytes_of(span)).unwrap_or_default()

@@ -1,6 +1,6 @@
 //! One commit, from a batch to a published state. The order of its effects is written once, in [`Ledger::commit`].
 
-use super::batch::{Batch, Source, SourceSpan};
+use super::batch::{Batch, ControlEntry, Source, SourceSpan};
 use super::booking::{Desk, ExtraRow, Written, write_runs};
 use super::commit_record::{CommitRecord, Taken, encode_source};
 use super::error::Outcome;
@@ -203,11 +203,12 @@ impl Ledger {
             }
         }
         self.sources = Arc::new(sources);
-        for control in &batch.controls {
-            // A line of a file says nothing about what Kafka still holds.
-            if !matches!(batch.source_of(control.source), Some(Source::Kafka { .. })) {
-                continue;
-            }
+        // A line of a file says nothing about what Kafka still holds.
+        let from_kafka =
+            |control: &&ControlEntry| matches!(batch.source_of(control.source), Some(Source::Kafka { .. }));
+        let mut controls: Vec<&ControlEntry> = batch.controls.iter().filter(from_kafka).collect();
+        controls.sort_by_key(|control| batch.effect_order(control.source, control.ordinal));
+        for control in controls {
             self.tracker.state_mut().vouched(&control.platform, control.through, now);
         }
         for (platform, newest) in batch.platforms.all().iter().zip(&batch.newest) {

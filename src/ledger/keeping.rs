@@ -99,7 +99,7 @@ impl Shelf<'_> {
                 (rejection.raw_len, rejection.raw_sha256, rejection.raw_truncated) = (length, sha256, true);
             }
             self.push(&mut keeping, rejection, refused.key.as_deref(), &refused.headers, &refused.raw, stats);
-            self.settle_refused(batch, &booked, refused.ordinal, &mut keeping)?;
+            self.settle_refused(batch, &booked, (refused.source, refused.ordinal), &mut keeping)?;
         }
         for &(at, _) in decided.unbooked.iter().filter(|(_, d)| *d == Disposition::Conflict) {
             let Some(entry) = batch.orders.get(at) else { continue };
@@ -191,14 +191,14 @@ impl Shelf<'_> {
         &self,
         batch: &Batch,
         booked: &Booked<'_>,
-        ordinal: u32,
+        (source, ordinal): (u16, u32),
         keeping: &mut Keeping,
     ) -> Outcome<()> {
         let Some(record) = keeping.run.records.last() else { return Ok(()) };
         let (id, readable) = (record.rejection.id, record.rejection.readable.clone());
         let Some((hash, platform, order_id, leg, phase)) = identity_of(&readable) else { return Ok(()) };
         let here = booked.get(&hash).into_iter().flatten().any(|entry| {
-            let later = entry.ordinal > ordinal;
+            let later = batch.effect_order(entry.source, entry.ordinal) > batch.effect_order(source, ordinal);
             batch.platforms.name(entry.platform) == platform
                 && batch.text(entry.order) == order_id
                 && self.in_reach(&readable, entry.day)

@@ -119,14 +119,22 @@ fn with_fates(rows: Vec<Found>) -> Vec<StoredVersion> {
     for mut rows in places.into_values() {
         rows.sort_by_key(|row| (row.posting.revision, row.posting.commit));
         let mut rows = rows.into_iter().peekable();
-        while let Some(row) = rows.next() {
+        // A price that came later does not change when the order was recorded.
+        let mut recorded: Option<u64> = None;
+        while let Some(mut row) = rows.next() {
             let next = rows.peek();
             // The same revision again is the same version, priced later.
             let repriced =
                 next.is_some_and(|n| n.moved_to.is_none() && n.posting.revision == row.posting.revision);
-            if row.moved_to.is_some() || repriced {
+            if row.moved_to.is_some() {
                 continue;
             }
+            let commit = recorded.take().unwrap_or(row.posting.commit);
+            if repriced {
+                recorded = Some(commit);
+                continue;
+            }
+            row.posting.commit = commit;
             let superseded_by =
                 next.map(|n| SupersededBy { revision: n.posting.revision, commit: n.posting.commit });
             versions.push(StoredVersion { posting: row.posting, superseded_by });
