@@ -250,6 +250,8 @@ pub fn visit_block(
     }
     let mut rider: Vec<u8> = Vec::with_capacity(64);
     let mut rows_left = columns.rows;
+    // Rows of other riders before the wanted one.
+    let mut skipped = 0;
     while rows_left > 0 {
         let shared: usize = columns.riders.number("shared prefix")?;
         if shared > rider.len() {
@@ -262,15 +264,19 @@ pub fn visit_block(
             return Err(CodecError::Invalid("rows of a rider"));
         }
         rows_left -= group_rows;
-        let wanted = match select {
-            Select::All => true,
+        match select {
             Select::Rider(wanted) if rider.as_slice() > wanted.as_bytes() => return Ok(false),
-            Select::Rider(wanted) => rider.as_slice() == wanted.as_bytes(),
-        };
+            Select::Rider(wanted) if rider.as_slice() < wanted.as_bytes() => {
+                skipped += group_rows;
+                continue;
+            }
+            Select::All | Select::Rider(_) => {}
+        }
+        columns.skip(std::mem::take(&mut skipped))?;
         let rider_id = std::str::from_utf8(&rider).map_err(|_| CodecError::Invalid("rider"))?;
         for nth in 0..group_rows {
             let row = columns.next_row(rider_id, nth == 0)?;
-            if wanted && !visit(&row) {
+            if !visit(&row) {
                 return Ok(false);
             }
         }
@@ -362,6 +368,39 @@ impl<'a> Columns<'a> {
 
     fn scaled(&self, units: u64, what: &'static str) -> Decoded<i64> {
         i64::try_from(units).ok().and_then(|u| u.checked_mul(self.unit)).ok_or(CodecError::Invalid(what))
+    }
+
+    /// Passes over rows; the next one must be its rider's first.
+    fn skip(&mut self, rows: usize) -> Decoded<()> {
+        if rows == 0 {
+            return Ok(());
+        }
+        self.starts.skip_varints(rows, "start")?;
+        self.durations.skip_varints(rows, "duration")?;
+        self.classes.skip_varints(rows, "class")?;
+        for _ in 0..rows {
+            let delta = self.regions.signed("region")?;
+            self.region = self.region.checked_add(delta).ok_or(CodecError::Invalid("region"))?;
+        }
+        match self.uniform_head {
+            Some(head) if head != 0 && usize::from(head) <= OrderId::DIGITS_MAX => {
+                self.order_bytes.bytes(digits_width(head) * rows, "order id")?;
+            }
+            _ => {
+                for _ in 0..rows {
+                    self.next_order_id()?;
+                }
+            }
+        }
+        for column in [self.revisions.as_mut(), self.commits.as_mut()].into_iter().flatten() {
+            column.skip_varints(rows, "a skipped column")?;
+        }
+        if self.extras.is_some() {
+            for _ in 0..rows {
+                self.next_extras()?;
+            }
+        }
+        Ok(())
     }
 
     #[inline]
