@@ -3,4 +3,5 @@
 
 pub(crate) mod cluster;
 pub(crate) mod mock;
+pub(crate) mod program;
 pub(crate) mod reading;

@@ -1,0 +1,156 @@
+//! The real program as a service: started, asked, told to stop, killed.
+
+use serde_json::Value;
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+/// Looks in vain before a condition is given up.
+const LOOKS: u32 = 60_000;
+
+/// The real binary.
+pub(crate) fn binary() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_coverledger"));
+    command.stdin(Stdio::null()).env_remove("COVERLEDGER_LOG");
+    command
+}
+
+/// Looks again and again until there is something to see.
+pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let (_keep, pause) = channel::<()>();
+    for _ in 0..LOOKS {
+        if let Some(seen) = look() {
+            return seen;
+        }
+        let _over = pause.recv_timeout(Duration::from_millis(2));
+    }
+    panic!("never: {what}");
+}
+
+/// A running `serve`.
+pub(crate) struct Program {
+    child: Child,
+    log: PathBuf,
+    address: Option<String>,
+}
+
+impl Program {
+    /// Starts `serve` with a configuration; its log goes to a file beside it.
+    pub(crate) fn serve(config: &Path, args: &[&str]) -> Self {
+        let log = config.with_extension("log");
+        let errors = File::create(&log).unwrap();
+        let mut command = binary();
+        command.arg("serve").arg("--config").arg(config).args(args).stdout(Stdio::null()).stderr(errors);
+        Self { child: command.spawn().unwrap(), log, address: None }
+    }
+
+    /// What it logged.
+    pub(crate) fn said(&self) -> String {
+        String::from_utf8_lossy(&fs::read(&self.log).unwrap()).into_owned()
+    }
+
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
+    /// Waits until it answers.
+    pub(crate) fn address(&mut self) -> String {
+        if let Some(address) = &self.address {
+            return address.clone();
+        }
+        let address = until("it listens", || {
+            assert!(self.child.try_wait().unwrap().is_none(), "it ended: {}", self.said());
+            let said = self.said();
+            let (_, after) = said.split_once("http://")?;
+            let end = after.find(|c: char| !(c.is_ascii_digit() || c == '.' || c == ':'))?;
+            Some(after[..end].to_owned())
+        });
+        self.address = Some(address.clone());
+        address
+    }
+
+    /// What a GET gives, or `None` when nothing answers.
+    pub(crate) fn try_get(&mut self, path: &str) -> Option<Value> {
+        let address = self.address();
+        request(&address, &format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n"))
+            .map(|body| serde_json::from_str(&body).unwrap_or(Value::Null))
+    }
+
+    pub(crate) fn get(&mut self, path: &str) -> Value {
+        self.try_get(path).unwrap_or_else(|| panic!("{path}: no answer: {}", self.said()))
+    }
+
+    /// The body of a GET as it is.
+    pub(crate) fn text(&mut self, path: &str, accept: &str) -> String {
+        let address = self.address();
+        let head = format!("GET {path} HTTP/1.0\r\nHost: {address}\r\nAccept: {accept}\r\n\r\n");
+        request(&address, &head).unwrap_or_else(|| panic!("{path}: no answer: {}", self.said()))
+    }
+
+    /// What a POST of lines gives.
+    pub(crate) fn post(&mut self, path: &str, lines: &str) -> Vec<Value> {
+        let address = self.address();
+        let head = format!(
+            "POST {path} HTTP/1.0\r\nHost: {address}\r\nContent-Type: application/x-ndjson\r\nContent-Length: {}\r\n\r\n",
+            lines.len()
+        );
+        let body = request(&address, &(head + lines)).unwrap_or_else(|| panic!("no answer: {}", self.said()));
+        body.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// Records applied, in all partitions.
+    pub(crate) fn position(&mut self) -> Option<i64> {
+        let progress = self.try_get("/v1/progress")?;
+        progress["partitions"].as_array()?.iter().map(|partition| partition["position"].as_i64()).sum()
+    }
+
+    /// Waits until so many records are applied.
+    pub(crate) fn applied(&mut self, records: i64) {
+        until("the records are applied", || {
+            assert!(!self.has_ended(), "it ended: {}", self.said());
+            self.position().filter(|position| *position >= records)
+        });
+    }
+
+    /// SIGKILL.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// SIGTERM; the exit code.
+    pub(crate) fn terminate(mut self) -> Option<i32> {
+        let killed = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        assert!(killed.success());
+        self.child.wait().unwrap().code()
+    }
+
+    /// Waits for its end; the exit code and what it logged.
+    pub(crate) fn end(mut self) -> (Option<i32>, String) {
+        let code = self.child.wait().unwrap().code();
+        (code, self.said())
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // After a failed test nothing may go on running; after a good one there is nothing left to kill.
+        let _gone = self.child.kill();
+        let _gone = self.child.wait();
+    }
+}
+
+fn request(address: &str, whole: &str) -> Option<String> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    stream.write_all(whole.as_bytes()).ok()?;
+    let mut reply = Vec::new();
+    stream.read_to_end(&mut reply).ok()?;
+    let reply = String::from_utf8(reply).unwrap();
+    let (head, body) = reply.split_once("\r\n\r\n")?;
+    assert!(head.contains(" 200 "), "{}: {reply}", whole.lines().next().unwrap_or_default());
+    Some(body.to_owned())
+}
