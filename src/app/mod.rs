@@ -127,20 +127,37 @@ fn open(config: &Config, options: &ServeOptions, clock: &Clock) -> anyhow::Resul
     setup.accept_older_state = options.accept_older_state.then(|| options.reason.clone());
     let mut ledger = Ledger::open(setup)?;
     ledger.enforce(clock.now())?;
-    if !options.skips.is_empty() {
+    let skips: Vec<&Skip> = options.skips.iter().filter(|skip| !is_skipped(&ledger, skip)).collect();
+    if !skips.is_empty() {
         let also = Also {
-            notes: options
-                .skips
+            notes: skips
                 .iter()
                 .map(|s| format!("skipped to {}:{}:{}: {}", s.topic, s.partition, s.offset, options.reason))
                 .collect(),
             ..Also::default()
         };
-        let skips = options.skips.iter().map(|s| (s.topic.clone(), s.partition, s.offset)).collect();
+        let skips = skips.iter().map(|s| (s.topic.clone(), s.partition, s.offset)).collect();
         ledger.observe(&Observations { skips, ..Observations::default() });
         ledger.commit(&crate::ledger::batch::Batch::default(), &also, clock.now())?;
     }
     Ok(ledger)
+}
+
+/// Whether this very skip was made before: left in a unit file, it must not open another gap at every start.
+fn is_skipped(ledger: &Ledger, skip: &Skip) -> bool {
+    let state = ledger.tracker().state();
+    let position = state.topics.get(&skip.topic).and_then(|topic| topic.partitions.get(&skip.partition));
+    let mut spans = state.platforms.values().flat_map(|facts| &facts.skips);
+    let known = spans.any(|span| span.topic == skip.topic && span.partition == skip.partition)
+        && position.is_some_and(|facts| facts.next_offset >= skip.offset);
+    if known {
+        info!(
+            topic = skip.topic,
+            partition = skip.partition,
+            "this skip was made before: reading goes on where it stands"
+        );
+    }
+    known
 }
 
 /// Starts the threads, waits for the end, and ends them.

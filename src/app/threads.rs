@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
@@ -67,10 +67,8 @@ impl Threads {
 
     /// The first thread that ended within `timeout`, if any did.
     pub fn first_ended(&self, timeout: Duration) -> Option<Ended> {
-        match self.ended.1.recv_timeout(timeout) {
-            Ok(ended) => Some(ended),
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-        }
+        // An error is a timeout: this owns a sender, so the channel cannot be disconnected.
+        self.ended.1.recv_timeout(timeout).ok()
     }
 
     /// Waits until every thread has ended, at most `grace`; names those that have not.

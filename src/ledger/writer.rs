@@ -62,7 +62,6 @@ pub struct Ledger {
     pub(super) output_rows_max: u64,
     /// Whether complete_through stands still.
     pub(super) hold_completeness: bool,
-    _lock: DirLock,
 }
 
 impl Ledger {
@@ -78,7 +77,7 @@ impl Ledger {
             head::sync_dir(parent)?;
         }
         let lock = DirLock::take(dir)?;
-        let store = Store::open(&dir.join("store"), setup.cache_bytes)?;
+        let store = Store::open(&dir.join("store"), setup.cache_bytes)?.with_lock(lock);
         let mut manifest = Manifest::load(&store)?;
         manifest.settle_witness(dir, setup.accept_older_state.is_some())?;
         garbage::collect_orphans(&store, &mut manifest)?;
@@ -137,7 +136,6 @@ impl Ledger {
             hold_completeness: false,
             output_rows_max: compaction::output_rows_max(),
             setup,
-            _lock: lock,
         })
     }
 
