@@ -180,8 +180,8 @@ fn memory(ledger: &Ledger, figures: &mut Figures) {
     figures.tell("filters of runs", format!("{} KiB", run_filters >> 10));
     figures.tell("sparse indexes", format!("{} KiB", sparse >> 10));
     let (resident, peak) = resident("self");
-    figures.judge("resident memory", (resident >> 10) * 1_000 >> 10, Side::AtMost, 1_024_000, "MiB");
-    figures.judge("  its peak", (peak >> 10) * 1_000 >> 10, Side::AtMost, 1_024_000, "MiB");
+    figures.judge("resident memory", ((resident >> 10) * 1_000) >> 10, Side::AtMost, 1_024_000, "MiB");
+    figures.judge("  its peak", ((peak >> 10) * 1_000) >> 10, Side::AtMost, 1_024_000, "MiB");
 }
 
 /// Closes the ledger and opens it again, as after a stop.
