@@ -110,10 +110,10 @@ fn compare(kafka: &Kafka, dir: &Path, records: u64, figures: &mut Figures) {
     figures.tell("bare: CPU of the broker a record", format!("{} ns", cpus(&bares, |d| d.broker_cpu)));
     figures.tell("service: CPU a record", format!("{} ns", cpus(&serves, |d| d.cpu)));
     figures.tell("service: CPU of the broker a record", format!("{} ns", cpus(&serves, |d| d.broker_cpu)));
-    figures.judge("service: resident", (memory.0 >> 10) * 1_000 >> 10, Side::AtMost, 1_024_000, "MiB");
+    figures.judge("service: resident", ((memory.0 >> 10) * 1_000) >> 10, Side::AtMost, 1_024_000, "MiB");
     figures.judge(
         "service: resident at most",
-        (memory.1 >> 10) * 1_000 >> 10,
+        ((memory.1 >> 10) * 1_000) >> 10,
         Side::AtMost,
         1_024_000,
         "MiB",
