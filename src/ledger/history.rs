@@ -102,11 +102,13 @@ impl History {
                 .max_by_key(|item| (item.revision, item.commit, matches!(item.step, Step::Fresh(_))))
                 .unwrap_or(at);
             let Step::Moved(to) = newest_here.step else { return newest_here };
-            let next = self.items.iter().find(|item| {
-                item.revision == newest_here.revision
-                    && item.accepted_at == to
-                    && !matches!(item.step, Step::Moved(_))
-            });
+            // The step that the mark names, or what lies there since: the oldest not older than the mark.
+            let next = self
+                .items
+                .iter()
+                .filter(|item| item.revision >= newest_here.revision && item.accepted_at == to)
+                .filter(|item| item.accepted_at != at.accepted_at || item.rider_id != at.rider_id)
+                .min_by_key(|item| item.revision);
             match next {
                 Some(next) => at = next,
                 None => return newest_here,
