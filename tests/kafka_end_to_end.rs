@@ -74,7 +74,8 @@ mod tests {
             let rider = event.as_ref().and_then(|event| event["rider_id"].as_str());
             let key = rider.map(str::as_bytes);
             // One rider's records stay in one partition, in their order.
-            let place = rider.map_or(0, |rider| rider.bytes().fold(0_u32, |sum, byte| sum * 31 % 997 + u32::from(byte)));
+            let place = rider
+                .map_or(0, |rider| rider.bytes().fold(0_u32, |sum, byte| sum * 31 % 997 + u32::from(byte)));
             let partition = Some(i32::try_from(place).unwrap() % PARTITIONS);
             producer.send(&Outgoing { topic: TOPIC, partition, key, payload, timestamp: None }).unwrap();
         }
@@ -117,9 +118,8 @@ mod tests {
         }
         let mut program = Program::serve(&config, &[]);
         let now = jiff::Timestamp::from_millisecond(Clock::start().now().millis()).unwrap();
-        let complete = |carrier: &String| {
-            format!(r#"{{"kind":"complete","platform":"{carrier}","through":"{now}"}}"#)
-        };
+        let complete =
+            |carrier: &String| format!(r#"{{"kind":"complete","platform":"{carrier}","through":"{now}"}}"#);
         let vouched: Vec<String> = carriers.iter().map(complete).collect();
         let vouched: Vec<&[u8]> = vouched.iter().map(String::as_bytes).collect();
         send(&sender, &vouched);
@@ -155,7 +155,10 @@ mod tests {
         let names = ["accepted", "amended", "duplicate", "stale", "conflict", "rejected", "control"];
         let mut counted: BTreeMap<&str, u64> = BTreeMap::new();
         for facts in state.sources().values() {
-            names.iter().zip(facts.counts).for_each(|(name, count)| *counted.entry(name).or_default() += count);
+            names
+                .iter()
+                .zip(facts.counts)
+                .for_each(|(name, count)| *counted.entry(name).or_default() += count);
         }
         let mut expected: BTreeMap<&str, u64> = names.map(|name| (name, 0)).into();
         let rows = case.rows("dispositions.csv");
@@ -187,8 +190,10 @@ mod tests {
 
     /// Asks everything; how many answers wait for a rejected record.
     fn lookups_agree(program: &mut Program, lookups: &[Row]) -> usize {
-        let questions: Vec<String> =
-            lookups.iter().map(|row| json!({"rider_id": row["rider_id"], "at": row["at"]}).to_string()).collect();
+        let questions: Vec<String> = lookups
+            .iter()
+            .map(|row| json!({"rider_id": row["rider_id"], "at": row["at"]}).to_string())
+            .collect();
         let answers = program.post("/v1/coverage/batch", &questions.join("\n"));
         assert_eq!(answers.len(), lookups.len());
         let mut held = 0;

@@ -113,7 +113,9 @@ mod tests {
             "#
         );
         for (platform, topic) in PLATFORMS {
-            text.push_str(&format!("[platform.{platform}]\ntopics = [\"{topic}\"]\nrecords_from = 2025-07-01\n"));
+            text.push_str(&format!(
+                "[platform.{platform}]\ntopics = [\"{topic}\"]\nrecords_from = 2025-07-01\n"
+            ));
         }
         let path = folder.path().join("coverledger.toml");
         std::fs::write(&path, text).unwrap();
@@ -179,7 +181,9 @@ mod tests {
                 // After so many commits: in the middle of one, as likely as not.
                 1..=4 => Some((commit(&folder) + 1 + draws.below(6), 0)),
                 // When so many of this round's records are applied.
-                _ => Some((0, done + i64::try_from(draws.below(u64::try_from(part.len()).unwrap())).unwrap())),
+                _ => {
+                    Some((0, done + i64::try_from(draws.below(u64::try_from(part.len()).unwrap())).unwrap()))
+                }
             };
             for piece in part.chunks(100) {
                 for Sent { topic, partition, payload } in piece {
@@ -282,7 +286,12 @@ mod tests {
         for (found, expected) in found.versions.iter().zip(&expected.versions) {
             assert_eq!(found, expected);
         }
-        println!("{} riders, {} versions, {} statement lines", riders.len(), found.versions.len(), found.lines);
+        println!(
+            "{} riders, {} versions, {} statement lines",
+            riders.len(),
+            found.versions.len(),
+            found.lines
+        );
     }
 
     fn take(batch: &mut Batch, config: &Config, source: &Source, offset: i64, record: &Sent) {
@@ -314,7 +323,8 @@ mod tests {
         }
         // Where places tie the order of commits decided.
         versions.sort();
-        let sources = view.sources().iter().map(|(source, facts)| (source.clone(), (facts.records, facts.counts)));
+        let sources =
+            view.sources().iter().map(|(source, facts)| (source.clone(), (facts.records, facts.counts)));
         Told {
             lines: statement.len(),
             statement: statement.into_iter().map(|line| format!("{line:?}")).collect(),

@@ -133,14 +133,17 @@ mod tests {
         let config = config(&folder, &brokers);
         let long = order(&"x".repeat(5_000), "2025-07-10T12:00:00+08:00", "2025-07-10T12:30:00+08:00");
         let good = order("o1", "2025-07-10T12:00:00+08:00", "2025-07-10T12:30:00+08:00");
-        let records: [&[u8]; 6] =
-            [b"", b"{", b"\xff\xfe\x00", long.as_bytes(), b"[1, 2]", good.as_bytes()];
+        let records: [&[u8]; 6] = [b"", b"{", b"\xff\xfe\x00", long.as_bytes(), b"[1, 2]", good.as_bytes()];
         send(&brokers, 0, &records);
         let mut program = Program::serve(&config, &[]);
         program.applied(6);
         let page = program.get("/v1/rejections");
-        let reasons: Vec<&str> =
-            page["rejections"].as_array().unwrap().iter().map(|line| line["reason"].as_str().unwrap()).collect();
+        let reasons: Vec<&str> = page["rejections"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|line| line["reason"].as_str().unwrap())
+            .collect();
         let malformed = "malformed_json";
         assert_eq!(reasons, [malformed, malformed, malformed, "field_too_long", malformed]);
         let metrics = program.text("/metrics", "*/*");
