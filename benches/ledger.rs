@@ -22,6 +22,7 @@ use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 use support::{
     Figures, Numbers, Side, disk_bytes, flag, nanos_each, option, per_second, percentile, resident, rfc3339,
+    thread_cpu,
 };
 
 /// One sample of riders for lookups in so many orders.
@@ -35,6 +36,7 @@ struct Feed<'a> {
     offset: i64,
     riders: Vec<String>,
     received: Duration,
+    received_cpu: Duration,
 }
 
 impl Feed<'_> {
@@ -45,7 +47,7 @@ impl Feed<'_> {
         while ends.len() < most && self.generator.next_event(&mut bytes).is_some() {
             ends.push(bytes.len());
         }
-        let started = Instant::now();
+        let (started, cpu) = (Instant::now(), thread_cpu());
         let source = batch.source(&Source::Kafka { topic: "orders".to_owned(), partition: 0 });
         let mut from = 0;
         for &to in &ends {
@@ -61,6 +63,7 @@ impl Feed<'_> {
             (self.offset, from) = (self.offset + 1, to);
         }
         self.received += started.elapsed();
+        self.received_cpu += thread_cpu() - cpu;
         let seen = batch.orders.iter().filter(|entry| entry.ordinal % SAMPLE_EVERY == 0);
         self.riders.extend(seen.map(|entry| batch.text(entry.rider).to_owned()));
         !ends.is_empty()
@@ -78,6 +81,7 @@ struct Sums {
     sync: Duration,
     total: Duration,
     longest: Duration,
+    cpu: Duration,
 }
 
 impl Sums {
@@ -120,6 +124,7 @@ fn main() -> ExitCode {
         offset: 0,
         riders: Vec::new(),
         received: Duration::ZERO,
+        received_cpu: Duration::ZERO,
     };
     figures.tell("orders generated, days", format!("{orders}, {days}"));
     ingest(&mut ledger, &mut feed, orders, &figures);
@@ -137,7 +142,9 @@ fn ingest(ledger: &mut Ledger, feed: &mut Feed<'_>, orders: u64, figures: &Figur
     let (mut all, mut first, mut last) = (Sums::default(), Sums::default(), Sums::default());
     let mut batch = Batch::default();
     while feed.fill(&mut batch) {
+        let cpu = thread_cpu();
         let report = ledger.commit(&batch, &Also::default(), now()).expect("the batch is committed");
+        all.cpu += thread_cpu() - cpu;
         if all.records < orders / 5 {
             first.add(&report);
         } else if all.records >= orders / 5 * 4 {
@@ -150,6 +157,7 @@ fn ingest(ledger: &mut Ledger, feed: &mut Feed<'_>, orders: u64, figures: &Figur
     let each = |took: Duration| format!("{} ns", nanos_each(all.records, took));
     figures.tell("receive (decode and place in the batch)", rate(feed.received));
     figures.tell("  each record", each(feed.received));
+    figures.tell("  CPU each record", each(feed.received_cpu));
     figures.tell("decide", rate(all.decide));
     figures.tell("  each record", each(all.decide));
     figures.tell("write blocks, each record", each(all.write));
@@ -157,6 +165,7 @@ fn ingest(ledger: &mut Ledger, feed: &mut Feed<'_>, orders: u64, figures: &Figur
     figures.tell("manifest and publish, each record", each(all.total - all.decide - all.write - all.sync));
     figures.tell("commit, all of it", rate(all.total));
     figures.tell("  each record", each(all.total));
+    figures.tell("  CPU each record", each(all.cpu));
     figures.tell("  longest", format!("{} ms", all.longest.as_millis()));
     let decay = per_second(last.records, last.total) * 1_000 / per_second(first.records, first.total).max(1);
     figures.tell("rate of the last fifth against the first", support::thousandths(decay));
@@ -171,8 +180,8 @@ fn memory(ledger: &Ledger, figures: &mut Figures) {
     figures.tell("filters of runs", format!("{} KiB", run_filters >> 10));
     figures.tell("sparse indexes", format!("{} KiB", sparse >> 10));
     let (resident, peak) = resident("self");
-    figures.judge("resident memory", (resident >> 10) * 1_000 >> 10, Side::AtMost, 1_024_000, "MiB");
-    figures.judge("  its peak", (peak >> 10) * 1_000 >> 10, Side::AtMost, 1_024_000, "MiB");
+    figures.judge("resident memory", ((resident >> 10) * 1_000) >> 10, Side::AtMost, 1_024_000, "MiB");
+    figures.judge("  its peak", ((peak >> 10) * 1_000) >> 10, Side::AtMost, 1_024_000, "MiB");
 }
 
 /// Closes the ledger and opens it again, as after a stop.
@@ -210,7 +219,12 @@ fn lookups(ledger: &mut Ledger, feed: &mut Feed<'_>, (orders, days): (u64, u32),
     forget_pages(&ledger.setup().data_dir.join(".."));
     let mut cold = asker.ask(&published, feed.config, count / 10, || false);
     tell("lookup, idle, cold", &mut cold, figures);
+    let cpu = thread_cpu();
     let mut warm = asker.ask(&published, feed.config, count, || false);
+    figures.tell(
+        "lookup, idle, warm: CPU each",
+        format!("{} us", nanos_each(count, thread_cpu() - cpu) / 1_000),
+    );
     tell("lookup, idle, warm", &mut warm, figures);
     let load = option("load", 1_000_000);
     let settings = GeneratorSettings { orders: load, days, seed: orders + 2, ..GeneratorSettings::default() };

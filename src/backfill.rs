@@ -35,6 +35,15 @@ pub enum BackfillError {
     /// The ledger cannot go on.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// Completeness was stated for a platform that nobody knows.
+    #[error(
+        "--complete-through names the platform {name}, which is neither registered nor in the ledger: the records are \
+         booked, the statement is not; run again with the right name"
+    )]
+    UnknownPlatform {
+        /// The name.
+        name: String,
+    },
     /// The dispositions cannot be written.
     #[error("writing the dispositions failed: {0}")]
     Dispositions(#[from] std::io::Error),
@@ -123,10 +132,27 @@ pub fn run(
         })();
         // The reader stops by itself when nobody takes its batches.
         let read = reading.join().unwrap_or_else(|_| Err(reader_gone()));
-        committed.and_then(|()| Ok((read?, last)))
+        committed.map(|()| (read, last))
     });
-    let ((), last) = read?;
+    let (read, last) = read?;
     let last = last.unwrap_or_default();
+    if let Err(broken) = read {
+        // Whole lines before a damaged stretch count, but nothing is complete.
+        if !last.is_empty() {
+            commit(ledger, &last, &Also::default(), now(), &mut summary, &mut dispositions, each)?;
+        }
+        return Err(broken.into());
+    }
+    let stranger = stated.iter().find_map(|(name, _)| {
+        let name = name.as_ref()?;
+        (!ledger.knows_platform(name) && !last.platforms.all().contains(name)).then(|| name.clone())
+    });
+    if let Some(name) = stranger {
+        if !last.is_empty() {
+            commit(ledger, &last, &Also::default(), now(), &mut summary, &mut dispositions, each)?;
+        }
+        return Err(BackfillError::UnknownPlatform { name });
+    }
     let also = Also { stated, ..Also::default() };
     if !last.is_empty() || !also.stated.is_empty() {
         commit(ledger, &last, &also, now(), &mut summary, &mut dispositions, each)?;
@@ -260,4 +286,5 @@ fn refuse_oversized(batch: &mut Batch, source: u16, line: &OversizedLine) {
         headers: &[],
     };
     batch.push_refused(refusal, &arrival);
+    batch.describe_last_refused(line.length, line.sha256);
 }

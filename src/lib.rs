@@ -13,7 +13,7 @@
 //!
 //! * [`config`]: the configuration, read and checked as a whole before anything else happens; all problems at once.
 //! * [`app`]: the running service. It starts the threads, notices the first that ends, and ends the others. `reader` polls
-//!   Kafka, `prober` asks where partitions end, `writer` commits.
+//!   Kafka, `prober` asks where partitions end, `writer` commits. [`app::demo`] is the same service with an embedded broker.
 //! * [`ingest`]: the edges where records come in. [`ingest::kafka`] reads partitions from the ledger's positions and stops,
 //!   with a message, where they cannot be continued exactly; [`ingest::file`] cuts files into lines.
 //! * [`pipeline`]: the main line in one page. [`pipeline::receive`] decodes a record into a batch.
@@ -27,12 +27,12 @@
 //! Beside the line:
 //!
 //! * [`cli`]: the commands, one file each.
-//! * [`backfill`]: files through the same pipeline into the ledger.
+//! * [`backfill`]: files through the same pipeline into the ledger; [`redrive`]: rejected records through it again.
 //! * [`generate`]: deterministic synthetic events for tests, demonstrations and benchmarks.
 //! * [`telemetry`]: the clock, the metrics, the log.
 //!
 //! Dependencies point one way: `ingest`, `ledger`, `coverage` and `http` know `domain`, which knows none of them; only
-//! `pipeline`, `backfill`, `app` and `cli` see several of these rooms at once.
+//! `pipeline`, `backfill`, `redrive`, `app` and `cli` see several of these rooms at once.
 pub mod app;
 pub mod backfill;
 pub mod cli;

@@ -62,7 +62,7 @@ impl Running {
 
     /// Reads the rest and the exit code.
     fn end(mut self) -> (Vec<String>, Option<i32>) {
-        while let Some(line) = self.lines.next() {
+        for line in self.lines.by_ref() {
             self.said.push(line.unwrap());
         }
         let code = self.child.wait().unwrap().code();
@@ -122,7 +122,7 @@ fn what_it_prints_can_be_asked_and_it_leaves_nothing() {
     // The last one settles by itself while the demo goes on.
     let settled = loop {
         match verdict(&urls[2]) {
-            waiting if waiting == "undetermined" => demo.until("complete through"),
+            waiting if waiting == "undetermined" => demo.until("; complete "),
             settled => break settled,
         };
     };

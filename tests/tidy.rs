@@ -101,7 +101,12 @@ fn the_domain_has_no_clock_no_io_and_no_framework() {
         "std::env",
         "std::thread",
     ];
-    assert_eq!(offences(&rust_below("src/domain"), &words), Vec::<String>::new());
+    // Tests may ask other libraries as oracles.
+    let is_test = |path: &PathBuf| {
+        path.components().any(|part| part.as_os_str() == "tests") || path.ends_with("tests.rs")
+    };
+    let files: Vec<PathBuf> = rust_below("src/domain").into_iter().filter(|path| !is_test(path)).collect();
+    assert_eq!(offences(&files, &words), Vec::<String>::new());
 }
 
 #[test]

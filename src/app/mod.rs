@@ -116,9 +116,9 @@ pub fn serve(
     })?;
     let result = run(config, ledger, (&clock, &telling, &status, &stop));
     status.set_stopping();
-    web.finish(&runtime, config.shutdown.grace);
+    let web = web.finish(&runtime, config.shutdown.grace);
     runtime.shutdown_timeout(Duration::from_millis(200));
-    result
+    result.and(web)
 }
 
 /// Opens the ledger, puts the configuration in force, and records what an operator lets pass.
@@ -127,20 +127,37 @@ fn open(config: &Config, options: &ServeOptions, clock: &Clock) -> anyhow::Resul
     setup.accept_older_state = options.accept_older_state.then(|| options.reason.clone());
     let mut ledger = Ledger::open(setup)?;
     ledger.enforce(clock.now())?;
-    if !options.skips.is_empty() {
+    let skips: Vec<&Skip> = options.skips.iter().filter(|skip| !is_skipped(&ledger, skip)).collect();
+    if !skips.is_empty() {
         let also = Also {
-            notes: options
-                .skips
+            notes: skips
                 .iter()
                 .map(|s| format!("skipped to {}:{}:{}: {}", s.topic, s.partition, s.offset, options.reason))
                 .collect(),
             ..Also::default()
         };
-        let skips = options.skips.iter().map(|s| (s.topic.clone(), s.partition, s.offset)).collect();
+        let skips = skips.iter().map(|s| (s.topic.clone(), s.partition, s.offset)).collect();
         ledger.observe(&Observations { skips, ..Observations::default() });
         ledger.commit(&crate::ledger::batch::Batch::default(), &also, clock.now())?;
     }
     Ok(ledger)
+}
+
+/// Whether this very skip was made before: left in a unit file, it must not open another gap at every start.
+fn is_skipped(ledger: &Ledger, skip: &Skip) -> bool {
+    let state = ledger.tracker().state();
+    let position = state.topics.get(&skip.topic).and_then(|topic| topic.partitions.get(&skip.partition));
+    let mut spans = state.platforms.values().flat_map(|facts| &facts.skips);
+    let known = spans.any(|span| span.topic == skip.topic && span.partition == skip.partition)
+        && position.is_some_and(|facts| facts.next_offset >= skip.offset);
+    if known {
+        info!(
+            topic = skip.topic,
+            partition = skip.partition,
+            "this skip was made before: reading goes on where it stands"
+        );
+    }
+    known
 }
 
 /// Starts the threads, waits for the end, and ends them.
@@ -159,7 +176,15 @@ fn run(
     let mut threads = Threads::default();
     let (compactor, bench) = compactor::compactor(stop.clone());
     threads.start("compactor", move || bench.run())?;
-    let writer = Writer { ledger, work: to_do, emptied, clock: *clock, telling: telling.clone(), compactor };
+    let writer = Writer {
+        ledger,
+        work: to_do,
+        emptied,
+        clock: *clock,
+        status: Arc::clone(status),
+        telling: telling.clone(),
+        compactor,
+    };
     threads.start("writer", move || writer.run())?;
     let pauses = match kafka {
         Some(connected) => Some(connected.start(
@@ -206,7 +231,11 @@ fn end(threads: Threads, first: Option<Ended>, grace: Duration, status: &Status)
                 status.set_poisoned();
             }
             error!(thread = name, "{problem:#}");
-            failure.get_or_insert(problem.context(format!("the {name} stopped")));
+            let problem = problem.context(format!("the {name} stopped"));
+            // The others stop because the writer did: its failure is the one to tell.
+            if failure.is_none() || name == "writer" {
+                failure = Some(problem);
+            }
         }
     };
     first.into_iter().for_each(&mut note);
@@ -227,7 +256,7 @@ fn end(threads: Threads, first: Option<Ended>, grace: Duration, status: &Status)
 struct Web {
     address: SocketAddr,
     shutdown: watch::Sender<bool>,
-    serving: tokio::task::JoinHandle<()>,
+    serving: tokio::task::JoinHandle<bool>,
 }
 
 impl Web {
@@ -258,10 +287,10 @@ impl Web {
                 // An error means that the sender is gone, which is an end as well.
                 let _told = told.wait_for(|stop| *stop).await;
             };
-            if let Err(problem) = http::serve(listener, state, until).await {
-                error!(%problem, "the HTTP side failed");
-                asked.set();
-            }
+            let served = http::serve(listener, state, until).await;
+            // However it ends: without answers the service is no service.
+            asked.set();
+            served.inspect_err(|problem| error!(%problem, "the HTTP side failed")).is_ok()
         });
         let asked = stop.clone();
         runtime.spawn(async move {
@@ -276,11 +305,16 @@ impl Web {
     }
 
     /// Lets running answers finish.
-    fn finish(self, runtime: &Runtime, grace: Duration) {
+    fn finish(self, runtime: &Runtime, grace: Duration) -> anyhow::Result<()> {
         let _told = self.shutdown.send(true);
         let done = runtime.block_on(async { tokio::time::timeout(grace, self.serving).await });
-        if done.is_err() {
-            error!("answers were still under way after the grace time");
+        match done {
+            Ok(Ok(true)) => Ok(()),
+            Ok(Ok(false) | Err(_)) => anyhow::bail!("the HTTP side failed; see the log"),
+            Err(_) => {
+                error!("answers were still under way after the grace time");
+                Ok(())
+            }
         }
     }
 }

@@ -18,7 +18,7 @@ const ENDS_EVERY: Duration = Duration::from_millis(500);
 /// How often partitions are asked for.
 const PARTITIONS_EVERY: Duration = Duration::from_secs(5);
 /// How long Kafka may take to answer.
-const TIMEOUT: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The prober's belongings.
 pub struct Prober {
@@ -49,15 +49,12 @@ impl Prober {
     pub fn run(mut self) -> anyhow::Result<()> {
         let mut listed: Option<Instant> = None;
         while !self.stop.is_set() {
-            match self.clock.jump() {
-                Some(ahead_ms) => self.telling.clock_jumped(ahead_ms),
-                None => {
-                    let due = listed.is_none_or(|at| at.elapsed() >= PARTITIONS_EVERY);
-                    if due && self.answered(Self::list)? {
-                        listed = Some(Instant::now());
-                    }
-                    self.answered(Self::ends)?;
-                }
+            let due = listed.is_none_or(|at| at.elapsed() >= PARTITIONS_EVERY);
+            if due && self.answered(Self::list)? {
+                listed = Some(Instant::now());
+            }
+            if !self.stop.is_set() {
+                self.answered(Self::ends)?;
             }
             match self.pause.recv_timeout(ENDS_EVERY) {
                 Ok(()) | Err(RecvTimeoutError::Timeout) => {}
@@ -73,7 +70,13 @@ impl Prober {
         ask: impl Fn(&mut Self) -> Result<Observations, KafkaFault>,
     ) -> anyhow::Result<bool> {
         match ask(self) {
-            Ok(observed) => {
+            Ok(mut observed) => {
+                if let Some(ahead_ms) = self.clock.jump() {
+                    // Partitions are read all the same, but a clock that jumped cannot say as of when.
+                    self.telling.clock_jumped(ahead_ms);
+                    observed.ends.clear();
+                    observed.metadata.clear();
+                }
                 self.work
                     .send(Work::Observed(observed))
                     .map_err(|_| anyhow::anyhow!("the writer is gone"))?;
@@ -99,10 +102,13 @@ impl Prober {
         for range in self.probe.ranges(&new, TIMEOUT)? {
             observed.started.push((range.place.topic.clone(), range.place.partition, range.low));
         }
-        let starts = new.iter().map(|place| Start { place: place.clone(), at: StartAt::Beginning }).collect();
+        let new_places: Vec<Start> =
+            new.iter().map(|place| Start { place: place.clone(), at: StartAt::Beginning }).collect();
         self.known.extend(new);
-        // When the reader is gone, the service is ending.
-        let _ending = self.added.send(starts);
+        if !new_places.is_empty() {
+            // When the reader is gone, the service is ending.
+            let _ending = self.added.send(new_places);
+        }
         observed.metadata.push(MetadataObserved {
             requested_at,
             topics: topics.into_iter().map(|topic| (topic.topic, topic.partitions)).collect(),

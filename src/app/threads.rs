@@ -3,9 +3,12 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
+
+/// How often ending threads are looked at.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// Told to every thread; once set, it stays.
 #[derive(Clone, Debug, Default)]
@@ -64,10 +67,8 @@ impl Threads {
 
     /// The first thread that ended within `timeout`, if any did.
     pub fn first_ended(&self, timeout: Duration) -> Option<Ended> {
-        match self.ended.1.recv_timeout(timeout) {
-            Ok(ended) => Some(ended),
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-        }
+        // An error is a timeout: this owns a sender, so the channel cannot be disconnected.
+        self.ended.1.recv_timeout(timeout).ok()
     }
 
     /// Waits until every thread has ended, at most `grace`; names those that have not.
@@ -75,7 +76,10 @@ impl Threads {
         let started = std::time::Instant::now();
         let mut left: Vec<&'static str> = self.running.iter().map(|(name, _)| *name).collect();
         while self.running.iter().any(|(_, thread)| !thread.is_finished()) {
-            match self.ended.1.recv_timeout(grace.saturating_sub(started.elapsed())) {
+            // A thread tells that it ended a moment before it has: the last one must not be waited for with nobody left to
+            // tell.
+            let left = grace.saturating_sub(started.elapsed());
+            match self.ended.1.recv_timeout(left.min(LOOK_AGAIN)) {
                 Ok(ended) => failed(ended),
                 Err(_) if started.elapsed() >= grace => break,
                 Err(_) => {}

@@ -1,10 +1,12 @@
 //! The writer thread: takes batches and observations in the order in which they were sent, commits, and tells.
 
+use super::status::Status;
 use super::telling::Telling;
 use crate::ledger::batch::Batch;
 use crate::ledger::commit::{Also, Observations};
 use crate::ledger::writer::Ledger;
 use crate::telemetry::clock::Clock;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
@@ -34,6 +36,8 @@ pub struct Writer {
     pub emptied: SyncSender<Batch>,
     /// The present.
     pub clock: Clock,
+    /// Told when a write fails.
+    pub status: Arc<Status>,
     /// Metrics and log.
     pub telling: Telling,
     /// Compactions in the background.
@@ -98,6 +102,7 @@ impl Writer {
     }
 
     fn commit(&mut self, batch: &Batch, also: &Also) -> anyhow::Result<()> {
+        self.ledger.hold_completeness(self.clock.jump().is_some());
         match self.ledger.commit(batch, also, self.clock.now()) {
             Ok(report) => {
                 self.telling.committed(&report, &self.ledger);
@@ -105,6 +110,7 @@ impl Writer {
             }
             Err(error) => {
                 self.telling.poisoned(&error);
+                self.status.set_poisoned();
                 Err(error.into())
             }
         }

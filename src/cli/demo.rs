@@ -97,7 +97,7 @@ fn guide(
     until: Option<Instant>,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
-    let service = Service::new(demo.address());
+    let service = Service::new(demo.address())?;
     welcome(demo, &service, args, out)?;
     let mut shown = false;
     let mut said = Instant::now();

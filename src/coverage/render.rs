@@ -55,7 +55,10 @@ impl<V: LedgerView> Pen<'_, V> {
             version: self.view.tariff_version(config),
             rule: rate.map(|rule| self.view.rule_label(config, RuleKind::Rate, rule)),
             factor: factor.map(|rule| self.view.rule_label(config, RuleKind::Factor, rule)),
-            cover: posting.pricing.cover.map(|rule| self.view.rule_label(config, RuleKind::Cover, rule)),
+            cover: posting
+                .pricing
+                .cover
+                .map(|rule| self.view.rule_label(posting.pricing.cover_config, RuleKind::Cover, rule)),
         }
     }
 

@@ -61,6 +61,7 @@ pub fn posting(order_id: &str, accepted_at: i64, ended_at: Option<i64>) -> Posti
                 Some(_) => Charge::Charged { premium: Micros::new(250_000), rate: RuleNo(0), factor: None },
                 None => Charge::None,
             },
+            cover_config: ConfigNo(1),
             cover: None,
             lead_ms: 0,
             tail_ms: 0,

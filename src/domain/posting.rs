@@ -40,6 +40,8 @@ pub struct Pricing {
     pub config: ConfigNo,
     /// The charge.
     pub charge: Charge,
+    /// The configuration of the cover rule: the one at booking, also when an order without a rate is priced later.
+    pub cover_config: ConfigNo,
     /// The `[[cover]]` rule, `None` for the built-in one (no lead, no tail).
     pub cover: Option<RuleNo>,
     /// Cover before `accepted_at`, in milliseconds.

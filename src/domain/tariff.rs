@@ -117,6 +117,7 @@ impl Tariff {
         Pricing {
             config: self.config,
             charge,
+            cover_config: self.config,
             cover: cover_no.map(RuleNo),
             lead_ms: cover.map_or(0, |rule| rule.lead_ms),
             tail_ms: cover.map_or(0, |rule| rule.tail_ms),

@@ -22,7 +22,7 @@ pub struct AsOf {
 }
 
 /// Where a record came from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Origin {
     /// A Kafka record.
     Kafka {

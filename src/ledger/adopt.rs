@@ -70,9 +70,13 @@ impl Ledger {
 
     /// Takes committed runs into memory: the writer's next batch meets them, and the next snapshot shows them.
     pub(super) fn adopt(&mut self, mut runs: Vec<Run>, kept: Vec<KeptRun>, keeping: &Keeping) -> Outcome<()> {
+        // Room for all of them first: a filter that grows is filled again from the live runs, which these are not yet.
+        let rows: u64 = runs.iter().map(|run| run.entry.rows).sum();
+        for run in &runs {
+            self.filters.reserve(run.entry.day, rows, &self.runs)?;
+        }
         for run in &mut runs {
             let (day, filters) = (run.entry.day, &mut self.filters);
-            filters.reserve(day, run.entry.rows, &self.runs)?;
             run.visit_hashes(|hash| filters.insert(day, hash))?;
         }
         let live = Arc::make_mut(&mut self.runs);

@@ -3,227 +3,24 @@
 //! Raw bytes stay in one arena, and identifiers point into it: nothing is allocated for the common event, and a record
 //! that turns out to conflict can be kept as it came.
 
+mod entries;
+mod names;
+
+pub use entries::{
+    Arrival, ControlEntry, Extra, LineHashes, OrderEntry, RefusedEntry, Source, SourceSpan, Span,
+};
+pub use names::Names;
+
 use super::identity::IdentityHash;
-use crate::domain::order::{CompletenessRecord, OrderEvent, Outcome, Phase, Region};
+use crate::domain::order::{CompletenessRecord, OrderEvent};
 use crate::domain::posting::{Charge, ConfigNo, Posting, Pricing};
 use crate::domain::reject::Refusal;
 use crate::domain::time::{LocalDay, UtcMillis, Zone};
 use crate::domain::view::Origin;
-use rust_decimal::Decimal;
-use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Most names (platforms or categories) that one batch tells apart; a batch with more is committed first.
 const NAMES_MAX: usize = 4_096;
-
-/// Names that are compared one by one before the others are looked up.
-const NAMES_COMPARED: usize = 12;
-
-/// Where records of a batch come from.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Source {
-    /// A partition of a Kafka topic.
-    Kafka {
-        /// Topic.
-        topic: String,
-        /// Partition.
-        partition: i32,
-    },
-    /// Ingested files.
-    Files,
-    /// Rejected records that are sent again.
-    Redrive,
-}
-
-/// What one batch holds of one source.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SourceSpan {
-    /// The source.
-    pub source: Source,
-    /// Records.
-    pub records: u64,
-    /// Bytes of their values.
-    pub bytes: u64,
-    /// First and last offset (or line).
-    pub offsets: (i64, i64),
-    /// Kafka timestamps of the first and the newest record.
-    pub timestamps: (Option<UtcMillis>, Option<UtcMillis>),
-    /// Digest of the last record, by which a re-created topic is noticed.
-    pub digest: [u8; 16],
-    /// Value, key and timestamp of the last record.
-    last: (Span, Option<Span>, Option<UtcMillis>),
-}
-
-/// The content hashes of a stretch of lines: with its number they tell a line of a file from any other.
-pub trait LineHashes: std::fmt::Debug + Send + Sync {
-    /// Hash of the input's content up to the end of a line; asked only for lines that are kept as rejected.
-    fn content_hash(&self, line: u64) -> [u8; 16];
-}
-
-/// A record as it arrives.
-#[derive(Clone, Copy, Debug)]
-pub struct Arrival<'a> {
-    /// The batch's number of its source ([`Batch::source`]).
-    pub source: u16,
-    /// Offset in the partition, or line in the file, or number of the rejection.
-    pub offset: i64,
-    /// Kafka timestamp.
-    pub timestamp: Option<UtcMillis>,
-    /// The record's value.
-    pub payload: &'a [u8],
-    /// The record's key.
-    pub key: Option<&'a [u8]>,
-    /// The record's headers.
-    pub headers: &'a [(String, Vec<u8>)],
-}
-
-/// A stretch of the arena.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct Span {
-    at: u32,
-    length: u32,
-}
-
-/// What few orders have.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Extra {
-    /// Order value.
-    pub fare: Option<Decimal>,
-    /// `previous_accepted_at`.
-    pub previous_accepted_at: Option<UtcMillis>,
-    /// Kafka headers.
-    pub headers: Vec<(String, Vec<u8>)>,
-}
-
-/// A decoded order event.
-#[derive(Clone, Copy, Debug)]
-pub struct OrderEntry {
-    /// Hash of the identity.
-    pub hash: IdentityHash,
-    /// Event day.
-    pub day: LocalDay,
-    /// Start.
-    pub accepted_at: UtcMillis,
-    /// End.
-    pub ended_at: Option<UtcMillis>,
-    /// Revision.
-    pub revision: u64,
-    /// Offset, line or number.
-    pub offset: i64,
-    /// Kafka timestamp.
-    pub timestamp: Option<UtcMillis>,
-    /// The record's value.
-    pub raw: Span,
-    /// The record's key; empty and `has_key` false when there is none.
-    pub key: Span,
-    /// Rider identifier.
-    pub rider: Span,
-    /// Order identifier.
-    pub order: Span,
-    /// Region.
-    pub region: Region,
-    /// Position among all records of the batch.
-    pub ordinal: u32,
-    /// Position of its [`Extra`], plus one; 0 = none.
-    pub extra: u32,
-    /// Batch number of the platform's name.
-    pub platform: u16,
-    /// Batch number of the category's name.
-    pub category: u16,
-    /// Batch number of the source.
-    pub source: u16,
-    /// Leg.
-    pub leg: u8,
-    /// Outcome; `None` = open.
-    pub outcome: Option<Outcome>,
-    /// Whether the record had a key.
-    pub has_key: bool,
-}
-
-impl OrderEntry {
-    /// Phase.
-    pub const fn phase(&self) -> Phase {
-        if self.ended_at.is_some() { Phase::Ended } else { Phase::Open }
-    }
-}
-
-/// A refused record.
-#[derive(Clone, Debug)]
-pub struct RefusedEntry {
-    /// Why, and what could be read.
-    pub refusal: Refusal,
-    /// Batch number of the source.
-    pub source: u16,
-    /// Where it came from.
-    pub origin: Origin,
-    /// The record's value.
-    pub raw: Vec<u8>,
-    /// The record's key.
-    pub key: Option<Vec<u8>>,
-    /// The record's headers.
-    pub headers: Vec<(String, Vec<u8>)>,
-    /// Position among all records of the batch.
-    pub ordinal: u32,
-}
-
-/// A completeness record.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ControlEntry {
-    /// Who vouches.
-    pub platform: String,
-    /// For what.
-    pub through: UtcMillis,
-    /// Batch number of the source.
-    pub source: u16,
-    /// Position among all records of the batch.
-    pub ordinal: u32,
-}
-
-/// Names told apart by small numbers within a batch.
-#[derive(Debug, Default)]
-pub struct Names {
-    names: Vec<String>,
-    seeds: Vec<u64>,
-    numbers: HashMap<String, u16>,
-    last: u16,
-}
-
-impl Names {
-    /// The number of a name.
-    fn number(&mut self, name: &str) -> u16 {
-        if self.names.get(usize::from(self.last)).is_some_and(|last| last == name) {
-            return self.last;
-        }
-        // A handful of names is the rule: comparing them costs less than hashing one.
-        let few = self.names.iter().take(NAMES_COMPARED).zip(0u16..).find(|(known, _)| *known == name);
-        let known = few.map(|(_, number)| number).or_else(|| self.numbers.get(name).copied());
-        let number = known.unwrap_or_else(|| self.insert(name));
-        self.last = number;
-        number
-    }
-
-    fn insert(&mut self, name: &str) -> u16 {
-        let number = u16::try_from(self.names.len()).unwrap_or(u16::MAX);
-        self.names.push(name.to_owned());
-        self.seeds.push(IdentityHash::seed(name));
-        self.numbers.insert(name.to_owned(), number);
-        number
-    }
-
-    /// The name of a number.
-    pub fn name(&self, number: u16) -> &str {
-        self.names.get(usize::from(number)).map_or("", String::as_str)
-    }
-
-    /// All names, by number.
-    pub fn all(&self) -> &[String] {
-        &self.names
-    }
-
-    fn seed(&self, number: u16) -> u64 {
-        self.seeds.get(usize::from(number)).copied().unwrap_or_default()
-    }
-}
 
 /// Records on their way into one commit.
 #[derive(Debug, Default)]
@@ -249,6 +46,7 @@ pub struct Batch {
     records: u32,
     day_span: Option<(LocalDay, UtcMillis, UtcMillis)>,
     refused_bytes: usize,
+    header_bytes: usize,
 }
 
 impl Batch {
@@ -259,7 +57,7 @@ impl Batch {
 
     /// Bytes held.
     pub fn bytes(&self) -> usize {
-        self.arena.len() + self.refused_bytes
+        self.arena.len() + self.refused_bytes + self.header_bytes
     }
 
     /// Whether there is nothing to commit.
@@ -271,8 +69,8 @@ impl Batch {
     pub fn is_full(&self, records_max: u32, bytes_max: usize) -> bool {
         self.records >= records_max
             || self.bytes() >= bytes_max
-            || self.platforms.names.len() >= NAMES_MAX
-            || self.categories.names.len() >= NAMES_MAX
+            || self.platforms.len() >= NAMES_MAX
+            || self.categories.len() >= NAMES_MAX
     }
 
     /// Forgets everything but the memory it has.
@@ -281,7 +79,7 @@ impl Batch {
         arena.clear();
         orders.clear();
         let mut next = Self { arena, orders, ..Self::default() };
-        if self.platforms.names.len() < NAMES_MAX / 2 && self.categories.names.len() < NAMES_MAX / 2 {
+        if self.platforms.len() < NAMES_MAX / 2 && self.categories.len() < NAMES_MAX / 2 {
             next.platforms = std::mem::take(&mut self.platforms);
             next.categories = std::mem::take(&mut self.categories);
         }
@@ -304,6 +102,11 @@ impl Batch {
             self.sources.len() - 1
         });
         u16::try_from(at).unwrap_or(u16::MAX)
+    }
+
+    /// The source of a number.
+    pub fn source_of(&self, number: u16) -> Option<&Source> {
+        self.sources.get(usize::from(number)).map(|span| &span.source)
     }
 
     /// The records that follow are lines of this stretch.
@@ -411,6 +214,7 @@ impl Batch {
             outcome: event.outcome,
             has_key: arrival.key.is_some(),
         };
+        self.header_bytes += header_bytes(arrival);
         self.orders.push(entry);
     }
 
@@ -439,7 +243,7 @@ impl Batch {
     /// Takes in a refused record.
     pub fn push_refused(&mut self, refusal: Refusal, arrival: &Arrival<'_>) {
         let (ordinal, ..) = self.admit(arrival);
-        self.refused_bytes += arrival.payload.len() + 512; // and what could be read of it
+        self.refused_bytes += arrival.payload.len() + header_bytes(arrival) + 512; // and what could be read of it
         self.refused.push(RefusedEntry {
             refusal,
             source: arrival.source,
@@ -448,7 +252,15 @@ impl Batch {
             key: arrival.key.map(<[u8]>::to_vec),
             headers: arrival.headers.to_vec(),
             ordinal,
+            whole: None,
         });
+    }
+
+    /// The record that was refused last was too long to be held: this is its length and SHA-256.
+    pub fn describe_last_refused(&mut self, length: u64, sha256: [u8; 32]) {
+        if let Some(refused) = self.refused.last_mut() {
+            refused.whole = Some((length, sha256));
+        }
     }
 
     /// The origin of a record.
@@ -513,6 +325,7 @@ impl Batch {
             pricing: Pricing {
                 config: ConfigNo(0),
                 charge: Charge::None,
+                cover_config: ConfigNo(0),
                 cover: None,
                 lead_ms: 0,
                 tail_ms: 0,
@@ -539,6 +352,10 @@ impl Batch {
             previous_accepted_at: extra.and_then(|extra| extra.previous_accepted_at),
         }
     }
+}
+
+fn header_bytes(arrival: &Arrival<'_>) -> usize {
+    arrival.headers.iter().map(|(name, value)| name.len() + value.len() + 48).sum()
 }
 
 /// Arena offsets are 32 bits wide.

@@ -62,7 +62,14 @@ impl ExtraRow {
 
     fn class(&self) -> Class {
         let p = &self.posting;
-        let none = Pricing { config: ConfigNo(0), charge: Charge::None, cover: None, lead_ms: 0, tail_ms: 0 };
+        let none = Pricing {
+            config: ConfigNo(0),
+            charge: Charge::None,
+            cover_config: ConfigNo(0),
+            cover: None,
+            lead_ms: 0,
+            tail_ms: 0,
+        };
         let is_mark = self.moved_to.is_some();
         Class {
             kind: if is_mark { RowKind::Moved } else { RowKind::Version },
@@ -109,9 +116,9 @@ pub fn write_runs(batch: &Batch, decided: &Decided, extra: &[ExtraRow], desk: De
         let Some(entry) = batch.orders.get(at) else { continue };
         let slot = prices.slot(batch, entry, tariff, classes);
         prices.count(slot, 1);
-        let class = prices.get(slot).map_or(0, |(class, ..)| class);
+        let class = prices.class(slot);
         drafts.entry(entry.day).or_default().push(Draft {
-            rider: rider_prefix(batch.text(entry.rider)),
+            rider: rider_prefix(batch.bytes_of(entry.rider)),
             accepted_at: entry.accepted_at,
             class,
             body: Body::Order(u32::try_from(at).unwrap_or(u32::MAX)),
@@ -134,7 +141,7 @@ pub fn write_runs(batch: &Batch, decided: &Decided, extra: &[ExtraRow], desk: De
             totals.entry(row.day).or_default().add(&key, &unit)?;
         }
         drafts.entry(row.day).or_default().push(Draft {
-            rider: rider_prefix(&row.posting.rider_id),
+            rider: rider_prefix(row.posting.rider_id.as_bytes()),
             accepted_at: row.posting.accepted_at,
             class: classes.number(&Arc::new(row.class())),
             body: Body::Extra(at),
@@ -158,10 +165,13 @@ pub fn write_runs(batch: &Batch, decided: &Decided, extra: &[ExtraRow], desk: De
     Ok((runs, totals))
 }
 
-fn rider_prefix(rider_id: &str) -> u128 {
-    let mut bytes = [0; 16];
-    bytes.iter_mut().zip(rider_id.as_bytes()).for_each(|(to, from)| *to = *from);
-    u128::from_be_bytes(bytes)
+fn rider_prefix(rider_id: &[u8]) -> u128 {
+    let whole = rider_id.first_chunk::<16>().copied();
+    u128::from_be_bytes(whole.unwrap_or_else(|| {
+        let mut bytes = [0; 16];
+        bytes.iter_mut().zip(rider_id).for_each(|(to, from)| *to = *from);
+        bytes
+    }))
 }
 
 struct Page<'a> {
@@ -215,14 +225,28 @@ impl<'a> Page<'a> {
         }
     }
 
-    /// The order of places; the rows themselves are looked at only for riders whose first bytes are equal.
+    /// The order of places. Rows themselves are made and compared only where rider and start are the same.
     fn compare(&self, classes: &ClassTable, a: &Draft, b: &Draft) -> Ordering {
-        a.rider.cmp(&b.rider).then_with(|| match (self.row(a), self.row(b)) {
-            (Some((a_row, _)), Some((b_row, _))) => match (classes.get(a.class), classes.get(b.class)) {
-                (Some(a_class), Some(b_class)) => a_row.cmp_place(a_class, &b_row, b_class),
-                _ => a.accepted_at.cmp(&b.accepted_at),
-            },
-            _ => a.accepted_at.cmp(&b.accepted_at),
-        })
+        a.rider
+            .cmp(&b.rider)
+            .then_with(|| self.rider(a).cmp(self.rider(b)))
+            .then_with(|| a.accepted_at.cmp(&b.accepted_at))
+            .then_with(|| match (self.row(a), self.row(b)) {
+                (Some((a_row, _)), Some((b_row, _))) => match (classes.get(a.class), classes.get(b.class)) {
+                    (Some(a_class), Some(b_class)) => a_row.cmp_place(a_class, &b_row, b_class),
+                    _ => Ordering::Equal,
+                },
+                _ => Ordering::Equal,
+            })
+    }
+
+    /// The whole rider identifier.
+    fn rider(&self, draft: &Draft) -> &[u8] {
+        let (Body::Order(at) | Body::Extra(at)) = draft.body;
+        let at = usize::try_from(at).unwrap_or(usize::MAX);
+        match draft.body {
+            Body::Order(_) => self.batch.orders.get(at).map_or(&[], |entry| self.batch.bytes_of(entry.rider)),
+            Body::Extra(_) => self.extra.get(at).map_or(&[], |extra| extra.posting.rider_id.as_bytes()),
+        }
     }
 }

@@ -92,6 +92,21 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Passes over variable-length integers.
+    pub fn skip_varints(&mut self, count: usize, what: &'static str) -> Decoded<()> {
+        let mut left = count;
+        let passed = self.rest.iter().take_while(|&&byte| {
+            let go_on = left > 0;
+            left -= usize::from(go_on && byte < 0x80);
+            go_on
+        });
+        let passed = passed.count();
+        if left > 0 {
+            return Err(CodecError::Truncated(what));
+        }
+        self.bytes(passed, what).map(|_| ())
+    }
+
     /// A signed variable-length integer (zigzag).
     pub fn signed(&mut self, what: &'static str) -> Decoded<i64> {
         let raw = self.varint(what)?;

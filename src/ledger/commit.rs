@@ -64,6 +64,11 @@ impl Ledger {
         observed.metadata.iter().for_each(|metadata| self.tracker.metadata_observed(metadata));
     }
 
+    /// While the clock cannot be trusted, nothing becomes complete; records are taken in as ever.
+    pub const fn hold_completeness(&mut self, hold: bool) {
+        self.hold_completeness = hold;
+    }
+
     /// Whether completeness moved since the last commit.
     pub fn has_news(&mut self, now: UtcMillis) -> bool {
         let platforms = self.setup.platforms.clone();
@@ -82,6 +87,7 @@ impl Ledger {
             // 1. Decide, touching nothing.
             let decided = ledger.decide(batch)?;
             let mut report = CommitReport::new(commit, batch, &decided);
+            report.conserves(batch)?;
             report.late = lateness::late_events(ledger, batch, &decided);
             let mut stats = (*ledger.stats).clone();
             let keeping = ledger.keep(batch, &decided, also, &mut stats)?;
@@ -133,6 +139,7 @@ impl Ledger {
             index: &self.rejected,
             book: &self.book,
             zone: &self.setup.zone,
+            platforms: &self.setup.platforms,
             identity_days: self.setup.identity_days,
             bytes_per_record: self.setup.rejected_bytes_per_record,
             bytes_per_platform: self.setup.rejected_bytes_per_platform,
@@ -141,7 +148,9 @@ impl Ledger {
         };
         let mut keeping = shelf.keep(batch, decided, stats)?;
         for (id, reason) in &also.settled {
-            if self.rejected.resolution(*id).is_none() {
+            let settled_here = keeping.run.resolved.iter().any(|(known, _)| known == id);
+            let known = *id < self.manifest.root().next_rejection;
+            if known && !settled_here && self.rejected.resolution(*id).is_none() {
                 let by = Resolution::Operator { commit, reason: reason.clone() };
                 keeping.run.resolved.push((*id, by));
             }
@@ -194,14 +203,17 @@ impl Ledger {
             }
         }
         self.sources = Arc::new(sources);
-        let mut controls: Vec<&ControlEntry> = batch.controls.iter().collect();
+        // A line of a file says nothing about what Kafka still holds.
+        let from_kafka =
+            |control: &&ControlEntry| matches!(batch.source_of(control.source), Some(Source::Kafka { .. }));
+        let mut controls: Vec<&ControlEntry> = batch.controls.iter().filter(from_kafka).collect();
         controls.sort_by_key(|control| batch.effect_order(control.source, control.ordinal));
         for control in controls {
             self.tracker.state_mut().vouched(&control.platform, control.through, now);
         }
         for (platform, newest) in batch.platforms.all().iter().zip(&batch.newest) {
             if let Some(newest) = newest {
-                self.tracker.state_mut().events_applied(platform, *newest);
+                self.tracker.state_mut().events_applied(platform, (*newest).min(now));
             }
         }
         for (platform, through) in &also.stated {
@@ -226,8 +238,10 @@ impl Ledger {
         notes: &[String],
         now: UtcMillis,
     ) -> Outcome<UtcMillis> {
-        let platforms = self.setup.platforms.clone();
-        self.tracker.advance(&platforms, now);
+        if !self.hold_completeness {
+            let platforms = self.setup.platforms.clone();
+            self.tracker.advance(&platforms, now);
+        }
         facts::stage(&mut self.manifest, self.tracker.state());
         for (source, source_facts) in self.sources.iter() {
             let mut key = Vec::new();

@@ -14,7 +14,7 @@ use super::resolve::{Decided, Replaced};
 use super::row::RowKind;
 use super::run::Run;
 use super::writer::Ledger;
-use crate::domain::posting::{Charge, Posting};
+use crate::domain::posting::{Charge, Posting, Pricing};
 use crate::domain::time::UtcMillis;
 use crate::domain::view::LedgerView;
 use std::collections::BTreeSet;
@@ -29,26 +29,26 @@ impl Ledger {
         let platforms = self.setup.platforms.clone();
         self.tracker.state_mut().register(&platforms);
         let in_force = self.books.get(self.manifest.root().config).map(|entry| entry.hash);
-        if in_force == Some(self.setup.config_hash)
-            && !self.has_news(now)
-            && self.setup.accept_older_state.is_none()
-        {
-            return Ok(());
+        let changed = in_force != Some(self.setup.config_hash);
+        if changed || self.has_news(now) || self.setup.accept_older_state.is_some() {
+            self.guarded(|ledger| ledger.commit_terms(changed, now))?;
         }
-        self.guarded(|ledger| {
-            let mut notes = Vec::new();
-            if let Some(reason) = ledger.setup.accept_older_state.take() {
-                notes.push(format!("went on from an older state of the store: {reason}"));
-            }
-            if in_force != Some(ledger.setup.config_hash) {
-                ledger.enter_config()?;
-            }
-            ledger.store.sync()?;
-            ledger.advance(&[], &notes, now)?;
-            ledger.publish();
-            Ok(())
-        })?;
+        // Also at a start without news: an earlier process may have ended between the configuration and its prices.
         while self.reprice(now)? > 0 {}
+        Ok(())
+    }
+
+    fn commit_terms(&mut self, changed: bool, now: UtcMillis) -> Outcome<()> {
+        let mut notes = Vec::new();
+        if let Some(reason) = self.setup.accept_older_state.take() {
+            notes.push(format!("went on from an older state of the store: {reason}"));
+        }
+        if changed {
+            self.enter_config()?;
+        }
+        self.store.sync()?;
+        self.advance(&[], &notes, now)?;
+        self.publish();
         Ok(())
     }
 
@@ -77,9 +77,11 @@ impl Ledger {
         let mut decided = Decided::default();
         for (&day, runs) in self.runs.iter() {
             for posting in self.unrated_of(runs)? {
-                let pricing = price_posting(&posting, day, &self.setup.tariff);
+                let now = price_posting(&posting, day, &self.setup.tariff);
+                // Only the charge is mended: what the order covers was decided when it was booked.
+                let pricing = Pricing { config: now.config, charge: now.charge, ..posting.pricing };
                 let priced = Posting { pricing, ..posting.clone() };
-                if priced.pricing.charge != Charge::Unrated {
+                if matches!(pricing.charge, Charge::Charged { .. }) {
                     let revision = priced.revision;
                     again.push(ExtraRow { posting: priced, day, revision, moved_to: None });
                     decided.replaced.push((usize::MAX, Replaced::Stored(Box::new(posting))));

@@ -4,7 +4,7 @@
 //! selects a block of 256 bits and sets one bit in each of its eight words. The block is chosen by the high bits of the
 //! key, so probing in ascending key order walks memory forward.
 
-use super::codec::low_u32;
+use super::codec::{Decoded, Reader, Writer, low_u32};
 use super::identity::IdentityHash;
 
 const WORDS: usize = 8;
@@ -14,7 +14,7 @@ const SALTS: [u32; WORDS] =
     [0x47b6_137b, 0x4497_4d91, 0x8824_ad5b, 0xa2b7_289d, 0x7054_95c7, 0x2df1_424b, 0x9efc_4947, 0x5c6b_fb31];
 
 /// The filter.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
     blocks: Vec<[u32; WORDS]>,
     keys: u64,
@@ -36,6 +36,31 @@ impl Filter {
     /// Keys that it was made for.
     pub const fn capacity(&self) -> u64 {
         self.capacity
+    }
+
+    /// The stored form.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.bytes() + 8);
+        out.put_varint(self.keys);
+        out.put_len(self.blocks.len());
+        self.blocks.iter().flatten().for_each(|word| out.extend_from_slice(&word.to_be_bytes()));
+        out
+    }
+
+    /// Reads the stored form.
+    pub fn decode(bytes: &[u8]) -> Decoded<Self> {
+        let mut reader = Reader::new(bytes);
+        let keys = reader.varint("keys of a filter")?;
+        let mut blocks = Vec::new();
+        for _ in 0..reader.count(WORDS * 4, "blocks of a filter")? {
+            let mut block = [0; WORDS];
+            for word in &mut block {
+                *word = u32::from_be_bytes(reader.array("filter")?);
+            }
+            blocks.push(block);
+        }
+        reader.end("filter")?;
+        Ok(Self { blocks, keys, capacity: keys })
     }
 
     /// Bytes of memory.
@@ -91,6 +116,7 @@ mod tests {
         (0..100_000).for_each(|n| filter.insert(key(n)));
         assert!((0..100_000).all(|n| filter.may_contain(key(n))));
         let passed = (100_000..200_000).filter(|&n| filter.may_contain(key(n))).count();
+        assert_eq!(Filter::decode(&filter.encode()).unwrap().blocks, filter.blocks);
         assert!(passed < 1_500, "{passed} of 100,000 strangers pass a filter of 12 bits a key");
     }
 }

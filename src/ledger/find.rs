@@ -27,8 +27,8 @@ pub struct Wanted<'a> {
     pub phase: Phase,
     /// First and last day to look at.
     pub days: (LocalDay, LocalDay),
-    /// One more day to look at.
-    pub also: Option<LocalDay>,
+    /// More days to look at.
+    pub also: Vec<LocalDay>,
 }
 
 /// A stored row of a wanted identity.
@@ -52,9 +52,9 @@ type Hit<'a> = (u64, u32, usize, &'a Arc<Run>);
 pub fn find(runs: &DayRuns, wanted: &[Wanted<'_>]) -> Outcome<Vec<Vec<Found>>> {
     let mut by_run: HashMap<u64, Asked<'_>> = HashMap::new();
     for (at, want) in wanted.iter().enumerate() {
-        let also = want.also.filter(|day| *day < want.days.0 || want.days.1 < *day);
+        let also = want.also.iter().copied().filter(|day| *day < want.days.0 || want.days.1 < *day);
         let near = (want.days.0 <= want.days.1).then(|| runs.range(want.days.0..=want.days.1));
-        let days = near.into_iter().flatten().chain(also.into_iter().flat_map(|day| runs.range(day..=day)));
+        let days = near.into_iter().flatten().chain(also.flat_map(|day| runs.range(day..=day)));
         for run in days.flat_map(|(_, runs)| runs).filter(|run| run.may_hold(want.hash)) {
             by_run.entry(run.id).or_insert_with(|| (run, Vec::new())).1.push((want.hash, at));
         }

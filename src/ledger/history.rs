@@ -55,6 +55,8 @@ impl History {
 
     /// Adds a step.
     pub fn push(&mut self, item: Item) {
+        // What lay at the same place before is history that no decision needs: a hot order stays short.
+        self.items.retain(|old| old.accepted_at != item.accepted_at || old.rider_id != item.rider_id);
         self.items.push(item);
     }
 

@@ -43,6 +43,11 @@ impl IdentityHash {
         (value >> Self::BITS == 0).then_some(Self(value))
     }
 
+    /// The hash of a rider as a platform (with this [`Self::seed`]) names him: the key of a run's filter of riders.
+    pub fn of_rider(seed: u64, rider_id: &str) -> Self {
+        Self(xxh3_64_with_seed(rider_id.as_bytes(), seed.rotate_left(32)) >> (64 - Self::BITS))
+    }
+
     /// The value, below 2^40.
     pub const fn get(self) -> u64 {
         self.0

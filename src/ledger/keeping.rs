@@ -10,12 +10,13 @@ use super::rejected::{KeptRecord, RejectedBook, RejectedIndex, RejectedRun, iden
 use super::resolve::Decided;
 use super::row::OrderId;
 use super::store::Store;
+use crate::domain::platform::Platforms;
 use crate::domain::posting::Disposition;
 use crate::domain::reject::{ReadRevision, Readable};
 use crate::domain::time::{LocalDay, UtcMillis, Zone};
 use crate::domain::view::{Kept, Origin, Rejection, Resolution};
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Bytes of raw records and headers that the store takes in one value.
 const RAW_BYTES_MAX: usize = 900 << 10;
@@ -57,6 +58,8 @@ pub struct Shelf<'a> {
     pub book: &'a RejectedBook,
     /// Zone of days.
     pub zone: &'a Zone,
+    /// Registered platforms.
+    pub platforms: &'a Platforms,
     /// Reach of identity.
     pub identity_days: i32,
     /// Raw bytes kept of a record.
@@ -79,25 +82,30 @@ impl Shelf<'_> {
     ) -> Outcome<Keeping> {
         let mut keeping = Keeping::default();
         let booked = booked_of_refused(batch, decided);
+        let mut here: HashSet<Origin> = HashSet::new();
         for refused in &batch.refused {
             let again = matches!(refused.origin, Origin::Redrive { .. });
-            if again || self.book.knows(&refused.origin) {
+            if again || self.book.knows(&refused.origin) || !here.insert(refused.origin.clone()) {
                 continue;
             }
-            let rejection = self.rejection(
+            let mut rejection = self.rejection(
                 Kept::Rejected(refused.refusal.reason),
                 refused.refusal.detail.clone(),
                 refused.origin.clone(),
                 (*refused.refusal.readable).clone(),
                 &refused.raw,
             );
+            if let Some((length, sha256)) = refused.whole {
+                (rejection.raw_len, rejection.raw_sha256, rejection.raw_truncated) = (length, sha256, true);
+            }
             self.push(&mut keeping, rejection, refused.key.as_deref(), &refused.headers, &refused.raw, stats);
             self.settle_refused(batch, &booked, (refused.source, refused.ordinal), &mut keeping)?;
         }
         for &(at, _) in decided.unbooked.iter().filter(|(_, d)| *d == Disposition::Conflict) {
             let Some(entry) = batch.orders.get(at) else { continue };
             let origin = batch.origin_of(entry);
-            if matches!(origin, Origin::Redrive { .. }) || self.book.knows(&origin) {
+            let again = matches!(origin, Origin::Redrive { .. });
+            if again || self.book.knows(&origin) || !here.insert(origin.clone()) {
                 continue;
             }
             let event = batch.event(entry);
@@ -155,7 +163,11 @@ impl Shelf<'_> {
         stats: &mut BTreeMap<String, PlatformStats>,
     ) {
         rejection.id = self.next_id + u64::try_from(keeping.run.records.len()).unwrap_or(0);
-        let platform = rejection.readable.platform.clone().unwrap_or_default();
+        // Names that nobody registered and no order has share one budget: anybody can invent them.
+        let known = |name: &String| {
+            self.platforms.is_registered(name) || stats.get(name).is_some_and(|stats| stats.orders > 0)
+        };
+        let platform = rejection.readable.platform.clone().filter(known).unwrap_or_default();
         let used = stats.entry(platform).or_default();
         let left =
             usize::try_from(self.bytes_per_platform.saturating_sub(used.raw_bytes)).unwrap_or(usize::MAX);
@@ -164,7 +176,7 @@ impl Shelf<'_> {
         used.raw_bytes += u64::try_from(kept.len()).unwrap_or(0);
         let header_bytes: usize = headers.iter().map(|(name, value)| name.len() + value.len()).sum();
         let fits = header_bytes <= KEY_BYTES_MAX && key.is_none_or(|key| key.len() <= KEY_BYTES_MAX);
-        rejection.raw_truncated = kept.len() < raw.len() || !fits;
+        rejection.raw_truncated |= kept.len() < raw.len() || !fits;
         keeping.run.records.push(KeptRecord {
             rejection,
             key: key.filter(|_| fits).map(<[u8]>::to_vec),
@@ -199,7 +211,7 @@ impl Shelf<'_> {
             ReadRevision::Known(revision) if !here => {
                 let days = self.days_of(&readable);
                 let order = OrderId::pack(order_id);
-                let wanted = Wanted { hash, order_id: order, platform, leg, phase, days, also: None };
+                let wanted = Wanted { hash, order_id: order, platform, leg, phase, days, also: Vec::new() };
                 let rows = find(self.runs, &[wanted])?.pop().unwrap_or_default();
                 rows.iter().filter(|row| row.posting.revision >= revision).map(|row| row.posting.commit).max()
             }

@@ -8,6 +8,8 @@ pub const DATA: u8 = b'b';
 pub const IDENTITY: u8 = b'i';
 /// A run's sparse index: run.
 pub const SPARSE: u8 = b's';
+/// A run's filter of riders: run.
+pub const RIDERS: u8 = b'r';
 /// A run's totals: run.
 pub const TOTALS: u8 = b't';
 /// Rejected records of a commit, without raw bytes: run.

@@ -245,7 +245,12 @@ impl Manifest {
 
     /// Sets an entry in the commit under way.
     pub fn put(&mut self, kind: u8, rest: &[u8], body: Vec<u8>) {
-        self.staged.insert(entry_key(kind, rest), Some(body));
+        let key = entry_key(kind, rest);
+        if self.entries.get(&key) == Some(&body) {
+            self.staged.remove(&key);
+        } else {
+            self.staged.insert(key, Some(body));
+        }
     }
 
     /// Removes an entry in the commit under way.

@@ -17,13 +17,16 @@
 //! 5. [`keeping`] and [`rejected`]: refused and conflicting records are kept, and settled when their order comes.
 //!    [`lateness`] counts events that came after the platform's word.
 //! 6. [`booking`], [`pricing`] and [`books`]: rows with their prices, sorted by rider and start.
-//! 7. [`run_writer`], [`run`], [`block`], [`row`], [`totals`]: the rows become a run for each event day: blocks in columns,
-//!    identity index, sparse index, totals. [`keys`], [`codec`] and [`parts`] are the stored form of all of it.
+//! 7. [`run_writer`], [`run`], [`block`], [`row`], [`sparse`], [`totals`]: the rows become a run for each event day: blocks in
+//!    columns, identity index, sparse index, totals. [`keys`], [`codec`] and [`parts`] are the stored form of all of it.
 //! 8. [`facts`] and [`commit_record`]: completeness, sources, statistics, and the record of the commit itself.
 //! 9. [`adopt`] and [`report`]: the committed runs enter memory, and the commit tells what it did.
 //!
 //! What a reader meets: [`snapshot`], one committed state, immutable, which implements
 //! [`LedgerView`](crate::domain::view::LedgerView); through it [`run`] and [`block`], without any lock of the writer.
+//!
+//! Beside the line: [`compaction`] merges the runs of a day on a thread of its own, and the writer swaps them in one commit;
+//! [`verify`] reads everything again and proves that it agrees.
 //!
 //! Below both: [`store`], the only file that names the embedded key-value store, and [`error`], what can go wrong in words
 //! that say what to do.
@@ -57,9 +60,11 @@ pub mod pricing;
 pub mod rejected;
 pub mod report;
 pub mod resolve;
+pub mod riders;
 pub mod row;
 pub mod run;
 pub mod run_writer;
+mod seen;
 pub mod setup;
 pub mod snapshot;
 pub mod sparse;

@@ -26,11 +26,15 @@ struct Combination(u64, u64);
 /// One remembered combination.
 #[derive(Debug)]
 struct Slot {
-    class: u32,
-    pricing: Pricing,
     day: LocalDay,
     key: TotalKey,
     unit: Total,
+}
+
+/// What every order touches of its combination, kept apart so that it stays in the caches.
+#[derive(Clone, Copy, Debug)]
+struct Tally {
+    class: u32,
     /// Net orders of the commit under way.
     count: i64,
 }
@@ -39,6 +43,8 @@ struct Slot {
 #[derive(Debug, Default)]
 pub struct PriceBook {
     slots: Vec<Slot>,
+    /// As many as slots.
+    tallies: Vec<Tally>,
     numbers: HashMap<Combination, u32, BuildHasherDefault<MixHasher>>,
     /// Numbers of names that hold across batches, and what the batch's own numbers stand for.
     names: HashMap<String, u64>,
@@ -52,6 +58,7 @@ impl PriceBook {
     pub fn prepare(&mut self, batch: &Batch) {
         if self.slots.len() > SLOTS_MAX || self.names.len() > SLOTS_MAX {
             self.slots.clear();
+            self.tallies.clear();
             self.numbers.clear();
             self.names.clear();
         }
@@ -103,8 +110,6 @@ impl PriceBook {
             pricing,
         };
         let slot = Slot {
-            class: classes.number(&Arc::new(class)),
-            pricing,
             day: entry.day,
             key: TotalKey {
                 platform: platform.to_owned(),
@@ -112,34 +117,37 @@ impl PriceBook {
                 category: category.to_owned(),
             },
             unit: total_of(pricing.charge, entry.outcome),
-            count: 0,
         };
         let number = self.slots.len();
         self.slots.push(slot);
+        self.tallies.push(Tally { class: classes.number(&Arc::new(class)), count: 0 });
         self.numbers.insert(combination, u32::try_from(number).unwrap_or(u32::MAX));
         number
     }
 
     /// Counts an order (or takes one back).
     pub fn count(&mut self, slot: usize, orders: i64) {
-        if let Some(slot_ref) = self.slots.get_mut(slot) {
-            if slot_ref.count == 0 {
+        if let Some(tally) = self.tallies.get_mut(slot) {
+            if tally.count == 0 {
                 self.touched.push(u32::try_from(slot).unwrap_or(u32::MAX));
             }
-            slot_ref.count += orders;
+            tally.count += orders;
         }
     }
 
-    /// Class number, price and day of a slot.
-    pub fn get(&self, slot: usize) -> Option<(u32, Pricing, LocalDay)> {
-        self.slots.get(slot).map(|slot| (slot.class, slot.pricing, slot.day))
+    /// Class number of a slot.
+    pub fn class(&self, slot: usize) -> u32 {
+        self.tallies.get(slot).map_or(0, |tally| tally.class)
     }
 
     /// Adds what was counted to the totals of its days, and starts again from zero.
     pub fn drain(&mut self, totals: &mut BTreeMap<LocalDay, DayTotals>) -> Outcome<()> {
         for number in std::mem::take(&mut self.touched) {
-            let Some(slot) = self.slots.get_mut(usize_of(number)) else { continue };
-            let count = std::mem::take(&mut slot.count);
+            let number = usize_of(number);
+            let (Some(slot), Some(tally)) = (self.slots.get(number), self.tallies.get_mut(number)) else {
+                continue;
+            };
+            let count = std::mem::take(&mut tally.count);
             let change = scaled(&slot.unit, count)
                 .ok_or_else(|| LedgerError::Overflow(format!("{} {}", slot.key.platform, slot.day)))?;
             totals.entry(slot.day).or_default().add(&slot.key, &change)?;

@@ -10,7 +10,7 @@ use crate::domain::order::Phase;
 use crate::domain::reject::{ReadRevision, Readable, Reason};
 use crate::domain::time::UtcMillis;
 use crate::domain::view::{Kept, Origin, Rejection, Resolution};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// A record that is kept, with what only its own page shows.
@@ -287,15 +287,20 @@ impl RejectedIndex {
     /// Unresolved rejections and all conflicts that name the rider.
     pub fn of_rider(&self, store: &Store, rider_id: &str) -> Outcome<Vec<Rejection>> {
         let mut found = Vec::new();
-        for &id in self.riders.get(&rider_hash(rider_id)).into_iter().flatten() {
-            if self.resolved.contains_key(&id) {
+        let ids = self.riders.get(&rider_hash(rider_id)).into_iter().flatten();
+        let open: BTreeSet<u64> = ids.copied().filter(|id| !self.resolved.contains_key(id)).collect();
+        let mut last_run = None;
+        for &id in &open {
+            let Some((first, (run, entry))) = self.runs.get_prev(&id) else { continue };
+            // Records of one run lie together: each run is read once.
+            if last_run.replace(*first) == Some(*first) {
                 continue;
             }
-            if let Some(record) = self.get(store, id)? {
-                found.extend(
-                    Some(record.rejection).filter(|r| r.readable.rider_id.as_deref() == Some(rider_id)),
-                );
-            }
+            let records =
+                RejectedRun::load(store, *run, entry)?.records.into_iter().map(|record| record.rejection);
+            found.extend(records.filter(|rejection| {
+                open.contains(&rejection.id) && rejection.readable.rider_id.as_deref() == Some(rider_id)
+            }));
         }
         Ok(found)
     }

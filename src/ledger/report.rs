@@ -3,6 +3,7 @@
 use super::batch::Batch;
 use super::commit::count_index;
 use super::commit_record::Taken;
+use super::error::{LedgerError, Outcome};
 use super::facts::{Counts, PlatformStats};
 use super::keeping::Keeping;
 use super::resolve::Decided;
@@ -115,6 +116,20 @@ impl CommitReport {
         report
     }
 
+    /// Conservation, checked at every commit: every record of every source has exactly one disposition.
+    pub(super) fn conserves(&self, batch: &Batch) -> Outcome<()> {
+        for (span, counts) in batch.sources.iter().zip(&self.by_source) {
+            let dispositions: u64 = counts.iter().sum();
+            if span.records != dispositions {
+                return Err(LedgerError::Inconsistent(format!(
+                    "{} records of {:?} came in, {dispositions} were decided: this is a defect, please report it",
+                    span.records, span.source
+                )));
+            }
+        }
+        Ok(())
+    }
+
     fn count(&mut self, source: u16, disposition: Disposition, records: i64) {
         bump(self.by_source.get_mut(usize::from(source)), disposition, records);
     }
@@ -131,8 +146,8 @@ impl CommitReport {
         self.kept = u64::try_from(keeping.run.records.len()).unwrap_or(0);
         self.settled = u64::try_from(keeping.run.resolved.len()).unwrap_or(0);
         for (key, total) in totals.values().flat_map(DayTotals::lines) {
-            *self.premium.entry((key.platform.clone(), key.category.clone())).or_default() +=
-                total.premium.get();
+            let premium = self.premium.entry((key.platform.clone(), key.category.clone())).or_default();
+            *premium = premium.saturating_add(total.premium.get());
             if total.unrated != 0 {
                 *self.unrated.entry(key.platform.clone()).or_default() += total.unrated;
             }

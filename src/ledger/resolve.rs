@@ -116,8 +116,10 @@ pub fn resolve(batch: &Batch, runs: &DayRuns, filters: &DayFilters, terms: Terms
     for (entry, at) in batch.orders.iter().zip(0u32..) {
         let open = with_open.get(usize::from(entry.platform)).copied().unwrap_or(false);
         let previous = batch.extra(entry).and_then(|extra| extra.previous_accepted_at);
-        let plain = !open && entry.phase() == Phase::Ended && previous.is_none();
-        let day = if plain { nearby.number(entry.day) } else { None };
+        let day = if previous.is_none() { nearby.number(entry.day) } else { None };
+        // Where open orders are streamed, the other phase must be unheard of as well.
+        let either_phase = open || entry.phase() == Phase::Open;
+        let day = day.filter(|&day| !either_phase || nearby.is_new(day, sibling_hash(batch, entry)));
         order.push((entry.hash, Probe { at, day }));
     }
     // In ascending order of hashes memory is walked forward, here and in the filters.
@@ -139,7 +141,17 @@ pub fn resolve(batch: &Batch, runs: &DayRuns, filters: &DayFilters, terms: Terms
     let mut decided = Decided { booked: Vec::with_capacity(order.len()), ..Decided::default() };
     decided.booked.extend(alone);
     look_closer(batch, runs, terms, suspects, &mut decided)?;
+    note_riders_in_batch(batch, &mut decided);
     Ok(decided)
+}
+
+/// The hash of the other phase of an entry's order.
+fn sibling_hash(batch: &Batch, entry: &OrderEntry) -> IdentityHash {
+    let other = match entry.phase() {
+        Phase::Open => Phase::Ended,
+        Phase::Ended => Phase::Open,
+    };
+    IdentityHash::of(batch.platforms.name(entry.platform), batch.text(entry.order), entry.leg, other)
 }
 
 const fn reach(day: LocalDay, terms: Terms<'_>) -> (LocalDay, LocalDay) {
@@ -168,12 +180,11 @@ fn look_closer(
         groups.iter().filter_map(|group| wanted_sibling(batch, group, terms)).collect();
     let stored = find(runs, &wanted)?;
     let other_phases = find(runs, &siblings)?;
-    let opens = open_in_batch(batch, terms);
     for (((group, want), rows), other) in groups.iter().zip(&wanted).zip(stored).zip(other_phases) {
         let history = follow_marks(runs, want, History::stored(rows), terms)?;
         let other = History::stored(other);
         decide_group(batch, group, history, terms, decided);
-        note_other_phase(batch, group, &other, &opens, terms, decided);
+        note_other_phase(batch, group, &other, terms, decided);
     }
     Ok(())
 }
@@ -209,7 +220,7 @@ fn wanted<'a>(batch: &'a Batch, group: &[usize], terms: Terms<'_>, sibling: bool
         (Phase::Open, true) | (Phase::Ended, false) => Phase::Ended,
         (Phase::Ended, true) | (Phase::Open, false) => Phase::Open,
     };
-    let previous = entries().filter_map(|e| batch.extra(e)?.previous_accepted_at).next();
+    let previous = entries().filter_map(|e| batch.extra(e)?.previous_accepted_at);
     Some(Wanted {
         hash: IdentityHash::of(platform, order_id, first.leg, phase),
         order_id: OrderId::pack(order_id),
@@ -217,7 +228,7 @@ fn wanted<'a>(batch: &'a Batch, group: &[usize], terms: Terms<'_>, sibling: bool
         leg: first.leg,
         phase,
         days: (reach(from, terms).0, reach(to, terms).1),
-        also: previous.map(|at| terms.zone.day(at)),
+        also: previous.map(|at| terms.zone.day(at)).collect(),
     })
 }
 
@@ -226,7 +237,7 @@ fn wanted_sibling<'a>(batch: &'a Batch, group: &[usize], terms: Terms<'_>) -> Op
     let mut sibling = wanted(batch, group, terms, true)?;
     if sibling.phase == Phase::Open && !terms.with_open.contains(sibling.platform) {
         sibling.days = (LocalDay(i32::MAX), LocalDay(i32::MAX));
-        sibling.also = None;
+        sibling.also.clear();
     }
     Some(sibling)
 }
@@ -238,12 +249,12 @@ fn follow_marks(
     mut history: History,
     terms: Terms<'_>,
 ) -> Outcome<History> {
-    let mut seen: BTreeSet<LocalDay> = want.also.into_iter().collect();
+    let mut seen: BTreeSet<LocalDay> = want.also.iter().copied().collect();
     loop {
         let leads = history.leads_outside(want.days, |at| terms.zone.day(at));
         let Some(&day) = leads.iter().find(|day| !seen.contains(day)) else { return Ok(history) };
         seen.insert(day);
-        let there = Wanted { days: (day, day), also: None, ..want.clone() };
+        let there = Wanted { days: (day, day), also: Vec::new(), ..want.clone() };
         let more = find(runs, &[there])?.pop().unwrap_or_default();
         history.extend(History::stored(more));
     }
@@ -307,44 +318,49 @@ fn replace(batch: &Batch, at: usize, current: &Item, history: &mut History, deci
     }
 }
 
-/// Positions of the open events of a batch, by the hash of the ended event that would supersede them.
-fn open_in_batch(batch: &Batch, _terms: Terms<'_>) -> HashMap<IdentityHash, usize> {
-    let opens = batch.orders.iter().enumerate().filter(|(_, entry)| entry.phase() == Phase::Open);
-    opens
-        .map(|(at, e)| {
-            let platform = batch.platforms.name(e.platform);
-            (IdentityHash::of(platform, batch.text(e.order), e.leg, Phase::Ended), at)
-        })
-        .collect()
-}
-
-/// What the other phase of the order says, for lateness and for riders that differ.
+/// What the stored other phase of the order says, for lateness and for riders that differ.
 fn note_other_phase(
     batch: &Batch,
     group: &[usize],
     other: &History,
-    opens: &HashMap<IdentityHash, usize>,
     terms: Terms<'_>,
     decided: &mut Decided,
 ) {
     for &at in group {
         let Some(entry) = batch.orders.get(at) else { continue };
         let stored = match other.current(entry.day, terms.identity_days, None).map(|item| &item.step) {
-            Some(Step::Stored(posting)) => Some(posting.as_ref().clone()),
-            _ => None,
+            Some(Step::Stored(posting)) => posting.as_ref().clone(),
+            _ => continue,
         };
-        let here = opens
-            .get(&entry.hash)
-            .filter(|_| entry.phase() == Phase::Ended)
-            .and_then(|&open| batch.orders.get(open))
-            .map(|open| batch.posting(open));
-        let booked = decided.booked.iter().rev().take(group.len() + 1).any(|&b| b == at);
-        let known = stored.clone().or(here);
-        if booked && known.is_some_and(|other| other.rider_id != batch.text(entry.rider)) {
+        let booked = decided.booked.iter().rev().take(group.len()).any(|&b| b == at);
+        if booked && stored.rider_id != batch.text(entry.rider) {
             decided.other_rider.push(batch.platforms.name(entry.platform).to_owned());
         }
-        if let Some(stored) = stored {
-            decided.other_phase.insert(at, stored);
-        }
+        decided.other_phase.insert(at, stored);
     }
+}
+
+/// Open orders whose ended event came in the same batch and names another rider.
+fn note_riders_in_batch(batch: &Batch, decided: &mut Decided) {
+    let booked = || decided.booked.iter().filter_map(|&at| Some((at, batch.orders.get(at)?)));
+    let opens: HashMap<IdentityHash, &OrderEntry> = booked()
+        .filter(|(_, entry)| entry.phase() == Phase::Open)
+        .map(|(_, entry)| (sibling_hash(batch, entry), entry))
+        .collect();
+    if opens.is_empty() {
+        return;
+    }
+    let ended =
+        booked().filter(|(at, entry)| entry.phase() == Phase::Ended && !decided.other_phase.contains_key(at));
+    let differing = ended.filter(|(_, entry)| {
+        opens.get(&entry.hash).is_some_and(|open| {
+            open.platform == entry.platform
+                && open.leg == entry.leg
+                && batch.text(open.order) == batch.text(entry.order)
+                && batch.text(open.rider) != batch.text(entry.rider)
+        })
+    });
+    let platforms: Vec<String> =
+        differing.map(|(_, entry)| batch.platforms.name(entry.platform).to_owned()).collect();
+    decided.other_rider.extend(platforms);
 }

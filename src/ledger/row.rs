@@ -59,6 +59,7 @@ impl Class {
                 out.put_option(factor, |out, rule| out.put_varint(u64::from(rule.0)));
             }
         }
+        out.put_varint(u64::from(p.cover_config.0));
         out.put_option(p.cover, |out, rule| out.put_varint(u64::from(rule.0)));
         out.put_signed(p.lead_ms);
         out.put_signed(p.tail_ms);
@@ -84,9 +85,10 @@ impl Class {
             },
             _ => return Err(CodecError::Invalid("charge")),
         };
+        let cover_config = ConfigNo(reader.number("configuration of the cover rule")?);
         let cover = reader.option("cover rule", |r| r.number("cover rule").map(RuleNo))?;
         let (lead_ms, tail_ms) = (reader.signed("lead")?, reader.signed("tail")?);
-        let pricing = Pricing { config, charge, cover, lead_ms, tail_ms };
+        let pricing = Pricing { config, charge, cover_config, cover, lead_ms, tail_ms };
         Ok(Self { kind, platform, category, leg, phase, outcome, pricing })
     }
 }

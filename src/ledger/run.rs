@@ -7,6 +7,7 @@ use super::filter::Filter;
 use super::identity::{Entry, IdentityHash, visit_chunk};
 use super::keys::{self, in_run};
 use super::parts;
+use super::riders::Riders;
 use super::row::{Class, Row};
 use super::sparse::Sparse;
 use super::store::Store;
@@ -32,6 +33,8 @@ pub struct RunEntry {
     pub chunks: u32,
     /// Parts of the sparse index.
     pub sparse_parts: u32,
+    /// Parts of the filter of riders.
+    pub rider_parts: u32,
     /// Parts of the totals.
     pub totals_parts: u32,
     /// Smallest and largest start.
@@ -53,7 +56,7 @@ impl RunEntry {
     pub fn encode(&self, out: &mut Vec<u8>) {
         out.put_signed(i64::from(self.day.0));
         out.put_varint(self.rows);
-        for count in [self.blocks, self.chunks, self.sparse_parts, self.totals_parts] {
+        for count in [self.blocks, self.chunks, self.sparse_parts, self.rider_parts, self.totals_parts] {
             out.put_varint(u64::from(count));
         }
         out.put_signed(self.accepted.0.millis());
@@ -73,6 +76,7 @@ impl RunEntry {
             blocks: r.number("blocks")?,
             chunks: r.number("chunks")?,
             sparse_parts: r.number("sparse parts")?,
+            rider_parts: r.number("rider parts")?,
             totals_parts: r.number("totals parts")?,
             accepted: (UtcMillis::new(r.signed("first start")?), UtcMillis::new(r.signed("last start")?)),
             longest_ms: r.signed("longest order")?,
@@ -96,6 +100,7 @@ pub struct Run {
     sparse: Sparse,
     classes: Vec<Arc<Class>>,
     filter: Filter,
+    riders: Riders,
     /// What was just written; taken when the run is adopted.
     fresh: Vec<Entry>,
     store: Store,
@@ -109,12 +114,12 @@ impl Run {
         id: u64,
         entry: RunEntry,
         (sparse, classes): (Sparse, Vec<Arc<Class>>),
-        filter: Filter,
+        (filter, riders): (Filter, Riders),
         store: Store,
         released: Sender<u64>,
     ) -> Self {
         let (fresh, doomed) = (Vec::new(), AtomicBool::new(false));
-        Self { id, entry, sparse, classes, filter, fresh, store, doomed, released }
+        Self { id, entry, sparse, classes, filter, riders, fresh, store, doomed, released }
     }
 
     /// The same run, with the identities that were just written.
@@ -156,7 +161,8 @@ impl Run {
         let index =
             Sparse::decode(&body).map_err(LedgerError::damaged(format!("the sparse index of run {id}")))?;
         let filter = Self::filter_for(entry.rows);
-        let mut run = Self::new(id, entry, index, filter, store.clone(), released.clone());
+        let riders = Riders::load(store, id, entry.rider_parts, &index.1)?;
+        let mut run = Self::new(id, entry, index, (filter, riders), store.clone(), released.clone());
         let mut filter = std::mem::take(&mut run.filter);
         for chunk in 0..entry.chunks {
             run.visit_chunk(chunk, |(hash, _)| {
@@ -174,9 +180,14 @@ impl Run {
         self.doomed.store(true, Ordering::Release);
     }
 
-    /// Bytes of memory of filter and sparse index.
+    /// The riders that it may know.
+    pub const fn riders(&self) -> &Riders {
+        &self.riders
+    }
+
+    /// Bytes of memory of filters and sparse index.
     pub fn memory_bytes(&self) -> (usize, usize) {
-        (self.filter.bytes(), self.sparse.bytes())
+        (self.filter.bytes() + self.riders.bytes(), self.sparse.bytes())
     }
 
     /// The class of a row of this run.
@@ -319,6 +330,7 @@ pub fn run_keys(id: u64, entry: &RunEntry) -> impl Iterator<Item = Vec<u8>> + us
         (keys::DATA, entry.blocks),
         (keys::IDENTITY, entry.chunks),
         (keys::SPARSE, entry.sparse_parts),
+        (keys::RIDERS, entry.rider_parts),
         (keys::TOTALS, entry.totals_parts),
     ];
     kinds.into_iter().flat_map(move |(kind, count)| (0..count).map(move |number| in_run(kind, id, number)))

@@ -7,6 +7,7 @@ use super::hash_order::sort_by_hash;
 use super::identity::{CHUNK_ENTRIES, Entry, IdentityHash, encode_chunk};
 use super::keys::{self, in_run};
 use super::parts;
+use super::riders::{RiderCollector, Riders};
 use super::row::{Class, Row};
 use super::run::{Run, RunEntry};
 use super::sparse::Sparse;
@@ -54,6 +55,9 @@ pub struct RunWriter<'a> {
     /// Code in this run of each class of the table.
     codes: Vec<Option<u32>>,
     used: Vec<Arc<Class>>,
+    /// Seed of the platform of each used class.
+    seeds: Vec<u64>,
+    riders: RiderCollector,
     sparse: Sparse,
     hashes: Vec<Entry>,
     entry: RunEntry,
@@ -68,6 +72,7 @@ impl<'a> RunWriter<'a> {
             blocks: 0,
             chunks: 0,
             sparse_parts: 0,
+            rider_parts: 0,
             totals_parts: 0,
             accepted: (UtcMillis::MAX, UtcMillis::MIN),
             longest_ms: 0,
@@ -86,6 +91,8 @@ impl<'a> RunWriter<'a> {
             body: Vec::new(),
             codes: Vec::new(),
             used: Vec::new(),
+            seeds: Vec::new(),
+            riders: RiderCollector::default(),
             sparse: Sparse::default(),
             hashes: Vec::new(),
             entry,
@@ -103,6 +110,8 @@ impl<'a> RunWriter<'a> {
             self.sparse.push_block(row.rider_id, row.accepted_at);
         }
         let row = Row { class: self.code_of(row.class), ..*row };
+        let seed = usize::try_from(row.class).ok().and_then(|code| self.seeds.get(code)).copied();
+        self.riders.note(row.rider_id, seed.unwrap_or_default());
         self.builder.push(&row);
         self.hashes.push((hash, self.entry.blocks));
         let entry = &mut self.entry;
@@ -125,7 +134,10 @@ impl<'a> RunWriter<'a> {
             self.codes.resize(at + 1, None);
         }
         let code = u32::try_from(self.used.len()).unwrap_or(u32::MAX);
-        self.used.extend(self.classes.get(class).cloned());
+        if let Some(class) = self.classes.get(class) {
+            self.used.push(Arc::clone(class));
+            self.seeds.push(IdentityHash::seed(&class.platform));
+        }
         if let Some(slot) = self.codes.get_mut(at) {
             *slot = Some(code);
         }
@@ -164,17 +176,22 @@ impl<'a> RunWriter<'a> {
                 self.sparse.push_chunk(first);
             }
         }
+        let riders = self.riders.finish();
+        let rider_bytes = riders.encode();
         let sparse = self.sparse.encode(&self.used);
         let totals = if totals.is_empty() { Vec::new() } else { totals.encode() };
-        self.entry.bytes += u64::try_from(sparse.len() + totals.len()).unwrap_or(0);
+        self.entry.bytes += u64::try_from(sparse.len() + rider_bytes.len() + totals.len()).unwrap_or(0);
         self.entry.sparse_parts = parts::put(self.store, keys::SPARSE, self.id, &sparse)?;
+        self.entry.rider_parts = parts::put(self.store, keys::RIDERS, self.id, &rider_bytes)?;
         self.entry.totals_parts = parts::put(self.store, keys::TOTALS, self.id, &totals)?;
         if self.entry.rows == 0 {
             self.entry.accepted = (UtcMillis::MAX, UtcMillis::MAX);
             self.entry.commits = (0, 0);
         }
+        let riders = Riders::new(riders, &self.used);
         let index = (self.sparse, self.used);
-        let run = Run::new(self.id, self.entry, index, filter, self.store.clone(), released.clone());
+        let run =
+            Run::new(self.id, self.entry, index, (filter, riders), self.store.clone(), released.clone());
         // The writer of a commit needs them once more; what compaction writes was known before.
         Ok(if self.entry.compaction == 0 { run.with_fresh(hashes) } else { run })
     }

@@ -21,7 +21,7 @@ use crate::domain::completeness::Completeness;
 use crate::domain::order::Phase;
 use crate::domain::posting::{ConfigNo, Posting, RuleNo, StoredVersion, SupersededBy};
 use crate::domain::time::{LocalDay, UtcMillis, Zone};
-use crate::domain::view::{AsOf, LedgerView, Rejection, RuleKind, Total, TotalKey};
+use crate::domain::view::{AsOf, LedgerView, Rejection, RiderSeen, RuleKind, Total, TotalKey};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -101,7 +101,7 @@ impl Snapshot {
             leg,
             phase,
             days: (LocalDay(i32::MIN), LocalDay(i32::MAX)),
-            also: None,
+            also: Vec::new(),
         }
     }
 }
@@ -183,7 +183,7 @@ impl LedgerView for Snapshot {
         }
         let days = self.zone.day(from)..=self.zone.day(to.minus(1));
         for run in self.runs.range(days).flat_map(|(_, runs)| runs) {
-            if !run.overlaps(from, to) {
+            if !run.overlaps(from, to) || !run.riders().may_hold(rider_id) {
                 continue;
             }
             run.visit_rider(rider_id, (from, to), |row| {
@@ -256,6 +256,10 @@ impl LedgerView for Snapshot {
 
     fn platforms_stored(&self) -> Vec<String> {
         self.stats.iter().filter(|(_, stats)| stats.orders > 0).map(|(name, _)| name.clone()).collect()
+    }
+
+    fn rider_seen(&self, rider_id: &str) -> Outcome<Option<RiderSeen>> {
+        self.seen(rider_id)
     }
 
     fn rejections_of_rider(&self, rider_id: &str) -> Outcome<Vec<Rejection>> {

@@ -6,6 +6,7 @@
 //! * pages above a quarter of a segment go to files that are never fsynced, so segments are large and `blobs/` must
 //!   stay empty.
 
+use super::lock::DirLock;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -60,6 +61,8 @@ pub enum Change {
 pub struct Store {
     db: sled::Db,
     path: Arc<PathBuf>,
+    /// Held as long as anybody can reach the store: a second process would otherwise meet a store that is still open.
+    _lock: Option<Arc<DirLock>>,
 }
 
 impl Store {
@@ -74,7 +77,13 @@ impl Store {
             .open()
             .map_err(|error| engine("opening the store", path, &error))?;
         sync_names(path).map_err(|error| engine("fsync of the store's folder", path, &error))?;
-        Ok(Self { db, path: Arc::new(path.to_path_buf()) })
+        Ok(Self { db, path: Arc::new(path.to_path_buf()), _lock: None })
+    }
+
+    /// The same store, holding the lock of its data directory.
+    pub fn with_lock(mut self, lock: DirLock) -> Self {
+        self._lock = Some(Arc::new(lock));
+        self
     }
 
     /// Whether there is no value at all: a new store.
@@ -131,6 +140,9 @@ impl Store {
         let mut batch = sled::Batch::default();
         for change in changes {
             match change {
+                Change::Put(_, value) if value.len() > VALUE_BYTES_MAX => {
+                    return Err(StoreError::TooLarge { bytes: value.len() });
+                }
                 Change::Put(key, value) => batch.insert(key.as_slice(), value.as_slice()),
                 Change::Delete(key) => batch.remove(key.as_slice()),
             }

@@ -8,7 +8,6 @@ use super::compaction;
 use super::days::{DayFilters, DayRuns};
 use super::error::{LedgerError, Outcome};
 use super::facts::{self, PlatformStats, SourceFacts};
-use super::garbage;
 use super::lock::DirLock;
 use super::manifest::{Manifest, kind};
 use super::pricing::PriceBook;
@@ -18,6 +17,7 @@ use super::run_writer::ClassTable;
 use super::setup::Setup;
 use super::snapshot::Snapshot;
 use super::store::Store;
+use super::{garbage, head};
 use crate::domain::completeness::CompletenessTracker;
 use crate::domain::time::LocalDay;
 use arc_swap::ArcSwap;
@@ -60,7 +60,8 @@ pub struct Ledger {
     pub(super) compacting: Option<u64>,
     /// Rows after which a compaction begins another output.
     pub(super) output_rows_max: u64,
-    _lock: DirLock,
+    /// Whether complete_through stands still.
+    pub(super) hold_completeness: bool,
 }
 
 impl Ledger {
@@ -72,8 +73,11 @@ impl Ledger {
     pub fn open(mut setup: Setup) -> Outcome<Self> {
         let dir = &setup.data_dir;
         std::fs::create_dir_all(dir).map_err(LedgerError::file("creating", dir))?;
+        if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            head::sync_dir(parent)?;
+        }
         let lock = DirLock::take(dir)?;
-        let store = Store::open(&dir.join("store"), setup.cache_bytes)?;
+        let store = Store::open(&dir.join("store"), setup.cache_bytes)?.with_lock(lock);
         let mut manifest = Manifest::load(&store)?;
         manifest.settle_witness(dir, setup.accept_older_state.is_some())?;
         garbage::collect_orphans(&store, &mut manifest)?;
@@ -129,10 +133,15 @@ impl Ledger {
             published: Arc::new(Published(ArcSwap::from_pointee(state))),
             poison: None,
             compacting: None,
+            hold_completeness: false,
             output_rows_max: compaction::output_rows_max(),
             setup,
-            _lock: lock,
         })
+    }
+
+    /// Whether a platform is registered or has orders.
+    pub fn knows_platform(&self, name: &str) -> bool {
+        self.setup.platforms.is_registered(name) || self.stats.get(name).is_some_and(|stats| stats.orders > 0)
     }
 
     /// Where readers find the newest state.

@@ -97,13 +97,18 @@ fn first(
     Ok(None)
 }
 
-/// The verdict that is looked for, and, if there is a window, one that is closed and final.
+/// The verdict that is looked for; a cover of one order that has ended, final.
 fn fits(answer: &Value, verdict: &str) -> bool {
-    let window_fits = match answer.pointer("/windows/0/phase").and_then(Value::as_str) {
-        Some(phase) => phase == "ended" && answer.get("settled") == Some(&Value::Bool(true)),
-        None => true,
+    let windows = answer.get("windows").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let windows_fit = match windows {
+        [] => true,
+        [window] => {
+            window.get("phase").is_some_and(|phase| phase == "ended")
+                && answer.get("settled") == Some(&Value::Bool(true))
+        }
+        _ => false,
     };
-    window_fits && answer.get("verdict").and_then(Value::as_str) == Some(verdict)
+    windows_fit && answer.get("verdict").and_then(Value::as_str) == Some(verdict)
 }
 
 /// Prints the questions so that they can be pasted, each with its answer.

@@ -22,14 +22,15 @@ pub(super) fn write(
     let through = platforms.iter().map(|item| item.get("complete_through").and_then(Value::as_str)).min();
     let time = |text: &str| text.get(11..19).unwrap_or(text).to_owned();
     let now = progress.get("now").and_then(Value::as_str).map_or_else(String::new, time);
-    let through = through.flatten().map_or_else(|| "nowhere yet".to_owned(), time);
+    let through =
+        through.flatten().map_or_else(|| "nothing yet".to_owned(), |text| format!("through {}", time(text)));
     let demo_time = match seen.through {
         Some(at) if !seen.is_present => format!(" (the demo's time is {})", time(&zone.rfc3339(at))),
         _ => String::new(),
     };
     writeln!(
         out,
-        "{now}{demo_time}  {} orders of {} riders, {} of them under way; lag {} records; complete through {through}",
+        "{now}{demo_time}  {} orders of {} riders, {} of them under way; lag {} records; complete {through}",
         thousands(seen.orders),
         thousands(u64::try_from(seen.riders).unwrap_or(u64::MAX)),
         thousands(u64::try_from(seen.riders_under_way).unwrap_or(u64::MAX)),

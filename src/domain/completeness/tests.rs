@@ -199,7 +199,14 @@ fn order(accepted: i64, ended: Option<i64>) -> Posting {
         revision: 0,
         fare: None,
         previous_accepted_at: None,
-        pricing: Pricing { config: ConfigNo(1), charge: Charge::None, cover: None, lead_ms: 0, tail_ms: 0 },
+        pricing: Pricing {
+            config: ConfigNo(1),
+            charge: Charge::None,
+            cover_config: ConfigNo(1),
+            cover: None,
+            lead_ms: 0,
+            tail_ms: 0,
+        },
         commit: 1,
     }
 }

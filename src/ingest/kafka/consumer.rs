@@ -97,6 +97,10 @@ impl PartitionSource {
     ///
     /// Positions that a former process left should have passed [`super::check_continuation`] first.
     pub fn add(&mut self, starts: &[Start]) -> Result<(), KafkaFault> {
+        // Assigning again would drop what was fetched ahead.
+        if starts.is_empty() {
+            return Ok(());
+        }
         for start in starts {
             let topic = self.topic_entry(&start.place.topic);
             let index = usize::try_from(start.place.partition)

@@ -58,6 +58,8 @@ struct Seen {
     hasher: Hasher,
     before: Before,
     disorder: u64,
+    /// Rows whose rider the run's filter does not know.
+    strangers: u64,
 }
 
 impl Seen {
@@ -103,12 +105,16 @@ pub(super) fn check(ledger: &Ledger, run: &Run, findings: &mut Findings) -> Outc
         hasher: Hasher::default(),
         before: Before::default(),
         disorder: 0,
+        strangers: 0,
     };
     let whole = read_blocks(run, &mut seen, findings);
     findings.verification.rows += seen.entry.rows;
     if !whole {
         return Ok(());
     }
+    findings.expect(seen.strangers == 0, || {
+        format!("{name}: the filter of riders does not know {} rows' riders", seen.strangers)
+    });
     findings.expect(seen.disorder == 0, || format!("{name}: {} rows are out of order", seen.disorder));
     if seen.entry.rows == 0 {
         seen.entry.accepted = run.entry.accepted;
@@ -133,6 +139,7 @@ fn read_blocks(run: &Run, seen: &mut Seen, findings: &mut Findings) -> bool {
                     first_agrees = run.index_first(at) == Some((row.rider_id.as_bytes(), row.accepted_at));
                 }
                 rows += 1;
+                seen.strangers += u64::from(!run.riders().may_hold_of(&class.platform, row.rider_id));
                 seen.take(row, class, block);
                 true
             }

@@ -66,6 +66,7 @@ impl Owners {
             keys::DATA => run.map(|run| run.blocks),
             keys::IDENTITY => run.map(|run| run.chunks),
             keys::SPARSE => run.map(|run| run.sparse_parts),
+            keys::RIDERS => run.map(|run| run.rider_parts),
             keys::TOTALS => run.map(|run| run.totals_parts),
             keys::REJECTED => rejected.map(|rejected| rejected.parts),
             keys::RAW => rejected.map(|rejected| rejected.records),

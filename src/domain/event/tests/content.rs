@@ -20,7 +20,14 @@ fn booked(event: &OrderEvent<'_>) -> Posting {
         revision: event.revision,
         fare: event.fare,
         previous_accepted_at: event.previous_accepted_at,
-        pricing: Pricing { config: ConfigNo(1), charge: Charge::None, cover: None, lead_ms: 0, tail_ms: 0 },
+        pricing: Pricing {
+            config: ConfigNo(1),
+            charge: Charge::None,
+            cover_config: ConfigNo(1),
+            cover: None,
+            lead_ms: 0,
+            tail_ms: 0,
+        },
         commit: 1,
     }
 }

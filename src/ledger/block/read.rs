@@ -1,0 +1,274 @@
+//! Reading a block: rows one after the other, each column from front to back.
+
+use super::{
+    FARE, HAS_COMMITS, HAS_EXTRAS, HAS_REVISIONS, KNOWN_FLAGS, MOVED, NO_END, PREVIOUS, ROWS_MAX,
+    UNIFORM_ORDER_IDS, WIDE_FARE, digits_width,
+};
+use crate::domain::order::{REVISION_MAX, Region};
+use crate::domain::time::UtcMillis;
+use crate::ledger::codec::{CodecError, Decoded, Reader};
+use crate::ledger::row::{OrderId, Row};
+use rust_decimal::Decimal;
+use std::cmp::Ordering;
+
+/// Which rows of a block a reader wants.
+#[derive(Clone, Copy, Debug)]
+pub enum Select<'a> {
+    /// All.
+    All,
+    /// Those of one rider.
+    Rider(&'a str),
+}
+
+/// Calls `visit` with the selected rows of a block's body, in order, until it returns `false`.
+///
+/// Returns whether the last row was reached (the rider's rows may go on in the next block).
+pub fn visit_block(
+    body: &[u8],
+    select: Select<'_>,
+    mut visit: impl FnMut(&Row<'_>) -> bool,
+) -> Decoded<bool> {
+    let mut columns = Columns::parse(body)?;
+    // Most blocks that may hold a rider do not: then its name is all that is read.
+    if let Select::Rider(wanted) = select
+        && let Some(reached_end) = columns.lacks(wanted.as_bytes())?
+    {
+        return Ok(reached_end);
+    }
+    let mut rider: Vec<u8> = Vec::with_capacity(64);
+    let mut rows_left = columns.rows;
+    // Rows of other riders before the wanted one.
+    let mut skipped = 0;
+    while rows_left > 0 {
+        let shared: usize = columns.riders.number("shared prefix")?;
+        if shared > rider.len() {
+            return Err(CodecError::Invalid("shared prefix"));
+        }
+        rider.truncate(shared);
+        rider.extend_from_slice(columns.riders.prefixed("rider")?);
+        let group_rows: usize = columns.riders.number("rows of a rider")?;
+        if group_rows == 0 || group_rows > rows_left {
+            return Err(CodecError::Invalid("rows of a rider"));
+        }
+        rows_left -= group_rows;
+        match select {
+            Select::Rider(wanted) if rider.as_slice() > wanted.as_bytes() => return Ok(false),
+            Select::Rider(wanted) if rider.as_slice() < wanted.as_bytes() => {
+                skipped += group_rows;
+                continue;
+            }
+            Select::All | Select::Rider(_) => {}
+        }
+        columns.skip(std::mem::take(&mut skipped))?;
+        let rider_id = std::str::from_utf8(&rider).map_err(|_| CodecError::Invalid("rider"))?;
+        for nth in 0..group_rows {
+            let row = columns.next_row(rider_id, nth == 0)?;
+            if !visit(&row) {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
+}
+
+/// The columns of a block, each read from front to back.
+struct Columns<'a> {
+    rows: usize,
+    unit: i64,
+    base: i64,
+    commit_min: u64,
+    riders: Reader<'a>,
+    starts: Reader<'a>,
+    durations: Reader<'a>,
+    classes: Reader<'a>,
+    regions: Reader<'a>,
+    order_heads: Reader<'a>,
+    uniform_head: Option<u8>,
+    order_bytes: Reader<'a>,
+    revisions: Option<Reader<'a>>,
+    commits: Option<Reader<'a>>,
+    extras: Option<Reader<'a>>,
+    start: i64,
+    region: i64,
+}
+
+impl<'a> Columns<'a> {
+    /// `None` when the block holds rows of the rider, else whether they may go on in the next block.
+    fn lacks(&self, wanted: &[u8]) -> Decoded<Option<bool>> {
+        let mut riders = self.riders.clone();
+        let mut rider: Vec<u8> = Vec::with_capacity(64);
+        let mut rows_left = self.rows;
+        while rows_left > 0 {
+            let shared: usize = riders.number("shared prefix")?;
+            rider.truncate(shared);
+            rider.extend_from_slice(riders.prefixed("rider")?);
+            match rider.as_slice().cmp(wanted) {
+                Ordering::Less => {}
+                Ordering::Equal => return Ok(None),
+                Ordering::Greater => return Ok(Some(false)),
+            }
+            rows_left = rows_left.saturating_sub(riders.number("rows of a rider")?);
+        }
+        Ok(Some(true))
+    }
+
+    fn parse(body: &'a [u8]) -> Decoded<Self> {
+        let mut reader = Reader::new(body);
+        let rows: usize = reader.number("rows")?;
+        let flags = reader.u8("flags")?;
+        let unit = reader.signed("time unit")?;
+        if rows > ROWS_MAX || flags & !KNOWN_FLAGS != 0 || !(unit == 1 || unit == 1_000) {
+            return Err(CodecError::Invalid("block header"));
+        }
+        let base = reader.signed("smallest start")?;
+        let commit_min = reader.varint("smallest commit")?;
+        let mut column = |what| reader.prefixed(what).map(Reader::new);
+        let (riders, starts, durations) = (column("riders")?, column("starts")?, column("durations")?);
+        let (classes, regions) = (column("classes")?, column("regions")?);
+        let (mut order_heads, order_bytes) = (column("order id heads")?, column("order ids")?);
+        let uniform_head =
+            if flags & UNIFORM_ORDER_IDS != 0 { Some(order_heads.u8("order id head")?) } else { None };
+        let mut optional = |flag, what| if flags & flag != 0 { column(what).map(Some) } else { Ok(None) };
+        let revisions = optional(HAS_REVISIONS, "revisions")?;
+        let commits = optional(HAS_COMMITS, "commits")?;
+        let extras = optional(HAS_EXTRAS, "extras")?;
+        Ok(Self {
+            rows,
+            unit,
+            base,
+            commit_min,
+            riders,
+            starts,
+            durations,
+            classes,
+            regions,
+            order_heads,
+            uniform_head,
+            order_bytes,
+            revisions,
+            commits,
+            extras,
+            start: base,
+            region: 0,
+        })
+    }
+
+    fn scaled(&self, units: u64, what: &'static str) -> Decoded<i64> {
+        i64::try_from(units).ok().and_then(|u| u.checked_mul(self.unit)).ok_or(CodecError::Invalid(what))
+    }
+
+    /// Passes over rows; the next one must be its rider's first.
+    fn skip(&mut self, rows: usize) -> Decoded<()> {
+        if rows == 0 {
+            return Ok(());
+        }
+        self.starts.skip_varints(rows, "start")?;
+        self.durations.skip_varints(rows, "duration")?;
+        self.classes.skip_varints(rows, "class")?;
+        for _ in 0..rows {
+            let delta = self.regions.signed("region")?;
+            self.region = self.region.checked_add(delta).ok_or(CodecError::Invalid("region"))?;
+        }
+        match self.uniform_head {
+            Some(head) if head != 0 && usize::from(head) <= OrderId::DIGITS_MAX => {
+                self.order_bytes.bytes(digits_width(head) * rows, "order id")?;
+            }
+            _ => {
+                for _ in 0..rows {
+                    self.next_order_id()?;
+                }
+            }
+        }
+        for column in [self.revisions.as_mut(), self.commits.as_mut()].into_iter().flatten() {
+            column.skip_varints(rows, "a skipped column")?;
+        }
+        if self.extras.is_some() {
+            for _ in 0..rows {
+                self.next_extras()?;
+            }
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn next_row<'r>(&mut self, rider_id: &'r str, new_group: bool) -> Decoded<Row<'r>>
+    where
+        'a: 'r,
+    {
+        let units = self.starts.varint("start")?;
+        let from = if new_group { self.base } else { self.start };
+        self.start = from.checked_add(self.scaled(units, "start")?).ok_or(CodecError::Invalid("start"))?;
+        let ended_at = match self.durations.varint("duration")? {
+            NO_END => None,
+            more => Some(UtcMillis::new(
+                self.start
+                    .checked_add(self.scaled(more - 1, "duration")?)
+                    .ok_or(CodecError::Invalid("duration"))?,
+            )),
+        };
+        let class = self.classes.number("class")?;
+        let delta = self.regions.signed("region")?;
+        self.region = self.region.checked_add(delta).ok_or(CodecError::Invalid("region"))?;
+        let region = u32::try_from(self.region).ok().and_then(Region::from_code);
+        let order_id = self.next_order_id()?;
+        let revision = self.revisions.as_mut().map_or(Ok(0), |column| column.varint("revision"))?;
+        let later = self.commits.as_mut().map_or(Ok(0), |column| column.varint("commit"))?;
+        let commit = self.commit_min.checked_add(later).ok_or(CodecError::Invalid("commit"))?;
+        let (fare, previous_accepted_at, moved_to) = self.next_extras()?;
+        if revision > REVISION_MAX {
+            return Err(CodecError::Invalid("revision"));
+        }
+        Ok(Row {
+            rider_id,
+            accepted_at: UtcMillis::new(self.start),
+            order_id,
+            ended_at,
+            class,
+            region: region.ok_or(CodecError::Invalid("region"))?,
+            revision,
+            commit,
+            fare,
+            previous_accepted_at,
+            moved_to,
+        })
+    }
+
+    #[inline]
+    fn next_order_id(&mut self) -> Decoded<OrderId<'a>> {
+        let head = match self.uniform_head {
+            Some(head) => head,
+            None => self.order_heads.u8("order id head")?,
+        };
+        if head == 0 {
+            return self.order_bytes.text("order id").map(OrderId::Text);
+        }
+        if usize::from(head) > OrderId::DIGITS_MAX {
+            return Err(CodecError::Invalid("order id head"));
+        }
+        let bytes = self.order_bytes.bytes(digits_width(head), "order id")?;
+        let value = bytes.iter().fold(0u128, |value, &byte| (value << 8) | u128::from(byte));
+        Ok(OrderId::Digits { count: head, value })
+    }
+
+    fn next_extras(&mut self) -> Decoded<(Option<Decimal>, Option<UtcMillis>, Option<UtcMillis>)> {
+        let Some(column) = self.extras.as_mut() else { return Ok((None, None, None)) };
+        let bits = column.u8("extras")?;
+        let fare = if bits & FARE != 0 {
+            let scale: u32 = column.number("fare's scale")?;
+            let digits = column.signed("fare")?;
+            Some(Decimal::try_new(digits, scale).map_err(|_| CodecError::Invalid("fare's scale"))?)
+        } else if bits & WIDE_FARE != 0 {
+            Some(Decimal::deserialize(column.array("fare")?))
+        } else {
+            None
+        };
+        let mut instant = |bit| {
+            if bits & bit == 0 {
+                Ok(None)
+            } else {
+                column.signed("extra instant").map(|ms| Some(UtcMillis::new(ms)))
+            }
+        };
+        Ok((fare, instant(PREVIOUS)?, instant(MOVED)?))
+    }
+}

@@ -1,0 +1,87 @@
+use super::*;
+use crate::domain::order::{REVISION_MAX, Region};
+use proptest::prelude::*;
+use rust_decimal::Decimal;
+
+fn check(rows: &[Row<'_>]) -> Result<Vec<u8>, TestCaseError> {
+    let mut builder = BlockBuilder::default();
+    let mut out = Vec::new();
+    // Twice: buffers are reused between blocks.
+    for _ in 0..2 {
+        out.clear();
+        rows.iter().for_each(|row| builder.push(row));
+        builder.finish(&mut out);
+    }
+    let mut at = 0;
+    visit_block(&out, Select::All, |row| {
+        assert_eq!(row, &rows[at]);
+        at += 1;
+        true
+    })
+    .unwrap();
+    prop_assert_eq!(at, rows.len());
+    Ok(out)
+}
+
+type Draft = (u8, i64, Option<i64>, String, u32, (u64, u64), (Option<i64>, Option<i64>, Option<i64>));
+
+fn drafts() -> impl Strategy<Value = Vec<Draft>> {
+    let id = prop_oneof!["[0-9]{19}", "[0-9]{1,38}", "[a-z0-9-]{1,12}"];
+    let extras = (
+        prop::option::weighted(0.1, prop_oneof![0i64..1_000_000, Just(i64::MAX)]),
+        prop::option::weighted(0.1, any::<i32>().prop_map(i64::from)),
+        prop::option::weighted(0.1, any::<i32>().prop_map(i64::from)),
+    );
+    let row = (
+        0u8..20,
+        0i64..4_000_000_000_000,
+        prop::option::of(0i64..90_000_000),
+        id,
+        0u32..1_000_000,
+        (prop_oneof![Just(0), 0..=REVISION_MAX], 1u64..9),
+        extras,
+    );
+    prop::collection::vec(row, 1..80)
+}
+
+proptest! {
+    #[test]
+    fn blocks_go_there_and_back(mut drafts in drafts(), second in any::<bool>()) {
+        drafts.sort_by_key(|d| (d.0, d.1));
+        let unit = if second { 1_000 } else { 1 };
+        let riders: Vec<String> = drafts.iter().map(|d| format!("rider-{:03}", d.0)).collect();
+        let rows: Vec<Row<'_>> = drafts.iter().zip(&riders).map(|(d, rider_id)| Row {
+            rider_id,
+            accepted_at: UtcMillis::new(d.1 / unit * unit),
+            order_id: OrderId::pack(&d.3),
+            ended_at: d.2.map(|duration| UtcMillis::new((d.1 / unit + duration / unit) * unit)),
+            class: u32::from(d.0) * 100,
+            region: Region::from_code(d.4).unwrap(),
+            revision: d.5.0,
+            commit: d.5.1,
+            fare: d.6.0.map(|cents| match cents {
+                i64::MAX => Decimal::MAX,
+                cents => Decimal::new(cents, 2),
+            }),
+            previous_accepted_at: d.6.1.map(UtcMillis::new),
+            moved_to: d.6.2.map(UtcMillis::new),
+        }).collect();
+        let bytes = check(&rows)?;
+        let wanted = rows[rows.len() / 2].rider_id;
+        let mut found = Vec::new();
+        visit_block(&bytes, Select::Rider(wanted), |row| { found.push(row.accepted_at); true }).unwrap();
+        let expected: Vec<_> = rows.iter().filter(|r| r.rider_id == wanted).map(|r| r.accepted_at).collect();
+        prop_assert_eq!(found, expected);
+        for (row, draft) in rows.iter().zip(&drafts) {
+            let mut buffer = String::new();
+            prop_assert_eq!(row.order_id.text(&mut buffer), draft.3.as_str());
+        }
+    }
+
+    #[test]
+    fn damaged_blocks_are_an_error_at_worst(mut bytes: Vec<u8>, flags: u8) {
+        drop(visit_block(&bytes, Select::All, |_| true));
+        if let Some(at) = bytes.get_mut(1) { *at = flags; }
+        drop(visit_block(&bytes, Select::All, |_| true));
+    }
+}

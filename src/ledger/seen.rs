@@ -1,0 +1,90 @@
+//! What is known of a rider at all, without reading every order: the ends of the rider's time and one order for each
+//! platform.
+
+use super::error::Outcome;
+use super::run::Run;
+use super::snapshot::Snapshot;
+use crate::domain::time::UtcMillis;
+use crate::domain::view::{LedgerView, RiderSeen};
+
+const EVER: (UtcMillis, UtcMillis) = (UtcMillis::MIN, UtcMillis::MAX);
+
+impl Snapshot {
+    /// First and last instant of the rider's stored versions, and the platforms that named the rider.
+    pub(super) fn seen(&self, rider_id: &str) -> Outcome<Option<RiderSeen>> {
+        let mut seen: Option<RiderSeen> = None;
+        for runs in self.runs().values() {
+            for run in runs {
+                join(&mut seen, seen_in(run, rider_id)?);
+            }
+            if seen.is_some() {
+                break;
+            }
+        }
+        let Some(mut all) = seen.take() else { return Ok(None) };
+        self.see_last(rider_id, &mut all)?;
+        for platform in self.platforms_stored() {
+            if all.platforms.binary_search(&platform).is_ok() {
+                continue;
+            }
+            for run in self.runs().values().rev().flatten() {
+                if run.riders().may_hold_of(&platform, rider_id)
+                    && let Some(here) = seen_in(run, rider_id)?
+                {
+                    let found = here.platforms.binary_search(&platform).is_ok();
+                    all.join(here);
+                    if found {
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(Some(all))
+    }
+
+    /// From the newest day back, until no earlier order can have ended later.
+    fn see_last(&self, rider_id: &str, all: &mut RiderSeen) -> Outcome<()> {
+        let mut newest: Option<UtcMillis> = None;
+        for (day, runs) in self.runs().iter().rev() {
+            let day_end = self.zone().start_of(day.plus_days(1));
+            let longest_ms = runs.iter().map(|run| run.entry.longest_ms).max().unwrap_or(0);
+            if newest.is_some_and(|newest| day_end.plus(longest_ms) <= newest) {
+                break;
+            }
+            for run in runs {
+                if let Some(here) = seen_in(run, rider_id)? {
+                    newest = newest.max(Some(here.last));
+                    all.join(here);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn join(seen: &mut Option<RiderSeen>, here: Option<RiderSeen>) {
+    match (seen.as_mut(), here) {
+        (Some(seen), Some(here)) => seen.join(here),
+        (None, here) => *seen = here,
+        (Some(_), None) => {}
+    }
+}
+
+/// What one run knows of a rider.
+fn seen_in(run: &Run, rider_id: &str) -> Outcome<Option<RiderSeen>> {
+    let mut seen = None;
+    if !run.riders().may_hold(rider_id) {
+        return Ok(seen);
+    }
+    run.visit_rider(rider_id, EVER, |row| {
+        let class = run.class(row.class)?;
+        if row.moved_to.is_none() {
+            let last = row.ended_at.unwrap_or(row.accepted_at).max(row.accepted_at);
+            let here =
+                RiderSeen { first: row.accepted_at, last, platforms: vec![class.platform.to_string()] };
+            join(&mut seen, Some(here));
+        }
+        Ok(())
+    })?;
+    Ok(seen)
+}
