@@ -308,7 +308,15 @@ impl Drive {
             Origin::File(..) => (true, ("", 0)),
         });
         let in_effect: Vec<_> = order.iter().map(|&at| records[at].clone()).collect();
+        let late_before = self.model.facts.late.clone();
         let expected = self.model.commit(&in_effect, report.commit, self.now, stated);
+        for (platform, late) in &self.model.facts.late {
+            let more = late - late_before.get(platform).copied().unwrap_or(0);
+            let told = report.late.get(platform).copied().unwrap_or(0);
+            let raws: Vec<&str> = in_effect.iter().map(|(_, record)| record.raw.as_str()).collect();
+            let through = view_through(self, platform);
+            assert_eq!(told, more, "late events of {platform}, complete through {through:?}, in {raws:#?}");
+        }
         let mut expected: Vec<(usize, String)> = order.into_iter().zip(expected).collect();
         expected.sort();
         let told = report.dispositions(&batch);
@@ -340,6 +348,11 @@ fn opened(setup: &Setup) -> Ledger {
         }
     }
     panic!("the store was not let go");
+}
+
+fn view_through(drive: &Drive, platform: &str) -> Option<String> {
+    let through = drive.committed.facts.through(platform)?;
+    Some(drive.config.zone.rfc3339(UtcMillis::new(through)))
 }
 
 fn config(terms: &Terms, tariff: usize) -> Config {
