@@ -1,10 +1,12 @@
 //! Counts events that add cover before a `complete_through` already committed.
 
-use super::batch::Batch;
+use super::batch::{Batch, OrderEntry};
+use super::identity::IdentityHash;
 use super::pricing::price_posting;
 use super::resolve::{Decided, Replaced};
 use super::writer::Ledger;
 use crate::domain::completeness::{Told, is_late};
+use crate::domain::order::Phase;
 use crate::domain::posting::Posting;
 use crate::domain::settle::PlatformLine;
 use std::collections::{BTreeMap, HashMap};
@@ -29,6 +31,7 @@ pub fn late_events(ledger: &Ledger, batch: &Batch, decided: &Decided) -> BTreeMa
     }
     let previous: HashMap<usize, &Replaced> =
         decided.replaced.iter().map(|(at, replaced)| (*at, replaced)).collect();
+    let mut fresh: Option<Fresh> = None;
     for &at in &decided.booked {
         let Some(entry) = batch.orders.get(at) else { continue };
         let Some(line) = lines.get(usize::from(entry.platform)).and_then(Option::as_ref) else { continue };
@@ -46,10 +49,48 @@ pub fn late_events(ledger: &Ledger, batch: &Batch, decided: &Decided) -> BTreeMa
             Replaced::Stored(posting) => Some(posting.as_ref().clone()),
             Replaced::Fresh(other) => batch.orders.get(*other).map(|entry| price(batch.posting(entry))),
         });
-        let told = Told { previous: old.as_ref(), other_phase: decided.other_phase.get(&at) };
+        let here = fresh.get_or_insert_with(|| fresh_events(batch, decided));
+        let here = other_phase_here(ledger, batch, here, entry);
+        let other_phase = here.as_ref().or_else(|| decided.other_phase.get(&at));
+        let told = Told { previous: old.as_ref(), other_phase };
         if is_late(line, &new, told) {
             *late.entry(new.platform).or_default() += 1;
         }
     }
     late
+}
+
+/// Positions of booked events by the hash of their identity, in the order of effect; none when the batch has no open ones.
+type Fresh = HashMap<IdentityHash, Vec<usize>>;
+
+fn fresh_events(batch: &Batch, decided: &Decided) -> Fresh {
+    let mut fresh = Fresh::new();
+    if batch.orders.iter().all(|entry| entry.phase() == Phase::Ended) {
+        return fresh;
+    }
+    for &at in &decided.booked {
+        batch.orders.get(at).into_iter().for_each(|entry| fresh.entry(entry.hash).or_default().push(at));
+    }
+    let place = |at: &usize| batch.orders.get(*at).map(|e| batch.effect_order(e.source, e.ordinal));
+    fresh.values_mut().for_each(|events| events.sort_by(|a, b| place(a).cmp(&place(b))));
+    fresh
+}
+
+/// What the batch itself told of the other phase of an event's order before the event: how a batch was cut changes nothing.
+fn other_phase_here(ledger: &Ledger, batch: &Batch, fresh: &Fresh, entry: &OrderEntry) -> Option<Posting> {
+    let (platform, order_id) = (batch.platforms.name(entry.platform), batch.text(entry.order));
+    let phase = if entry.phase() == Phase::Open { Phase::Ended } else { Phase::Open };
+    let place = batch.effect_order(entry.source, entry.ordinal);
+    let events = fresh.get(&IdentityHash::of(platform, order_id, entry.leg, phase))?;
+    let events = events.iter().rev().filter_map(|&at| batch.orders.get(at));
+    let reach = ledger.setup.identity_days.unsigned_abs();
+    let before = events
+        .filter(|other| batch.effect_order(other.source, other.ordinal) < place)
+        .map(|other| (other.day, batch.posting(other)));
+    before
+        .filter(|(day, p)| {
+            p.platform == platform && p.order_id == order_id && day.0.abs_diff(entry.day.0) <= reach
+        })
+        .map(|(_, posting)| posting)
+        .next()
 }

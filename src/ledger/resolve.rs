@@ -180,9 +180,13 @@ fn look_closer(
         groups.iter().filter_map(|group| wanted_sibling(batch, group, terms)).collect();
     let stored = find(runs, &wanted)?;
     let other_phases = find(runs, &siblings)?;
-    for (((group, want), rows), other) in groups.iter().zip(&wanted).zip(stored).zip(other_phases) {
-        let history = follow_marks(runs, want, History::stored(rows), terms)?;
-        let other = History::stored(other);
+    let found = wanted.iter().zip(stored).zip(siblings.iter().zip(other_phases));
+    for (group, ((want, rows), (sibling, other))) in groups.iter().zip(found) {
+        let entries = group.iter().filter_map(|&at| batch.orders.get(at));
+        let previous = entries.filter_map(|entry| batch.extra(entry)?.previous_accepted_at);
+        let previous: Vec<LocalDay> = previous.map(|at| terms.zone.day(at)).collect();
+        let history = follow_marks(runs, want, History::stored(rows), &previous, terms)?;
+        let other = follow_marks(runs, sibling, History::stored(other), &[], terms)?;
         decide_group(batch, group, history, terms, decided);
         note_other_phase(batch, group, &other, terms, decided);
     }
@@ -242,16 +246,20 @@ fn wanted_sibling<'a>(batch: &'a Batch, group: &[usize], terms: Terms<'_>) -> Op
     Some(sibling)
 }
 
-/// Marks may lead to days that were not looked at.
+/// Marks and events may lead to days that were not looked at.
 fn follow_marks(
     runs: &DayRuns,
     want: &Wanted<'_>,
     mut history: History,
+    previous: &[LocalDay],
     terms: Terms<'_>,
 ) -> Outcome<History> {
+    let is_near = |day: &LocalDay| want.days.0 <= *day && *day <= want.days.1;
     let mut seen: BTreeSet<LocalDay> = want.also.iter().copied().collect();
     loop {
-        let leads = history.leads_outside(want.days, |at| terms.zone.day(at));
+        let mut leads = history.leads_outside(want.days, |at| terms.zone.day(at));
+        // Events of one batch may each name another day at which the order lay before.
+        leads.extend(previous.iter().filter(|day| !is_near(day)));
         let Some(&day) = leads.iter().find(|day| !seen.contains(day)) else { return Ok(history) };
         seen.insert(day);
         let there = Wanted { days: (day, day), also: Vec::new(), ..want.clone() };

@@ -17,6 +17,8 @@ use coverledger::ledger::writer::Ledger;
 use coverledger::pipeline::{receive, rules_for};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// Where histories begin: around changes of the clock and of the month.
@@ -115,7 +117,7 @@ impl Drive {
         let mut setup = Setup::new(&self.config);
         setup.data_dir = self.dir.path().join("data");
         setup.cache_bytes = 4 << 20;
-        let mut ledger = Ledger::open(setup).unwrap();
+        let mut ledger = opened(&setup);
         ledger.enforce(UtcMillis::new(self.now)).unwrap();
         let started = self.positions.iter().map(|(place, (first, done))| {
             (place.0.to_owned(), place.1, first + i64::try_from(*done).unwrap())
@@ -306,7 +308,15 @@ impl Drive {
             Origin::File(..) => (true, ("", 0)),
         });
         let in_effect: Vec<_> = order.iter().map(|&at| records[at].clone()).collect();
+        let late_before = self.model.facts.late.clone();
         let expected = self.model.commit(&in_effect, report.commit, self.now, stated);
+        for (platform, late) in &self.model.facts.late {
+            let more = late - late_before.get(platform).copied().unwrap_or(0);
+            let told = report.late.get(platform).copied().unwrap_or(0);
+            let raws: Vec<&str> = in_effect.iter().map(|(_, record)| record.raw.as_str()).collect();
+            let through = view_through(self, platform);
+            assert_eq!(told, more, "late events of {platform}, complete through {through:?}, in {raws:#?}");
+        }
         let mut expected: Vec<(usize, String)> = order.into_iter().zip(expected).collect();
         expected.sort();
         let told = report.dispositions(&batch);
@@ -323,6 +333,26 @@ impl Drive {
         self.shown.count("commits", 1);
         self.committed = self.model.clone();
     }
+}
+
+/// Opens the ledger. A store that was just closed may still be letting go of its file.
+fn opened(setup: &Setup) -> Ledger {
+    let (_keep, pause) = channel::<()>();
+    for _ in 0..5_000 {
+        match Ledger::open(setup.clone()) {
+            Ok(ledger) => return ledger,
+            Err(error) if format!("{error:?}").contains("could not acquire lock") => {
+                let _over = pause.recv_timeout(Duration::from_millis(2));
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    panic!("the store was not let go");
+}
+
+fn view_through(drive: &Drive, platform: &str) -> Option<String> {
+    let through = drive.committed.facts.through(platform)?;
+    Some(drive.config.zone.rfc3339(UtcMillis::new(through)))
 }
 
 fn config(terms: &Terms, tariff: usize) -> Config {
