@@ -91,8 +91,9 @@ impl Model {
             if version.price.charge == Charge::Unrated {
                 let price =
                     rates.price(&version.event, super::terms::day(self.terms.zone, version.event.accepted));
-                if price.charge != Charge::Unrated {
-                    version.price = price;
+                // What it covers was decided when it was booked.
+                if matches!(price.charge, Charge::Charged(_)) {
+                    version.price.charge = price.charge;
                 }
             }
         }
