@@ -91,7 +91,7 @@ impl Model {
             if version.price.charge == Charge::Unrated {
                 let price =
                     rates.price(&version.event, super::terms::day(self.terms.zone, version.event.accepted));
-                // Only the charge is mended; what the order covers was decided when it was booked.
+                // What it covers was decided when it was booked.
                 if matches!(price.charge, Charge::Charged(_)) {
                     version.price.charge = price.charge;
                 }
