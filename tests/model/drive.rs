@@ -21,6 +21,9 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 use tempfile::TempDir;
 
+/// Records in the order of arrival, and where each partition was left.
+type Read = (Vec<(Origin, Record)>, BTreeMap<Place, (i64, usize)>);
+
 /// Where histories begin: around changes of the clock and of the month.
 const BEGINNINGS: [(&str, &str); 4] = [
     ("America/New_York", "2026-03-06T20:00:00Z"),
@@ -218,7 +221,7 @@ impl Drive {
     }
 
     /// Some of the records that are there, interleaved as Kafka likes.
-    fn read(&mut self, thorough: usize) -> (Vec<(Origin, Record)>, BTreeMap<Place, (i64, usize)>) {
+    fn read(&mut self, thorough: usize) -> Read {
         let mut positions = self.positions.clone();
         let mut queues: Vec<Vec<(Origin, Record)>> = Vec::new();
         for (place, (first, done)) in &mut positions {
