@@ -51,7 +51,7 @@ pub trait LineHashes: std::fmt::Debug + Send + Sync {
 /// A record as it arrives.
 #[derive(Clone, Copy, Debug)]
 pub struct Arrival<'a> {
-    /// The batch's number of its source ([`Batch::source`]).
+    /// The batch's number of its source ([`super::Batch::source`]).
     pub source: u16,
     /// Offset in the partition, or line in the file, or number of the rejection.
     pub offset: i64,
