@@ -19,7 +19,7 @@ const H1_FOLDER: &str = "COVERLEDGER_CASES_H1";
 /// Questions whose answer waits for a rejected record: at most so many, of 20,000.
 const HELD_MAX: usize = 11;
 /// After the second run, every so many-th question is asked again.
-const SAMPLE: usize = 10;
+const SAMPLE: usize = 1;
 const COMPLETE: [&str; 2] = ["--complete-through", "2101-01-02T00:00:00Z"];
 
 type Row = BTreeMap<String, String>;
