@@ -163,6 +163,7 @@ fn read_back(
             .map_err(|error| KafkaFault::of(&error))?;
     }
     consumer.assign(&assignment).map_err(|error| KafkaFault::of(&error))?;
+    let mut answered = 0;
     while topic.iter().any(|asked| asked.found.is_none()) {
         if deadline.is_over() {
             return Err(KafkaFault::Unreachable {
@@ -186,8 +187,22 @@ fn read_back(
                 _ => return Err(KafkaFault::PositionRefused { reason: describe(&error) }),
             },
         }
+        let now_answered = topic.iter().filter(|asked| asked.found.is_some()).count();
+        if now_answered > answered {
+            answered = now_answered;
+            rest(&consumer, topic)?;
+        }
     }
     Ok(())
+}
+
+/// Reads nothing more of the partitions that have answered: with a long backlog they would keep the others waiting.
+fn rest(consumer: &BaseConsumer<KafkaContext>, topic: &[Wanted<'_>]) -> Result<(), KafkaFault> {
+    let mut answered = TopicPartitionList::new();
+    for place in topic.iter().filter(|asked| asked.found.is_some()).map(|asked| &asked.range.place) {
+        answered.add_partition(&place.topic, place.partition);
+    }
+    consumer.pause(&answered).map_err(|error| KafkaFault::of(&error))
 }
 
 /// Keeps the first thing that a partition answered.

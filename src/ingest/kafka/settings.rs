@@ -84,7 +84,8 @@ impl KafkaSettings {
             .set("fetch.wait.max.ms", "50")
             .set("fetch.message.max.bytes", "65536")
             .set("queued.min.messages", "1")
-            .set("queued.max.messages.kbytes", "8192")
+            .set("queued.max.messages.kbytes", "65536")
+            .set("fetch.queue.backoff.ms", "10")
             .set("statistics.interval.ms", "0");
         make_safe(&mut config);
         // One topic is read back at a time: there the announced end of a partition is unambiguous.
