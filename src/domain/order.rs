@@ -73,6 +73,9 @@ impl Outcome {
 pub struct Region(u32);
 
 impl Region {
+    /// 000000, which no county has.
+    pub const NONE: Self = Self(0);
+
     /// Reads six ASCII digits.
     pub fn parse(text: &[u8]) -> Option<Self> {
         if text.len() != 6 {

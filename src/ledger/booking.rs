@@ -1,6 +1,7 @@
 //! Writes what was decided: orders and marks, sorted by (rider, start), one run for each event day.
 
 use super::batch::{Batch, OrderEntry};
+use super::draft::{Body, DayDrafts, Draft, Sorter, in_order};
 use super::error::Outcome;
 use super::identity::IdentityHash;
 use super::pricing::{PriceBook, line_of, take_back};
@@ -17,24 +18,6 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
-
-/// A row on its way into a run: what sorts it, and what it is.
-#[derive(Clone, Copy, Debug)]
-struct Draft {
-    /// First sixteen bytes of the rider identifier: tells nearly all riders apart.
-    rider: u128,
-    accepted_at: UtcMillis,
-    class: u32,
-    body: Body,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Body {
-    /// An order of the batch, by its position.
-    Order(u32),
-    /// A mark, or a version written again, by its position.
-    Extra(u32),
-}
 
 /// A row that is not an order of the batch: a mark, or a stored version with a new price.
 #[derive(Clone, Debug)]
@@ -83,6 +66,13 @@ impl ExtraRow {
     }
 }
 
+/// Memory that one commit leaves to the next.
+#[derive(Debug, Default)]
+pub struct Workbench {
+    drafts: DayDrafts,
+    sorter: Sorter,
+}
+
 /// Where runs are written to.
 pub struct Desk<'a> {
     /// The store.
@@ -91,6 +81,8 @@ pub struct Desk<'a> {
     pub classes: &'a mut ClassTable,
     /// Prices met so far.
     pub prices: &'a mut PriceBook,
+    /// Memory for drafts and for sorting them.
+    pub bench: &'a mut Workbench,
     /// The tariff in force.
     pub tariff: &'a Tariff,
     /// Zone of days.
@@ -108,21 +100,15 @@ pub type Written = (Vec<Run>, BTreeMap<LocalDay, DayTotals>);
 
 /// Writes one run for each day that `decided` or `extra` touches.
 pub fn write_runs(batch: &Batch, decided: &Decided, extra: &[ExtraRow], desk: Desk<'_>) -> Outcome<Written> {
-    let Desk { store, classes, prices, tariff, zone, next_run, released, commit } = desk;
-    prices.prepare(batch);
+    let Desk { store, classes, prices, bench, tariff, zone, next_run, released, commit } = desk;
     let mut totals: BTreeMap<LocalDay, DayTotals> = BTreeMap::new();
-    let mut drafts: BTreeMap<LocalDay, Vec<Draft>> = BTreeMap::new();
+    prices.prepare(batch);
     for &at in &decided.booked {
         let Some(entry) = batch.orders.get(at) else { continue };
         let slot = prices.slot(batch, entry, tariff, classes);
         prices.count(slot, 1);
-        let class = prices.class(slot);
-        drafts.entry(entry.day).or_default().push(Draft {
-            rider: rider_prefix(batch.bytes_of(entry.rider)),
-            accepted_at: entry.accepted_at,
-            class,
-            body: Body::Order(u32::try_from(at).unwrap_or(u32::MAX)),
-        });
+        let at = u32::try_from(at).unwrap_or(u32::MAX);
+        bench.drafts.push(entry.day, Draft::of_order(batch, entry, at, prices.class(slot)));
     }
     for (_, replaced) in &decided.replaced {
         match replaced {
@@ -140,38 +126,30 @@ pub fn write_runs(batch: &Batch, decided: &Decided, extra: &[ExtraRow], desk: De
             let (key, unit) = line_of(&row.posting);
             totals.entry(row.day).or_default().add(&key, &unit)?;
         }
-        drafts.entry(row.day).or_default().push(Draft {
-            rider: rider_prefix(row.posting.rider_id.as_bytes()),
-            accepted_at: row.posting.accepted_at,
-            class: classes.number(&Arc::new(row.class())),
-            body: Body::Extra(at),
-        });
+        let (rider, start) = (row.posting.rider_id.as_bytes(), row.posting.accepted_at);
+        let class = classes.number(&Arc::new(row.class()));
+        bench.drafts.push(row.day, Draft::of_extra(rider, start, at, class));
     }
     prices.drain(&mut totals)?;
     let page = Page { batch, extra, commit };
-    let mut runs = Vec::with_capacity(drafts.len());
-    for (day, mut rows) in drafts {
-        rows.sort_unstable_by(|a, b| page.compare(classes, a, b));
+    let mut runs = Vec::new();
+    for (day, drafts) in bench.drafts.take() {
         let mut writer = RunWriter::new(store, classes, *next_run, day, 0);
         *next_run += 1;
-        for draft in &rows {
-            if let Some((row, hash)) = page.row(draft) {
-                writer.push(&row, hash)?;
-            }
-        }
+        in_order(
+            &mut bench.sorter,
+            &drafts,
+            |a, b| page.compare(classes, a, b),
+            |draft| match draft.row(commit) {
+                Some(row) => writer.push(&row, draft.hash),
+                None => page.row(draft).map_or(Ok(()), |(row, hash)| writer.push(&row, hash)),
+            },
+        )?;
+        bench.drafts.give_back(drafts);
         let empty = DayTotals::default();
         runs.push(writer.finish(totals.get(&day).unwrap_or(&empty), released)?);
     }
     Ok((runs, totals))
-}
-
-fn rider_prefix(rider_id: &[u8]) -> u128 {
-    let whole = rider_id.first_chunk::<16>().copied();
-    u128::from_be_bytes(whole.unwrap_or_else(|| {
-        let mut bytes = [0; 16];
-        bytes.iter_mut().zip(rider_id).for_each(|(to, from)| *to = *from);
-        bytes
-    }))
 }
 
 struct Page<'a> {
@@ -181,14 +159,16 @@ struct Page<'a> {
 }
 
 impl<'a> Page<'a> {
+    /// The row of any draft, from where its values are.
     fn row(&self, draft: &Draft) -> Option<(Row<'a>, IdentityHash)> {
+        let at = usize::try_from(draft.at).ok()?;
         match draft.body {
-            Body::Order(at) => {
-                let entry = self.batch.orders.get(usize::try_from(at).ok()?)?;
+            Body::Here | Body::Order => {
+                let entry = self.batch.orders.get(at)?;
                 Some((self.order_row(entry, draft.class), entry.hash))
             }
-            Body::Extra(at) => {
-                let extra = self.extra.get(usize::try_from(at).ok()?)?;
+            Body::Extra => {
+                let extra = self.extra.get(at)?;
                 let p = &extra.posting;
                 let row = Row {
                     rider_id: &p.rider_id,
@@ -229,7 +209,10 @@ impl<'a> Page<'a> {
     fn compare(&self, classes: &ClassTable, a: &Draft, b: &Draft) -> Ordering {
         a.rider
             .cmp(&b.rider)
-            .then_with(|| self.rider(a).cmp(self.rider(b)))
+            .then_with(|| match a.holds_rider() && b.holds_rider() {
+                true => Ordering::Equal,
+                false => self.rider(a).cmp(self.rider(b)),
+            })
             .then_with(|| a.accepted_at.cmp(&b.accepted_at))
             .then_with(|| match (self.row(a), self.row(b)) {
                 (Some((a_row, _)), Some((b_row, _))) => match (classes.get(a.class), classes.get(b.class)) {
@@ -242,11 +225,12 @@ impl<'a> Page<'a> {
 
     /// The whole rider identifier.
     fn rider(&self, draft: &Draft) -> &[u8] {
-        let (Body::Order(at) | Body::Extra(at)) = draft.body;
-        let at = usize::try_from(at).unwrap_or(usize::MAX);
+        let at = usize::try_from(draft.at).unwrap_or(usize::MAX);
         match draft.body {
-            Body::Order(_) => self.batch.orders.get(at).map_or(&[], |entry| self.batch.bytes_of(entry.rider)),
-            Body::Extra(_) => self.extra.get(at).map_or(&[], |extra| extra.posting.rider_id.as_bytes()),
+            Body::Here | Body::Order => {
+                self.batch.orders.get(at).map_or(&[], |entry| self.batch.bytes_of(entry.rider))
+            }
+            Body::Extra => self.extra.get(at).map_or(&[], |extra| extra.posting.rider_id.as_bytes()),
         }
     }
 }

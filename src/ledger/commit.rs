@@ -174,6 +174,7 @@ impl Ledger {
             store: &self.store,
             classes: &mut self.classes,
             prices: &mut self.prices,
+            bench: &mut self.bench,
             tariff: &self.setup.tariff,
             zone: &self.setup.zone,
             next_run: &mut next_run,

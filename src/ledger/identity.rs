@@ -19,6 +19,8 @@ pub struct IdentityHash(u64);
 impl IdentityHash {
     /// Significant bits.
     pub const BITS: u32 = 40;
+    /// The smallest hash.
+    pub const ZERO: Self = Self(0);
 
     /// The hash of an identity.
     pub fn of(platform: &str, order_id: &str, leg: u8, phase: Phase) -> Self {

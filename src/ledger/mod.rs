@@ -16,7 +16,7 @@
 //!    [`identity`] and [`find`] look up the others, [`history`] says which stored version is current.
 //! 5. [`keeping`] and [`rejected`]: refused and conflicting records are kept, and settled when their order comes.
 //!    [`lateness`] counts events that came after the platform's word.
-//! 6. [`booking`], [`pricing`] and [`books`]: rows with their prices, sorted by rider and start.
+//! 6. [`booking`], [`draft`], [`pricing`] and [`books`]: rows with their prices, sorted by rider and start.
 //! 7. [`run_writer`], [`run`], [`block`], [`row`], [`sparse`], [`totals`]: the rows become a run for each event day: blocks in
 //!    columns, identity index, sparse index, totals. [`keys`], [`codec`] and [`parts`] are the stored form of all of it.
 //! 8. [`facts`] and [`commit_record`]: completeness, sources, statistics, and the record of the commit itself.
@@ -40,6 +40,7 @@ pub mod commit;
 pub mod commit_record;
 pub mod compaction;
 pub mod days;
+pub mod draft;
 pub mod enforce;
 pub mod error;
 pub mod facts;

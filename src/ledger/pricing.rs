@@ -6,7 +6,7 @@ use super::error::LedgerError;
 use super::error::Outcome;
 use super::row::{Class, RowKind};
 use super::run_writer::ClassTable;
-use super::totals::{DayTotals, scaled, total_of};
+use super::totals::{DayTotals, scaled, sum, total_of};
 use crate::domain::order::{Outcome as OrderOutcome, Phase, Region};
 use crate::domain::posting::{Posting, Pricing};
 use crate::domain::tariff::{PriceQuery, Tariff};
@@ -27,7 +27,9 @@ struct Combination(u64, u64);
 #[derive(Debug)]
 struct Slot {
     day: LocalDay,
-    key: TotalKey,
+    /// Position of its platform and category in [`PriceBook::groups`].
+    group: u32,
+    region: Region,
     unit: Total,
 }
 
@@ -50,6 +52,9 @@ pub struct PriceBook {
     names: HashMap<String, u64>,
     platforms: Vec<u64>,
     categories: Vec<u64>,
+    /// Platform and category of slots, and their positions.
+    groups: Vec<(String, String)>,
+    group_numbers: HashMap<(u64, u64), u32>,
     touched: Vec<u32>,
 }
 
@@ -61,6 +66,8 @@ impl PriceBook {
             self.tallies.clear();
             self.numbers.clear();
             self.names.clear();
+            self.groups.clear();
+            self.group_numbers.clear();
         }
         let mut number = |name: &String| {
             let next = u64::try_from(self.names.len()).unwrap_or(u64::MAX);
@@ -109,15 +116,13 @@ impl PriceBook {
             outcome: entry.outcome,
             pricing,
         };
-        let slot = Slot {
-            day: entry.day,
-            key: TotalKey {
-                platform: platform.to_owned(),
-                region: entry.region,
-                category: category.to_owned(),
-            },
-            unit: total_of(pricing.charge, entry.outcome),
-        };
+        let names = (name(&self.platforms, entry.platform), name(&self.categories, entry.category));
+        let group = *self.group_numbers.entry(names).or_insert_with(|| {
+            self.groups.push((platform.to_owned(), category.to_owned()));
+            u32::try_from(self.groups.len() - 1).unwrap_or(u32::MAX)
+        });
+        let unit = total_of(pricing.charge, entry.outcome);
+        let slot = Slot { day: entry.day, group, region: entry.region, unit };
         let number = self.slots.len();
         self.slots.push(slot);
         self.tallies.push(Tally { class: classes.number(&Arc::new(class)), count: 0 });
@@ -142,15 +147,33 @@ impl PriceBook {
 
     /// Adds what was counted to the totals of its days, and starts again from zero.
     pub fn drain(&mut self, totals: &mut BTreeMap<LocalDay, DayTotals>) -> Outcome<()> {
+        let mut changes: Vec<(LocalDay, u32, Region, u32)> = Vec::with_capacity(self.touched.len());
         for number in std::mem::take(&mut self.touched) {
-            let number = usize_of(number);
-            let (Some(slot), Some(tally)) = (self.slots.get(number), self.tallies.get_mut(number)) else {
-                continue;
-            };
-            let count = std::mem::take(&mut tally.count);
-            let change = scaled(&slot.unit, count)
-                .ok_or_else(|| LedgerError::Overflow(format!("{} {}", slot.key.platform, slot.day)))?;
-            totals.entry(slot.day).or_default().add(&slot.key, &change)?;
+            let slot = self.slots.get(usize_of(number));
+            changes.extend(slot.map(|slot| (slot.day, slot.group, slot.region, number)));
+        }
+        changes.sort_unstable();
+        // Platform and category by platform and category: each list of regions is merged once.
+        let mut lines: Vec<(Region, Total)> = Vec::new();
+        for same in changes.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
+            let Some(&(day, group, ..)) = same.first() else { continue };
+            let Some((platform, category)) = self.groups.get(usize_of(group)) else { continue };
+            lines.clear();
+            let overflow = || LedgerError::Overflow(format!("{platform} {day}"));
+            for &(_, _, region, number) in same {
+                let number = usize_of(number);
+                let (Some(slot), Some(tally)) = (self.slots.get(number), self.tallies.get_mut(number)) else {
+                    continue;
+                };
+                let change = scaled(&slot.unit, std::mem::take(&mut tally.count)).ok_or_else(overflow)?;
+                match lines.last_mut() {
+                    Some((last, total)) if *last == region => {
+                        *total = sum(total, &change).ok_or_else(overflow)?;
+                    }
+                    _ => lines.push((region, change)),
+                }
+            }
+            totals.entry(day).or_default().add_lines(platform, category, &lines)?;
         }
         Ok(())
     }

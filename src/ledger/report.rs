@@ -145,11 +145,12 @@ impl CommitReport {
         self.bytes_out = runs.iter().map(|run| run.entry.bytes).sum();
         self.kept = u64::try_from(keeping.run.records.len()).unwrap_or(0);
         self.settled = u64::try_from(keeping.run.resolved.len()).unwrap_or(0);
-        for (key, total) in totals.values().flat_map(DayTotals::lines) {
-            let premium = self.premium.entry((key.platform.clone(), key.category.clone())).or_default();
-            *premium = premium.saturating_add(total.premium.get());
-            if total.unrated != 0 {
-                *self.unrated.entry(key.platform.clone()).or_default() += total.unrated;
+        for (platform, category, lines) in totals.values().flat_map(DayTotals::groups) {
+            let premium = self.premium.entry((platform.to_owned(), category.to_owned())).or_default();
+            lines.iter().for_each(|(_, line)| *premium = premium.saturating_add(line.premium.get()));
+            let unrated: i64 = lines.iter().map(|(_, line)| line.unrated).sum();
+            if unrated != 0 {
+                *self.unrated.entry(platform.to_owned()).or_default() += unrated;
             }
         }
     }

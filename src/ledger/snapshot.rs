@@ -247,7 +247,7 @@ impl LedgerView for Snapshot {
                 sum.merge(&run.totals()?)?;
             }
         }
-        Ok(sum.lines().map(|(key, total)| (key.clone(), *total)).collect())
+        Ok(sum.lines())
     }
 
     fn completeness(&self) -> &Completeness {

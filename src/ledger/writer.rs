@@ -1,6 +1,7 @@
 //! The one writer of a ledger: opens it, commits batches, publishes states.
 
 use super::batch::Source;
+use super::booking::Workbench;
 use super::books::{ConfigBooks, ConfigEntry};
 use super::codec::Reader;
 use super::commit_record::decode_source;
@@ -46,6 +47,7 @@ pub struct Ledger {
     pub(super) filters: DayFilters,
     pub(super) classes: ClassTable,
     pub(super) prices: PriceBook,
+    pub(super) bench: Workbench,
     pub(super) tracker: CompletenessTracker,
     pub(super) rejected: RejectedIndex,
     pub(super) book: RejectedBook,
@@ -122,6 +124,7 @@ impl Ledger {
             filters,
             classes: ClassTable::default(),
             prices: PriceBook::default(),
+            bench: Workbench::default(),
             tracker,
             rejected: state.rejected.clone(),
             book,

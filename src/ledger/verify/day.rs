@@ -130,8 +130,8 @@ impl DayChecker {
         }
         findings.expect(stored == totals, || {
             let differs = |a: &DayTotals, b: &DayTotals| {
-                let lines: BTreeMap<_, _> = b.lines().collect();
-                let line = a.lines().find(|(key, total)| lines.get(key) != Some(total));
+                let lines: BTreeMap<_, _> = b.lines().into_iter().collect();
+                let line = a.lines().into_iter().find(|(key, total)| lines.get(key) != Some(total));
                 line.map(|(key, _)| format!("{} {} {}", key.platform, key.region, key.category))
             };
             let at = differs(&stored, &totals).or_else(|| differs(&totals, &stored)).unwrap_or_default();
