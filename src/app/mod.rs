@@ -42,7 +42,7 @@ use tracing::{error, info};
 use writer::Writer;
 
 /// Work that may wait for the writer. Batches are large: one waits while one is written.
-const WORK_WAITING: usize = 2;
+const WORK_WAITING: usize = 1;
 /// How often the supervisor looks around.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 

@@ -12,7 +12,7 @@ use crate::ledger::writer::Published;
 use crate::pipeline::receive;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError};
 use std::time::{Duration, Instant};
 
 /// How long a poll waits for a record.
@@ -53,8 +53,15 @@ pub struct Reader {
 struct Filling {
     batch: Batch,
     since: Option<Instant>,
-    /// Topic, partition and batch number of the last record's source: records of a partition come together.
-    last_source: Option<(usize, i32, u16)>,
+}
+
+/// Where the last record came from: records of a partition come together.
+struct Origin<'a> {
+    topic: usize,
+    partition: i32,
+    /// Batch number of the source.
+    source: u16,
+    rules: &'a EventRules,
 }
 
 impl Reader {
@@ -70,8 +77,10 @@ impl Reader {
             }
             let idle = self.fill(&mut filling)?;
             let due = filling.since.is_some_and(|since| since.elapsed() >= self.batch_interval);
-            if filling.batch.is_full(self.batch_records, self.batch_bytes) || due {
+            if filling.batch.is_full(self.batch_records, self.batch_bytes) {
                 self.send(&mut filling)?;
+            } else if due {
+                self.offer(&mut filling)?;
             } else if idle && filling.batch.is_empty() {
                 self.observe_tails(&mut tails)?;
             }
@@ -90,9 +99,10 @@ impl Reader {
     /// Takes in records until the batch is due; `true` when there were none.
     fn fill(&self, filling: &mut Filling) -> anyhow::Result<bool> {
         let mut polls = 0_u32;
+        let mut origin = None;
         loop {
             match self.source.poll(if filling.batch.is_empty() { POLL } else { Duration::from_millis(1) }) {
-                Polled::Record(record) => self.take(&record, filling),
+                Polled::Record(record) => self.take(&record, filling, &mut origin),
                 Polled::Idle => return Ok(true),
                 // The client goes on trying by itself.
                 Polled::Fault(fault) if fault.is_transient() => return Ok(true),
@@ -109,24 +119,15 @@ impl Reader {
     }
 
     #[inline]
-    fn take(&self, record: &Record<'_>, filling: &mut Filling) {
+    fn take<'a>(&'a self, record: &Record<'_>, filling: &mut Filling, origin: &mut Option<Origin<'a>>) {
         if filling.since.is_none() {
             filling.since = Some(Instant::now());
         }
-        let Some(topic) = self.source.topic(record.topic) else { return };
-        let Some(rules) = self.rules.get(topic) else { return };
-        let batch = &mut filling.batch;
-        let source = match filling.last_source {
-            Some((topic, partition, number)) if (topic, partition) == (record.topic, record.partition) => {
-                number
-            }
-            _ => {
-                let number =
-                    batch.source(&Source::Kafka { topic: topic.to_owned(), partition: record.partition });
-                filling.last_source = Some((record.topic, record.partition, number));
-                number
-            }
-        };
+        let same = |known: &&Origin<'_>| (known.topic, known.partition) == (record.topic, record.partition);
+        if origin.as_ref().filter(same).is_none() {
+            *origin = self.origin(record, &mut filling.batch);
+        }
+        let Some(Origin { source, rules, .. }) = *origin else { return };
         let headers: Vec<(String, Vec<u8>)> =
             record.headers().into_iter().map(|(name, value)| (name, value.unwrap_or_default())).collect();
         let arrival = Arrival {
@@ -137,7 +138,32 @@ impl Reader {
             key: record.key(),
             headers: &headers,
         };
-        receive(batch, &arrival, rules, &self.zone);
+        receive(&mut filling.batch, &arrival, rules, &self.zone);
+    }
+
+    fn origin(&self, record: &Record<'_>, batch: &mut Batch) -> Option<Origin<'_>> {
+        let topic = self.source.topic(record.topic)?;
+        let rules = self.rules.get(topic)?;
+        let source = batch.source(&Source::Kafka { topic: topic.to_owned(), partition: record.partition });
+        Some(Origin { topic: record.topic, partition: record.partition, source, rules })
+    }
+
+    /// Sends the batch if the writer waits for one. Otherwise it goes on growing meanwhile: the more a commit takes in, the
+    /// less each record costs.
+    fn offer(&self, filling: &mut Filling) -> anyhow::Result<()> {
+        filling.batch.digest_last(record_digest);
+        let batch = Box::new(std::mem::take(&mut filling.batch));
+        match self.work.try_send(Work::Batch(batch, Observations::default())) {
+            Ok(()) => {
+                *filling = Filling { batch: self.emptied.try_recv().unwrap_or_default(), since: None };
+                Ok(())
+            }
+            Err(TrySendError::Full(Work::Batch(batch, _))) => {
+                filling.batch = *batch;
+                Ok(())
+            }
+            Err(_) => Err(anyhow::anyhow!("the writer is gone")),
+        }
     }
 
     /// Sends the batch. Waits while the writer has enough to do.
@@ -146,7 +172,6 @@ impl Reader {
         let mut batch = std::mem::replace(&mut filling.batch, next);
         batch.digest_last(record_digest);
         filling.since = None;
-        filling.last_source = None;
         self.work
             .send(Work::Batch(Box::new(batch), Observations::default()))
             .map_err(|_| anyhow::anyhow!("the writer is gone"))

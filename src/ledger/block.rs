@@ -9,7 +9,7 @@ mod read;
 #[cfg(test)]
 mod tests;
 
-pub use read::{Select, visit_block};
+pub use read::{Select, rows_of_orders, visit_block};
 
 use super::codec::Writer;
 use super::row::{OrderId, Row};

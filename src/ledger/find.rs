@@ -1,6 +1,5 @@
 //! Finds stored orders by identity: filters, then index, then the blocks themselves, each block once.
 
-use super::block::Select;
 use super::days::DayRuns;
 use super::error::Outcome;
 use super::identity::IdentityHash;
@@ -42,6 +41,9 @@ pub struct Found {
     pub moved_to: Option<UtcMillis>,
 }
 
+/// So many identifiers are compared one by one: that costs less than hashing each of a block's.
+const FEW: usize = 8;
+
 /// A run, and the wanted identities that it may hold, by their positions.
 type Asked<'a> = (&'a Arc<Run>, Vec<(IdentityHash, usize)>);
 
@@ -81,7 +83,11 @@ fn read_block(hits: &[Hit<'_>], wanted: &[Wanted<'_>], found: &mut [Vec<Found>])
         wanted.get(at).into_iter().for_each(|want| by_order.entry(want.order_id).or_default().push(at));
     }
     let mut result = Ok(());
-    run.visit_block(usize::try_from(block).unwrap_or(usize::MAX), Select::All, |row| {
+    let few: Vec<OrderId<'_>> = by_order.keys().take(FEW).copied().collect();
+    let is_wanted = |id: &OrderId<'_>| {
+        if by_order.len() <= FEW { few.contains(id) } else { by_order.contains_key(id) }
+    };
+    run.visit_orders(usize::try_from(block).unwrap_or(usize::MAX), is_wanted, |row| {
         let Some(positions) = by_order.get(&row.order_id) else { return true };
         let class = match run.class(row.class) {
             Ok(class) => class,

@@ -1,6 +1,6 @@
 //! Keeps refused and conflicting records, and settles rejections whose order has come.
 
-use super::batch::{Batch, OrderEntry};
+use super::batch::{Batch, OrderEntry, Source};
 use super::days::DayRuns;
 use super::error::Outcome;
 use super::facts::PlatformStats;
@@ -270,6 +270,9 @@ impl Shelf<'_> {
     /// Rejections that were sent again and whose order counts now, or counted before in this or a newer version: what
     /// could be read of them then may not have told the order.
     fn settle_redriven(&self, batch: &Batch, decided: &Decided, keeping: &mut Keeping) {
+        if !batch.sources.iter().any(|span| span.source == Source::Redrive) {
+            return;
+        }
         let known = |disposition| matches!(disposition, Disposition::Duplicate | Disposition::Stale);
         let before =
             decided.unbooked.iter().filter(|(_, disposition)| known(*disposition)).map(|&(at, _)| at);

@@ -1,6 +1,6 @@
 //! One row of a run: a version of an order, or the mark that a version was moved away from here.
 
-use super::codec::{CodecError, Decoded, Reader, Writer};
+use super::codec::{CodecError, Decoded, Reader, Writer, low_byte};
 use crate::domain::money::Micros;
 use crate::domain::order::{Outcome, Phase, Region};
 use crate::domain::posting::{Charge, ConfigNo, Posting, Pricing, RuleNo};
@@ -149,12 +149,13 @@ impl<'a> OrderId<'a> {
         match *self {
             Self::Text(text) => text,
             Self::Digits { count, value } => {
-                use std::fmt::Write;
                 buffer.clear();
-                let width = usize::from(count);
-                if write!(buffer, "{value:0width$}").is_err() {
-                    buffer.clear();
-                }
+                let digits = digits_of(value);
+                let from = digits.len().saturating_sub(usize::from(count));
+                // ASCII digits are text.
+                buffer.push_str(
+                    std::str::from_utf8(digits.get(from..).unwrap_or_default()).unwrap_or_default(),
+                );
                 buffer.as_str()
             }
         }
@@ -175,6 +176,30 @@ impl<'a> OrderId<'a> {
             }
         }
     }
+}
+
+/// All digits of a number below 10^38, zeros before it. 128-bit divisions are slow: one at most is made.
+fn digits_of(value: u128) -> [u8; OrderId::DIGITS_MAX] {
+    const HALF: u64 = 10_u64.pow(19);
+    let (high, low) = match u64::try_from(value) {
+        Ok(low) => (low / HALF, low % HALF),
+        Err(_) => {
+            let high = u64::try_from(value / u128::from(HALF)).unwrap_or(u64::MAX);
+            (high, u64::try_from(value % u128::from(HALF)).unwrap_or(u64::MAX))
+        }
+    };
+    let mut digits = [b'0'; OrderId::DIGITS_MAX];
+    let (first, second) = digits.split_at_mut(OrderId::DIGITS_MAX / 2);
+    for (half, mut rest) in [(first, high), (second, low)] {
+        for digit in half.iter_mut().rev() {
+            if rest == 0 {
+                break;
+            }
+            *digit += low_byte(rest % 10);
+            rest /= 10;
+        }
+    }
+    digits
 }
 
 /// The value of at most 19 digits.

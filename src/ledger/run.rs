@@ -8,7 +8,7 @@ use super::identity::{Entry, IdentityHash, visit_chunk};
 use super::keys::{self, in_run};
 use super::parts;
 use super::riders::Riders;
-use super::row::{Class, Row};
+use super::row::{Class, OrderId, Row};
 use super::sparse::Sparse;
 use super::store::Store;
 use super::totals::DayTotals;
@@ -261,13 +261,33 @@ impl Run {
         select: Select<'_>,
         visit: impl FnMut(&Row<'_>) -> bool,
     ) -> Outcome<()> {
+        self.read_block(block, |body| visit_block(body, select, visit).map(|_| ()))
+    }
+
+    /// Calls `visit` with the rows of a block whose order identifier is wanted, until it returns `false`.
+    pub fn visit_orders(
+        &self,
+        block: usize,
+        wanted: impl FnMut(&OrderId<'_>) -> bool,
+        visit: impl FnMut(&Row<'_>) -> bool,
+    ) -> Outcome<()> {
+        self.read_block(block, |body| {
+            // Most blocks that an index names by chance hold none of them: then one column is all that is read.
+            let rows = rows_of_orders(body, wanted)?;
+            if rows.is_empty() {
+                return Ok(());
+            }
+            visit_block(body, Select::Rows(&rows), visit).map(|_| ())
+        })
+    }
+
+    fn read_block(&self, block: usize, read: impl FnOnce(&[u8]) -> Decoded<()>) -> Outcome<()> {
         let number = u32::try_from(block).unwrap_or(u32::MAX);
         let key = in_run(keys::DATA, self.id, number);
         let name = || format!("block {number} of run {}", self.id);
         let value = self.store.get(&key)?.ok_or_else(|| LedgerError::Missing { what: name() })?;
         unframe(&key, &value)
-            .and_then(|body| visit_block(&body, select, visit))
-            .map(|_| ())
+            .and_then(|body| read(&body))
             .map_err(|error| LedgerError::damaged(name())(error))
     }
 

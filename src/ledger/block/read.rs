@@ -18,6 +18,20 @@ pub enum Select<'a> {
     All,
     /// Those of one rider.
     Rider(&'a str),
+    /// Those at these positions, ascending ([`rows_of_orders`]).
+    Rows(&'a [usize]),
+}
+
+/// Positions of the rows whose order identifier is wanted, ascending. Reads no other column.
+pub fn rows_of_orders(body: &[u8], mut wanted: impl FnMut(&OrderId<'_>) -> bool) -> Decoded<Vec<usize>> {
+    let mut columns = Columns::parse(body)?;
+    let mut rows = Vec::new();
+    for row in 0..columns.rows {
+        if wanted(&columns.next_order_id()?) {
+            rows.push(row);
+        }
+    }
+    Ok(rows)
 }
 
 /// Calls `visit` with the selected rows of a block's body, in order, until it returns `false`.
@@ -37,8 +51,9 @@ pub fn visit_block(
     }
     let mut rider: Vec<u8> = Vec::with_capacity(64);
     let mut rows_left = columns.rows;
-    // Rows of other riders before the wanted one.
+    // Rows of other riders before the wanted ones.
     let mut skipped = 0;
+    let mut positions = if let Select::Rows(positions) = select { positions } else { &[] };
     while rows_left > 0 {
         let shared: usize = columns.riders.number("shared prefix")?;
         if shared > rider.len() {
@@ -50,8 +65,17 @@ pub fn visit_block(
         if group_rows == 0 || group_rows > rows_left {
             return Err(CodecError::Invalid("rows of a rider"));
         }
+        let first_row = columns.rows - rows_left;
         rows_left -= group_rows;
         match select {
+            Select::Rows(_) => match positions.first() {
+                None => return Ok(true),
+                Some(&next) if next >= first_row + group_rows => {
+                    skipped += group_rows;
+                    continue;
+                }
+                Some(_) => {}
+            },
             Select::Rider(wanted) if rider.as_slice() > wanted.as_bytes() => return Ok(false),
             Select::Rider(wanted) if rider.as_slice() < wanted.as_bytes() => {
                 skipped += group_rows;
@@ -63,6 +87,12 @@ pub fn visit_block(
         let rider_id = std::str::from_utf8(&rider).map_err(|_| CodecError::Invalid("rider"))?;
         for nth in 0..group_rows {
             let row = columns.next_row(rider_id, nth == 0)?;
+            if let Select::Rows(_) = select {
+                match positions.split_first() {
+                    Some((&next, rest)) if next == first_row + nth => positions = rest,
+                    _ => continue,
+                }
+            }
             if !visit(&row) {
                 return Ok(false);
             }

@@ -72,6 +72,13 @@ proptest! {
         visit_block(&bytes, Select::Rider(wanted), |row| { found.push(row.accepted_at); true }).unwrap();
         let expected: Vec<_> = rows.iter().filter(|r| r.rider_id == wanted).map(|r| r.accepted_at).collect();
         prop_assert_eq!(found, expected);
+        let orders = [rows[rows.len() / 3].order_id, rows[rows.len() / 2].order_id];
+        let positions = rows_of_orders(&bytes, |id| orders.contains(id)).unwrap();
+        let mut found = Vec::new();
+        visit_block(&bytes, Select::Rows(&positions), |row| { found.push(format!("{row:?}")); true }).unwrap();
+        let expected: Vec<_> =
+            rows.iter().filter(|r| orders.contains(&r.order_id)).map(|row| format!("{row:?}")).collect();
+        prop_assert_eq!(found, expected);
         for (row, draft) in rows.iter().zip(&drafts) {
             let mut buffer = String::new();
             prop_assert_eq!(row.order_id.text(&mut buffer), draft.3.as_str());
@@ -81,6 +88,8 @@ proptest! {
     #[test]
     fn damaged_blocks_are_an_error_at_worst(mut bytes: Vec<u8>, flags: u8) {
         drop(visit_block(&bytes, Select::All, |_| true));
+        drop(visit_block(&bytes, Select::Rows(&[0, 3]), |_| true));
+        drop(rows_of_orders(&bytes, |_| true));
         if let Some(at) = bytes.get_mut(1) { *at = flags; }
         drop(visit_block(&bytes, Select::All, |_| true));
     }
