@@ -1,6 +1,6 @@
 //! A run: the sorted, immutable blocks that one commit (or one compaction) wrote for one event day.
 
-use super::block::{Select, visit_block};
+use super::block::{Select, rows_of_orders, visit_block};
 use super::codec::{CodecError, Decoded, Reader, Writer, unframe};
 use super::error::{LedgerError, Outcome};
 use super::filter::Filter;
