@@ -1,6 +1,9 @@
-//! The ledger in process, without Kafka: decode, decide, commit, size, memory, restart, lookups.
+//! The ledger in process, without Kafka: decode, decide, commit, compact, size, memory, restart, lookups.
 //!
-//! `cargo bench --bench ledger [-- --orders N --days N --load N --lookups N --dir DIR --enforce]`
+//! `cargo bench --bench ledger [-- --orders N --days N --load N --lookups N --dir DIR --no-compaction --enforce]`
+//!
+//! Runs are compacted on a thread of its own while batches are committed, as the service does it; when all is committed,
+//! every day is brought to its settled form.
 
 mod support;
 
@@ -9,16 +12,19 @@ use coverledger::coverage::Terms;
 use coverledger::coverage::question::{Question, QuestionText};
 use coverledger::coverage::resolve::resolve;
 use coverledger::domain::event::EventRules;
-use coverledger::domain::time::{DAY_MS, UtcMillis};
+use coverledger::domain::time::{DAY_MS, LocalDay, UtcMillis};
 use coverledger::generate::{Generator, GeneratorSettings};
 use coverledger::ledger::batch::{Arrival, Batch, Source};
 use coverledger::ledger::commit::Also;
+use coverledger::ledger::compaction::{Compacted, CompactionJob};
 use coverledger::ledger::report::CommitReport;
 use coverledger::ledger::setup::Setup;
 use coverledger::ledger::writer::{Ledger, Published};
 use coverledger::pipeline::{receive, rules_for};
 use std::path::Path;
 use std::process::{Command, ExitCode};
+use std::sync::atomic::AtomicBool;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 use support::{
     Figures, Numbers, Side, disk_bytes, flag, nanos_each, option, per_second, percentile, resident, rfc3339,
@@ -127,18 +133,101 @@ fn main() -> ExitCode {
         received_cpu: Duration::ZERO,
     };
     figures.tell("orders generated, days", format!("{orders}, {days}"));
-    ingest(&mut ledger, &mut feed, orders, &figures);
+    let mut compacting = Compacting::begin();
+    ingest(&mut ledger, &mut feed, orders, &mut compacting, &figures);
     let stored: u64 = ledger.published().current().runs().values().flatten().map(|run| run.entry.rows).sum();
     let before = disk_bytes(folder.path());
-    figures.judge("disk before compaction", before * 1_000 / stored.max(1), Side::AtMost, 45_000, "B/order");
+    figures.judge(
+        "disk before the last compaction",
+        before * 1_000 / stored.max(1),
+        Side::AtMost,
+        45_000,
+        "B/order",
+    );
+    memory(&ledger, &mut figures);
+    compacting.settle(&mut ledger, folder.path(), &mut figures);
+    let after = disk_bytes(folder.path());
+    figures.judge("disk after compaction", after * 1_000 / stored.max(1), Side::AtMost, 45_000, "B/order");
+    let peak = compacting.disk_peak.max(after);
+    figures.tell(
+        "  its peak meanwhile",
+        format!("{} B/order", support::thousandths(peak * 1_000 / stored.max(1))),
+    );
     memory(&ledger, &mut figures);
     ledger = restart(ledger, &config, folder.path(), &mut figures);
     lookups(&mut ledger, &mut feed, (orders, days), &mut figures);
     figures.finish()
 }
 
+/// Compactions on a thread of their own, one at a time.
+struct Compacting {
+    jobs: Option<Sender<CompactionJob>>,
+    done: Receiver<Compacted>,
+    under_way: bool,
+    rows: u64,
+    took: Duration,
+    disk_peak: u64,
+}
+
+impl Compacting {
+    fn begin() -> Self {
+        let (jobs, to_do) = channel::<CompactionJob>();
+        let (ready, done) = channel();
+        std::thread::spawn(move || {
+            for job in to_do {
+                let compacted = job.run(&AtomicBool::new(false)).expect("runs are merged");
+                if ready.send(compacted).is_err() {
+                    break;
+                }
+            }
+        });
+        let jobs = (!flag("no-compaction")).then_some(jobs);
+        Self { jobs, done, under_way: false, rows: 0, took: Duration::ZERO, disk_peak: 0 }
+    }
+
+    /// Installs what is done, begins what is due.
+    fn step(&mut self, ledger: &mut Ledger, settled_before: LocalDay) {
+        let Some(jobs) = &self.jobs else { return };
+        if self.under_way {
+            let Ok(compacted) = self.done.try_recv() else { return };
+            self.rows += ledger.install(compacted, now()).expect("a compaction is installed").rows;
+            self.under_way = false;
+        }
+        ledger.collect_released().expect("old runs are deleted");
+        if let Some(job) = ledger.begin_compaction(settled_before) {
+            jobs.send(job).expect("the compacting thread lives");
+            self.under_way = true;
+        }
+    }
+
+    /// Everything that is due, with every day settled.
+    fn settle(&mut self, ledger: &mut Ledger, dir: &Path, figures: &mut Figures) {
+        let (started, before) = (Instant::now(), self.rows);
+        let cpu = support::cpu("self");
+        loop {
+            self.step(ledger, LocalDay(i32::MAX));
+            if !self.under_way {
+                break;
+            }
+            self.disk_peak = self.disk_peak.max(disk_bytes(dir));
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        self.took = started.elapsed();
+        figures.tell("rows compacted while ingesting, after", format!("{before}, {}", self.rows - before));
+        let rows = self.rows - before;
+        figures.tell("compaction alone", format!("{} rows/s", per_second(rows, self.took)));
+        figures.tell("  CPU each row", format!("{} ns", nanos_each(rows, support::cpu("self") - cpu)));
+    }
+}
+
 /// Commits everything, and tells how fast.
-fn ingest(ledger: &mut Ledger, feed: &mut Feed<'_>, orders: u64, figures: &Figures) {
+fn ingest(
+    ledger: &mut Ledger,
+    feed: &mut Feed<'_>,
+    orders: u64,
+    compacting: &mut Compacting,
+    figures: &Figures,
+) {
     let (mut all, mut first, mut last) = (Sums::default(), Sums::default(), Sums::default());
     let mut batch = Batch::default();
     while feed.fill(&mut batch) {
@@ -152,6 +241,7 @@ fn ingest(ledger: &mut Ledger, feed: &mut Feed<'_>, orders: u64, figures: &Figur
         }
         all.add(&report);
         batch.clear();
+        compacting.step(ledger, LocalDay(i32::MIN));
     }
     let rate = |took: Duration| format!("{} /s", per_second(all.records, took));
     let each = |took: Duration| format!("{} ns", nanos_each(all.records, took));

@@ -11,6 +11,7 @@ pub use entries::{
 };
 pub use names::Names;
 
+use super::draft::Draft;
 use super::identity::IdentityHash;
 use crate::domain::order::{CompletenessRecord, OrderEvent};
 use crate::domain::posting::{Charge, ConfigNo, Posting, Pricing};
@@ -28,6 +29,8 @@ pub struct Batch {
     arena: Vec<u8>,
     /// Order events.
     pub orders: Vec<OrderEntry>,
+    /// The draft of each order's row, made while the record is in the nearest cache; the class is not known yet.
+    pub drafts: Vec<Draft>,
     extras: Vec<Extra>,
     /// Stretches of lines, each with the position of its first record.
     lines: Vec<(u32, Arc<dyn LineHashes>)>,
@@ -76,9 +79,11 @@ impl Batch {
     /// Forgets everything but the memory it has.
     pub fn clear(&mut self) {
         let (mut arena, mut orders) = (std::mem::take(&mut self.arena), std::mem::take(&mut self.orders));
+        let mut drafts = std::mem::take(&mut self.drafts);
         arena.clear();
         orders.clear();
-        let mut next = Self { arena, orders, ..Self::default() };
+        drafts.clear();
+        let mut next = Self { arena, orders, drafts, ..Self::default() };
         if self.platforms.len() < NAMES_MAX / 2 && self.categories.len() < NAMES_MAX / 2 {
             next.platforms = std::mem::take(&mut self.platforms);
             next.categories = std::mem::take(&mut self.categories);
@@ -215,6 +220,8 @@ impl Batch {
             has_key: arrival.key.is_some(),
         };
         self.header_bytes += header_bytes(arrival);
+        let at = u32::try_from(self.orders.len()).unwrap_or(u32::MAX);
+        self.drafts.push(Draft::of_order(&entry, event.rider_id.as_bytes(), event.order_id.as_bytes(), at));
         self.orders.push(entry);
     }
 

@@ -104,11 +104,10 @@ pub fn write_runs(batch: &Batch, decided: &Decided, extra: &[ExtraRow], desk: De
     let mut totals: BTreeMap<LocalDay, DayTotals> = BTreeMap::new();
     prices.prepare(batch);
     for &at in &decided.booked {
-        let Some(entry) = batch.orders.get(at) else { continue };
+        let (Some(entry), Some(draft)) = (batch.orders.get(at), batch.drafts.get(at)) else { continue };
         let slot = prices.slot(batch, entry, tariff, classes);
         prices.count(slot, 1);
-        let at = u32::try_from(at).unwrap_or(u32::MAX);
-        bench.drafts.push(entry.day, Draft::of_order(batch, entry, at, prices.class(slot)));
+        bench.drafts.push(entry.day, draft.with_class(prices.class(slot)));
     }
     for (_, replaced) in &decided.replaced {
         match replaced {

@@ -7,7 +7,7 @@ mod order;
 
 pub use order::{Sorter, in_order};
 
-use super::batch::{Batch, OrderEntry};
+use super::batch::OrderEntry;
 use super::identity::IdentityHash;
 use super::row::{OrderId, Row};
 use crate::domain::order::Region;
@@ -73,13 +73,11 @@ impl Draft {
         body: Body::Order,
     };
 
-    /// The draft of the batch's entry at position `at`.
+    /// The draft of a batch's entry at position `at`; its class is not known yet.
     #[inline]
-    pub fn of_order(batch: &Batch, entry: &OrderEntry, at: u32, class: u32) -> Self {
-        let order = batch.bytes_of(entry.order);
+    pub fn of_order(entry: &OrderEntry, rider: &[u8], order: &[u8], at: u32) -> Self {
         let digits = (order.len() <= ORDER_DIGITS).then(|| digits_of(order)).flatten();
         let duration = entry.ended_at.and_then(|end| u32::try_from(end.since(entry.accepted_at)).ok());
-        let rider = batch.bytes_of(entry.rider);
         let body = match (digits, duration) {
             (Some(_), Some(_)) if entry.revision == 0 && entry.extra == 0 && rider.len() <= RIDER_BYTES => {
                 Body::Here
@@ -91,7 +89,7 @@ impl Draft {
             accepted_at: entry.accepted_at,
             order: digits.unwrap_or(0),
             hash: entry.hash,
-            class,
+            class: 0,
             region: entry.region,
             duration: duration.unwrap_or(0),
             at,
@@ -112,6 +110,47 @@ impl Draft {
             body: Body::Extra,
             ..Self::EMPTY
         }
+    }
+
+    /// The draft of a stored row; with [`Body::Order`] when the draft does not hold all of it, whose position `at` then
+    /// is. Its commit and identity are not in the draft.
+    #[inline]
+    pub fn of_row(row: &Row<'_>, at: u32) -> Self {
+        let (digits, order) = match row.order_id {
+            OrderId::Digits { count, value } => (count, u64::try_from(value).ok()),
+            OrderId::Text(_) => (0, None),
+        };
+        let order = order.filter(|_| usize::from(digits) <= ORDER_DIGITS);
+        let duration = row.ended_at.and_then(|end| u32::try_from(end.since(row.accepted_at)).ok());
+        let is_rare = row.revision != 0
+            || row.fare.is_some()
+            || row.previous_accepted_at.is_some()
+            || row.moved_to.is_some();
+        let rider = row.rider_id.as_bytes();
+        let body = match (order, duration) {
+            (Some(_), Some(_)) if !is_rare && rider.len() <= RIDER_BYTES => Body::Here,
+            _ => Body::Order,
+        };
+        Self {
+            rider: prefix_of(rider),
+            accepted_at: row.accepted_at,
+            order: order.unwrap_or(0),
+            hash: IdentityHash::ZERO,
+            class: row.class,
+            region: row.region,
+            duration: duration.unwrap_or(0),
+            at,
+            rider_bytes: u8::try_from(rider.len()).unwrap_or(u8::MAX),
+            order_digits: digits,
+            body,
+        }
+    }
+
+    /// The same row, of this class.
+    #[inline]
+    pub const fn with_class(mut self, class: u32) -> Self {
+        self.class = class;
+        self
     }
 
     /// Whether the whole rider identifier is here.

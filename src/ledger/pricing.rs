@@ -16,12 +16,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
-/// Combinations that are remembered; beyond it all are forgotten and met again.
-const SLOTS_MAX: usize = 1 << 20;
+/// Combinations that are remembered, places of the grid included; beyond it all are forgotten and met again.
+const SLOTS_MAX: usize = 4 << 20;
 
-/// A combination, as the batch numbers platform and category.
+/// What an order's slot depends on besides its region: platform, category, leg and outcome in one number, and the day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Combination(u64, u64);
+struct Combination(u64, i32);
 
 /// One remembered combination.
 #[derive(Debug)]
@@ -47,7 +47,13 @@ pub struct PriceBook {
     slots: Vec<Slot>,
     /// As many as slots.
     tallies: Vec<Tally>,
-    numbers: HashMap<Combination, u32, BuildHasherDefault<MixHasher>>,
+    /// The row of the grid of each combination: dozens, met again and again.
+    rows: HashMap<Combination, u32, BuildHasherDefault<MixHasher>>,
+    /// For each row the slot of each region, by the region's number: 0 = not met yet, else the slot plus one.
+    grid: Vec<Vec<u32>>,
+    /// The number of each region code, plus one: some thousands are in use, which the nearest caches hold.
+    regions: Vec<u32>,
+    regions_met: u32,
     /// Numbers of names that hold across batches, and what the batch's own numbers stand for.
     names: HashMap<String, u64>,
     platforms: Vec<u64>,
@@ -61,13 +67,9 @@ pub struct PriceBook {
 impl PriceBook {
     /// Prepares for a batch, whose numbers of names are its own.
     pub fn prepare(&mut self, batch: &Batch) {
-        if self.slots.len() > SLOTS_MAX || self.names.len() > SLOTS_MAX {
-            self.slots.clear();
-            self.tallies.clear();
-            self.numbers.clear();
-            self.names.clear();
-            self.groups.clear();
-            self.group_numbers.clear();
+        let places = self.grid.len().saturating_mul(usize_of(self.regions_met));
+        if places > SLOTS_MAX || self.names.len() > SLOTS_MAX {
+            self.forget();
         }
         let mut number = |name: &String| {
             let next = u64::try_from(self.names.len()).unwrap_or(u64::MAX);
@@ -97,11 +99,29 @@ impl PriceBook {
                 | (name(&self.categories, entry.category) << 16)
                 | (u64::from(entry.leg) << 8)
                 | outcome,
-            (u64::from(entry.day.0.cast_unsigned()) << 32) | u64::from(entry.region.code()),
+            entry.day.0,
         );
-        if let Some(&number) = self.numbers.get(&combination) {
-            return usize_of(number);
+        let code = usize_of(entry.region.code());
+        if let Some(&row) = self.rows.get(&combination)
+            && let Some(&region @ 1..) = self.regions.get(code)
+            && let Some(&slot @ 1..) = self.grid.get(usize_of(row)).and_then(|row| row.get(usize_of(region)))
+        {
+            return usize_of(slot - 1);
         }
+        self.learn(batch, entry, combination, tariff, classes)
+    }
+
+    /// Prices a combination that was not met yet.
+    #[cold]
+    fn learn(
+        &mut self,
+        batch: &Batch,
+        entry: &OrderEntry,
+        combination: Combination,
+        tariff: &Tariff,
+        classes: &mut ClassTable,
+    ) -> usize {
+        let name = |names: &[u64], number: u16| names.get(usize::from(number)).copied().unwrap_or(0);
         let (platform, category) =
             (batch.platforms.name(entry.platform), batch.categories.name(entry.category));
         let query =
@@ -126,8 +146,34 @@ impl PriceBook {
         let number = self.slots.len();
         self.slots.push(slot);
         self.tallies.push(Tally { class: classes.number(&Arc::new(class)), count: 0 });
-        self.numbers.insert(combination, u32::try_from(number).unwrap_or(u32::MAX));
+        self.place(combination, entry.region, number);
         number
+    }
+
+    /// Puts a slot into the grid.
+    fn place(&mut self, combination: Combination, region: Region, slot: usize) {
+        let code = usize_of(region.code());
+        if self.regions.len() <= code {
+            self.regions.resize(code + 1, 0);
+        }
+        let Some(number) = self.regions.get_mut(code) else { return };
+        if *number == 0 {
+            self.regions_met += 1;
+            *number = self.regions_met;
+        }
+        let number = usize_of(*number);
+        let next = u32::try_from(self.grid.len()).unwrap_or(u32::MAX);
+        let row = *self.rows.entry(combination).or_insert(next);
+        if row == next {
+            self.grid.push(Vec::new());
+        }
+        let Some(row) = self.grid.get_mut(usize_of(row)) else { return };
+        if row.len() <= number {
+            row.resize(number + 1, 0);
+        }
+        if let Some(place) = row.get_mut(number) {
+            *place = u32::try_from(slot + 1).unwrap_or(u32::MAX);
+        }
     }
 
     /// Counts an order (or takes one back).
@@ -228,6 +274,10 @@ impl Hasher for MixHasher {
 
     fn write(&mut self, bytes: &[u8]) {
         bytes.iter().for_each(|&byte| self.write_u64(u64::from(byte)));
+    }
+
+    fn write_i32(&mut self, value: i32) {
+        self.write_u64(u64::from(value.cast_unsigned()));
     }
 
     fn write_u64(&mut self, value: u64) {

@@ -1,6 +1,7 @@
 //! Reads one run from front to back, a block at a time.
 
 use super::super::block::Select;
+use super::super::draft::Draft;
 use super::super::error::Outcome;
 use super::super::row::{Class, OrderId, Row};
 use super::super::run::Run;
@@ -17,16 +18,12 @@ enum HeldOrder {
     Text(Stretch),
 }
 
-/// A row whose texts lie in the cursor.
+/// A row that a draft does not hold, whose texts lie in the cursor.
 #[derive(Clone, Copy, Debug)]
 struct Held {
-    /// First sixteen bytes of the rider identifier: tells nearly all riders apart. Identifiers hold no NUL.
-    prefix: u128,
     rider: Stretch,
     order: HeldOrder,
-    /// Its class's code in the run.
-    code: usize,
-    /// The row but for its texts; its class is a number of the table.
+    /// The row but for its texts.
     rest: Row<'static>,
 }
 
@@ -37,8 +34,13 @@ pub(super) struct Cursor {
     /// Number in the table of each class of the run.
     classes: Vec<(u32, Arc<Class>)>,
     next_block: u32,
+    /// The rows of the block; their classes are those of the run.
+    drafts: Vec<Draft>,
+    /// The commit of each.
+    commits: Vec<u64>,
+    /// The rows that are not wholly in their draft.
+    held: Vec<Held>,
     text: String,
-    rows: Vec<Held>,
     at: usize,
 }
 
@@ -50,17 +52,34 @@ impl Cursor {
             run: Arc::clone(run),
             classes,
             next_block: 0,
+            drafts: Vec::new(),
+            commits: Vec::new(),
+            held: Vec::new(),
             text: String::new(),
-            rows: Vec::new(),
             at: 0,
         };
         cursor.load()?;
         Ok(cursor)
     }
 
-    /// The row here; `None` after the last one.
+    /// Whether there is a row here.
+    pub(super) fn is_before_the_end(&self) -> bool {
+        self.at < self.drafts.len()
+    }
+
+    /// The row here, its class a number of the table; `None` after the last one.
     pub(super) fn row(&self) -> Option<Row<'_>> {
-        let held = self.rows.get(self.at)?;
+        let draft = self.drafts.get(self.at)?;
+        let commit = *self.commits.get(self.at)?;
+        let row = match draft.row(commit) {
+            Some(row) => row,
+            None => self.held_row(draft)?,
+        };
+        Some(Row { class: self.classes.get(usize::try_from(draft.class).ok()?)?.0, ..row })
+    }
+
+    fn held_row(&self, draft: &Draft) -> Option<Row<'_>> {
+        let held = self.held.get(usize::try_from(draft.at).ok()?)?;
         let text = |(from, to): Stretch| self.text.get(from..to).unwrap_or_default();
         let order_id = match held.order {
             HeldOrder::Digits { count, value } => OrderId::Digits { count, value },
@@ -71,28 +90,40 @@ impl Cursor {
 
     /// The class of the row here.
     pub(super) fn class(&self) -> Option<&Arc<Class>> {
-        self.classes.get(self.rows.get(self.at)?.code).map(|(_, class)| class)
+        let code = usize::try_from(self.drafts.get(self.at)?.class).ok()?;
+        self.classes.get(code).map(|(_, class)| class)
     }
 
     /// Goes to the next row.
+    #[inline]
     pub(super) fn advance(&mut self) -> Outcome<()> {
         self.at += 1;
-        if self.at < self.rows.len() { Ok(()) } else { self.load() }
+        if self.at < self.drafts.len() { Ok(()) } else { self.load() }
     }
 
     /// Which of two cursors stands at the earlier place; one at its end comes last.
+    #[inline]
     pub(super) fn compare(&self, other: &Self) -> Ordering {
-        let (Some(a), Some(b)) = (self.rows.get(self.at), other.rows.get(other.at)) else {
-            return other.rows.get(other.at).is_some().cmp(&self.rows.get(self.at).is_some());
+        let (Some(a), Some(b)) = (self.drafts.get(self.at), other.drafts.get(other.at)) else {
+            return other.is_before_the_end().cmp(&self.is_before_the_end());
         };
-        a.prefix.cmp(&b.prefix).then_with(|| match (self.row(), self.class(), other.row(), other.class()) {
+        let by_rider = a.rider.cmp(&b.rider);
+        if by_rider.is_ne() {
+            return by_rider;
+        }
+        if a.holds_rider() && b.holds_rider() && a.accepted_at != b.accepted_at {
+            return a.accepted_at.cmp(&b.accepted_at);
+        }
+        match (self.row(), self.class(), other.row(), other.class()) {
             (Some(a), Some(a_class), Some(b), Some(b_class)) => a.cmp_place(a_class, &b, b_class),
             _ => Ordering::Equal,
-        })
+        }
     }
 
     fn load(&mut self) -> Outcome<()> {
-        self.rows.clear();
+        self.drafts.clear();
+        self.commits.clear();
+        self.held.clear();
         self.text.clear();
         self.at = 0;
         if self.next_block >= self.run.entry.blocks {
@@ -100,15 +131,20 @@ impl Cursor {
         }
         let block = usize::try_from(self.next_block).unwrap_or(usize::MAX);
         self.next_block += 1;
-        let (rows, text, classes) = (&mut self.rows, &mut self.text, &self.classes);
+        let (drafts, commits, held) = (&mut self.drafts, &mut self.commits, &mut self.held);
+        let (text, known) = (&mut self.text, self.classes.len());
         let mut unknown = None;
         self.run.visit_block(block, Select::All, |row| {
-            let code = usize::try_from(row.class).unwrap_or(usize::MAX);
-            let Some(&(class, _)) = classes.get(code) else {
+            if usize::try_from(row.class).map_or(true, |code| code >= known) {
                 unknown = Some(row.class);
                 return false;
-            };
-            rows.push(hold(row, (code, class), rows.last(), text));
+            }
+            let draft = Draft::of_row(row, u32::try_from(held.len()).unwrap_or(u32::MAX));
+            if draft.row(row.commit).is_none() {
+                held.push(hold(row, text));
+            }
+            drafts.push(draft);
+            commits.push(row.commit);
             true
         })?;
         // A code that the run does not know fails here as it does everywhere.
@@ -116,21 +152,17 @@ impl Cursor {
     }
 }
 
-fn hold(row: &Row<'_>, (code, class): (usize, u32), before: Option<&Held>, text: &mut String) -> Held {
+fn hold(row: &Row<'_>, text: &mut String) -> Held {
     let order = match row.order_id {
         OrderId::Digits { count, value } => HeldOrder::Digits { count, value },
         OrderId::Text(order) => HeldOrder::Text(put(text, order)),
     };
-    let same = before.map(|held| held.rider).filter(|&(from, to)| text.get(from..to) == Some(row.rider_id));
-    let rider = same.unwrap_or_else(|| put(text, row.rider_id));
-    let mut prefix = [0; 16];
-    prefix.iter_mut().zip(row.rider_id.as_bytes()).for_each(|(to, from)| *to = *from);
     let rest = Row {
         rider_id: "",
         accepted_at: row.accepted_at,
         order_id: OrderId::Text(""),
         ended_at: row.ended_at,
-        class,
+        class: row.class,
         region: row.region,
         revision: row.revision,
         commit: row.commit,
@@ -138,7 +170,7 @@ fn hold(row: &Row<'_>, (code, class): (usize, u32), before: Option<&Held>, text:
         previous_accepted_at: row.previous_accepted_at,
         moved_to: row.moved_to,
     };
-    Held { prefix: u128::from_be_bytes(prefix), rider, order, code, rest }
+    Held { rider: put(text, row.rider_id), order, rest }
 }
 
 fn put(text: &mut String, part: &str) -> Stretch {

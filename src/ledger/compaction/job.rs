@@ -13,6 +13,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 
+/// Classes of which the platform's part of the hash is remembered.
+const CLASSES_REMEMBERED: usize = 1 << 16;
 /// Rows between two looks at whether to stop.
 const STOP_EVERY_ROWS: u64 = 4_096;
 
@@ -115,24 +117,35 @@ impl CompactionJob {
     }
 }
 
-/// Hashes the identities of rows; remembers the part that only the platform decides.
+/// Hashes the identities of rows; remembers the part that only the class decides.
 #[derive(Debug, Default)]
 pub(in super::super) struct Hasher {
-    platform: Option<(Arc<str>, u64)>,
+    /// By the number of the class: the platform's seed.
+    seeds: Vec<Option<u64>>,
     order_id: String,
 }
 
 impl Hasher {
-    /// The identity hash of a row.
+    /// The identity hash of a row, whose class has one number as long as this lives.
     pub(in super::super) fn hash(&mut self, row: &Row<'_>, class: &Class) -> IdentityHash {
-        let seed = match &self.platform {
-            Some((name, seed)) if **name == *class.platform => *seed,
-            _ => {
-                let seed = IdentityHash::seed(&class.platform);
-                self.platform = Some((Arc::clone(&class.platform), seed));
-                seed
-            }
+        let number = usize::try_from(row.class).unwrap_or(usize::MAX);
+        let seed = match self.seeds.get(number) {
+            Some(Some(seed)) => *seed,
+            _ => self.learn(number, class),
         };
         IdentityHash::with_seed(seed, row.order_id.text(&mut self.order_id), class.leg, class.phase)
+    }
+
+    #[cold]
+    fn learn(&mut self, number: usize, class: &Class) -> u64 {
+        let seed = IdentityHash::seed(&class.platform);
+        // A run has some thousands of classes; a number beyond is damage or costs a hash each time.
+        if self.seeds.len() <= number && number < CLASSES_REMEMBERED {
+            self.seeds.resize(number + 1, None);
+        }
+        if let Some(slot) = self.seeds.get_mut(number) {
+            *slot = Some(seed);
+        }
+        seed
     }
 }

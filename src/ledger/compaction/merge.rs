@@ -19,7 +19,7 @@ impl Merge {
     /// Before the first row of all. Classes of the rows are numbers of `table`.
     pub fn new(runs: &[Arc<Run>], table: &mut ClassTable) -> Outcome<Self> {
         let cursors = runs.iter().map(|run| Cursor::new(run, table)).collect::<Outcome<Vec<_>>>()?;
-        let heap = (0..cursors.len()).filter(|&at| cursors.get(at).is_some_and(|c| c.row().is_some()));
+        let heap = (0..cursors.len()).filter(|&at| cursors.get(at).is_some_and(Cursor::is_before_the_end));
         let mut merge = Self { heap: heap.collect(), cursors };
         for at in (0..merge.heap.len() / 2).rev() {
             merge.sift_down(at);
@@ -38,7 +38,7 @@ impl Merge {
         let Some(&top) = self.heap.first() else { return Ok(()) };
         if let Some(cursor) = self.cursors.get_mut(top) {
             cursor.advance()?;
-            if cursor.row().is_none() {
+            if !cursor.is_before_the_end() {
                 self.heap.swap_remove(0);
             }
         }

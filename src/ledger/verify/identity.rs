@@ -101,9 +101,11 @@ fn look(
     findings: &mut Findings,
 ) -> Outcome<()> {
     let mut histories: BTreeMap<Identity, Vec<Step>> = BTreeMap::new();
-    let (mut hasher, mut buffer) = (Hasher::default(), String::new());
+    let mut buffer = String::new();
     for &(at, block) in blocks {
         let Some(run) = runs.get(at) else { continue };
+        // Class numbers are those of the run.
+        let mut hasher = Hasher::default();
         run.visit_block(usize::try_from(block).unwrap_or(usize::MAX), Select::All, |row| {
             let Ok(class) = run.class(row.class) else { return false };
             if hashes.contains(&hasher.hash(row, class)) {
