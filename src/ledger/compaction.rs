@@ -20,6 +20,7 @@ pub use job::{Compacted, CompactionJob};
 pub use merge::Merge;
 pub use plan::{LogicalRun, logical_runs, plan};
 
+use super::crash::{self, Point};
 use super::writer::Ledger;
 use crate::domain::time::LocalDay;
 use std::sync::Arc;
@@ -51,6 +52,7 @@ impl Ledger {
         let first = root.next_run;
         root.next_run += numbers;
         self.compacting = Some(first);
+        crash::after(Point::CompactionPlanned);
         Some(CompactionJob {
             day,
             inputs,

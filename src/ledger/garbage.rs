@@ -1,5 +1,6 @@
 //! Values that nothing refers to: left by an interrupted process, or by runs that compaction replaced.
 
+use super::crash::{self, Point};
 use super::error::Outcome;
 use super::keys;
 use super::manifest::{Manifest, kind};
@@ -35,9 +36,11 @@ pub fn collect_orphans(store: &Store, manifest: &mut Manifest) -> Outcome<u64> {
         }
         for key in orphans {
             store.delete(&key)?;
+            crash::after(Point::OrphansDeleted);
             collected += 1;
         }
     }
+    crash::after(Point::OrphansCollected);
     for (id, entry) in manifest.numbered(kind::GARBAGE, RunEntry::decode)? {
         delete_run(store, id, &entry)?;
         manifest.delete(kind::GARBAGE, &id.to_be_bytes());
@@ -56,12 +59,20 @@ pub fn delete_numbers(store: &Store, first: u64, end: u64) -> Outcome<()> {
             }
             keys.push(key);
         }
-        keys.iter().try_for_each(|key| store.delete(key))?;
+        for key in keys {
+            store.delete(&key)?;
+            crash::after(Point::DiscardDeleted);
+        }
     }
     Ok(())
 }
 
 /// Deletes every value of a run.
 pub fn delete_run(store: &Store, id: u64, entry: &RunEntry) -> Outcome<()> {
-    run_keys(id, entry).try_for_each(|key| Ok(store.delete(&key)?))
+    for key in run_keys(id, entry) {
+        store.delete(&key)?;
+        crash::after(Point::GarbageValueDeleted);
+    }
+    crash::after(Point::GarbageRunDeleted);
+    Ok(())
 }

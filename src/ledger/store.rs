@@ -6,6 +6,7 @@
 //! * pages above a quarter of a segment go to files that are never fsynced, so segments are large and `blobs/` must
 //!   stay empty.
 
+use super::crash::{self, Point};
 use super::lock::DirLock;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -97,6 +98,7 @@ impl Store {
             return Err(StoreError::TooLarge { bytes: value.len() });
         }
         self.db.insert(key, value).map_err(|error| self.engine("writing a block", &error))?;
+        crash::after(Point::ValuePut);
         Ok(())
     }
 
@@ -127,6 +129,7 @@ impl Store {
     /// Makes everything that was put durable: flush, then fsync.
     pub fn sync(&self) -> Result<(), StoreError> {
         self.db.flush().map_err(|error| self.engine("flushing", &error))?;
+        crash::after(Point::StoreFlushed);
         File::open(self.path.join("db"))
             .and_then(|file| file.sync_all())
             .map_err(|error| self.engine("fsync of the store", &error))?;
@@ -148,6 +151,7 @@ impl Store {
             }
         }
         self.db.apply_batch(batch).map_err(|error| self.engine("advancing the manifest", &error))?;
+        crash::after(Point::StoreBatchApplied);
         self.sync()
     }
 

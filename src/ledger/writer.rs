@@ -5,6 +5,7 @@ use super::books::{ConfigBooks, ConfigEntry};
 use super::codec::Reader;
 use super::commit_record::decode_source;
 use super::compaction;
+use super::crash::{self, Point};
 use super::days::{DayFilters, DayRuns};
 use super::error::{LedgerError, Outcome};
 use super::facts::{self, PlatformStats, SourceFacts};
@@ -77,13 +78,19 @@ impl Ledger {
             head::sync_dir(parent)?;
         }
         let lock = DirLock::take(dir)?;
+        crash::after(Point::StartLocked);
         let store = Store::open(&dir.join("store"), setup.cache_bytes)?.with_lock(lock);
+        crash::after(Point::StartStoreOpened);
         let mut manifest = Manifest::load(&store)?;
+        crash::after(Point::StartManifestLoaded);
         manifest.settle_witness(dir, setup.accept_older_state.is_some())?;
+        crash::after(Point::StartWitnessSettled);
         garbage::collect_orphans(&store, &mut manifest)?;
+        crash::after(Point::StartGarbageCollected);
         let released = channel();
         let (runs, filters) = open_runs(&store, &manifest, &released.0)?;
         let (rejected, book) = open_rejected(&store, &manifest)?;
+        crash::after(Point::StartOpened);
         let books = ConfigBooks::load(&manifest)?;
         if let Some((no, entry)) = books.all().find(|(_, entry)| entry.zone != setup.zone.name()) {
             return Err(LedgerError::Inconsistent(format!(

@@ -1,5 +1,6 @@
 //! One compaction under way: reads its runs, writes new ones, decides nothing.
 
+use super::super::crash::{self, Point};
 use super::super::error::Outcome;
 use super::super::identity::IdentityHash;
 use super::super::row::{Class, Row};
@@ -70,7 +71,9 @@ impl CompactionJob {
     pub fn run(self, stop: &AtomicBool) -> Outcome<Compacted> {
         let outputs = self.write(stop)?;
         if outputs.is_some() {
+            crash::after(Point::CompactionWritten);
             self.store.sync()?;
+            crash::after(Point::CompactionSynced);
         }
         let Self { day, inputs, first, numbers, .. } = self;
         Ok(Compacted { day, inputs, outputs, first, numbers })
@@ -99,6 +102,7 @@ impl CompactionJob {
                     number += 1;
                     let written = std::mem::replace(&mut writer, self.writer(&table, number));
                     outputs.push(written.finish(&std::mem::take(&mut totals), &self.released)?);
+                    crash::after(Point::CompactionOutputWritten);
                 }
                 rider.clear();
                 rider.push_str(row.rider_id);
