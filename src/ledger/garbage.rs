@@ -14,11 +14,11 @@ const RUN_KINDS: [u8; 7] =
     [keys::DATA, keys::IDENTITY, keys::SPARSE, keys::RIDERS, keys::TOTALS, keys::REJECTED, keys::RAW];
 
 /// Deletes what an interrupted process left: values of runs that the manifest does not name, from the oldest number that
-/// may have been under way.
+/// may have been under way, and texts of configurations that were never put in force.
 ///
 /// Garbage that the process before did not get to is deleted too, and its manifest entries go with the next commit.
 pub fn collect_orphans(store: &Store, manifest: &mut Manifest) -> Outcome<u64> {
-    let named: HashSet<u64> = manifest
+    let runs: HashSet<u64> = manifest
         .numbered(kind::RUN, RunEntry::decode)?
         .into_iter()
         .map(|(id, _)| id)
@@ -26,26 +26,35 @@ pub fn collect_orphans(store: &Store, manifest: &mut Manifest) -> Outcome<u64> {
         .collect();
     let mut collected = 0;
     for kind in RUN_KINDS {
-        let from = keys::numbered(kind, manifest.root().oldest_pending_run);
-        let mut orphans = Vec::new();
-        for item in store.scan(&[kind], &from) {
-            let (key, _) = item?;
-            if keys::run_of(&key).is_some_and(|run| !named.contains(&run)) {
-                orphans.push(key);
-            }
-        }
-        for key in orphans {
-            store.delete(&key)?;
-            crash::after(Point::OrphansDeleted);
-            collected += 1;
-        }
+        collected += delete_unnamed(store, kind, manifest.root().oldest_pending_run, &runs)?;
     }
+    let configs: HashSet<u64> =
+        manifest.numbered(kind::CONFIG, |_| Ok(()))?.into_iter().map(|(no, ())| no).collect();
+    collected += delete_unnamed(store, keys::CONFIG_TEXT, 0, &configs)?;
     crash::after(Point::OrphansCollected);
     for (id, entry) in manifest.numbered(kind::GARBAGE, RunEntry::decode)? {
         delete_run(store, id, &entry)?;
         manifest.delete(kind::GARBAGE, &id.to_be_bytes());
     }
     Ok(collected)
+}
+
+/// Deletes the values of a kind whose number, from `first` on, is not among `named`.
+fn delete_unnamed(store: &Store, kind: u8, first: u64, named: &HashSet<u64>) -> Outcome<u64> {
+    let mut orphans = Vec::new();
+    for item in store.scan(&[kind], &keys::numbered(kind, first)) {
+        let (key, _) = item?;
+        if keys::run_of(&key).is_some_and(|number| !named.contains(&number)) {
+            orphans.push(key);
+        }
+    }
+    let mut deleted = 0;
+    for key in orphans {
+        store.delete(&key)?;
+        crash::after(Point::OrphansDeleted);
+        deleted += 1;
+    }
+    Ok(deleted)
 }
 
 /// Deletes every value of the run numbers from `first` up to `end`.

@@ -72,21 +72,7 @@ impl Ledger {
     /// # Errors
     /// Another process has the directory; the store is damaged or stands elsewhere than the witness.
     pub fn open(mut setup: Setup) -> Outcome<Self> {
-        let dir = &setup.data_dir;
-        std::fs::create_dir_all(dir).map_err(LedgerError::file("creating", dir))?;
-        if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-            head::sync_dir(parent)?;
-        }
-        let lock = DirLock::take(dir)?;
-        crash::after(Point::StartLocked);
-        let store = Store::open(&dir.join("store"), setup.cache_bytes)?.with_lock(lock);
-        crash::after(Point::StartStoreOpened);
-        let mut manifest = Manifest::load(&store)?;
-        crash::after(Point::StartManifestLoaded);
-        manifest.settle_witness(dir, setup.accept_older_state.is_some())?;
-        crash::after(Point::StartWitnessSettled);
-        garbage::collect_orphans(&store, &mut manifest)?;
-        crash::after(Point::StartGarbageCollected);
+        let (store, manifest) = open_store(&setup)?;
         let released = channel();
         let (runs, filters) = open_runs(&store, &manifest, &released.0)?;
         let (rejected, book) = open_rejected(&store, &manifest)?;
@@ -220,6 +206,26 @@ impl Ledger {
             rules: self.setup.tariff.book().clone(),
         }
     }
+}
+
+/// Locks the directory, opens the store, settles manifest and witness, and deletes what an interrupted process left.
+fn open_store(setup: &Setup) -> Outcome<(Store, Manifest)> {
+    let dir = &setup.data_dir;
+    std::fs::create_dir_all(dir).map_err(LedgerError::file("creating", dir))?;
+    if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        head::sync_dir(parent)?;
+    }
+    let lock = DirLock::take(dir)?;
+    crash::after(Point::StartLocked);
+    let store = Store::open(&dir.join("store"), setup.cache_bytes)?.with_lock(lock);
+    crash::after(Point::StartStoreOpened);
+    let mut manifest = Manifest::load(&store)?;
+    crash::after(Point::StartManifestLoaded);
+    manifest.settle_witness(dir, setup.accept_older_state.is_some())?;
+    crash::after(Point::StartWitnessSettled);
+    garbage::collect_orphans(&store, &mut manifest)?;
+    crash::after(Point::StartGarbageCollected);
+    Ok((store, manifest))
 }
 
 fn open_runs(store: &Store, manifest: &Manifest, released: &Sender<u64>) -> Outcome<(DayRuns, DayFilters)> {
