@@ -9,7 +9,7 @@ use coverledger::coverage::Terms;
 use coverledger::coverage::question::{Question, QuestionText};
 use coverledger::coverage::resolve::resolve;
 use coverledger::domain::event::EventRules;
-use coverledger::domain::time::{DAY_MS, UtcMillis};
+use coverledger::domain::time::{DAY_MS, LocalDay, UtcMillis};
 use coverledger::generate::{Generator, GeneratorSettings};
 use coverledger::ledger::batch::{Arrival, Batch, Source};
 use coverledger::ledger::commit::Also;
@@ -130,8 +130,9 @@ fn main() -> ExitCode {
     ingest(&mut ledger, &mut feed, orders, &figures);
     let stored: u64 = ledger.published().current().runs().values().flatten().map(|run| run.entry.rows).sum();
     let before = disk_bytes(folder.path());
-    figures.judge("disk before compaction", before * 1_000 / stored.max(1), Side::AtMost, 45_000, "B/order");
+    figures.tell("disk before compaction", each_order(before, stored));
     memory(&ledger, &mut figures);
+    compact(&mut ledger, folder.path(), stored, &mut figures);
     ledger = restart(ledger, &config, folder.path(), &mut figures);
     lookups(&mut ledger, &mut feed, (orders, days), &mut figures);
     figures.finish()
@@ -172,6 +173,24 @@ fn ingest(ledger: &mut Ledger, feed: &mut Feed<'_>, orders: u64, figures: &Figur
     figures.tell("bytes put into the store", format!("{} B/order", all.bytes / all.rows.max(1)));
 }
 
+fn each_order(bytes: u64, orders: u64) -> String {
+    format!("{} B/order", support::thousandths(bytes * 1_000 / orders.max(1)))
+}
+
+/// Merges the runs of every day into one, and tells what it took.
+fn compact(ledger: &mut Ledger, dir: &Path, stored: u64, figures: &mut Figures) {
+    let (started, cpu) = (Instant::now(), thread_cpu());
+    let reports = ledger.compact_now(LocalDay(i32::MAX), now()).expect("the days are compacted");
+    let rows: u64 = reports.iter().map(|report| report.rows).sum();
+    figures.tell(
+        "compaction: rows written, rate",
+        format!("{rows}, {} /s", per_second(rows, started.elapsed())),
+    );
+    figures.tell("  CPU each row", format!("{} ns", nanos_each(rows, thread_cpu() - cpu)));
+    let after = disk_bytes(dir);
+    figures.judge("disk after compaction", after * 1_000 / stored.max(1), Side::AtMost, 45_000, "B/order");
+}
+
 fn memory(ledger: &Ledger, figures: &mut Figures) {
     let (filters, run_filters, sparse) = ledger.memory_bytes();
     let runs = ledger.published().current().runs().values().flatten().count();
@@ -196,12 +215,13 @@ fn restart(ledger: Ledger, config: &Config, dir: &Path, figures: &mut Figures) -
     ledger
 }
 
-/// Asks the system to drop what it keeps of the store's file; without `dd` the file stays warm.
+/// Asks the system to drop what it keeps of the store's files; without `dd` they stay warm.
 fn forget_pages(dir: &Path) {
-    let file = dir.join("data/store/db");
-    let done =
-        Command::new("dd").arg(format!("if={}", file.display())).args(["iflag=nocache", "count=0"]).output();
-    drop(done);
+    let segments = std::fs::read_dir(dir.join("data/segments")).into_iter().flatten().flatten();
+    for file in segments.map(|entry| entry.path()).chain([dir.join("data/store/db")]) {
+        let file = format!("if={}", file.display());
+        drop(Command::new("dd").arg(file).args(["iflag=nocache", "count=0"]).output());
+    }
 }
 
 /// Lookups from one thread: cold, warm, and while another one commits.

@@ -103,7 +103,7 @@ impl Ledger {
             report.write = started.elapsed() - report.decide;
             // 3. Blocks are durable.
             let syncing = Instant::now();
-            ledger.store.sync()?;
+            ledger.writing.sync()?;
             crash::after(Point::CommitSynced);
             report.sync = syncing.elapsed();
             // 4. The manifest moves on, atomically and durably.
@@ -179,7 +179,7 @@ impl Ledger {
         let commit = self.manifest.root().commit + 1;
         let mut next_run = self.manifest.root().next_run;
         let desk = Desk {
-            store: &self.store,
+            store: &self.writing,
             classes: &mut self.classes,
             prices: &mut self.prices,
             tariff: &self.setup.tariff,

@@ -56,7 +56,8 @@ impl Ledger {
         Some(CompactionJob {
             day,
             inputs,
-            store: self.store.clone(),
+            // What it writes stays for long: all of it goes to segment files.
+            writing: self.store.begin(0),
             released: self.released.0.clone(),
             first,
             numbers,

@@ -37,7 +37,7 @@ points! {
     StartManifestLoaded = "start.manifest_loaded",
     /// Manifest and witness agree.
     StartWitnessSettled = "start.witness_settled",
-    /// One value that nothing names is deleted.
+    /// Values of one kind that nothing names are deleted.
     OrphansDeleted = "orphans.one_deleted",
     /// All of them are.
     OrphansCollected = "orphans.collected",
@@ -51,13 +51,19 @@ points! {
     TermsSynced = "terms.synced",
     /// A batch is decided, nothing is written.
     CommitDecided = "commit.decided",
-    /// One value is in the store.
+    /// One value is put, in memory or in a file.
     ValuePut = "store.value_put",
     /// Blocks of orders are written.
     CommitOrdersWritten = "commit.orders_written",
     /// Kept records are written too.
     CommitKeptWritten = "commit.kept_written",
-    /// The store has given everything to the system.
+    /// A segment file is written, not durable.
+    SegmentWritten = "segment.written",
+    /// It is durable, under another name than its own.
+    SegmentSynced = "segment.synced",
+    /// It has its name.
+    SegmentNamed = "segment.named",
+    /// The embedded store has given everything to the system.
     StoreFlushed = "store.flushed",
     /// Everything that was put is durable.
     CommitSynced = "commit.synced",
@@ -97,10 +103,12 @@ points! {
     CompactionAdvanced = "compaction.advanced",
     /// Readers see the new runs.
     CompactionInstalled = "compaction.installed",
-    /// One value of a replaced run is deleted.
+    /// Values of one kind of a replaced run are deleted.
     GarbageValueDeleted = "garbage.value_deleted",
     /// A replaced run is deleted.
     GarbageRunDeleted = "garbage.run_deleted",
+    /// A segment file without live values is removed.
+    SegmentRemoved = "segment.removed",
     /// What a compaction that was given up wrote is being deleted.
     DiscardDeleted = "discard.one_deleted",
     /// All of it is deleted.

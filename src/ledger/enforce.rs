@@ -48,7 +48,7 @@ impl Ledger {
             self.enter_config()?;
         }
         crash::after(Point::TermsWritten);
-        self.store.sync()?;
+        self.writing.sync()?;
         crash::after(Point::TermsSynced);
         self.advance(&[], &notes, now)?;
         self.publish();
@@ -103,7 +103,7 @@ impl Ledger {
         let (runs, totals) = self.write_orders(&batch, decided, again)?;
         report.written(&runs, &totals, &Keeping::default());
         crash::after(Point::RepriceWritten);
-        self.store.sync()?;
+        self.writing.sync()?;
         crash::after(Point::RepriceSynced);
         let mut stats = (*self.stats).clone();
         report.add_to(&mut stats, &batch, decided);

@@ -31,6 +31,8 @@ pub fn collect_orphans(store: &Store, manifest: &mut Manifest) -> Outcome<u64> {
     let configs: HashSet<u64> =
         manifest.numbered(kind::CONFIG, |_| Ok(()))?.into_iter().map(|(no, ())| no).collect();
     collected += delete_unnamed(store, keys::CONFIG_TEXT, 0, &configs)?;
+    // What was deleted from a segment file is in it as long as the file is.
+    collected += store.keep_only(|kind, run| !RUN_KINDS.contains(&kind) || runs.contains(&run))?;
     crash::after(Point::OrphansCollected);
     for (id, entry) in manifest.numbered(kind::GARBAGE, RunEntry::decode)? {
         delete_run(store, id, &entry)?;
@@ -42,17 +44,16 @@ pub fn collect_orphans(store: &Store, manifest: &mut Manifest) -> Outcome<u64> {
 /// Deletes the values of a kind whose number, from `first` on, is not among `named`.
 fn delete_unnamed(store: &Store, kind: u8, first: u64, named: &HashSet<u64>) -> Outcome<u64> {
     let mut orphans = Vec::new();
-    for item in store.scan(&[kind], &keys::numbered(kind, first)) {
-        let (key, _) = item?;
+    for key in store.keys(&[kind], &keys::numbered(kind, first)) {
+        let key = key?;
         if keys::run_of(&key).is_some_and(|number| !named.contains(&number)) {
             orphans.push(key);
         }
     }
-    let mut deleted = 0;
-    for key in orphans {
-        store.delete(&key)?;
+    let deleted = u64::try_from(orphans.len()).unwrap_or(u64::MAX);
+    if deleted > 0 {
+        store.delete(orphans)?;
         crash::after(Point::OrphansDeleted);
-        deleted += 1;
     }
     Ok(deleted)
 }
@@ -61,15 +62,15 @@ fn delete_unnamed(store: &Store, kind: u8, first: u64, named: &HashSet<u64>) -> 
 pub fn delete_numbers(store: &Store, first: u64, end: u64) -> Outcome<()> {
     for kind in RUN_KINDS {
         let mut keys = Vec::new();
-        for item in store.scan(&[kind], &keys::numbered(kind, first)) {
-            let (key, _) = item?;
+        for key in store.keys(&[kind], &keys::numbered(kind, first)) {
+            let key = key?;
             if keys::run_of(&key).is_none_or(|run| run >= end) {
                 break;
             }
             keys.push(key);
         }
-        for key in keys {
-            store.delete(&key)?;
+        if !keys.is_empty() {
+            store.delete(keys)?;
             crash::after(Point::DiscardDeleted);
         }
     }
@@ -78,8 +79,9 @@ pub fn delete_numbers(store: &Store, first: u64, end: u64) -> Outcome<()> {
 
 /// Deletes every value of a run.
 pub fn delete_run(store: &Store, id: u64, entry: &RunEntry) -> Outcome<()> {
-    for key in run_keys(id, entry) {
-        store.delete(&key)?;
+    let keys: Vec<Vec<u8>> = run_keys(id, entry).collect();
+    for kind in keys.chunk_by(|a, b| a.first() == b.first()) {
+        store.delete(kind.iter().cloned())?;
         crash::after(Point::GarbageValueDeleted);
     }
     crash::after(Point::GarbageRunDeleted);

@@ -17,7 +17,7 @@ use super::run::{Run, RunEntry};
 use super::run_writer::ClassTable;
 use super::setup::Setup;
 use super::snapshot::Snapshot;
-use super::store::Store;
+use super::store::{COMMIT_SEGMENT_BYTES_MIN, Store, Writing};
 use super::{garbage, head};
 use crate::domain::completeness::CompletenessTracker;
 use crate::domain::time::LocalDay;
@@ -42,6 +42,8 @@ impl Published {
 pub struct Ledger {
     pub(super) setup: Setup,
     pub(super) store: Store,
+    /// Where commits write their values.
+    pub(super) writing: Writing,
     pub(super) manifest: Manifest,
     pub(super) runs: Arc<DayRuns>,
     pub(super) filters: DayFilters,
@@ -109,6 +111,7 @@ impl Ledger {
             identity_days: setup.identity_days,
         };
         Ok(Self {
+            writing: store.begin(COMMIT_SEGMENT_BYTES_MIN),
             store,
             manifest,
             runs: Arc::clone(&state.runs),
@@ -217,7 +220,7 @@ fn open_store(setup: &Setup) -> Outcome<(Store, Manifest)> {
     }
     let lock = DirLock::take(dir)?;
     crash::after(Point::StartLocked);
-    let store = Store::open(&dir.join("store"), setup.cache_bytes)?.with_lock(lock);
+    let store = Store::open(dir, setup.cache_bytes)?.with_lock(lock);
     crash::after(Point::StartStoreOpened);
     let mut manifest = Manifest::load(&store)?;
     crash::after(Point::StartManifestLoaded);

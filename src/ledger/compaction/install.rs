@@ -109,6 +109,7 @@ impl Ledger {
             reports.push(self.install(compacted, now)?);
             self.guarded(Self::collect_released)?;
         }
+        self.guarded(|ledger| Ok(ledger.store.reclaim()?))?;
         Ok(reports)
     }
 
