@@ -137,22 +137,13 @@ fn main() -> ExitCode {
     ingest(&mut ledger, &mut feed, orders, &mut compacting, &figures);
     let stored: u64 = ledger.published().current().runs().values().flatten().map(|run| run.entry.rows).sum();
     let before = disk_bytes(folder.path());
-    figures.judge(
-        "disk before the last compaction",
-        before * 1_000 / stored.max(1),
-        Side::AtMost,
-        45_000,
-        "B/order",
-    );
+    figures.tell("disk before the last compaction", each_order(before, stored));
     memory(&ledger, &mut figures);
     compacting.settle(&mut ledger, folder.path(), &mut figures);
     let after = disk_bytes(folder.path());
     figures.judge("disk after compaction", after * 1_000 / stored.max(1), Side::AtMost, 45_000, "B/order");
     let peak = compacting.disk_peak.max(after);
-    figures.tell(
-        "  its peak meanwhile",
-        format!("{} B/order", support::thousandths(peak * 1_000 / stored.max(1))),
-    );
+    figures.tell("  its peak meanwhile", each_order(peak, stored));
     memory(&ledger, &mut figures);
     ledger = restart(ledger, &config, folder.path(), &mut figures);
     lookups(&mut ledger, &mut feed, (orders, days), &mut figures);
@@ -262,6 +253,10 @@ fn ingest(
     figures.tell("bytes put into the store", format!("{} B/order", all.bytes / all.rows.max(1)));
 }
 
+fn each_order(bytes: u64, orders: u64) -> String {
+    format!("{} B/order", support::thousandths(bytes * 1_000 / orders.max(1)))
+}
+
 fn memory(ledger: &Ledger, figures: &mut Figures) {
     let (filters, run_filters, sparse) = ledger.memory_bytes();
     let runs = ledger.published().current().runs().values().flatten().count();
@@ -286,12 +281,13 @@ fn restart(ledger: Ledger, config: &Config, dir: &Path, figures: &mut Figures) -
     ledger
 }
 
-/// Asks the system to drop what it keeps of the store's file; without `dd` the file stays warm.
+/// Asks the system to drop what it keeps of the store's files; without `dd` they stay warm.
 fn forget_pages(dir: &Path) {
-    let file = dir.join("data/store/db");
-    let done =
-        Command::new("dd").arg(format!("if={}", file.display())).args(["iflag=nocache", "count=0"]).output();
-    drop(done);
+    let segments = std::fs::read_dir(dir.join("data/segments")).into_iter().flatten().flatten();
+    for file in segments.map(|entry| entry.path()).chain([dir.join("data/store/db")]) {
+        let file = format!("if={}", file.display());
+        drop(Command::new("dd").arg(file).args(["iflag=nocache", "count=0"]).output());
+    }
 }
 
 /// Lookups from one thread: cold, warm, and while another one commits.

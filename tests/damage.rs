@@ -6,10 +6,14 @@ mod damaged;
 
 use coverledger::ledger::codec::{Packing, frame, unframe};
 use coverledger::ledger::head;
-use coverledger::ledger::keys;
+use coverledger::ledger::keys::{self, in_run, run_of};
+use coverledger::ledger::store::Change;
 use coverledger::ledger::verify::verify_dir;
 use coverledger::ledger::writer::Ledger;
-use damaged::{Fixture, Random, copy_of, db_file, dump, is_refused, open_store, setup, values};
+use damaged::{
+    Fixture, Random, copy_of, db_file, dump, is_refused, lose, open_store, replace, segment_files, setup,
+    values,
+};
 use std::collections::BTreeMap;
 use std::fs;
 
@@ -58,8 +62,7 @@ fn one_flipped_bit_of_any_kind_of_value_is_noticed() {
         let mut value = store.get(&key).unwrap().unwrap().to_vec();
         let at = random.below(value.len());
         value[at] ^= 1 << random.below(8);
-        store.put(&key, value).unwrap();
-        store.sync().unwrap();
+        replace(&store, &key, value);
         drop(store);
         assert!(is_refused(dir.path()), "byte {at} of {}", String::from_utf8_lossy(&key));
     }
@@ -79,8 +82,7 @@ fn a_value_forged_with_a_right_checksum_is_noticed() {
         // The last byte of an identity chunk may end in unused bits.
         let at = random.below(body.len().max(2) - 1);
         body[at] ^= 1 << random.below(8);
-        store.put(&key, frame(&key, &body, Packing::Lz4)).unwrap();
-        store.sync().unwrap();
+        replace(&store, &key, frame(&key, &body, Packing::Lz4));
         drop(store);
         assert!(is_refused(dir.path()), "byte {at} of {}", String::from_utf8_lossy(&key));
     }
@@ -91,8 +93,7 @@ fn a_lost_value_of_any_kind_is_noticed() {
     for key in sample(Fixture::get()).into_values().flatten() {
         let dir = copy_of(&Fixture::get().data);
         let store = open_store(dir.path());
-        store.delete(&key).unwrap();
-        store.sync().unwrap();
+        lose(&store, &key);
         drop(store);
         assert!(is_refused(dir.path()), "{}", String::from_utf8_lossy(&key));
     }
@@ -105,9 +106,8 @@ fn two_values_of_a_kind_in_each_others_place_are_noticed() {
         let dir = copy_of(&Fixture::get().data);
         let store = open_store(dir.path());
         let (value_a, value_b) = (store.get(a).unwrap().unwrap(), store.get(b).unwrap().unwrap());
-        store.put(a, value_b.to_vec()).unwrap();
-        store.put(b, value_a.to_vec()).unwrap();
-        store.sync().unwrap();
+        replace(&store, a, value_b.to_vec());
+        replace(&store, b, value_a.to_vec());
         drop(store);
         assert!(is_refused(dir.path()), "{}", String::from_utf8_lossy(a));
     }
@@ -117,10 +117,16 @@ fn two_values_of_a_kind_in_each_others_place_are_noticed() {
 fn a_value_that_belongs_to_nothing_is_noticed() {
     let dir = copy_of(&Fixture::get().data);
     let store = open_store(dir.path());
-    store.put(&keys::in_run(keys::DATA, 0, 60_000), b"left behind".to_vec()).unwrap();
-    store.sync().unwrap();
+    let run = run_of(&store.keys(&[keys::DATA], &[]).next().unwrap().unwrap()).unwrap();
+    replace(&store, &in_run(keys::DATA, run, 60_000), b"left behind".to_vec());
     drop(store);
-    assert!(is_refused(dir.path()));
+    assert!(is_refused(dir.path()), "in a segment file");
+    let dir = copy_of(&Fixture::get().data);
+    let store = open_store(dir.path());
+    let left = Change::Put(in_run(keys::DATA, 0, 60_000), b"left behind".to_vec());
+    store.advance(&[left]).unwrap();
+    drop(store);
+    assert!(is_refused(dir.path()), "in the hot part");
 }
 
 #[test]
@@ -168,6 +174,53 @@ fn a_flipped_byte_of_the_stores_file_never_changes_an_answer() {
         }
     }
     assert!(noticed > BYTES_SAMPLED / 4, "only {noticed} damages were noticed");
+}
+
+#[test]
+fn a_flipped_byte_of_a_segment_file_is_noticed() {
+    let fixture = Fixture::get();
+    let mut random = Random(11);
+    let dir = copy_of(&fixture.data);
+    let files = segment_files(dir.path());
+    assert!(files.len() > 1, "compaction wrote {} files", files.len());
+    for (path, whole) in files {
+        // Somewhere among the values, in the table before the trailer, and every field of the trailer.
+        let mut offsets: Vec<usize> = (0..4).map(|_| random.below(whole.len())).collect();
+        offsets.extend((1..=48).step_by(4).map(|back| whole.len() - back));
+        for at in offsets {
+            let mut changed = whole.clone();
+            changed[at] ^= 1 << random.below(8);
+            fs::write(&path, changed).unwrap();
+            assert!(is_refused(dir.path()), "byte {at} of {} in {}", whole.len(), path.display());
+        }
+        fs::write(&path, whole).unwrap();
+    }
+    assert!(!is_refused(dir.path()), "the files as they were");
+}
+
+#[test]
+fn a_lost_cut_or_exchanged_segment_file_is_noticed() {
+    let fixture = Fixture::get();
+    let lost = copy_of(&fixture.data);
+    let (path, whole) = segment_files(lost.path()).pop().unwrap();
+    fs::remove_file(&path).unwrap();
+    assert!(is_refused(lost.path()), "lost");
+    assert!(is_refused(lost.path()), "the first refusal does not hide it from the second");
+    for length in [0, 7, whole.len() / 2, whole.len() - 1] {
+        let dir = copy_of(&fixture.data);
+        let (path, whole) = segment_files(dir.path()).pop().unwrap();
+        fs::write(path, &whole[..length]).unwrap();
+        assert!(is_refused(dir.path()), "cut at {length}");
+    }
+    let exchanged = copy_of(&fixture.data);
+    let files = segment_files(exchanged.path());
+    let ((a, _), (b, b_bytes)) = (&files[0], &files[1]);
+    fs::rename(a, b).unwrap();
+    fs::write(a, b_bytes).unwrap();
+    assert!(is_refused(exchanged.path()), "exchanged");
+    let dir = copy_of(&fixture.data);
+    fs::remove_dir_all(dir.path().join("segments")).unwrap();
+    assert!(is_refused(dir.path()), "all of them lost");
 }
 
 #[test]

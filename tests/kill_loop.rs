@@ -8,17 +8,15 @@ mod support;
 mod tests {
     use crate::support::cluster::RealKafka;
     use crate::support::program::{Program, binary, until};
+    use crate::support::random::{Draws, number};
+    use crate::support::told::{Told, rider};
     use coverledger::config::Config;
-    use coverledger::coverage::statement::statement;
-    use coverledger::domain::posting::StoredVersion;
     use coverledger::domain::time::UtcMillis;
-    use coverledger::domain::view::LedgerView;
     use coverledger::generate::{Generator, GeneratorSettings, PLATFORMS};
     use coverledger::ingest::kafka::{EventProducer, KafkaHealth, Outgoing};
     use coverledger::ledger::batch::{Arrival, Batch, Source};
     use coverledger::ledger::commit::Also;
     use coverledger::ledger::setup::Setup;
-    use coverledger::ledger::snapshot::Snapshot;
     use coverledger::ledger::writer::Ledger;
     use coverledger::pipeline::{receive, rules_for};
     use std::collections::{BTreeMap, BTreeSet};
@@ -40,20 +38,6 @@ mod tests {
         topic: &'static str,
         partition: i32,
         payload: Vec<u8>,
-    }
-
-    struct Draws(u64);
-
-    impl Draws {
-        /// A number below `bound`.
-        fn below(&mut self, bound: u64) -> u64 {
-            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (self.0 >> 33) % bound.max(1)
-        }
-    }
-
-    fn number(name: &str, otherwise: u64) -> u64 {
-        std::env::var(name).map_or(otherwise, |text| text.parse().unwrap())
     }
 
     /// Events of all kinds; those of one order in one partition.
@@ -235,17 +219,6 @@ mod tests {
         assert_eq!(program.terminate(), Some(0));
     }
 
-    /// What must not depend on how often the program died: the statement, the records of each partition and what became
-    /// of them, every rider's versions.
-    #[derive(Debug, PartialEq)]
-    struct Told {
-        lines: usize,
-        statement: Vec<String>,
-        sources: BTreeMap<Source, (u64, [u64; 7])>,
-        kept: BTreeMap<String, usize>,
-        versions: Vec<String>,
-    }
-
     fn compare(config: &Path, sent: &[Sent], filed: &[Sent]) {
         let config = Config::load(config, &|_| None).unwrap();
         let survivor = Ledger::open(Setup::new(&config)).unwrap();
@@ -270,27 +243,22 @@ mod tests {
             take(&mut batch, &config, &Source::Files, line, record);
         }
         straight.commit(&batch, &Also::default(), UtcMillis::new(2)).unwrap();
-        let riders: BTreeSet<String> = sent.iter().chain(filed).filter_map(rider).collect();
+        let riders: BTreeSet<String> =
+            sent.iter().chain(filed).filter_map(|record| rider(&record.payload)).collect();
         let (survivor, straight) = (survivor.published().current(), straight.published().current());
-        let (found, mut expected) = (told(&survivor, &riders), told(&straight, &riders));
+        let (found, mut expected) = (Told::of(&survivor, &riders), Told::of(&straight, &riders));
         // The file was read several times: what it brought counts once, the lines count as often as they were read.
         let again = found.sources[&Source::Files];
         let once = expected.sources[&Source::Files];
         assert_eq!(again.1.iter().sum::<u64>(), again.0, "conservation of files");
         assert_eq!((again.1[0], again.1[1]), (once.1[0], once.1[1]), "accepted and amended of files");
         expected.sources.insert(Source::Files, again);
-        assert_eq!(found.statement, expected.statement);
-        assert_eq!(found.sources, expected.sources);
-        assert_eq!(found.kept, expected.kept);
-        assert_eq!(found.versions.len(), expected.versions.len());
-        for (found, expected) in found.versions.iter().zip(&expected.versions) {
-            assert_eq!(found, expected);
-        }
+        found.assert_is(&expected, "after all the kills");
         println!(
             "{} riders, {} versions, {} statement lines",
             riders.len(),
             found.versions.len(),
-            found.lines
+            found.statement.len()
         );
     }
 
@@ -303,41 +271,5 @@ mod tests {
         let (source, payload) = (batch.source(source), record.payload.as_slice());
         let arrival = Arrival { source, offset, timestamp: None, payload, key: None, headers: &[] };
         receive(batch, &arrival, &rules, &config.zone);
-    }
-
-    fn rider(record: &Sent) -> Option<String> {
-        let event: serde_json::Value = serde_json::from_slice(&record.payload).ok()?;
-        event["rider_id"].as_str().map(str::to_owned)
-    }
-
-    fn told(view: &Snapshot, riders: &BTreeSet<String>) -> Told {
-        let statement = statement(view, None, None).unwrap();
-        let mut versions = Vec::new();
-        let mut kept: BTreeMap<String, usize> = BTreeMap::new();
-        for rider in riders {
-            let stored = view.rider_versions(rider, UtcMillis::MIN, UtcMillis::MAX).unwrap();
-            versions.extend(stored.into_iter().map(|version| written(&version)));
-            for rejection in view.rejections_of_rider(rider).unwrap() {
-                *kept.entry(format!("{rider} {:?}", rejection.kept)).or_default() += 1;
-            }
-        }
-        // Where places tie the order of commits decided.
-        versions.sort();
-        let sources =
-            view.sources().iter().map(|(source, facts)| (source.clone(), (facts.records, facts.counts)));
-        Told {
-            lines: statement.len(),
-            statement: statement.into_iter().map(|line| format!("{line:?}")).collect(),
-            sources: sources.collect(),
-            kept,
-            versions,
-        }
-    }
-
-    /// A version without the numbers of commits, which differ.
-    fn written(version: &StoredVersion) -> String {
-        let mut posting = version.posting.clone();
-        posting.commit = 0;
-        format!("{posting:?} {:?}", version.superseded_by.map(|by| by.revision))
     }
 }

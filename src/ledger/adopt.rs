@@ -39,10 +39,10 @@ impl Ledger {
             for (raw, nth) in raws.by_ref().take(records.len()).zip(0u32..) {
                 if !raw.is_empty() {
                     let key = in_run(keys::RAW, id, nth);
-                    self.store.put(&key, frame(&key, raw, Packing::Lz4))?;
+                    self.writing.put(&key, frame(&key, raw, Packing::Lz4))?;
                 }
             }
-            let parts = parts::put(&self.store, keys::REJECTED, id, &content.encode())?;
+            let parts = parts::put(&self.writing, keys::REJECTED, id, &content.encode())?;
             let root = self.manifest.root_mut();
             let entry = RejectedEntry {
                 first: records.first().map_or(root.next_rejection, |record| record.rejection.id),
@@ -110,6 +110,6 @@ impl Ledger {
     pub(super) fn put_config_text(&self, no: u64) -> Outcome<u32> {
         let mut text = Vec::new();
         text.put_prefixed(self.setup.config_text.as_bytes());
-        parts::put(&self.store, keys::CONFIG_TEXT, no, &text)
+        parts::put(&self.writing, keys::CONFIG_TEXT, no, &text)
     }
 }

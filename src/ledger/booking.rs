@@ -9,7 +9,7 @@ use super::resolve::{Decided, Mark, Replaced};
 use super::row::{Class, OrderId, Row, RowKind};
 use super::run::Run;
 use super::run_writer::{ClassTable, RunWriter};
-use super::store::Store;
+use super::store::Writing;
 use super::totals::DayTotals;
 use crate::domain::posting::{Charge, ConfigNo, Posting, Pricing};
 use crate::domain::tariff::Tariff;
@@ -76,7 +76,7 @@ pub struct Workbench {
 /// Where runs are written to.
 pub struct Desk<'a> {
     /// The store.
-    pub store: &'a Store,
+    pub store: &'a Writing,
     /// Classes met so far.
     pub classes: &'a mut ClassTable,
     /// Prices met so far.

@@ -3,6 +3,7 @@
 use super::batch::{Batch, ControlEntry, Source, SourceSpan};
 use super::booking::{Desk, ExtraRow, Written, write_runs};
 use super::commit_record::{CommitRecord, Taken, encode_source};
+use super::crash::{self, Point};
 use super::error::Outcome;
 use super::facts::{self, Counts, SourceFacts};
 use super::head;
@@ -86,6 +87,7 @@ impl Ledger {
             let commit = ledger.manifest.root().commit + 1;
             // 1. Decide, touching nothing.
             let decided = ledger.decide(batch)?;
+            crash::after(Point::CommitDecided);
             let mut report = CommitReport::new(commit, batch, &decided);
             report.conserves(batch)?;
             report.late = lateness::late_events(ledger, batch, &decided);
@@ -94,22 +96,28 @@ impl Ledger {
             report.decide = started.elapsed();
             // 2. Write blocks. They count for nothing before the manifest names them.
             let (runs, totals) = ledger.write_orders(batch, &decided, &[])?;
+            crash::after(Point::CommitOrdersWritten);
             let kept = ledger.write_kept(&keeping)?;
+            crash::after(Point::CommitKeptWritten);
             report.written(&runs, &totals, &keeping);
             report.write = started.elapsed() - report.decide;
             // 3. Blocks are durable.
             let syncing = Instant::now();
-            ledger.store.sync()?;
+            ledger.writing.sync()?;
+            crash::after(Point::CommitSynced);
             report.sync = syncing.elapsed();
             // 4. The manifest moves on, atomically and durably.
             report.add_to(&mut stats, batch, &decided);
             ledger.stats = Arc::new(stats);
             ledger.take_in(batch, &report, also, now);
             ledger.stage_runs(&runs, &kept);
+            crash::after(Point::CommitStaged);
             let recorded_at = ledger.advance(&report.taken, &also.notes, now)?;
             // 5. Durable before visible: only now do readers see it, and only after that is Kafka told.
             ledger.adopt(runs, kept, &keeping)?;
+            crash::after(Point::CommitAdopted);
             ledger.publish();
+            crash::after(Point::CommitPublished);
             report.recorded_at = recorded_at;
             report.total = started.elapsed();
             Ok(report)
@@ -171,7 +179,7 @@ impl Ledger {
         let commit = self.manifest.root().commit + 1;
         let mut next_run = self.manifest.root().next_run;
         let desk = Desk {
-            store: &self.store,
+            store: &self.writing,
             classes: &mut self.classes,
             prices: &mut self.prices,
             bench: &mut self.bench,
@@ -272,6 +280,7 @@ impl Ledger {
         };
         let recorded_at = record.recorded_at;
         let head = self.manifest.advance(&self.store, &record.encode())?;
+        crash::after(Point::ManifestAdvanced);
         head::write(&self.setup.data_dir, &head)?;
         Ok(recorded_at)
     }

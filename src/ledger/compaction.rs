@@ -20,6 +20,7 @@ pub use job::{Compacted, CompactionJob};
 pub use merge::Merge;
 pub use plan::{LogicalRun, logical_runs, plan};
 
+use super::crash::{self, Point};
 use super::writer::Ledger;
 use crate::domain::time::LocalDay;
 use std::sync::Arc;
@@ -51,10 +52,12 @@ impl Ledger {
         let first = root.next_run;
         root.next_run += numbers;
         self.compacting = Some(first);
+        crash::after(Point::CompactionPlanned);
         Some(CompactionJob {
             day,
             inputs,
-            store: self.store.clone(),
+            // What it writes stays for long: all of it goes to segment files.
+            writing: self.store.begin(0),
             released: self.released.0.clone(),
             first,
             numbers,

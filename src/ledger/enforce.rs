@@ -4,6 +4,7 @@
 use super::batch::Batch;
 use super::block::Select;
 use super::booking::ExtraRow;
+use super::crash::{self, Point};
 use super::error::Outcome;
 use super::keeping::Keeping;
 use super::keys;
@@ -46,7 +47,9 @@ impl Ledger {
         if changed {
             self.enter_config()?;
         }
-        self.store.sync()?;
+        crash::after(Point::TermsWritten);
+        self.writing.sync()?;
+        crash::after(Point::TermsSynced);
         self.advance(&[], &notes, now)?;
         self.publish();
         Ok(())
@@ -99,7 +102,9 @@ impl Ledger {
         let mut report = CommitReport::new(self.manifest.root().commit + 1, &batch, decided);
         let (runs, totals) = self.write_orders(&batch, decided, again)?;
         report.written(&runs, &totals, &Keeping::default());
-        self.store.sync()?;
+        crash::after(Point::RepriceWritten);
+        self.writing.sync()?;
+        crash::after(Point::RepriceSynced);
         let mut stats = (*self.stats).clone();
         report.add_to(&mut stats, &batch, decided);
         self.stats = Arc::new(stats);

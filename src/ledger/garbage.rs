@@ -1,5 +1,6 @@
 //! Values that nothing refers to: left by an interrupted process, or by runs that compaction replaced.
 
+use super::crash::{self, Point};
 use super::error::Outcome;
 use super::keys;
 use super::manifest::{Manifest, kind};
@@ -13,11 +14,11 @@ const RUN_KINDS: [u8; 7] =
     [keys::DATA, keys::IDENTITY, keys::SPARSE, keys::RIDERS, keys::TOTALS, keys::REJECTED, keys::RAW];
 
 /// Deletes what an interrupted process left: values of runs that the manifest does not name, from the oldest number that
-/// may have been under way.
+/// may have been under way, and texts of configurations that were never put in force.
 ///
 /// Garbage that the process before did not get to is deleted too, and its manifest entries go with the next commit.
 pub fn collect_orphans(store: &Store, manifest: &mut Manifest) -> Outcome<u64> {
-    let named: HashSet<u64> = manifest
+    let runs: HashSet<u64> = manifest
         .numbered(kind::RUN, RunEntry::decode)?
         .into_iter()
         .map(|(id, _)| id)
@@ -25,19 +26,14 @@ pub fn collect_orphans(store: &Store, manifest: &mut Manifest) -> Outcome<u64> {
         .collect();
     let mut collected = 0;
     for kind in RUN_KINDS {
-        let from = keys::numbered(kind, manifest.root().oldest_pending_run);
-        let mut orphans = Vec::new();
-        for item in store.scan(&[kind], &from) {
-            let (key, _) = item?;
-            if keys::run_of(&key).is_some_and(|run| !named.contains(&run)) {
-                orphans.push(key);
-            }
-        }
-        for key in orphans {
-            store.delete(&key)?;
-            collected += 1;
-        }
+        collected += delete_unnamed(store, kind, manifest.root().oldest_pending_run, &runs)?;
     }
+    let configs: HashSet<u64> =
+        manifest.numbered(kind::CONFIG, |_| Ok(()))?.into_iter().map(|(no, ())| no).collect();
+    collected += delete_unnamed(store, keys::CONFIG_TEXT, 0, &configs)?;
+    // What was deleted from a segment file is in it as long as the file is.
+    collected += store.keep_only(|kind, run| !RUN_KINDS.contains(&kind) || runs.contains(&run))?;
+    crash::after(Point::OrphansCollected);
     for (id, entry) in manifest.numbered(kind::GARBAGE, RunEntry::decode)? {
         delete_run(store, id, &entry)?;
         manifest.delete(kind::GARBAGE, &id.to_be_bytes());
@@ -45,23 +41,49 @@ pub fn collect_orphans(store: &Store, manifest: &mut Manifest) -> Outcome<u64> {
     Ok(collected)
 }
 
+/// Deletes the values of a kind whose number, from `first` on, is not among `named`.
+fn delete_unnamed(store: &Store, kind: u8, first: u64, named: &HashSet<u64>) -> Outcome<u64> {
+    let mut orphans = Vec::new();
+    for key in store.keys(&[kind], &keys::numbered(kind, first)) {
+        let key = key?;
+        if keys::run_of(&key).is_some_and(|number| !named.contains(&number)) {
+            orphans.push(key);
+        }
+    }
+    let deleted = u64::try_from(orphans.len()).unwrap_or(u64::MAX);
+    if deleted > 0 {
+        store.delete(orphans)?;
+        crash::after(Point::OrphansDeleted);
+    }
+    Ok(deleted)
+}
+
 /// Deletes every value of the run numbers from `first` up to `end`.
 pub fn delete_numbers(store: &Store, first: u64, end: u64) -> Outcome<()> {
     for kind in RUN_KINDS {
         let mut keys = Vec::new();
-        for item in store.scan(&[kind], &keys::numbered(kind, first)) {
-            let (key, _) = item?;
+        for key in store.keys(&[kind], &keys::numbered(kind, first)) {
+            let key = key?;
             if keys::run_of(&key).is_none_or(|run| run >= end) {
                 break;
             }
             keys.push(key);
         }
-        keys.iter().try_for_each(|key| store.delete(key))?;
+        if !keys.is_empty() {
+            store.delete(keys)?;
+            crash::after(Point::DiscardDeleted);
+        }
     }
     Ok(())
 }
 
 /// Deletes every value of a run.
 pub fn delete_run(store: &Store, id: u64, entry: &RunEntry) -> Outcome<()> {
-    run_keys(id, entry).try_for_each(|key| Ok(store.delete(&key)?))
+    let keys: Vec<Vec<u8>> = run_keys(id, entry).collect();
+    for kind in keys.chunk_by(|a, b| a.first() == b.first()) {
+        store.delete(kind.iter().cloned())?;
+        crash::after(Point::GarbageValueDeleted);
+    }
+    crash::after(Point::GarbageRunDeleted);
+    Ok(())
 }

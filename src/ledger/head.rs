@@ -2,6 +2,7 @@
 //!
 //! A damaged tail of the store's log makes it open, without an error, at an older state. The witness tells.
 
+use super::crash::{self, Point};
 use super::error::{LedgerError, Outcome};
 use std::fs::{self, File};
 use std::io::Write;
@@ -31,10 +32,18 @@ pub fn write(data_dir: &Path, head: &Head) -> Outcome<()> {
     let temporary = data_dir.join(TEMPORARY);
     let text = render(head);
     File::create(&temporary)
-        .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()))
+        .and_then(|mut file| {
+            file.write_all(text.as_bytes())?;
+            crash::after(Point::HeadWritten);
+            file.sync_all()
+        })
         .map_err(LedgerError::file("writing", &temporary))?;
+    crash::after(Point::HeadSynced);
     fs::rename(&temporary, path(data_dir)).map_err(LedgerError::file("replacing", &path(data_dir)))?;
-    sync_dir(data_dir)
+    crash::after(Point::HeadRenamed);
+    sync_dir(data_dir)?;
+    crash::after(Point::HeadDurable);
+    Ok(())
 }
 
 /// Makes names in a directory durable.

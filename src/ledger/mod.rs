@@ -28,8 +28,8 @@
 //! Beside the line: [`compaction`] merges the runs of a day on a thread of its own, and the writer swaps them in one commit;
 //! [`verify`] reads everything again and proves that it agrees.
 //!
-//! Below both: [`store`], the only file that names the embedded key-value store, and [`error`], what can go wrong in words
-//! that say what to do.
+//! Below both: [`store`], which keeps values in segment files and in an embedded key-value store that nobody else names;
+//! [`error`], what can go wrong in words that say what to do; and [`crash`], the points at which tests make the process die.
 pub mod adopt;
 pub mod batch;
 pub mod block;
@@ -39,6 +39,7 @@ pub mod codec;
 pub mod commit;
 pub mod commit_record;
 pub mod compaction;
+pub mod crash;
 pub mod days;
 pub mod draft;
 pub mod enforce;

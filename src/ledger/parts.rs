@@ -3,12 +3,12 @@
 use super::codec::{Packing, frame, unframe};
 use super::error::{LedgerError, Outcome};
 use super::keys::in_run;
-use super::store::Store;
+use super::store::{Store, Writing};
 
 const PART_BYTES: usize = 512 << 10;
 
 /// Puts `body` under (kind, run) in as many framed parts as it needs; returns their number (0 for an empty body).
-pub fn put(store: &Store, kind: u8, run: u64, body: &[u8]) -> Outcome<u32> {
+pub fn put(store: &Writing, kind: u8, run: u64, body: &[u8]) -> Outcome<u32> {
     let mut parts = 0;
     for part in body.chunks(PART_BYTES) {
         let key = in_run(kind, run, parts);

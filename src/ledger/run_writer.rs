@@ -11,7 +11,7 @@ use super::riders::{RiderCollector, Riders};
 use super::row::{Class, Row};
 use super::run::{Run, RunEntry};
 use super::sparse::Sparse;
-use super::store::Store;
+use super::store::Writing;
 use super::totals::DayTotals;
 use crate::domain::time::{LocalDay, UtcMillis};
 use std::collections::HashMap;
@@ -46,7 +46,7 @@ impl ClassTable {
 /// Writes one run. Nothing of it counts before the manifest names it.
 #[derive(Debug)]
 pub struct RunWriter<'a> {
-    store: &'a Store,
+    store: &'a Writing,
     classes: &'a ClassTable,
     id: u64,
     packing: Packing,
@@ -65,7 +65,7 @@ pub struct RunWriter<'a> {
 
 impl<'a> RunWriter<'a> {
     /// A writer of the run `id` of `day`; `compaction` is 0 for a commit's run.
-    pub fn new(store: &'a Store, classes: &'a ClassTable, id: u64, day: LocalDay, compaction: u64) -> Self {
+    pub fn new(store: &'a Writing, classes: &'a ClassTable, id: u64, day: LocalDay, compaction: u64) -> Self {
         let entry = RunEntry {
             day,
             rows: 0,
@@ -190,8 +190,14 @@ impl<'a> RunWriter<'a> {
         }
         let riders = Riders::new(riders, &self.used);
         let index = (self.sparse, self.used);
-        let run =
-            Run::new(self.id, self.entry, index, (filter, riders), self.store.clone(), released.clone());
+        let run = Run::new(
+            self.id,
+            self.entry,
+            index,
+            (filter, riders),
+            self.store.store().clone(),
+            released.clone(),
+        );
         // The writer of a commit needs them once more; what compaction writes was known before.
         Ok(if self.entry.compaction == 0 { run.with_fresh(hashes) } else { run })
     }

@@ -1,50 +1,62 @@
 //! The seam under the ledger: immutable values are put, read and deleted by key; the manifest advances atomically.
 //!
-//! This is the only file that names sled. What is worked around here was measured on sled 0.34.7:
-//! * `apply_batch` blocks every reader, so blocks go in one by one and only the small manifest is a batch;
-//! * `flush` does not fsync, so the data file is fsynced after it;
-//! * pages above a quarter of a segment go to files that are never fsynced, so segments are large and `blobs/` must
-//!   stay empty.
+//! Two places keep values, and nobody above needs to know which:
+//! * *segment files* ([`segment`]), each sealed once and never changed, hold what is written in bulk: the blocks of large
+//!   commits and all that compaction writes. [`catalog`] and [`table`] say where a value lies, [`segments`] reads them and
+//!   gives space back.
+//! * the *hot part* ([`hot`]), an embedded key-value store, holds the manifest, the records of commits and the values of
+//!   small commits, until compaction moves these on.
+//!
+//! [`writing`] chooses between them. [`error`] says what can go wrong.
 
+mod catalog;
+mod error;
+mod hot;
+mod segment;
+mod segments;
+mod table;
+#[cfg(test)]
+mod tests;
+mod writing;
+
+pub use error::StoreError;
+pub use writing::Writing;
+
+use super::keys::in_run;
 use super::lock::DirLock;
-use std::fs::File;
-use std::path::{Path, PathBuf};
+use hot::{Hot, HotValue};
+use segments::Segments;
+use std::path::Path;
 use std::sync::Arc;
-use thiserror::Error;
+use table::Group;
 
-/// A value as the store hands it out: cheap to clone, read in place.
-pub type Value = sled::IVec;
-
-/// Pages above a quarter of this would leave the log for unsynced files.
-const SEGMENT_BYTES: usize = 8 << 20;
-/// Largest value that is put: well below a quarter of a segment.
+/// Largest value that is put: well below what the hot part keeps in its log.
 pub const VALUE_BYTES_MAX: usize = 1 << 20;
+/// Values of a commit that are not worth a file of their own.
+pub const COMMIT_SEGMENT_BYTES_MIN: u64 = 1 << 20;
+/// Files of which less is live are rewritten,
+const LIVE_PERCENT_MIN: u64 = 30;
+/// when there is as much to be gained.
+const REWRITE_BYTES_MIN: u64 = 1 << 20;
 
-/// The store failed: disk full, unreadable, damaged.
-#[derive(Debug, Error, Clone)]
-pub enum StoreError {
-    /// The embedded store reports a failure.
-    #[error("{doing} failed in {path}: {message}")]
-    Engine {
-        /// What was being done.
-        doing: &'static str,
-        /// The store's folder.
-        path: PathBuf,
-        /// The store's own message.
-        message: String,
-    },
-    /// A value is larger than the store takes safely.
-    #[error("a value of {bytes} bytes is larger than the {VALUE_BYTES_MAX} that the store keeps safely")]
-    TooLarge {
-        /// Its length.
-        bytes: usize,
-    },
-    /// Values left the log for files that are not synced.
-    #[error("{path} holds files: values were moved out of the log and are not safe against power loss")]
-    Blobs {
-        /// The folder that must stay empty.
-        path: PathBuf,
-    },
+/// A value as the store hands it out, read in place.
+#[derive(Clone, Debug)]
+pub enum Value {
+    /// Of the hot part.
+    Hot(HotValue),
+    /// Read from a segment file.
+    Read(Vec<u8>),
+}
+
+impl std::ops::Deref for Value {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Hot(value) => value,
+            Self::Read(value) => value,
+        }
+    }
 }
 
 /// One change of the manifest's atomic batch.
@@ -56,28 +68,29 @@ pub enum Change {
     Delete(Vec<u8>),
 }
 
+#[derive(Debug)]
+struct Shared {
+    hot: Hot,
+    segments: Segments,
+}
+
 /// The open store. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Store {
-    db: sled::Db,
-    path: Arc<PathBuf>,
+    shared: Arc<Shared>,
     /// Held as long as anybody can reach the store: a second process would otherwise meet a store that is still open.
     _lock: Option<Arc<DirLock>>,
 }
 
 impl Store {
-    /// Opens or creates the store in the folder `path`; `cache_bytes` is what its page cache aims at.
-    pub fn open(path: &Path, cache_bytes: u64) -> Result<Self, StoreError> {
-        let db = sled::Config::new()
-            .path(path)
-            .segment_size(SEGMENT_BYTES)
-            .cache_capacity(cache_bytes)
-            .flush_every_ms(None)
-            .mode(sled::Mode::HighThroughput)
-            .open()
-            .map_err(|error| engine("opening the store", path, &error))?;
-        sync_names(path).map_err(|error| engine("fsync of the store's folder", path, &error))?;
-        Ok(Self { db, path: Arc::new(path.to_path_buf()), _lock: None })
+    /// Opens or creates the store of a data directory; `cache_bytes` is what the hot part's page cache aims at.
+    ///
+    /// # Errors
+    /// The hot part does not open, or a segment file is damaged.
+    pub fn open(data_dir: &Path, cache_bytes: u64) -> Result<Self, StoreError> {
+        let segments = Segments::open(&data_dir.join("segments"))?;
+        let hot = Hot::open(&data_dir.join("store"), cache_bytes)?;
+        Ok(Self { shared: Arc::new(Shared { hot, segments }), _lock: None })
     }
 
     /// The same store, holding the lock of its data directory.
@@ -88,27 +101,93 @@ impl Store {
 
     /// Whether there is no value at all: a new store.
     pub fn is_empty(&self) -> bool {
-        self.db.is_empty()
+        self.shared.hot.is_empty() && self.shared.segments.catalog().segments.is_empty()
     }
 
-    /// Puts an immutable value. Durable only after [`Self::sync`].
-    pub fn put(&self, key: &[u8], value: Vec<u8>) -> Result<(), StoreError> {
-        if value.len() > VALUE_BYTES_MAX {
-            return Err(StoreError::TooLarge { bytes: value.len() });
-        }
-        self.db.insert(key, value).map_err(|error| self.engine("writing a block", &error))?;
-        Ok(())
+    /// Begins to write; values of more than `segment_bytes_min` go to a segment file.
+    pub fn begin(&self, segment_bytes_min: u64) -> Writing {
+        Writing::new(self.clone(), segment_bytes_min)
     }
 
     /// Reads a value.
     pub fn get(&self, key: &[u8]) -> Result<Option<Value>, StoreError> {
-        self.db.get(key).map_err(|error| self.engine("reading a value", &error))
+        if let Some((group, number)) = Group::of(key)
+            && let Some(value) = self.shared.segments.get(group, number)?
+        {
+            return Ok(Some(Value::Read(value)));
+        }
+        Ok(self.shared.hot.get(key)?.map(Value::Hot))
     }
 
-    /// Deletes a value that nothing refers to any more; needs no sync.
-    pub fn delete(&self, key: &[u8]) -> Result<(), StoreError> {
-        self.db.remove(key).map_err(|error| self.engine("deleting a block", &error))?;
-        Ok(())
+    /// Deletes values that nothing refers to any more; needs no sync.
+    ///
+    /// After a crash values of segment files may be back: [`Self::keep_only`] deletes them again at the next start.
+    pub fn delete(&self, keys: impl IntoIterator<Item = Vec<u8>>) -> Result<(), StoreError> {
+        let catalog = self.shared.segments.catalog();
+        let mut in_segments = Vec::new();
+        for key in keys {
+            match Group::of(&key).filter(|&(group, number)| catalog.find(group, number).is_some()) {
+                Some(place) => in_segments.push(place),
+                None => self.shared.hot.remove(&key)?,
+            }
+        }
+        self.shared.segments.delete(in_segments)
+    }
+
+    /// Deletes, durably, every value of segment files whose (kind, run) is not `wanted`; returns how many.
+    pub fn keep_only(&self, wanted: impl Fn(u8, u64) -> bool) -> Result<u64, StoreError> {
+        self.shared.segments.keep_only(|group| wanted(group.kind, group.run))
+    }
+
+    /// Gives the space back that deleted values hold in segment files; returns the bytes. Takes time: not for the writer.
+    pub fn reclaim(&self) -> Result<u64, StoreError> {
+        self.reclaim_below(LIVE_PERCENT_MIN, REWRITE_BYTES_MIN)
+    }
+
+    /// Rewrites files of which less than so many hundredths are live, when they are of `bytes_min` in all.
+    pub fn reclaim_below(&self, live_percent: u64, bytes_min: u64) -> Result<u64, StoreError> {
+        self.shared.segments.rewrite(live_percent, bytes_min)
+    }
+
+    /// Every key from `from` on that starts with `prefix`, ascending; values only where they cost nothing.
+    fn entries(
+        &self,
+        prefix: &[u8],
+        from: &[u8],
+    ) -> impl Iterator<Item = Result<(Vec<u8>, Option<Value>), StoreError>> + use<> {
+        let mut hot = self.shared.hot.scan(prefix, from).peekable();
+        let catalog = self.shared.segments.catalog();
+        let mut cold = catalog
+            .parts_from(Group::first_of(from))
+            .map(|(group, part)| in_run(group.kind, group.run, part.place.number))
+            .skip_while(|key| key.as_slice() < from)
+            .take_while(|key| key.starts_with(prefix))
+            .collect::<Vec<_>>()
+            .into_iter()
+            .peekable();
+        std::iter::from_fn(move || {
+            let cold_next = match (hot.peek(), cold.peek()) {
+                (Some(Ok((hot, _))), Some(cold)) => cold.as_slice() <= &**hot,
+                (Some(Err(_)) | None, cold) => cold.is_some(),
+                (Some(Ok(_)), None) => false,
+            };
+            if cold_next {
+                let key = cold.next()?;
+                // The segment file's value stands for this one.
+                let _same = hot.next_if(|item| item.as_ref().is_ok_and(|(hot, _)| **hot == *key));
+                return Some(Ok((key, None)));
+            }
+            hot.next().map(|item| item.map(|(key, value)| (key.to_vec(), Some(Value::Hot(value)))))
+        })
+    }
+
+    /// Every key from `from` on that starts with `prefix`, ascending.
+    pub fn keys(
+        &self,
+        prefix: &[u8],
+        from: &[u8],
+    ) -> impl Iterator<Item = Result<Vec<u8>, StoreError>> + use<> {
+        self.entries(prefix, from).map(|item| item.map(|(key, _)| key))
     }
 
     /// Every key and value from `from` on whose key starts with `prefix`, ascending.
@@ -116,63 +195,28 @@ impl Store {
         &self,
         prefix: &[u8],
         from: &[u8],
-    ) -> impl Iterator<Item = Result<(Value, Value), StoreError>> {
-        let (this, prefix) = (self.clone(), prefix.to_vec());
-        self.db
-            .range(from.to_vec()..)
-            .map(move |item| item.map_err(|error| this.engine("scanning", &error)))
-            .take_while(move |item| item.as_ref().map_or(true, |(key, _)| key.starts_with(&prefix)))
-    }
-
-    /// Makes everything that was put durable: flush, then fsync.
-    pub fn sync(&self) -> Result<(), StoreError> {
-        self.db.flush().map_err(|error| self.engine("flushing", &error))?;
-        File::open(self.path.join("db"))
-            .and_then(|file| file.sync_all())
-            .map_err(|error| self.engine("fsync of the store", &error))?;
-        let blobs = self.path.join("blobs");
-        let spilled = std::fs::read_dir(&blobs).is_ok_and(|mut entries| entries.next().is_some());
-        if spilled { Err(StoreError::Blobs { path: blobs }) } else { Ok(()) }
+    ) -> impl Iterator<Item = Result<(Vec<u8>, Value), StoreError>> + use<> {
+        let this = self.clone();
+        self.entries(prefix, from).filter_map(move |item| match item {
+            Ok((key, Some(value))) => Some(Ok((key, value))),
+            // One that is gone by now was deleted since.
+            Ok((key, None)) => this.get(&key).transpose().map(|value| Ok((key, value?))),
+            Err(error) => Some(Err(error)),
+        })
     }
 
     /// Applies the manifest's changes at once, durably. All of them hold after a crash, or none.
     pub fn advance(&self, changes: &[Change]) -> Result<(), StoreError> {
-        let mut batch = sled::Batch::default();
-        for change in changes {
-            match change {
-                Change::Put(_, value) if value.len() > VALUE_BYTES_MAX => {
-                    return Err(StoreError::TooLarge { bytes: value.len() });
-                }
-                Change::Put(key, value) => batch.insert(key.as_slice(), value.as_slice()),
-                Change::Delete(key) => batch.remove(key.as_slice()),
-            }
-        }
-        self.db.apply_batch(batch).map_err(|error| self.engine("advancing the manifest", &error))?;
-        self.sync()
+        self.shared.hot.apply(changes)
     }
 
-    /// Bytes on disk, by the files' sizes. Walks the folder.
+    /// Reads every byte of every segment file and tells what is damaged.
+    pub fn check_segments(&self, problem: impl FnMut(StoreError)) {
+        self.shared.segments.check(problem);
+    }
+
+    /// Bytes on disk, by the files' sizes.
     pub fn bytes_on_disk(&self) -> Result<u64, StoreError> {
-        self.db.size_on_disk().map_err(|error| self.engine("measuring the store", &error))
+        Ok(self.shared.hot.bytes_on_disk()? + self.shared.segments.bytes_on_disk())
     }
-
-    fn engine(&self, doing: &'static str, error: &dyn std::fmt::Display) -> StoreError {
-        engine(doing, &self.path, error)
-    }
-}
-
-/// Makes the store's files and their names durable: a commit later only syncs the log itself.
-fn sync_names(path: &Path) -> std::io::Result<()> {
-    for entry in std::fs::read_dir(path)? {
-        let entry = entry?;
-        if entry.file_type()?.is_file() {
-            File::open(entry.path())?.sync_all()?;
-        }
-    }
-    File::open(path)?.sync_all()?;
-    path.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
-}
-
-fn engine(doing: &'static str, path: &Path, error: &dyn std::fmt::Display) -> StoreError {
-    StoreError::Engine { doing, path: path.to_path_buf(), message: error.to_string() }
 }

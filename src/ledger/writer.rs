@@ -6,6 +6,7 @@ use super::books::{ConfigBooks, ConfigEntry};
 use super::codec::Reader;
 use super::commit_record::decode_source;
 use super::compaction;
+use super::crash::{self, Point};
 use super::days::{DayFilters, DayRuns};
 use super::error::{LedgerError, Outcome};
 use super::facts::{self, PlatformStats, SourceFacts};
@@ -17,7 +18,7 @@ use super::run::{Run, RunEntry};
 use super::run_writer::ClassTable;
 use super::setup::Setup;
 use super::snapshot::Snapshot;
-use super::store::Store;
+use super::store::{COMMIT_SEGMENT_BYTES_MIN, Store, Writing};
 use super::{garbage, head};
 use crate::domain::completeness::CompletenessTracker;
 use crate::domain::time::LocalDay;
@@ -42,6 +43,8 @@ impl Published {
 pub struct Ledger {
     pub(super) setup: Setup,
     pub(super) store: Store,
+    /// Where commits write their values.
+    pub(super) writing: Writing,
     pub(super) manifest: Manifest,
     pub(super) runs: Arc<DayRuns>,
     pub(super) filters: DayFilters,
@@ -73,19 +76,11 @@ impl Ledger {
     /// # Errors
     /// Another process has the directory; the store is damaged or stands elsewhere than the witness.
     pub fn open(mut setup: Setup) -> Outcome<Self> {
-        let dir = &setup.data_dir;
-        std::fs::create_dir_all(dir).map_err(LedgerError::file("creating", dir))?;
-        if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-            head::sync_dir(parent)?;
-        }
-        let lock = DirLock::take(dir)?;
-        let store = Store::open(&dir.join("store"), setup.cache_bytes)?.with_lock(lock);
-        let mut manifest = Manifest::load(&store)?;
-        manifest.settle_witness(dir, setup.accept_older_state.is_some())?;
-        garbage::collect_orphans(&store, &mut manifest)?;
+        let (store, manifest) = open_store(&setup)?;
         let released = channel();
         let (runs, filters) = open_runs(&store, &manifest, &released.0)?;
         let (rejected, book) = open_rejected(&store, &manifest)?;
+        crash::after(Point::StartOpened);
         let books = ConfigBooks::load(&manifest)?;
         if let Some((no, entry)) = books.all().find(|(_, entry)| entry.zone != setup.zone.name()) {
             return Err(LedgerError::Inconsistent(format!(
@@ -118,6 +113,7 @@ impl Ledger {
             identity_days: setup.identity_days,
         };
         Ok(Self {
+            writing: store.begin(COMMIT_SEGMENT_BYTES_MIN),
             store,
             manifest,
             runs: Arc::clone(&state.runs),
@@ -216,6 +212,26 @@ impl Ledger {
             rules: self.setup.tariff.book().clone(),
         }
     }
+}
+
+/// Locks the directory, opens the store, settles manifest and witness, and deletes what an interrupted process left.
+fn open_store(setup: &Setup) -> Outcome<(Store, Manifest)> {
+    let dir = &setup.data_dir;
+    std::fs::create_dir_all(dir).map_err(LedgerError::file("creating", dir))?;
+    if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        head::sync_dir(parent)?;
+    }
+    let lock = DirLock::take(dir)?;
+    crash::after(Point::StartLocked);
+    let store = Store::open(dir, setup.cache_bytes)?.with_lock(lock);
+    crash::after(Point::StartStoreOpened);
+    let mut manifest = Manifest::load(&store)?;
+    crash::after(Point::StartManifestLoaded);
+    manifest.settle_witness(dir, setup.accept_older_state.is_some())?;
+    crash::after(Point::StartWitnessSettled);
+    garbage::collect_orphans(&store, &mut manifest)?;
+    crash::after(Point::StartGarbageCollected);
+    Ok((store, manifest))
 }
 
 fn open_runs(store: &Store, manifest: &Manifest, released: &Sender<u64>) -> Outcome<(DayRuns, DayFilters)> {

@@ -10,7 +10,7 @@ use coverledger::ledger::compaction::Merge;
 use coverledger::ledger::keys;
 use coverledger::ledger::run_writer::ClassTable;
 use coverledger::ledger::setup::Setup;
-use coverledger::ledger::store::Store;
+use coverledger::ledger::store::{Change, Store};
 use coverledger::ledger::verify::verify_dir;
 use coverledger::ledger::writer::Ledger;
 use coverledger::pipeline::{receive, rules_for};
@@ -171,7 +171,34 @@ pub(crate) fn db_file(dir: &Path) -> PathBuf {
 }
 
 pub(crate) fn open_store(dir: &Path) -> Store {
-    Store::open(&dir.join("store"), 16 << 20).unwrap()
+    Store::open(dir, 16 << 20).unwrap()
+}
+
+/// Puts another value under a key: as the newest one, where that is looked for first.
+pub(crate) fn replace(store: &Store, key: &[u8], value: Vec<u8>) {
+    if [keys::MANIFEST, keys::COMMIT].contains(&key[0]) {
+        store.advance(&[Change::Put(key.to_vec(), value)]).unwrap();
+    } else {
+        let writing = store.begin(0);
+        writing.put(key, value).unwrap();
+        writing.sync().unwrap();
+    }
+}
+
+/// Takes a value away so that it does not come back.
+pub(crate) fn lose(store: &Store, key: &[u8]) {
+    store.delete([key.to_vec()]).unwrap();
+    store.reclaim_below(101, 0).unwrap();
+    // Also makes the deletion durable where the value was not in a segment file.
+    store.advance(&[]).unwrap();
+}
+
+/// The sealed segment files, with their content.
+pub(crate) fn segment_files(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut files: Vec<PathBuf> =
+        fs::read_dir(dir.join("segments")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files.into_iter().map(|path| (path.clone(), fs::read(path).unwrap())).collect()
 }
 
 /// Every value that something live refers to.

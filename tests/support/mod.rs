@@ -2,6 +2,10 @@
 #![allow(dead_code, reason = "each test program uses its own part of this")]
 
 pub(crate) mod cluster;
+pub(crate) mod driver;
+pub(crate) mod folders;
 pub(crate) mod mock;
 pub(crate) mod program;
+pub(crate) mod random;
 pub(crate) mod reading;
+pub(crate) mod told;

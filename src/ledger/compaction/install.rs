@@ -1,6 +1,7 @@
 //! Puts what a compaction wrote in force.
 
 use super::super::codec::Reader;
+use super::super::crash::{self, Point};
 use super::super::error::{LedgerError, Outcome};
 use super::super::garbage;
 use super::super::manifest::kind;
@@ -45,6 +46,7 @@ impl Ledger {
         let Some(outputs) = outputs.filter(|_| current) else {
             // Deleted before the next commit frees the numbers, and earlier in the store's log than that commit.
             garbage::delete_numbers(&self.store, first, first + numbers)?;
+            crash::after(Point::Discarded);
             self.compacting = None;
             return Ok(CompactionReport { day, ..CompactionReport::default() });
         };
@@ -74,10 +76,13 @@ impl Ledger {
         }
         self.stage_runs(&outputs, &[]);
         self.compacting = None;
+        crash::after(Point::CompactionStaged);
         // The job made its blocks durable before it handed them over.
         self.advance(&[], &[], now)?;
+        crash::after(Point::CompactionAdvanced);
         self.replace_runs(day, &inputs, outputs);
         self.publish();
+        crash::after(Point::CompactionInstalled);
         inputs.iter().for_each(|run| run.doom());
         Ok(report)
     }
@@ -104,6 +109,7 @@ impl Ledger {
             reports.push(self.install(compacted, now)?);
             self.guarded(Self::collect_released)?;
         }
+        self.guarded(|ledger| Ok(ledger.store.reclaim()?))?;
         Ok(reports)
     }
 

@@ -1,11 +1,12 @@
 //! One compaction under way: reads its runs, writes new ones, decides nothing.
 
+use super::super::crash::{self, Point};
 use super::super::error::Outcome;
 use super::super::identity::IdentityHash;
 use super::super::row::{Class, Row};
 use super::super::run::Run;
 use super::super::run_writer::{ClassTable, RunWriter};
-use super::super::store::Store;
+use super::super::store::Writing;
 use super::super::totals::DayTotals;
 use super::merge::Merge;
 use crate::domain::time::LocalDay;
@@ -23,7 +24,7 @@ const STOP_EVERY_ROWS: u64 = 4_096;
 pub struct CompactionJob {
     pub(super) day: LocalDay,
     pub(super) inputs: Vec<Arc<Run>>,
-    pub(super) store: Store,
+    pub(super) writing: Writing,
     pub(super) released: Sender<u64>,
     pub(super) first: u64,
     pub(super) numbers: u64,
@@ -65,14 +66,19 @@ impl CompactionJob {
         self.inputs.iter().map(|run| run.entry.rows).sum()
     }
 
-    /// Merges the runs and makes the new ones durable; ends early, with nothing to install, once `stop` is set.
+    /// Merges the runs and makes the new ones durable; ends early, with nothing to install, once `stop` is set. Gives back
+    /// space of runs that are gone.
     ///
     /// # Errors
     /// The store fails, or a block is damaged. The reservation stays until a restart collects what was written.
     pub fn run(self, stop: &AtomicBool) -> Outcome<Compacted> {
         let outputs = self.write(stop)?;
         if outputs.is_some() {
-            self.store.sync()?;
+            crash::after(Point::CompactionWritten);
+            self.writing.sync()?;
+            crash::after(Point::CompactionSynced);
+            // What earlier compactions replaced is given back here, off the writer's thread.
+            self.writing.store().reclaim()?;
         }
         let Self { day, inputs, first, numbers, .. } = self;
         Ok(Compacted { day, inputs, outputs, first, numbers })
@@ -101,6 +107,7 @@ impl CompactionJob {
                     number += 1;
                     let written = std::mem::replace(&mut writer, self.writer(&table, number));
                     outputs.push(written.finish(&std::mem::take(&mut totals), &self.released)?);
+                    crash::after(Point::CompactionOutputWritten);
                 }
                 rider.clear();
                 rider.push_str(row.rider_id);
@@ -113,7 +120,7 @@ impl CompactionJob {
     }
 
     fn writer<'a>(&'a self, table: &'a ClassTable, number: u64) -> RunWriter<'a> {
-        RunWriter::new(&self.store, table, number, self.day, self.first)
+        RunWriter::new(&self.writing, table, number, self.day, self.first)
     }
 }
 

@@ -38,8 +38,9 @@ pub(super) fn check(ledger: &Ledger, findings: &mut Findings) -> Outcome<()> {
     runs.extend(manifest.numbered(kind::GARBAGE, RunEntry::decode)?);
     let rejected = manifest.numbered(kind::REJECTED, RejectedEntry::decode)?.into_iter().collect();
     let owners = Owners { runs, rejected };
-    for item in ledger.store.scan(&[], &[]) {
-        let (key, _) = item?;
+    ledger.store.check_segments(|error| findings.problem(error.to_string()));
+    for key in ledger.store.keys(&[], &[]) {
+        let key = key?;
         findings.verification.values += 1;
         findings.expect(owners.owns(ledger, &key), || {
             format!("the value {} belongs to nothing: an interrupted write was not collected", key_name(&key))

@@ -1,0 +1,120 @@
+//! The hot part: an embedded key-value store with the manifest, the commits' records and the values of small commits.
+//!
+//! This is the only file that names sled. What is worked around here was measured on sled 0.34.7:
+//! * `apply_batch` blocks every reader, so values go in one by one and only the small manifest is a batch;
+//! * `flush` does not fsync, so the data file is fsynced after it;
+//! * pages above a quarter of a log segment go to files that are never fsynced, so log segments are large and `blobs/`
+//!   must stay empty;
+//! * a byte put takes two on disk, and deleted space comes back only in part, so bulk goes to segment files.
+
+use super::super::crash::{self, Point};
+use super::error::StoreError;
+use super::{Change, VALUE_BYTES_MAX};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+/// A value of this part: cheap to clone, read in place.
+pub(super) type HotValue = sled::IVec;
+
+/// A key with its value.
+pub(super) type HotItem = Result<(HotValue, HotValue), StoreError>;
+
+/// Pages above a quarter of this would leave the log for unsynced files.
+const LOG_SEGMENT_BYTES: usize = 8 << 20;
+
+#[derive(Debug)]
+pub(super) struct Hot {
+    db: sled::Db,
+    path: PathBuf,
+}
+
+impl Hot {
+    /// Opens or creates it in the folder `path`; `cache_bytes` is what its page cache aims at.
+    pub(super) fn open(path: &Path, cache_bytes: u64) -> Result<Self, StoreError> {
+        let db = sled::Config::new()
+            .path(path)
+            .segment_size(LOG_SEGMENT_BYTES)
+            .cache_capacity(cache_bytes)
+            .flush_every_ms(None)
+            .mode(sled::Mode::HighThroughput)
+            .open()
+            .map_err(StoreError::at("opening the store", path))?;
+        sync_names(path).map_err(StoreError::at("fsync of the store's folder", path))?;
+        Ok(Self { db, path: path.to_path_buf() })
+    }
+
+    /// Whether there is no value at all.
+    pub(super) fn is_empty(&self) -> bool {
+        self.db.is_empty()
+    }
+
+    /// Puts a value. Durable only after [`Self::sync`].
+    pub(super) fn insert(&self, key: &[u8], value: Vec<u8>) -> Result<(), StoreError> {
+        self.db.insert(key, value).map_err(StoreError::at("writing a value", &self.path))?;
+        Ok(())
+    }
+
+    pub(super) fn get(&self, key: &[u8]) -> Result<Option<HotValue>, StoreError> {
+        self.db.get(key).map_err(StoreError::at("reading a value", &self.path))
+    }
+
+    pub(super) fn remove(&self, key: &[u8]) -> Result<(), StoreError> {
+        self.db.remove(key).map_err(StoreError::at("deleting a value", &self.path))?;
+        Ok(())
+    }
+
+    /// Every key and value from `from` on whose key starts with `prefix`, ascending.
+    pub(super) fn scan(&self, prefix: &[u8], from: &[u8]) -> impl Iterator<Item = HotItem> + use<> {
+        let (path, prefix) = (self.path.clone(), prefix.to_vec());
+        self.db
+            .range(from.to_vec()..)
+            .map(move |item| item.map_err(StoreError::at("scanning", &path)))
+            .take_while(move |item| item.as_ref().map_or(true, |(key, _)| key.starts_with(&prefix)))
+    }
+
+    /// Applies changes at once, durably. All of them hold after a crash, or none.
+    pub(super) fn apply(&self, changes: &[Change]) -> Result<(), StoreError> {
+        let mut batch = sled::Batch::default();
+        for change in changes {
+            match change {
+                Change::Put(_, value) if value.len() > VALUE_BYTES_MAX => {
+                    return Err(StoreError::TooLarge { bytes: value.len() });
+                }
+                Change::Put(key, value) => batch.insert(key.as_slice(), value.as_slice()),
+                Change::Delete(key) => batch.remove(key.as_slice()),
+            }
+        }
+        self.db.apply_batch(batch).map_err(StoreError::at("advancing the manifest", &self.path))?;
+        crash::after(Point::StoreBatchApplied);
+        self.sync()
+    }
+
+    /// Makes everything that was put durable: flush, then fsync.
+    pub(super) fn sync(&self) -> Result<(), StoreError> {
+        self.db.flush().map_err(StoreError::at("flushing", &self.path))?;
+        crash::after(Point::StoreFlushed);
+        File::open(self.path.join("db"))
+            .and_then(|file| file.sync_all())
+            .map_err(StoreError::at("fsync of the store", &self.path))?;
+        let blobs = self.path.join("blobs");
+        let spilled = std::fs::read_dir(&blobs).is_ok_and(|mut entries| entries.next().is_some());
+        if spilled { Err(StoreError::Blobs { path: blobs }) } else { Ok(()) }
+    }
+
+    /// Bytes on disk, by the files' sizes. Walks the folder.
+    pub(super) fn bytes_on_disk(&self) -> Result<u64, StoreError> {
+        self.db.size_on_disk().map_err(StoreError::at("measuring the store", &self.path))
+    }
+}
+
+/// Makes the files and their names durable: a commit later only syncs the log itself.
+fn sync_names(path: &Path) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(path)? {
+        let entry = entry?;
+        if entry.file_type()?.is_file() {
+            File::open(entry.path())?.sync_all()?;
+        }
+    }
+    File::open(path)?.sync_all()?;
+    path.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
+}
