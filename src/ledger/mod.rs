@@ -33,6 +33,7 @@
 pub mod adopt;
 pub mod batch;
 pub mod block;
+pub mod bodies;
 pub mod booking;
 pub mod books;
 pub mod codec;

@@ -240,7 +240,9 @@ impl Run {
     ) -> Outcome<()> {
         for block in self.sparse.blocks_of(rider_id, from, to) {
             let mut result = Ok(());
-            self.visit_block(block, Select::Rider(rider_id), |row| {
+            let number = u32::try_from(block).unwrap_or(u32::MAX);
+            let body = self.store.bodies().get(self.id, number, || self.block_body(number))?;
+            visit_block(&body, Select::Rider(rider_id), |row| {
                 if row.accepted_at >= to {
                     return false;
                 }
@@ -248,10 +250,25 @@ impl Run {
                     result = visit(row);
                 }
                 result.is_ok()
-            })?;
+            })
+            .map_err(|error| LedgerError::damaged(self.block_name(number))(error))?;
             result?;
         }
         Ok(())
+    }
+
+    /// A block's body, checked and unpacked.
+    fn block_body(&self, block: u32) -> Outcome<Arc<[u8]>> {
+        let key = in_run(keys::DATA, self.id, block);
+        let missing = || LedgerError::Missing { what: self.block_name(block) };
+        let value = self.store.get(&key)?.ok_or_else(missing)?;
+        let body =
+            unframe(&key, &value).map_err(|error| LedgerError::damaged(self.block_name(block))(error))?;
+        Ok(Arc::from(&*body))
+    }
+
+    fn block_name(&self, block: u32) -> String {
+        format!("block {block} of run {}", self.id)
     }
 
     /// Calls `visit` with the selected rows of a block until it returns `false`.
@@ -284,11 +301,11 @@ impl Run {
     fn read_block(&self, block: usize, read: impl FnOnce(&[u8]) -> Decoded<()>) -> Outcome<()> {
         let number = u32::try_from(block).unwrap_or(u32::MAX);
         let key = in_run(keys::DATA, self.id, number);
-        let name = || format!("block {number} of run {}", self.id);
-        let value = self.store.get(&key)?.ok_or_else(|| LedgerError::Missing { what: name() })?;
+        let missing = || LedgerError::Missing { what: self.block_name(number) };
+        let value = self.store.get(&key)?.ok_or_else(missing)?;
         unframe(&key, &value)
             .and_then(|body| read(&body))
-            .map_err(|error| LedgerError::damaged(name())(error))
+            .map_err(|error| LedgerError::damaged(self.block_name(number))(error))
     }
 
     /// Whether an order of this identity may be in this run; `false` is certain.

@@ -22,6 +22,7 @@ mod writing;
 pub use error::StoreError;
 pub use writing::Writing;
 
+use super::bodies::Bodies;
 use super::keys::in_run;
 use super::lock::DirLock;
 use hot::{Hot, HotValue};
@@ -72,6 +73,7 @@ pub enum Change {
 struct Shared {
     hot: Hot,
     segments: Segments,
+    bodies: Bodies,
 }
 
 /// The open store. Clones share it.
@@ -90,13 +92,18 @@ impl Store {
     pub fn open(data_dir: &Path, cache_bytes: u64) -> Result<Self, StoreError> {
         let segments = Segments::open(&data_dir.join("segments"))?;
         let hot = Hot::open(&data_dir.join("store"), cache_bytes)?;
-        Ok(Self { shared: Arc::new(Shared { hot, segments }), _lock: None })
+        Ok(Self { shared: Arc::new(Shared { hot, segments, bodies: Bodies::default() }), _lock: None })
     }
 
     /// The same store, holding the lock of its data directory.
     pub fn with_lock(mut self, lock: DirLock) -> Self {
         self._lock = Some(Arc::new(lock));
         self
+    }
+
+    /// Bodies of blocks that were read lately.
+    pub fn bodies(&self) -> &Bodies {
+        &self.shared.bodies
     }
 
     /// Whether there is no value at all: a new store.
