@@ -65,8 +65,8 @@ pub struct Backfill<'a> {
     pub stated: Vec<(Option<String>, UtcMillis)>,
     /// Where `line,disposition` goes.
     pub dispositions: Option<&'a mut dyn Write>,
-    /// Told after each commit.
-    pub each: &'a mut dyn FnMut(&CommitReport),
+    /// Told after each commit; the next one waits for it.
+    pub each: &'a mut dyn FnMut(&CommitReport) -> Result<(), LedgerError>,
 }
 
 /// What became of all records.
@@ -183,7 +183,7 @@ fn commit(
     now: UtcMillis,
     summary: &mut Summary,
     dispositions: &mut Option<&mut dyn Write>,
-    each: &mut dyn FnMut(&CommitReport),
+    each: &mut dyn FnMut(&CommitReport) -> Result<(), LedgerError>,
 ) -> Result<(), BackfillError> {
     let report = ledger.commit(batch, also, now)?;
     if let Some(out) = dispositions.as_mut() {
@@ -195,7 +195,7 @@ fn commit(
         }
     }
     summary.add(&report);
-    each(&report);
+    each(&report)?;
     if ledger.runs_a_day_max() > DAY_RUNS_MAX {
         ledger.compact_now(LocalDay(i32::MIN), now)?;
     }

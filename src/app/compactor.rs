@@ -55,8 +55,14 @@ impl Bench {
 }
 
 impl Compactor {
-    /// Installs what is done and starts what is due.
-    pub fn step(&mut self, ledger: &mut Ledger, clock: &Clock, telling: &Telling) -> anyhow::Result<()> {
+    /// Installs what is done and, if one may begin, starts what is due.
+    pub fn step(
+        &mut self,
+        ledger: &mut Ledger,
+        clock: &Clock,
+        telling: &Telling,
+        may_begin: bool,
+    ) -> anyhow::Result<()> {
         match self.done.try_recv() {
             Ok(compacted) => self.install(compacted?, ledger, clock, telling)?,
             Err(TryRecvError::Empty) => {}
@@ -66,7 +72,7 @@ impl Compactor {
             Err(TryRecvError::Disconnected) => {}
         }
         ledger.collect_released()?;
-        if self.under_way || self.looked.elapsed() < LOOK_EVERY {
+        if !may_begin || self.under_way || self.looked.elapsed() < LOOK_EVERY {
             return Ok(());
         }
         self.looked = Instant::now();

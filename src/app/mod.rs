@@ -21,6 +21,7 @@ pub mod writer;
 use crate::config::Config;
 use crate::http::{self, HttpState};
 use crate::ledger::commit::{Also, Observations};
+use crate::ledger::room::Room;
 use crate::ledger::setup::Setup;
 use crate::ledger::writer::{Ledger, Published};
 use crate::telemetry::clock::Clock;
@@ -176,8 +177,12 @@ fn run(
     let mut threads = Threads::default();
     let (compactor, bench) = compactor::compactor(stop.clone());
     threads.start("compactor", move || bench.run())?;
+    // Known before anything is read.
+    let mut room = Room::of(ledger.setup());
+    telling.room(&room.look()?, status);
     let writer = Writer {
         ledger,
+        room,
         work: to_do,
         emptied,
         clock: *clock,

@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 
 /// How long a poll waits for a record.
 const POLL: Duration = Duration::from_millis(20);
+/// How long it rests before it looks for room on the disk again.
+const REST: Duration = Duration::from_millis(50);
 /// How often progress is told to Kafka, for the usual lag tools.
 const TELL_EVERY: Duration = Duration::from_secs(2);
 
@@ -75,6 +77,9 @@ impl Reader {
                 self.source.add(&starts)?;
                 starts.iter().for_each(|start| self.status.note(&start.place, None));
             }
+            if self.rests(&mut filling)? {
+                continue;
+            }
             let idle = self.fill(&mut filling)?;
             let due = filling.since.is_some_and(|since| since.elapsed() >= self.batch_interval);
             if filling.batch.is_full(self.batch_records, self.batch_bytes) {
@@ -94,6 +99,21 @@ impl Reader {
         }
         self.tell_kafka();
         Ok(())
+    }
+
+    /// While the disk lacks room nothing is polled; what was polled before goes its way.
+    fn rests(&self, filling: &mut Filling) -> anyhow::Result<bool> {
+        let short = self.status.free().is_short;
+        if short {
+            if !filling.batch.is_empty() {
+                self.send(filling)?;
+            }
+            self.status.set_resting(true);
+            std::thread::sleep(REST);
+        } else if self.status.is_resting() {
+            self.status.set_resting(false);
+        }
+        Ok(short)
     }
 
     /// Takes in records until the batch is due; `true` when there were none.

@@ -4,7 +4,7 @@ use super::status::Status;
 use super::telling::Telling;
 use crate::domain::view::{Kept, LedgerView, Rejection};
 use crate::http::{
-    KeptFilter, NotReady, PartitionProgress, ProgressFacts, RejectionPage, RejectionQuery, Source,
+    KeptFilter, NotReady, PartitionProgress, Paused, ProgressFacts, RejectionPage, RejectionQuery, Source,
 };
 use crate::ledger::error::LedgerError;
 use crate::ledger::snapshot::Snapshot;
@@ -60,7 +60,10 @@ impl Source for Service {
                 }
             })
         });
-        ProgressFacts { now: self.clock.now(), partitions: partitions.collect() }
+        let free = self.status.free();
+        let paused =
+            self.status.is_resting().then_some(Paused { free_bytes: free.bytes, needed_bytes: free.needed });
+        ProgressFacts { now: self.clock.now(), partitions: partitions.collect(), paused }
     }
 
     fn rejections(&self, query: &RejectionQuery) -> Result<RejectionPage, LedgerError> {

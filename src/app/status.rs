@@ -1,6 +1,7 @@
 //! What the threads tell each other and the people who ask: readiness, partitions, positions.
 
 use crate::ingest::kafka::TopicPartition;
+use crate::ledger::room::Free;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -18,6 +19,8 @@ pub struct Status {
     assigned: AtomicBool,
     poisoned: AtomicBool,
     stopping: AtomicBool,
+    resting: AtomicBool,
+    free: Mutex<Free>,
     partitions: Mutex<BTreeMap<TopicPartition, PartitionStatus>>,
 }
 
@@ -50,6 +53,26 @@ impl Status {
     /// Whether it was.
     pub fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Acquire)
+    }
+
+    /// Notes how much room there is on the disk.
+    pub fn set_free(&self, free: Free) {
+        *self.free.lock().unwrap_or_else(PoisonError::into_inner) = free;
+    }
+
+    /// The room on the disk.
+    pub fn free(&self) -> Free {
+        *self.free.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether nothing is read for want of room, and all that was read is on its way to the ledger.
+    pub fn set_resting(&self, resting: bool) {
+        self.resting.store(resting, Ordering::Release);
+    }
+
+    /// Whether that is so.
+    pub fn is_resting(&self) -> bool {
+        self.resting.load(Ordering::Acquire)
     }
 
     /// Notes a partition that is read, or where it ends.

@@ -1,5 +1,6 @@
 //! Named events: each is one log line and its metrics, together. No rider is ever named.
 
+use super::status::Status;
 use crate::domain::money::Micros;
 use crate::domain::posting::Disposition;
 use crate::domain::reject::Reason;
@@ -7,6 +8,7 @@ use crate::domain::view::LedgerView;
 use crate::ledger::batch::Source;
 use crate::ledger::error::LedgerError;
 use crate::ledger::report::CommitReport;
+use crate::ledger::room::Free;
 use crate::ledger::snapshot::Snapshot;
 use crate::ledger::writer::Ledger;
 use crate::telemetry::metrics::{
@@ -113,6 +115,22 @@ impl Telling {
     pub fn poisoned(&self, why: &LedgerError) {
         self.metrics.poisoned();
         error!(%why, "storage failed: nothing is written any more; the process ends, and Kafka is read again after a restart");
+    }
+
+    /// How much room there is on the disk.
+    pub fn room(&self, free: &Free, status: &Status) {
+        status.set_free(*free);
+        self.metrics.room(free.bytes, free.is_short);
+        let (free_bytes, needed_bytes) = (free.bytes, free.needed);
+        if free.has_changed && free.is_short {
+            warn!(
+                free_bytes,
+                needed_bytes,
+                "the disk is nearly full: nothing is read until there is room (ledger.min_free_bytes); answers go on"
+            );
+        } else if free.has_changed {
+            info!(free_bytes, "there is room on the disk again: reading goes on");
+        }
     }
 
     /// Kafka did not answer.

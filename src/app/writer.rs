@@ -4,6 +4,7 @@ use super::status::Status;
 use super::telling::Telling;
 use crate::ledger::batch::Batch;
 use crate::ledger::commit::{Also, Observations};
+use crate::ledger::room::Room;
 use crate::ledger::writer::Ledger;
 use crate::telemetry::clock::Clock;
 use std::sync::Arc;
@@ -40,6 +41,8 @@ pub struct Writer {
     pub status: Arc<Status>,
     /// Metrics and log.
     pub telling: Telling,
+    /// Room on the disk.
+    pub room: Room,
     /// Compactions in the background.
     pub compactor: super::compactor::Compactor,
 }
@@ -48,6 +51,7 @@ impl Writer {
     /// Runs until every sender of work is gone; what they sent is committed.
     pub fn run(mut self) -> anyhow::Result<()> {
         let mut committed = Instant::now();
+        let mut looked = Instant::now();
         loop {
             match self.work.recv_timeout(LOOK_AROUND_EVERY) {
                 Ok(work) => {
@@ -62,7 +66,13 @@ impl Writer {
                 self.commit_news()?;
                 committed = Instant::now();
             }
-            self.compactor.step(&mut self.ledger, &self.clock, &self.telling)?;
+            if looked.elapsed() >= LOOK_AROUND_EVERY {
+                self.telling.room(&self.room.look()?, &self.status);
+                looked = Instant::now();
+            }
+            // A compaction needs room before it makes some.
+            let may_begin = !self.status.free().is_short;
+            self.compactor.step(&mut self.ledger, &self.clock, &self.telling, may_begin)?;
         }
         self.commit_news()?;
         self.compactor.finish(&mut self.ledger, &self.clock, &self.telling)?;

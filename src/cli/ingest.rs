@@ -6,6 +6,7 @@ use crate::domain::event::ExactTime;
 use crate::domain::time::{LocalDay, UtcMillis};
 use crate::ingest::file::{LineReader, Progress};
 use crate::ledger::report::CommitReport;
+use crate::ledger::room::{Free, Room};
 use crate::ledger::setup::Setup;
 use crate::ledger::writer::Ledger;
 use crate::pipeline::rules_for;
@@ -63,6 +64,8 @@ pub fn run(args: &IngestArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
     let clock = Clock::start();
     let mut ledger = Ledger::open(Setup::new(&config))?;
     ledger.enforce(clock.now())?;
+    let mut room = Room::of(ledger.setup());
+    room.wait(&mut tell_room)?;
     let rules = rules_for(&config, None, ledger.retention_line());
     let started = Instant::now();
     let mut bar = Bar::new(readers.iter().map(LineReader::progress).collect());
@@ -77,7 +80,10 @@ pub fn run(args: &IngestArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
             now: &|| clock.now(),
             stated,
             dispositions: dispositions.as_mut().map(|file| file as &mut dyn Write),
-            each: &mut |report| bar.committed(report),
+            each: &mut |report| {
+                bar.committed(report);
+                room.wait(&mut tell_room)
+            },
         },
     )?;
     bar.finish();
@@ -85,6 +91,17 @@ pub fn run(args: &IngestArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
     ledger.compact_now(LocalDay(i32::MAX), clock.now())?;
     writeln!(out, "{}", summary_json(&summary, started.elapsed().as_millis()))?;
     Ok(Ending::Holds)
+}
+
+fn tell_room(free: &Free) {
+    if free.is_short {
+        eprintln!(
+            "the disk is nearly full, {} bytes are free: waiting until {} are (ledger.min_free_bytes)",
+            free.bytes, free.needed
+        );
+    } else {
+        eprintln!("there is room on the disk again: going on");
+    }
 }
 
 /// `[PLATFORM=]T`

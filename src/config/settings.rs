@@ -19,6 +19,8 @@ pub struct LedgerSettings {
     pub identity_days: i32,
     /// Memory for cached storage pages.
     pub cache_bytes: u64,
+    /// Free space below which nothing is taken in; 0 = however little.
+    pub min_free_bytes: u64,
 }
 
 impl LedgerSettings {
@@ -34,8 +36,10 @@ impl LedgerSettings {
         }
         let cache_bytes =
             section.read("cache_bytes", report, value::size("8MiB", "1TiB")).unwrap_or_default();
+        let min_free_bytes =
+            section.read("min_free_bytes", report, value::size("0B", "1024TiB")).unwrap_or_default();
         section.finish(report);
-        Self { data_dir: folder.join(data_dir), retention_days, identity_days, cache_bytes }
+        Self { data_dir: folder.join(data_dir), retention_days, identity_days, cache_bytes, min_free_bytes }
     }
 }
 

@@ -24,7 +24,8 @@ mod timeline;
 
 pub use problem::{Kind, Problem};
 pub use source::{
-    KeptFilter, NotReady, PartitionProgress, ProgressFacts, RejectionPage, RejectionQuery, Source, ViewError,
+    KeptFilter, NotReady, PartitionProgress, Paused, ProgressFacts, RejectionPage, RejectionQuery, Source,
+    ViewError,
 };
 pub use state::HttpState;
 

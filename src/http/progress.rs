@@ -2,7 +2,7 @@
 
 use super::problem::Problem;
 use super::query::Query;
-use super::source::{PartitionProgress, Source};
+use super::source::{PartitionProgress, Paused, Source};
 use super::state::HttpState;
 use crate::coverage::answer::AsOfLine;
 use crate::coverage::resolve::as_of_line;
@@ -18,6 +18,8 @@ pub(super) struct Progress {
     now: String,
     platforms: Vec<PlatformProgress>,
     partitions: Vec<PartitionLine>,
+    /// Why nothing is read; null while it is.
+    paused: Option<PausedLine>,
     as_of: AsOfLine,
 }
 
@@ -46,6 +48,13 @@ struct HeldByLine {
 }
 
 #[derive(Debug, Serialize)]
+struct PausedLine {
+    reason: &'static str,
+    free_bytes: u64,
+    needed_bytes: u64,
+}
+
+#[derive(Debug, Serialize)]
 struct PartitionLine {
     topic: String,
     partition: i32,
@@ -70,6 +79,7 @@ pub(super) async fn get<S: Source>(
             now: state.zone().rfc3339(facts.now),
             platforms: known.into_iter().map(platform).collect(),
             partitions: facts.partitions.into_iter().map(partition).collect(),
+            paused: facts.paused.map(paused),
             as_of: as_of_line(view.as_of(), state.zone()),
         })
     };
@@ -118,6 +128,10 @@ fn held_by(bound: Bound, zone: &Zone) -> HeldByLine {
         HeldBy::Now => ("now", None, None, "complete to the present"),
     };
     HeldByLine { kind, through: bound.through.map(|at| zone.rfc3339(at)), topic, partition, detail }
+}
+
+fn paused(facts: Paused) -> PausedLine {
+    PausedLine { reason: "free_space", free_bytes: facts.free_bytes, needed_bytes: facts.needed_bytes }
 }
 
 fn partition(facts: PartitionProgress) -> PartitionLine {

@@ -58,6 +58,17 @@ pub struct ProgressFacts {
     pub now: UtcMillis,
     /// Every partition that is read, by topic and number.
     pub partitions: Vec<PartitionProgress>,
+    /// Why nothing is read, if so.
+    pub paused: Option<Paused>,
+}
+
+/// Nothing is read: the disk lacks room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Paused {
+    /// Bytes free now.
+    pub free_bytes: u64,
+    /// Bytes at which reading goes on.
+    pub needed_bytes: u64,
 }
 
 /// Where one partition stands.

@@ -279,8 +279,11 @@ impl Ledger {
             notes: notes.to_vec(),
         };
         let recorded_at = record.recorded_at;
+        // Where another process may be at work, this one must not write, least of all what names its own state.
+        self.lock.check()?;
         let head = self.manifest.advance(&self.store, &record.encode())?;
         crash::after(Point::ManifestAdvanced);
+        self.lock.check()?;
         head::write(&self.setup.data_dir, &head)?;
         Ok(recorded_at)
     }

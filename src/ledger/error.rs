@@ -39,6 +39,15 @@ pub enum LedgerError {
         /// The data directory.
         path: PathBuf,
     },
+    /// What this process locked is not what lies there now.
+    #[error(
+        "{path} or its LOCK was moved, replaced or deleted while this process had it: another process may be at work there, \
+         so nothing more is written; start again, and leave the directory alone while a process has it"
+    )]
+    LockLost {
+        /// The data directory.
+        path: PathBuf,
+    },
     /// A file beside the store cannot be used.
     #[error("{doing} {path} failed: {message}")]
     File {

@@ -1,29 +1,107 @@
 //! One process at a time in a data directory.
 
 use super::error::{LedgerError, Outcome};
-use std::fs::{File, TryLockError};
-use std::path::Path;
+use std::fs::{self, File, Metadata, TryLockError};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 /// The lock of a data directory, held as long as this lives. The system releases it when the process ends, however.
+///
+/// Both the file `LOCK` and the directory itself are locked: deleting `LOCK` lets nobody in.
 #[derive(Debug)]
 pub struct DirLock {
-    _file: File,
+    file: File,
+    dir: File,
+    data_dir: PathBuf,
 }
 
 impl DirLock {
     /// Takes the lock, or says that another process has it.
     pub fn take(data_dir: &Path) -> Outcome<Self> {
-        let path = data_dir.join("LOCK");
+        let path = lock_path(data_dir);
         let file = File::options()
             .create(true)
             .truncate(false)
             .write(true)
             .open(&path)
             .map_err(LedgerError::file("opening", &path))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Self { _file: file }),
-            Err(TryLockError::WouldBlock) => Err(LedgerError::InUse { path: data_dir.to_path_buf() }),
-            Err(TryLockError::Error(error)) => Err(LedgerError::file("locking", &path)(error)),
+        lock(&file, &path, data_dir)?;
+        let dir = File::open(data_dir).map_err(LedgerError::file("opening", data_dir))?;
+        lock(&dir, data_dir, data_dir)?;
+        Ok(Self { file, dir, data_dir: data_dir.to_path_buf() })
+    }
+
+    /// Whether what is locked still lies where this process writes. Asked before every commit: a process that was stopped for
+    /// a long time may go on where another one, or another ledger, has taken its place.
+    ///
+    /// # Errors
+    /// It does not: nothing may be written any more.
+    pub fn check(&self) -> Outcome<()> {
+        let same = |held: &File, path: &Path| {
+            let held = held.metadata().map_err(LedgerError::file("looking at", path))?;
+            match fs::metadata(path) {
+                Ok(there) => Ok(is_same(&held, &there)),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+                Err(error) => Err(LedgerError::file("looking at", path)(error)),
+            }
+        };
+        if same(&self.dir, &self.data_dir)? && same(&self.file, &lock_path(&self.data_dir))? {
+            Ok(())
+        } else {
+            Err(LedgerError::LockLost { path: self.data_dir.clone() })
         }
+    }
+}
+
+fn lock_path(data_dir: &Path) -> PathBuf {
+    data_dir.join("LOCK")
+}
+
+fn is_same(one: &Metadata, other: &Metadata) -> bool {
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
+}
+
+fn lock(file: &File, path: &Path, data_dir: &Path) -> Outcome<()> {
+    match file.try_lock() {
+        Ok(()) => Ok(()),
+        Err(TryLockError::WouldBlock) => Err(LedgerError::InUse { path: data_dir.to_path_buf() }),
+        Err(TryLockError::Error(error)) => Err(LedgerError::file("locking", path)(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_else_gets_in_whatever_happens_to_the_file() {
+        let home = tempfile::tempdir().unwrap();
+        let data = home.path().join("data");
+        fs::create_dir(&data).unwrap();
+        let lock = DirLock::take(&data).unwrap();
+        lock.check().unwrap();
+        assert!(matches!(DirLock::take(&data), Err(LedgerError::InUse { .. })));
+        fs::remove_file(data.join("LOCK")).unwrap();
+        assert!(matches!(lock.check(), Err(LedgerError::LockLost { .. })));
+        assert!(matches!(DirLock::take(&data), Err(LedgerError::InUse { .. })));
+        // There is a file of that name again, but it is not the one.
+        assert!(data.join("LOCK").exists());
+        assert!(matches!(lock.check(), Err(LedgerError::LockLost { .. })));
+        drop(lock);
+        DirLock::take(&data).unwrap().check().unwrap();
+    }
+
+    #[test]
+    fn a_directory_that_was_replaced_is_noticed() {
+        let home = tempfile::tempdir().unwrap();
+        let data = home.path().join("data");
+        fs::create_dir(&data).unwrap();
+        let lock = DirLock::take(&data).unwrap();
+        fs::rename(&data, home.path().join("old")).unwrap();
+        assert!(matches!(lock.check(), Err(LedgerError::LockLost { .. })));
+        fs::create_dir(&data).unwrap();
+        let other = DirLock::take(&data).unwrap();
+        assert!(matches!(lock.check(), Err(LedgerError::LockLost { .. })));
+        other.check().unwrap();
     }
 }

@@ -25,7 +25,8 @@
 //! What a reader meets: [`snapshot`], one committed state, immutable, which implements
 //! [`LedgerView`](crate::domain::view::LedgerView); through it [`run`] and [`block`], without any lock of the writer.
 //!
-//! Beside the line: [`compaction`] merges the runs of a day on a thread of its own, and the writer swaps them in one commit;
+//! Beside the line: [`room`] watches the disk's free space. [`compaction`] merges the runs of a day on a thread of its own, and
+//! the writer swaps them in one commit;
 //! [`verify`] reads everything again and proves that it agrees.
 //!
 //! Below both: [`store`], which keeps values in segment files and in an embedded key-value store that nobody else names;
@@ -64,6 +65,7 @@ pub mod rejected;
 pub mod report;
 pub mod resolve;
 pub mod riders;
+pub mod room;
 pub mod row;
 pub mod run;
 pub mod run_writer;

@@ -13,6 +13,8 @@ pub struct Setup {
     pub data_dir: PathBuf,
     /// What the store's page cache aims at.
     pub cache_bytes: u64,
+    /// Free space below which nothing is taken in.
+    pub min_free_bytes: u64,
     /// Days either side of its own in which an event meets its identity.
     pub identity_days: i32,
     /// Zone of days, months and effective dates.
@@ -39,6 +41,7 @@ impl Setup {
         Self {
             data_dir: config.ledger.data_dir.clone(),
             cache_bytes: config.ledger.cache_bytes,
+            min_free_bytes: config.ledger.min_free_bytes,
             identity_days: config.ledger.identity_days,
             zone: config.zone.clone(),
             tariff: config.tariff.clone(),

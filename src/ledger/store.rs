@@ -96,8 +96,8 @@ impl Store {
     }
 
     /// The same store, holding the lock of its data directory.
-    pub fn with_lock(mut self, lock: DirLock) -> Self {
-        self._lock = Some(Arc::new(lock));
+    pub fn with_lock(mut self, lock: Arc<DirLock>) -> Self {
+        self._lock = Some(lock);
         self
     }
 

@@ -42,6 +42,7 @@ impl Published {
 #[derive(Debug)]
 pub struct Ledger {
     pub(super) setup: Setup,
+    pub(super) lock: Arc<DirLock>,
     pub(super) store: Store,
     /// Where commits write their values.
     pub(super) writing: Writing,
@@ -76,7 +77,7 @@ impl Ledger {
     /// # Errors
     /// Another process has the directory; the store is damaged or stands elsewhere than the witness.
     pub fn open(mut setup: Setup) -> Outcome<Self> {
-        let (store, manifest) = open_store(&setup)?;
+        let (store, manifest, lock) = open_store(&setup)?;
         let released = channel();
         let (runs, filters) = open_runs(&store, &manifest, &released.0)?;
         let (rejected, book) = open_rejected(&store, &manifest)?;
@@ -113,6 +114,7 @@ impl Ledger {
             identity_days: setup.identity_days,
         };
         Ok(Self {
+            lock,
             writing: store.begin(COMMIT_SEGMENT_BYTES_MIN),
             store,
             manifest,
@@ -215,15 +217,15 @@ impl Ledger {
 }
 
 /// Locks the directory, opens the store, settles manifest and witness, and deletes what an interrupted process left.
-fn open_store(setup: &Setup) -> Outcome<(Store, Manifest)> {
+fn open_store(setup: &Setup) -> Outcome<(Store, Manifest, Arc<DirLock>)> {
     let dir = &setup.data_dir;
     std::fs::create_dir_all(dir).map_err(LedgerError::file("creating", dir))?;
     if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         head::sync_dir(parent)?;
     }
-    let lock = DirLock::take(dir)?;
+    let lock = Arc::new(DirLock::take(dir)?);
     crash::after(Point::StartLocked);
-    let store = Store::open(dir, setup.cache_bytes)?.with_lock(lock);
+    let store = Store::open(dir, setup.cache_bytes)?.with_lock(Arc::clone(&lock));
     crash::after(Point::StartStoreOpened);
     let mut manifest = Manifest::load(&store)?;
     crash::after(Point::StartManifestLoaded);
@@ -231,7 +233,7 @@ fn open_store(setup: &Setup) -> Outcome<(Store, Manifest)> {
     crash::after(Point::StartWitnessSettled);
     garbage::collect_orphans(&store, &mut manifest)?;
     crash::after(Point::StartGarbageCollected);
-    Ok((store, manifest))
+    Ok((store, manifest, lock))
 }
 
 fn open_runs(store: &Store, manifest: &Manifest, released: &Sender<u64>) -> Outcome<(DayRuns, DayFilters)> {

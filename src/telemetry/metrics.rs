@@ -66,6 +66,8 @@ struct Inner {
     rejected_unresolved: IntGauge,
     unrated: IntGauge,
     open_with_other_rider: IntGauge,
+    disk_free_bytes: IntGauge,
+    ingest_paused: IntGauge,
     poisoned: IntGauge,
     ready: IntGauge,
     kafka_errors: IntCounter,
@@ -184,6 +186,12 @@ impl Metrics {
         inner.rejected_unresolved.set(int(sample.rejected_unresolved));
         inner.unrated.set(sample.unrated);
         inner.open_with_other_rider.set(int(sample.open_with_other_rider));
+    }
+
+    /// How much room there is on the disk, and whether it is too little to read on.
+    pub fn room(&self, free_bytes: u64, is_short: bool) {
+        self.inner.disk_free_bytes.set(int(free_bytes));
+        self.inner.ingest_paused.set(i64::from(is_short));
     }
 
     /// Storage failed: nothing is written any more.

@@ -240,3 +240,9 @@ pub(crate) fn verified(data_dir: &Path, when: &str) -> u64 {
     assert!(verification.holds(), "{when}: {:?}", verification.problems);
     verification.newest_commit
 }
+
+/// The newest commit of a directory whose ledger holds.
+pub(crate) fn holds(data_dir: &Path) -> Option<u64> {
+    let verification = verify_dir(setup(&config(1), data_dir), &mut |_, _| {}).unwrap();
+    verification.holds().then_some(verification.newest_commit)
+}

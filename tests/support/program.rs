@@ -41,10 +41,16 @@ pub(crate) struct Program {
 impl Program {
     /// Starts `serve` with a configuration; its log goes to a file beside it.
     pub(crate) fn serve(config: &Path, args: &[&str]) -> Self {
+        Self::serve_with(config, args, &mut |_| {})
+    }
+
+    /// The same, after `change` had its way with the command.
+    pub(crate) fn serve_with(config: &Path, args: &[&str], change: &mut dyn FnMut(&mut Command)) -> Self {
         let log = config.with_extension("log");
         let errors = File::create(&log).unwrap();
         let mut command = binary();
         command.arg("serve").arg("--config").arg(config).args(args).stdout(Stdio::null()).stderr(errors);
+        change(&mut command);
         Self { child: command.spawn().unwrap(), log, address: None }
     }
 
@@ -64,10 +70,7 @@ impl Program {
         }
         let address = until("it listens", || {
             assert!(self.child.try_wait().unwrap().is_none(), "it ended: {}", self.said());
-            let said = self.said();
-            let (_, after) = said.split_once("http://")?;
-            let end = after.find(|c: char| !(c.is_ascii_digit() || c == '.' || c == ':'))?;
-            Some(after[..end].to_owned())
+            address_in(&self.said())
         });
         self.address = Some(address.clone());
         address
@@ -108,12 +111,27 @@ impl Program {
         progress["partitions"].as_array()?.iter().map(|partition| partition["position"].as_i64()).sum()
     }
 
+    /// The same of a program that may be dead, or not answer yet.
+    pub(crate) fn position_if_any(&mut self) -> Option<i64> {
+        if self.address.is_none() {
+            self.address = address_in(&self.said());
+        }
+        self.address.as_ref()?;
+        self.position()
+    }
+
     /// Waits until so many records are applied.
     pub(crate) fn applied(&mut self, records: i64) {
         until("the records are applied", || {
             assert!(!self.has_ended(), "it ended: {}", self.said());
             self.position().filter(|position| *position >= records)
         });
+    }
+
+    /// Sends a signal by its name.
+    pub(crate) fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([name, &self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
     }
 
     /// SIGKILL.
@@ -124,8 +142,7 @@ impl Program {
 
     /// SIGTERM; the exit code.
     pub(crate) fn terminate(mut self) -> Option<i32> {
-        let killed = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
-        assert!(killed.success());
+        self.signal("-TERM");
         self.child.wait().unwrap().code()
     }
 
@@ -142,6 +159,12 @@ impl Drop for Program {
         let _gone = self.child.kill();
         let _gone = self.child.wait();
     }
+}
+
+fn address_in(said: &str) -> Option<String> {
+    let (_, after) = said.split_once("http://")?;
+    let end = after.find(|c: char| !(c.is_ascii_digit() || c == '.' || c == ':'))?;
+    Some(after[..end].to_owned())
 }
 
 fn request(address: &str, whole: &str) -> Option<String> {

@@ -178,6 +178,7 @@ async fn progress_says_how_far_and_why_not_further() {
         json!({"topic": "orders.meituan", "partition": 0, "start": 0, "position": 40, "end": 45, "lag": 5})
     );
     assert_eq!(partitions[1]["lag"], json!(null));
+    assert_eq!(progress["paused"], json!({"reason": "free_space", "free_bytes": 5, "needed_bytes": 9}));
 }
 
 #[tokio::test]

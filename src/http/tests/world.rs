@@ -10,8 +10,8 @@ use crate::domain::reject::{ReadRevision, Readable, Reason};
 use crate::domain::time::{DAY_MS, HOUR_MS, LocalDay, MINUTE_MS, UtcMillis, Zone};
 use crate::domain::view::{Kept, Origin, Rejection, Resolution};
 use crate::http::{
-    HttpState, KeptFilter, NotReady, PartitionProgress, ProgressFacts, RejectionPage, RejectionQuery, Source,
-    router,
+    HttpState, KeptFilter, NotReady, PartitionProgress, Paused, ProgressFacts, RejectionPage, RejectionQuery,
+    Source, router,
 };
 use crate::telemetry::metrics::Metrics;
 use axum::body::Body;
@@ -57,6 +57,7 @@ impl Source for World {
         ProgressFacts {
             now: UtcMillis::new(NOON + 2 * HOUR_MS),
             partitions: vec![partition(0, 40, Some(45)), partition(1, 7, None)],
+            paused: Some(Paused { free_bytes: 5, needed_bytes: 9 }),
         }
     }
 

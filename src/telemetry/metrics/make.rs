@@ -119,6 +119,8 @@ impl Maker {
             unrated: m.gauge("unrated_orders", "Orders of a charged outcome without a rate.")?,
             open_with_other_rider: m
                 .gauge("open_orders_with_other_rider", "Open orders that another rider ended.")?,
+            disk_free_bytes: m.gauge("ledger_disk_free_bytes", "Bytes free on the disk of the ledger.")?,
+            ingest_paused: m.gauge("ingest_paused", "1 while nothing is read for want of disk space.")?,
             poisoned: m.gauge("poisoned", "1 after storage failed.")?,
             ready: m.gauge("ready", "1 while the service is ready.")?,
             kafka_errors: m.counter("kafka_errors_total", "Errors of the Kafka client.")?,

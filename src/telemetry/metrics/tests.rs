@@ -39,6 +39,7 @@ fn every_event_is_counted_where_it_belongs() {
     metrics.compaction_began();
     metrics.compaction_ended(CompactionFacts { done: true, bytes: 12 });
     metrics.sampled(&Sample { runs: 9, unrated: 2, ..Sample::default() });
+    metrics.room(77, true);
     metrics.poisoned();
     metrics.ready(true);
     metrics.clock_jumped(-6_000);
@@ -58,6 +59,8 @@ fn every_event_is_counted_where_it_belongs() {
         "coverledger_partition_position{partition=\"7\",topic=\"orders\"} 40",
         "coverledger_complete_through_seconds{platform=\"dada\"} 1795147620.5",
         "coverledger_late_events{platform=\"dada\"} 4",
+        "coverledger_ledger_disk_free_bytes 77",
+        "coverledger_ingest_paused 1",
         "coverledger_lookups_total{verdict=\"covered\"} 1",
         "coverledger_lookups_total{verdict=\"undetermined\"} 0",
         "coverledger_lookup_duration_seconds_count 1",

@@ -1,0 +1,212 @@
+//! Disks that are full, cannot be read or cannot be synced: the process ends with a message, nothing that was acknowledged
+//! is lost, no answer is wrong, and all goes on once the disk is well again. Below a configured free space nothing is read,
+//! and answers go on. `COVERLEDGER_DISK_ROUNDS` adds rounds of faults, drawn from `COVERLEDGER_DISK_SEED`.
+
+#![cfg(test)]
+
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use support::driver::{Death, Life, is_asked_to_live, living, verified};
+use support::mock;
+use support::orders::{TOPIC, config, order, send};
+use support::power::{Fault, tell_free};
+use support::program::{Program, binary, until};
+use support::random::{Draws, number};
+use support::told::Told;
+use tempfile::TempDir;
+
+/// The test at which this program starts itself again.
+const CHILD: &str = "a_life_on_a_bad_disk_ends_with_a_message_and_goes_on_on_a_good_one";
+
+fn undisturbed(life: &Life) -> Told {
+    let folder = TempDir::new().unwrap();
+    life.live(folder.path(), &mut |_| {});
+    life.told(folder.path())
+}
+
+/// Lives on a bad disk; whether the fault ended it.
+fn suffer(data: &Path, fault: Fault, when: &str) -> bool {
+    let mut command = living(CHILD, data);
+    fault.enter(data, &mut command);
+    let death = Death::of(command);
+    if !death.lived {
+        assert_eq!(death.signal, None, "{when}: {death:?}");
+        let words = if matches!(fault, Fault::Full(_)) { "No space left" } else { "Input/output error" };
+        assert!(death.said.contains(words), "{when}: {death:?}");
+    }
+    let newest = verified(data, when);
+    assert!(newest >= death.acknowledged, "{when}: {newest} < {death:?}");
+    !death.lived
+}
+
+fn goes_on(life: &Life, expected: &Told, data: &Path, when: &str) {
+    let death = Death::of(living(CHILD, data));
+    assert!(death.lived, "{when}: {death:?}");
+    life.told(data).assert_is(expected, when);
+}
+
+#[test]
+fn a_life_on_a_bad_disk_ends_with_a_message_and_goes_on_on_a_good_one() {
+    if is_asked_to_live() {
+        return;
+    }
+    let life = Life::new();
+    let expected = undisturbed(&life);
+    let (rounds, seed) = (number("COVERLEDGER_DISK_ROUNDS", 6), number("COVERLEDGER_DISK_SEED", 1));
+    let mut draws = Draws(seed);
+    let mut ended = [0, 0, 0];
+    for round in 0..rounds {
+        let folder = TempDir::new().unwrap();
+        let data = folder.path().join("data");
+        fs::create_dir(&data).unwrap();
+        let mut when = format!("seed {seed}, round {round}");
+        for _ in 0..3 {
+            // Small numbers as often as large ones.
+            let magnitude = draws.below(8);
+            let kind = draws.below(3);
+            let fault = match kind {
+                0 => Fault::Full(draws.below(4_000 << magnitude)),
+                1 => Fault::Unreadable(draws.below(4 << magnitude)),
+                _ => Fault::Unsyncable(draws.below(1 << magnitude)),
+            };
+            when.push_str(&format!(", {fault:?}"));
+            ended[usize::try_from(kind).unwrap()] += u32::from(suffer(&data, fault, &when));
+        }
+        goes_on(&life, &expected, &data, &when);
+    }
+    println!("ended by a full disk, reads, fsyncs: {ended:?}; {rounds} rounds, seed {seed}");
+    assert!(ended.iter().sum::<u32>() > 3, "{ended:?}");
+}
+
+/// Files with events, and `ingest` of them.
+struct Files {
+    folder: TempDir,
+    config: PathBuf,
+}
+
+impl Files {
+    fn new() -> Self {
+        let folder = TempDir::new().unwrap();
+        let config = config(&folder, "127.0.0.1:1", "");
+        let lines: Vec<String> = (0..3_000).map(order).collect();
+        fs::write(folder.path().join("orders.jsonl"), lines.join("\n")).unwrap();
+        fs::create_dir(folder.path().join("data")).unwrap();
+        let text = fs::read_to_string(&config).unwrap();
+        fs::write(&config, format!("{text}\n[ingest]\nbatch_records = 200\n")).unwrap();
+        Self { folder, config }
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    fn run(&self, args: &[&str], change: impl FnOnce(&mut Command)) -> Output {
+        let mut command = binary();
+        command.arg(args[0]).arg("--config").arg(&self.config).args(&args[1..]);
+        command.current_dir(self.folder.path());
+        change(&mut command);
+        command.output().unwrap()
+    }
+
+    fn statement(&self) -> String {
+        let output = self.run(&["statement", "--month", "2025-07"], |_| {});
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+}
+
+#[test]
+fn ingest_on_a_full_disk_says_so_and_goes_on_when_there_is_room() {
+    let good = Files::new();
+    assert!(good.run(&["ingest", "orders.jsonl"], |_| {}).status.success());
+    let files = Files::new();
+    for bytes in [100, 20_000, 50_000] {
+        let output = files.run(&["ingest", "orders.jsonl"], |c| Fault::Full(bytes).enter(&files.data(), c));
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains("No space left on device"), "{said}");
+        assert!(said.contains(&files.data().display().to_string()), "it names the place: {said}");
+    }
+    assert!(files.run(&["ingest", "orders.jsonl"], |_| {}).status.success());
+    assert!(files.run(&["verify"], |_| {}).status.success());
+    assert_eq!(files.statement(), good.statement());
+}
+
+#[test]
+fn reading_rests_while_the_disk_lacks_room_and_answers_go_on() {
+    let cluster = mock::cluster(&[(TOPIC, 1)]);
+    let (brokers, folder) = (cluster.bootstrap_servers(), TempDir::new().unwrap());
+    let config = config(&folder, &brokers, "min_free_bytes = \"1GiB\"");
+    let free = folder.path().join("free");
+    let say = |bytes: u64| {
+        // Replaced at once: the process may be reading it.
+        fs::write(folder.path().join("free.new"), bytes.to_string()).unwrap();
+        fs::rename(folder.path().join("free.new"), &free).unwrap();
+    };
+    say(5 << 30);
+    let mut program = Program::serve_with(&config, &[], &mut |command| tell_free(&free, command));
+    send(&brokers, &[order(1), order(2)]);
+    program.applied(2);
+    assert!(program.get("/v1/progress")["paused"].is_null());
+    say(1000 << 20);
+    let paused = until("it rests", || {
+        let paused = program.get("/v1/progress")["paused"].clone();
+        paused.is_object().then_some(paused)
+    });
+    assert_eq!(paused["reason"], "free_space");
+    assert!(paused["free_bytes"].as_u64().unwrap() <= 1000 << 20, "{paused}");
+    assert_eq!(paused["needed_bytes"], (1_u64 << 30) + (1 << 27));
+    send(&brokers, &[order(3)]);
+    // It knows of the record, and leaves it where it is.
+    until("the end is seen", || {
+        let partition = program.get("/v1/progress")["partitions"][0].clone();
+        assert_eq!(partition["position"], 2, "{partition}");
+        (partition["end"] == 3).then_some(())
+    });
+    let answer = program.get("/v1/coverage?rider_id=R1&at=2025-07-10T09:07:31%2B08:00");
+    assert_eq!(answer["verdict"], "covered", "{answer}");
+    assert!(program.text("/metrics", "*/*").contains("\ncoverledger_ingest_paused 1\n"));
+    assert_eq!(program.text("/readyz", "*/*"), "ready\n");
+    // A little more is not enough, or it would go on and off.
+    say(1100 << 20);
+    until("it has looked", || {
+        let paused = program.get("/v1/progress")["paused"].clone();
+        assert!(paused.is_object(), "{paused}");
+        (paused["free_bytes"].as_u64().unwrap() > 1000 << 20).then_some(())
+    });
+    say(2 << 30);
+    program.applied(3);
+    until("it reads", || program.get("/v1/progress")["paused"].is_null().then_some(()));
+    let said = program.said();
+    assert!(
+        said.contains("the disk is nearly full") && said.contains("there is room on the disk again"),
+        "{said}"
+    );
+    say(0);
+    until("it rests again", || program.get("/v1/progress")["paused"].is_object().then_some(()));
+    send(&brokers, &[order(4)]);
+    assert_eq!(program.terminate(), Some(0), "it stops while it rests");
+}
+
+#[test]
+fn ingest_waits_for_room() {
+    let files = Files::new();
+    let free = files.folder.path().join("free");
+    fs::write(&free, "10").unwrap();
+    let log = files.folder.path().join("log");
+    let mut command = binary();
+    command.arg("ingest").arg("--config").arg(&files.config).arg("orders.jsonl");
+    command.current_dir(files.folder.path()).stderr(fs::File::create(&log).unwrap());
+    tell_free(&free, &mut command);
+    let mut child = command.spawn().unwrap();
+    until("it says that it waits", || {
+        assert!(child.try_wait().unwrap().is_none());
+        fs::read_to_string(&log).unwrap().contains("waiting until").then_some(())
+    });
+    fs::write(files.folder.path().join("free.new"), (9_u64 << 30).to_string()).unwrap();
+    fs::rename(files.folder.path().join("free.new"), &free).unwrap();
+    assert!(child.wait().unwrap().success(), "{}", fs::read_to_string(&log).unwrap());
+}

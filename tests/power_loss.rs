@@ -1,0 +1,138 @@
+//! The machine loses power: what the process had not synced is gone, whole or in parts, the embedded store's own files
+//! included. What was acknowledged is there, everything verifies, and going on tells what a life without a loss tells.
+//! `COVERLEDGER_POWER_ROUNDS` adds rounds of five losses each, drawn from `COVERLEDGER_POWER_SEED`.
+
+#![cfg(test)]
+
+mod support;
+
+use coverledger::ledger::crash::Point;
+use std::fs;
+use std::path::Path;
+use support::driver::{Death, Life, dying, holds, is_asked_to_live, living, verified};
+use support::power::{Loss, Watch};
+use support::random::{Draws, number};
+use support::told::Told;
+use tempfile::TempDir;
+
+/// The test at which this program starts itself again.
+const CHILD: &str = "a_life_under_watch_comes_to_its_end";
+
+fn undisturbed(life: &Life) -> Told {
+    let folder = TempDir::new().unwrap();
+    life.live(folder.path(), &mut |_| {});
+    life.told(folder.path())
+}
+
+fn finish(life: &Life, expected: &Told, data: &Path, when: &str) {
+    let death = Death::of(living(CHILD, data));
+    assert!(death.lived, "{when}: {death:?}");
+    life.told(data).assert_is(expected, when);
+}
+
+#[test]
+fn a_life_under_watch_comes_to_its_end() {
+    if is_asked_to_live() {
+        return;
+    }
+    // At its end everything is durable: even the loss of all else changes nothing.
+    let folder = begun();
+    let data = folder.path().join("data");
+    let watch = Watch::over(&data);
+    let mut command = living(CHILD, &data);
+    watch.enter(&mut command);
+    let death = Death::of(command);
+    assert!(death.lived, "{death:?}");
+    watch.lose(Loss::Everything, &mut Draws(1));
+    assert!(verified(&data, "at the end") >= death.acknowledged);
+    let life = Life::new();
+    life.told(&data).assert_is(&undisturbed(&life), "at the end");
+}
+
+/// A folder with an empty data directory.
+fn begun() -> TempDir {
+    let folder = TempDir::new().unwrap();
+    fs::create_dir(folder.path().join("data")).unwrap();
+    folder
+}
+
+/// Dies at a point, or comes to its end, and then the power goes; whether it died, and what was not durable.
+fn lose(data: &Path, (point, nth): (Point, u64), loss: Loss, draws: &mut Draws, when: &str) -> (bool, usize) {
+    let watch = Watch::over(data);
+    let mut command = dying(CHILD, data, point, nth);
+    watch.enter(&mut command);
+    let death = Death::of(command);
+    let (writes, names) = watch.lose(loss, draws);
+    let newest = verified(data, when);
+    assert!(newest >= death.acknowledged, "{when}: {newest} < {death:?}");
+    (!death.lived, writes + names)
+}
+
+#[test]
+fn a_loss_at_any_point_takes_nothing_that_was_acknowledged() {
+    let life = Life::new();
+    let expected = undisturbed(&life);
+    let mut draws = Draws(7);
+    let mut losses = 0;
+    let mut folder = begun();
+    // One life goes on from loss to loss; where it came to its end, another one begins.
+    for (at, &point) in Point::ALL.iter().enumerate() {
+        let data = folder.path().join("data");
+        let loss = Loss::ALL[at % 3];
+        let when = format!("{loss:?} at {}", point.name());
+        let (died, lost) = lose(&data, (point, 2), loss, &mut draws, &when);
+        losses += usize::from(died && lost > 0);
+        if !died {
+            life.told(&data).assert_is(&expected, &when);
+            folder = begun();
+        }
+    }
+    finish(&life, &expected, &folder.path().join("data"), "after losses at every point");
+    assert!(losses > 10, "only {losses} deaths left anything that was not durable");
+}
+
+#[test]
+fn losses_in_a_row_take_nothing_that_was_acknowledged() {
+    let life = Life::new();
+    let expected = undisturbed(&life);
+    let (rounds, seed) = (number("COVERLEDGER_POWER_ROUNDS", 2), number("COVERLEDGER_POWER_SEED", 1));
+    let mut draws = Draws(seed);
+    let (mut deaths, mut lost) = (0, 0);
+    for round in 0..rounds {
+        let folder = begun();
+        let data = folder.path().join("data");
+        let mut when = format!("seed {seed}, round {round}");
+        for _ in 0..5 {
+            let point = Point::ALL[usize::try_from(draws.below(Point::ALL.len() as u64)).unwrap()];
+            let nth = 1 + draws.below(6);
+            let loss = Loss::ALL[usize::try_from(draws.below(3)).unwrap()];
+            when.push_str(&format!(", {loss:?} at {}:{nth}", point.name()));
+            let (died, not_durable) = lose(&data, (point, nth), loss, &mut draws, &when);
+            deaths += usize::from(died);
+            lost += not_durable;
+        }
+        finish(&life, &expected, &data, &when);
+    }
+    println!("{deaths} deaths, {lost} writes and names were not durable, {rounds} rounds, seed {seed}");
+    assert!(deaths > 0 && lost > 0, "{deaths} deaths, {lost} lost");
+}
+
+/// The same check where fsync makes nothing durable: it must fail, or it would prove nothing.
+#[test]
+fn without_fsync_every_loss_is_noticed() {
+    for (nth, loss) in [(2, Loss::Everything), (9, Loss::Everything), (5, Loss::Tails), (6, Loss::Torn)] {
+        let folder = TempDir::new().unwrap();
+        let data = folder.path().join("data");
+        // A ledger that was begun on a good disk.
+        let death = Death::of(dying(CHILD, &data, Point::CommitPublished, 3));
+        assert!(!death.lived, "{death:?}");
+        let watch = Watch::over(&data);
+        let mut command = dying(CHILD, &data, Point::CommitPublished, nth);
+        watch.enter(&mut command);
+        command.env("LOSSY_IGNORE_SYNC", "1");
+        let death = Death::of(command);
+        watch.lose(loss, &mut Draws(nth));
+        let noticed = holds(&data).is_none_or(|newest| newest < death.acknowledged);
+        assert!(noticed, "{loss:?} of {death:?}");
+    }
+}
