@@ -7,6 +7,7 @@
 
 mod support;
 
+use coverledger::app::threads::Urgency;
 use coverledger::config::Config;
 use coverledger::coverage::Terms;
 use coverledger::coverage::question::{Question, QuestionText};
@@ -146,7 +147,7 @@ fn main() -> ExitCode {
     figures.tell("  its peak meanwhile", each_order(peak, stored));
     memory(&ledger, &mut figures);
     ledger = restart(ledger, &config, folder.path(), &mut figures);
-    lookups(&mut ledger, &mut feed, (orders, days), &mut figures);
+    lookups(&mut ledger, &mut feed, &mut compacting, (orders, days), &mut figures);
     figures.finish()
 }
 
@@ -164,7 +165,9 @@ impl Compacting {
     fn begin() -> Self {
         let (jobs, to_do) = channel::<CompactionJob>();
         let (ready, done) = channel();
+        #[expect(clippy::disallowed_methods, reason = "a benchmark has no service that owns threads")]
         std::thread::spawn(move || {
+            Urgency::Background.apply();
             for job in to_do {
                 let compacted = job.run(&AtomicBool::new(false)).expect("runs are merged");
                 if ready.send(compacted).is_err() {
@@ -291,7 +294,13 @@ fn forget_pages(dir: &Path) {
 }
 
 /// Lookups from one thread: cold, warm, and while another one commits.
-fn lookups(ledger: &mut Ledger, feed: &mut Feed<'_>, (orders, days): (u64, u32), figures: &mut Figures) {
+fn lookups(
+    ledger: &mut Ledger,
+    feed: &mut Feed<'_>,
+    compacting: &mut Compacting,
+    (orders, days): (u64, u32),
+    figures: &mut Figures,
+) {
     let count = option("lookups", 20_000);
     let from = GeneratorSettings::default().from;
     let mut asker = Asker {
@@ -326,8 +335,10 @@ fn lookups(ledger: &mut Ledger, feed: &mut Feed<'_>, (orders, days): (u64, u32),
     let mut sums = Sums::default();
     let mut loaded = std::thread::scope(|scope| {
         let writing = scope.spawn(|| {
+            Urgency::Ingest.apply();
             for batch in &batches {
                 sums.add(&ledger.commit(batch, &Also::default(), now()).expect("the batch is committed"));
+                compacting.step(ledger, LocalDay(i32::MIN));
             }
         });
         let loaded = asker.ask(&published, feed.config, u64::MAX, || writing.is_finished());

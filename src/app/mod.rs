@@ -33,7 +33,7 @@ use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 use telling::Telling;
-use threads::{Ended, Stop, Threads};
+use threads::{Ended, Stop, Threads, Urgency};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
@@ -175,7 +175,7 @@ fn run(
     let published = ledger.published();
     let mut threads = Threads::default();
     let (compactor, bench) = compactor::compactor(stop.clone());
-    threads.start("compactor", move || bench.run())?;
+    threads.start("compactor", Urgency::Background, move || bench.run())?;
     let writer = Writer {
         ledger,
         work: to_do,
@@ -185,7 +185,7 @@ fn run(
         telling: telling.clone(),
         compactor,
     };
-    threads.start("writer", move || writer.run())?;
+    threads.start("writer", Urgency::Ingest, move || writer.run())?;
     let pauses = match kafka {
         Some(connected) => Some(connected.start(
             config,

@@ -5,6 +5,7 @@
 //! order, so equal hashes of different orders cost time, never correctness.
 
 use super::codec::{CodecError, Decoded, Reader, Writer, low_byte};
+use super::row::OrderId;
 use crate::domain::order::Phase;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -24,7 +25,7 @@ impl IdentityHash {
 
     /// The hash of an identity.
     pub fn of(platform: &str, order_id: &str, leg: u8, phase: Phase) -> Self {
-        Self::with_seed(Self::seed(platform), order_id, leg, phase)
+        Self::with_seed(Self::seed(platform), &OrderId::pack(order_id), leg, phase)
     }
 
     /// The platform's part of the hash, to be kept by callers that hash many orders of one platform.
@@ -32,12 +33,19 @@ impl IdentityHash {
         xxh3_64_with_seed(platform.as_bytes(), 0)
     }
 
-    /// The hash of an identity whose platform has this [`Self::seed`].
+    /// The hash of an identity whose platform has this [`Self::seed`]. Of the packed order identifier: compaction has it in
+    /// this form.
     #[inline]
-    pub fn with_seed(seed: u64, order_id: &str, leg: u8, phase: Phase) -> Self {
+    pub fn with_seed(seed: u64, order_id: &OrderId<'_>, leg: u8, phase: Phase) -> Self {
         let part = (u64::from(leg) << 1) | u64::from(phase == Phase::Open);
         let seed = seed ^ part.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        Self(xxh3_64_with_seed(order_id.as_bytes(), seed) >> (64 - Self::BITS))
+        let hash = match order_id {
+            OrderId::Digits { count, value } => {
+                xxh3_64_with_seed(&value.to_be_bytes(), seed ^ (u64::from(*count) << 56))
+            }
+            OrderId::Text(text) => xxh3_64_with_seed(text.as_bytes(), seed),
+        };
+        Self(hash >> (64 - Self::BITS))
     }
 
     /// The hash of this value; `None` when it is none.
