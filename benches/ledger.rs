@@ -35,6 +35,9 @@ use support::{
 /// One sample of riders for lookups in so many orders.
 const SAMPLE_EVERY: u32 = 997;
 
+/// Runs of a day with which commits wait for compaction.
+const DAY_RUNS_HELD: usize = 64;
+
 /// A stream of generated records, decoded batch by batch.
 struct Feed<'a> {
     generator: Generator,
@@ -183,7 +186,10 @@ impl Compacting {
     fn step(&mut self, ledger: &mut Ledger, settled_before: LocalDay) {
         let Some(jobs) = &self.jobs else { return };
         if self.under_way {
-            let Ok(compacted) = self.done.try_recv() else { return };
+            // As the service does: commits wait when compaction is far behind.
+            let behind = ledger.runs_a_day_max() > DAY_RUNS_HELD;
+            let done = if behind { self.done.recv().ok() } else { self.done.try_recv().ok() };
+            let Some(compacted) = done else { return };
             self.rows += ledger.install(compacted, now()).expect("a compaction is installed").rows;
             self.under_way = false;
         }
