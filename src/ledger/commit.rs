@@ -129,6 +129,7 @@ impl Ledger {
             identity_days: self.setup.identity_days,
             zone: &self.setup.zone,
             with_open: &self.with_open,
+            retention_line: self.retention_line(),
         };
         resolve(batch, &self.runs, &self.filters, terms)
     }

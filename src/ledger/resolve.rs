@@ -16,6 +16,7 @@ use crate::domain::decide::decide;
 use crate::domain::event::same_content;
 use crate::domain::order::Phase;
 use crate::domain::posting::{Disposition, Posting};
+use crate::domain::reject::Reason;
 use crate::domain::time::{LocalDay, UtcMillis, Zone};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -28,6 +29,21 @@ pub struct Terms<'a> {
     pub zone: &'a Zone,
     /// Platforms of which open orders are stored or promised: their events are looked up in both phases.
     pub with_open: &'a HashSet<String>,
+    /// Days before it were dropped by retention.
+    pub retention_line: Option<LocalDay>,
+}
+
+impl Terms<'_> {
+    /// Whether orders of this day are refused.
+    fn is_dropped(&self, day: LocalDay) -> bool {
+        self.retention_line.is_some_and(|line| day < line)
+    }
+
+    /// Whether the rows of this day may be gone: no event of a kept day meets them by the reach of identity.
+    fn is_given_up(&self, at: UtcMillis) -> bool {
+        let kept = self.retention_line.map(|line| line.plus_days(-self.identity_days));
+        kept.is_some_and(|kept| self.zone.day(at) < kept)
+    }
 }
 
 /// A version that an amendment replaces by one with another rider or start.
@@ -113,7 +129,14 @@ pub fn resolve(batch: &Batch, runs: &DayRuns, filters: &DayFilters, terms: Terms
         batch.platforms.all().iter().map(|name| terms.with_open.contains(name)).collect();
     let mut nearby = Nearby { filters, terms, days: Vec::new(), last: 0 };
     let mut order: Vec<(IdentityHash, Probe)> = Vec::with_capacity(batch.orders.len());
+    let mut decided = Decided::default();
     for (entry, at) in batch.orders.iter().zip(0u32..) {
+        // Decoded before the line moved: the rules that refuse it now were not in force yet.
+        if terms.is_dropped(entry.day) {
+            let at = usize::try_from(at).unwrap_or(usize::MAX);
+            decided.unbooked.push((at, Disposition::Rejected(Reason::BeforeRetention)));
+            continue;
+        }
         let open = with_open.get(usize::from(entry.platform)).copied().unwrap_or(false);
         let previous = batch.extra(entry).and_then(|extra| extra.previous_accepted_at);
         let day = if previous.is_none() { nearby.number(entry.day) } else { None };
@@ -138,7 +161,7 @@ pub fn resolve(batch: &Batch, runs: &DayRuns, filters: &DayFilters, terms: Terms
         }
     }
     let alone = is_alone.iter().enumerate().filter(|(_, alone)| **alone).map(|(at, _)| at);
-    let mut decided = Decided { booked: Vec::with_capacity(order.len()), ..Decided::default() };
+    decided.booked.reserve(order.len());
     decided.booked.extend(alone);
     look_closer(batch, runs, terms, suspects, &mut decided)?;
     note_riders_in_batch(batch, &mut decided);
@@ -280,6 +303,16 @@ fn decide_group(
         let previous = batch.extra(entry).and_then(|extra| extra.previous_accepted_at);
         let also = previous.map(|instant| terms.zone.day(instant));
         let current = history.current(entry.day, terms.identity_days, also).cloned();
+        // What it amends was dropped: booked beside it, one order would be charged twice.
+        let amends_dropped = match current.as_ref().map(|current| &current.step) {
+            Some(Step::Moved(to)) => terms.is_given_up(*to),
+            Some(_) => false,
+            None => previous.is_some_and(|at| terms.is_given_up(at)),
+        };
+        if amends_dropped {
+            decided.unbooked.push((at, Disposition::Rejected(Reason::BeforeRetention)));
+            continue;
+        }
         let disposition = current.as_ref().map_or(Disposition::Accepted, |current| {
             decide(current.revision, entry.revision, || match &current.step {
                 Step::Stored(posting) => same_content(&batch.event(entry), posting),

@@ -13,7 +13,7 @@ impl Snapshot {
     /// First and last instant of the rider's stored versions, and the platforms that named the rider.
     pub(super) fn seen(&self, rider_id: &str) -> Outcome<Option<RiderSeen>> {
         let mut seen: Option<RiderSeen> = None;
-        for runs in self.runs().values() {
+        for (_, runs) in self.kept() {
             for run in runs {
                 join(&mut seen, seen_in(run, rider_id)?);
             }
@@ -27,7 +27,7 @@ impl Snapshot {
             if all.platforms.binary_search(&platform).is_ok() {
                 continue;
             }
-            for run in self.runs().values().rev().flatten() {
+            for run in self.kept().rev().flat_map(|(_, runs)| runs) {
                 if run.riders().may_hold_of(&platform, rider_id)
                     && let Some(here) = seen_in(run, rider_id)?
                 {
@@ -45,7 +45,7 @@ impl Snapshot {
     /// From the newest day back, until no earlier order can have ended later.
     fn see_last(&self, rider_id: &str, all: &mut RiderSeen) -> Outcome<()> {
         let mut newest: Option<UtcMillis> = None;
-        for (day, runs) in self.runs().iter().rev() {
+        for (day, runs) in self.kept().rev() {
             let day_end = self.zone().start_of(day.plus_days(1));
             let longest_ms = runs.iter().map(|run| run.entry.longest_ms).max().unwrap_or(0);
             if newest.is_some_and(|newest| day_end.plus(longest_ms) <= newest) {

@@ -15,6 +15,8 @@ pub struct Setup {
     pub cache_bytes: u64,
     /// Days either side of its own in which an event meets its identity.
     pub identity_days: i32,
+    /// Whole event days that are kept; `None` = all.
+    pub retention_days: Option<i32>,
     /// Zone of days, months and effective dates.
     pub zone: Zone,
     /// The tariff.
@@ -40,6 +42,7 @@ impl Setup {
             data_dir: config.ledger.data_dir.clone(),
             cache_bytes: config.ledger.cache_bytes,
             identity_days: config.ledger.identity_days,
+            retention_days: config.ledger.retention_days,
             zone: config.zone.clone(),
             tariff: config.tariff.clone(),
             platforms: config.platforms.clone(),
