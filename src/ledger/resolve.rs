@@ -97,29 +97,33 @@ struct Probe {
 /// The filters within reach of each event day of a batch.
 struct Nearby<'f> {
     filters: &'f DayFilters,
+    runs: &'f DayRuns,
     terms: Terms<'f>,
-    days: Vec<(LocalDay, Vec<&'f Filter>)>,
+    /// `None` for a day within whose reach a filter is not in memory.
+    days: Vec<(LocalDay, Option<Vec<&'f Filter>>)>,
     last: usize,
 }
 
 impl Nearby<'_> {
-    /// The number of a day. Events of a day mostly come together.
+    /// The number of a day; `None` when its events must be looked at closer. Events of a day mostly come together.
     fn number(&mut self, day: LocalDay) -> Option<u16> {
         if self.days.get(self.last).is_none_or(|(last, _)| *last != day) {
             let known = self.days.iter().position(|(known, _)| *known == day);
             self.last = known.unwrap_or_else(|| {
                 let (from, to) = reach(day, self.terms);
-                self.days.push((day, self.filters.covering(from, to).collect()));
+                self.days.push((day, self.filters.covering(from, to, self.runs)));
                 self.days.len() - 1
             });
         }
-        u16::try_from(self.last).ok()
+        let (_, filters) = self.days.get(self.last)?;
+        filters.as_ref().and_then(|_| u16::try_from(self.last).ok())
     }
 
     /// Whether no order of this identity can be stored within reach of the day with this number.
     fn is_new(&self, day: u16, hash: IdentityHash) -> bool {
         let near = self.days.get(usize::from(day));
-        near.is_some_and(|(_, filters)| !filters.iter().any(|filter| filter.may_contain(hash)))
+        let filters = near.and_then(|(_, filters)| filters.as_ref());
+        filters.is_some_and(|filters| !filters.iter().any(|filter| filter.may_contain(hash)))
     }
 }
 
@@ -127,7 +131,7 @@ impl Nearby<'_> {
 pub fn resolve(batch: &Batch, runs: &DayRuns, filters: &DayFilters, terms: Terms<'_>) -> Outcome<Decided> {
     let with_open: Vec<bool> =
         batch.platforms.all().iter().map(|name| terms.with_open.contains(name)).collect();
-    let mut nearby = Nearby { filters, terms, days: Vec::new(), last: 0 };
+    let mut nearby = Nearby { filters, runs, terms, days: Vec::new(), last: 0 };
     let mut order: Vec<(IdentityHash, Probe)> = Vec::with_capacity(batch.orders.len());
     let mut decided = Decided::default();
     for (entry, at) in batch.orders.iter().zip(0u32..) {

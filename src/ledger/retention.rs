@@ -103,7 +103,7 @@ impl Ledger {
             bytes: entries().map(|entry| entry.bytes).sum(),
         };
         // What is left of the days is durable before anything names it.
-        self.store.sync()?;
+        self.writing.sync()?;
         self.forget_unrated(&released);
         for run in released.iter().flat_map(|day| &day.runs) {
             let mut body = Vec::new();
@@ -146,7 +146,7 @@ impl Ledger {
         root.next_run += 1;
         let table = ClassTable::default();
         let rest =
-            RunWriter::new(&self.store, &table, number, day, number).finish(&totals, &self.released.0)?;
+            RunWriter::new(&self.writing, &table, number, day, number).finish(&totals, &self.released.0)?;
         Ok(Released { day, runs, totals, rest })
     }
 

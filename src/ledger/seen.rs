@@ -23,20 +23,18 @@ impl Snapshot {
         }
         let Some(mut all) = seen.take() else { return Ok(None) };
         self.see_last(rider_id, &mut all)?;
-        for platform in self.platforms_stored() {
-            if all.platforms.binary_search(&platform).is_ok() {
-                continue;
+        let mut missing = self.platforms_stored();
+        missing.retain(|platform| all.platforms.binary_search(platform).is_err());
+        for run in self.kept().rev().flat_map(|(_, runs)| runs) {
+            if missing.is_empty() {
+                break;
             }
-            for run in self.kept().rev().flat_map(|(_, runs)| runs) {
-                if run.riders().may_hold_of(&platform, rider_id)
-                    && let Some(here) = seen_in(run, rider_id)?
-                {
-                    let found = here.platforms.binary_search(&platform).is_ok();
-                    all.join(here);
-                    if found {
-                        break;
-                    }
-                }
+            let named = run.platforms_of(rider_id)?;
+            if named.iter().any(|name| missing.iter().any(|platform| **platform == **name))
+                && let Some(here) = seen_in(run, rider_id)?
+            {
+                missing.retain(|platform| here.platforms.binary_search(platform).is_err());
+                all.join(here);
             }
         }
         Ok(Some(all))
@@ -73,7 +71,7 @@ fn join(seen: &mut Option<RiderSeen>, here: Option<RiderSeen>) {
 /// What one run knows of a rider.
 fn seen_in(run: &Run, rider_id: &str) -> Outcome<Option<RiderSeen>> {
     let mut seen = None;
-    if !run.riders().may_hold(rider_id) {
+    if !run.may_know(rider_id)? {
         return Ok(seen);
     }
     run.visit_rider(rider_id, EVER, |row| {

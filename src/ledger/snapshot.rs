@@ -39,6 +39,7 @@ pub struct Snapshot {
     pub(super) sources: Arc<BTreeMap<Source, SourceFacts>>,
     pub(super) zone: Arc<Zone>,
     pub(super) identity_days: i32,
+    pub(super) day_filter_bytes: usize,
 }
 
 /// Where a row lies: rows of one place and identity are versions of one order.
@@ -58,6 +59,17 @@ impl Snapshot {
     /// The runs of the days that retention kept.
     pub(super) fn kept(&self) -> impl DoubleEndedIterator<Item = (&LocalDay, &Vec<Arc<Run>>)> {
         self.runs.range(self.first_kept()..)
+    }
+
+    /// Memory of the filters of groups of days, as of this state.
+    pub const fn day_filter_bytes(&self) -> usize {
+        self.day_filter_bytes
+    }
+
+    /// Days of which some run's filter of identities is not in memory: it is read from the store when it is asked.
+    pub fn days_on_disk(&self) -> usize {
+        let on_disk = |runs: &&Vec<Arc<Run>>| runs.iter().any(|run| !run.filters()[0].is_in_memory());
+        self.runs.values().filter(on_disk).count()
     }
 
     /// The root of the manifest.
@@ -202,7 +214,7 @@ impl LedgerView for Snapshot {
         }
         let days = first..=last;
         for run in self.runs.range(days).flat_map(|(_, runs)| runs) {
-            if !run.overlaps(from, to) || !run.riders().may_hold(rider_id) {
+            if !run.overlaps(from, to) || !run.may_know(rider_id)? {
                 continue;
             }
             run.visit_rider(rider_id, (from, to), |row| {

@@ -180,4 +180,3 @@ proptest! {
         holds(&ledger);
     }
 }
-

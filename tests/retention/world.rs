@@ -131,4 +131,3 @@ pub(crate) fn holds(ledger: &Ledger) -> u64 {
     assert_eq!(verification.problems, Vec::<String>::new());
     verification.values
 }
-

@@ -81,6 +81,7 @@ impl Ledger {
         self.advance(&[], &[], now)?;
         crash::after(Point::CompactionAdvanced);
         self.replace_runs(day, &inputs, outputs);
+        self.balance_filters();
         self.publish();
         crash::after(Point::CompactionInstalled);
         inputs.iter().for_each(|run| run.doom());
