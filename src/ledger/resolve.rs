@@ -33,19 +33,6 @@ pub struct Terms<'a> {
     pub retention_line: Option<LocalDay>,
 }
 
-impl Terms<'_> {
-    /// Whether orders of this day are refused.
-    fn is_dropped(&self, day: LocalDay) -> bool {
-        self.retention_line.is_some_and(|line| day < line)
-    }
-
-    /// Whether the rows of this day may be gone: no event of a kept day meets them by the reach of identity.
-    fn is_given_up(&self, at: UtcMillis) -> bool {
-        let kept = self.retention_line.map(|line| line.plus_days(-self.identity_days));
-        kept.is_some_and(|kept| self.zone.day(at) < kept)
-    }
-}
-
 /// A version that an amendment replaces by one with another rider or start.
 #[derive(Clone, Debug)]
 pub struct Mark {
@@ -307,13 +294,7 @@ fn decide_group(
         let previous = batch.extra(entry).and_then(|extra| extra.previous_accepted_at);
         let also = previous.map(|instant| terms.zone.day(instant));
         let current = history.current(entry.day, terms.identity_days, also).cloned();
-        // What it amends was dropped: booked beside it, one order would be charged twice.
-        let amends_dropped = match current.as_ref().map(|current| &current.step) {
-            Some(Step::Moved(to)) => terms.is_given_up(*to),
-            Some(_) => false,
-            None => previous.is_some_and(|at| terms.is_given_up(at)),
-        };
-        if amends_dropped {
+        if terms.amends_dropped(current.as_ref(), previous) {
             decided.unbooked.push((at, Disposition::Rejected(Reason::BeforeRetention)));
             continue;
         }

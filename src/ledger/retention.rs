@@ -11,7 +11,9 @@
 //! that takes in nothing drops nothing.
 
 use super::error::Outcome;
+use super::history::{Item, Step};
 use super::manifest::kind;
+use super::resolve::Terms;
 use super::run::Run;
 use super::run_writer::{ClassTable, RunWriter};
 use super::totals::DayTotals;
@@ -161,6 +163,25 @@ impl Ledger {
             stats.entry(platform.to_owned()).or_default().unrated -= count;
         }
         self.stats = Arc::new(stats);
+    }
+}
+
+impl Terms<'_> {
+    /// Whether orders of this day are refused.
+    pub(super) fn is_dropped(&self, day: LocalDay) -> bool {
+        self.retention_line.is_some_and(|line| day < line)
+    }
+
+    /// Whether an event amends an order of a day whose rows are gone, as far as the ledger can know: `current` is the step
+    /// that is known of it. Booked beside the dropped one, one order might be charged twice.
+    pub(super) fn amends_dropped(&self, current: Option<&Item>, previous: Option<UtcMillis>) -> bool {
+        let Some(line) = self.retention_line else { return false };
+        let given_up = |at: UtcMillis| self.zone.day(at) < line.plus_days(-self.identity_days);
+        match current.map(|current| &current.step) {
+            Some(Step::Moved(to)) => given_up(*to),
+            Some(_) => false,
+            None => previous.is_some_and(given_up),
+        }
     }
 }
 
