@@ -1,6 +1,6 @@
 //! The ledger in process, without Kafka: decode, decide, commit, compact, size, memory, restart, lookups.
 //!
-//! `cargo bench --bench ledger [-- --orders N --days N --load N --lookups N --dir DIR --no-compaction --enforce]`
+//! `cargo bench --bench ledger [-- --orders N --days N --load N --lookups N --filter-bytes N --dir DIR --no-compaction --enforce]`
 //!
 //! Runs are compacted on a thread of its own while batches are committed, as the service does it; when all is committed,
 //! every day is brought to its settled form.
@@ -111,6 +111,13 @@ fn now() -> UtcMillis {
     UtcMillis::new(1_795_300_000_000)
 }
 
+fn setup(config: &Config) -> Setup {
+    let mut setup = Setup::new(config);
+    let filter_bytes = option("filter-bytes", u64::try_from(setup.filter_bytes).unwrap_or(u64::MAX));
+    setup.filter_bytes = usize::try_from(filter_bytes).unwrap_or(usize::MAX);
+    setup
+}
+
 fn main() -> ExitCode {
     let orders = option("orders", 2_000_000);
     let days = u32::try_from(option("days", 1)).unwrap_or(1);
@@ -123,7 +130,7 @@ fn main() -> ExitCode {
     let extra = support::text_option("config").unwrap_or_default();
     let path = support::configuration(folder.path(), None, "", &extra);
     let config = Config::load(&path, &|_| None).unwrap_or_else(|errors| panic!("{errors}"));
-    let mut ledger = Ledger::open(Setup::new(&config)).expect("a new ledger");
+    let mut ledger = Ledger::open(setup(&config)).expect("a new ledger");
     ledger.enforce(now()).expect("the configuration is put in force");
     let rules = rules_for(&config, Some("orders"), None);
     let settings = GeneratorSettings { orders, days, ..GeneratorSettings::default() };
@@ -273,6 +280,7 @@ fn memory(ledger: &Ledger, figures: &mut Figures) {
     figures.tell("filters of days", format!("{} KiB", filters >> 10));
     figures.tell("filters of runs", format!("{} KiB", run_filters >> 10));
     figures.tell("sparse indexes", format!("{} KiB", sparse >> 10));
+    figures.tell("days whose filters are not in memory", ledger.published().current().days_on_disk());
     let (resident, peak) = resident("self");
     figures.judge("resident memory", ((resident >> 10) * 1_000) >> 10, Side::AtMost, 1_024_000, "MiB");
     figures.judge("  its peak", ((peak >> 10) * 1_000) >> 10, Side::AtMost, 1_024_000, "MiB");
@@ -283,7 +291,7 @@ fn restart(ledger: Ledger, config: &Config, dir: &Path, figures: &mut Figures) -
     drop(ledger);
     forget_pages(dir);
     let started = Instant::now();
-    let mut ledger = Ledger::open(Setup::new(config)).expect("the ledger opens again");
+    let mut ledger = Ledger::open(setup(config)).expect("the ledger opens again");
     ledger.enforce(now()).expect("the configuration is still in force");
     let took = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     figures.judge("start, pages of the file not in memory", took, Side::AtMost, 5_000, "s");

@@ -63,6 +63,7 @@ pub fn run(args: &IngestArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
     let clock = Clock::start();
     let mut ledger = Ledger::open(Setup::new(&config))?;
     ledger.enforce(clock.now())?;
+    ledger.drop_all_expired(clock.now())?;
     let rules = rules_for(&config, None, ledger.retention_line());
     let started = Instant::now();
     let mut bar = Bar::new(readers.iter().map(LineReader::progress).collect());
@@ -83,6 +84,7 @@ pub fn run(args: &IngestArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
     bar.finish();
     // Files are history: every day ends as one run.
     ledger.compact_now(LocalDay(i32::MAX), clock.now())?;
+    ledger.drop_all_expired(clock.now())?;
     writeln!(out, "{}", summary_json(&summary, started.elapsed().as_millis()))?;
     Ok(Ending::Holds)
 }

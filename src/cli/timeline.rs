@@ -60,6 +60,9 @@ fn write_text(found: &Timeline, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "Covered (orders merged):")?;
     }
     found.cover.iter().try_for_each(|cover| writeln!(out, "  {} to {}", cover.from, cover.to))?;
+    if let Some(from) = &found.kept_from {
+        writeln!(out, "Orders accepted before {from} were dropped by retention.")?;
+    }
     for (title, orders) in [("Orders:", &found.orders), ("Open orders:", &found.open)] {
         if !orders.is_empty() {
             writeln!(out, "{title}")?;

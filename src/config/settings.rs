@@ -19,6 +19,8 @@ pub struct LedgerSettings {
     pub identity_days: i32,
     /// Memory for cached storage pages.
     pub cache_bytes: u64,
+    /// Memory that filters of identities and riders may take.
+    pub filter_bytes: u64,
 }
 
 impl LedgerSettings {
@@ -34,8 +36,10 @@ impl LedgerSettings {
         }
         let cache_bytes =
             section.read("cache_bytes", report, value::size("8MiB", "1TiB")).unwrap_or_default();
+        let filter_bytes =
+            section.read("filter_bytes", report, value::size("0B", "1TiB")).unwrap_or_default();
         section.finish(report);
-        Self { data_dir: folder.join(data_dir), retention_days, identity_days, cache_bytes }
+        Self { data_dir: folder.join(data_dir), retention_days, identity_days, cache_bytes, filter_bytes }
     }
 }
 

@@ -49,7 +49,8 @@ fn an_empty_file_takes_every_default() {
             data_dir: PathBuf::from("data"),
             retention_days: None,
             identity_days: 7,
-            cache_bytes: 256 << 20
+            cache_bytes: 256 << 20,
+            filter_bytes: 256 << 20,
         }
     );
     assert_eq!(

@@ -83,6 +83,7 @@ impl Ledger {
         for run in runs {
             live.entry(run.entry.day).or_default().push(Arc::new(run));
         }
+        self.balance_filters();
         for kept in &kept {
             self.rejected.add(kept.id, kept.entry, &kept.content);
         }

@@ -16,7 +16,7 @@ use super::row::RowKind;
 use super::run::Run;
 use super::writer::Ledger;
 use crate::domain::posting::{Charge, Posting, Pricing};
-use crate::domain::time::UtcMillis;
+use crate::domain::time::{LocalDay, UtcMillis};
 use crate::domain::view::LedgerView;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -78,7 +78,8 @@ impl Ledger {
         }
         let mut again = Vec::new();
         let mut decided = Decided::default();
-        for (&day, runs) in self.runs.iter() {
+        let first_kept = self.retention_line().unwrap_or(LocalDay(i32::MIN));
+        for (&day, runs) in self.runs.range(first_kept..) {
             for posting in self.unrated_of(runs)? {
                 let now = price_posting(&posting, day, &self.setup.tariff);
                 // Only the charge is mended: what the order covers was decided when it was booked.

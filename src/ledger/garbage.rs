@@ -10,8 +10,16 @@ use super::store::Store;
 use std::collections::HashSet;
 
 /// Kinds of values that belong to a run.
-const RUN_KINDS: [u8; 7] =
-    [keys::DATA, keys::IDENTITY, keys::SPARSE, keys::RIDERS, keys::TOTALS, keys::REJECTED, keys::RAW];
+const RUN_KINDS: [u8; 8] = [
+    keys::DATA,
+    keys::IDENTITY,
+    keys::SPARSE,
+    keys::FILTER,
+    keys::RIDERS,
+    keys::TOTALS,
+    keys::REJECTED,
+    keys::RAW,
+];
 
 /// Deletes what an interrupted process left: values of runs that the manifest does not name, from the oldest number that
 /// may have been under way, and texts of configurations that were never put in force.

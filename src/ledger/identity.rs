@@ -53,14 +53,31 @@ impl IdentityHash {
         (value >> Self::BITS == 0).then_some(Self(value))
     }
 
-    /// The hash of a rider as a platform (with this [`Self::seed`]) names him: the key of a run's filter of riders.
-    pub fn of_rider(seed: u64, rider_id: &str) -> Self {
-        Self(xxh3_64_with_seed(rider_id.as_bytes(), seed.rotate_left(32)) >> (64 - Self::BITS))
-    }
-
     /// The value, below 2^40.
     pub const fn get(self) -> u64 {
         self.0
+    }
+}
+
+/// The hash of a rider, from which the keys of a run's filter of riders are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct RiderHash(u64);
+
+impl RiderHash {
+    /// Bits of a key that tell the platform.
+    const PLATFORM_BITS: u32 = 20;
+
+    /// The hash of a rider.
+    pub fn of(rider_id: &str) -> Self {
+        Self(xxh3_64_with_seed(rider_id.as_bytes(), 0))
+    }
+
+    /// The key of the rider on the platform of this [`IdentityHash::seed`]. Its upper half is the rider's alone: the keys
+    /// of one rider stand together.
+    pub fn on(self, seed: u64) -> IdentityHash {
+        let pair = (self.0 ^ seed).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - Self::PLATFORM_BITS);
+        let rider = self.0 >> (64 - IdentityHash::BITS) >> Self::PLATFORM_BITS << Self::PLATFORM_BITS;
+        IdentityHash(rider | pair)
     }
 }
 

@@ -23,6 +23,11 @@ const RAW_BYTES_MAX: usize = 900 << 10;
 /// Longest key and headers that are kept.
 const KEY_BYTES_MAX: usize = 4_096;
 
+/// Why a conflicting record is kept.
+const CONFLICT_DETAIL: &str = "the stored version of this revision has other content";
+/// Why a record is refused that was decoded before its day was dropped, or that amends an order of such a day.
+const DROPPED_DETAIL: &str = "the order lies on a day that retention has dropped";
+
 /// What a commit keeps, before it is written.
 #[derive(Debug, Default)]
 pub struct Keeping {
@@ -37,13 +42,31 @@ type Booked<'a> = HashMap<IdentityHash, Vec<&'a OrderEntry>>;
 
 fn booked_of_refused<'a>(batch: &'a Batch, decided: &Decided) -> Booked<'a> {
     let identities = batch.refused.iter().filter_map(|refused| identity_of(&refused.refusal.readable));
-    let mut booked: Booked<'a> = identities.map(|(hash, ..)| (hash, Vec::new())).collect();
+    let refused_late = decided.unbooked.iter().filter(|(_, d)| matches!(d, Disposition::Rejected(_)));
+    let refused_late = refused_late.filter_map(|&(at, _)| Some(batch.orders.get(at)?.hash));
+    let hashes = identities.map(|(hash, ..)| hash).chain(refused_late);
+    let mut booked: Booked<'a> = hashes.map(|hash| (hash, Vec::new())).collect();
     if !booked.is_empty() {
         for entry in decided.booked.iter().filter_map(|&at| batch.orders.get(at)) {
             booked.get_mut(&entry.hash).into_iter().for_each(|list| list.push(entry));
         }
     }
     booked
+}
+
+/// What an order event tells about itself: all of it.
+fn readable_of(batch: &Batch, entry: &OrderEntry) -> Readable {
+    let event = batch.event(entry);
+    Readable {
+        platform: Some(event.platform.into_owned()),
+        order_id: Some(event.order_id.into_owned()),
+        leg: Some(event.leg),
+        phase: Some(entry.phase()),
+        rider_id: Some(event.rider_id.into_owned()),
+        revision: ReadRevision::Known(event.revision),
+        accepted_at: Some(event.accepted_at),
+        ended_at: event.ended_at,
+    }
 }
 
 /// What keeping needs to know.
@@ -101,30 +124,26 @@ impl Shelf<'_> {
             self.push(&mut keeping, rejection, refused.key.as_deref(), &refused.headers, &refused.raw, stats);
             self.settle_refused(batch, &booked, (refused.source, refused.ordinal), &mut keeping)?;
         }
-        for &(at, _) in decided.unbooked.iter().filter(|(_, d)| *d == Disposition::Conflict) {
+        for &(at, disposition) in &decided.unbooked {
+            let (kept, detail) = match disposition {
+                Disposition::Conflict => (Kept::Conflict, CONFLICT_DETAIL),
+                Disposition::Rejected(reason) => (Kept::Rejected(reason), DROPPED_DETAIL),
+                _ => continue,
+            };
             let Some(entry) = batch.orders.get(at) else { continue };
             let origin = batch.origin_of(entry);
             let again = matches!(origin, Origin::Redrive { .. });
             if again || self.book.knows(&origin) || !here.insert(origin.clone()) {
                 continue;
             }
-            let event = batch.event(entry);
-            let readable = Readable {
-                platform: Some(event.platform.into_owned()),
-                order_id: Some(event.order_id.into_owned()),
-                leg: Some(event.leg),
-                phase: Some(entry.phase()),
-                rider_id: Some(event.rider_id.into_owned()),
-                revision: ReadRevision::Known(event.revision),
-                accepted_at: Some(event.accepted_at),
-                ended_at: event.ended_at,
-            };
             let raw = batch.bytes_of(entry.raw);
-            let detail = "the stored version of this revision has other content".to_owned();
-            let rejection = self.rejection(Kept::Conflict, detail, origin, readable, raw);
+            let rejection = self.rejection(kept, detail.to_owned(), origin, readable_of(batch, entry), raw);
             let key = entry.has_key.then(|| batch.bytes_of(entry.key));
             let headers = batch.extra(entry).map_or(&[][..], |extra| &extra.headers);
             self.push(&mut keeping, rejection, key, headers, raw, stats);
+            if kept != Kept::Conflict {
+                self.settle_refused(batch, &booked, (entry.source, entry.ordinal), &mut keeping)?;
+            }
         }
         self.settle_stored(batch, decided, &mut keeping)?;
         self.settle_redriven(batch, decided, &mut keeping);

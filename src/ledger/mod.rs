@@ -26,6 +26,7 @@
 //! [`LedgerView`](crate::domain::view::LedgerView); through it [`run`] and [`block`], without any lock of the writer.
 //!
 //! Beside the line: [`compaction`] merges the runs of a day on a thread of its own, and the writer swaps them in one commit;
+//! [`retention`] drops whole days;
 //! [`verify`] reads everything again and proves that it agrees.
 //!
 //! Below both: [`store`], which keeps values in segment files and in an embedded key-value store that nobody else names;
@@ -58,14 +59,17 @@ pub mod keys;
 pub mod lateness;
 pub mod lock;
 pub mod manifest;
+pub mod memory;
 pub mod parts;
 pub mod pricing;
 pub mod rejected;
 pub mod report;
 pub mod resolve;
+pub mod retention;
 pub mod riders;
 pub mod row;
 pub mod run;
+pub mod run_filter;
 pub mod run_writer;
 mod seen;
 pub mod setup;

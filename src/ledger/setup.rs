@@ -13,8 +13,12 @@ pub struct Setup {
     pub data_dir: PathBuf,
     /// What the store's page cache aims at.
     pub cache_bytes: u64,
+    /// Memory that filters may take.
+    pub filter_bytes: usize,
     /// Days either side of its own in which an event meets its identity.
     pub identity_days: i32,
+    /// Whole event days that are kept; `None` = all.
+    pub retention_days: Option<i32>,
     /// Zone of days, months and effective dates.
     pub zone: Zone,
     /// The tariff.
@@ -39,7 +43,9 @@ impl Setup {
         Self {
             data_dir: config.ledger.data_dir.clone(),
             cache_bytes: config.ledger.cache_bytes,
+            filter_bytes: usize::try_from(config.ledger.filter_bytes).unwrap_or(usize::MAX),
             identity_days: config.ledger.identity_days,
+            retention_days: config.ledger.retention_days,
             zone: config.zone.clone(),
             tariff: config.tariff.clone(),
             platforms: config.platforms.clone(),

@@ -62,7 +62,7 @@ pub fn verify(ledger: &Ledger, progress: Progress<'_>) -> Verification {
         }
         let name = format!("day {}", day_name(day));
         findings.section(&name, |findings| day_checker.check(ledger, day, runs, findings));
-        findings.verification.days += 1;
+        findings.verification.days += u64::from(runs.iter().any(|run| run.entry.rows > 0));
     }
     findings.section("the platforms' statistics", |findings| {
         day_checker.finish(ledger, findings);

@@ -78,7 +78,8 @@ impl Ledger {
     pub fn open(mut setup: Setup) -> Outcome<Self> {
         let (store, manifest) = open_store(&setup)?;
         let released = channel();
-        let (runs, filters) = open_runs(&store, &manifest, &released.0)?;
+        let runs = open_runs(&store, &manifest, &released.0)?;
+        let filters = DayFilters::new(setup.filter_bytes);
         let (rejected, book) = open_rejected(&store, &manifest)?;
         crash::after(Point::StartOpened);
         let books = ConfigBooks::load(&manifest)?;
@@ -111,8 +112,9 @@ impl Ledger {
             sources: Arc::new(sources),
             zone: Arc::new(setup.zone.clone()),
             identity_days: setup.identity_days,
+            day_filter_bytes: filters.bytes(),
         };
-        Ok(Self {
+        let ledger = Self {
             writing: store.begin(COMMIT_SEGMENT_BYTES_MIN),
             store,
             manifest,
@@ -135,7 +137,9 @@ impl Ledger {
             hold_completeness: false,
             output_rows_max: compaction::output_rows_max(),
             setup,
-        })
+        };
+        ledger.warm_filters()?;
+        Ok(ledger)
     }
 
     /// Whether a platform is registered or has orders.
@@ -200,6 +204,7 @@ impl Ledger {
             sources: Arc::clone(&self.sources),
             zone: Arc::clone(&self.published.0.load().zone),
             identity_days: self.setup.identity_days,
+            day_filter_bytes: self.filters.bytes(),
         }));
     }
 
@@ -234,22 +239,13 @@ fn open_store(setup: &Setup) -> Outcome<(Store, Manifest)> {
     Ok((store, manifest))
 }
 
-fn open_runs(store: &Store, manifest: &Manifest, released: &Sender<u64>) -> Outcome<(DayRuns, DayFilters)> {
-    let entries = manifest.numbered(kind::RUN, RunEntry::decode)?;
-    let mut filters = DayFilters::default();
+fn open_runs(store: &Store, manifest: &Manifest, released: &Sender<u64>) -> Outcome<DayRuns> {
     let mut runs = DayRuns::new();
-    let mut rows: BTreeMap<_, u64> = BTreeMap::new();
-    for (_, entry) in &entries {
-        *rows.entry(entry.day).or_default() += entry.rows;
-    }
-    for (day, rows) in rows {
-        filters.expect(day, rows);
-    }
-    for (id, entry) in entries {
-        let run = Run::open(id, entry, store, released, |hash| filters.insert(entry.day, hash))?;
+    for (id, entry) in manifest.numbered(kind::RUN, RunEntry::decode)? {
+        let run = Run::open(id, entry, store, released)?;
         runs.entry(entry.day).or_default().push(Arc::new(run));
     }
-    Ok((runs, filters))
+    Ok(runs)
 }
 
 fn open_rejected(store: &Store, manifest: &Manifest) -> Outcome<(RejectedIndex, RejectedBook)> {

@@ -135,8 +135,10 @@ pub struct Sample {
     pub runs: u64,
     /// Blocks in force.
     pub blocks: u64,
-    /// Memory of identity filters.
+    /// Memory of filters of identities and riders.
     pub filter_bytes: u64,
+    /// Days whose filters of identities are read from the store when they are asked.
+    pub days_on_disk: u64,
     /// Memory of the runs' block indexes.
     pub sparse_index_bytes: u64,
     /// Rejected and conflicting records kept.
