@@ -26,6 +26,7 @@ fn run(command: Command, out: &mut dyn Write) -> anyhow::Result<Ending> {
         Command::Demo(args) => cli::demo::run(&args, out),
         Command::Serve(args) => cli::serve::run(&args),
         Command::Ingest(args) => cli::ingest::run(&args, out),
+        Command::Backup(args) => cli::backup::run(&args, out),
         Command::Verify(args) => cli::verify::run(&args, out),
         Command::Lookup(args) => cli::lookup::run(&args, out),
         Command::Timeline(args) => cli::timeline::run(&args, out),

@@ -7,6 +7,7 @@
 //!
 //! The first thread to fail brings the process down cleanly: a half-dead ledger is worse than a restart.
 
+pub mod admin;
 pub mod compactor;
 pub mod demo;
 mod kafka;
@@ -25,6 +26,7 @@ use crate::ledger::setup::Setup;
 use crate::ledger::writer::{Ledger, Published};
 use crate::telemetry::clock::Clock;
 use crate::telemetry::metrics::Metrics;
+use admin::Admin;
 use anyhow::Context;
 use service::Service;
 use status::Status;
@@ -38,7 +40,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 use writer::Writer;
 
 /// Work that may wait for the writer. Batches are large: one waits while one is written.
@@ -66,6 +68,8 @@ pub struct ServeOptions {
     pub accept_older_state: bool,
     /// Why, for both.
     pub reason: String,
+    /// Answering from the ledger as it stands, without Kafka.
+    pub read_only: bool,
 }
 
 /// A service that answers.
@@ -92,9 +96,12 @@ pub fn serve(
 ) -> anyhow::Result<()> {
     let clock = Clock::start();
     let telling = Telling { metrics: Metrics::new()? };
-    let ledger = open(config, options, &clock)?;
+    let ledger = match options.read_only {
+        true => Ledger::open_read_only(Setup::new(config))?,
+        false => open(config, options, &clock)?,
+    };
     let published = ledger.published();
-    let status = Arc::new(Status::default());
+    let status = Arc::new(Status::new(options.read_only));
     let stop = Stop::default();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -114,7 +121,10 @@ pub fn serve(
         status: Arc::clone(&status),
         stop: stop.clone(),
     })?;
-    let result = run(config, ledger, (&clock, &telling, &status, &stop));
+    let result = match options.read_only {
+        true => stay(&status, &stop),
+        false => run(config, ledger, (&clock, &telling, &status, &stop)),
+    };
     status.set_stopping();
     let web = web.finish(&runtime, config.shutdown.grace);
     runtime.shutdown_timeout(Duration::from_millis(200));
@@ -160,20 +170,30 @@ fn is_skipped(ledger: &Ledger, skip: &Skip) -> bool {
     known
 }
 
+/// Nothing is read and nothing is written: answers are given until somebody asks to stop.
+fn stay(status: &Status, stop: &Stop) -> anyhow::Result<()> {
+    status.set_assigned();
+    info!("ready, read-only: the ledger stays as it is");
+    match wait(&Threads::default(), stop) {
+        Some((_, result)) => result,
+        None => Ok(()),
+    }
+}
+
 /// Starts the threads, waits for the end, and ends them.
 fn run(
     config: &Config,
     ledger: Ledger,
     (clock, telling, status, stop): (&Clock, &Telling, &Arc<Status>, &Stop),
 ) -> anyhow::Result<()> {
+    let (mut threads, published) = (Threads::default(), ledger.published());
+    let admin = listen(config, &published, stop, &mut threads)?;
     let (work, to_do) = sync_channel(WORK_WAITING);
     let (emptied, to_fill) = sync_channel(WORK_WAITING);
     let kafka = match &config.kafka {
         Some(settings) => kafka::connect(config, settings, &ledger, (clock, telling, stop))?,
         None => None,
     };
-    let published = ledger.published();
-    let mut threads = Threads::default();
     let (compactor, bench) = compactor::compactor(stop.clone());
     threads.start("compactor", Urgency::Background, move || bench.run())?;
     let writer = Writer {
@@ -206,8 +226,27 @@ fn run(
     let first = wait(&threads, stop);
     // Sources first: what they sent is committed, then the writer ends by itself.
     stop.set();
-    drop((pauses, work));
+    drop((pauses, work, admin));
     end(threads, first, config.shutdown.grace, status)
+}
+
+/// Listens for the operator's commands; a service goes on where it cannot.
+fn listen(
+    config: &Config,
+    published: &Arc<Published>,
+    stop: &Stop,
+    threads: &mut Threads,
+) -> anyhow::Result<Option<admin::AdminEnd>> {
+    match Admin::listen(&config.ledger.data_dir, Arc::clone(published), stop.clone()) {
+        Ok((admin, end)) => {
+            threads.start("admin", Urgency::Background, move || admin.run())?;
+            Ok(Some(end))
+        }
+        Err(problem) => {
+            warn!(%problem, "no admin socket in the data directory: backups need the service stopped");
+            Ok(None)
+        }
+    }
 }
 
 /// Until somebody asks to stop, or a thread ends.

@@ -43,6 +43,10 @@ impl Source for Service {
         if self.status.is_assigned() { Ok(()) } else { Err(NotReady::Unassigned) }
     }
 
+    fn is_read_only(&self) -> bool {
+        self.status.is_read_only()
+    }
+
     fn progress(&self) -> ProgressFacts {
         let state = self.published.current();
         let topics = &state.completeness().topics;

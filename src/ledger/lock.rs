@@ -11,6 +11,21 @@ pub struct DirLock {
 }
 
 impl DirLock {
+    /// Shares the lock with others that only read; `None` where no process ever took it.
+    pub fn share(data_dir: &Path) -> Outcome<Option<Self>> {
+        let path = data_dir.join("LOCK");
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(LedgerError::file("opening", &path)(error)),
+        };
+        match file.try_lock_shared() {
+            Ok(()) => Ok(Some(Self { _file: file })),
+            Err(TryLockError::WouldBlock) => Err(LedgerError::InUse { path: data_dir.to_path_buf() }),
+            Err(TryLockError::Error(error)) => Err(LedgerError::file("locking", &path)(error)),
+        }
+    }
+
     /// Takes the lock, or says that another process has it.
     pub fn take(data_dir: &Path) -> Outcome<Self> {
         let path = data_dir.join("LOCK");

@@ -26,12 +26,13 @@
 //! [`LedgerView`](crate::domain::view::LedgerView); through it [`run`] and [`block`], without any lock of the writer.
 //!
 //! Beside the line: [`compaction`] merges the runs of a day on a thread of its own, and the writer swaps them in one commit;
-//! [`retention`] drops whole days;
-//! [`verify`] reads everything again and proves that it agrees.
+//! [`retention`] drops whole days; [`verify`] reads everything again and proves that it agrees; [`backup`] makes a data
+//! directory of a state that is held.
 //!
 //! Below both: [`store`], which keeps values in segment files and in an embedded key-value store that nobody else names;
 //! [`error`], what can go wrong in words that say what to do; and [`crash`], the points at which tests make the process die.
 pub mod adopt;
+pub mod backup;
 pub mod batch;
 pub mod block;
 pub mod bodies;

@@ -155,8 +155,9 @@ impl Ledger {
     /// Orders that are gone can never be priced.
     fn forget_unrated(&mut self, released: &[Released]) {
         let mut unrated: BTreeMap<&str, i64> = BTreeMap::new();
-        for (key, total) in released.iter().flat_map(|day| day.totals.lines()) {
-            *unrated.entry(&key.platform).or_default() += total.unrated;
+        for (platform, _, lines) in released.iter().flat_map(|day| day.totals.groups()) {
+            let gone: i64 = lines.iter().map(|(_, total)| total.unrated).sum();
+            *unrated.entry(platform).or_default() += gone;
         }
         let mut stats = (*self.stats).clone();
         for (platform, count) in unrated.into_iter().filter(|(_, count)| *count != 0) {

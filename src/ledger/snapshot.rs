@@ -12,7 +12,7 @@ use super::head::hex;
 use super::history::{History, Step};
 use super::identity::IdentityHash;
 use super::keys;
-use super::manifest::Root;
+use super::manifest::{Entries, Manifest, Root};
 use super::rejected::RejectedIndex;
 use super::row::{OrderId, RowKind};
 use super::run::Run;
@@ -31,6 +31,7 @@ use std::sync::Arc;
 pub struct Snapshot {
     pub(super) store: Store,
     pub(super) root: Root,
+    pub(super) entries: Entries,
     pub(super) runs: Arc<DayRuns>,
     pub(super) books: Arc<ConfigBooks>,
     pub(super) completeness: Arc<Completeness>,
@@ -75,6 +76,11 @@ impl Snapshot {
     /// The root of the manifest.
     pub const fn root(&self) -> &Root {
         &self.root
+    }
+
+    /// The manifest of this state.
+    pub fn manifest(&self) -> Manifest {
+        Manifest::of(self.root.clone(), self.entries.clone())
     }
 
     /// The kept records.

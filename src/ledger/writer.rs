@@ -61,6 +61,8 @@ pub struct Ledger {
     pub(super) released: (Sender<u64>, Receiver<u64>),
     pub(super) published: Arc<Published>,
     pub(super) poison: Option<String>,
+    /// Whether it was opened to be read.
+    pub(super) read_only: bool,
     /// Compactions under way: (first run number they may write).
     pub(super) compacting: Option<u64>,
     /// Rows after which a compaction begins another output.
@@ -75,8 +77,22 @@ impl Ledger {
     ///
     /// # Errors
     /// Another process has the directory; the store is damaged or stands elsewhere than the witness.
-    pub fn open(mut setup: Setup) -> Outcome<Self> {
-        let (store, manifest) = open_store(&setup)?;
+    pub fn open(setup: Setup) -> Outcome<Self> {
+        let opened = open_store(&setup)?;
+        Self::with(setup, opened, false)
+    }
+
+    /// Opens a ledger to read it, without changing a byte of its data directory: the newest commit is shown as it stands,
+    /// under the configuration that was in force, and every write is refused.
+    ///
+    /// # Errors
+    /// A process writes to the directory; there is no ledger; the store is damaged or stands elsewhere than the witness.
+    pub fn open_read_only(setup: Setup) -> Outcome<Self> {
+        let opened = open_store_read_only(&setup)?;
+        Self::with(setup, opened, true)
+    }
+
+    fn with(mut setup: Setup, (store, manifest): (Store, Manifest), read_only: bool) -> Outcome<Self> {
         let released = channel();
         let runs = open_runs(&store, &manifest, &released.0)?;
         let filters = DayFilters::new(setup.filter_bytes);
@@ -104,6 +120,7 @@ impl Ledger {
         let state = Snapshot {
             store: store.clone(),
             root: manifest.root().clone(),
+            entries: manifest.shared_entries(),
             runs: Arc::new(runs),
             books: Arc::new(books),
             completeness: Arc::new(tracker.state().clone()),
@@ -133,6 +150,7 @@ impl Ledger {
             released,
             published: Arc::new(Published(ArcSwap::from_pointee(state))),
             poison: None,
+            read_only,
             compacting: None,
             hold_completeness: false,
             output_rows_max: compaction::output_rows_max(),
@@ -179,8 +197,17 @@ impl Ledger {
         self.poison.as_deref()
     }
 
+    /// Whether the configuration that it was opened with is the one in force.
+    pub fn is_in_force(&self) -> bool {
+        let entry = self.books.get(self.manifest.root().config);
+        entry.is_some_and(|entry| entry.hash == self.setup.config_hash)
+    }
+
     /// Runs `write`; a failure poisons the ledger, and a poisoned ledger writes nothing.
     pub(super) fn guarded<T>(&mut self, write: impl FnOnce(&mut Self) -> Outcome<T>) -> Outcome<T> {
+        if self.read_only {
+            return Err(LedgerError::ReadOnly);
+        }
         if let Some(why) = &self.poison {
             return Err(LedgerError::Poisoned(why.clone()));
         }
@@ -196,6 +223,7 @@ impl Ledger {
         self.published.0.store(Arc::new(Snapshot {
             store: self.store.clone(),
             root: self.manifest.root().clone(),
+            entries: self.manifest.shared_entries(),
             runs: Arc::clone(&self.runs),
             books: Arc::clone(&self.books),
             completeness: Arc::new(self.tracker.state().clone()),
@@ -236,6 +264,23 @@ fn open_store(setup: &Setup) -> Outcome<(Store, Manifest)> {
     crash::after(Point::StartWitnessSettled);
     garbage::collect_orphans(&store, &mut manifest)?;
     crash::after(Point::StartGarbageCollected);
+    Ok((store, manifest))
+}
+
+/// Reads store and manifest where they lie, and passes over what an interrupted process left.
+fn open_store_read_only(setup: &Setup) -> Outcome<(Store, Manifest)> {
+    let dir = &setup.data_dir;
+    if !dir.join("store").is_dir() {
+        return Err(LedgerError::NoLedger { path: dir.clone() });
+    }
+    let lock = DirLock::share(dir)?;
+    let mut store = Store::open_read_only(dir, setup.cache_bytes)?;
+    if let Some(lock) = lock {
+        store = store.with_lock(lock);
+    }
+    let mut manifest = Manifest::load(&store)?;
+    manifest.witness(head::read(dir)?.as_ref())?;
+    garbage::collect_orphans(&store, &mut manifest)?;
     Ok((store, manifest))
 }
 
