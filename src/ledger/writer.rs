@@ -76,7 +76,7 @@ impl Ledger {
     /// # Errors
     /// Another process has the directory; the store is damaged or stands elsewhere than the witness.
     pub fn open(mut setup: Setup) -> Outcome<Self> {
-        let (store, manifest) = open_store(&setup)?;
+        let (store, manifest) = open_store(&mut setup)?;
         let released = channel();
         let (runs, filters) = open_runs(&store, &manifest, &released.0)?;
         let (rejected, book) = open_rejected(&store, &manifest)?;
@@ -215,7 +215,7 @@ impl Ledger {
 }
 
 /// Locks the directory, opens the store, settles manifest and witness, and deletes what an interrupted process left.
-fn open_store(setup: &Setup) -> Outcome<(Store, Manifest)> {
+fn open_store(setup: &mut Setup) -> Outcome<(Store, Manifest)> {
     let dir = &setup.data_dir;
     std::fs::create_dir_all(dir).map_err(LedgerError::file("creating", dir))?;
     if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
@@ -227,7 +227,10 @@ fn open_store(setup: &Setup) -> Outcome<(Store, Manifest)> {
     crash::after(Point::StartStoreOpened);
     let mut manifest = Manifest::load(&store)?;
     crash::after(Point::StartManifestLoaded);
-    manifest.settle_witness(dir, setup.accept_older_state.is_some())?;
+    if !manifest.settle_witness(dir, setup.accept_older_state.is_some())? {
+        // Nothing differs: there is nothing to accept, and no note may say that there was.
+        setup.accept_older_state = None;
+    }
     crash::after(Point::StartWitnessSettled);
     garbage::collect_orphans(&store, &mut manifest)?;
     crash::after(Point::StartGarbageCollected);
