@@ -98,7 +98,7 @@ impl Ledger {
         }
         let tracker = CompletenessTracker::new(facts::load(&manifest)?);
         let stats = load_stats(&manifest)?;
-        let with_open = with_open(&setup, &stats);
+        let with_open = with_open(&stats);
         let sources = load_sources(&manifest)?;
         let state = Snapshot {
             store: store.clone(),
@@ -285,8 +285,7 @@ fn load_sources(manifest: &Manifest) -> Outcome<BTreeMap<Source, SourceFacts>> {
     manifest.entries(kind::SOURCE).map(decode).collect()
 }
 
-fn with_open(setup: &Setup, stats: &BTreeMap<String, PlatformStats>) -> HashSet<String> {
-    let stored = stats.iter().filter(|(_, stats)| stats.open_orders > 0).map(|(name, _)| name.clone());
-    let promised = setup.platforms.registered().filter(|(_, p)| p.streams_open_orders_from.is_some());
-    stored.chain(promised.map(|(name, _)| name.to_owned())).collect()
+/// Platforms of which open orders are stored, whatever they promised: only there can an ended event meet one.
+fn with_open(stats: &BTreeMap<String, PlatformStats>) -> HashSet<String> {
+    stats.iter().filter(|(_, stats)| stats.open_orders > 0).map(|(name, _)| name.clone()).collect()
 }
