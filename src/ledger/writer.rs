@@ -82,7 +82,7 @@ impl Ledger {
         let (runs, filters) = open_runs(&store, &manifest, &released.0)?;
         let (rejected, book) = open_rejected(&store, &manifest)?;
         crash::after(Point::StartOpened);
-        let books = ConfigBooks::load(&manifest)?;
+        let books = ConfigBooks::load(&store, &manifest)?;
         if let Some((no, entry)) = books.all().find(|(_, entry)| entry.zone != setup.zone.name()) {
             return Err(LedgerError::Inconsistent(format!(
                 "the configuration says timezone {}, but the ledger's days were made in {} (configuration {}): a ledger \
