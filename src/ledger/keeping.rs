@@ -16,7 +16,7 @@ use crate::domain::view::{Kept, Origin, Rejection, Resolution};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashSet};
 
-/// Bytes of raw records and headers that the store takes in one value.
+/// Bytes of a raw record that the store takes in one value: what the configuration may ask for at most.
 const RAW_BYTES_MAX: usize = 900 << 10;
 /// Longest key and headers that are kept.
 const KEY_BYTES_MAX: usize = 4_096;

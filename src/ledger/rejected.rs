@@ -248,8 +248,12 @@ pub struct RejectedIndex {
     riders: imbl::HashMap<u64, imbl::Vector<u64>>,
     /// How rejections were settled.
     resolved: imbl::HashMap<u64, Resolution>,
+    /// Numbers of the conflicts: nobody waits for anything that settles them.
+    conflicts: imbl::OrdSet<u64>,
     /// Records kept.
     count: u64,
+    /// Rejections less those settled; below zero while the parts of one commit are taken in.
+    unresolved: i64,
 }
 
 impl RejectedIndex {
@@ -259,12 +263,17 @@ impl RejectedIndex {
             self.runs.insert(entry.first, (run, entry));
         }
         for record in &content.records {
+            match record.rejection.kept {
+                Kept::Rejected(_) => self.unresolved += 1,
+                Kept::Conflict => drop(self.conflicts.insert(record.rejection.id)),
+            }
             if let Some(rider) = &record.rejection.readable.rider_id {
                 self.riders.entry(rider_hash(rider)).or_default().push_back(record.rejection.id);
             }
         }
         for (id, resolution) in &content.resolved {
-            self.resolved.insert(*id, resolution.clone());
+            let is_new = self.resolved.insert(*id, resolution.clone()).is_none();
+            self.unresolved -= i64::from(is_new && !self.conflicts.contains(id));
         }
         self.count += u64::from(entry.records);
     }
@@ -274,9 +283,9 @@ impl RejectedIndex {
         self.count
     }
 
-    /// Records settled.
-    pub fn resolved_count(&self) -> usize {
-        self.resolved.len()
+    /// Rejections that nothing settled yet; conflicts are none.
+    pub fn unresolved_count(&self) -> u64 {
+        u64::try_from(self.unresolved).unwrap_or(0)
     }
 
     /// How a rejection was settled.

@@ -72,9 +72,8 @@ impl Shelf<'_> {
         keeping: &mut Keeping,
     ) -> Outcome<()> {
         let told = || {
-            kept.iter().filter_map(|&(id, refused)| {
-                Some((id, refused, identity_of(&refused.refusal.readable)?))
-            })
+            kept.iter()
+                .filter_map(|&(id, refused)| Some((id, refused, identity_of(&refused.refusal.readable)?)))
         };
         let awaited: BTreeSet<IdentityHash> = told().map(|(_, _, (hash, ..))| hash).collect();
         if awaited.is_empty() {
@@ -90,11 +89,12 @@ impl Shelf<'_> {
                 keeping.settle(id, Resolution::Event { commit: self.commit });
             } else if let ReadRevision::Known(revision) = readable.revision {
                 let days = self.days_of(readable);
-                let place = places.entry((platform, order_id, leg, phase, days.0, days.1)).or_insert_with(|| {
-                    let order_id = OrderId::pack(order_id);
-                    wanted.push(Wanted { hash, order_id, platform, leg, phase, days, also: Vec::new() });
-                    wanted.len() - 1
-                });
+                let place =
+                    places.entry((platform, order_id, leg, phase, days.0, days.1)).or_insert_with(|| {
+                        let order_id = OrderId::pack(order_id);
+                        wanted.push(Wanted { hash, order_id, platform, leg, phase, days, also: Vec::new() });
+                        wanted.len() - 1
+                    });
                 asked.push((id, revision, *place));
             }
         }
@@ -204,4 +204,69 @@ fn is_of(batch: &Batch, entry: &OrderEntry, identity: (&str, &str, u8, Phase)) -
         && batch.text(entry.order) == order_id
         && entry.leg == leg
         && entry.phase() == phase
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::Config;
+    use crate::domain::time::UtcMillis;
+    use crate::ledger::batch::{Arrival, Batch, Source};
+    use crate::ledger::commit::Also;
+    use crate::ledger::setup::Setup;
+    use crate::ledger::writer::Ledger;
+    use crate::pipeline::{receive, rules_for};
+    use std::path::Path;
+
+    const CONFIG: &str = "[platform_defaults]\nrecords_from = 2026-11-01\n\
+                          [[rate]]\ncategory = \"ride\"\nper_order = \"0.01\"\n";
+
+    fn open(dir: &Path) -> Ledger {
+        let mut setup = Setup::new(&Config::from_text(CONFIG).unwrap());
+        setup.data_dir = dir.to_path_buf();
+        let mut ledger = Ledger::open(setup).unwrap();
+        ledger.enforce(UtcMillis::new(1_795_000_000_000)).unwrap();
+        ledger
+    }
+
+    /// Commits one event of the order for each revision; how many rejections wait then.
+    fn commit(
+        ledger: &mut Ledger,
+        first_offset: i64,
+        revisions: impl Iterator<Item = u64>,
+        ended: &str,
+    ) -> u64 {
+        let config = Config::from_text(CONFIG).unwrap();
+        let rules = rules_for(&config, None, None);
+        let mut batch = Batch::default();
+        let source = batch.source(&Source::Kafka { topic: "t".to_owned(), partition: 0 });
+        for (revision, offset) in revisions.zip(first_offset..) {
+            let line = format!(
+                r#"{{"platform":"p","order_id":"7","rider_id":"R","category":"ride","region":"310115",
+                    "accepted_at":"2026-11-20T12:00:00Z","ended_at":"{ended}","revision":{revision}}}"#
+            );
+            let payload = line.as_bytes();
+            let arrival = Arrival { source, offset, timestamp: None, payload, key: None, headers: &[] };
+            receive(&mut batch, &arrival, &rules, &config.zone);
+        }
+        let now = UtcMillis::new(1_795_000_000_000 + first_offset);
+        ledger.commit(&batch, &Also::default(), now).unwrap();
+        ledger.published().current().rejected().unresolved_count()
+    }
+
+    #[test]
+    fn thousands_of_rejections_of_one_order_are_settled_by_revision() {
+        let (bad, good) = ("noon", "2026-11-20T12:30:00Z");
+        let dir = tempfile::tempdir().unwrap();
+        let mut ledger = open(dir.path());
+        assert_eq!(commit(&mut ledger, 0, 1..=3_000, bad), 3_000);
+        assert_eq!(commit(&mut ledger, 10_000, 1_500..=1_500, good), 1_500, "those up to its revision");
+        assert_eq!(commit(&mut ledger, 20_000, 1..=3_000, bad), 3_000, "as many again, half of them at once");
+        drop(ledger);
+        let mut ledger = open(dir.path());
+        assert_eq!(commit(&mut ledger, 30_000, 2_000..=2_000, good), 2_000);
+        assert_eq!(commit(&mut ledger, 40_000, 3_000..=3_000, good), 0);
+        // A conflict is kept, and waits for nothing.
+        assert_eq!(commit(&mut ledger, 50_000, 3_000..=3_000, "2026-11-20T12:31:00Z"), 0);
+        assert_eq!(ledger.published().current().rejected().count(), 6_001);
+    }
 }
