@@ -234,11 +234,21 @@ fn an_older_store_is_noticed_and_accepted_only_by_an_operator() {
     assert!(is_refused(dir.path()));
     let mut accepting = setup(dir.path());
     accepting.accept_older_state = Some("the disk was replaced".to_owned());
-    let mut ledger = Ledger::open(accepting).unwrap();
+    // A process that ends before its note is committed has accepted nothing.
+    let witness = fs::read(head::path(dir.path())).unwrap();
+    drop(Ledger::open(accepting.clone()).unwrap());
+    assert_eq!(fs::read(head::path(dir.path())).unwrap(), witness);
+    assert!(is_refused(dir.path()));
+    let mut ledger = Ledger::open(accepting.clone()).unwrap();
     ledger.enforce(fixture.now).unwrap();
     let view = ledger.published().current();
     let notes = view.commit(view.root().commit).unwrap().notes;
     assert!(notes.iter().any(|note| note.contains("the disk was replaced")), "{notes:?}");
+    let commit = view.root().commit;
     drop((view, ledger));
     assert!(!is_refused(dir.path()));
+    // Left in a unit file it changes nothing, and notes nothing: there is no difference to accept.
+    let mut ledger = Ledger::open(accepting).unwrap();
+    ledger.enforce(fixture.now).unwrap();
+    assert_eq!(ledger.published().current().root().commit, commit);
 }

@@ -136,6 +136,11 @@ fn open(config: &Config, options: &ServeOptions, clock: &Clock) -> anyhow::Resul
     let mut setup = Setup::new(config);
     setup.accept_older_state = options.accept_older_state.then(|| options.reason.clone());
     let mut ledger = Ledger::open(setup)?;
+    if options.accept_older_state && ledger.setup().accept_older_state.is_none() {
+        warn!(
+            "--accept-older-state was not needed: store and HEAD agree, and nothing is noted; leave it out from now on"
+        );
+    }
     ledger.enforce(clock.now())?;
     let skips: Vec<&Skip> = options.skips.iter().filter(|skip| !is_skipped(&ledger, skip)).collect();
     if !skips.is_empty() {

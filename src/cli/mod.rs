@@ -34,7 +34,7 @@ pub struct Cli {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 done and holds; 1 failed or does not hold; 2 wrong usage; 75 the data directory is in \
-                          use; 78 the configuration has errors.";
+                          use; 78 the configuration has errors; 141 the reader of standard output went away.";
 
 /// The commands.
 #[derive(Debug, Subcommand)]

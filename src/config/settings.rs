@@ -146,7 +146,7 @@ impl Limits {
             report.problem(horizon.place(), "`horizon`: `until` must be later than `from`");
         }
         horizon.finish(report);
-        let record = section.read("rejected_bytes_per_record", report, value::size("0B", "64MiB"));
+        let record = section.read("rejected_bytes_per_record", report, value::size("0B", "900KiB"));
         let platform = section.read("rejected_bytes_per_platform", report, value::size("0B", "1024TiB"));
         section.finish(report);
         Self {

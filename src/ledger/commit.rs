@@ -163,11 +163,9 @@ impl Ledger {
         };
         let mut keeping = shelf.keep(batch, decided, stats)?;
         for (id, reason) in &also.settled {
-            let settled_here = keeping.run.resolved.iter().any(|(known, _)| known == id);
             let known = *id < self.manifest.root().next_rejection;
-            if known && !settled_here && self.rejected.resolution(*id).is_none() {
-                let by = Resolution::Operator { commit, reason: reason.clone() };
-                keeping.run.resolved.push((*id, by));
+            if known && self.rejected.resolution(*id).is_none() {
+                keeping.settle(*id, Resolution::Operator { commit, reason: reason.clone() });
             }
         }
         Ok(keeping)

@@ -7,7 +7,6 @@ use super::booking::ExtraRow;
 use super::crash::{self, Point};
 use super::error::Outcome;
 use super::keeping::Keeping;
-use super::keys;
 use super::manifest::kind;
 use super::pricing::price_posting;
 use super::report::CommitReport;
@@ -60,7 +59,7 @@ impl Ledger {
         let no = books.number_of(&self.setup.config_hash).unwrap_or_else(|| books.next_number());
         if books.get(no).is_none() {
             let mut entry = self.config_entry();
-            entry.text_parts = self.put_config_text(u64::from(no.0))?;
+            entry.put_parts(&self.writing, no, &self.setup.config_text)?;
             self.manifest.put(kind::CONFIG, &u64::from(no.0).to_be_bytes(), entry.encode());
             books.insert(no, entry);
         }
@@ -134,15 +133,10 @@ impl Ledger {
         Ok(found)
     }
 
-    /// The number and text of the configuration in force.
+    /// The text of the configuration in force.
     pub fn config_text(&self) -> Outcome<String> {
         let no = self.manifest.root().config;
-        let Some(entry) = self.books.get(no) else { return Ok(String::new()) };
-        let bytes = super::parts::get(&self.store, keys::CONFIG_TEXT, u64::from(no.0), entry.text_parts)?;
-        let mut reader = super::codec::Reader::new(&bytes);
-        let text =
-            reader.text("configuration").map_err(super::error::LedgerError::damaged("a configuration"))?;
-        Ok(text.to_owned())
+        self.books.get(no).map_or_else(|| Ok(String::new()), |entry| entry.text(&self.store, no))
     }
 }
 

@@ -327,12 +327,15 @@ impl Manifest {
     }
 
     /// Checks the store against the witness and completes a commit that the crash cut off before the witness.
-    pub fn settle_witness(&self, data_dir: &Path, accept_older_state: bool) -> Outcome<()> {
+    ///
+    /// Returns whether they differ and an operator lets that pass. The witness then stays as it is: only the commit that
+    /// holds the operator's reason replaces it, so that no older state is gone on from without its note.
+    pub fn settle_witness(&self, data_dir: &Path, accept_older_state: bool) -> Outcome<bool> {
         let compared = head::read(data_dir).and_then(|head| self.witness(head.as_ref()));
         match compared {
-            Ok(Witness::Same) => Ok(()),
-            Ok(Witness::OneAhead) => head::write(data_dir, &self.head()),
-            Err(_) if accept_older_state => head::write(data_dir, &self.head()),
+            Ok(Witness::Same) => Ok(false),
+            Ok(Witness::OneAhead) => head::write(data_dir, &self.head()).map(|()| false),
+            Err(_) if accept_older_state => Ok(true),
             Err(error) => Err(error),
         }
     }

@@ -14,8 +14,8 @@
 //! 3. [`commit`]: the order of effects. All that follows is called from there.
 //! 4. [`resolve`]: decides every event: [`days`] and [`filter`] tell most new identities apart without touching storage,
 //!    [`identity`] and [`find`] look up the others, [`history`] says which stored version is current.
-//! 5. [`keeping`] and [`rejected`]: refused and conflicting records are kept, and settled when their order comes.
-//!    [`lateness`] counts events that came after the platform's word.
+//! 5. [`keeping`] and [`rejected`]: refused and conflicting records are kept; [`settling`] and [`unresolved`]: they are
+//!    settled when their order comes. [`lateness`] counts events that came after the platform's word.
 //! 6. [`booking`], [`draft`], [`pricing`] and [`books`]: rows with their prices, sorted by rider and start.
 //! 7. [`run_writer`], [`run`], [`block`], [`row`], [`sparse`], [`totals`]: the rows become a run for each event day: blocks in
 //!    columns, identity index, sparse index, totals. [`keys`], [`codec`] and [`parts`] are the stored form of all of it.
@@ -73,10 +73,12 @@ pub mod run;
 pub mod run_filter;
 pub mod run_writer;
 mod seen;
+pub mod settling;
 pub mod setup;
 pub mod snapshot;
 pub mod sparse;
 pub mod store;
 pub mod totals;
+pub mod unresolved;
 pub mod verify;
 pub mod writer;

@@ -27,7 +27,7 @@ pub struct Terms<'a> {
     pub identity_days: i32,
     /// The zone of days.
     pub zone: &'a Zone,
-    /// Platforms of which open orders are stored or promised: their events are looked up in both phases.
+    /// Platforms of which open orders are stored: their events are looked up in both phases.
     pub with_open: &'a HashSet<String>,
     /// Days before it were dropped by retention.
     pub retention_line: Option<LocalDay>,

@@ -13,12 +13,13 @@ use super::facts::{self, PlatformStats, SourceFacts};
 use super::lock::DirLock;
 use super::manifest::{Manifest, kind};
 use super::pricing::PriceBook;
-use super::rejected::{RejectedBook, RejectedEntry, RejectedIndex, RejectedRun};
+use super::rejected::{RejectedEntry, RejectedIndex, RejectedRun};
 use super::run::{Run, RunEntry};
 use super::run_writer::ClassTable;
 use super::setup::Setup;
 use super::snapshot::Snapshot;
 use super::store::{COMMIT_SEGMENT_BYTES_MIN, Store, Writing};
+use super::unresolved::RejectedBook;
 use super::{garbage, head};
 use crate::domain::completeness::CompletenessTracker;
 use crate::domain::time::LocalDay;
@@ -77,8 +78,8 @@ impl Ledger {
     ///
     /// # Errors
     /// Another process has the directory; the store is damaged or stands elsewhere than the witness.
-    pub fn open(setup: Setup) -> Outcome<Self> {
-        let opened = open_store(&setup)?;
+    pub fn open(mut setup: Setup) -> Outcome<Self> {
+        let opened = open_store(&mut setup)?;
         Self::with(setup, opened, false)
     }
 
@@ -98,7 +99,7 @@ impl Ledger {
         let filters = DayFilters::new(setup.filter_bytes);
         let (rejected, book) = open_rejected(&store, &manifest)?;
         crash::after(Point::StartOpened);
-        let books = ConfigBooks::load(&manifest)?;
+        let books = ConfigBooks::load(&store, &manifest)?;
         if let Some((no, entry)) = books.all().find(|(_, entry)| entry.zone != setup.zone.name()) {
             return Err(LedgerError::Inconsistent(format!(
                 "the configuration says timezone {}, but the ledger's days were made in {} (configuration {}): a ledger \
@@ -115,7 +116,7 @@ impl Ledger {
         }
         let tracker = CompletenessTracker::new(facts::load(&manifest)?);
         let stats = load_stats(&manifest)?;
-        let with_open = with_open(&setup, &stats);
+        let with_open = with_open(&stats);
         let sources = load_sources(&manifest)?;
         let state = Snapshot {
             store: store.clone(),
@@ -248,7 +249,7 @@ impl Ledger {
 }
 
 /// Locks the directory, opens the store, settles manifest and witness, and deletes what an interrupted process left.
-fn open_store(setup: &Setup) -> Outcome<(Store, Manifest)> {
+fn open_store(setup: &mut Setup) -> Outcome<(Store, Manifest)> {
     let dir = &setup.data_dir;
     std::fs::create_dir_all(dir).map_err(LedgerError::file("creating", dir))?;
     if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
@@ -260,7 +261,10 @@ fn open_store(setup: &Setup) -> Outcome<(Store, Manifest)> {
     crash::after(Point::StartStoreOpened);
     let mut manifest = Manifest::load(&store)?;
     crash::after(Point::StartManifestLoaded);
-    manifest.settle_witness(dir, setup.accept_older_state.is_some())?;
+    if !manifest.settle_witness(dir, setup.accept_older_state.is_some())? {
+        // Nothing differs: there is nothing to accept, and no note may say that there was.
+        setup.accept_older_state = None;
+    }
     crash::after(Point::StartWitnessSettled);
     garbage::collect_orphans(&store, &mut manifest)?;
     crash::after(Point::StartGarbageCollected);
@@ -323,8 +327,7 @@ fn load_sources(manifest: &Manifest) -> Outcome<BTreeMap<Source, SourceFacts>> {
     manifest.entries(kind::SOURCE).map(decode).collect()
 }
 
-fn with_open(setup: &Setup, stats: &BTreeMap<String, PlatformStats>) -> HashSet<String> {
-    let stored = stats.iter().filter(|(_, stats)| stats.open_orders > 0).map(|(name, _)| name.clone());
-    let promised = setup.platforms.registered().filter(|(_, p)| p.streams_open_orders_from.is_some());
-    stored.chain(promised.map(|(name, _)| name.to_owned())).collect()
+/// Platforms of which open orders are stored, whatever they promised: only there can an ended event meet one.
+fn with_open(stats: &BTreeMap<String, PlatformStats>) -> HashSet<String> {
+    stats.iter().filter(|(_, stats)| stats.open_orders > 0).map(|(name, _)| name.clone()).collect()
 }

@@ -143,7 +143,7 @@ pub struct Sample {
     pub sparse_index_bytes: u64,
     /// Rejected and conflicting records kept.
     pub rejected_kept: u64,
-    /// Those of them that are not resolved.
+    /// Rejected records of them that are not resolved; conflicts are none.
     pub rejected_unresolved: u64,
     /// Orders of a charged outcome without a rate.
     pub unrated: i64,
