@@ -154,13 +154,13 @@ impl Ledger {
 
     /// Orders that are gone can never be priced.
     fn forget_unrated(&mut self, released: &[Released]) {
-        let mut unrated: BTreeMap<&str, i64> = BTreeMap::new();
+        let mut unrated: BTreeMap<String, i64> = BTreeMap::new();
         for (key, total) in released.iter().flat_map(|day| day.totals.lines()) {
-            *unrated.entry(&key.platform).or_default() += total.unrated;
+            *unrated.entry(String::from(&*key.platform)).or_default() += total.unrated;
         }
         let mut stats = (*self.stats).clone();
         for (platform, count) in unrated.into_iter().filter(|(_, count)| *count != 0) {
-            stats.entry(platform.to_owned()).or_default().unrated -= count;
+            stats.entry(platform).or_default().unrated -= count;
         }
         self.stats = Arc::new(stats);
     }
