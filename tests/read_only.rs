@@ -37,7 +37,7 @@ impl Place {
     fn configure(&self, more: &str) {
         let text = format!(
             "[ledger]\ndata_dir = \"data\"\n[http]\nlisten = \"127.0.0.1:0\"\n[[rate]]\ncategory = \
-             \"instant_delivery\"\nper_order = \"0.25\"\n{more}[platform.meituan]\nrecords_from = 2025-07-01\n"
+             \"instant_delivery\"\nper_order = \"0.25\"\n[[rate]]\ncategory = \"ride_hailing\"\nregion = \"44\"\nper_order = \"0.20\"\n{more}[platform.meituan]\nrecords_from = 2025-07-01\n"
         );
         fs::write(self.path("coverledger.toml"), text).unwrap();
     }
@@ -107,7 +107,7 @@ fn commands_that_ask_change_nothing_whatever_configuration_they_are_given() {
     };
     let answers = asked();
     assert!(answers[0].starts_with("COVERED") && answers[3].contains("malformed"), "{answers:?}");
-    // A rate for the order without one, and a later start of the records.
+    // A rate for the order without one.
     place.configure("[[rate]]\ncategory = \"ride_hailing\"\nper_order = \"0.10\"\n");
     assert_eq!(asked(), answers);
     let warned = place.run(&AT);
