@@ -1,12 +1,13 @@
 //! The ledger in process, without Kafka: decode, decide, commit, compact, size, memory, restart, lookups.
 //!
-//! `cargo bench --bench ledger [-- --orders N --days N --load N --lookups N --dir DIR --no-compaction --enforce]`
+//! `cargo bench --bench ledger [-- --orders N --days N --load N --lookups N --filter-bytes N --dir DIR --no-compaction --enforce]`
 //!
 //! Runs are compacted on a thread of its own while batches are committed, as the service does it; when all is committed,
 //! every day is brought to its settled form.
 
 mod support;
 
+use coverledger::app::threads::Urgency;
 use coverledger::config::Config;
 use coverledger::coverage::Terms;
 use coverledger::coverage::question::{Question, QuestionText};
@@ -33,6 +34,9 @@ use support::{
 
 /// One sample of riders for lookups in so many orders.
 const SAMPLE_EVERY: u32 = 997;
+
+/// Runs of a day with which commits wait for compaction.
+const DAY_RUNS_HELD: usize = 64;
 
 /// A stream of generated records, decoded batch by batch.
 struct Feed<'a> {
@@ -107,6 +111,13 @@ fn now() -> UtcMillis {
     UtcMillis::new(1_795_300_000_000)
 }
 
+fn setup(config: &Config) -> Setup {
+    let mut setup = Setup::new(config);
+    let filter_bytes = option("filter-bytes", u64::try_from(setup.filter_bytes).unwrap_or(u64::MAX));
+    setup.filter_bytes = usize::try_from(filter_bytes).unwrap_or(usize::MAX);
+    setup
+}
+
 fn main() -> ExitCode {
     let orders = option("orders", 2_000_000);
     let days = u32::try_from(option("days", 1)).unwrap_or(1);
@@ -119,7 +130,7 @@ fn main() -> ExitCode {
     let extra = support::text_option("config").unwrap_or_default();
     let path = support::configuration(folder.path(), None, "", &extra);
     let config = Config::load(&path, &|_| None).unwrap_or_else(|errors| panic!("{errors}"));
-    let mut ledger = Ledger::open(Setup::new(&config)).expect("a new ledger");
+    let mut ledger = Ledger::open(setup(&config)).expect("a new ledger");
     ledger.enforce(now()).expect("the configuration is put in force");
     let rules = rules_for(&config, Some("orders"), None);
     let settings = GeneratorSettings { orders, days, ..GeneratorSettings::default() };
@@ -146,7 +157,7 @@ fn main() -> ExitCode {
     figures.tell("  its peak meanwhile", each_order(peak, stored));
     memory(&ledger, &mut figures);
     ledger = restart(ledger, &config, folder.path(), &mut figures);
-    lookups(&mut ledger, &mut feed, (orders, days), &mut figures);
+    lookups(&mut ledger, &mut feed, &mut compacting, (orders, days), &mut figures);
     figures.finish()
 }
 
@@ -164,7 +175,9 @@ impl Compacting {
     fn begin() -> Self {
         let (jobs, to_do) = channel::<CompactionJob>();
         let (ready, done) = channel();
+        #[expect(clippy::disallowed_methods, reason = "a benchmark has no service that owns threads")]
         std::thread::spawn(move || {
+            Urgency::Background.apply();
             for job in to_do {
                 let compacted = job.run(&AtomicBool::new(false)).expect("runs are merged");
                 if ready.send(compacted).is_err() {
@@ -180,7 +193,10 @@ impl Compacting {
     fn step(&mut self, ledger: &mut Ledger, settled_before: LocalDay) {
         let Some(jobs) = &self.jobs else { return };
         if self.under_way {
-            let Ok(compacted) = self.done.try_recv() else { return };
+            // As the service does: commits wait when compaction is far behind.
+            let behind = ledger.runs_a_day_max() > DAY_RUNS_HELD;
+            let done = if behind { self.done.recv().ok() } else { self.done.try_recv().ok() };
+            let Some(compacted) = done else { return };
             self.rows += ledger.install(compacted, now()).expect("a compaction is installed").rows;
             self.under_way = false;
         }
@@ -264,6 +280,7 @@ fn memory(ledger: &Ledger, figures: &mut Figures) {
     figures.tell("filters of days", format!("{} KiB", filters >> 10));
     figures.tell("filters of runs", format!("{} KiB", run_filters >> 10));
     figures.tell("sparse indexes", format!("{} KiB", sparse >> 10));
+    figures.tell("days whose filters are not in memory", ledger.published().current().days_on_disk());
     let (resident, peak) = resident("self");
     figures.judge("resident memory", ((resident >> 10) * 1_000) >> 10, Side::AtMost, 1_024_000, "MiB");
     figures.judge("  its peak", ((peak >> 10) * 1_000) >> 10, Side::AtMost, 1_024_000, "MiB");
@@ -274,7 +291,7 @@ fn restart(ledger: Ledger, config: &Config, dir: &Path, figures: &mut Figures) -
     drop(ledger);
     forget_pages(dir);
     let started = Instant::now();
-    let mut ledger = Ledger::open(Setup::new(config)).expect("the ledger opens again");
+    let mut ledger = Ledger::open(setup(config)).expect("the ledger opens again");
     ledger.enforce(now()).expect("the configuration is still in force");
     let took = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     figures.judge("start, pages of the file not in memory", took, Side::AtMost, 5_000, "s");
@@ -291,7 +308,13 @@ fn forget_pages(dir: &Path) {
 }
 
 /// Lookups from one thread: cold, warm, and while another one commits.
-fn lookups(ledger: &mut Ledger, feed: &mut Feed<'_>, (orders, days): (u64, u32), figures: &mut Figures) {
+fn lookups(
+    ledger: &mut Ledger,
+    feed: &mut Feed<'_>,
+    compacting: &mut Compacting,
+    (orders, days): (u64, u32),
+    figures: &mut Figures,
+) {
     let count = option("lookups", 20_000);
     let from = GeneratorSettings::default().from;
     let mut asker = Asker {
@@ -326,8 +349,10 @@ fn lookups(ledger: &mut Ledger, feed: &mut Feed<'_>, (orders, days): (u64, u32),
     let mut sums = Sums::default();
     let mut loaded = std::thread::scope(|scope| {
         let writing = scope.spawn(|| {
+            Urgency::Ingest.apply();
             for batch in &batches {
                 sums.add(&ledger.commit(batch, &Also::default(), now()).expect("the batch is committed"));
+                compacting.step(ledger, LocalDay(i32::MIN));
             }
         });
         let loaded = asker.ask(&published, feed.config, u64::MAX, || writing.is_finished());

@@ -2,18 +2,48 @@
 
 use clap::Parser;
 use coverledger::cli::{self, Cli, Command, Ending};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
+
+/// What a shell reports of a program that a closed pipe ended (128 + SIGPIPE): not 0, for what was asked was not told.
+const CLOSED_PIPE: u8 = 141;
+
+/// Standard output that remembers whether its reader went away.
+struct Output<W> {
+    inner: W,
+    is_closed: bool,
+}
+
+impl<W> Output<W> {
+    fn note<T>(&mut self, result: std::io::Result<T>) -> std::io::Result<T> {
+        self.is_closed |= result.as_ref().is_err_and(|error| error.kind() == ErrorKind::BrokenPipe);
+        result
+    }
+}
+
+impl<W: Write> Write for Output<W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let result = self.inner.write(bytes);
+        self.note(result)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        let result = self.inner.flush();
+        self.note(result)
+    }
+}
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let mut out = std::io::stdout().lock();
+    let mut out = Output { inner: std::io::stdout().lock(), is_closed: false };
     let ended = run(cli.command, &mut out).and_then(|ending| {
         out.flush()?;
         Ok(ending)
     });
     match ended {
         Ok(ending) => ExitCode::from(ending.exit_code()),
+        // Whoever read has enough (`coverledger statement | head`): nothing went wrong, and nothing is said.
+        Err(_) if out.is_closed => ExitCode::from(CLOSED_PIPE),
         Err(error) => {
             eprintln!("coverledger: failed: {error:#}");
             ExitCode::from(cli::exit_code(&error))
@@ -26,6 +56,7 @@ fn run(command: Command, out: &mut dyn Write) -> anyhow::Result<Ending> {
         Command::Demo(args) => cli::demo::run(&args, out),
         Command::Serve(args) => cli::serve::run(&args),
         Command::Ingest(args) => cli::ingest::run(&args, out),
+        Command::Backup(args) => cli::backup::run(&args, out),
         Command::Verify(args) => cli::verify::run(&args, out),
         Command::Lookup(args) => cli::lookup::run(&args, out),
         Command::Timeline(args) => cli::timeline::run(&args, out),

@@ -54,6 +54,18 @@ fn every_help_has_an_example() {
 }
 
 #[test]
+fn a_reader_that_has_enough_is_no_failure() {
+    // Far more than a pipe holds.
+    let arguments = ["generate", "--orders", "20000", "--seed", "1"];
+    let mut child = binary().args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut first = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
+    assert!(first.starts_with('{'), "{first}");
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((code(&output), stderr(&output)), (141, ""));
+}
+
+#[test]
 fn answers_are_text_or_json_on_standard_output() {
     let bench = bench_with("");
     let at = "2013-03-01T10:30:00Z";

@@ -145,6 +145,19 @@ fn what_it_prints_can_be_asked_and_it_leaves_nothing() {
 }
 
 #[test]
+fn ctrl_c_ends_it_as_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut demo = Running::start(folder.path(), &["--listen", "127.0.0.1:0"]);
+    demo.until("Taking in the orders");
+    let sent = Command::new("kill").args(["-INT", &demo.child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+    let (said, code) = demo.end();
+    assert_eq!((code, errors(folder.path()).as_str()), (Some(0), ""), "{said:?}");
+    assert!(said.last().unwrap().ends_with("is removed."), "{said:?}");
+    assert_eq!(fs::read_dir(folder.path().join("tmp")).unwrap().count(), 0);
+}
+
+#[test]
 fn it_ends_by_itself_and_keeps_what_it_should() {
     let folder = tempfile::tempdir().unwrap();
     let (kept, taken) = (folder.path().join("kept"), TcpListener::bind("127.0.0.1:0").unwrap());

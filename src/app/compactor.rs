@@ -10,10 +10,13 @@ use crate::telemetry::clock::Clock;
 use crate::telemetry::metrics::CompactionFacts;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
-use tracing::debug;
+use tracing::{debug, info};
 
 /// Days that ended this long ago are settled: what still comes for them is rare.
 const SETTLED_AFTER_DAYS: i32 = 2;
+/// With more runs of a day than these, commits wait for the compaction under way: every question about a rider asks every
+/// run.
+const DAY_RUNS_HELD: usize = 64;
 /// How often the writer looks for something to compact.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
@@ -22,7 +25,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 pub struct Compactor {
     jobs: SyncSender<CompactionJob>,
     done: Receiver<Outcome<Compacted>>,
-    under_way: bool,
+    /// The day whose runs are being merged.
+    under_way: Option<LocalDay>,
     looked: Instant,
 }
 
@@ -38,7 +42,7 @@ pub struct Bench {
 pub fn compactor(stop: Stop) -> (Compactor, Bench) {
     let (jobs, to_do) = sync_channel(1);
     let (ready, done) = sync_channel(1);
-    let compactor = Compactor { jobs, done, under_way: false, looked: Instant::now() };
+    let compactor = Compactor { jobs, done, under_way: None, looked: Instant::now() };
     (compactor, Bench { jobs: to_do, done: ready, stop })
 }
 
@@ -65,22 +69,36 @@ impl Compactor {
     ) -> anyhow::Result<()> {
         match self.done.try_recv() {
             Ok(compacted) => self.install(compacted?, ledger, clock, telling)?,
-            Err(TryRecvError::Empty) => {}
-            Err(TryRecvError::Disconnected) if self.under_way => {
+            Err(TryRecvError::Empty) => {
+                let behind = |day: LocalDay| ledger.runs_of_day(day) > DAY_RUNS_HELD;
+                if self.under_way.is_some_and(behind)
+                    && let Ok(compacted) = self.done.recv()
+                {
+                    self.install(compacted?, ledger, clock, telling)?;
+                }
+            }
+            Err(TryRecvError::Disconnected) if self.under_way.is_some() => {
                 anyhow::bail!("the compacting thread is gone")
             }
             Err(TryRecvError::Disconnected) => {}
         }
         ledger.collect_released()?;
-        if !may_begin || self.under_way || self.looked.elapsed() < LOOK_EVERY {
+        if !may_begin || self.under_way.is_some() || self.looked.elapsed() < LOOK_EVERY {
             return Ok(());
         }
         self.looked = Instant::now();
+        // A clock that jumped does not say which days are old.
+        if clock.jump().is_none()
+            && let Some(dropped) = ledger.drop_expired(clock.now())?
+        {
+            info!(first_kept = %dropped.line, days = dropped.days, rows = dropped.rows, "retention dropped days");
+            return Ok(());
+        }
         let today = ledger.setup().zone.day(clock.now());
         let settled_before = LocalDay(today.0.saturating_sub(SETTLED_AFTER_DAYS));
         if let Some(job) = ledger.begin_compaction(settled_before) {
             debug!(day = %job.day(), rows = job.rows(), "compaction begins");
-            self.under_way = true;
+            self.under_way = Some(job.day());
             telling.metrics.compaction_began();
             match self.jobs.try_send(job) {
                 Ok(()) => {}
@@ -94,7 +112,7 @@ impl Compactor {
 
     /// Waits for the job under way, which gives up when the service stops; it is begun again after the next start.
     pub fn finish(&mut self, ledger: &mut Ledger, clock: &Clock, telling: &Telling) -> anyhow::Result<()> {
-        if self.under_way
+        if self.under_way.is_some()
             && let Ok(compacted) = self.done.recv()
         {
             self.install(compacted?, ledger, clock, telling)?;
@@ -110,7 +128,7 @@ impl Compactor {
         clock: &Clock,
         telling: &Telling,
     ) -> anyhow::Result<()> {
-        self.under_way = false;
+        self.under_way = None;
         let report = ledger.install(compacted, clock.now())?;
         telling.metrics.compaction_ended(CompactionFacts { done: report.installed, bytes: report.bytes.1 });
         debug!(day = %report.day, rows = report.rows, installed = report.installed, "compaction ended");

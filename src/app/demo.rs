@@ -11,7 +11,7 @@ mod scenes;
 pub use home::Home;
 pub use scenes::{Order, Scenes, Seen};
 
-use super::threads::{Ended, Stop, Threads};
+use super::threads::{Ended, Stop, Threads, Urgency};
 use super::{Running, ServeOptions, serve};
 use crate::config::Config;
 use crate::domain::time::{UtcMillis, Zone};
@@ -196,7 +196,7 @@ fn broker(config: &Config) -> anyhow::Result<MockCluster<'static, DefaultProduce
 /// Starts the service on a thread and waits until it listens.
 fn start_service(config: Config, threads: &mut Threads) -> anyhow::Result<Running> {
     let (started, wait) = channel();
-    threads.start("service", move || {
+    threads.start("service", Urgency::Answering, move || {
         serve(&config, &ServeOptions::default(), |running| {
             // Nobody waits any more when the demo is ending.
             let _ending = started.send(running);
@@ -234,6 +234,6 @@ fn start_riders(
         stop: Stop::clone(&running.stop),
         pause,
     };
-    threads.start("riders", move || riders.run())?;
+    threads.start("riders", Urgency::Answering, move || riders.run())?;
     Ok(())
 }

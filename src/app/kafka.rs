@@ -4,7 +4,7 @@ use super::prober::Prober;
 use super::reader::Reader;
 use super::status::Status;
 use super::telling::Telling;
-use super::threads::{Stop, Threads};
+use super::threads::{Stop, Threads, Urgency};
 use super::writer::Work;
 use crate::config::{Config, KafkaSettings as Settings};
 use crate::domain::view::LedgerView;
@@ -189,7 +189,7 @@ impl Connected {
             status: Arc::clone(&status),
             stop: stop.clone(),
         };
-        threads.start("Kafka reader", move || reader.run())?;
+        threads.start("Kafka reader", Urgency::Ingest, move || reader.run())?;
         let (pauses, pause) = channel();
         let prober = Prober {
             probe: self.probe,
@@ -203,7 +203,7 @@ impl Connected {
             stop,
             pause,
         };
-        threads.start("Kafka prober", move || prober.run())?;
+        threads.start("Kafka prober", Urgency::Answering, move || prober.run())?;
         Ok(pauses)
     }
 }

@@ -7,6 +7,7 @@
 //!
 //! The first thread to fail brings the process down cleanly: a half-dead ledger is worse than a restart.
 
+pub mod admin;
 pub mod compactor;
 pub mod demo;
 mod kafka;
@@ -26,6 +27,7 @@ use crate::ledger::setup::Setup;
 use crate::ledger::writer::{Ledger, Published};
 use crate::telemetry::clock::Clock;
 use crate::telemetry::metrics::Metrics;
+use admin::Admin;
 use anyhow::Context;
 use service::Service;
 use status::Status;
@@ -34,12 +36,12 @@ use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 use telling::Telling;
-use threads::{Ended, Stop, Threads};
+use threads::{Ended, Stop, Threads, Urgency};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 use writer::Writer;
 
 /// Work that may wait for the writer. Batches are large: one waits while one is written.
@@ -67,6 +69,8 @@ pub struct ServeOptions {
     pub accept_older_state: bool,
     /// Why, for both.
     pub reason: String,
+    /// Answering from the ledger as it stands, without Kafka.
+    pub read_only: bool,
 }
 
 /// A service that answers.
@@ -93,9 +97,12 @@ pub fn serve(
 ) -> anyhow::Result<()> {
     let clock = Clock::start();
     let telling = Telling { metrics: Metrics::new()? };
-    let ledger = open(config, options, &clock)?;
+    let ledger = match options.read_only {
+        true => Ledger::open_read_only(Setup::new(config))?,
+        false => open(config, options, &clock)?,
+    };
     let published = ledger.published();
-    let status = Arc::new(Status::default());
+    let status = Arc::new(Status::new(options.read_only));
     let stop = Stop::default();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -115,7 +122,10 @@ pub fn serve(
         status: Arc::clone(&status),
         stop: stop.clone(),
     })?;
-    let result = run(config, ledger, (&clock, &telling, &status, &stop));
+    let result = match options.read_only {
+        true => stay(&status, &stop),
+        false => run(config, ledger, (&clock, &telling, &status, &stop)),
+    };
     status.set_stopping();
     let web = web.finish(&runtime, config.shutdown.grace);
     runtime.shutdown_timeout(Duration::from_millis(200));
@@ -127,6 +137,11 @@ fn open(config: &Config, options: &ServeOptions, clock: &Clock) -> anyhow::Resul
     let mut setup = Setup::new(config);
     setup.accept_older_state = options.accept_older_state.then(|| options.reason.clone());
     let mut ledger = Ledger::open(setup)?;
+    if options.accept_older_state && ledger.setup().accept_older_state.is_none() {
+        warn!(
+            "--accept-older-state was not needed: store and HEAD agree, and nothing is noted; leave it out from now on"
+        );
+    }
     ledger.enforce(clock.now())?;
     let skips: Vec<&Skip> = options.skips.iter().filter(|skip| !is_skipped(&ledger, skip)).collect();
     if !skips.is_empty() {
@@ -161,22 +176,32 @@ fn is_skipped(ledger: &Ledger, skip: &Skip) -> bool {
     known
 }
 
+/// Nothing is read and nothing is written: answers are given until somebody asks to stop.
+fn stay(status: &Status, stop: &Stop) -> anyhow::Result<()> {
+    status.set_assigned();
+    info!("ready, read-only: the ledger stays as it is");
+    match wait(&Threads::default(), stop) {
+        Some((_, result)) => result,
+        None => Ok(()),
+    }
+}
+
 /// Starts the threads, waits for the end, and ends them.
 fn run(
     config: &Config,
     ledger: Ledger,
     (clock, telling, status, stop): (&Clock, &Telling, &Arc<Status>, &Stop),
 ) -> anyhow::Result<()> {
+    let (mut threads, published) = (Threads::default(), ledger.published());
+    let admin = listen(config, &published, stop, &mut threads)?;
     let (work, to_do) = sync_channel(WORK_WAITING);
     let (emptied, to_fill) = sync_channel(WORK_WAITING);
     let kafka = match &config.kafka {
         Some(settings) => kafka::connect(config, settings, &ledger, (clock, telling, stop))?,
         None => None,
     };
-    let published = ledger.published();
-    let mut threads = Threads::default();
     let (compactor, bench) = compactor::compactor(stop.clone());
-    threads.start("compactor", move || bench.run())?;
+    threads.start("compactor", Urgency::Background, move || bench.run())?;
     // Known before anything is read.
     let mut room = Room::of(ledger.setup());
     telling.room(&room.look()?, status);
@@ -190,7 +215,7 @@ fn run(
         telling: telling.clone(),
         compactor,
     };
-    threads.start("writer", move || writer.run())?;
+    threads.start("writer", Urgency::Ingest, move || writer.run())?;
     let pauses = match kafka {
         Some(connected) => Some(connected.start(
             config,
@@ -211,8 +236,27 @@ fn run(
     let first = wait(&threads, stop);
     // Sources first: what they sent is committed, then the writer ends by itself.
     stop.set();
-    drop((pauses, work));
+    drop((pauses, work, admin));
     end(threads, first, config.shutdown.grace, status)
+}
+
+/// Listens for the operator's commands; a service goes on where it cannot.
+fn listen(
+    config: &Config,
+    published: &Arc<Published>,
+    stop: &Stop,
+    threads: &mut Threads,
+) -> anyhow::Result<Option<admin::AdminEnd>> {
+    match Admin::listen(&config.ledger.data_dir, Arc::clone(published), stop.clone()) {
+        Ok((admin, end)) => {
+            threads.start("admin", Urgency::Background, move || admin.run())?;
+            Ok(Some(end))
+        }
+        Err(problem) => {
+            warn!(%problem, "no admin socket in the data directory: backups need the service stopped");
+            Ok(None)
+        }
+    }
 }
 
 /// Until somebody asks to stop, or a thread ends.

@@ -77,6 +77,9 @@ impl Reader {
                 self.source.add(&starts)?;
                 starts.iter().for_each(|start| self.status.note(&start.place, None));
             }
+            if filling.batch.is_empty() {
+                self.follow_retention();
+            }
             if self.rests(&mut filling)? {
                 continue;
             }
@@ -195,6 +198,16 @@ impl Reader {
         self.work
             .send(Work::Batch(Box::new(batch), Observations::default()))
             .map_err(|_| anyhow::anyhow!("the writer is gone"))
+    }
+
+    /// The next batch is judged by the retention line that is in force; the writer refuses what was decoded before.
+    fn follow_retention(&mut self) {
+        let line = self.published.current().root().retention_line;
+        for rules in self.rules.values_mut() {
+            if rules.retention.as_ref().map(|(line, _)| *line) != line {
+                rules.retention = line.map(|line| (line, self.zone.clone()));
+            }
+        }
     }
 
     /// Everything that was polled is sent: the positions, control records included, lie behind it.

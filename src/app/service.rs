@@ -43,6 +43,10 @@ impl Source for Service {
         if self.status.is_assigned() { Ok(()) } else { Err(NotReady::Unassigned) }
     }
 
+    fn is_read_only(&self) -> bool {
+        self.status.is_read_only()
+    }
+
     fn progress(&self) -> ProgressFacts {
         let state = self.published.current();
         let topics = &state.completeness().topics;
@@ -99,15 +103,15 @@ impl Source for Service {
         let runs = || state.runs().values().flatten();
         let memory = runs().map(|run| run.memory_bytes()).fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
         let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
-        let resolved = count(state.rejected().resolved_count());
         self.telling.sampled(&Sample {
             disk_bytes: state.store().bytes_on_disk().unwrap_or(0),
             runs: count(runs().count()),
             blocks: runs().map(|run| u64::from(run.entry.blocks)).sum(),
-            filter_bytes: count(memory.0),
+            filter_bytes: count(memory.0.saturating_add(state.day_filter_bytes())),
+            days_on_disk: count(state.days_on_disk()),
             sparse_index_bytes: count(memory.1),
             rejected_kept: state.rejected().count(),
-            rejected_unresolved: state.rejected().count().saturating_sub(resolved),
+            rejected_unresolved: state.rejected().unresolved_count(),
             unrated: state.stats().values().map(|stats| stats.unrated).sum(),
             open_with_other_rider: state.stats().values().map(|stats| stats.other_rider).sum(),
         });

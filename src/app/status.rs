@@ -16,6 +16,7 @@ pub struct PartitionStatus {
 /// Shared by the threads of a service. Locks are held for a few instructions and never across I/O.
 #[derive(Debug, Default)]
 pub struct Status {
+    read_only: bool,
     assigned: AtomicBool,
     poisoned: AtomicBool,
     stopping: AtomicBool,
@@ -25,6 +26,16 @@ pub struct Status {
 }
 
 impl Status {
+    /// Of a service that has begun.
+    pub fn new(read_only: bool) -> Self {
+        Self { read_only, ..Self::default() }
+    }
+
+    /// Whether the ledger is only read.
+    pub const fn is_read_only(&self) -> bool {
+        self.read_only
+    }
+
     /// Partitions are being read (or there are none to read).
     pub fn set_assigned(&self) {
         self.assigned.store(true, Ordering::Release);

@@ -80,7 +80,7 @@ impl Telling {
             took_ms = report.total.as_millis(),
             "committed"
         );
-        if let Some((platform, count)) = report.unrated.iter().find(|(_, count)| **count > 0) {
+        for (platform, count) in report.unrated.iter().filter(|(_, count)| **count > 0) {
             warn!(
                 platform,
                 count, "orders without a rate were booked: mend the tariff, they are priced then"

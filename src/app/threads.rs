@@ -1,5 +1,7 @@
 //! The one owner of threads: names them, stops them, and notices the first that ends.
 
+use rustix::process::setpriority_process;
+use rustix::thread::gettid;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,6 +11,33 @@ use std::time::Duration;
 
 /// How often ending threads are looked at.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+/// Who goes first when there are more threads than cores. People wait for answers; Kafka keeps what is not taken in yet;
+/// compaction has all the time between two commits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Urgency {
+    /// Answers, and what keeps the service alive.
+    Answering,
+    /// Taking records in.
+    Ingest,
+    /// Putting stored things in order.
+    Background,
+}
+
+impl Urgency {
+    /// Tells the system, for the calling thread. Where it cannot be told, threads share as they did before.
+    pub fn apply(self) {
+        let nice = match self {
+            Self::Answering => return,
+            Self::Ingest => 5,
+            Self::Background => 15,
+        };
+        // On Linux a niceness belongs to a thread.
+        if let Err(error) = setpriority_process(Some(gettid()), nice) {
+            tracing::debug!(%error, "the urgency of a thread cannot be set");
+        }
+    }
+}
 
 /// Told to every thread; once set, it stays.
 #[derive(Clone, Debug, Default)]
@@ -52,10 +81,12 @@ impl Threads {
     pub fn start(
         &mut self,
         name: &'static str,
+        urgency: Urgency,
         work: impl FnOnce() -> anyhow::Result<()> + Send + 'static,
     ) -> io::Result<()> {
         let ended = self.ended.0.clone();
         let thread = Builder::new().name(name.to_owned()).spawn(move || {
+            urgency.apply();
             let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work))
                 .unwrap_or_else(|_| Err(anyhow::anyhow!("the {name} thread panicked; see the log")));
             // When nobody listens, the process is ending anyway.

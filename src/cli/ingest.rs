@@ -66,6 +66,7 @@ pub fn run(args: &IngestArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
     ledger.enforce(clock.now())?;
     let mut room = Room::of(ledger.setup());
     room.wait(&mut tell_room)?;
+    ledger.drop_all_expired(clock.now())?;
     let rules = rules_for(&config, None, ledger.retention_line());
     let started = Instant::now();
     let mut bar = Bar::new(readers.iter().map(LineReader::progress).collect());
@@ -89,6 +90,7 @@ pub fn run(args: &IngestArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
     bar.finish();
     // Files are history: every day ends as one run.
     ledger.compact_now(LocalDay(i32::MAX), clock.now())?;
+    ledger.drop_all_expired(clock.now())?;
     writeln!(out, "{}", summary_json(&summary, started.elapsed().as_millis()))?;
     Ok(Ending::Holds)
 }

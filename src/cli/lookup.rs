@@ -79,7 +79,7 @@ pub fn run(args: &LookupArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
 
 impl LookupArgs {
     fn open(&self) -> anyhow::Result<Opened> {
-        Opened::open(self.config.as_deref().unwrap_or_else(|| "".as_ref()), ASK_THE_SERVICE)
+        Opened::read(self.config.as_deref().unwrap_or_else(|| "".as_ref()), ASK_THE_SERVICE)
     }
 
     fn ask_one(&self, out: &mut dyn Write) -> anyhow::Result<()> {

@@ -122,7 +122,7 @@ pub(super) fn window(line: &WindowLine) -> String {
 
 fn status(platform: &PlatformStatus) -> String {
     let why = match platform.reason {
-        Some("before_records") => "the time lies before its records begin",
+        Some("before_records") => "the time lies before its records begin (or before what retention kept)",
         Some("gap") => "its records have a gap around the time",
         Some("incomplete") => "not all of its records about the time have arrived",
         Some("order_open") => "the rider has an order there that is still open",

@@ -1,5 +1,6 @@
 //! The commands, one file each: arguments in, results on standard output, an exit code back.
 
+pub mod backup;
 mod base64;
 pub mod check_config;
 pub mod demo;
@@ -33,7 +34,7 @@ pub struct Cli {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 done and holds; 1 failed or does not hold; 2 wrong usage; 75 the data directory is in \
-                          use; 78 the configuration has errors.";
+                          use; 78 the configuration has errors; 141 the reader of standard output went away.";
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -44,6 +45,8 @@ pub enum Command {
     Serve(serve::ServeArgs),
     /// Take in files of JSON lines through the same pipeline as Kafka's records.
     Ingest(ingest::IngestArgs),
+    /// Make a copy of the newest committed state, beside a running service or without one.
+    Backup(backup::BackupArgs),
     /// Read everything in the ledger again and prove that it agrees.
     Verify(verify::VerifyArgs),
     /// Say whether a rider was covered.

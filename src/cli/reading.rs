@@ -35,6 +35,24 @@ impl Opened {
         Ok(Self { config, ledger, clock })
     }
 
+    /// Opens the ledger of a configuration to read it, as it stands and under the configuration in force.
+    pub(super) fn read(config: &Path, other_way: &str) -> anyhow::Result<Self> {
+        let config = load_config(config)?;
+        let ledger = match Ledger::open_read_only(Setup::new(&config)) {
+            Err(error @ LedgerError::InUse { .. }) => {
+                return Err(error).with_context(|| other_way.to_owned());
+            }
+            ledger => ledger?,
+        };
+        if !ledger.is_in_force() {
+            eprintln!(
+                "warning: this is not the configuration in force; it is put in force by `serve` or `ingest`, and prices \
+                 nothing here"
+            );
+        }
+        Ok(Self { config, ledger, clock: Clock::start() })
+    }
+
     /// The committed state.
     pub(super) fn snapshot(&self) -> Arc<Snapshot> {
         self.ledger.published().current()

@@ -90,14 +90,16 @@ fn to(text: &str) -> Result<UtcMillis, String> {
 /// # Errors
 /// A ledger that cannot be read or cannot go on, an export that cannot be written.
 pub fn run(args: &RejectionsArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
-    let mut opened = Opened::open(
+    let writes = args.redrive || args.resolve.is_some();
+    let open = if writes { Opened::open } else { Opened::read };
+    let mut opened = open(
         &args.config,
         "stop the service for this, or list with GET /v1/rejections?platform=&reason=&from=&to=",
     )?;
     if let Some(path) = &args.export {
         args.export_to(path, &opened, out)?;
     }
-    if args.redrive || args.resolve.is_some() {
+    if writes {
         let records = args.unsettled(&opened.snapshot())?;
         return match &args.resolve {
             Some(reason) => resolve(&mut opened, &records, reason, out),

@@ -21,6 +21,9 @@ pub struct ServeArgs {
     /// Go on from the store's older state although the witness HEAD tells of a newer one: Kafka is read again.
     #[arg(long, requires = "reason")]
     accept_older_state: bool,
+    /// Answer from the ledger as it stands, without Kafka and without changing a byte: from a copy, or after a failure.
+    #[arg(long, conflicts_with_all = ["skip", "accept_older_state"])]
+    read_only: bool,
     /// Why; kept in the ledger.
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
@@ -42,6 +45,7 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<Ending> {
     let options = ServeOptions {
         skips: args.skip.iter().map(|text| parse_skip(text)).collect::<anyhow::Result<_>>()?,
         accept_older_state: args.accept_older_state,
+        read_only: args.read_only,
         reason: args.reason.clone().unwrap_or_default(),
     };
     serve(&config, &options, |_| Ok(()))?;

@@ -50,7 +50,7 @@ fn month(text: &str) -> Result<Month, String> {
 /// A ledger that cannot be read.
 pub fn run(args: &StatementArgs, mut out: &mut dyn Write) -> anyhow::Result<Ending> {
     let opened =
-        Opened::open(&args.config, "a running service answers too: GET /v1/statements?month=YYYY-MM")?;
+        Opened::read(&args.config, "a running service answers too: GET /v1/statements?month=YYYY-MM")?;
     let lines = statement(&*opened.snapshot(), args.month, args.platform.as_deref())?;
     match args.format {
         Format::Csv => write_csv(&lines, &mut out)?,

@@ -42,7 +42,7 @@ pub fn run(args: &TimelineArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
     check_rider(&args.rider).map_err(|error| WrongUsage(error.to_string()))?;
     let within = parse_interval(&args.from, &args.to).map_err(|error| WrongUsage(error.to_string()))?;
     let opened =
-        Opened::open(&args.config, "a running service answers too: GET /v1/riders/RIDER/timeline?from=&to=")?;
+        Opened::read(&args.config, "a running service answers too: GET /v1/riders/RIDER/timeline?from=&to=")?;
     let found = timeline(&*opened.snapshot(), opened.terms(), &args.rider, within)?;
     if args.json {
         writeln!(out, "{}", serde_json::to_string(&found)?)?;
@@ -60,6 +60,9 @@ fn write_text(found: &Timeline, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "Covered (orders merged):")?;
     }
     found.cover.iter().try_for_each(|cover| writeln!(out, "  {} to {}", cover.from, cover.to))?;
+    if let Some(from) = &found.kept_from {
+        writeln!(out, "Orders accepted before {from} were dropped by retention.")?;
+    }
     for (title, orders) in [("Orders:", &found.orders), ("Open orders:", &found.open)] {
         if !orders.is_empty() {
             writeln!(out, "{title}")?;

@@ -21,6 +21,8 @@ pub struct LedgerSettings {
     pub cache_bytes: u64,
     /// Free space below which nothing is taken in; 0 = however little.
     pub min_free_bytes: u64,
+    /// Memory that filters of identities and riders may take.
+    pub filter_bytes: u64,
 }
 
 impl LedgerSettings {
@@ -38,8 +40,17 @@ impl LedgerSettings {
             section.read("cache_bytes", report, value::size("8MiB", "1TiB")).unwrap_or_default();
         let min_free_bytes =
             section.read("min_free_bytes", report, value::size("0B", "1024TiB")).unwrap_or_default();
+        let filter_bytes =
+            section.read("filter_bytes", report, value::size("0B", "1TiB")).unwrap_or_default();
         section.finish(report);
-        Self { data_dir: folder.join(data_dir), retention_days, identity_days, cache_bytes, min_free_bytes }
+        Self {
+            data_dir: folder.join(data_dir),
+            retention_days,
+            identity_days,
+            cache_bytes,
+            min_free_bytes,
+            filter_bytes,
+        }
     }
 }
 
@@ -146,7 +157,7 @@ impl Limits {
             report.problem(horizon.place(), "`horizon`: `until` must be later than `from`");
         }
         horizon.finish(report);
-        let record = section.read("rejected_bytes_per_record", report, value::size("0B", "64MiB"));
+        let record = section.read("rejected_bytes_per_record", report, value::size("0B", "900KiB"));
         let platform = section.read("rejected_bytes_per_platform", report, value::size("0B", "1024TiB"));
         section.finish(report);
         Self {

@@ -50,7 +50,8 @@ fn an_empty_file_takes_every_default() {
             retention_days: None,
             identity_days: 7,
             cache_bytes: 256 << 20,
-            min_free_bytes: 1 << 30
+            min_free_bytes: 1 << 30,
+            filter_bytes: 256 << 20,
         }
     );
     assert_eq!(

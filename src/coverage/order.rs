@@ -16,6 +16,9 @@ pub struct OrderHistory {
     pub order_id: String,
     /// By leg, phase, acceptance and revision.
     pub versions: Vec<VersionLine>,
+    /// Versions accepted before it were dropped by retention; absent when none were.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kept_from: Option<String>,
     /// The state that answered.
     pub as_of: AsOfLine,
 }
@@ -62,6 +65,7 @@ pub fn order_history<V: LedgerView>(
         platform: platform.to_owned(),
         order_id: order_id.to_owned(),
         versions,
+        kept_from: view.completeness().dropped_until.map(|at| pen.time(at)),
         as_of: as_of_line(view.as_of(), terms.zone),
     })
 }

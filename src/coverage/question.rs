@@ -104,7 +104,7 @@ impl OneOrMany {
 
 /// A question as it comes in one line of a batch: `{"rider_id": ..., "at": ...}`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct QuestionLine {
     /// The rider, or the identifiers of one person.
     pub rider_id: Option<OneOrMany>,
@@ -234,6 +234,13 @@ mod tests {
 
     fn line(json: &str) -> Result<Question, QuestionError> {
         serde_json::from_str::<QuestionLine>(json).unwrap().parse()
+    }
+
+    #[test]
+    fn a_misspelt_key_is_not_a_wider_question() {
+        let typo = r#"{"rider_id": "a", "at": "2026-11-20T12:07Z", "platforms": "x"}"#;
+        let error = serde_json::from_str::<QuestionLine>(typo).unwrap_err().to_string();
+        assert!(error.contains("unknown field `platforms`"), "{error}");
     }
 
     #[test]

@@ -26,6 +26,9 @@ pub struct Timeline {
     pub orders: Vec<WindowLine>,
     /// Open orders that may hold some of it, by start.
     pub open: Vec<WindowLine>,
+    /// Orders accepted before it were dropped by retention; absent when none were.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kept_from: Option<String>,
 }
 
 /// A stretch of cover.
@@ -71,5 +74,6 @@ pub fn timeline<V: LedgerView>(
             .collect(),
         orders: pen.windows(&gathered.windows)?,
         open: pen.windows(gathered.open.iter().map(|open| &open.posting))?,
+        kept_from: view.completeness().dropped_until.map(|at| pen.time(at)),
     })
 }

@@ -11,6 +11,11 @@ use super::time::UtcMillis;
 use super::view::{Origin, Rejection};
 use super::window::{Window, subtract, union};
 
+/// The shortest wait for what is overdue.
+const OVERDUE_WAIT_MIN_MS: i64 = 60_000;
+/// The longest.
+const OVERDUE_WAIT_MAX_MS: i64 = 86_400_000;
+
 /// The widest cover around an order of any cover rule that was ever in force.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Reach {
@@ -266,7 +271,7 @@ impl PlatformLine {
     }
 
     /// `within` in pieces, ascending, without holes. `recorded_at` is the instant of the state: it is no use to ask
-    /// again before.
+    /// again before, nor at once where something is overdue.
     pub fn stretches(&self, within: Window, recorded_at: UtcMillis) -> Vec<Stretch> {
         let mut cuts: Vec<UtcMillis> = Vec::with_capacity(2 * self.claims.len() + 2);
         cuts.extend([within.from, within.until]);
@@ -284,8 +289,8 @@ impl PlatformLine {
                 reason: claim.reason,
                 ask_again_at: match claim.ask_again {
                     AskAgain::Never => None,
-                    AskAgain::At(at) => Some(at.max(recorded_at)),
-                    AskAgain::AfterEnd(after_ms) => Some(until.plus(after_ms).max(recorded_at)),
+                    AskAgain::At(at) => Some(not_before(recorded_at, at)),
+                    AskAgain::AfterEnd(after_ms) => Some(not_before(recorded_at, until.plus(after_ms))),
                 },
             });
             pieces.push(Stretch { window, unsettled });
@@ -300,6 +305,15 @@ impl PlatformLine {
             .filter(|piece| piece.unsettled.is_none())
             .map(|piece| piece.window)
     }
+}
+
+/// When to ask again for what was due at an instant. What is overdue at `recorded_at` is most likely as long in coming as
+/// it has kept everybody waiting: not now, or whoever obeys would ask without end; and a day from now at the latest.
+fn not_before(recorded_at: UtcMillis, due: UtcMillis) -> UtcMillis {
+    if recorded_at < due {
+        return due;
+    }
+    recorded_at.plus(recorded_at.since(due).clamp(OVERDUE_WAIT_MIN_MS, OVERDUE_WAIT_MAX_MS))
 }
 
 #[cfg(test)]

@@ -5,7 +5,6 @@
 //! is made, and so are two rules between which rank cannot choose.
 
 mod book;
-mod cache;
 mod check;
 mod names;
 mod rule;
@@ -14,7 +13,6 @@ mod table;
 mod tests;
 
 pub use book::{CoverEntry, RuleBook, RuleEntry};
-pub use cache::RatingCache;
 pub use check::{RateGap, RuleRef, TariffProblem};
 pub use rule::{CoverRule, FactorRule, RateRule, RegionPrefix, Scope};
 
@@ -56,8 +54,6 @@ pub struct Tariff {
     factor_table: Table,
     cover_table: Table,
     book: RuleBook,
-    /// The version as a number.
-    version: u64,
 }
 
 impl Tariff {
@@ -88,7 +84,6 @@ impl Tariff {
             rate_table: Table::new(&rates, &categories, &platforms),
             factor_table: Table::new(&factors, &categories, &platforms),
             cover_table: Table::new(&covers, &categories, &platforms),
-            version: u64::from_str_radix(&book.version, 16).unwrap_or_default(),
             book,
             categories,
             platforms,
@@ -179,11 +174,6 @@ impl Tariff {
     /// A short hash of the rules: 16 hexadecimal digits. The order in which they are written does not count.
     pub fn version(&self) -> &str {
         &self.book.version
-    }
-
-    /// What tells one tariff from another, quickly.
-    const fn stamp(&self) -> (ConfigNo, u64) {
-        (self.config, self.version)
     }
 
     /// The rules' names and terms, to be kept with the configuration.

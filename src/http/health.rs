@@ -15,7 +15,8 @@ pub(super) async fn live() -> &'static str {
 pub(super) async fn ready<S: Source>(State(state): State<HttpState<S>>) -> Result<&'static str, Problem> {
     let readiness = state.source().readiness();
     state.metrics().ready(readiness.is_ok());
-    readiness.map(|()| "ready\n").map_err(|missing| Problem::new(Kind::NotReady, missing.to_string()))
+    let ready = if state.source().is_read_only() { "ready, read-only\n" } else { "ready\n" };
+    readiness.map(|()| ready).map_err(|missing| Problem::new(Kind::NotReady, missing.to_string()))
 }
 
 pub(super) async fn metrics<S: Source>(State(state): State<HttpState<S>>) -> Result<Response, Problem> {

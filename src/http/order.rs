@@ -22,8 +22,12 @@ pub(super) async fn get<S: Source>(
     };
     let history = state.read(read).await?;
     if history.versions.is_empty() {
-        let detail =
-            format!("as of commit {}: check the platform and the order identifier", history.as_of.commit);
+        let dropped = history.kept_from.map(|from| format!("; orders accepted before {from} were dropped"));
+        let detail = format!(
+            "as of commit {}: check the platform and the order identifier{}",
+            history.as_of.commit,
+            dropped.unwrap_or_default()
+        );
         return Err(Problem::new(Kind::OrderUnknown, detail));
     }
     Ok(Json(history))

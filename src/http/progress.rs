@@ -16,6 +16,8 @@ use serde::Serialize;
 #[derive(Debug, Serialize)]
 pub(super) struct Progress {
     now: String,
+    /// Nobody writes to this ledger: completeness stands still.
+    read_only: bool,
     platforms: Vec<PlatformProgress>,
     partitions: Vec<PartitionLine>,
     /// Why nothing is read; null while it is.
@@ -77,6 +79,7 @@ pub(super) async fn get<S: Source>(
         let platform = |name| platform(name, completeness, state, facts.now);
         Ok(Progress {
             now: state.zone().rfc3339(facts.now),
+            read_only: state.source().is_read_only(),
             platforms: known.into_iter().map(platform).collect(),
             partitions: facts.partitions.into_iter().map(partition).collect(),
             paused: facts.paused.map(paused),

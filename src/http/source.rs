@@ -21,6 +21,10 @@ pub trait Source: Send + Sync + 'static {
     /// # Errors
     /// The first thing that is missing.
     fn readiness(&self) -> Result<(), NotReady>;
+    /// Whether it answers from a ledger that nobody writes to: completeness stands still.
+    fn is_read_only(&self) -> bool {
+        false
+    }
     /// Where reading stands.
     fn progress(&self) -> ProgressFacts;
     /// Kept rejected and conflicting records by ascending number. Called on a blocking thread.

@@ -37,6 +37,9 @@ pub(super) struct TimelinePage {
     page: CoverLine,
     /// Ask again with it for the next piece; null at the end.
     next_page_token: Option<String>,
+    /// Orders accepted before it were dropped by retention; absent when none were.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kept_from: Option<String>,
     as_of: AsOfLine,
 }
 
@@ -149,6 +152,7 @@ impl Page {
             open: whole.open,
             page: CoverLine { from: zone.rfc3339(begins), to: zone.rfc3339(ends) },
             next_page_token: next.map(|place| place.write()),
+            kept_from: whole.kept_from,
             as_of: as_of_line(view.as_of(), zone),
         })
     }

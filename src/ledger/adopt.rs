@@ -1,6 +1,6 @@
 //! The steps of a commit that move written values into the manifest and into memory.
 
-use super::codec::{Packing, Writer, frame};
+use super::codec::{Packing, frame};
 use super::error::Outcome;
 use super::keeping::Keeping;
 use super::keys::{self, in_run};
@@ -83,6 +83,7 @@ impl Ledger {
         for run in runs {
             live.entry(run.entry.day).or_default().push(Arc::new(run));
         }
+        self.balance_filters();
         for kept in &kept {
             self.rejected.add(kept.id, kept.entry, &kept.content);
         }
@@ -104,12 +105,5 @@ impl Ledger {
     pub(super) fn reach(&self) -> Reach {
         let (lead_ms, tail_ms) = self.books.widest_cover();
         Reach { lead_ms, tail_ms }
-    }
-
-    /// A configuration's text, in parts of its own.
-    pub(super) fn put_config_text(&self, no: u64) -> Outcome<u32> {
-        let mut text = Vec::new();
-        text.put_prefixed(self.setup.config_text.as_bytes());
-        parts::put(&self.writing, keys::CONFIG_TEXT, no, &text)
     }
 }

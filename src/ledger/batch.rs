@@ -13,6 +13,7 @@ pub use names::Names;
 
 use super::draft::Draft;
 use super::identity::IdentityHash;
+use super::row::OrderId;
 use crate::domain::order::{CompletenessRecord, OrderEvent};
 use crate::domain::posting::{Charge, ConfigNo, Posting, Pricing};
 use crate::domain::reject::Refusal;
@@ -185,6 +186,7 @@ impl Batch {
                 0
             };
         let seed = self.platforms.seed(platform);
+        let packed = OrderId::pack(&event.order_id);
         if let Some(newest) = arrival
             .timestamp
             .and_then(|timestamp| crate::domain::completeness::vouching_instant(event, timestamp))
@@ -198,7 +200,7 @@ impl Batch {
             }
         }
         let entry = OrderEntry {
-            hash: IdentityHash::with_seed(seed, &event.order_id, event.leg, event.phase()),
+            hash: IdentityHash::with_seed(seed, &packed, event.leg, event.phase()),
             day: self.day(event.accepted_at, zone),
             accepted_at: event.accepted_at,
             ended_at: event.ended_at,
@@ -221,7 +223,7 @@ impl Batch {
         };
         self.header_bytes += header_bytes(arrival);
         let at = u32::try_from(self.orders.len()).unwrap_or(u32::MAX);
-        self.drafts.push(Draft::of_order(&entry, event.rider_id.as_bytes(), event.order_id.as_bytes(), at));
+        self.drafts.push(Draft::of_order(&entry, event.rider_id.as_bytes(), &packed, at));
         self.orders.push(entry);
     }
 

@@ -1,8 +1,11 @@
 //! The configurations that were ever in force: their hashes and rules, so that every posting can name its own.
 
-use super::codec::{Decoded, Reader, Writer};
-use super::error::Outcome;
+use super::codec::{CodecError, Decoded, Reader, Writer};
+use super::error::{LedgerError, Outcome};
+use super::keys;
 use super::manifest::{Manifest, kind};
+use super::parts;
+use super::store::{Store, Writing};
 use crate::domain::posting::{ConfigNo, RuleNo};
 use crate::domain::tariff::{CoverEntry, RuleBook, RuleEntry};
 use crate::domain::view::RuleKind;
@@ -13,7 +16,7 @@ use std::collections::BTreeMap;
 pub struct ConfigEntry {
     /// Hash of its text.
     pub hash: [u8; 32],
-    /// Parts of its text in the store.
+    /// Parts of its text and rules in the store.
     pub text_parts: u32,
     /// Zone of days and months.
     pub zone: String,
@@ -22,48 +25,87 @@ pub struct ConfigEntry {
 }
 
 impl ConfigEntry {
-    /// The stored form.
+    /// The manifest's form: small, whatever the tariff. Text and rules lie in parts of their own.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = self.hash.to_vec();
         out.put_varint(u64::from(self.text_parts));
         out.put_prefixed(self.zone.as_bytes());
-        out.put_prefixed(self.rules.version.as_bytes());
-        for rules in [&self.rules.rates, &self.rules.factors] {
-            out.put_len(rules.len());
-            for rule in rules {
-                out.put_prefixed(rule.label.as_bytes());
-                out.put_prefixed(rule.terms.as_bytes());
-            }
-        }
-        out.put_len(self.rules.covers.len());
-        for rule in &self.rules.covers {
-            out.put_prefixed(rule.label.as_bytes());
-            out.put_prefixed(rule.terms.as_bytes());
-            out.put_signed(rule.lead_ms);
-            out.put_signed(rule.tail_ms);
-        }
         out
     }
 
-    /// Reads the stored form.
-    pub fn decode(r: &mut Reader<'_>) -> Decoded<Self> {
-        let hash = r.array("hash")?;
-        let text_parts = r.number("text parts")?;
-        let zone = r.text("zone")?.to_owned();
-        let version = r.text("version")?.to_owned();
-        let rule = |r: &mut Reader<'_>| {
-            Ok(RuleEntry { label: r.text("label")?.to_owned(), terms: r.text("terms")?.to_owned() })
-        };
-        let rules =
-            |r: &mut Reader<'_>| (0..r.count(2, "rules")?).map(|_| rule(r)).collect::<Decoded<Vec<_>>>();
-        let (rates, factors) = (rules(r)?, rules(r)?);
-        let mut covers = Vec::new();
-        for _ in 0..r.count(4, "cover rules")? {
-            let RuleEntry { label, terms } = rule(r)?;
-            covers.push(CoverEntry { label, terms, lead_ms: r.signed("lead")?, tail_ms: r.signed("tail")? });
-        }
-        Ok(Self { hash, text_parts, zone, rules: RuleBook { version, rates, factors, covers } })
+    /// Puts the text and the rules of configuration `no` in parts of their own.
+    pub fn put_parts(&mut self, writing: &Writing, no: ConfigNo, text: &str) -> Outcome<()> {
+        let mut out = Vec::new();
+        out.put_prefixed(text.as_bytes());
+        encode_rules(&self.rules, &mut out);
+        self.text_parts = parts::put(writing, keys::CONFIG_TEXT, u64::from(no.0), &out)?;
+        Ok(())
     }
+
+    /// Reads the text of configuration `no`.
+    pub fn text(&self, store: &Store, no: ConfigNo) -> Outcome<String> {
+        Ok(load_parts(store, no, self.text_parts)?.0)
+    }
+
+    /// Reads the stored form of configuration `no`.
+    fn load(store: &Store, no: ConfigNo, r: &mut Reader<'_>) -> Outcome<Self> {
+        let mut decode = || {
+            let hash = r.array("hash")?;
+            Ok((hash, r.number("text parts")?, r.text("zone")?.to_owned()))
+        };
+        let (hash, text_parts, zone) = decode().map_err(LedgerError::damaged(name(no)))?;
+        let rules = load_parts(store, no, text_parts)?.1;
+        Ok(Self { hash, text_parts, zone, rules })
+    }
+}
+
+fn name(no: ConfigNo) -> String {
+    format!("configuration {}", no.0)
+}
+
+fn load_parts(store: &Store, no: ConfigNo, count: u32) -> Outcome<(String, RuleBook)> {
+    let bytes = parts::get(store, keys::CONFIG_TEXT, u64::from(no.0), count)?;
+    let mut r = Reader::new(&bytes);
+    let mut decode = || {
+        let text = r.text("text")?.to_owned();
+        let rules = decode_rules(&mut r)?;
+        r.end("configuration")?;
+        Ok((text, rules))
+    };
+    decode().map_err(LedgerError::damaged(name(no)))
+}
+
+fn encode_rules(book: &RuleBook, out: &mut Vec<u8>) {
+    out.put_prefixed(book.version.as_bytes());
+    for rules in [&book.rates, &book.factors] {
+        out.put_len(rules.len());
+        for rule in rules {
+            out.put_prefixed(rule.label.as_bytes());
+            out.put_prefixed(rule.terms.as_bytes());
+        }
+    }
+    out.put_len(book.covers.len());
+    for rule in &book.covers {
+        out.put_prefixed(rule.label.as_bytes());
+        out.put_prefixed(rule.terms.as_bytes());
+        out.put_signed(rule.lead_ms);
+        out.put_signed(rule.tail_ms);
+    }
+}
+
+fn decode_rules(r: &mut Reader<'_>) -> Decoded<RuleBook> {
+    let version = r.text("version")?.to_owned();
+    let rule = |r: &mut Reader<'_>| {
+        Ok(RuleEntry { label: r.text("label")?.to_owned(), terms: r.text("terms")?.to_owned() })
+    };
+    let rules = |r: &mut Reader<'_>| (0..r.count(2, "rules")?).map(|_| rule(r)).collect::<Decoded<Vec<_>>>();
+    let (rates, factors) = (rules(r)?, rules(r)?);
+    let mut covers = Vec::new();
+    for _ in 0..r.count(4, "cover rules")? {
+        let RuleEntry { label, terms } = rule(r)?;
+        covers.push(CoverEntry { label, terms, lead_ms: r.signed("lead")?, tail_ms: r.signed("tail")? });
+    }
+    Ok(RuleBook { version, rates, factors, covers })
 }
 
 /// All of them, by number.
@@ -73,12 +115,16 @@ pub struct ConfigBooks {
 }
 
 impl ConfigBooks {
-    /// Reads them from the manifest.
-    pub fn load(manifest: &Manifest) -> Outcome<Self> {
-        let entries = manifest.numbered(kind::CONFIG, ConfigEntry::decode)?;
-        let entries =
-            entries.into_iter().map(|(no, entry)| (ConfigNo(u32::try_from(no).unwrap_or(u32::MAX)), entry));
-        Ok(Self { entries: entries.collect() })
+    /// Reads those that the manifest names.
+    pub fn load(store: &Store, manifest: &Manifest) -> Outcome<Self> {
+        let mut books = Self::default();
+        for (key, body) in manifest.entries(kind::CONFIG) {
+            let number = key.first_chunk::<8>().and_then(|bytes| u64::from_be_bytes(*bytes).try_into().ok());
+            let damaged = LedgerError::damaged("the number of a configuration");
+            let no = ConfigNo(number.ok_or_else(|| damaged(CodecError::Invalid("key")))?);
+            books.insert(no, ConfigEntry::load(store, no, &mut Reader::new(body))?);
+        }
+        Ok(books)
     }
 
     /// The number of a configuration, by the hash of its text.
@@ -118,5 +164,35 @@ impl ConfigBooks {
     pub fn label(&self, no: ConfigNo, kind: RuleKind, rule: RuleNo) -> String {
         let label = self.get(no).and_then(|entry| entry.rules.label(kind, rule));
         label.map_or_else(|| format!("rule {} of configuration {}", rule.0, no.0), str::to_owned)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tariff_of_any_size_is_a_small_entry() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path(), 4 << 20).unwrap();
+        let rates = (0..20_000).map(|n| RuleEntry {
+            label: format!("rate instant_delivery region={n} from=2026-01-01"),
+            terms: format!(
+                "per_order = \"0.{n:05}\" # of a tariff with a rate for each county and half year"
+            ),
+        });
+        let rules = RuleBook { version: "v".to_owned(), rates: rates.collect(), ..RuleBook::default() };
+        let mut entry = ConfigEntry { hash: [7; 32], text_parts: 0, zone: "Asia/Shanghai".to_owned(), rules };
+        let writing = store.begin(u64::MAX);
+        entry.put_parts(&writing, ConfigNo(3), "timezone = ...").unwrap();
+        writing.sync().unwrap();
+        assert!(entry.text_parts > 2, "{} parts", entry.text_parts);
+        let body = entry.encode();
+        assert!(body.len() < 64, "{} bytes", body.len());
+        assert_eq!(ConfigEntry::load(&store, ConfigNo(3), &mut Reader::new(&body)).unwrap(), entry);
+        assert_eq!(entry.text(&store, ConfigNo(3)).unwrap(), "timezone = ...");
+        store.delete([keys::in_run(keys::CONFIG_TEXT, 3, 1)]).unwrap();
+        let lost = ConfigEntry::load(&store, ConfigNo(3), &mut Reader::new(&body)).unwrap_err();
+        assert!(lost.to_string().contains("the value f/3/1 is missing"), "{lost}");
     }
 }

@@ -233,6 +233,8 @@ pub enum Packing {
 pub const FORMAT: u8 = 1;
 /// Largest unpacked body of a frame, in bytes: bounds what a damaged length can make us allocate.
 const BODY_BYTES_MAX: usize = 256 << 20;
+/// What lz4 packs into one byte at most: a length beyond it is a lie.
+const LZ4_RATIO_MAX: usize = 256;
 const CHECKSUM_BYTES: usize = 8;
 
 /// Wraps a body: format, packing, body, and a checksum over key and all of it, so that a value found under another
@@ -272,7 +274,7 @@ pub fn unframe<'a>(key: &[u8], value: &'a [u8]) -> Decoded<std::borrow::Cow<'a, 
         Some((1, packed)) => {
             let (size, _) =
                 lz4_flex::block::uncompressed_size(packed).map_err(|_| CodecError::Invalid("packing"))?;
-            if size > BODY_BYTES_MAX {
+            if size > BODY_BYTES_MAX.min(packed.len().saturating_mul(LZ4_RATIO_MAX)) {
                 return Err(CodecError::Invalid("packed length"));
             }
             lz4_flex::block::decompress_size_prepended(packed)

@@ -15,11 +15,16 @@ use super::resolve::{Decided, Terms, resolve};
 use super::writer::Ledger;
 use crate::domain::completeness::{EndObserved, MetadataObserved, PartitionApplied};
 use crate::domain::posting::{ConfigNo, Disposition};
-use crate::domain::time::UtcMillis;
+use crate::domain::time::{LocalDay, UtcMillis};
 use crate::domain::view::Resolution;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
+
+/// Events of a batch that are looked at to learn which days it meets.
+const DAY_SAMPLES: usize = 2_048;
+/// Of so many events of a batch, one or fewer of a day are stragglers.
+const STRAGGLERS_PER: usize = 64;
 
 /// What was learned of Kafka besides records.
 #[derive(Clone, Debug, Default)]
@@ -124,11 +129,13 @@ impl Ledger {
         })
     }
 
-    fn decide(&self, batch: &Batch) -> Outcome<Decided> {
+    fn decide(&mut self, batch: &Batch) -> Outcome<Decided> {
+        self.filters.prepare(&days_met(batch, self.setup.identity_days), &self.runs)?;
         let terms = Terms {
             identity_days: self.setup.identity_days,
             zone: &self.setup.zone,
             with_open: &self.with_open,
+            retention_line: self.retention_line(),
         };
         resolve(batch, &self.runs, &self.filters, terms)
     }
@@ -156,11 +163,9 @@ impl Ledger {
         };
         let mut keeping = shelf.keep(batch, decided, stats)?;
         for (id, reason) in &also.settled {
-            let settled_here = keeping.run.resolved.iter().any(|(known, _)| known == id);
             let known = *id < self.manifest.root().next_rejection;
-            if known && !settled_here && self.rejected.resolution(*id).is_none() {
-                let by = Resolution::Operator { commit, reason: reason.clone() };
-                keeping.run.resolved.push((*id, by));
+            if known && self.rejected.resolution(*id).is_none() {
+                keeping.settle(*id, Resolution::Operator { commit, reason: reason.clone() });
             }
         }
         Ok(keeping)
@@ -280,10 +285,10 @@ impl Ledger {
         };
         let recorded_at = record.recorded_at;
         // Where another process may be at work, this one must not write, least of all what names its own state.
-        self.lock.check()?;
+        self.lock.as_ref().map_or(Ok(()), |lock| lock.check())?;
         let head = self.manifest.advance(&self.store, &record.encode())?;
         crash::after(Point::ManifestAdvanced);
-        self.lock.check()?;
+        self.lock.as_ref().map_or(Ok(()), |lock| lock.check())?;
         head::write(&self.setup.data_dir, &head)?;
         Ok(recorded_at)
     }
@@ -292,6 +297,16 @@ impl Ledger {
     pub fn config_no(&self) -> ConfigNo {
         self.manifest.root().config
     }
+}
+
+/// The stretches of days that many events of a batch meet, by a sample: a straggler moves no filter.
+fn days_met(batch: &Batch, identity_days: i32) -> Vec<(LocalDay, LocalDay)> {
+    let step = (batch.orders.len() / DAY_SAMPLES).max(1);
+    let mut days: BTreeMap<LocalDay, usize> = BTreeMap::new();
+    batch.orders.iter().step_by(step).for_each(|entry| *days.entry(entry.day).or_default() += 1);
+    let sampled: usize = days.values().sum();
+    let many = days.into_iter().filter(|(_, events)| events * STRAGGLERS_PER > sampled);
+    many.map(|(day, _)| (day.plus_days(-identity_days), day.plus_days(identity_days))).collect()
 }
 
 fn add_source(source: &mut SourceFacts, span: &SourceSpan, counts: &Counts) {

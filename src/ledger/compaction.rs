@@ -70,6 +70,11 @@ impl Ledger {
         self.output_rows_max = rows;
     }
 
+    /// The number of runs of a day; parts of one compaction count as one.
+    pub fn runs_of_day(&self, day: LocalDay) -> usize {
+        self.runs.get(&day).map_or(0, |runs| logical_runs(runs).len())
+    }
+
     /// The number of runs of the day that has most of them; parts of one compaction count as one.
     pub fn runs_a_day_max(&self) -> usize {
         self.runs.values().map(|runs| logical_runs(runs).len()).max().unwrap_or(0)

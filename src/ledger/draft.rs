@@ -75,10 +75,10 @@ impl Draft {
 
     /// The draft of a batch's entry at position `at`; its class is not known yet.
     #[inline]
-    pub fn of_order(entry: &OrderEntry, rider: &[u8], order: &[u8], at: u32) -> Self {
-        let digits = (order.len() <= ORDER_DIGITS).then(|| digits_of(order)).flatten();
+    pub fn of_order(entry: &OrderEntry, rider: &[u8], order: &OrderId<'_>, at: u32) -> Self {
+        let (digits, order) = small(order);
         let duration = entry.ended_at.and_then(|end| u32::try_from(end.since(entry.accepted_at)).ok());
-        let body = match (digits, duration) {
+        let body = match (order, duration) {
             (Some(_), Some(_)) if entry.revision == 0 && entry.extra == 0 && rider.len() <= RIDER_BYTES => {
                 Body::Here
             }
@@ -87,14 +87,14 @@ impl Draft {
         Self {
             rider: prefix_of(rider),
             accepted_at: entry.accepted_at,
-            order: digits.unwrap_or(0),
+            order: order.unwrap_or(0),
             hash: entry.hash,
             class: 0,
             region: entry.region,
             duration: duration.unwrap_or(0),
             at,
             rider_bytes: u8::try_from(rider.len()).unwrap_or(u8::MAX),
-            order_digits: u8::try_from(order.len()).unwrap_or(u8::MAX),
+            order_digits: digits,
             body,
         }
     }
@@ -116,11 +116,7 @@ impl Draft {
     /// is. Its commit and identity are not in the draft.
     #[inline]
     pub fn of_row(row: &Row<'_>, at: u32) -> Self {
-        let (digits, order) = match row.order_id {
-            OrderId::Digits { count, value } => (count, u64::try_from(value).ok()),
-            OrderId::Text(_) => (0, None),
-        };
-        let order = order.filter(|_| usize::from(digits) <= ORDER_DIGITS);
+        let (digits, order) = small(&row.order_id);
         let duration = row.ended_at.and_then(|end| u32::try_from(end.since(row.accepted_at)).ok());
         let is_rare = row.revision != 0
             || row.fare.is_some()
@@ -181,36 +177,15 @@ impl Draft {
     }
 }
 
-/// The value of one to nineteen digits; `None` when something else is among them.
+/// Digits and value of an identifier that a draft can hold.
 #[inline]
-fn digits_of(text: &[u8]) -> Option<u64> {
-    let mut value = 0_u64;
-    let mut rest = text;
-    while let Some((eight, after)) = rest.split_first_chunk::<8>() {
-        value = value * 100_000_000 + eight_digits(u64::from_be_bytes(*eight))?;
-        rest = after;
-    }
-    for &byte in rest {
-        let digit = byte.wrapping_sub(b'0');
-        if digit > 9 {
-            return None;
+fn small(order: &OrderId<'_>) -> (u8, Option<u64>) {
+    match *order {
+        OrderId::Digits { count, value } if usize::from(count) <= ORDER_DIGITS => {
+            (count, u64::try_from(value).ok())
         }
-        value = value * 10 + u64::from(digit);
+        _ => (0, None),
     }
-    (!text.is_empty()).then_some(value)
-}
-
-/// The value of eight ASCII digits, the first in the highest byte: pairs, then fours, then all, each in one step.
-#[inline]
-fn eight_digits(text: u64) -> Option<u64> {
-    let digits = text.wrapping_sub(0x3030_3030_3030_3030);
-    // A byte below '0' borrows or keeps a high bit; one above '9' reaches it by adding 0x76.
-    if (text | digits | digits.wrapping_add(0x7676_7676_7676_7676)) & 0x8080_8080_8080_8080 != 0 {
-        return None;
-    }
-    let pairs = (digits & 0x000f_000f_000f_000f) + ((digits >> 8) & 0x000f_000f_000f_000f) * 10;
-    let fours = (pairs & 0x0000_00ff_0000_00ff) + ((pairs >> 16) & 0x0000_00ff_0000_00ff) * 100;
-    Some((fours & 0xffff) + ((fours >> 32) & 0xffff) * 10_000)
 }
 
 fn prefix_of(rider: &[u8]) -> [u8; RIDER_BYTES] {
@@ -257,24 +232,6 @@ impl DayDrafts {
         // A batch of many days leaves many small pieces: the large ones are worth keeping.
         if self.spare.len() < 2 {
             self.spare.push(drafts);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn digits_are_read_as_the_library_reads_them(text in "[0-9]{1,19}") {
-            prop_assert_eq!(digits_of(text.as_bytes()), text.parse().ok());
-        }
-
-        #[test]
-        fn anything_else_is_no_number(text in "[0-9]{0,9}[^0-9][0-9]{0,9}") {
-            prop_assert_eq!(digits_of(text.as_bytes()), None);
         }
     }
 }

@@ -7,7 +7,6 @@ use super::booking::ExtraRow;
 use super::crash::{self, Point};
 use super::error::Outcome;
 use super::keeping::Keeping;
-use super::keys;
 use super::manifest::kind;
 use super::pricing::price_posting;
 use super::report::CommitReport;
@@ -16,7 +15,7 @@ use super::row::RowKind;
 use super::run::Run;
 use super::writer::Ledger;
 use crate::domain::posting::{Charge, Posting, Pricing};
-use crate::domain::time::UtcMillis;
+use crate::domain::time::{LocalDay, UtcMillis};
 use crate::domain::view::LedgerView;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -60,7 +59,7 @@ impl Ledger {
         let no = books.number_of(&self.setup.config_hash).unwrap_or_else(|| books.next_number());
         if books.get(no).is_none() {
             let mut entry = self.config_entry();
-            entry.text_parts = self.put_config_text(u64::from(no.0))?;
+            entry.put_parts(&self.writing, no, &self.setup.config_text)?;
             self.manifest.put(kind::CONFIG, &u64::from(no.0).to_be_bytes(), entry.encode());
             books.insert(no, entry);
         }
@@ -78,7 +77,8 @@ impl Ledger {
         }
         let mut again = Vec::new();
         let mut decided = Decided::default();
-        for (&day, runs) in self.runs.iter() {
+        let first_kept = self.retention_line().unwrap_or(LocalDay(i32::MIN));
+        for (&day, runs) in self.runs.range(first_kept..) {
             for posting in self.unrated_of(runs)? {
                 let now = price_posting(&posting, day, &self.setup.tariff);
                 // Only the charge is mended: what the order covers was decided when it was booked.
@@ -133,15 +133,10 @@ impl Ledger {
         Ok(found)
     }
 
-    /// The number and text of the configuration in force.
+    /// The text of the configuration in force.
     pub fn config_text(&self) -> Outcome<String> {
         let no = self.manifest.root().config;
-        let Some(entry) = self.books.get(no) else { return Ok(String::new()) };
-        let bytes = super::parts::get(&self.store, keys::CONFIG_TEXT, u64::from(no.0), entry.text_parts)?;
-        let mut reader = super::codec::Reader::new(&bytes);
-        let text =
-            reader.text("configuration").map_err(super::error::LedgerError::damaged("a configuration"))?;
-        Ok(text.to_owned())
+        self.books.get(no).map_or_else(|| Ok(String::new()), |entry| entry.text(&self.store, no))
     }
 }
 

@@ -61,6 +61,15 @@ pub enum LedgerError {
     /// An earlier write failed: nothing is written any more.
     #[error("the ledger is poisoned by an earlier failure ({0}); nothing is written until a restart")]
     Poisoned(String),
+    /// There is nothing to read.
+    #[error("there is no ledger in {path}: its `store` is missing; is ledger.data_dir right?")]
+    NoLedger {
+        /// The data directory.
+        path: PathBuf,
+    },
+    /// The ledger was opened to be read.
+    #[error("the ledger was opened read-only: nothing is written")]
+    ReadOnly,
     /// A sum does not fit.
     #[error("a total of {0} does not fit its number: check the tariff")]
     Overflow(String),

@@ -4,10 +4,13 @@
 //! selects a block of 256 bits and sets one bit in each of its eight words. The block is chosen by the high bits of the
 //! key, so probing in ascending key order walks memory forward.
 
-use super::codec::{Decoded, Reader, Writer, low_u32};
+use super::codec::{CodecError, Decoded, low_u32};
 use super::identity::IdentityHash;
 
 const WORDS: usize = 8;
+const BLOCK_BYTES: usize = WORDS * 4;
+/// Blocks of a stored page: 16 KiB, one read.
+const PAGE_BLOCKS: usize = 512;
 const BLOCK_BITS: u64 = 256;
 /// Odd multipliers, one for each word (Parquet's).
 const SALTS: [u32; WORDS] =
@@ -22,6 +25,9 @@ pub struct Filter {
 }
 
 impl Filter {
+    /// Bytes of a stored page.
+    pub const PAGE_BYTES: usize = PAGE_BLOCKS * BLOCK_BYTES;
+
     /// A filter for `capacity` keys at `bits_per_key`.
     pub fn with_capacity(capacity: u64, bits_per_key: u64) -> Self {
         let blocks = (capacity.max(1).saturating_mul(bits_per_key)).div_ceil(BLOCK_BITS);
@@ -38,29 +44,46 @@ impl Filter {
         self.capacity
     }
 
-    /// The stored form.
-    pub fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.bytes() + 8);
-        out.put_varint(self.keys);
-        out.put_len(self.blocks.len());
-        self.blocks.iter().flatten().for_each(|word| out.extend_from_slice(&word.to_be_bytes()));
-        out
+    /// A filter that can be stored in pages: above one page, of whole pages, so that a key's page follows from their
+    /// number alone.
+    pub fn paged(capacity: u64, bits_per_key: u64) -> Self {
+        let mut filter = Self::with_capacity(capacity, bits_per_key);
+        if filter.blocks.len() > PAGE_BLOCKS {
+            filter.blocks.resize(filter.blocks.len().next_multiple_of(PAGE_BLOCKS), [0; WORDS]);
+        }
+        filter
     }
 
-    /// Reads the stored form.
-    pub fn decode(bytes: &[u8]) -> Decoded<Self> {
-        let mut reader = Reader::new(bytes);
-        let keys = reader.varint("keys of a filter")?;
-        let mut blocks = Vec::new();
-        for _ in 0..reader.count(WORDS * 4, "blocks of a filter")? {
-            let mut block = [0; WORDS];
-            for word in &mut block {
-                *word = u32::from_be_bytes(reader.array("filter")?);
-            }
-            blocks.push(block);
+    /// The stored form of each page, in the order of the keys that they are about.
+    pub fn pages(&self) -> impl Iterator<Item = Vec<u8>> {
+        let bytes = |blocks: &[[u32; WORDS]]| {
+            let mut page = Vec::with_capacity(blocks.len() * BLOCK_BYTES);
+            blocks.iter().flatten().for_each(|word| page.extend_from_slice(&word.to_be_bytes()));
+            page
+        };
+        self.blocks.chunks(PAGE_BLOCKS).map(bytes)
+    }
+
+    /// Adds the next page of a filter that is read back.
+    pub fn push_page(&mut self, page: &[u8]) -> Decoded<()> {
+        for bytes in page.chunks(BLOCK_BYTES) {
+            self.blocks.push(block_from(bytes)?);
         }
-        reader.end("filter")?;
-        Ok(Self { blocks, keys, capacity: keys })
+        Ok(())
+    }
+
+    /// The number of the page, of so many, that is about a key.
+    pub fn page_of(key: IdentityHash, pages: u32) -> u32 {
+        u32::try_from((u128::from(key.get()) * u128::from(pages)) >> IdentityHash::BITS).unwrap_or(u32::MAX)
+    }
+
+    /// Whether the key may have been added to the filter of `pages` pages of which `page` is the key's; `false` is certain.
+    pub fn page_may_contain(page: &[u8], pages: u32, key: IdentityHash) -> Decoded<bool> {
+        let blocks = u128::try_from(page.len() / BLOCK_BYTES).unwrap_or(0);
+        let scaled = (u128::from(key.get()) * u128::from(pages) * blocks) >> IdentityHash::BITS;
+        let at = usize::try_from(scaled.checked_rem(blocks).unwrap_or(0)).unwrap_or(usize::MAX);
+        let bytes = page.chunks(BLOCK_BYTES).nth(at).ok_or(CodecError::Truncated("page of a filter"))?;
+        Ok(holds(&block_from(bytes)?, key))
     }
 
     /// Bytes of memory.
@@ -83,13 +106,7 @@ impl Filter {
     /// Whether the key may have been added; `false` is certain.
     #[inline]
     pub fn may_contain(&self, key: IdentityHash) -> bool {
-        self.blocks.get(self.block_of(key)).is_some_and(|block| {
-            let mut missing = 0;
-            for (word, bit) in block.iter().zip(bits_of(key)) {
-                missing |= !word & bit;
-            }
-            missing == 0
-        })
+        self.blocks.get(self.block_of(key)).is_some_and(|block| holds(block, key))
     }
 
     #[inline]
@@ -97,6 +114,22 @@ impl Filter {
         let scaled = (u128::from(key.get()) * self.blocks.len() as u128) >> IdentityHash::BITS;
         usize::try_from(scaled).unwrap_or(usize::MAX)
     }
+}
+
+#[inline]
+fn holds(block: &[u32; WORDS], key: IdentityHash) -> bool {
+    let mut missing = 0;
+    for (word, bit) in block.iter().zip(bits_of(key)) {
+        missing |= !word & bit;
+    }
+    missing == 0
+}
+
+fn block_from(bytes: &[u8]) -> Decoded<[u32; WORDS]> {
+    let (words, rest) = bytes.as_chunks::<4>();
+    let block: Option<[u32; WORDS]> =
+        words.iter().map(|word| u32::from_be_bytes(*word)).collect::<Vec<_>>().try_into().ok();
+    block.filter(|_| rest.is_empty()).ok_or(CodecError::Truncated("page of a filter"))
 }
 
 #[inline]
@@ -116,7 +149,26 @@ mod tests {
         (0..100_000).for_each(|n| filter.insert(key(n)));
         assert!((0..100_000).all(|n| filter.may_contain(key(n))));
         let passed = (100_000..200_000).filter(|&n| filter.may_contain(key(n))).count();
-        assert_eq!(Filter::decode(&filter.encode()).unwrap().blocks, filter.blocks);
         assert!(passed < 1_500, "{passed} of 100,000 strangers pass a filter of 12 bits a key");
+    }
+
+    #[test]
+    fn a_page_alone_answers_like_the_whole() {
+        let key = |n: u64| IdentityHash::of("p", &n.to_string(), 0, crate::domain::order::Phase::Ended);
+        for keys in [0, 1, 100, 16_384, 16_385, 100_000] {
+            let mut filter = Filter::paged(keys, 8);
+            (0..keys).for_each(|n| filter.insert(key(n)));
+            let pages: Vec<Vec<u8>> = filter.pages().collect();
+            let count = u32::try_from(pages.len()).unwrap();
+            assert_eq!(pages.len(), filter.bytes().div_ceil(16 << 10).max(1));
+            for n in 0..2 * keys + 1_000 {
+                let page = &pages[usize::try_from(Filter::page_of(key(n), count)).unwrap()];
+                let alone = Filter::page_may_contain(page, count, key(n)).unwrap();
+                assert_eq!(alone, filter.may_contain(key(n)), "key {n} of {keys}");
+            }
+            let mut read = Filter::default();
+            pages.iter().for_each(|page| read.push_page(page).unwrap());
+            assert_eq!(read.blocks, filter.blocks);
+        }
     }
 }

@@ -8,7 +8,7 @@ use super::run::Run;
 use crate::domain::order::Phase;
 use crate::domain::posting::Posting;
 use crate::domain::time::{LocalDay, UtcMillis};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// An identity that is looked for.
@@ -44,27 +44,24 @@ pub struct Found {
 /// So many identifiers are compared one by one: that costs less than hashing each of a block's.
 const FEW: usize = 8;
 
-/// A run, and the wanted identities that it may hold, by their positions.
-type Asked<'a> = (&'a Arc<Run>, Vec<(IdentityHash, usize)>);
-
 /// A block to be read for a wanted identity: run, block, and the identity's position.
 type Hit<'a> = (u64, u32, usize, &'a Arc<Run>);
 
 /// The stored rows of each wanted identity, in no particular order.
 pub fn find(runs: &DayRuns, wanted: &[Wanted<'_>]) -> Outcome<Vec<Vec<Found>>> {
-    let mut by_run: HashMap<u64, Asked<'_>> = HashMap::new();
-    for (at, want) in wanted.iter().enumerate() {
-        let also = want.also.iter().copied().filter(|day| *day < want.days.0 || want.days.1 < *day);
-        let near = (want.days.0 <= want.days.1).then(|| runs.range(want.days.0..=want.days.1));
-        let days = near.into_iter().flatten().chain(also.flat_map(|day| runs.range(day..=day)));
-        for run in days.flat_map(|(_, runs)| runs).filter(|run| run.may_hold(want.hash)) {
-            by_run.entry(run.id).or_insert_with(|| (run, Vec::new())).1.push((want.hash, at));
-        }
-    }
+    let mut order: Vec<(IdentityHash, usize)> =
+        wanted.iter().zip(0..).map(|(want, at)| (want.hash, at)).collect();
+    // Ascending, so that each page of a filter and each chunk of an index is read once.
+    order.sort_unstable();
     let mut hits: Vec<Hit<'_>> = Vec::new();
-    for (run, mut hashes) in by_run.into_values() {
-        hashes.sort_unstable();
-        run.blocks_with(&hashes, |block, at| hits.push((run.id, block, at, run)))?;
+    let mut asked = Vec::new();
+    for run in runs_near(runs, wanted) {
+        let meets = |want: &Wanted<'_>| {
+            want.meets(run.entry.day) && run.has_kind(want.platform, want.leg, want.phase)
+        };
+        asked.clear();
+        asked.extend(order.iter().filter(|&&(_, at)| wanted.get(at).is_some_and(meets)));
+        run.blocks_with(&asked, |block, at| hits.push((run.id, block, at, run)))?;
     }
     hits.sort_unstable_by_key(|&(run, block, at, _)| (run, block, at));
     hits.dedup_by_key(|&mut (run, block, at, _)| (run, block, at));
@@ -73,6 +70,25 @@ pub fn find(runs: &DayRuns, wanted: &[Wanted<'_>]) -> Outcome<Vec<Vec<Found>>> {
         read_block(same_block, wanted, &mut found)?;
     }
     Ok(found)
+}
+
+impl Wanted<'_> {
+    fn meets(&self, day: LocalDay) -> bool {
+        (self.days.0 <= day && day <= self.days.1) || self.also.contains(&day)
+    }
+}
+
+/// The runs of all days that are to be looked at.
+fn runs_near<'a>(runs: &'a DayRuns, wanted: &[Wanted<'_>]) -> Vec<&'a Arc<Run>> {
+    // Days come in few stretches, however many identities are wanted.
+    let stretches: BTreeSet<(LocalDay, LocalDay)> =
+        wanted.iter().map(|want| want.days).filter(|days| days.0 <= days.1).collect();
+    let also = wanted.iter().flat_map(|want| &want.also).map(|&day| (day, day));
+    let mut days: BTreeMap<LocalDay, &Vec<Arc<Run>>> = BTreeMap::new();
+    for (from, to) in stretches.into_iter().chain(also) {
+        days.extend(runs.range(from..=to).map(|(&day, runs)| (day, runs)));
+    }
+    days.into_values().flatten().collect()
 }
 
 fn read_block(hits: &[Hit<'_>], wanted: &[Wanted<'_>], found: &mut [Vec<Found>]) -> Outcome<()> {

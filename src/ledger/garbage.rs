@@ -10,26 +10,49 @@ use super::store::Store;
 use std::collections::HashSet;
 
 /// Kinds of values that belong to a run.
-const RUN_KINDS: [u8; 7] =
-    [keys::DATA, keys::IDENTITY, keys::SPARSE, keys::RIDERS, keys::TOTALS, keys::REJECTED, keys::RAW];
+pub const RUN_KINDS: [u8; 8] = [
+    keys::DATA,
+    keys::IDENTITY,
+    keys::SPARSE,
+    keys::FILTER,
+    keys::RIDERS,
+    keys::TOTALS,
+    keys::REJECTED,
+    keys::RAW,
+];
+
+/// Numbers that a manifest names.
+#[derive(Debug)]
+pub struct Named {
+    /// Runs of orders and of rejected records.
+    pub runs: HashSet<u64>,
+    /// Configurations.
+    pub configs: HashSet<u64>,
+}
+
+impl Named {
+    /// What `manifest` names.
+    pub fn by(manifest: &Manifest) -> Outcome<Self> {
+        let orders = manifest.numbered(kind::RUN, RunEntry::decode)?.into_iter().map(|(id, _)| id);
+        let rejected = manifest.numbered(kind::REJECTED, RejectedEntry::decode)?;
+        let configs = manifest.numbered(kind::CONFIG, |_| Ok(()))?;
+        Ok(Self {
+            runs: orders.chain(rejected.into_iter().map(|(id, _)| id)).collect(),
+            configs: configs.into_iter().map(|(no, ())| no).collect(),
+        })
+    }
+}
 
 /// Deletes what an interrupted process left: values of runs that the manifest does not name, from the oldest number that
 /// may have been under way, and texts of configurations that were never put in force.
 ///
 /// Garbage that the process before did not get to is deleted too, and its manifest entries go with the next commit.
 pub fn collect_orphans(store: &Store, manifest: &mut Manifest) -> Outcome<u64> {
-    let runs: HashSet<u64> = manifest
-        .numbered(kind::RUN, RunEntry::decode)?
-        .into_iter()
-        .map(|(id, _)| id)
-        .chain(manifest.numbered(kind::REJECTED, RejectedEntry::decode)?.into_iter().map(|(id, _)| id))
-        .collect();
+    let Named { runs, configs } = Named::by(manifest)?;
     let mut collected = 0;
     for kind in RUN_KINDS {
         collected += delete_unnamed(store, kind, manifest.root().oldest_pending_run, &runs)?;
     }
-    let configs: HashSet<u64> =
-        manifest.numbered(kind::CONFIG, |_| Ok(()))?.into_iter().map(|(no, ())| no).collect();
     collected += delete_unnamed(store, keys::CONFIG_TEXT, 0, &configs)?;
     // What was deleted from a segment file is in it as long as the file is.
     collected += store.keep_only(|kind, run| !RUN_KINDS.contains(&kind) || runs.contains(&run))?;

@@ -5,6 +5,7 @@
 //! order, so equal hashes of different orders cost time, never correctness.
 
 use super::codec::{CodecError, Decoded, Reader, Writer, low_byte};
+use super::row::OrderId;
 use crate::domain::order::Phase;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -24,7 +25,7 @@ impl IdentityHash {
 
     /// The hash of an identity.
     pub fn of(platform: &str, order_id: &str, leg: u8, phase: Phase) -> Self {
-        Self::with_seed(Self::seed(platform), order_id, leg, phase)
+        Self::with_seed(Self::seed(platform), &OrderId::pack(order_id), leg, phase)
     }
 
     /// The platform's part of the hash, to be kept by callers that hash many orders of one platform.
@@ -32,12 +33,19 @@ impl IdentityHash {
         xxh3_64_with_seed(platform.as_bytes(), 0)
     }
 
-    /// The hash of an identity whose platform has this [`Self::seed`].
+    /// The hash of an identity whose platform has this [`Self::seed`]. Of the packed order identifier: compaction has it in
+    /// this form.
     #[inline]
-    pub fn with_seed(seed: u64, order_id: &str, leg: u8, phase: Phase) -> Self {
+    pub fn with_seed(seed: u64, order_id: &OrderId<'_>, leg: u8, phase: Phase) -> Self {
         let part = (u64::from(leg) << 1) | u64::from(phase == Phase::Open);
         let seed = seed ^ part.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        Self(xxh3_64_with_seed(order_id.as_bytes(), seed) >> (64 - Self::BITS))
+        let hash = match order_id {
+            OrderId::Digits { count, value } => {
+                xxh3_64_with_seed(&value.to_be_bytes(), seed ^ (u64::from(*count) << 56))
+            }
+            OrderId::Text(text) => xxh3_64_with_seed(text.as_bytes(), seed),
+        };
+        Self(hash >> (64 - Self::BITS))
     }
 
     /// The hash of this value; `None` when it is none.
@@ -45,14 +53,31 @@ impl IdentityHash {
         (value >> Self::BITS == 0).then_some(Self(value))
     }
 
-    /// The hash of a rider as a platform (with this [`Self::seed`]) names him: the key of a run's filter of riders.
-    pub fn of_rider(seed: u64, rider_id: &str) -> Self {
-        Self(xxh3_64_with_seed(rider_id.as_bytes(), seed.rotate_left(32)) >> (64 - Self::BITS))
-    }
-
     /// The value, below 2^40.
     pub const fn get(self) -> u64 {
         self.0
+    }
+}
+
+/// The hash of a rider, from which the keys of a run's filter of riders are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct RiderHash(u64);
+
+impl RiderHash {
+    /// Bits of a key that tell the platform.
+    const PLATFORM_BITS: u32 = 20;
+
+    /// The hash of a rider.
+    pub fn of(rider_id: &str) -> Self {
+        Self(xxh3_64_with_seed(rider_id.as_bytes(), 0))
+    }
+
+    /// The key of the rider on the platform of this [`IdentityHash::seed`]. Its upper half is the rider's alone: the keys
+    /// of one rider stand together.
+    pub fn on(self, seed: u64) -> IdentityHash {
+        let pair = (self.0 ^ seed).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - Self::PLATFORM_BITS);
+        let rider = self.0 >> (64 - IdentityHash::BITS) >> Self::PLATFORM_BITS << Self::PLATFORM_BITS;
+        IdentityHash(rider | pair)
     }
 }
 

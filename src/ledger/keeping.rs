@@ -1,27 +1,32 @@
-//! Keeps refused and conflicting records, and settles rejections whose order has come.
+//! Keeps refused and conflicting records.
 
-use super::batch::{Batch, OrderEntry, Source};
+use super::batch::{Batch, OrderEntry};
 use super::days::DayRuns;
 use super::error::Outcome;
 use super::facts::PlatformStats;
-use super::find::{Wanted, find};
-use super::identity::IdentityHash;
-use super::rejected::{KeptRecord, RejectedBook, RejectedIndex, RejectedRun, identity_of};
+use super::rejected::{KeptRecord, RejectedIndex, RejectedRun};
 use super::resolve::Decided;
-use super::row::OrderId;
+use super::settling::Refused;
 use super::store::Store;
+use super::unresolved::RejectedBook;
 use crate::domain::platform::Platforms;
 use crate::domain::posting::Disposition;
 use crate::domain::reject::{ReadRevision, Readable};
-use crate::domain::time::{LocalDay, UtcMillis, Zone};
+use crate::domain::time::Zone;
 use crate::domain::view::{Kept, Origin, Rejection, Resolution};
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashSet};
 
-/// Bytes of raw records and headers that the store takes in one value.
+/// Bytes of a raw record that the store takes in one value: what the configuration may ask for at most.
 const RAW_BYTES_MAX: usize = 900 << 10;
 /// Longest key and headers that are kept.
 const KEY_BYTES_MAX: usize = 4_096;
+
+/// Why a conflicting record is kept.
+const CONFLICT_DETAIL: &str = "the stored version of this revision has other content";
+/// Why a record is refused that was decoded before its day was dropped, or that amends an order of such a day.
+const DROPPED_DETAIL: &str = "the order lies on a day that retention has dropped";
 
 /// What a commit keeps, before it is written.
 #[derive(Debug, Default)]
@@ -30,20 +35,32 @@ pub struct Keeping {
     pub run: RejectedRun,
     /// Raw bytes of each record (empty when none are kept).
     pub raws: Vec<Vec<u8>>,
+    /// Numbers of what is resolved.
+    settled: HashSet<u64>,
 }
 
-/// Booked events of the identities that refused records of the same batch tell.
-type Booked<'a> = HashMap<IdentityHash, Vec<&'a OrderEntry>>;
-
-fn booked_of_refused<'a>(batch: &'a Batch, decided: &Decided) -> Booked<'a> {
-    let identities = batch.refused.iter().filter_map(|refused| identity_of(&refused.refusal.readable));
-    let mut booked: Booked<'a> = identities.map(|(hash, ..)| (hash, Vec::new())).collect();
-    if !booked.is_empty() {
-        for entry in decided.booked.iter().filter_map(|&at| batch.orders.get(at)) {
-            booked.get_mut(&entry.hash).into_iter().for_each(|list| list.push(entry));
+impl Keeping {
+    /// Settles a rejection, once.
+    pub fn settle(&mut self, id: u64, by: Resolution) {
+        if self.settled.insert(id) {
+            self.run.resolved.push((id, by));
         }
     }
-    booked
+}
+
+/// What an order event tells about itself: all of it.
+fn readable_of(batch: &Batch, entry: &OrderEntry) -> Readable {
+    let event = batch.event(entry);
+    Readable {
+        platform: Some(event.platform.into_owned()),
+        order_id: Some(event.order_id.into_owned()),
+        leg: Some(event.leg),
+        phase: Some(entry.phase()),
+        rider_id: Some(event.rider_id.into_owned()),
+        revision: ReadRevision::Known(event.revision),
+        accepted_at: Some(event.accepted_at),
+        ended_at: event.ended_at,
+    }
 }
 
 /// What keeping needs to know.
@@ -81,7 +98,7 @@ impl Shelf<'_> {
         stats: &mut BTreeMap<String, PlatformStats>,
     ) -> Outcome<Keeping> {
         let mut keeping = Keeping::default();
-        let booked = booked_of_refused(batch, decided);
+        let mut refusals: Vec<Refused<'_>> = Vec::new();
         let mut here: HashSet<Origin> = HashSet::new();
         for refused in &batch.refused {
             let again = matches!(refused.origin, Origin::Redrive { .. });
@@ -98,34 +115,41 @@ impl Shelf<'_> {
             if let Some((length, sha256)) = refused.whole {
                 (rejection.raw_len, rejection.raw_sha256, rejection.raw_truncated) = (length, sha256, true);
             }
+            refusals.push(Refused {
+                id: self.id_of_next(&keeping),
+                readable: Cow::Borrowed(&*refused.refusal.readable),
+                source: refused.source,
+                ordinal: refused.ordinal,
+            });
             self.push(&mut keeping, rejection, refused.key.as_deref(), &refused.headers, &refused.raw, stats);
-            self.settle_refused(batch, &booked, (refused.source, refused.ordinal), &mut keeping)?;
         }
-        for &(at, _) in decided.unbooked.iter().filter(|(_, d)| *d == Disposition::Conflict) {
+        for &(at, disposition) in &decided.unbooked {
+            let (kept, detail) = match disposition {
+                Disposition::Conflict => (Kept::Conflict, CONFLICT_DETAIL),
+                Disposition::Rejected(reason) => (Kept::Rejected(reason), DROPPED_DETAIL),
+                _ => continue,
+            };
             let Some(entry) = batch.orders.get(at) else { continue };
             let origin = batch.origin_of(entry);
             let again = matches!(origin, Origin::Redrive { .. });
             if again || self.book.knows(&origin) || !here.insert(origin.clone()) {
                 continue;
             }
-            let event = batch.event(entry);
-            let readable = Readable {
-                platform: Some(event.platform.into_owned()),
-                order_id: Some(event.order_id.into_owned()),
-                leg: Some(event.leg),
-                phase: Some(entry.phase()),
-                rider_id: Some(event.rider_id.into_owned()),
-                revision: ReadRevision::Known(event.revision),
-                accepted_at: Some(event.accepted_at),
-                ended_at: event.ended_at,
-            };
             let raw = batch.bytes_of(entry.raw);
-            let detail = "the stored version of this revision has other content".to_owned();
-            let rejection = self.rejection(Kept::Conflict, detail, origin, readable, raw);
+            let rejection = self.rejection(kept, detail.to_owned(), origin, readable_of(batch, entry), raw);
             let key = entry.has_key.then(|| batch.bytes_of(entry.key));
             let headers = batch.extra(entry).map_or(&[][..], |extra| &extra.headers);
+            if kept != Kept::Conflict {
+                refusals.push(Refused {
+                    id: self.id_of_next(&keeping),
+                    readable: Cow::Owned(rejection.readable.clone()),
+                    source: entry.source,
+                    ordinal: entry.ordinal,
+                });
+            }
             self.push(&mut keeping, rejection, key, headers, raw, stats);
         }
+        self.settle_refused(batch, decided, &refusals, &mut keeping)?;
         self.settle_stored(batch, decided, &mut keeping)?;
         self.settle_redriven(batch, decided, &mut keeping);
         Ok(keeping)
@@ -153,6 +177,10 @@ impl Shelf<'_> {
         }
     }
 
+    fn id_of_next(&self, keeping: &Keeping) -> u64 {
+        self.next_id + u64::try_from(keeping.run.records.len()).unwrap_or(0)
+    }
+
     fn push(
         &self,
         keeping: &mut Keeping,
@@ -162,7 +190,7 @@ impl Shelf<'_> {
         raw: &[u8],
         stats: &mut BTreeMap<String, PlatformStats>,
     ) {
-        rejection.id = self.next_id + u64::try_from(keeping.run.records.len()).unwrap_or(0);
+        rejection.id = self.id_of_next(keeping);
         // Names that nobody registered and no order has share one budget: anybody can invent them.
         let known = |name: &String| {
             self.platforms.is_registered(name) || stats.get(name).is_some_and(|stats| stats.orders > 0)
@@ -184,105 +212,5 @@ impl Shelf<'_> {
             raw_kept: u32::try_from(kept.len()).unwrap_or(u32::MAX),
         });
         keeping.raws.push(kept.to_vec());
-    }
-
-    /// A refused record whose order is stored already, or booked by the same batch, is settled as it comes.
-    fn settle_refused(
-        &self,
-        batch: &Batch,
-        booked: &Booked<'_>,
-        (source, ordinal): (u16, u32),
-        keeping: &mut Keeping,
-    ) -> Outcome<()> {
-        let Some(record) = keeping.run.records.last() else { return Ok(()) };
-        let (id, readable) = (record.rejection.id, record.rejection.readable.clone());
-        let Some((hash, platform, order_id, leg, phase)) = identity_of(&readable) else { return Ok(()) };
-        let here = booked.get(&hash).into_iter().flatten().any(|entry| {
-            let later = batch.effect_order(entry.source, entry.ordinal) > batch.effect_order(source, ordinal);
-            batch.platforms.name(entry.platform) == platform
-                && batch.text(entry.order) == order_id
-                && self.in_reach(&readable, entry.day)
-                && match readable.revision {
-                    ReadRevision::Unreadable => later,
-                    ReadRevision::Known(revision) => entry.revision >= revision,
-                }
-        });
-        let before = match readable.revision {
-            ReadRevision::Known(revision) if !here => {
-                let days = self.days_of(&readable);
-                let order = OrderId::pack(order_id);
-                let wanted = Wanted { hash, order_id: order, platform, leg, phase, days, also: Vec::new() };
-                let rows = find(self.runs, &[wanted])?.pop().unwrap_or_default();
-                rows.iter().filter(|row| row.posting.revision >= revision).map(|row| row.posting.commit).max()
-            }
-            _ => None,
-        };
-        let by = if here { Some(self.commit) } else { before };
-        keeping.run.resolved.extend(by.map(|commit| (id, Resolution::Event { commit })));
-        Ok(())
-    }
-
-    /// Days on which the order of a refused record may lie; all of them when it tells no time.
-    fn days_of(&self, readable: &Readable) -> (LocalDay, LocalDay) {
-        match self.day_of(readable) {
-            Some(day) => (day.plus_days(-self.identity_days), day.plus_days(self.identity_days)),
-            None => (LocalDay(i32::MIN), LocalDay(i32::MAX)),
-        }
-    }
-
-    fn day_of(&self, readable: &Readable) -> Option<LocalDay> {
-        let at: Option<UtcMillis> = readable.accepted_at.or(readable.ended_at);
-        at.map(|at| self.zone.day(at))
-    }
-
-    fn in_reach(&self, readable: &Readable, day: LocalDay) -> bool {
-        let (from, to) = self.days_of(readable);
-        from <= day && day <= to
-    }
-
-    /// Stored rejections whose order the batch books.
-    fn settle_stored(&self, batch: &Batch, decided: &Decided, keeping: &mut Keeping) -> Outcome<()> {
-        if !self.book.has_unresolved() {
-            return Ok(());
-        }
-        for entry in decided.booked.iter().filter_map(|&at| batch.orders.get(at)) {
-            for &id in self.book.unresolved(entry.hash) {
-                let Some(record) = self.index.get(self.store, id)? else { continue };
-                let readable = &record.rejection.readable;
-                let Some((_, platform, order_id, leg, phase)) = identity_of(readable) else { continue };
-                let same = batch.platforms.name(entry.platform) == platform
-                    && batch.text(entry.order) == order_id
-                    && entry.leg == leg
-                    && entry.phase() == phase
-                    && self.in_reach(readable, entry.day);
-                let enough = match readable.revision {
-                    ReadRevision::Unreadable => true,
-                    ReadRevision::Known(revision) => entry.revision >= revision,
-                };
-                if same && enough && keeping.run.resolved.iter().all(|(known, _)| *known != id) {
-                    keeping.run.resolved.push((id, Resolution::Event { commit: self.commit }));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Rejections that were sent again and whose order counts now, or counted before in this or a newer version: what
-    /// could be read of them then may not have told the order.
-    fn settle_redriven(&self, batch: &Batch, decided: &Decided, keeping: &mut Keeping) {
-        if !batch.sources.iter().any(|span| span.source == Source::Redrive) {
-            return;
-        }
-        let known = |disposition| matches!(disposition, Disposition::Duplicate | Disposition::Stale);
-        let before =
-            decided.unbooked.iter().filter(|(_, disposition)| known(*disposition)).map(|&(at, _)| at);
-        let again = decided.booked.iter().copied().chain(before).filter_map(|at| batch.orders.get(at));
-        for entry in again {
-            let Origin::Redrive { of } = batch.origin_of(entry) else { continue };
-            let settled = |(known, _): &(u64, Resolution)| *known == of;
-            if self.index.resolution(of).is_none() && !keeping.run.resolved.iter().any(settled) {
-                keeping.run.resolved.push((of, Resolution::Event { commit: self.commit }));
-            }
-        }
     }
 }

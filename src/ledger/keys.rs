@@ -8,7 +8,9 @@ pub const DATA: u8 = b'b';
 pub const IDENTITY: u8 = b'i';
 /// A run's sparse index: run.
 pub const SPARSE: u8 = b's';
-/// A run's filter of riders: run.
+/// A page of a run's filter of identities: run, page number.
+pub const FILTER: u8 = b'h';
+/// A page of a run's filter of riders: run, page number.
 pub const RIDERS: u8 = b'r';
 /// A run's totals: run.
 pub const TOTALS: u8 = b't';

@@ -16,6 +16,20 @@ pub struct DirLock {
 }
 
 impl DirLock {
+    /// Shares the lock with others that only read; `None` where no process ever took it.
+    pub fn share(data_dir: &Path) -> Outcome<Option<Self>> {
+        let path = lock_path(data_dir);
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(LedgerError::file("opening", &path)(error)),
+        };
+        locked(file.try_lock_shared(), &path, data_dir)?;
+        let dir = File::open(data_dir).map_err(LedgerError::file("opening", data_dir))?;
+        locked(dir.try_lock_shared(), data_dir, data_dir)?;
+        Ok(Some(Self { file, dir, data_dir: data_dir.to_path_buf() }))
+    }
+
     /// Takes the lock, or says that another process has it.
     pub fn take(data_dir: &Path) -> Outcome<Self> {
         let path = lock_path(data_dir);
@@ -25,9 +39,9 @@ impl DirLock {
             .write(true)
             .open(&path)
             .map_err(LedgerError::file("opening", &path))?;
-        lock(&file, &path, data_dir)?;
+        locked(file.try_lock(), &path, data_dir)?;
         let dir = File::open(data_dir).map_err(LedgerError::file("opening", data_dir))?;
-        lock(&dir, data_dir, data_dir)?;
+        locked(dir.try_lock(), data_dir, data_dir)?;
         Ok(Self { file, dir, data_dir: data_dir.to_path_buf() })
     }
 
@@ -61,8 +75,8 @@ fn is_same(one: &Metadata, other: &Metadata) -> bool {
     (one.dev(), one.ino()) == (other.dev(), other.ino())
 }
 
-fn lock(file: &File, path: &Path, data_dir: &Path) -> Outcome<()> {
-    match file.try_lock() {
+fn locked(tried: Result<(), TryLockError>, path: &Path, data_dir: &Path) -> Outcome<()> {
+    match tried {
         Ok(()) => Ok(()),
         Err(TryLockError::WouldBlock) => Err(LedgerError::InUse { path: data_dir.to_path_buf() }),
         Err(TryLockError::Error(error)) => Err(LedgerError::file("locking", path)(error)),

@@ -11,9 +11,12 @@ use super::parts::key_name;
 use super::store::{Change, Store};
 use crate::domain::posting::ConfigNo;
 use crate::domain::time::{LocalDay, UtcMillis};
+use imbl::OrdMap;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Kinds of manifest entries (the byte after the prefix).
 pub mod kind {
@@ -129,11 +132,14 @@ impl Root {
     }
 }
 
+/// Every entry but the root: key and body. Clones share what is the same.
+pub type Entries = OrdMap<Arc<[u8]>, Arc<[u8]>>;
+
 /// The manifest in memory: the root and every entry's body.
 #[derive(Debug, Default)]
 pub struct Manifest {
     root: Root,
-    entries: BTreeMap<Vec<u8>, Vec<u8>>,
+    entries: Entries,
     staged: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
 }
 
@@ -168,7 +174,7 @@ impl Manifest {
                 manifest.root = Root::decode(&body).map_err(LedgerError::damaged("the manifest root"))?;
             } else {
                 digest.add(&key, &body);
-                manifest.entries.insert(key.to_vec(), body.into_owned());
+                manifest.entries.insert(key.into(), Arc::from(&*body));
             }
         }
         if digest != manifest.root.digest {
@@ -179,6 +185,24 @@ impl Manifest {
             ));
         }
         Ok(manifest)
+    }
+
+    /// The manifest of a committed state.
+    pub fn of(root: Root, entries: Entries) -> Self {
+        Self { root, entries, staged: BTreeMap::new() }
+    }
+
+    /// Every entry, as of the newest commit.
+    pub fn shared_entries(&self) -> Entries {
+        self.entries.clone()
+    }
+
+    /// Writes all of it into a store that has none, at once and durably.
+    pub fn write_whole(&self, store: &Store) -> Outcome<()> {
+        let put = |key: &[u8], body: &[u8]| Change::Put(key.to_vec(), frame(key, body, Packing::Raw));
+        let mut changes: Vec<Change> = self.entries.iter().map(|(key, body)| put(key, body)).collect();
+        changes.push(put(keys::ROOT, &self.root.encode()));
+        Ok(store.advance(&changes)?)
     }
 
     /// Compares the newest state with the witness.
@@ -215,14 +239,14 @@ impl Manifest {
     pub fn entries(&self, kind: u8) -> impl Iterator<Item = (&[u8], &[u8])> {
         let prefix = entry_key(kind, &[]);
         self.entries
-            .range(prefix.clone()..)
-            .take_while(move |(key, _)| key.starts_with(&prefix))
-            .map(|(key, body)| (key.get(2..).unwrap_or_default(), body.as_slice()))
+            .range::<_, [u8]>((Bound::Included(prefix.as_slice()), Bound::Unbounded))
+            .take_while(move |(key, _)| key.starts_with(&[keys::MANIFEST, kind]))
+            .map(|(key, body)| (key.get(2..).unwrap_or_default(), &**body))
     }
 
     /// The body of an entry, as of the newest commit.
     pub fn get(&self, kind: u8, rest: &[u8]) -> Option<&[u8]> {
-        self.entries.get(&entry_key(kind, rest)).map(Vec::as_slice)
+        self.entries.get(entry_key(kind, rest).as_slice()).map(|body| &**body)
     }
 
     /// Every entry of a kind whose key is a number, decoded.
@@ -246,7 +270,7 @@ impl Manifest {
     /// Sets an entry in the commit under way.
     pub fn put(&mut self, kind: u8, rest: &[u8], body: Vec<u8>) {
         let key = entry_key(kind, rest);
-        if self.entries.get(&key) == Some(&body) {
+        if self.entries.get(key.as_slice()).is_some_and(|now| **now == *body) {
             self.staged.remove(&key);
         } else {
             self.staged.insert(key, Some(body));
@@ -260,7 +284,9 @@ impl Manifest {
 
     /// Whether the commit under way changes any entry.
     pub fn has_staged(&self) -> bool {
-        self.staged.iter().any(|(key, body)| self.entries.get(key) != body.as_ref())
+        self.staged
+            .iter()
+            .any(|(key, body)| self.entries.get(key.as_slice()).map(|now| &**now) != body.as_deref())
     }
 
     /// Makes the commit under way durable: its record, its entries and the root in one atomic step.
@@ -269,18 +295,18 @@ impl Manifest {
     pub fn advance(&mut self, store: &Store, record: &[u8]) -> Outcome<Head> {
         let mut changes = Vec::with_capacity(self.staged.len() + 2);
         for (key, body) in std::mem::take(&mut self.staged) {
-            if let Some(old) = self.entries.get(&key) {
+            if let Some(old) = self.entries.get(key.as_slice()) {
                 self.root.digest.remove(&key, old);
             }
             match body {
                 Some(body) => {
                     self.root.digest.add(&key, &body);
                     changes.push(Change::Put(key.clone(), frame(&key, &body, Packing::Raw)));
-                    self.entries.insert(key, body);
+                    self.entries.insert(key.into(), body.into());
                 }
                 None => {
                     changes.push(Change::Delete(key.clone()));
-                    self.entries.remove(&key);
+                    self.entries.remove(key.as_slice());
                 }
             }
         }
@@ -301,12 +327,15 @@ impl Manifest {
     }
 
     /// Checks the store against the witness and completes a commit that the crash cut off before the witness.
-    pub fn settle_witness(&self, data_dir: &Path, accept_older_state: bool) -> Outcome<()> {
+    ///
+    /// Returns whether they differ and an operator lets that pass. The witness then stays as it is: only the commit that
+    /// holds the operator's reason replaces it, so that no older state is gone on from without its note.
+    pub fn settle_witness(&self, data_dir: &Path, accept_older_state: bool) -> Outcome<bool> {
         let compared = head::read(data_dir).and_then(|head| self.witness(head.as_ref()));
         match compared {
-            Ok(Witness::Same) => Ok(()),
-            Ok(Witness::OneAhead) => head::write(data_dir, &self.head()),
-            Err(_) if accept_older_state => head::write(data_dir, &self.head()),
+            Ok(Witness::Same) => Ok(false),
+            Ok(Witness::OneAhead) => head::write(data_dir, &self.head()).map(|()| false),
+            Err(_) if accept_older_state => Ok(true),
             Err(error) => Err(error),
         }
     }

@@ -14,8 +14,8 @@
 //! 3. [`commit`]: the order of effects. All that follows is called from there.
 //! 4. [`resolve`]: decides every event: [`days`] and [`filter`] tell most new identities apart without touching storage,
 //!    [`identity`] and [`find`] look up the others, [`history`] says which stored version is current.
-//! 5. [`keeping`] and [`rejected`]: refused and conflicting records are kept, and settled when their order comes.
-//!    [`lateness`] counts events that came after the platform's word.
+//! 5. [`keeping`] and [`rejected`]: refused and conflicting records are kept; [`settling`] and [`unresolved`]: they are
+//!    settled when their order comes. [`lateness`] counts events that came after the platform's word.
 //! 6. [`booking`], [`draft`], [`pricing`] and [`books`]: rows with their prices, sorted by rider and start.
 //! 7. [`run_writer`], [`run`], [`block`], [`row`], [`sparse`], [`totals`]: the rows become a run for each event day: blocks in
 //!    columns, identity index, sparse index, totals. [`keys`], [`codec`] and [`parts`] are the stored form of all of it.
@@ -26,12 +26,13 @@
 //! [`LedgerView`](crate::domain::view::LedgerView); through it [`run`] and [`block`], without any lock of the writer.
 //!
 //! Beside the line: [`room`] watches the disk's free space. [`compaction`] merges the runs of a day on a thread of its own, and
-//! the writer swaps them in one commit;
-//! [`verify`] reads everything again and proves that it agrees.
+//! the writer swaps them in one commit; [`retention`] drops whole days; [`verify`] reads everything again and proves that it
+//! agrees; [`backup`] makes a data directory of a state that is held.
 //!
 //! Below both: [`store`], which keeps values in segment files and in an embedded key-value store that nobody else names;
 //! [`error`], what can go wrong in words that say what to do; and [`crash`], the points at which tests make the process die.
 pub mod adopt;
+pub mod backup;
 pub mod batch;
 pub mod block;
 pub mod bodies;
@@ -59,21 +60,26 @@ pub mod keys;
 pub mod lateness;
 pub mod lock;
 pub mod manifest;
+pub mod memory;
 pub mod parts;
 pub mod pricing;
 pub mod rejected;
 pub mod report;
 pub mod resolve;
+pub mod retention;
 pub mod riders;
 pub mod room;
 pub mod row;
 pub mod run;
+pub mod run_filter;
 pub mod run_writer;
 mod seen;
+pub mod settling;
 pub mod setup;
 pub mod snapshot;
 pub mod sparse;
 pub mod store;
 pub mod totals;
+pub mod unresolved;
 pub mod verify;
 pub mod writer;

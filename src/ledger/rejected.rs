@@ -10,7 +10,7 @@ use crate::domain::order::Phase;
 use crate::domain::reject::{ReadRevision, Readable, Reason};
 use crate::domain::time::UtcMillis;
 use crate::domain::view::{Kept, Origin, Rejection, Resolution};
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::BTreeSet;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// A record that is kept, with what only its own page shows.
@@ -248,8 +248,12 @@ pub struct RejectedIndex {
     riders: imbl::HashMap<u64, imbl::Vector<u64>>,
     /// How rejections were settled.
     resolved: imbl::HashMap<u64, Resolution>,
+    /// Numbers of the conflicts: nobody waits for anything that settles them.
+    conflicts: imbl::OrdSet<u64>,
     /// Records kept.
     count: u64,
+    /// Rejections less those settled; below zero while the parts of one commit are taken in.
+    unresolved: i64,
 }
 
 impl RejectedIndex {
@@ -259,12 +263,17 @@ impl RejectedIndex {
             self.runs.insert(entry.first, (run, entry));
         }
         for record in &content.records {
+            match record.rejection.kept {
+                Kept::Rejected(_) => self.unresolved += 1,
+                Kept::Conflict => drop(self.conflicts.insert(record.rejection.id)),
+            }
             if let Some(rider) = &record.rejection.readable.rider_id {
                 self.riders.entry(rider_hash(rider)).or_default().push_back(record.rejection.id);
             }
         }
         for (id, resolution) in &content.resolved {
-            self.resolved.insert(*id, resolution.clone());
+            let is_new = self.resolved.insert(*id, resolution.clone()).is_none();
+            self.unresolved -= i64::from(is_new && !self.conflicts.contains(id));
         }
         self.count += u64::from(entry.records);
     }
@@ -274,9 +283,9 @@ impl RejectedIndex {
         self.count
     }
 
-    /// Records settled.
-    pub fn resolved_count(&self) -> usize {
-        self.resolved.len()
+    /// Rejections that nothing settled yet; conflicts are none.
+    pub fn unresolved_count(&self) -> u64 {
+        u64::try_from(self.unresolved).unwrap_or(0)
     }
 
     /// How a rejection was settled.
@@ -286,23 +295,35 @@ impl RejectedIndex {
 
     /// Unresolved rejections and all conflicts that name the rider.
     pub fn of_rider(&self, store: &Store, rider_id: &str) -> Outcome<Vec<Rejection>> {
-        let mut found = Vec::new();
         let ids = self.riders.get(&rider_hash(rider_id)).into_iter().flatten();
         let open: BTreeSet<u64> = ids.copied().filter(|id| !self.resolved.contains_key(id)).collect();
+        let mut found = Vec::new();
+        self.visit_these(store, &open, |record| {
+            if record.rejection.readable.rider_id.as_deref() == Some(rider_id) {
+                found.push(record.rejection);
+            }
+        })?;
+        Ok(found)
+    }
+
+    /// Calls `visit` with the records of these numbers, ascending. Records of one run lie together: each run is read once.
+    pub fn visit_these(
+        &self,
+        store: &Store,
+        ids: &BTreeSet<u64>,
+        mut visit: impl FnMut(KeptRecord),
+    ) -> Outcome<()> {
         let mut last_run = None;
-        for &id in &open {
-            let Some((first, (run, entry))) = self.runs.get_prev(&id) else { continue };
-            // Records of one run lie together: each run is read once.
+        for id in ids {
+            let Some((first, (run, entry))) = self.runs.get_prev(id) else { continue };
             if last_run.replace(*first) == Some(*first) {
                 continue;
             }
-            let records =
-                RejectedRun::load(store, *run, entry)?.records.into_iter().map(|record| record.rejection);
-            found.extend(records.filter(|rejection| {
-                open.contains(&rejection.id) && rejection.readable.rider_id.as_deref() == Some(rider_id)
-            }));
+            let records = RejectedRun::load(store, *run, entry)?.records.into_iter();
+            let these = records.filter(|record| ids.contains(&record.rejection.id));
+            these.for_each(|record| visit(self.with_resolution(record)));
         }
-        Ok(found)
+        Ok(())
     }
 
     /// A kept record by its number.
@@ -350,50 +371,4 @@ impl RejectedIndex {
 
 fn rider_hash(rider_id: &str) -> u64 {
     xxh3_64(rider_id.as_bytes())
-}
-
-/// What only the writer needs to know of the kept records.
-#[derive(Debug, Default)]
-pub struct RejectedBook {
-    /// Unresolved rejections that tell a whole identity.
-    unresolved: HashMap<IdentityHash, Vec<u64>>,
-    /// Lines of files whose records are kept: ingesting the file again stores them once.
-    lines: HashSet<([u8; 16], u64)>,
-}
-
-impl RejectedBook {
-    /// Takes in what was committed.
-    pub fn add(&mut self, content: &RejectedRun, index: &RejectedIndex) {
-        for record in &content.records {
-            let rejection = &record.rejection;
-            if let Origin::File { content, line } = rejection.origin {
-                self.lines.insert((content, line));
-            }
-            if let (Kept::Rejected(_), Some((hash, ..))) = (rejection.kept, identity_of(&rejection.readable))
-            {
-                self.unresolved.entry(hash).or_default().push(rejection.id);
-            }
-        }
-        if !content.resolved.is_empty() {
-            self.unresolved.retain(|_, ids| {
-                ids.retain(|id| index.resolution(*id).is_none());
-                !ids.is_empty()
-            });
-        }
-    }
-
-    /// Whether this line of a file is kept already.
-    pub fn knows(&self, origin: &Origin) -> bool {
-        matches!(origin, Origin::File { content, line } if self.lines.contains(&(*content, *line)))
-    }
-
-    /// Numbers of unresolved rejections whose identity has this hash.
-    pub fn unresolved(&self, hash: IdentityHash) -> &[u64] {
-        self.unresolved.get(&hash).map_or(&[], Vec::as_slice)
-    }
-
-    /// Whether any rejection waits for its order.
-    pub fn has_unresolved(&self) -> bool {
-        !self.unresolved.is_empty()
-    }
 }

@@ -79,10 +79,16 @@ impl CommitReport {
             let Some(entry) = batch.orders.get(at) else { continue };
             report.count(entry.source, Disposition::Accepted, -1);
             report.count(entry.source, disposition, 1);
+            if let Disposition::Rejected(reason) = disposition {
+                *report.rejected.entry(reason).or_default() += 1;
+            }
             let platform = platforms.get_mut(usize::from(entry.platform));
             if let Some(counts) = platform {
                 bump(Some(&mut *counts), Disposition::Accepted, -1);
-                bump(Some(counts), disposition, 1);
+                // Refusals are counted by reason, not by platform.
+                if !matches!(disposition, Disposition::Rejected(_)) {
+                    bump(Some(counts), disposition, 1);
+                }
             }
         }
         for (name, counts) in batch.platforms.all().iter().zip(platforms) {

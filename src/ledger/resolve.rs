@@ -16,6 +16,7 @@ use crate::domain::decide::decide;
 use crate::domain::event::same_content;
 use crate::domain::order::Phase;
 use crate::domain::posting::{Disposition, Posting};
+use crate::domain::reject::Reason;
 use crate::domain::time::{LocalDay, UtcMillis, Zone};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -26,8 +27,10 @@ pub struct Terms<'a> {
     pub identity_days: i32,
     /// The zone of days.
     pub zone: &'a Zone,
-    /// Platforms of which open orders are stored or promised: their events are looked up in both phases.
+    /// Platforms of which open orders are stored: their events are looked up in both phases.
     pub with_open: &'a HashSet<String>,
+    /// Days before it were dropped by retention.
+    pub retention_line: Option<LocalDay>,
 }
 
 /// A version that an amendment replaces by one with another rider or start.
@@ -81,29 +84,33 @@ struct Probe {
 /// The filters within reach of each event day of a batch.
 struct Nearby<'f> {
     filters: &'f DayFilters,
+    runs: &'f DayRuns,
     terms: Terms<'f>,
-    days: Vec<(LocalDay, Vec<&'f Filter>)>,
+    /// `None` for a day within whose reach a filter is not in memory.
+    days: Vec<(LocalDay, Option<Vec<&'f Filter>>)>,
     last: usize,
 }
 
 impl Nearby<'_> {
-    /// The number of a day. Events of a day mostly come together.
+    /// The number of a day; `None` when its events must be looked at closer. Events of a day mostly come together.
     fn number(&mut self, day: LocalDay) -> Option<u16> {
         if self.days.get(self.last).is_none_or(|(last, _)| *last != day) {
             let known = self.days.iter().position(|(known, _)| *known == day);
             self.last = known.unwrap_or_else(|| {
                 let (from, to) = reach(day, self.terms);
-                self.days.push((day, self.filters.covering(from, to).collect()));
+                self.days.push((day, self.filters.covering(from, to, self.runs)));
                 self.days.len() - 1
             });
         }
-        u16::try_from(self.last).ok()
+        let (_, filters) = self.days.get(self.last)?;
+        filters.as_ref().and_then(|_| u16::try_from(self.last).ok())
     }
 
     /// Whether no order of this identity can be stored within reach of the day with this number.
     fn is_new(&self, day: u16, hash: IdentityHash) -> bool {
         let near = self.days.get(usize::from(day));
-        near.is_some_and(|(_, filters)| !filters.iter().any(|filter| filter.may_contain(hash)))
+        let filters = near.and_then(|(_, filters)| filters.as_ref());
+        filters.is_some_and(|filters| !filters.iter().any(|filter| filter.may_contain(hash)))
     }
 }
 
@@ -111,9 +118,16 @@ impl Nearby<'_> {
 pub fn resolve(batch: &Batch, runs: &DayRuns, filters: &DayFilters, terms: Terms<'_>) -> Outcome<Decided> {
     let with_open: Vec<bool> =
         batch.platforms.all().iter().map(|name| terms.with_open.contains(name)).collect();
-    let mut nearby = Nearby { filters, terms, days: Vec::new(), last: 0 };
+    let mut nearby = Nearby { filters, runs, terms, days: Vec::new(), last: 0 };
     let mut order: Vec<(IdentityHash, Probe)> = Vec::with_capacity(batch.orders.len());
+    let mut decided = Decided::default();
     for (entry, at) in batch.orders.iter().zip(0u32..) {
+        // Decoded before the line moved: the rules that refuse it now were not in force yet.
+        if terms.is_dropped(entry.day) {
+            let at = usize::try_from(at).unwrap_or(usize::MAX);
+            decided.unbooked.push((at, Disposition::Rejected(Reason::BeforeRetention)));
+            continue;
+        }
         let open = with_open.get(usize::from(entry.platform)).copied().unwrap_or(false);
         let previous = batch.extra(entry).and_then(|extra| extra.previous_accepted_at);
         let day = if previous.is_none() { nearby.number(entry.day) } else { None };
@@ -138,7 +152,7 @@ pub fn resolve(batch: &Batch, runs: &DayRuns, filters: &DayFilters, terms: Terms
         }
     }
     let alone = is_alone.iter().enumerate().filter(|(_, alone)| **alone).map(|(at, _)| at);
-    let mut decided = Decided { booked: Vec::with_capacity(order.len()), ..Decided::default() };
+    decided.booked.reserve(order.len());
     decided.booked.extend(alone);
     look_closer(batch, runs, terms, suspects, &mut decided)?;
     note_riders_in_batch(batch, &mut decided);
@@ -280,6 +294,10 @@ fn decide_group(
         let previous = batch.extra(entry).and_then(|extra| extra.previous_accepted_at);
         let also = previous.map(|instant| terms.zone.day(instant));
         let current = history.current(entry.day, terms.identity_days, also).cloned();
+        if terms.amends_dropped(current.as_ref(), previous) {
+            decided.unbooked.push((at, Disposition::Rejected(Reason::BeforeRetention)));
+            continue;
+        }
         let disposition = current.as_ref().map_or(Disposition::Accepted, |current| {
             decide(current.revision, entry.revision, || match &current.step {
                 Step::Stored(posting) => same_content(&batch.event(entry), posting),

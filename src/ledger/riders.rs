@@ -1,12 +1,11 @@
 //! Which riders a run may know, and from which platforms: a small filter, so that questions about one rider touch
 //! only the runs that can answer them.
 
-use super::error::{LedgerError, Outcome};
+use super::error::Outcome;
 use super::filter::Filter;
-use super::identity::IdentityHash;
-use super::keys;
-use super::parts;
+use super::identity::{IdentityHash, RiderHash};
 use super::row::Class;
+use super::run_filter::RunFilter;
 use super::store::Store;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,6 +17,7 @@ const FILTER_BITS: u64 = 8;
 #[derive(Debug, Default)]
 pub struct RiderCollector {
     rider: Vec<u8>,
+    hash: RiderHash,
     platforms: Vec<u64>,
     pairs: Vec<IdentityHash>,
 }
@@ -28,18 +28,19 @@ impl RiderCollector {
         if self.rider != rider_id.as_bytes() {
             self.rider.clear();
             self.rider.extend_from_slice(rider_id.as_bytes());
+            self.hash = RiderHash::of(rider_id);
             self.platforms.clear();
         }
         if !self.platforms.contains(&seed) {
             self.platforms.push(seed);
-            self.pairs.push(IdentityHash::of_rider(seed, rider_id));
+            self.pairs.push(self.hash.on(seed));
         }
     }
 
     /// The filter of all pairs.
     pub fn finish(self) -> Filter {
         let pairs = u64::try_from(self.pairs.len()).unwrap_or(u64::MAX);
-        let mut filter = Filter::with_capacity(pairs, FILTER_BITS);
+        let mut filter = Filter::paged(pairs, FILTER_BITS);
         self.pairs.into_iter().for_each(|pair| filter.insert(pair));
         filter
     }
@@ -48,40 +49,42 @@ impl RiderCollector {
 /// The riders of an open run.
 #[derive(Debug)]
 pub struct Riders {
-    filter: Filter,
+    filter: RunFilter,
     /// Seed of each platform of the run.
     seeds: BTreeMap<Arc<str>, u64>,
 }
 
 impl Riders {
     /// From the filter and the classes of a run.
-    pub fn new(filter: Filter, classes: &[Arc<Class>]) -> Self {
+    pub fn new(filter: RunFilter, classes: &[Arc<Class>]) -> Self {
         let seeds =
             classes.iter().map(|class| (Arc::clone(&class.platform), IdentityHash::seed(&class.platform)));
         Self { filter, seeds: seeds.collect() }
     }
 
-    /// Reads a run of the manifest.
-    pub fn load(store: &Store, run: u64, rider_parts: u32, classes: &[Arc<Class>]) -> Outcome<Self> {
-        let body = parts::get(store, keys::RIDERS, run, rider_parts)?;
-        let filter =
-            Filter::decode(&body).map_err(LedgerError::damaged(format!("the riders of run {run}")))?;
-        Ok(Self::new(filter, classes))
+    /// The keys of a rider, ascending: they stand together, mostly in one page.
+    fn keys<'a>(&'a self, rider_id: &str) -> Vec<(IdentityHash, &'a Arc<str>)> {
+        let rider = RiderHash::of(rider_id);
+        let mut keys: Vec<_> =
+            self.seeds.iter().map(|(platform, &seed)| (rider.on(seed), platform)).collect();
+        keys.sort_unstable();
+        keys
     }
 
     /// Whether any platform may have named the rider in this run; `false` is certain.
-    pub fn may_hold(&self, rider_id: &str) -> bool {
-        self.seeds.values().any(|&seed| self.filter.may_contain(IdentityHash::of_rider(seed, rider_id)))
+    pub fn may_hold(&self, store: &Store, rider_id: &str) -> Outcome<bool> {
+        self.filter.may_contain_any(store, &self.keys(rider_id))
     }
 
-    /// Whether this platform may have named the rider in this run; `false` is certain.
-    pub fn may_hold_of(&self, platform: &str, rider_id: &str) -> bool {
-        let seed = self.seeds.get(platform);
-        seed.is_some_and(|&seed| self.filter.may_contain(IdentityHash::of_rider(seed, rider_id)))
+    /// The platforms that may have named the rider in this run; no other did.
+    pub fn platforms_of(&self, store: &Store, rider_id: &str) -> Outcome<Vec<Arc<str>>> {
+        let mut platforms = Vec::new();
+        self.filter.sift(store, &self.keys(rider_id), |_, platform| platforms.push(Arc::clone(platform)))?;
+        Ok(platforms)
     }
 
-    /// Bytes of memory.
-    pub fn bytes(&self) -> usize {
-        self.filter.bytes()
+    /// The filter.
+    pub const fn filter(&self) -> &RunFilter {
+        &self.filter
     }
 }

@@ -127,18 +127,22 @@ impl<'a> OrderId<'a> {
 
     /// The packed form of an identifier.
     pub fn pack(text: &'a str) -> Self {
-        if text.is_empty() || text.len() > Self::DIGITS_MAX || !text.bytes().all(|b| b.is_ascii_digit()) {
-            return Self::Text(text);
-        }
-        let value = match text.split_at_checked(19) {
+        let value = match text.as_bytes().split_at_checked(HALF_DIGITS) {
             // Two 64-bit halves: 128-bit multiplication for every digit would cost ten times as much.
-            Some((high, low)) => {
+            Some((high, low)) if !low.is_empty() && text.len() <= Self::DIGITS_MAX => {
                 let scale = 10_u128.pow(u32::try_from(low.len()).unwrap_or(0));
-                u128::from(digits_u64(high)) * scale + u128::from(digits_u64(low))
+                digits_u64(high)
+                    .zip(digits_u64(low))
+                    .map(|(high, low)| u128::from(high) * scale + u128::from(low))
             }
-            None => u128::from(digits_u64(text)),
+            Some((high, [])) => digits_u64(high).map(u128::from),
+            Some(_) => None,
+            None => digits_u64(text.as_bytes()).map(u128::from),
         };
-        Self::Digits { count: u8::try_from(text.len()).unwrap_or(0), value }
+        match value {
+            Some(value) => Self::Digits { count: u8::try_from(text.len()).unwrap_or(0), value },
+            None => Self::Text(text),
+        }
     }
 
     /// The identifier as text, written into `buffer` when it was packed.
@@ -178,6 +182,9 @@ impl<'a> OrderId<'a> {
     }
 }
 
+/// Digits whose value always fits 64 bits.
+const HALF_DIGITS: usize = 19;
+
 /// All digits of a number below 10^38, zeros before it. 128-bit divisions are slow: one at most is made.
 fn digits_of(value: u128) -> [u8; OrderId::DIGITS_MAX] {
     const HALF: u64 = 10_u64.pow(19);
@@ -202,9 +209,36 @@ fn digits_of(value: u128) -> [u8; OrderId::DIGITS_MAX] {
     digits
 }
 
-/// The value of at most 19 digits.
-fn digits_u64(text: &str) -> u64 {
-    text.bytes().fold(0, |value, byte| value * 10 + u64::from(byte - b'0'))
+/// The value of one to nineteen digits; `None` when something else is among them.
+#[inline]
+fn digits_u64(text: &[u8]) -> Option<u64> {
+    let mut value = 0_u64;
+    let mut rest = text;
+    while let Some((eight, after)) = rest.split_first_chunk::<8>() {
+        value = value * 100_000_000 + eight_digits(u64::from_be_bytes(*eight))?;
+        rest = after;
+    }
+    for &byte in rest {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        value = value * 10 + u64::from(digit);
+    }
+    (!text.is_empty()).then_some(value)
+}
+
+/// The value of eight ASCII digits, the first in the highest byte: pairs, then fours, then all, each in one step.
+#[inline]
+fn eight_digits(text: u64) -> Option<u64> {
+    let digits = text.wrapping_sub(0x3030_3030_3030_3030);
+    // A byte below '0' borrows or keeps a high bit; one above '9' reaches it by adding 0x76.
+    if (text | digits | digits.wrapping_add(0x7676_7676_7676_7676)) & 0x8080_8080_8080_8080 != 0 {
+        return None;
+    }
+    let pairs = (digits & 0x000f_000f_000f_000f) + ((digits >> 8) & 0x000f_000f_000f_000f) * 10;
+    let fours = (pairs & 0x0000_00ff_0000_00ff) + ((pairs >> 16) & 0x0000_00ff_0000_00ff) * 100;
+    Some((fours & 0xffff) + ((fours >> 32) & 0xffff) * 10_000)
 }
 
 /// One row, borrowing from a batch or a block.
@@ -270,5 +304,23 @@ impl Row<'_> {
             .then_with(|| class.phase.cmp(&other_class.phase))
             .then_with(|| self.revision.cmp(&other.revision))
             .then_with(|| self.commit.cmp(&other.commit))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn digits_are_read_as_the_library_reads_them(text in "[0-9]{1,19}") {
+            prop_assert_eq!(digits_u64(text.as_bytes()), text.parse().ok());
+        }
+
+        #[test]
+        fn anything_else_is_no_number(text in "[0-9]{0,9}[^0-9][0-9]{0,9}") {
+            prop_assert_eq!(digits_u64(text.as_bytes()), None);
+        }
     }
 }

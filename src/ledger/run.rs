@@ -9,10 +9,13 @@ use super::keys::{self, in_run};
 use super::parts;
 use super::riders::Riders;
 use super::row::{Class, OrderId, Row};
+use super::run_filter::RunFilter;
 use super::sparse::Sparse;
 use super::store::Store;
 use super::totals::DayTotals;
+use crate::domain::order::Phase;
 use crate::domain::time::{LocalDay, UtcMillis};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
@@ -33,8 +36,10 @@ pub struct RunEntry {
     pub chunks: u32,
     /// Parts of the sparse index.
     pub sparse_parts: u32,
-    /// Parts of the filter of riders.
-    pub rider_parts: u32,
+    /// Pages of the filter of identities.
+    pub filter_pages: u32,
+    /// Pages of the filter of riders.
+    pub rider_pages: u32,
     /// Parts of the totals.
     pub totals_parts: u32,
     /// Smallest and largest start.
@@ -56,9 +61,11 @@ impl RunEntry {
     pub fn encode(&self, out: &mut Vec<u8>) {
         out.put_signed(i64::from(self.day.0));
         out.put_varint(self.rows);
-        for count in [self.blocks, self.chunks, self.sparse_parts, self.rider_parts, self.totals_parts] {
+        let pages = [self.filter_pages, self.rider_pages];
+        for count in [self.blocks, self.chunks, self.sparse_parts].into_iter().chain(pages) {
             out.put_varint(u64::from(count));
         }
+        out.put_varint(u64::from(self.totals_parts));
         out.put_signed(self.accepted.0.millis());
         out.put_signed(self.accepted.1.millis());
         out.put_signed(self.longest_ms);
@@ -76,7 +83,8 @@ impl RunEntry {
             blocks: r.number("blocks")?,
             chunks: r.number("chunks")?,
             sparse_parts: r.number("sparse parts")?,
-            rider_parts: r.number("rider parts")?,
+            filter_pages: r.number("filter pages")?,
+            rider_pages: r.number("rider pages")?,
             totals_parts: r.number("totals parts")?,
             accepted: (UtcMillis::new(r.signed("first start")?), UtcMillis::new(r.signed("last start")?)),
             longest_ms: r.signed("longest order")?,
@@ -87,6 +95,9 @@ impl RunEntry {
         })
     }
 }
+
+/// Platform, leg and phase of an order.
+type Kind = (Arc<str>, u8, Phase);
 
 /// An open run: its entry, what is kept in memory, and the way to its blocks.
 ///
@@ -99,8 +110,10 @@ pub struct Run {
     pub entry: RunEntry,
     sparse: Sparse,
     classes: Vec<Arc<Class>>,
-    filter: Filter,
+    filter: RunFilter,
     riders: Riders,
+    /// Which orders it holds at all, by platform, leg and phase.
+    kinds: BTreeSet<Kind>,
     /// What was just written; taken when the run is adopted.
     fresh: Vec<Entry>,
     store: Store,
@@ -114,12 +127,14 @@ impl Run {
         id: u64,
         entry: RunEntry,
         (sparse, classes): (Sparse, Vec<Arc<Class>>),
-        (filter, riders): (Filter, Riders),
+        (filter, riders): (RunFilter, Riders),
         store: Store,
         released: Sender<u64>,
     ) -> Self {
         let (fresh, doomed) = (Vec::new(), AtomicBool::new(false));
-        Self { id, entry, sparse, classes, filter, riders, fresh, store, doomed, released }
+        let kind_of = |class: &Arc<Class>| (Arc::clone(&class.platform), class.leg, class.phase);
+        let kinds = classes.iter().map(kind_of).collect();
+        Self { id, entry, sparse, classes, filter, riders, kinds, fresh, store, doomed, released }
     }
 
     /// The same run, with the identities that were just written.
@@ -146,33 +161,17 @@ impl Run {
 
     /// An empty filter of the right size for a run of `rows` rows.
     pub fn filter_for(rows: u64) -> Filter {
-        Filter::with_capacity(rows, FILTER_BITS)
+        Filter::paged(rows, FILTER_BITS)
     }
 
-    /// Opens a run of the manifest; `see` is called with every identity hash (to fill the filter of its days).
-    pub fn open(
-        id: u64,
-        entry: RunEntry,
-        store: &Store,
-        released: &Sender<u64>,
-        mut see: impl FnMut(IdentityHash),
-    ) -> Outcome<Self> {
+    /// Opens a run of the manifest. Its filters stay in the store.
+    pub fn open(id: u64, entry: RunEntry, store: &Store, released: &Sender<u64>) -> Outcome<Self> {
         let body = parts::get(store, keys::SPARSE, id, entry.sparse_parts)?;
         let index =
             Sparse::decode(&body).map_err(LedgerError::damaged(format!("the sparse index of run {id}")))?;
-        let filter = Self::filter_for(entry.rows);
-        let riders = Riders::load(store, id, entry.rider_parts, &index.1)?;
-        let mut run = Self::new(id, entry, index, (filter, riders), store.clone(), released.clone());
-        let mut filter = std::mem::take(&mut run.filter);
-        for chunk in 0..entry.chunks {
-            run.visit_chunk(chunk, |(hash, _)| {
-                filter.insert(hash);
-                see(hash);
-                true
-            })?;
-        }
-        run.filter = filter;
-        Ok(run)
+        let filter = RunFilter::stored(keys::FILTER, id, entry.filter_pages);
+        let riders = Riders::new(RunFilter::stored(keys::RIDERS, id, entry.rider_pages), &index.1);
+        Ok(Self::new(id, entry, index, (filter, riders), store.clone(), released.clone()))
     }
 
     /// From now on nothing but the snapshots that hold it need this run.
@@ -180,14 +179,30 @@ impl Run {
         self.doomed.store(true, Ordering::Release);
     }
 
-    /// The riders that it may know.
-    pub const fn riders(&self) -> &Riders {
-        &self.riders
+    /// Whether any platform may have named the rider in this run; `false` is certain.
+    pub fn may_know(&self, rider_id: &str) -> Outcome<bool> {
+        self.riders.may_hold(&self.store, rider_id)
+    }
+
+    /// The platforms that may have named the rider in this run; no other did.
+    pub fn platforms_of(&self, rider_id: &str) -> Outcome<Vec<Arc<str>>> {
+        self.riders.platforms_of(&self.store, rider_id)
+    }
+
+    /// The filter of identities and the filter of riders.
+    pub const fn filters(&self) -> [&RunFilter; 2] {
+        [&self.filter, self.riders.filter()]
+    }
+
+    /// Whether any order of this platform, leg and phase is in this run.
+    pub fn has_kind(&self, platform: &str, leg: u8, phase: Phase) -> bool {
+        self.kinds.iter().any(|kind| kind.1 == leg && kind.2 == phase && *kind.0 == *platform)
     }
 
     /// Bytes of memory of filters and sparse index.
     pub fn memory_bytes(&self) -> (usize, usize) {
-        (self.filter.bytes() + self.riders.bytes(), self.sparse.bytes())
+        let [identities, riders] = self.filters();
+        (identities.bytes() + riders.bytes(), self.sparse.bytes())
     }
 
     /// The class of a row of this run.
@@ -308,11 +323,6 @@ impl Run {
             .map_err(|error| LedgerError::damaged(self.block_name(number))(error))
     }
 
-    /// Whether an order of this identity may be in this run; `false` is certain.
-    pub fn may_hold(&self, hash: IdentityHash) -> bool {
-        self.filter.may_contain(hash)
-    }
-
     /// Calls `found` with every block that may hold an order of one of these identities, and with what came with its
     /// hash. The hashes come ascending, so that each index chunk is read once.
     pub fn blocks_with<T: Copy>(
@@ -321,7 +331,9 @@ impl Run {
         mut found: impl FnMut(u32, T),
     ) -> Outcome<()> {
         let (mut loaded, mut entries): (Option<usize>, Vec<Entry>) = (None, Vec::new());
-        for &(hash, with) in wanted.iter().filter(|(hash, _)| self.may_hold(*hash)) {
+        let mut passed = Vec::new();
+        self.filter.sift(&self.store, wanted, |hash, with| passed.push((hash, with)))?;
+        for (hash, with) in passed {
             for chunk in self.sparse.chunks_of(hash) {
                 if loaded != Some(chunk) {
                     entries.clear();
@@ -367,7 +379,8 @@ pub fn run_keys(id: u64, entry: &RunEntry) -> impl Iterator<Item = Vec<u8>> + us
         (keys::DATA, entry.blocks),
         (keys::IDENTITY, entry.chunks),
         (keys::SPARSE, entry.sparse_parts),
-        (keys::RIDERS, entry.rider_parts),
+        (keys::FILTER, entry.filter_pages),
+        (keys::RIDERS, entry.rider_pages),
         (keys::TOTALS, entry.totals_parts),
     ];
     kinds.into_iter().flat_map(move |(kind, count)| (0..count).map(move |number| in_run(kind, id, number)))

@@ -10,6 +10,7 @@ use super::parts;
 use super::riders::{RiderCollector, Riders};
 use super::row::{Class, Row};
 use super::run::{Run, RunEntry};
+use super::run_filter::RunFilter;
 use super::sparse::Sparse;
 use super::store::Writing;
 use super::totals::DayTotals;
@@ -72,7 +73,8 @@ impl<'a> RunWriter<'a> {
             blocks: 0,
             chunks: 0,
             sparse_parts: 0,
-            rider_parts: 0,
+            filter_pages: 0,
+            rider_pages: 0,
             totals_parts: 0,
             accepted: (UtcMillis::MAX, UtcMillis::MIN),
             longest_ms: 0,
@@ -176,13 +178,16 @@ impl<'a> RunWriter<'a> {
                 self.sparse.push_chunk(first);
             }
         }
+        let (filter, filter_bytes) = RunFilter::put(self.store, keys::FILTER, self.id, filter)?;
         let riders = self.riders.finish();
-        let rider_bytes = riders.encode();
+        let (riders, rider_bytes) = RunFilter::put(self.store, keys::RIDERS, self.id, riders)?;
+        self.entry.filter_pages = filter.pages();
+        self.entry.rider_pages = riders.pages();
+        self.entry.bytes += filter_bytes + rider_bytes;
         let sparse = self.sparse.encode(&self.used);
         let totals = if totals.is_empty() { Vec::new() } else { totals.encode() };
-        self.entry.bytes += u64::try_from(sparse.len() + rider_bytes.len() + totals.len()).unwrap_or(0);
+        self.entry.bytes += u64::try_from(sparse.len() + totals.len()).unwrap_or(0);
         self.entry.sparse_parts = parts::put(self.store, keys::SPARSE, self.id, &sparse)?;
-        self.entry.rider_parts = parts::put(self.store, keys::RIDERS, self.id, &rider_bytes)?;
         self.entry.totals_parts = parts::put(self.store, keys::TOTALS, self.id, &totals)?;
         if self.entry.rows == 0 {
             self.entry.accepted = (UtcMillis::MAX, UtcMillis::MAX);

@@ -13,7 +13,7 @@ impl Snapshot {
     /// First and last instant of the rider's stored versions, and the platforms that named the rider.
     pub(super) fn seen(&self, rider_id: &str) -> Outcome<Option<RiderSeen>> {
         let mut seen: Option<RiderSeen> = None;
-        for runs in self.runs().values() {
+        for (_, runs) in self.kept() {
             for run in runs {
                 join(&mut seen, seen_in(run, rider_id)?);
             }
@@ -23,20 +23,18 @@ impl Snapshot {
         }
         let Some(mut all) = seen.take() else { return Ok(None) };
         self.see_last(rider_id, &mut all)?;
-        for platform in self.platforms_stored() {
-            if all.platforms.binary_search(&platform).is_ok() {
-                continue;
+        let mut missing = self.platforms_stored();
+        missing.retain(|platform| all.platforms.binary_search(platform).is_err());
+        for run in self.kept().rev().flat_map(|(_, runs)| runs) {
+            if missing.is_empty() {
+                break;
             }
-            for run in self.runs().values().rev().flatten() {
-                if run.riders().may_hold_of(&platform, rider_id)
-                    && let Some(here) = seen_in(run, rider_id)?
-                {
-                    let found = here.platforms.binary_search(&platform).is_ok();
-                    all.join(here);
-                    if found {
-                        break;
-                    }
-                }
+            let named = run.platforms_of(rider_id)?;
+            if named.iter().any(|name| missing.iter().any(|platform| **platform == **name))
+                && let Some(here) = seen_in(run, rider_id)?
+            {
+                missing.retain(|platform| here.platforms.binary_search(platform).is_err());
+                all.join(here);
             }
         }
         Ok(Some(all))
@@ -45,7 +43,7 @@ impl Snapshot {
     /// From the newest day back, until no earlier order can have ended later.
     fn see_last(&self, rider_id: &str, all: &mut RiderSeen) -> Outcome<()> {
         let mut newest: Option<UtcMillis> = None;
-        for (day, runs) in self.runs().iter().rev() {
+        for (day, runs) in self.kept().rev() {
             let day_end = self.zone().start_of(day.plus_days(1));
             let longest_ms = runs.iter().map(|run| run.entry.longest_ms).max().unwrap_or(0);
             if newest.is_some_and(|newest| day_end.plus(longest_ms) <= newest) {
@@ -73,7 +71,7 @@ fn join(seen: &mut Option<RiderSeen>, here: Option<RiderSeen>) {
 /// What one run knows of a rider.
 fn seen_in(run: &Run, rider_id: &str) -> Outcome<Option<RiderSeen>> {
     let mut seen = None;
-    if !run.riders().may_hold(rider_id) {
+    if !run.may_know(rider_id)? {
         return Ok(seen);
     }
     run.visit_rider(rider_id, EVER, |row| {

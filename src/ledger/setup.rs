@@ -15,8 +15,12 @@ pub struct Setup {
     pub cache_bytes: u64,
     /// Free space below which nothing is taken in.
     pub min_free_bytes: u64,
+    /// Memory that filters may take.
+    pub filter_bytes: usize,
     /// Days either side of its own in which an event meets its identity.
     pub identity_days: i32,
+    /// Whole event days that are kept; `None` = all.
+    pub retention_days: Option<i32>,
     /// Zone of days, months and effective dates.
     pub zone: Zone,
     /// The tariff.
@@ -31,7 +35,8 @@ pub struct Setup {
     pub config_text: String,
     /// Hash of that text.
     pub config_hash: [u8; 32],
-    /// Whether an operator lets the ledger go on from an older state than the witness tells, and why.
+    /// Whether an operator lets the ledger go on from an older state than the witness tells, and why. An open ledger keeps
+    /// it only where they differ, until the commit that notes it.
     pub accept_older_state: Option<String>,
 }
 
@@ -42,7 +47,9 @@ impl Setup {
             data_dir: config.ledger.data_dir.clone(),
             cache_bytes: config.ledger.cache_bytes,
             min_free_bytes: config.ledger.min_free_bytes,
+            filter_bytes: usize::try_from(config.ledger.filter_bytes).unwrap_or(usize::MAX),
             identity_days: config.ledger.identity_days,
+            retention_days: config.ledger.retention_days,
             zone: config.zone.clone(),
             tariff: config.tariff.clone(),
             platforms: config.platforms.clone(),

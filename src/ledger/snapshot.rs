@@ -12,9 +12,10 @@ use super::head::hex;
 use super::history::{History, Step};
 use super::identity::IdentityHash;
 use super::keys;
-use super::manifest::Root;
+use super::manifest::{Entries, Manifest, Root};
 use super::rejected::RejectedIndex;
 use super::row::{OrderId, RowKind};
+use super::run::Run;
 use super::store::Store;
 use super::totals::DayTotals;
 use crate::domain::completeness::Completeness;
@@ -30,6 +31,7 @@ use std::sync::Arc;
 pub struct Snapshot {
     pub(super) store: Store,
     pub(super) root: Root,
+    pub(super) entries: Entries,
     pub(super) runs: Arc<DayRuns>,
     pub(super) books: Arc<ConfigBooks>,
     pub(super) completeness: Arc<Completeness>,
@@ -38,20 +40,47 @@ pub struct Snapshot {
     pub(super) sources: Arc<BTreeMap<Source, SourceFacts>>,
     pub(super) zone: Arc<Zone>,
     pub(super) identity_days: i32,
+    pub(super) day_filter_bytes: usize,
 }
 
 /// Where a row lies: rows of one place and identity are versions of one order.
 type Place = (UtcMillis, String, u8, Phase);
 
 impl Snapshot {
-    /// The live runs by day.
+    /// The live runs by day, those of days that retention dropped included.
     pub fn runs(&self) -> &DayRuns {
         &self.runs
+    }
+
+    /// The first day whose orders are shown: rows of days before it that are still there only serve identity.
+    pub(super) fn first_kept(&self) -> LocalDay {
+        self.root.retention_line.unwrap_or(LocalDay(i32::MIN))
+    }
+
+    /// The runs of the days that retention kept.
+    pub(super) fn kept(&self) -> impl DoubleEndedIterator<Item = (&LocalDay, &Vec<Arc<Run>>)> {
+        self.runs.range(self.first_kept()..)
+    }
+
+    /// Memory of the filters of groups of days, as of this state.
+    pub const fn day_filter_bytes(&self) -> usize {
+        self.day_filter_bytes
+    }
+
+    /// Days of which some run's filter of identities is not in memory: it is read from the store when it is asked.
+    pub fn days_on_disk(&self) -> usize {
+        let on_disk = |runs: &&Vec<Arc<Run>>| runs.iter().any(|run| !run.filters()[0].is_in_memory());
+        self.runs.values().filter(on_disk).count()
     }
 
     /// The root of the manifest.
     pub const fn root(&self) -> &Root {
         &self.root
+    }
+
+    /// The manifest of this state.
+    pub fn manifest(&self) -> Manifest {
+        Manifest::of(self.root.clone(), self.entries.clone())
     }
 
     /// The kept records.
@@ -100,7 +129,7 @@ impl Snapshot {
             platform,
             leg,
             phase,
-            days: (LocalDay(i32::MIN), LocalDay(i32::MAX)),
+            days: (self.first_kept(), LocalDay(i32::MAX)),
             also: Vec::new(),
         }
     }
@@ -168,6 +197,10 @@ impl LedgerView for Snapshot {
     }
 
     fn days(&self) -> Option<(LocalDay, LocalDay)> {
+        Some((*self.kept().next()?.0, *self.kept().next_back()?.0))
+    }
+
+    fn days_of_totals(&self) -> Option<(LocalDay, LocalDay)> {
         Some((*self.runs.first_key_value()?.0, *self.runs.last_key_value()?.0))
     }
 
@@ -181,9 +214,13 @@ impl LedgerView for Snapshot {
         if from >= to {
             return Ok(Vec::new());
         }
-        let days = self.zone.day(from)..=self.zone.day(to.minus(1));
+        let (first, last) = (self.zone.day(from).max(self.first_kept()), self.zone.day(to.minus(1)));
+        if first > last {
+            return Ok(Vec::new());
+        }
+        let days = first..=last;
         for run in self.runs.range(days).flat_map(|(_, runs)| runs) {
-            if !run.overlaps(from, to) || !run.riders().may_hold(rider_id) {
+            if !run.overlaps(from, to) || !run.may_know(rider_id)? {
                 continue;
             }
             run.visit_rider(rider_id, (from, to), |row| {

@@ -7,11 +7,13 @@
 //! * the *hot part* ([`hot`]), an embedded key-value store, holds the manifest, the records of commits and the values of
 //!   small commits, until compaction moves these on.
 //!
-//! [`writing`] chooses between them. [`error`] says what can go wrong.
+//! [`writing`] chooses between them, [`copying`] makes a second store of one in use. [`error`] says what can go wrong.
 
 mod catalog;
+mod copying;
 mod error;
 mod hot;
+mod scratch;
 mod segment;
 mod segments;
 mod table;
@@ -19,6 +21,7 @@ mod table;
 mod tests;
 mod writing;
 
+pub use copying::{Copied, Copying};
 pub use error::StoreError;
 pub use writing::Writing;
 
@@ -26,7 +29,8 @@ use super::bodies::Bodies;
 use super::keys::in_run;
 use super::lock::DirLock;
 use hot::{Hot, HotValue};
-use segments::Segments;
+use scratch::Scratch;
+use segments::{Access, Segments};
 use std::path::Path;
 use std::sync::Arc;
 use table::Group;
@@ -74,6 +78,8 @@ struct Shared {
     hot: Hot,
     segments: Segments,
     bodies: Bodies,
+    /// Where the hot part lies when it is only read; goes after it.
+    _scratch: Option<Scratch>,
 }
 
 /// The open store. Clones share it.
@@ -90,9 +96,30 @@ impl Store {
     /// # Errors
     /// The hot part does not open, or a segment file is damaged.
     pub fn open(data_dir: &Path, cache_bytes: u64) -> Result<Self, StoreError> {
-        let segments = Segments::open(&data_dir.join("segments"))?;
+        let segments = Segments::open(&data_dir.join("segments"), Access::Write)?;
         let hot = Hot::open(&data_dir.join("store"), cache_bytes)?;
-        Ok(Self { shared: Arc::new(Shared { hot, segments, bodies: Bodies::default() }), _lock: None })
+        Ok(Self {
+            shared: Arc::new(Shared { hot, segments, bodies: Bodies::default(), _scratch: None }),
+            _lock: None,
+        })
+    }
+
+    /// Opens the store of a data directory without changing a byte of it: the hot part is copied to the system's place for
+    /// temporary files, where it may do what it does when it opens; segment files are read where they lie. What is deleted
+    /// is gone in memory only.
+    ///
+    /// # Errors
+    /// As [`Self::open`]; there is no room for the copy.
+    pub fn open_read_only(data_dir: &Path, cache_bytes: u64) -> Result<Self, StoreError> {
+        let segments = Segments::open(&data_dir.join("segments"), Access::Read)?;
+        let folder = data_dir.join("store");
+        let copied = StoreError::at("copying to the folder for temporary files (TMPDIR)", &folder);
+        let scratch = Scratch::copy_of(&folder).map_err(copied)?;
+        let hot = Hot::open(scratch.path(), cache_bytes)?;
+        Ok(Self {
+            shared: Arc::new(Shared { hot, segments, bodies: Bodies::default(), _scratch: Some(scratch) }),
+            _lock: None,
+        })
     }
 
     /// The same store, holding the lock of its data directory.
@@ -124,6 +151,13 @@ impl Store {
             return Ok(Some(Value::Read(value)));
         }
         Ok(self.shared.hot.get(key)?.map(Value::Hot))
+    }
+
+    /// Whether there is a value of this key.
+    pub fn holds(&self, key: &[u8]) -> Result<bool, StoreError> {
+        let in_segment = Group::of(key)
+            .is_some_and(|(group, number)| self.shared.segments.catalog().find(group, number).is_some());
+        Ok(in_segment || self.shared.hot.get(key)?.is_some())
     }
 
     /// Deletes values that nothing refers to any more; needs no sync.

@@ -13,12 +13,13 @@ use super::facts::{self, PlatformStats, SourceFacts};
 use super::lock::DirLock;
 use super::manifest::{Manifest, kind};
 use super::pricing::PriceBook;
-use super::rejected::{RejectedBook, RejectedEntry, RejectedIndex, RejectedRun};
+use super::rejected::{RejectedEntry, RejectedIndex, RejectedRun};
 use super::run::{Run, RunEntry};
 use super::run_writer::ClassTable;
 use super::setup::Setup;
 use super::snapshot::Snapshot;
 use super::store::{COMMIT_SEGMENT_BYTES_MIN, Store, Writing};
+use super::unresolved::RejectedBook;
 use super::{garbage, head};
 use crate::domain::completeness::CompletenessTracker;
 use crate::domain::time::LocalDay;
@@ -42,7 +43,7 @@ impl Published {
 #[derive(Debug)]
 pub struct Ledger {
     pub(super) setup: Setup,
-    pub(super) lock: Arc<DirLock>,
+    pub(super) lock: Option<Arc<DirLock>>,
     pub(super) store: Store,
     /// Where commits write their values.
     pub(super) writing: Writing,
@@ -62,6 +63,8 @@ pub struct Ledger {
     pub(super) released: (Sender<u64>, Receiver<u64>),
     pub(super) published: Arc<Published>,
     pub(super) poison: Option<String>,
+    /// Whether it was opened to be read.
+    pub(super) read_only: bool,
     /// Compactions under way: (first run number they may write).
     pub(super) compacting: Option<u64>,
     /// Rows after which a compaction begins another output.
@@ -77,12 +80,27 @@ impl Ledger {
     /// # Errors
     /// Another process has the directory; the store is damaged or stands elsewhere than the witness.
     pub fn open(mut setup: Setup) -> Outcome<Self> {
-        let (store, manifest, lock) = open_store(&setup)?;
+        let opened = open_store(&mut setup)?;
+        Self::with(setup, opened, false)
+    }
+
+    /// Opens a ledger to read it, without changing a byte of its data directory: the newest commit is shown as it stands,
+    /// under the configuration that was in force, and every write is refused.
+    ///
+    /// # Errors
+    /// A process writes to the directory; there is no ledger; the store is damaged or stands elsewhere than the witness.
+    pub fn open_read_only(setup: Setup) -> Outcome<Self> {
+        let opened = open_store_read_only(&setup)?;
+        Self::with(setup, opened, true)
+    }
+
+    fn with(mut setup: Setup, (store, manifest, lock): Opened, read_only: bool) -> Outcome<Self> {
         let released = channel();
-        let (runs, filters) = open_runs(&store, &manifest, &released.0)?;
+        let runs = open_runs(&store, &manifest, &released.0)?;
+        let filters = DayFilters::new(setup.filter_bytes);
         let (rejected, book) = open_rejected(&store, &manifest)?;
         crash::after(Point::StartOpened);
-        let books = ConfigBooks::load(&manifest)?;
+        let books = ConfigBooks::load(&store, &manifest)?;
         if let Some((no, entry)) = books.all().find(|(_, entry)| entry.zone != setup.zone.name()) {
             return Err(LedgerError::Inconsistent(format!(
                 "the configuration says timezone {}, but the ledger's days were made in {} (configuration {}): a ledger \
@@ -99,11 +117,12 @@ impl Ledger {
         }
         let tracker = CompletenessTracker::new(facts::load(&manifest)?);
         let stats = load_stats(&manifest)?;
-        let with_open = with_open(&setup, &stats);
+        let with_open = with_open(&stats);
         let sources = load_sources(&manifest)?;
         let state = Snapshot {
             store: store.clone(),
             root: manifest.root().clone(),
+            entries: manifest.shared_entries(),
             runs: Arc::new(runs),
             books: Arc::new(books),
             completeness: Arc::new(tracker.state().clone()),
@@ -112,8 +131,9 @@ impl Ledger {
             sources: Arc::new(sources),
             zone: Arc::new(setup.zone.clone()),
             identity_days: setup.identity_days,
+            day_filter_bytes: filters.bytes(),
         };
-        Ok(Self {
+        let ledger = Self {
             lock,
             writing: store.begin(COMMIT_SEGMENT_BYTES_MIN),
             store,
@@ -133,11 +153,14 @@ impl Ledger {
             released,
             published: Arc::new(Published(ArcSwap::from_pointee(state))),
             poison: None,
+            read_only,
             compacting: None,
             hold_completeness: false,
             output_rows_max: compaction::output_rows_max(),
             setup,
-        })
+        };
+        ledger.warm_filters()?;
+        Ok(ledger)
     }
 
     /// Whether a platform is registered or has orders.
@@ -177,8 +200,17 @@ impl Ledger {
         self.poison.as_deref()
     }
 
+    /// Whether the configuration that it was opened with is the one in force.
+    pub fn is_in_force(&self) -> bool {
+        let entry = self.books.get(self.manifest.root().config);
+        entry.is_some_and(|entry| entry.hash == self.setup.config_hash)
+    }
+
     /// Runs `write`; a failure poisons the ledger, and a poisoned ledger writes nothing.
     pub(super) fn guarded<T>(&mut self, write: impl FnOnce(&mut Self) -> Outcome<T>) -> Outcome<T> {
+        if self.read_only {
+            return Err(LedgerError::ReadOnly);
+        }
         if let Some(why) = &self.poison {
             return Err(LedgerError::Poisoned(why.clone()));
         }
@@ -194,6 +226,7 @@ impl Ledger {
         self.published.0.store(Arc::new(Snapshot {
             store: self.store.clone(),
             root: self.manifest.root().clone(),
+            entries: self.manifest.shared_entries(),
             runs: Arc::clone(&self.runs),
             books: Arc::clone(&self.books),
             completeness: Arc::new(self.tracker.state().clone()),
@@ -202,6 +235,7 @@ impl Ledger {
             sources: Arc::clone(&self.sources),
             zone: Arc::clone(&self.published.0.load().zone),
             identity_days: self.setup.identity_days,
+            day_filter_bytes: self.filters.bytes(),
         }));
     }
 
@@ -216,8 +250,11 @@ impl Ledger {
     }
 }
 
+/// Store, manifest and the lock; without one where no process ever wrote.
+type Opened = (Store, Manifest, Option<Arc<DirLock>>);
+
 /// Locks the directory, opens the store, settles manifest and witness, and deletes what an interrupted process left.
-fn open_store(setup: &Setup) -> Outcome<(Store, Manifest, Arc<DirLock>)> {
+fn open_store(setup: &mut Setup) -> Outcome<Opened> {
     let dir = &setup.data_dir;
     std::fs::create_dir_all(dir).map_err(LedgerError::file("creating", dir))?;
     if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
@@ -229,29 +266,40 @@ fn open_store(setup: &Setup) -> Outcome<(Store, Manifest, Arc<DirLock>)> {
     crash::after(Point::StartStoreOpened);
     let mut manifest = Manifest::load(&store)?;
     crash::after(Point::StartManifestLoaded);
-    manifest.settle_witness(dir, setup.accept_older_state.is_some())?;
+    if !manifest.settle_witness(dir, setup.accept_older_state.is_some())? {
+        // Nothing differs: there is nothing to accept, and no note may say that there was.
+        setup.accept_older_state = None;
+    }
     crash::after(Point::StartWitnessSettled);
     garbage::collect_orphans(&store, &mut manifest)?;
     crash::after(Point::StartGarbageCollected);
+    Ok((store, manifest, Some(lock)))
+}
+
+/// Reads store and manifest where they lie, and passes over what an interrupted process left.
+fn open_store_read_only(setup: &Setup) -> Outcome<Opened> {
+    let dir = &setup.data_dir;
+    if !dir.join("store").is_dir() {
+        return Err(LedgerError::NoLedger { path: dir.clone() });
+    }
+    let lock = DirLock::share(dir)?.map(Arc::new);
+    let mut store = Store::open_read_only(dir, setup.cache_bytes)?;
+    if let Some(lock) = &lock {
+        store = store.with_lock(Arc::clone(lock));
+    }
+    let mut manifest = Manifest::load(&store)?;
+    manifest.witness(head::read(dir)?.as_ref())?;
+    garbage::collect_orphans(&store, &mut manifest)?;
     Ok((store, manifest, lock))
 }
 
-fn open_runs(store: &Store, manifest: &Manifest, released: &Sender<u64>) -> Outcome<(DayRuns, DayFilters)> {
-    let entries = manifest.numbered(kind::RUN, RunEntry::decode)?;
-    let mut filters = DayFilters::default();
+fn open_runs(store: &Store, manifest: &Manifest, released: &Sender<u64>) -> Outcome<DayRuns> {
     let mut runs = DayRuns::new();
-    let mut rows: BTreeMap<_, u64> = BTreeMap::new();
-    for (_, entry) in &entries {
-        *rows.entry(entry.day).or_default() += entry.rows;
-    }
-    for (day, rows) in rows {
-        filters.expect(day, rows);
-    }
-    for (id, entry) in entries {
-        let run = Run::open(id, entry, store, released, |hash| filters.insert(entry.day, hash))?;
+    for (id, entry) in manifest.numbered(kind::RUN, RunEntry::decode)? {
+        let run = Run::open(id, entry, store, released)?;
         runs.entry(entry.day).or_default().push(Arc::new(run));
     }
-    Ok((runs, filters))
+    Ok(runs)
 }
 
 fn open_rejected(store: &Store, manifest: &Manifest) -> Outcome<(RejectedIndex, RejectedBook)> {
@@ -284,8 +332,7 @@ fn load_sources(manifest: &Manifest) -> Outcome<BTreeMap<Source, SourceFacts>> {
     manifest.entries(kind::SOURCE).map(decode).collect()
 }
 
-fn with_open(setup: &Setup, stats: &BTreeMap<String, PlatformStats>) -> HashSet<String> {
-    let stored = stats.iter().filter(|(_, stats)| stats.open_orders > 0).map(|(name, _)| name.clone());
-    let promised = setup.platforms.registered().filter(|(_, p)| p.streams_open_orders_from.is_some());
-    stored.chain(promised.map(|(name, _)| name.to_owned())).collect()
+/// Platforms of which open orders are stored, whatever they promised: only there can an ended event meet one.
+fn with_open(stats: &BTreeMap<String, PlatformStats>) -> HashSet<String> {
+    stats.iter().filter(|(_, stats)| stats.open_orders > 0).map(|(name, _)| name.clone()).collect()
 }

@@ -61,6 +61,7 @@ struct Inner {
     runs: IntGauge,
     blocks: IntGauge,
     filter_bytes: IntGauge,
+    days_on_disk: IntGauge,
     sparse_index_bytes: IntGauge,
     rejected_kept: IntGauge,
     rejected_unresolved: IntGauge,
@@ -181,6 +182,7 @@ impl Metrics {
         inner.runs.set(int(sample.runs));
         inner.blocks.set(int(sample.blocks));
         inner.filter_bytes.set(int(sample.filter_bytes));
+        inner.days_on_disk.set(int(sample.days_on_disk));
         inner.sparse_index_bytes.set(int(sample.sparse_index_bytes));
         inner.rejected_kept.set(int(sample.rejected_kept));
         inner.rejected_unresolved.set(int(sample.rejected_unresolved));

@@ -207,8 +207,9 @@ pub(crate) fn values(dir: &Path) -> Vec<(Vec<u8>, Vec<u8>)> {
     let all: Vec<_> = store.scan(&[], &[]).map(|item| item.unwrap()).collect();
     let garbage: HashSet<Vec<u8>> =
         all.iter().filter(|(key, _)| key.starts_with(b"mg")).map(|(key, _)| key[2..10].to_vec()).collect();
-    let of_run =
-        |key: &[u8]| [keys::DATA, keys::IDENTITY, keys::SPARSE, keys::RIDERS, keys::TOTALS].contains(&key[0]);
+    let of_run = |key: &[u8]| {
+        [keys::DATA, keys::IDENTITY, keys::SPARSE, keys::FILTER, keys::RIDERS, keys::TOTALS].contains(&key[0])
+    };
     all.into_iter()
         .filter(|(key, _)| !of_run(key) || !garbage.contains(&key[1..9]))
         .map(|(key, value)| (key.to_vec(), value.to_vec()))

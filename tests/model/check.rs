@@ -180,21 +180,19 @@ fn sources(model: &Model, view: &Snapshot) {
     assert_eq!(stored, model.sources, "records and dispositions by source");
 }
 
+/// Instants that something was told about; `None` when there are none.
+pub(crate) fn times(model: &Model) -> Option<Vec<i64>> {
+    let told =
+        model.orders.iter().flatten().flat_map(|version| [Some(version.event.accepted), version.event.ended]);
+    let mut times: Vec<i64> = told.flatten().collect();
+    times.extend(model.terms.promises.iter().filter_map(|p| model.facts.through(p.name)));
+    (!times.is_empty()).then_some(times)
+}
+
 /// Asks about instants near what was told, and again what was final once.
 pub(crate) fn answers(drive: &mut Drive, questions: usize) {
     let view = drive.ledger().published().current();
-    let mut times: Vec<i64> = drive
-        .model
-        .orders
-        .iter()
-        .flatten()
-        .flat_map(|version| [Some(version.event.accepted), version.event.ended])
-        .flatten()
-        .collect();
-    times.extend(drive.model.terms.promises.iter().filter_map(|p| drive.model.facts.through(p.name)));
-    if times.is_empty() {
-        return;
-    }
+    let Some(times) = times(&drive.model) else { return };
     for _ in 0..questions {
         let rider = *drive.random.pick(&RIDERS);
         let around = *drive.random.pick(&times);
@@ -209,6 +207,7 @@ pub(crate) fn answers(drive: &mut Drive, questions: usize) {
             drive.final_answers.push((rider, around + moved, answer.as_of.commit));
         }
         drive.shown.count(answer.verdict.as_str(), 1);
+        drive.shown.told(&serde_json::to_string(&answer).unwrap());
     }
     for (rider, at, commit) in drive.final_answers.clone() {
         let covered = drive.model.windows(rider, at).first().map(|version| version.event.clone());

@@ -1,9 +1,11 @@
 //! Runs one history through the program and through the model, and compares.
 
 use super::check;
+use super::crash::{Held, patiently};
 use super::event::{DAY, HOUR, MINUTE, Record};
 use super::naive::{Model, Origin};
 use super::random::Random;
+use super::shown::Shown;
 use super::terms::Terms;
 use super::world::{Place, World, places};
 use coverledger::config::Config;
@@ -12,37 +14,33 @@ use coverledger::domain::posting::Disposition;
 use coverledger::domain::time::UtcMillis;
 use coverledger::ledger::batch::{Arrival, Batch, LineHashes, Source};
 use coverledger::ledger::commit::{Also, Observations};
+use coverledger::ledger::compaction::Compacted;
 use coverledger::ledger::setup::Setup;
 use coverledger::ledger::writer::Ledger;
 use coverledger::pipeline::{receive, rules_for};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::channel;
-use std::time::Duration;
 use tempfile::TempDir;
 
 /// Records in the order of arrival, and where each partition was left.
 type Read = (Vec<(Origin, Record)>, BTreeMap<Place, (i64, usize)>);
 
 /// Where histories begin: around changes of the clock and of the month.
-const BEGINNINGS: [(&str, &str); 4] = [
+const BEGINNINGS: [(&str, &str); 10] = [
     ("America/New_York", "2026-03-06T20:00:00Z"),
     ("America/New_York", "2026-10-30T12:00:00Z"),
+    ("Europe/Berlin", "2026-03-27T08:00:00Z"),
+    ("Europe/Berlin", "2026-10-23T20:00:00Z"),
+    // A day there begins at one o'clock, and another has its last hour twice.
+    ("America/Santiago", "2026-09-04T12:00:00Z"),
+    ("America/Santiago", "2026-04-02T12:00:00Z"),
+    // Half an hour.
+    ("Australia/Lord_Howe", "2026-04-03T00:00:00Z"),
+    ("Asia/Kathmandu", "2026-02-27T00:00:00Z"),
     ("Asia/Shanghai", "2026-06-29T00:00:00Z"),
     ("Asia/Shanghai", "2026-12-30T10:00:00Z"),
 ];
-
-/// What a history showed, for the summary of a run.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Shown {
-    pub(crate) counts: BTreeMap<String, u64>,
-}
-
-impl Shown {
-    pub(crate) fn count(&mut self, what: &str, times: u64) {
-        *self.counts.entry(what.to_owned()).or_default() += times;
-    }
-}
 
 #[derive(Debug)]
 struct FileLines(usize);
@@ -65,10 +63,14 @@ pub(crate) struct Drive {
     pub(crate) shown: Shown,
     /// Questions that were answered `not_covered`: rider, instant, commit.
     pub(crate) final_answers: Vec<(&'static str, i64, u64)>,
-    committed: Model,
+    pub(crate) committed: Model,
+    pub(crate) now: i64,
+    /// What a compaction wrote and nobody put in force yet.
+    pub(crate) compacted: Option<Compacted>,
+    /// States that readers keep.
+    pub(crate) held: Vec<Held>,
     dir: TempDir,
     world: World,
-    now: i64,
     switch: i64,
     /// The offset of each partition's first record, and how many of its records are committed.
     positions: BTreeMap<Place, (i64, usize)>,
@@ -97,6 +99,8 @@ impl Drive {
             random,
             shown: Shown::default(),
             final_answers: Vec::new(),
+            compacted: None,
+            held: Vec::new(),
             dir,
             world,
             now: begin,
@@ -116,11 +120,25 @@ impl Drive {
         self.ledger.as_mut().unwrap()
     }
 
-    fn open(&mut self) {
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
+    /// The process ends: everything that holds the store is let go.
+    pub(crate) fn close(&mut self) {
+        (self.compacted, self.ledger) = (None, None);
+        self.held.clear();
+    }
+
+    pub(crate) fn open(&mut self) {
         let mut setup = Setup::new(&self.config);
-        setup.data_dir = self.dir.path().join("data");
+        setup.data_dir = self.data_dir();
         setup.cache_bytes = 4 << 20;
-        let mut ledger = opened(&setup);
+        // How much memory filters have changes nothing: none, some, enough.
+        let plenty = self.now.rem_euclid(3);
+        setup.filter_bytes = if plenty == 0 { 0 } else { 150_000 << (10 * (plenty - 1)) };
+        let mut ledger =
+            patiently(|| Ledger::open(setup.clone()).map_err(|error| format!("{error}: {error:?}")));
         ledger.enforce(UtcMillis::new(self.now)).unwrap();
         let started = self.positions.iter().map(|(place, (first, done))| {
             (place.0.to_owned(), place.1, first + i64::try_from(*done).unwrap())
@@ -130,9 +148,14 @@ impl Drive {
     }
 
     /// The process ends: what was not committed is gone; another configuration may come into force.
-    fn reopen(&mut self) {
+    pub(crate) fn reopen(&mut self) {
         self.shown.count("reopened", 1);
-        self.ledger = None;
+        let next_run = self.ledger().published().current().root().next_run;
+        self.close();
+        let crashed = self.random.percent(30);
+        if crashed {
+            self.leave_orphans(next_run);
+        }
         self.model = self.committed.clone();
         self.model.facts.restarted();
         let tariff = usize::from(self.now >= self.switch);
@@ -141,6 +164,9 @@ impl Drive {
         }
         self.config = config(&self.model.terms, tariff);
         self.open();
+        if crashed {
+            self.no_orphans(next_run);
+        }
         self.model.enforce(tariff, self.now);
         self.committed = self.model.clone();
     }
@@ -152,10 +178,18 @@ impl Drive {
         for step in 0..steps {
             let left = steps - step;
             self.now += self.random.between(0, 2 * (until - self.now).max(MINUTE) / left);
-            if self.random.percent(15) {
+            // Cover that changes must be in force before anything it begins at can be settled.
+            let is_due = self.model.tariff == 0 && self.now >= self.switch + DAY;
+            if is_due || self.random.percent(15) {
                 self.reopen();
             }
             self.step(70);
+            if self.random.percent(40) {
+                self.compact();
+            }
+            if self.random.percent(30) {
+                self.hold();
+            }
             if self.random.percent(30) {
                 check::everything(&mut self);
             } else {
@@ -170,6 +204,8 @@ impl Drive {
         }
         assert!(self.positions.iter().all(|(place, (_, done))| *done == self.world.partitions[place].len()));
         check::everything(&mut self);
+        self.hold();
+        self.compact();
         self.reopen();
         check::everything(&mut self);
         self.shown
@@ -303,6 +339,7 @@ impl Drive {
             ..Also::default()
         };
         let now = UtcMillis::new(self.now);
+        let witness = self.witness();
         let report = self.ledger().commit(&batch, &also, now).unwrap();
         // Records take effect in the order of topic, partition, offset; files after that.
         let mut order: Vec<usize> = (0..records.len()).collect();
@@ -331,26 +368,15 @@ impl Drive {
             };
             assert_eq!(told, expected, "the disposition of {:?}: {}", records[at].0, records[at].1.raw);
             self.shown.count(&expected, 1);
+            self.shown.told(&format!("{} {expected}", records[at].1.raw));
         }
         self.shown.count("records", report.records);
         self.shown.count("commits", 1);
         self.committed = self.model.clone();
-    }
-}
-
-/// Opens the ledger. A store that was just closed may still be letting go of its file.
-fn opened(setup: &Setup) -> Ledger {
-    let (_keep, pause) = channel::<()>();
-    for _ in 0..5_000 {
-        match Ledger::open(setup.clone()) {
-            Ok(ledger) => return ledger,
-            Err(error) if format!("{error:?}").contains("could not acquire lock") => {
-                let _over = pause.recv_timeout(Duration::from_millis(2));
-            }
-            Err(error) => panic!("{error}"),
+        if self.random.percent(8) {
+            self.crash_before_witness(&witness);
         }
     }
-    panic!("the store was not let go");
 }
 
 fn view_through(drive: &Drive, platform: &str) -> Option<String> {

@@ -36,11 +36,14 @@ struct Maker<'a> {
     /// Sent by each platform.
     sent: BTreeMap<&'static str, Vec<Record>>,
     ids: Vec<String>,
+    /// How late the latest events of the history are.
+    latest: i64,
 }
 
 impl World {
     pub(crate) fn new(terms: &Terms, begin: i64, span: i64, random: &mut Random) -> Self {
-        let mut maker = Maker { terms, begin, span, random, sent: BTreeMap::new(), ids: Vec::new() };
+        let latest = if random.percent(30) { 60 * DAY } else { 3 * DAY };
+        let mut maker = Maker { terms, begin, span, random, sent: BTreeMap::new(), ids: Vec::new(), latest };
         for number in 0..maker.random.between(8, 45) {
             maker.order(number);
         }
@@ -136,7 +139,11 @@ impl Maker<'_> {
     }
 
     fn first_sent(&mut self, about: i64, in_time: bool, delay: i64) -> i64 {
-        let after = if in_time { self.random.between(0, delay) } else { self.random.between(HOUR, 2 * DAY) };
+        let after = match in_time {
+            true => self.random.between(0, delay),
+            false if self.random.percent(25) => self.random.between(HOUR, self.latest),
+            false => self.random.between(HOUR, 2 * DAY),
+        };
         about + after
     }
 
@@ -148,7 +155,9 @@ impl Maker<'_> {
         while self.random.percent(30) {
             let more = self.amended(&newest, &first);
             newest = more;
-            sent += self.random.between(-HOUR, 30 * HOUR);
+            // Now and then before what it amends.
+            let before = if self.random.percent(15) { -30 * HOUR } else { -HOUR };
+            sent += self.random.between(before, 30 * HOUR);
             let record = event::order(&newest, false, sent, self.random);
             self.send(platform, record);
             told.push((newest.clone(), sent));
@@ -175,7 +184,7 @@ impl Maker<'_> {
         if self.random.percent(70) {
             self.random.between(0, 2 * HOUR)
         } else {
-            self.random.between(0, 3 * DAY)
+            self.random.between(0, self.latest)
         }
     }
 
@@ -187,10 +196,14 @@ impl Maker<'_> {
         next
     }
 
-    /// Changes one field.
+    /// Changes one field, or rider and day.
     fn change(&mut self, event: &mut Event, first: &Event) {
         let reach = i64::from(self.terms.identity_days);
-        match self.random.below(10) {
+        match self.random.below(11) {
+            10 => {
+                event.rider = (*self.random.pick(&RIDERS)).to_owned();
+                shift(event, DAY * self.random.between(-reach, reach + 1));
+            }
             0 | 1 => event.rider = (*self.random.pick(&RIDERS)).to_owned(),
             2 => event.region = (*self.random.pick(&REGIONS)).to_owned(),
             3 => event.category = (*self.random.pick(&CATEGORIES)).to_owned(),

@@ -101,7 +101,9 @@ impl Machine {
             Fault::DeadAtPoint => {
                 let point = Point::ALL[usize::try_from(draws.below(Point::ALL.len() as u64)).unwrap()];
                 let text = format!("{}:{}", point.name(), 1 + draws.below(8));
-                let mut program = self.start(&mut |command| drop(command.env(VARIABLE, &text)));
+                let mut program = self.start(&mut |command| {
+                    command.env(VARIABLE, &text);
+                });
                 self.send(events);
                 let died = self.until_dead_or_done(&mut program);
                 program.kill();

@@ -84,6 +84,20 @@ fn time_alone_brings_no_statement_and_no_records_from() {
 }
 
 #[test]
+fn who_waits_for_a_silent_platform_is_not_told_to_ask_at_once() {
+    let line = line(promise(), Some(1_000));
+    let ask = |recorded_at| {
+        let pieces = line.stretches(Window::new(at(895), at(896)), at(recorded_at));
+        pieces[0].unsettled.unwrap().ask_again_at.unwrap().millis()
+    };
+    let due = 1_011;
+    assert_eq!(ask(due - 1), due);
+    assert_eq!(ask(due), due + 60_000);
+    assert_eq!(ask(due + 600_000), due + 1_200_000, "as long again as it is overdue");
+    assert_eq!(ask(due + 90 * 86_400_000), due + 91 * 86_400_000);
+}
+
+#[test]
 fn the_first_reason_is_given() {
     let mut line = line(promise(), Some(1_000));
     line.claim(Window::new(at(100), at(900)), UnsettledReason::RejectedRecord, AskAgain::Never);

@@ -43,10 +43,6 @@ impl Epochs {
         Self(bounds.into_iter().collect())
     }
 
-    pub(super) fn number(&self, day: LocalDay) -> usize {
-        self.0.partition_point(|&bound| bound <= day)
-    }
-
     /// One day of every epoch.
     pub(super) fn days(&self) -> impl Iterator<Item = LocalDay> {
         let before = self.0.first().map_or(LocalDay(0), |first| first.plus_days(-1));

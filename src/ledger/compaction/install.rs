@@ -81,13 +81,14 @@ impl Ledger {
         self.advance(&[], &[], now)?;
         crash::after(Point::CompactionAdvanced);
         self.replace_runs(day, &inputs, outputs);
+        self.balance_filters();
         self.publish();
         crash::after(Point::CompactionInstalled);
         inputs.iter().for_each(|run| run.doom());
         Ok(report)
     }
 
-    fn replace_runs(&mut self, day: LocalDay, inputs: &[Arc<Run>], outputs: Vec<Run>) {
+    pub(in super::super) fn replace_runs(&mut self, day: LocalDay, inputs: &[Arc<Run>], outputs: Vec<Run>) {
         let runs = Arc::make_mut(&mut self.runs).entry(day).or_default();
         runs.retain(|run| inputs.iter().all(|input| input.id != run.id));
         runs.extend(outputs.into_iter().map(Arc::new));

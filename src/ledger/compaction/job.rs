@@ -129,7 +129,6 @@ impl CompactionJob {
 pub(in super::super) struct Hasher {
     /// By the number of the class: the platform's seed.
     seeds: Vec<Option<u64>>,
-    order_id: String,
 }
 
 impl Hasher {
@@ -140,7 +139,7 @@ impl Hasher {
             Some(Some(seed)) => *seed,
             _ => self.learn(number, class),
         };
-        IdentityHash::with_seed(seed, row.order_id.text(&mut self.order_id), class.leg, class.phase)
+        IdentityHash::with_seed(seed, &row.order_id, class.leg, class.phase)
     }
 
     #[cold]

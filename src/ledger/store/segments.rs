@@ -19,9 +19,19 @@ const OPEN_FILES_MAX: usize = 512;
 /// Live bytes that one rewriting copies at most.
 const REWRITTEN_BYTES_MAX: u64 = 256 << 20;
 
+/// What may be done with the files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    /// Everything.
+    Write,
+    /// They stay as they are: what is deleted is so in memory only.
+    Read,
+}
+
 #[derive(Debug)]
 pub(super) struct Segments {
     dir: PathBuf,
+    access: Access,
     catalog: ArcSwap<Catalog>,
     /// Held by whoever changes the catalog. Readers never wait for it.
     changing: Mutex<()>,
@@ -36,17 +46,27 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Segments {
     /// Opens the folder: reads the table of every file, removes what was never sealed.
-    pub(super) fn open(dir: &Path) -> Result<Self, StoreError> {
+    pub(super) fn open(dir: &Path, access: Access) -> Result<Self, StoreError> {
         let failed = StoreError::at("opening the folder of segments", dir);
-        fs::create_dir_all(dir).map_err(&failed)?;
+        if access == Access::Write {
+            fs::create_dir_all(dir).map_err(&failed)?;
+        }
         let mut numbers = Vec::new();
-        for entry in fs::read_dir(dir).map_err(&failed)? {
+        let entries = fs::read_dir(dir);
+        // A ledger that never wrote in bulk has no such folder; one that lost it misses values.
+        let none = access == Access::Read && entries.as_ref().is_err_and(|e| e.kind() == ErrorKind::NotFound);
+        for entry in entries
+            .map(Some)
+            .or_else(|error| if none { Ok(None) } else { Err(failed(error)) })?
+            .into_iter()
+            .flatten()
+        {
             let path = entry.map_err(&failed)?.path();
             match segment::name_of(&path) {
                 Name::Sealed(number) => numbers.push(number),
-                Name::Unsealed => fs::remove_file(&path)
+                Name::Unsealed if access == Access::Write => fs::remove_file(&path)
                     .map_err(StoreError::at("removing an unfinished segment file", &path))?,
-                Name::Foreign => {}
+                Name::Unsealed | Name::Foreign => {}
             }
         }
         // A key that two files hold was moved from the first to the second.
@@ -57,6 +77,7 @@ impl Segments {
         }
         let this = Self {
             dir: dir.to_path_buf(),
+            access,
             catalog: ArcSwap::from_pointee(catalog),
             changing: Mutex::default(),
             rewriting: Mutex::default(),
@@ -64,8 +85,12 @@ impl Segments {
             opened: Mutex::default(),
         };
         this.change(|_| ())?;
-        segment::sync_dir(dir)?;
+        this.sync_names()?;
         Ok(this)
+    }
+
+    fn sync_names(&self) -> Result<(), StoreError> {
+        if self.access == Access::Write { segment::sync_dir(&self.dir) } else { Ok(()) }
     }
 
     /// A new file to be written.
@@ -91,7 +116,7 @@ impl Segments {
         change(&mut catalog);
         let dead = catalog.take_dead();
         self.catalog.store(Arc::new(catalog));
-        for segment in dead {
+        for segment in dead.into_iter().filter(|_| self.access == Access::Write) {
             match fs::remove_file(&segment.path) {
                 Err(error) if error.kind() != ErrorKind::NotFound => {
                     return Err(StoreError::at("removing a segment file", &segment.path)(error));
@@ -154,7 +179,7 @@ impl Segments {
         if count > 0 {
             self.delete(keys)?;
             // Numbers of orphans are used again: a file that came back would answer for the new values.
-            segment::sync_dir(&self.dir)?;
+            self.sync_names()?;
         }
         Ok(count)
     }

@@ -1,12 +1,9 @@
 //! Kept records with their raw bytes, and the texts of configurations.
 
 use super::super::batch::Source;
-use super::super::codec::Reader;
-use super::super::error::{LedgerError, Outcome};
+use super::super::error::Outcome;
 use super::super::head::hex;
-use super::super::keys;
 use super::super::manifest::kind;
-use super::super::parts;
 use super::super::rejected::{KeptRecord, RejectedEntry, RejectedRun, load_raw};
 use super::super::writer::Ledger;
 use super::findings::Findings;
@@ -110,12 +107,7 @@ impl Kept {
 pub(super) fn check_configs(ledger: &Ledger, findings: &mut Findings) -> Outcome<()> {
     for (no, entry) in ledger.books.all() {
         findings.verification.configurations += 1;
-        let read = parts::get(&ledger.store, keys::CONFIG_TEXT, u64::from(no.0), entry.text_parts);
-        let Some(bytes) = findings.read(read) else { continue };
-        let text = Reader::new(&bytes)
-            .prefixed("configuration")
-            .map_err(LedgerError::damaged(format!("the text of configuration {}", no.0)));
-        let Some(text) = findings.read(text) else { continue };
+        let Some(text) = findings.read(entry.text(&ledger.store, no)) else { continue };
         findings.expect(<[u8; 32]>::from(Sha256::digest(text)) == entry.hash, || {
             format!("the text of configuration {} is not that of hash {}", no.0, hex(&entry.hash))
         });

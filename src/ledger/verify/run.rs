@@ -3,9 +3,12 @@
 use super::super::block::Select;
 use super::super::compaction::Hasher;
 use super::super::error::Outcome;
-use super::super::identity::Entry;
+use super::super::filter::Filter;
+use super::super::identity::{Entry, IdentityHash};
+use super::super::riders::RiderCollector;
 use super::super::row::{Class, OrderId, Row};
 use super::super::run::{Run, RunEntry};
+use super::super::run_filter::RunFilter;
 use super::super::writer::Ledger;
 use super::findings::Findings;
 use crate::domain::time::UtcMillis;
@@ -58,8 +61,8 @@ struct Seen {
     hasher: Hasher,
     before: Before,
     disorder: u64,
-    /// Rows whose rider the run's filter does not know.
-    strangers: u64,
+    /// What the filter of riders must hold.
+    riders: RiderCollector,
 }
 
 impl Seen {
@@ -73,6 +76,7 @@ impl Seen {
             None => entry.has_open |= row.moved_to.is_none(),
         }
         self.hashes.push((self.hasher.hash(row, class), block));
+        self.riders.note(row.rider_id, IdentityHash::seed(&class.platform));
         self.disorder += u64::from(self.before.stands_after(row, class));
         self.before.set(row, class);
     }
@@ -105,16 +109,15 @@ pub(super) fn check(ledger: &Ledger, run: &Run, findings: &mut Findings) -> Outc
         hasher: Hasher::default(),
         before: Before::default(),
         disorder: 0,
-        strangers: 0,
+        riders: RiderCollector::default(),
     };
     let whole = read_blocks(run, &mut seen, findings);
     findings.verification.rows += seen.entry.rows;
     if !whole {
         return Ok(());
     }
-    findings.expect(seen.strangers == 0, || {
-        format!("{name}: the filter of riders does not know {} rows' riders", seen.strangers)
-    });
+    let riders = std::mem::take(&mut seen.riders).finish();
+    check_filter(ledger, run, (run.filters()[1], "riders"), &riders, findings);
     findings.expect(seen.disorder == 0, || format!("{name}: {} rows are out of order", seen.disorder));
     if seen.entry.rows == 0 {
         seen.entry.accepted = run.entry.accepted;
@@ -139,7 +142,6 @@ fn read_blocks(run: &Run, seen: &mut Seen, findings: &mut Findings) -> bool {
                     first_agrees = run.index_first(at) == Some((row.rider_id.as_bytes(), row.accepted_at));
                 }
                 rows += 1;
-                seen.strangers += u64::from(!run.riders().may_hold_of(&class.platform, row.rider_id));
                 seen.take(row, class, block);
                 true
             }
@@ -157,16 +159,34 @@ fn read_blocks(run: &Run, seen: &mut Seen, findings: &mut Findings) -> bool {
     whole
 }
 
+/// A stored filter is the one that the rows make.
+fn check_filter(
+    ledger: &Ledger,
+    run: &Run,
+    (stored, of): (&RunFilter, &str),
+    expected: &Filter,
+    findings: &mut Findings,
+) {
+    let Some(read) = findings.read(stored.read(&ledger.store)) else { return };
+    findings.expect(read.pages().eq(expected.pages()), || {
+        format!("run {}: the stored filter of {of} is not the one that its rows make", run.id)
+    });
+}
+
 /// The identity index leads to every row, and to nothing else; no filter denies a row.
 fn check_index(ledger: &Ledger, run: &Run, mut hashes: Vec<Entry>, findings: &mut Findings) {
     hashes.sort_unstable();
     let day = run.entry.day;
-    let denied = |hash| {
-        let covered = ledger.filters.covering(day, day).any(|filter| filter.may_contain(hash));
-        !covered || !run.may_hold(hash)
-    };
-    let denials = hashes.iter().filter(|(hash, _)| denied(*hash)).count();
-    findings.expect(denials == 0, || format!("run {}: filters deny {denials} of its rows", run.id));
+    // Where the filter of the days is not in memory, nobody asks it.
+    if let Some(filters) = ledger.filters.covering(day, day, &ledger.runs) {
+        let denied = |hash| !filters.iter().any(|filter| filter.may_contain(hash));
+        let denials = hashes.iter().filter(|(hash, _)| denied(*hash)).count();
+        findings
+            .expect(denials == 0, || format!("run {}: the filter of its days denies {denials} rows", run.id));
+    }
+    let mut identities = Run::filter_for(run.entry.rows);
+    hashes.iter().for_each(|(hash, _)| identities.insert(*hash));
+    check_filter(ledger, run, (run.filters()[0], "identities"), &identities, findings);
     let mut expected = hashes.into_iter();
     for chunk in 0..run.entry.chunks {
         let (mut first, mut wrong) = (None, 0_u64);

@@ -135,13 +135,15 @@ pub struct Sample {
     pub runs: u64,
     /// Blocks in force.
     pub blocks: u64,
-    /// Memory of identity filters.
+    /// Memory of filters of identities and riders.
     pub filter_bytes: u64,
+    /// Days whose filters of identities are read from the store when they are asked.
+    pub days_on_disk: u64,
     /// Memory of the runs' block indexes.
     pub sparse_index_bytes: u64,
     /// Rejected and conflicting records kept.
     pub rejected_kept: u64,
-    /// Those of them that are not resolved.
+    /// Rejected records of them that are not resolved; conflicts are none.
     pub rejected_unresolved: u64,
     /// Orders of a charged outcome without a rate.
     pub unrated: i64,

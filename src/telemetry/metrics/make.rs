@@ -112,10 +112,12 @@ impl Maker {
             disk_bytes: m.gauge("ledger_disk_bytes", "Bytes of the data directory.")?,
             runs: m.gauge("ledger_runs", "Runs in force.")?,
             blocks: m.gauge("ledger_blocks", "Blocks in force.")?,
-            filter_bytes: m.gauge("ledger_filter_bytes", "Memory of identity filters.")?,
+            filter_bytes: m.gauge("ledger_filter_bytes", "Memory of filters of identities and riders.")?,
+            days_on_disk: m.gauge("ledger_days_on_disk", "Days whose filters are not in memory.")?,
             sparse_index_bytes: m.gauge("ledger_sparse_index_bytes", "Memory of block indexes.")?,
             rejected_kept: m.gauge("rejected_kept", "Rejected and conflicting records kept.")?,
-            rejected_unresolved: m.gauge("rejected_unresolved", "Rejected records not resolved.")?,
+            rejected_unresolved: m
+                .gauge("rejected_unresolved", "Rejected records not resolved, without conflicts.")?,
             unrated: m.gauge("unrated_orders", "Orders of a charged outcome without a rate.")?,
             open_with_other_rider: m
                 .gauge("open_orders_with_other_rider", "Open orders that another rider ended.")?,

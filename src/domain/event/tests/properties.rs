@@ -6,9 +6,11 @@ use super::super::fast;
 use super::super::fields::Fields;
 use super::{record, rules};
 use crate::domain::order::Event;
+use crate::generate::{Generator, GeneratorSettings};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::Value as Json;
+use std::sync::OnceLock;
 
 /// Whether the bytes are one JSON object without a repeated key at its top, by `serde_json`.
 fn is_object(bytes: &[u8]) -> Option<bool> {
@@ -122,8 +124,53 @@ fn field() -> impl Strategy<Value = (String, String)> {
     (name.prop_map(str::to_owned), value)
 }
 
+/// How many inputs each property gets.
+fn cases() -> u32 {
+    std::env::var("COVERLEDGER_FUZZ_ROUNDS").map_or(2_000, |text| text.parse().unwrap())
+}
+
+/// Events as platforms send them, broken ones too.
+fn generated() -> &'static [Vec<u8>] {
+    static EVENTS: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
+    EVENTS.get_or_init(|| {
+        let settings = GeneratorSettings {
+            orders: 200,
+            bad_ppm: 200_000,
+            open_ppm: 200_000,
+            completeness_every_ms: Some(3_600_000),
+            ..GeneratorSettings::default()
+        };
+        let mut generator = Generator::new(&settings).unwrap();
+        let mut events = Vec::new();
+        loop {
+            let mut line = Vec::new();
+            if generator.next_event(&mut line).is_none() {
+                return events;
+            }
+            events.push(line);
+        }
+    })
+}
+
+/// Bytes replaced, put in, taken out, or cut off.
+fn changed(mut bytes: Vec<u8>, changes: Vec<(prop::sample::Index, u8, u8)>) -> Vec<u8> {
+    for (place, byte, how) in changes {
+        if bytes.is_empty() {
+            break;
+        }
+        let at = place.index(bytes.len());
+        match how {
+            0 => bytes[at] = byte,
+            1 => bytes.insert(at, byte),
+            2 => drop(bytes.remove(at)),
+            _ => bytes.truncate(at),
+        }
+    }
+    bytes
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
 
     #[test]
     fn any_bytes_are_survived(bytes in vec(any::<u8>(), 0..80)) {
@@ -149,20 +196,17 @@ proptest! {
     ) {
         let pairs: Vec<(&str, &str)> =
             fields.iter().map(|(name, json)| (name.as_str(), json.as_str())).collect();
-        let mut bytes = record(&pairs);
+        let bytes = record(&pairs);
         hold(&bytes)?;
-        for (place, byte, how) in changes {
-            let at = place.index(bytes.len());
-            match how {
-                0 => bytes[at] = byte,
-                1 => bytes.insert(at, byte),
-                2 => { bytes.remove(at); }
-                _ => bytes.truncate(at),
-            }
-            if bytes.is_empty() {
-                break;
-            }
-        }
-        hold(&bytes)?;
+        hold(&changed(bytes, changes))?;
+    }
+
+    #[test]
+    fn generated_events_changed_byte_by_byte_are_judged_like_serde_json(
+        event in any::<prop::sample::Index>(),
+        changes in vec((any::<prop::sample::Index>(), any::<u8>(), 0_u8..4), 0..4),
+    ) {
+        let events = generated();
+        hold(&changed(events[event.index(events.len())].clone(), changes))?;
     }
 }

@@ -1,0 +1,165 @@
+//! What the operator's commands ask of a running service: a socket in the data directory that only its owner may open.
+//!
+//! A request is one line of JSON, answers are lines of JSON, the last one tells the outcome:
+//!
+//! ```text
+//! {"backup":"/backups/2026-11-22"}
+//! {"files":[3,41]}
+//! {"done":{"commit":991,...}}          or {"error":"..."}
+//! ```
+
+use super::threads::Stop;
+use crate::ledger::backup::{BackupReport, backup};
+use crate::ledger::writer::Published;
+use serde::{Deserialize, Serialize};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use tracing::{info, warn};
+
+/// Longest request.
+const REQUEST_BYTES_MAX: u64 = 16 << 10;
+/// How long a request or an answer may take to pass: both ends are on this machine.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A request.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
+pub enum Request {
+    /// Back up to this folder, named by its whole path.
+    Backup(PathBuf),
+}
+
+/// A line of an answer.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// Segment files done, and all of them.
+    Files(u64, u64),
+    /// The backup is made.
+    Done(BackupReport),
+    /// It is not.
+    Error(String),
+}
+
+/// Where a service with this data directory listens.
+pub fn socket(data_dir: &Path) -> PathBuf {
+    data_dir.join("admin.sock")
+}
+
+/// The listening end.
+#[derive(Debug)]
+pub struct Admin {
+    listener: UnixListener,
+    published: Arc<Published>,
+    stop: Stop,
+    ended: Arc<AtomicBool>,
+}
+
+/// Ends the listening when it is dropped.
+#[derive(Debug)]
+pub struct AdminEnd {
+    path: PathBuf,
+    ended: Arc<AtomicBool>,
+}
+
+impl Drop for AdminEnd {
+    fn drop(&mut self) {
+        self.ended.store(true, Ordering::Release);
+        // Wakes it up; when nobody listens any more, that is the end as well.
+        let _woken = UnixStream::connect(&self.path);
+        let _removed = std::fs::remove_file(&self.path);
+    }
+}
+
+impl Admin {
+    /// Listens. Only the process that holds the lock of the directory may call this.
+    ///
+    /// # Errors
+    /// The socket cannot be made, e.g. since its path is longer than the system takes.
+    pub fn listen(data_dir: &Path, published: Arc<Published>, stop: Stop) -> io::Result<(Self, AdminEnd)> {
+        let path = socket(data_dir);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let listener = UnixListener::bind(&path)?;
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
+        let ended = Arc::new(AtomicBool::new(false));
+        let end = AdminEnd { path, ended: Arc::clone(&ended) };
+        Ok((Self { listener, published, stop, ended }, end))
+    }
+
+    /// Answers one request after the other until its [`AdminEnd`] is dropped.
+    pub fn run(self) -> anyhow::Result<()> {
+        for stream in self.listener.incoming() {
+            if self.ended.load(Ordering::Acquire) {
+                break;
+            }
+            // An operator that hangs up is no reason to end the service.
+            if let Err(problem) = stream.and_then(|stream| self.answer(&stream)) {
+                warn!(%problem, "a request at the admin socket failed");
+            }
+        }
+        Ok(())
+    }
+
+    fn answer(&self, stream: &UnixStream) -> io::Result<()> {
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        let mut line = String::new();
+        BufReader::new(stream.take(REQUEST_BYTES_MAX)).read_line(&mut line)?;
+        let answer = match serde_json::from_str(&line) {
+            Ok(Request::Backup(target)) => self.back_up(&target, stream),
+            Err(problem) => Answer::Error(format!("not a request: {problem}")),
+        };
+        say(stream, &answer)
+    }
+
+    fn back_up(&self, target: &Path, stream: &UnixStream) -> Answer {
+        let started = Instant::now();
+        // Held until it is done: nothing that this state needs is deleted.
+        let state = self.published.current();
+        // When nobody listens any more, the backup is made all the same.
+        let mut progress = |done, all| drop(say(stream, &Answer::Files(done, all)));
+        match backup(&state, target, self.stop.flag(), &mut progress) {
+            Ok(report) => {
+                let seconds = started.elapsed().as_secs();
+                info!(folder = %target.display(), commit = report.commit, bytes = report.bytes, seconds, "backup made");
+                Answer::Done(report)
+            }
+            Err(problem) => {
+                warn!(folder = %target.display(), %problem, "backup failed");
+                Answer::Error(problem.to_string())
+            }
+        }
+    }
+}
+
+fn say(mut stream: &UnixStream, answer: &Answer) -> io::Result<()> {
+    let mut line = serde_json::to_vec(answer)?;
+    line.push(b'\n');
+    stream.write_all(&line)
+}
+
+/// Asks the service that has this data directory, and tells of every answer until the last.
+///
+/// # Errors
+/// Nobody listens, or the service went away.
+pub fn ask(data_dir: &Path, request: &Request, mut told: impl FnMut(u64, u64)) -> io::Result<Answer> {
+    let mut stream = UnixStream::connect(socket(data_dir))?;
+    let mut line = serde_json::to_vec(request)?;
+    line.push(b'\n');
+    stream.write_all(&line)?;
+    for line in BufReader::new(stream).lines() {
+        match serde_json::from_str(&line?)? {
+            Answer::Files(done, all) => told(done, all),
+            last => return Ok(last),
+        }
+    }
+    Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the service ended before the backup was made"))
+}

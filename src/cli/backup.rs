@@ -1,0 +1,110 @@
+//! `coverledger backup`: a copy of one committed state, beside a running service or without one.
+
+use super::{Ending, load_config};
+use crate::app::admin::{self, Answer, Request};
+use crate::domain::time::UtcMillis;
+use crate::ledger::backup::{BackupReport, backup_dir};
+use crate::ledger::error::LedgerError;
+use anyhow::{Context, anyhow};
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+/// Arguments of `backup`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: coverledger backup /backups/2026-11-22 --config coverledger.toml
+
+Makes a data directory of the newest committed state. A running service goes on meanwhile; without one the ledger is
+opened here. Large files are linked where the file system is the same: they share their bytes with the ledger, so copy the
+folder to another disk or machine. To restore, put it in the place of the data directory and start.")]
+pub struct BackupArgs {
+    /// The folder to make; it must not exist, or be empty.
+    dir: PathBuf,
+    /// The configuration file of the ledger.
+    #[arg(long)]
+    config: PathBuf,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Backs up.
+///
+/// # Errors
+/// The folder cannot be made, or the ledger cannot be read.
+pub fn run(args: &BackupArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
+    let config = load_config(&args.config)?;
+    let started = Instant::now();
+    let target = std::path::absolute(&args.dir).context("the folder of the backup")?;
+    let bar = std::io::stderr().is_terminal().then(|| {
+        let style = ProgressStyle::with_template("{bar:40} {pos}/{len} files {eta}");
+        ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+    });
+    let mut progress = |done, all| {
+        bar.iter().for_each(|bar| {
+            bar.set_length(all);
+            bar.set_position(done);
+        });
+    };
+    let report = back_up(&config.ledger.data_dir, &target, &mut progress)?;
+    bar.iter().for_each(ProgressBar::finish_and_clear);
+    let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let recorded_at = config.zone.rfc3339(UtcMillis::new(report.recorded_at_ms));
+    if args.json {
+        let line = json!({
+            "folder": target.display().to_string(),
+            "commit": report.commit,
+            "recorded_at": recorded_at,
+            "orders": report.rows,
+            "bytes": report.bytes,
+            "linked_files": report.linked_files,
+            "copied_files": report.copied_files,
+            "milliseconds": milliseconds,
+        });
+        writeln!(out, "{line}")?;
+    } else {
+        writeln!(
+            out,
+            "{}: commit {} of {recorded_at}, {} rows of orders, {} bytes ({} files linked, {} copied), {}.{:03} s",
+            target.display(),
+            report.commit,
+            report.rows,
+            report.bytes,
+            report.linked_files,
+            report.copied_files,
+            milliseconds / 1_000,
+            milliseconds % 1_000
+        )?;
+    }
+    Ok(Ending::Holds)
+}
+
+/// Here, or by the service that has the ledger.
+fn back_up(
+    data_dir: &Path,
+    target: &Path,
+    progress: &mut dyn FnMut(u64, u64),
+) -> anyhow::Result<BackupReport> {
+    let never = AtomicBool::new(false);
+    let in_use = match backup_dir(data_dir, target, &never, &mut *progress) {
+        Err(error @ LedgerError::InUse { .. }) => error,
+        outcome => return Ok(outcome?),
+    };
+    let asked = admin::ask(data_dir, &Request::Backup(target.to_path_buf()), progress);
+    match asked {
+        Ok(Answer::Done(report)) => Ok(report),
+        Ok(Answer::Error(problem)) => Err(anyhow!(problem).context("the running service says")),
+        Ok(Answer::Files(..)) => Err(anyhow!("the running service does not say how it ended")),
+        Err(problem) => {
+            let socket = admin::socket(data_dir);
+            Err(in_use).context(format!(
+                "no service answers at {} ({problem}): another command has the ledger; try again when it is done",
+                socket.display()
+            ))
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! Settles rejections whose order has come: what a batch refused, and what was refused before it.
+//!
+//! However many rejections name one order, its stored versions are looked up once, and a run of kept records is read once.
+
+use super::batch::{Batch, OrderEntry, Source};
+use super::error::Outcome;
+use super::find::{Found, Wanted, find};
+use super::identity::IdentityHash;
+use super::keeping::{Keeping, Shelf};
+use super::rejected::identity_of;
+use super::resolve::Decided;
+use super::row::OrderId;
+use crate::domain::order::Phase;
+use crate::domain::posting::Disposition;
+use crate::domain::reject::{ReadRevision, Readable};
+use crate::domain::time::{LocalDay, UtcMillis};
+use crate::domain::view::{Origin, Rejection, Resolution};
+use std::borrow::Cow;
+use std::collections::{BTreeSet, HashMap};
+
+/// A record of the batch that was refused, when it was read or when it was decided, and is kept.
+pub(super) struct Refused<'a> {
+    /// Its number.
+    pub(super) id: u64,
+    /// What could be read of it.
+    pub(super) readable: Cow<'a, Readable>,
+    /// Batch number of its source.
+    pub(super) source: u16,
+    /// Its position in the batch.
+    pub(super) ordinal: u32,
+}
+
+/// Events of a batch that were booked and whose identities have one hash.
+#[derive(Default)]
+struct Booked<'a> {
+    events: Vec<&'a OrderEntry>,
+    revision_max: u64,
+    last: (Option<&'a Source>, u32),
+}
+
+/// Those of the batch, by hash, where `is_awaited`.
+fn booked<'a>(
+    batch: &'a Batch,
+    decided: &Decided,
+    is_awaited: impl Fn(IdentityHash) -> bool,
+) -> HashMap<IdentityHash, Booked<'a>> {
+    let mut booked: HashMap<IdentityHash, Booked<'a>> = HashMap::new();
+    for entry in decided.booked.iter().filter_map(|&at| batch.orders.get(at)) {
+        if is_awaited(entry.hash) {
+            let same = booked.entry(entry.hash).or_default();
+            same.events.push(entry);
+            same.revision_max = same.revision_max.max(entry.revision);
+            same.last = same.last.max(batch.effect_order(entry.source, entry.ordinal));
+        }
+    }
+    booked
+}
+
+/// By revision, ascending: the newest commit that recorded this or a higher one.
+fn newest_commits(rows: Vec<Found>) -> Vec<(u64, u64)> {
+    let mut steps: Vec<(u64, u64)> =
+        rows.into_iter().map(|row| (row.posting.revision, row.posting.commit)).collect();
+    steps.sort_unstable();
+    let mut newest = 0;
+    for (_, commit) in steps.iter_mut().rev() {
+        newest = newest.max(*commit);
+        *commit = newest;
+    }
+    steps
+}
+
+fn newest_commit(steps: &[(u64, u64)], revision: u64) -> Option<u64> {
+    let at = steps.partition_point(|(known, _)| *known < revision);
+    steps.get(at).map(|(_, commit)| *commit)
+}
+
+impl Shelf<'_> {
+    /// Refused records, with their numbers, whose order is stored already, or booked by the same batch, are settled as
+    /// they come.
+    pub(super) fn settle_refused(
+        &self,
+        batch: &Batch,
+        decided: &Decided,
+        kept: &[Refused<'_>],
+        keeping: &mut Keeping,
+    ) -> Outcome<()> {
+        let told =
+            || kept.iter().filter_map(|refused| Some((refused.id, refused, identity_of(&refused.readable)?)));
+        let awaited: BTreeSet<IdentityHash> = told().map(|(_, _, (hash, ..))| hash).collect();
+        if awaited.is_empty() {
+            return Ok(());
+        }
+        let booked = booked(batch, decided, |hash| awaited.contains(&hash));
+        let mut wanted: Vec<Wanted<'_>> = Vec::new();
+        let mut places: HashMap<(&str, &str, u8, Phase, LocalDay, LocalDay), usize> = HashMap::new();
+        let mut asked: Vec<(u64, u64, usize)> = Vec::new();
+        for (id, refused, (hash, platform, order_id, leg, phase)) in told() {
+            let readable = &*refused.readable;
+            if booked.get(&hash).is_some_and(|same| self.is_booked_here(batch, refused, same)) {
+                keeping.settle(id, Resolution::Event { commit: self.commit });
+            } else if let ReadRevision::Known(revision) = readable.revision {
+                let days = self.days_of(readable);
+                let place =
+                    places.entry((platform, order_id, leg, phase, days.0, days.1)).or_insert_with(|| {
+                        let order_id = OrderId::pack(order_id);
+                        wanted.push(Wanted { hash, order_id, platform, leg, phase, days, also: Vec::new() });
+                        wanted.len() - 1
+                    });
+                asked.push((id, revision, *place));
+            }
+        }
+        let stored: Vec<_> = find(self.runs, &wanted)?.into_iter().map(newest_commits).collect();
+        for (id, revision, place) in asked {
+            if let Some(commit) = stored.get(place).and_then(|steps| newest_commit(steps, revision)) {
+                keeping.settle(id, Resolution::Event { commit });
+            }
+        }
+        Ok(())
+    }
+
+    fn is_booked_here(&self, batch: &Batch, refused: &Refused<'_>, same: &Booked<'_>) -> bool {
+        let readable = &*refused.readable;
+        let Some((_, platform, order_id, leg, phase)) = identity_of(readable) else { return false };
+        let place = batch.effect_order(refused.source, refused.ordinal);
+        let is_possible = match readable.revision {
+            ReadRevision::Unreadable => same.last > place,
+            ReadRevision::Known(revision) => same.revision_max >= revision,
+        };
+        is_possible
+            && same.events.iter().rev().any(|entry| {
+                is_of(batch, entry, (platform, order_id, leg, phase))
+                    && self.in_reach(readable, entry.day)
+                    && match readable.revision {
+                        ReadRevision::Unreadable => batch.effect_order(entry.source, entry.ordinal) > place,
+                        ReadRevision::Known(revision) => entry.revision >= revision,
+                    }
+            })
+    }
+
+    /// Stored rejections whose order the batch books.
+    pub(super) fn settle_stored(
+        &self,
+        batch: &Batch,
+        decided: &Decided,
+        keeping: &mut Keeping,
+    ) -> Outcome<()> {
+        if !self.book.has_unresolved() {
+            return Ok(());
+        }
+        let booked = booked(batch, decided, |hash| self.book.is_awaited(hash));
+        let waiting: BTreeSet<u64> =
+            booked.iter().flat_map(|(hash, same)| self.book.waiting(*hash, same.revision_max)).collect();
+        self.index.visit_these(self.store, &waiting, |record| {
+            if self.is_settled_by(batch, &record.rejection, &booked) {
+                keeping.settle(record.rejection.id, Resolution::Event { commit: self.commit });
+            }
+        })
+    }
+
+    fn is_settled_by(
+        &self,
+        batch: &Batch,
+        rejection: &Rejection,
+        booked: &HashMap<IdentityHash, Booked<'_>>,
+    ) -> bool {
+        let readable = &rejection.readable;
+        let Some((hash, platform, order_id, leg, phase)) = identity_of(readable) else { return false };
+        booked.get(&hash).into_iter().flat_map(|same| same.events.iter().rev()).any(|entry| {
+            is_of(batch, entry, (platform, order_id, leg, phase))
+                && self.in_reach(readable, entry.day)
+                && match readable.revision {
+                    ReadRevision::Unreadable => true,
+                    ReadRevision::Known(revision) => entry.revision >= revision,
+                }
+        })
+    }
+
+    /// Rejections that were sent again and whose order counts now, or counted before in this or a newer version: what
+    /// could be read of them then may not have told the order.
+    pub(super) fn settle_redriven(&self, batch: &Batch, decided: &Decided, keeping: &mut Keeping) {
+        if !batch.sources.iter().any(|span| span.source == Source::Redrive) {
+            return;
+        }
+        let known = |disposition| matches!(disposition, Disposition::Duplicate | Disposition::Stale);
+        let before =
+            decided.unbooked.iter().filter(|(_, disposition)| known(*disposition)).map(|&(at, _)| at);
+        let again = decided.booked.iter().copied().chain(before).filter_map(|at| batch.orders.get(at));
+        for entry in again {
+            let Origin::Redrive { of } = batch.origin_of(entry) else { continue };
+            if self.index.resolution(of).is_none() {
+                keeping.settle(of, Resolution::Event { commit: self.commit });
+            }
+        }
+    }
+
+    /// Days on which the order of a refused record may lie; all of them when it tells no time.
+    fn days_of(&self, readable: &Readable) -> (LocalDay, LocalDay) {
+        let at: Option<UtcMillis> = readable.accepted_at.or(readable.ended_at);
+        match at.map(|at| self.zone.day(at)) {
+            Some(day) => (day.plus_days(-self.identity_days), day.plus_days(self.identity_days)),
+            None => (LocalDay(i32::MIN), LocalDay(i32::MAX)),
+        }
+    }
+
+    fn in_reach(&self, readable: &Readable, day: LocalDay) -> bool {
+        let (from, to) = self.days_of(readable);
+        from <= day && day <= to
+    }
+}
+
+/// Whether an event has this very identity: hashes may be equal by chance.
+fn is_of(batch: &Batch, entry: &OrderEntry, identity: (&str, &str, u8, Phase)) -> bool {
+    let (platform, order_id, leg, phase) = identity;
+    batch.platforms.name(entry.platform) == platform
+        && batch.text(entry.order) == order_id
+        && entry.leg == leg
+        && entry.phase() == phase
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::Config;
+    use crate::domain::time::UtcMillis;
+    use crate::ledger::batch::{Arrival, Batch, Source};
+    use crate::ledger::commit::Also;
+    use crate::ledger::setup::Setup;
+    use crate::ledger::writer::Ledger;
+    use crate::pipeline::{receive, rules_for};
+    use std::path::Path;
+
+    const CONFIG: &str = "[platform_defaults]\nrecords_from = 2026-11-01\n\
+                          [[rate]]\ncategory = \"ride\"\nper_order = \"0.01\"\n";
+
+    fn open(dir: &Path) -> Ledger {
+        let mut setup = Setup::new(&Config::from_text(CONFIG).unwrap());
+        setup.data_dir = dir.to_path_buf();
+        let mut ledger = Ledger::open(setup).unwrap();
+        ledger.enforce(UtcMillis::new(1_795_000_000_000)).unwrap();
+        ledger
+    }
+
+    /// Commits one event of the order for each revision; how many rejections wait then.
+    fn commit(
+        ledger: &mut Ledger,
+        first_offset: i64,
+        revisions: impl Iterator<Item = u64>,
+        ended: &str,
+    ) -> u64 {
+        let config = Config::from_text(CONFIG).unwrap();
+        let rules = rules_for(&config, None, None);
+        let mut batch = Batch::default();
+        let source = batch.source(&Source::Kafka { topic: "t".to_owned(), partition: 0 });
+        for (revision, offset) in revisions.zip(first_offset..) {
+            let line = format!(
+                r#"{{"platform":"p","order_id":"7","rider_id":"R","category":"ride","region":"310115",
+                    "accepted_at":"2026-11-20T12:00:00Z","ended_at":"{ended}","revision":{revision}}}"#
+            );
+            let payload = line.as_bytes();
+            let arrival = Arrival { source, offset, timestamp: None, payload, key: None, headers: &[] };
+            receive(&mut batch, &arrival, &rules, &config.zone);
+        }
+        let now = UtcMillis::new(1_795_000_000_000 + first_offset);
+        ledger.commit(&batch, &Also::default(), now).unwrap();
+        ledger.published().current().rejected().unresolved_count()
+    }
+
+    #[test]
+    fn thousands_of_rejections_of_one_order_are_settled_by_revision() {
+        let (bad, good) = ("noon", "2026-11-20T12:30:00Z");
+        let dir = tempfile::tempdir().unwrap();
+        let mut ledger = open(dir.path());
+        assert_eq!(commit(&mut ledger, 0, 1..=3_000, bad), 3_000);
+        assert_eq!(commit(&mut ledger, 10_000, 1_500..=1_500, good), 1_500, "those up to its revision");
+        assert_eq!(commit(&mut ledger, 20_000, 1..=3_000, bad), 3_000, "as many again, half of them at once");
+        drop(ledger);
+        let mut ledger = open(dir.path());
+        assert_eq!(commit(&mut ledger, 30_000, 2_000..=2_000, good), 2_000);
+        assert_eq!(commit(&mut ledger, 40_000, 3_000..=3_000, good), 0);
+        // A conflict is kept, and waits for nothing.
+        assert_eq!(commit(&mut ledger, 50_000, 3_000..=3_000, "2026-11-20T12:31:00Z"), 0);
+        assert_eq!(ledger.published().current().rejected().count(), 6_001);
+    }
+}

@@ -1,0 +1,71 @@
+//! What only the writer needs to know of the kept records: which wait for their order, and which lines are known.
+
+use super::identity::IdentityHash;
+use super::rejected::{RejectedIndex, RejectedRun, identity_of};
+use crate::domain::reject::ReadRevision;
+use crate::domain::view::{Kept, Origin};
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+/// Unresolved rejections by what settles them, and the lines of files whose records are kept.
+#[derive(Debug, Default)]
+pub struct RejectedBook {
+    /// Rejections that tell a whole identity: by its hash, the revision that settles them and their number.
+    waiting: HashMap<IdentityHash, BTreeSet<(u64, u64)>>,
+    /// Where each of them stands in `waiting`.
+    places: HashMap<u64, (IdentityHash, u64)>,
+    /// Lines of files whose records are kept: ingesting the file again stores them once.
+    lines: HashSet<([u8; 16], u64)>,
+}
+
+impl RejectedBook {
+    /// Takes in what was committed; `index` has taken it in before.
+    pub fn add(&mut self, content: &RejectedRun, index: &RejectedIndex) {
+        for record in &content.records {
+            let rejection = &record.rejection;
+            if let Origin::File { content, line } = rejection.origin {
+                self.lines.insert((content, line));
+            }
+            let is_settled = rejection.kept == Kept::Conflict || index.resolution(rejection.id).is_some();
+            if let (false, Some((hash, ..))) = (is_settled, identity_of(&rejection.readable)) {
+                let revision = match rejection.readable.revision {
+                    ReadRevision::Unreadable => 0,
+                    ReadRevision::Known(revision) => revision,
+                };
+                self.waiting.entry(hash).or_default().insert((revision, rejection.id));
+                self.places.insert(rejection.id, (hash, revision));
+            }
+        }
+        content.resolved.iter().for_each(|(id, _)| self.remove(*id));
+    }
+
+    fn remove(&mut self, id: u64) {
+        let Some((hash, revision)) = self.places.remove(&id) else { return };
+        if let Some(same) = self.waiting.get_mut(&hash) {
+            same.remove(&(revision, id));
+            if same.is_empty() {
+                self.waiting.remove(&hash);
+            }
+        }
+    }
+
+    /// Whether this line of a file is kept already.
+    pub fn knows(&self, origin: &Origin) -> bool {
+        matches!(origin, Origin::File { content, line } if self.lines.contains(&(*content, *line)))
+    }
+
+    /// Whether any rejection of this identity waits for its order.
+    pub fn is_awaited(&self, hash: IdentityHash) -> bool {
+        self.waiting.contains_key(&hash)
+    }
+
+    /// Numbers of the rejections that an event of this identity and revision may settle.
+    pub fn waiting(&self, hash: IdentityHash, revision: u64) -> impl Iterator<Item = u64> {
+        let same = self.waiting.get(&hash).map(|same| same.range(..=(revision, u64::MAX)));
+        same.into_iter().flatten().map(|(_, id)| *id)
+    }
+
+    /// Whether any rejection waits for its order.
+    pub fn has_unresolved(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+}

@@ -1,0 +1,166 @@
+//! What happens between commits, and crashes between the steps of a commit or a compaction, as the next start finds them.
+
+use super::check;
+use super::drive::Drive;
+use super::world::RIDERS;
+use coverledger::coverage::Terms;
+use coverledger::coverage::question::{Question, When};
+use coverledger::coverage::resolve::resolve;
+use coverledger::domain::time::{LocalDay, UtcMillis};
+use coverledger::ledger::codec::{Packing, frame, unframe};
+use coverledger::ledger::head;
+use coverledger::ledger::keys;
+use coverledger::ledger::snapshot::Snapshot;
+use coverledger::ledger::store::Store;
+use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+/// Kinds of values that lie under the number of a run.
+const RUN_KINDS: [u8; 7] =
+    [keys::DATA, keys::IDENTITY, keys::SPARSE, keys::RIDERS, keys::TOTALS, keys::REJECTED, keys::RAW];
+
+/// A state that a reader keeps, with a question and the answer that it gave.
+#[derive(Debug)]
+pub(crate) struct Held {
+    view: Arc<Snapshot>,
+    rider: &'static str,
+    at: i64,
+    answer: String,
+}
+
+impl Drive {
+    /// Compaction: begun, run, and put in force some steps later, or thrown away, or cut off by a crash.
+    pub(crate) fn compact(&mut self) {
+        if let Some(compacted) = self.compacted.take() {
+            if self.random.percent(15) {
+                drop(compacted);
+                self.shown.count("crashes after a compaction's blocks", 1);
+                return self.reopen();
+            }
+            let discarded = self.random.percent(15);
+            let compacted = if discarded { compacted.discarded() } else { compacted };
+            let now = UtcMillis::new(self.now);
+            let report = self.ledger().install(compacted, now).unwrap();
+            assert!(discarded || report.installed, "nothing but a compaction changes runs: {report:?}");
+            self.ledger().collect_released().unwrap();
+            self.shown.count("runs compacted", u64::try_from(report.runs.0).unwrap());
+            if report.installed {
+                // It was a commit, with what is known of completeness.
+                let now = self.now;
+                let (facts, terms) = (&mut self.model.facts, &self.model.terms);
+                facts.advance(terms, now);
+                self.committed = self.model.clone();
+            }
+            return;
+        }
+        let rows = *self.random.pick(&[1, 3, 8_000_000]);
+        let settled_before = LocalDay(if self.random.percent(70) { i32::MAX } else { i32::MIN });
+        let ledger = self.ledger();
+        ledger.set_output_rows_max(rows);
+        if let Some(job) = ledger.begin_compaction(settled_before) {
+            self.compacted = Some(job.run(&AtomicBool::new(false)).unwrap());
+        }
+    }
+
+    /// A reader keeps a state over commits and compactions: the same question to it has the same answer.
+    pub(crate) fn hold(&mut self) {
+        for held in &self.held {
+            assert_eq!(self.plain(held), held.answer, "what a state said of {} at {}", held.rider, held.at);
+        }
+        self.shown.count("answers of older states", u64::try_from(self.held.len()).unwrap());
+        if self.random.percent(50) {
+            self.held.clear();
+        }
+        let Some(times) = check::times(&self.model) else { return };
+        let (rider, at) = (*self.random.pick(&RIDERS), *self.random.pick(&times));
+        let view = self.ledger().published().current();
+        let mut held = Held { view, rider, at, answer: String::new() };
+        held.answer = self.plain(&held);
+        self.held.push(held);
+    }
+
+    fn plain(&self, held: &Held) -> String {
+        let question = Question {
+            rider_ids: vec![held.rider.to_owned()],
+            when: When::Instant(UtcMillis::new(held.at)),
+            platforms: None,
+            reference: None,
+        };
+        let terms = Terms { platforms: &self.config.platforms, zone: &self.config.zone };
+        serde_json::to_string(&resolve(held.view.as_ref(), terms, &question).unwrap()).unwrap()
+    }
+
+    /// A crash after the manifest and before the witness: the next start completes the commit.
+    pub(crate) fn crash_before_witness(&mut self, witness: &[u8]) {
+        self.close();
+        fs::write(head::path(&self.data_dir()), witness).unwrap();
+        self.shown.count("crashes before the witness", 1);
+        self.model.facts.restarted();
+        self.open();
+        self.committed = self.model.clone();
+    }
+
+    /// The witness as it lies there.
+    pub(crate) fn witness(&self) -> Vec<u8> {
+        fs::read(head::path(&self.data_dir())).unwrap()
+    }
+
+    /// A crash before the manifest: what a commit put into the store lies there under numbers that nothing names. The
+    /// ledger is closed; `next` is its next run number. Returns what was left.
+    pub(crate) fn leave_orphans(&mut self, next: u64) {
+        let store = open_store(self);
+        let mut left = 0;
+        // In a segment file, or beside the manifest.
+        let writing = store.begin(*self.random.pick(&[0, u64::MAX]));
+        for kind in RUN_KINDS {
+            let values: Vec<_> = store.scan(&[kind], &[kind]).map(Result::unwrap).collect();
+            for (key, value) in values {
+                // As far as it came.
+                if self.random.percent(60) {
+                    let body = unframe(&key, &value).unwrap();
+                    let run = next + u64::try_from(self.random.below(2)).unwrap();
+                    let orphan = [&[kind][..], &run.to_be_bytes(), &key[9..]].concat();
+                    writing.put(&orphan, frame(&orphan, &body, Packing::Lz4)).unwrap();
+                    left += 1;
+                }
+            }
+        }
+        writing.sync().unwrap();
+        self.shown.count("orphans left by crashes", left);
+    }
+
+    /// Nothing lies under the numbers of runs from `next` on, but for runs that the start itself wrote: of orders that have
+    /// a price now.
+    pub(crate) fn no_orphans(&mut self, next: u64) {
+        let view = self.ledger().published().current();
+        let live: Vec<u64> = view.runs().values().flatten().map(|run| run.id).collect();
+        for kind in RUN_KINDS {
+            let (prefix, from) = ([kind], keys::numbered(kind, next));
+            let mut values = view.store().scan(&prefix, &from).map(Result::unwrap);
+            let stray = values.find(|(key, _)| keys::run_of(key).is_none_or(|run| !live.contains(&run)));
+            assert!(stray.is_none(), "an orphan stays: {stray:?}");
+        }
+    }
+}
+
+fn open_store(drive: &Drive) -> Store {
+    patiently(|| Store::open(&drive.data_dir(), 4 << 20).map_err(|error| format!("{error:?}")))
+}
+
+/// Opens what was just closed, which may still be letting go of its file.
+pub(crate) fn patiently<T>(open: impl Fn() -> Result<T, String>) -> T {
+    let (_keep, pause) = channel::<()>();
+    for _ in 0..5_000 {
+        match open() {
+            Ok(opened) => return opened,
+            Err(error) if error.contains("could not acquire lock") => {
+                let _over = pause.recv_timeout(Duration::from_millis(2));
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    panic!("the store was not let go");
+}
