@@ -13,6 +13,7 @@ mod kafka;
 pub mod prober;
 pub mod reader;
 pub mod service;
+mod skips;
 pub mod status;
 pub mod telling;
 pub mod threads;
@@ -20,7 +21,7 @@ pub mod writer;
 
 use crate::config::Config;
 use crate::http::{self, HttpState};
-use crate::ledger::commit::{Also, Observations};
+use crate::ingest::kafka::TopicPartition;
 use crate::ledger::setup::Setup;
 use crate::ledger::writer::{Ledger, Published};
 use crate::telemetry::clock::Clock;
@@ -57,6 +58,12 @@ pub struct Skip {
     pub offset: i64,
 }
 
+impl Skip {
+    fn place(&self) -> TopicPartition {
+        TopicPartition::new(self.topic.as_str(), self.partition)
+    }
+}
+
 /// What `serve` was told besides its configuration.
 #[derive(Clone, Debug, Default)]
 pub struct ServeOptions {
@@ -90,6 +97,9 @@ pub fn serve(
     options: &ServeOptions,
     started: impl FnOnce(Running) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
+    if config.kafka.is_none() && !options.skips.is_empty() {
+        anyhow::bail!("--skip is about Kafka, and the configuration has no [kafka]");
+    }
     let clock = Clock::start();
     let telling = Telling { metrics: Metrics::new()? };
     let ledger = open(config, options, &clock)?;
@@ -114,64 +124,39 @@ pub fn serve(
         status: Arc::clone(&status),
         stop: stop.clone(),
     })?;
-    let result = run(config, ledger, (&clock, &telling, &status, &stop));
+    let result = run(config, options, ledger, (&clock, &telling, &status, &stop));
     status.set_stopping();
     let web = web.finish(&runtime, config.shutdown.grace);
     runtime.shutdown_timeout(Duration::from_millis(200));
     result.and(web)
 }
 
-/// Opens the ledger, puts the configuration in force, and records what an operator lets pass.
+/// Opens the ledger and puts the configuration in force.
 fn open(config: &Config, options: &ServeOptions, clock: &Clock) -> anyhow::Result<Ledger> {
     let mut setup = Setup::new(config);
     setup.accept_older_state = options.accept_older_state.then(|| options.reason.clone());
     let mut ledger = Ledger::open(setup)?;
     ledger.enforce(clock.now())?;
-    let skips: Vec<&Skip> = options.skips.iter().filter(|skip| !is_skipped(&ledger, skip)).collect();
-    if !skips.is_empty() {
-        let also = Also {
-            notes: skips
-                .iter()
-                .map(|s| format!("skipped to {}:{}:{}: {}", s.topic, s.partition, s.offset, options.reason))
-                .collect(),
-            ..Also::default()
-        };
-        let skips = skips.iter().map(|s| (s.topic.clone(), s.partition, s.offset)).collect();
-        ledger.observe(&Observations { skips, ..Observations::default() });
-        ledger.commit(&crate::ledger::batch::Batch::default(), &also, clock.now())?;
-    }
     Ok(ledger)
-}
-
-/// Whether this very skip was made before: left in a unit file, it must not open another gap at every start.
-fn is_skipped(ledger: &Ledger, skip: &Skip) -> bool {
-    let state = ledger.tracker().state();
-    let position = state.topics.get(&skip.topic).and_then(|topic| topic.partitions.get(&skip.partition));
-    let mut spans = state.platforms.values().flat_map(|facts| &facts.skips);
-    let known = spans.any(|span| span.topic == skip.topic && span.partition == skip.partition)
-        && position.is_some_and(|facts| facts.next_offset >= skip.offset);
-    if known {
-        info!(
-            topic = skip.topic,
-            partition = skip.partition,
-            "this skip was made before: reading goes on where it stands"
-        );
-    }
-    known
 }
 
 /// Starts the threads, waits for the end, and ends them.
 fn run(
     config: &Config,
-    ledger: Ledger,
+    options: &ServeOptions,
+    mut ledger: Ledger,
     (clock, telling, status, stop): (&Clock, &Telling, &Arc<Status>, &Stop),
 ) -> anyhow::Result<()> {
     let (work, to_do) = sync_channel(WORK_WAITING);
     let (emptied, to_fill) = sync_channel(WORK_WAITING);
     let kafka = match &config.kafka {
-        Some(settings) => kafka::connect(config, settings, &ledger, (clock, telling, stop))?,
+        Some(settings) => kafka::connect((config, settings, options), &mut ledger, (clock, telling, stop))?,
         None => None,
     };
+    if stop.is_set() {
+        info!("stopped before anything was read");
+        return Ok(());
+    }
     let published = ledger.published();
     let mut threads = Threads::default();
     let (compactor, bench) = compactor::compactor(stop.clone());

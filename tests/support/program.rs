@@ -116,6 +116,14 @@ impl Program {
         });
     }
 
+    /// Waits until it reads from Kafka.
+    pub(crate) fn ready(&mut self) {
+        until("it is ready", || {
+            assert!(!self.has_ended(), "it ended: {}", self.said());
+            self.said().contains(" ready").then_some(())
+        });
+    }
+
     /// SIGKILL.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();

@@ -83,11 +83,19 @@ pub enum KafkaFault {
     },
     /// A partition that was read before does not exist any more.
     #[error(
-        "{place} does not exist any more: the topic was re-created with fewer partitions, or this is another cluster"
+        "{place} does not exist any more: the topic was re-created with fewer partitions, or this is another cluster: \
+         restore the topic or correct `brokers`, or record the loss and go on without the partition with \
+         `--skip {place}:0 --reason ...`"
     )]
     PartitionMissing {
         /// Which partition.
         place: TopicPartition,
+    },
+    /// Several partitions cannot be continued.
+    #[error("{} partitions cannot be read on: {}", faults.len(), list(faults))]
+    Several {
+        /// What is wrong with each.
+        faults: Vec<KafkaFault>,
     },
     /// Anything else that Kafka refuses: corrupt records, missing rights, a fatal client error.
     #[error("Kafka refuses to go on: {reason}")]
@@ -124,6 +132,11 @@ impl KafkaFault {
             },
         }
     }
+}
+
+fn list(faults: &[KafkaFault]) -> String {
+    let numbered = (1..).zip(faults).map(|(number, fault)| format!("({number}) {fault}"));
+    numbered.collect::<Vec<_>>().join("; ")
 }
 
 /// librdkafka's words for an error, without its wrapper.

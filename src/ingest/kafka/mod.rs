@@ -23,7 +23,7 @@ mod topics;
 mod watermark;
 
 pub use consumer::{PartitionSource, Polled, Start, StartAt};
-pub use digest::{Continuation, LastApplied, Resume, check_continuation, record_digest};
+pub use digest::{Continuation, LastApplied, Resume, Standing, check_continuation, record_digest};
 pub use discovery::TopicPartitions;
 pub use fault::KafkaFault;
 pub use health::{KafkaCounts, KafkaHealth};
@@ -31,6 +31,6 @@ pub use place::{TopicPartition, next_offset};
 pub use probe::KafkaProbe;
 pub use producer::{EventProducer, Outgoing};
 pub use record::Record;
-pub use settings::{KafkaSettings, RESERVED_OPTIONS};
+pub use settings::{KafkaSettings, refusal};
 pub use topics::create_topics;
 pub use watermark::{EndReport, OffsetRange};
