@@ -4,6 +4,7 @@
 //! connection -> headers -> limits -> a resource -> a blocking thread -> coverage over one committed state
 //! ```
 
+mod activity;
 mod batch;
 mod connection;
 mod coverage;
@@ -62,6 +63,7 @@ pub fn router<S: Source>(state: HttpState<S>) -> Router {
         .method_not_allowed_fallback(problem::method_not_allowed)
         .layer(CatchPanicLayer::custom(guard::panicked))
         .layer(from_fn(guard::headers))
+        .layer(from_fn(activity::mark))
         .with_state(state)
 }
 
@@ -78,5 +80,6 @@ pub async fn serve<S: Source>(
     let patience = settings.timeout.saturating_mul(2);
     let connections_max = settings.concurrent_requests_max.saturating_mul(CONNECTIONS_PER_REQUEST);
     let patient = connection::Patient::new(listener, patience, connections_max);
-    axum::serve(patient, router(state)).with_graceful_shutdown(shutdown).await
+    let service = router(state).into_make_service_with_connect_info::<activity::Activity>();
+    axum::serve(patient, service).with_graceful_shutdown(shutdown).await
 }
