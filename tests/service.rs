@@ -4,6 +4,12 @@
 mod support;
 
 #[cfg(test)]
+#[path = "service/clock.rs"]
+mod clock;
+#[cfg(test)]
+#[path = "service/overload.rs"]
+mod overload;
+#[cfg(test)]
 #[path = "service/skips.rs"]
 mod skips;
 

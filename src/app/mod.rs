@@ -10,6 +10,7 @@
 pub mod compactor;
 pub mod demo;
 mod kafka;
+mod open_files;
 pub mod prober;
 pub mod reader;
 pub mod service;
@@ -107,7 +108,7 @@ pub fn serve(
     let status = Arc::new(Status::default());
     let stop = Stop::default();
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+        .worker_threads(http::THREADS)
         .enable_all()
         .build()
         .context("starting the HTTP side")?;
@@ -265,6 +266,7 @@ impl Web {
             config.http.clone(),
             telling.metrics.clone(),
         );
+        let room = open_files::room_for_connections();
         let (shutdown, mut told) = watch::channel(false);
         let asked = stop.clone();
         let serving = runtime.spawn(async move {
@@ -272,7 +274,7 @@ impl Web {
                 // An error means that the sender is gone, which is an end as well.
                 let _told = told.wait_for(|stop| *stop).await;
             };
-            let served = http::serve(listener, state, until).await;
+            let served = http::serve(listener, state, room, until).await;
             // However it ends: without answers the service is no service.
             asked.set();
             served.inspect_err(|problem| error!(%problem, "the HTTP side failed")).is_ok()

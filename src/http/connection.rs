@@ -15,7 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep};
 
 /// While every place is taken, a connection that is owed no answer keeps its own for so long.
-const CROWDED_PATIENCE: Duration = Duration::from_secs(2);
+const CROWDED_PATIENCE: Duration = Duration::from_secs(1);
 /// Who reads less of an answer than this within the patience loses the place.
 const READ_AT_LEAST: usize = 64 * 1024;
 

@@ -6,6 +6,7 @@ pub(crate) mod driver;
 pub(crate) mod folders;
 pub(crate) mod mock;
 pub(crate) mod program;
+pub(crate) mod proxy;
 pub(crate) mod random;
 pub(crate) mod reading;
 pub(crate) mod told;

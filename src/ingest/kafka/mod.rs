@@ -9,6 +9,7 @@
 //! [`PartitionSource::poll`] in a loop. Not polling is the back-pressure: the client's queue is bounded in bytes.
 
 mod consumer;
+mod damage;
 mod digest;
 mod discovery;
 mod fault;
