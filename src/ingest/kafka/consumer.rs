@@ -299,8 +299,11 @@ impl PartitionSource {
                 Some((TopicPartition::new(topic, partition), slot.next.get()?))
             })
             .collect();
-        diagnose(&self.settings, &self.health, &standing, DIAGNOSIS)
-            .unwrap_or_else(|_| KafkaFault::Refused { reason: describe(error) })
+        diagnose(&self.settings, &self.health, &standing, DIAGNOSIS).unwrap_or_else(|why| {
+            KafkaFault::Refused {
+                reason: format!("{} (where the damage lies was not found out: {why})", describe(error)),
+            }
+        })
     }
 
     /// A topic unknown to one broker for a moment is no fault; one that the cluster does not know is.
