@@ -5,6 +5,9 @@
 mod support;
 
 #[cfg(test)]
+#[path = "kafka_source/faults.rs"]
+mod faults;
+#[cfg(test)]
 #[path = "kafka_source/mock.rs"]
 mod mock;
 #[cfg(test)]

@@ -4,6 +4,16 @@
 mod support;
 
 #[cfg(test)]
+#[path = "service/clock.rs"]
+mod clock;
+#[cfg(test)]
+#[path = "service/overload.rs"]
+mod overload;
+#[cfg(test)]
+#[path = "service/skips.rs"]
+mod skips;
+
+#[cfg(test)]
 mod tests {
     use crate::support::mock;
     use crate::support::program::{Program, until};
@@ -13,9 +23,9 @@ mod tests {
     use std::time::Duration;
     use tempfile::TempDir;
 
-    const TOPIC: &str = "orders.meituan";
+    pub(crate) const TOPIC: &str = "orders.meituan";
 
-    fn config(folder: &TempDir, brokers: &str) -> PathBuf {
+    pub(crate) fn config(folder: &TempDir, brokers: &str) -> PathBuf {
         let text = format!(
             r#"
             [http]
@@ -37,7 +47,7 @@ mod tests {
         path
     }
 
-    fn send(brokers: &str, partition: i32, records: &[&[u8]]) {
+    pub(crate) fn send(brokers: &str, partition: i32, records: &[&[u8]]) {
         let settings = mock::settings(brokers.to_owned(), "sender");
         let producer = EventProducer::new(&settings, KafkaHealth::new()).unwrap();
         for payload in records {
@@ -47,7 +57,7 @@ mod tests {
         producer.flush(Duration::from_secs(60)).unwrap();
     }
 
-    fn order(id: &str, from: &str, to: &str) -> String {
+    pub(crate) fn order(id: &str, from: &str, to: &str) -> String {
         format!(
             r#"{{"platform":"meituan","order_id":"{id}","rider_id":"R1","category":"instant_delivery","region":"310115","accepted_at":"{from}","ended_at":"{to}"}}"#
         )
@@ -148,6 +158,10 @@ mod tests {
         assert_eq!(reasons, [malformed, malformed, malformed, "field_too_long", malformed]);
         let metrics = program.text("/metrics", "*/*");
         assert!(metrics.contains("malformed_json"), "{metrics}");
+        let bytes = records.iter().map(|record| record.len()).sum::<usize>();
+        let taken = format!("coverledger_bytes_in_total{{source=\"kafka\"}} {bytes}\n");
+        assert!(metrics.contains(&taken), "{taken}: {metrics}");
+        assert!(metrics.contains("coverledger_records_in_total{source=\"kafka\"} 6\n"), "{metrics}");
         cluster.broker_down(1).unwrap();
         let answer = program.get("/v1/coverage?rider_id=R1&at=2025-07-10T12:07:31%2B08:00");
         assert_eq!(answer["verdict"], "covered");

@@ -1,12 +1,13 @@
-//! The least HTTP client: one connection that stays open, one question after the other.
+//! The least HTTP client: one connection that stays open, and as little work as an answer allows.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Error, ErrorKind, Read, Result, Write};
 use std::net::TcpStream;
 
 /// A connection to the service.
 pub(crate) struct Client {
-    stream: BufReader<TcpStream>,
-    body: Vec<u8>,
+    stream: TcpStream,
+    request: Vec<u8>,
+    received: Vec<u8>,
 }
 
 impl Client {
@@ -14,31 +15,56 @@ impl Client {
     pub(crate) fn connect(address: &str) -> Option<Self> {
         let stream = TcpStream::connect(address).ok()?;
         stream.set_nodelay(true).ok()?;
-        Some(Self { stream: BufReader::new(stream), body: Vec::new() })
+        Some(Self { stream, request: Vec::new(), received: Vec::new() })
     }
 
     /// The status and the body of the answer to `GET target`.
-    pub(crate) fn get(&mut self, target: &str) -> std::io::Result<(u16, &[u8])> {
-        let request = format!("GET {target} HTTP/1.1\r\nHost: bench\r\n\r\n");
-        self.stream.get_mut().write_all(request.as_bytes())?;
-        let (mut status, mut length, mut line) = (0, 0, String::new());
-        loop {
-            line.clear();
-            if self.stream.read_line(&mut line)? == 0 {
-                return Err(std::io::ErrorKind::UnexpectedEof.into());
+    pub(crate) fn get(&mut self, target: &str) -> Result<(u16, &[u8])> {
+        self.send(target)?;
+        self.receive()
+    }
+
+    /// Sends `GET target` in one piece.
+    pub(crate) fn send(&mut self, target: &str) -> Result<()> {
+        self.request.clear();
+        write!(self.request, "GET {target} HTTP/1.1\r\nHost: bench\r\n\r\n")?;
+        self.stream.write_all(&self.request)
+    }
+
+    /// The status and the body of the answer to the request that was sent. Usually one read.
+    pub(crate) fn receive(&mut self) -> Result<(u16, &[u8])> {
+        self.received.clear();
+        let (mut head_end, mut whole) = (None, usize::MAX);
+        let mut piece = [0; 16 * 1024];
+        while self.received.len() < whole {
+            let count = self.stream.read(&mut piece)?;
+            if count == 0 {
+                return Err(ErrorKind::UnexpectedEof.into());
             }
-            let head = line.trim_end();
-            if head.is_empty() {
-                break;
-            }
-            if let Some(rest) = head.strip_prefix("HTTP/1.1 ") {
-                status = rest.split(' ').next().and_then(|code| code.parse().ok()).unwrap_or(0);
-            } else if let Some(value) = head.to_ascii_lowercase().strip_prefix("content-length:") {
-                length = value.trim().parse().unwrap_or(0);
+            self.received.extend_from_slice(piece.get(..count).unwrap_or_default());
+            if head_end.is_none()
+                && let Some(at) = self.received.windows(4).position(|end| end == b"\r\n\r\n")
+            {
+                let head = self.received.get(..at).unwrap_or_default();
+                let length = length(head).ok_or_else(|| Error::other("an answer without a length"))?;
+                (head_end, whole) = (Some(at + 4), at + 4 + length);
             }
         }
-        self.body.resize(length, 0);
-        self.stream.read_exact(&mut self.body)?;
-        Ok((status, &self.body))
+        let status = self.received.get(9..12).and_then(number).unwrap_or_default();
+        let body = self.received.get(head_end.unwrap_or_default()..).unwrap_or_default();
+        Ok((u16::try_from(status).unwrap_or_default(), body))
     }
+}
+
+/// The value of `content-length`.
+fn length(head: &[u8]) -> Option<usize> {
+    let mut lines = head.split(|byte| *byte == b'\n');
+    lines.find_map(|line| {
+        let (name, value) = line.split_at_checked("content-length:".len())?;
+        name.eq_ignore_ascii_case(b"content-length:").then(|| number(value.trim_ascii()))?
+    })
+}
+
+fn number(digits: &[u8]) -> Option<usize> {
+    std::str::from_utf8(digits).ok()?.parse().ok()
 }

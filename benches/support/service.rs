@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 /// The binary under test: `--binary FILE`, or the one of this build.
-fn binary() -> String {
+pub(crate) fn binary() -> String {
     super::text_option("binary").unwrap_or_else(|| env!("CARGO_BIN_EXE_coverledger").to_owned())
 }
 
@@ -93,6 +93,47 @@ impl Service {
         let log = fs::File::create(dir.join("log")).expect("the log can be made");
         let child = Command::new(binary()).arg("serve").arg("--config").arg(config).stderr(log).spawn();
         Self { child: child.expect("the service starts"), address, dir: dir.to_path_buf() }
+    }
+
+    /// Starts a binary without Kafka on the data and the configuration that are in `dir`.
+    pub(crate) fn on(binary: &str, dir: &Path) -> Self {
+        let config = dir.join("coverledger.toml");
+        let log = dir.join("log");
+        let errors = fs::File::create(&log).expect("the log can be made");
+        let child = Command::new(binary).arg("serve").arg("--config").arg(config).stderr(errors).spawn();
+        let mut service = Self {
+            child: child.expect("the service starts"),
+            address: String::new(),
+            dir: dir.to_path_buf(),
+        };
+        while service.address.is_empty() {
+            service.must_live();
+            std::thread::sleep(LOOK_EVERY);
+            let said = fs::read_to_string(&log).unwrap_or_default();
+            let listening = said.split_once("http://").map_or("", |(_, after)| after);
+            if let Some((address, _)) = listening.split_once(['"', ' ', '\n']) {
+                address.clone_into(&mut service.address);
+            }
+        }
+        service
+    }
+
+    /// Waits until no compaction has run for a second.
+    pub(crate) fn settled(&mut self) {
+        const LOOKS: u32 = 50;
+        let mut client = self.connect();
+        let (mut before, mut same) = (String::new(), 0);
+        while same < LOOKS {
+            self.must_live();
+            std::thread::sleep(LOOK_EVERY);
+            let Ok((200, body)) = client.get("/metrics") else { continue };
+            let text = String::from_utf8_lossy(body);
+            let lines = text.lines().filter(|line| line.starts_with("coverledger_compactions_"));
+            let now = lines.collect::<Vec<_>>().join("\n");
+            let busy = now.contains("coverledger_compactions_running 1");
+            same = if now == before && !busy { same + 1 } else { 0 };
+            before = now;
+        }
     }
 
     /// Number of the process.

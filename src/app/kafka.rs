@@ -2,15 +2,18 @@
 
 use super::prober::Prober;
 use super::reader::Reader;
+use super::skips::{self, Survey};
 use super::status::Status;
 use super::telling::Telling;
 use super::threads::{Stop, Threads, Urgency};
 use super::writer::Work;
+use super::{ServeOptions, Skip};
 use crate::config::{Config, KafkaSettings as Settings};
+use crate::domain::completeness::MetadataObserved;
 use crate::domain::view::LedgerView;
 use crate::ingest::kafka::{
-    Continuation, KafkaFault, KafkaHealth, KafkaProbe, KafkaSettings, LastApplied, PartitionSource, Resume,
-    Start, StartAt, TopicPartition, check_continuation,
+    KafkaFault, KafkaHealth, KafkaProbe, KafkaSettings, LastApplied, OffsetRange, PartitionSource, Resume,
+    Start, StartAt, TopicPartition, TopicPartitions, check_continuation,
 };
 use crate::ledger::batch::{Batch, Source};
 use crate::ledger::commit::Observations;
@@ -26,6 +29,8 @@ use tracing::{info, warn};
 
 /// How long Kafka may take to answer at the start, a try.
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the first question of a try waits.
+const REACH: Duration = Duration::from_secs(2);
 /// Pause between tries.
 const RETRY_EVERY: Duration = Duration::from_millis(500);
 
@@ -46,11 +51,21 @@ pub(super) struct Shared {
     pub(super) stop: Stop,
 }
 
-/// Connects, waiting for the broker as long as it takes; `None` when the service was asked to stop meanwhile.
+/// What every question to Kafka at the start needs.
+struct Link<'a> {
+    settings: KafkaSettings,
+    topics: Vec<String>,
+    health: Arc<KafkaHealth>,
+    /// One for all tries: a slow connection goes on being made between them.
+    probe: KafkaProbe,
+    clock: &'a Clock,
+}
+
+/// Connects, waiting for the broker as long as it takes, and records what the operator decided; `None` when the
+/// service was asked to stop meanwhile, or when there is nothing to read.
 pub(super) fn connect(
-    config: &Config,
-    settings: &Settings,
-    ledger: &Ledger,
+    (config, settings, options): (&Config, &Settings, &ServeOptions),
+    ledger: &mut Ledger,
     (clock, telling, stop): (&Clock, &Telling, &Stop),
 ) -> anyhow::Result<Option<Connected>> {
     let settings = KafkaSettings {
@@ -63,12 +78,28 @@ pub(super) fn connect(
         warn!("[kafka] is configured, but no platform has topics: nothing is read");
         return Ok(None);
     }
+    let health = KafkaHealth::new();
+    let probe = KafkaProbe::new(&settings, Arc::clone(&health))?;
+    let link = Link { settings, topics, health, probe, clock };
     let state = ledger.published().current();
+    let survey = patiently((telling, stop), || link.survey(&state, &options.skips))?;
+    let Some(survey) = survey else { return Ok(None) };
+    skips::record(ledger, options, &survey, clock.now())?;
+    let state = ledger.published().current();
+    let begun = patiently((telling, stop), || link.begin(&survey, &state))?;
+    Ok(begun.map(|(source, observed)| Connected { source, probe: link.probe, topics: link.topics, observed }))
+}
+
+/// Asks until Kafka answers; `None` when the service was asked to stop meanwhile.
+fn patiently<T>(
+    (telling, stop): (&Telling, &Stop),
+    ask: impl Fn() -> Result<T, KafkaFault>,
+) -> anyhow::Result<Option<T>> {
     let (_keep, pause) = channel::<()>();
     let mut told = false;
     while !stop.is_set() {
-        match begin(&settings, &topics, &state, clock) {
-            Ok(connected) => return Ok(Some(connected)),
+        match ask() {
+            Ok(answer) => return Ok(Some(answer)),
             Err(fault) if fault.is_transient() => {
                 telling.kafka_error();
                 if !told {
@@ -83,60 +114,67 @@ pub(super) fn connect(
     Ok(None)
 }
 
-fn begin(
-    settings: &KafkaSettings,
-    topics: &[String],
-    state: &Snapshot,
-    clock: &Clock,
-) -> Result<Connected, KafkaFault> {
-    let health = KafkaHealth::new();
-    let probe = KafkaProbe::new(settings, Arc::clone(&health))?;
-    let requested_at = clock.now();
-    let found = probe.discover(topics.iter().map(String::as_str), TIMEOUT)?;
-    let positions = positions(state);
-    let places: Vec<TopicPartition> = found.iter().flat_map(|topic| topic.places()).collect();
-    let resumes: Vec<Resume> = positions
-        .iter()
-        .filter(|(place, _)| topics.contains(&place.topic))
-        .map(|(place, &position)| Resume {
-            place: place.clone(),
-            position,
-            last: last_applied(state, place, position),
+impl Link<'_> {
+    /// What there is, and whether what was read before can be read on.
+    fn survey(&self, state: &Snapshot, skips: &[Skip]) -> Result<Survey, KafkaFault> {
+        // Asked for first, with little patience: a broker that is away must not keep a stop waiting.
+        self.probe.discover(self.topics.first().map(String::as_str), REACH)?;
+        let requested_at = self.clock.now();
+        let found = self.probe.discover(self.topics.iter().map(String::as_str), TIMEOUT)?;
+        let resumes: Vec<Resume> = positions(state)
+            .into_iter()
+            .filter(|(place, _)| self.topics.contains(&place.topic))
+            .map(|(place, position)| Resume { last: last_applied(state, &place), place, position })
+            .collect();
+        let checked = check_continuation(&self.settings, &self.health, &self.probe, &resumes, TIMEOUT)?;
+        let named: Vec<TopicPartition> = found
+            .iter()
+            .flat_map(TopicPartitions::places)
+            .filter(|place| skips.iter().any(|skip| skip.place() == *place))
+            .collect();
+        let ranges = self.probe.ranges(&named, TIMEOUT)?;
+        let standings = resumes.into_iter().zip(checked);
+        Ok(Survey {
+            requested_at,
+            found,
+            standings: standings.map(|(r, standing)| (r.place, (r.position, standing))).collect(),
+            ranges: ranges.into_iter().map(|range| (range.place.clone(), range)).collect(),
         })
-        .collect();
-    for (resume, sure) in
-        resumes.iter().zip(check_continuation(settings, &health, &probe, &resumes, TIMEOUT)?)
-    {
-        if sure == Continuation::LastRecordGone {
-            let (topic, partition) = (&resume.place.topic, resume.place.partition);
-            warn!(
-                topic,
-                partition,
-                "the last applied record is gone from Kafka: that this is the same log cannot be checked"
-            );
+    }
+
+    /// Reads on where the ledger stands, and new partitions from the first record that Kafka has.
+    fn begin(
+        &self,
+        survey: &Survey,
+        state: &Snapshot,
+    ) -> Result<(PartitionSource, Observations), KafkaFault> {
+        let positions = positions(state);
+        let (known, new): (Vec<_>, Vec<_>) = survey
+            .found
+            .iter()
+            .flat_map(TopicPartitions::places)
+            .partition(|place| positions.contains_key(place));
+        let mut starts: Vec<Start> = Vec::new();
+        for place in known {
+            if let Some(&position) = positions.get(&place) {
+                starts.push(Start { place, at: StartAt::Offset(position) });
+            }
         }
+        let mut observed = Observations::default();
+        for OffsetRange { place, low, .. } in self.probe.ranges(&new, TIMEOUT)? {
+            observed.started.push((place.topic.clone(), place.partition, low));
+            // Exactly there: what retention takes before it is read must not be stepped over.
+            starts.push(Start { place, at: StartAt::Offset(low) });
+        }
+        observed.metadata.push(MetadataObserved {
+            requested_at: survey.requested_at,
+            topics: survey.found.iter().map(|t| (t.topic.clone(), t.partitions.clone())).collect(),
+        });
+        let mut source = PartitionSource::new(&self.settings, Arc::clone(&self.health))?;
+        source.add(&starts)?;
+        info!(partitions = starts.len(), "reading from Kafka");
+        Ok((source, observed))
     }
-    let new: Vec<TopicPartition> =
-        places.iter().filter(|place| !positions.contains_key(place)).cloned().collect();
-    let mut observed = Observations::default();
-    for range in probe.ranges(&new, TIMEOUT)? {
-        observed.started.push((range.place.topic, range.place.partition, range.low));
-    }
-    let mut source = PartitionSource::new(settings, Arc::clone(&health))?;
-    let starts: Vec<Start> = places
-        .into_iter()
-        .map(|place| {
-            let at = positions.get(&place).map_or(StartAt::Beginning, |&position| StartAt::Offset(position));
-            Start { place, at }
-        })
-        .collect();
-    source.add(&starts)?;
-    info!(partitions = starts.len(), "reading from Kafka");
-    observed.metadata.push(crate::domain::completeness::MetadataObserved {
-        requested_at,
-        topics: found.into_iter().map(|topic| (topic.topic, topic.partitions)).collect(),
-    });
-    Ok(Connected { source, probe, topics: topics.to_vec(), observed })
 }
 
 /// The ledger's positions.
@@ -151,11 +189,10 @@ fn positions(state: &Snapshot) -> BTreeMap<TopicPartition, i64> {
         .collect()
 }
 
-fn last_applied(state: &Snapshot, place: &TopicPartition, position: i64) -> Option<LastApplied> {
+fn last_applied(state: &Snapshot, place: &TopicPartition) -> Option<LastApplied> {
     let source = Source::Kafka { topic: place.topic.clone(), partition: place.partition };
-    let facts = state.sources().get(&source).filter(|facts| facts.records > 0)?;
-    // After a skip to a lower offset the last applied record belongs to a log that is gone.
-    (facts.last_offset < position).then_some(LastApplied { offset: facts.last_offset, digest: facts.digest })
+    let (offset, digest) = state.sources().get(&source)?.last()?;
+    Some(LastApplied { offset, digest })
 }
 
 impl Connected {

@@ -11,9 +11,11 @@ pub mod admin;
 pub mod compactor;
 pub mod demo;
 mod kafka;
+mod open_files;
 pub mod prober;
 pub mod reader;
 pub mod service;
+mod skips;
 pub mod status;
 pub mod telling;
 pub mod threads;
@@ -21,7 +23,7 @@ pub mod writer;
 
 use crate::config::Config;
 use crate::http::{self, HttpState};
-use crate::ledger::commit::{Also, Observations};
+use crate::ingest::kafka::TopicPartition;
 use crate::ledger::room::Room;
 use crate::ledger::setup::Setup;
 use crate::ledger::writer::{Ledger, Published};
@@ -60,6 +62,12 @@ pub struct Skip {
     pub offset: i64,
 }
 
+impl Skip {
+    fn place(&self) -> TopicPartition {
+        TopicPartition::new(self.topic.as_str(), self.partition)
+    }
+}
+
 /// What `serve` was told besides its configuration.
 #[derive(Clone, Debug, Default)]
 pub struct ServeOptions {
@@ -95,6 +103,9 @@ pub fn serve(
     options: &ServeOptions,
     started: impl FnOnce(Running) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
+    if config.kafka.is_none() && !options.skips.is_empty() {
+        anyhow::bail!("--skip is about Kafka, and the configuration has no [kafka]");
+    }
     let clock = Clock::start();
     let telling = Telling { metrics: Metrics::new()? };
     let ledger = match options.read_only {
@@ -105,7 +116,7 @@ pub fn serve(
     let status = Arc::new(Status::new(options.read_only));
     let stop = Stop::default();
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+        .worker_threads(http::THREADS)
         .enable_all()
         .build()
         .context("starting the HTTP side")?;
@@ -124,7 +135,7 @@ pub fn serve(
     })?;
     let result = match options.read_only {
         true => stay(&status, &stop),
-        false => run(config, ledger, (&clock, &telling, &status, &stop)),
+        false => run(config, options, ledger, (&clock, &telling, &status, &stop)),
     };
     status.set_stopping();
     let web = web.finish(&runtime, config.shutdown.grace);
@@ -132,7 +143,7 @@ pub fn serve(
     result.and(web)
 }
 
-/// Opens the ledger, puts the configuration in force, and records what an operator lets pass.
+/// Opens the ledger and puts the configuration in force.
 fn open(config: &Config, options: &ServeOptions, clock: &Clock) -> anyhow::Result<Ledger> {
     let mut setup = Setup::new(config);
     setup.accept_older_state = options.accept_older_state.then(|| options.reason.clone());
@@ -143,37 +154,7 @@ fn open(config: &Config, options: &ServeOptions, clock: &Clock) -> anyhow::Resul
         );
     }
     ledger.enforce(clock.now())?;
-    let skips: Vec<&Skip> = options.skips.iter().filter(|skip| !is_skipped(&ledger, skip)).collect();
-    if !skips.is_empty() {
-        let also = Also {
-            notes: skips
-                .iter()
-                .map(|s| format!("skipped to {}:{}:{}: {}", s.topic, s.partition, s.offset, options.reason))
-                .collect(),
-            ..Also::default()
-        };
-        let skips = skips.iter().map(|s| (s.topic.clone(), s.partition, s.offset)).collect();
-        ledger.observe(&Observations { skips, ..Observations::default() });
-        ledger.commit(&crate::ledger::batch::Batch::default(), &also, clock.now())?;
-    }
     Ok(ledger)
-}
-
-/// Whether this very skip was made before: left in a unit file, it must not open another gap at every start.
-fn is_skipped(ledger: &Ledger, skip: &Skip) -> bool {
-    let state = ledger.tracker().state();
-    let position = state.topics.get(&skip.topic).and_then(|topic| topic.partitions.get(&skip.partition));
-    let mut spans = state.platforms.values().flat_map(|facts| &facts.skips);
-    let known = spans.any(|span| span.topic == skip.topic && span.partition == skip.partition)
-        && position.is_some_and(|facts| facts.next_offset >= skip.offset);
-    if known {
-        info!(
-            topic = skip.topic,
-            partition = skip.partition,
-            "this skip was made before: reading goes on where it stands"
-        );
-    }
-    known
 }
 
 /// Nothing is read and nothing is written: answers are given until somebody asks to stop.
@@ -189,7 +170,8 @@ fn stay(status: &Status, stop: &Stop) -> anyhow::Result<()> {
 /// Starts the threads, waits for the end, and ends them.
 fn run(
     config: &Config,
-    ledger: Ledger,
+    options: &ServeOptions,
+    mut ledger: Ledger,
     (clock, telling, status, stop): (&Clock, &Telling, &Arc<Status>, &Stop),
 ) -> anyhow::Result<()> {
     let (mut threads, published) = (Threads::default(), ledger.published());
@@ -197,9 +179,12 @@ fn run(
     let (work, to_do) = sync_channel(WORK_WAITING);
     let (emptied, to_fill) = sync_channel(WORK_WAITING);
     let kafka = match &config.kafka {
-        Some(settings) => kafka::connect(config, settings, &ledger, (clock, telling, stop))?,
+        Some(settings) => kafka::connect((config, settings, options), &mut ledger, (clock, telling, stop))?,
         None => None,
     };
+    if stop.is_set() {
+        info!("stopped before anything was read");
+    }
     let (compactor, bench) = compactor::compactor(stop.clone());
     threads.start("compactor", Urgency::Background, move || bench.run())?;
     // Known before anything is read.
@@ -329,6 +314,7 @@ impl Web {
             config.http.clone(),
             telling.metrics.clone(),
         );
+        let room = open_files::room_for_connections();
         let (shutdown, mut told) = watch::channel(false);
         let asked = stop.clone();
         let serving = runtime.spawn(async move {
@@ -336,7 +322,7 @@ impl Web {
                 // An error means that the sender is gone, which is an end as well.
                 let _told = told.wait_for(|stop| *stop).await;
             };
-            let served = http::serve(listener, state, until).await;
+            let served = http::serve(listener, state, room, until).await;
             // However it ends: without answers the service is no service.
             asked.set();
             served.inspect_err(|problem| error!(%problem, "the HTTP side failed")).is_ok()

@@ -5,7 +5,7 @@ use super::telling::Telling;
 use super::threads::Stop;
 use super::writer::Work;
 use crate::domain::completeness::{EndObserved, MetadataObserved};
-use crate::ingest::kafka::{KafkaFault, KafkaProbe, Start, StartAt, TopicPartition};
+use crate::ingest::kafka::{KafkaFault, KafkaProbe, OffsetRange, Start, StartAt, TopicPartition};
 use crate::ledger::commit::Observations;
 use crate::telemetry::clock::Clock;
 use std::collections::BTreeSet;
@@ -99,11 +99,12 @@ impl Prober {
             .flat_map(|topic| topic.places())
             .filter(|place| !self.known.contains(place))
             .collect();
-        for range in self.probe.ranges(&new, TIMEOUT)? {
-            observed.started.push((range.place.topic.clone(), range.place.partition, range.low));
+        let mut new_places = Vec::new();
+        for OffsetRange { place, low, .. } in self.probe.ranges(&new, TIMEOUT)? {
+            observed.started.push((place.topic.clone(), place.partition, low));
+            // Exactly there: what retention takes before it is read must not be stepped over.
+            new_places.push(Start { place, at: StartAt::Offset(low) });
         }
-        let new_places: Vec<Start> =
-            new.iter().map(|place| Start { place: place.clone(), at: StartAt::Beginning }).collect();
         self.known.extend(new);
         if !new_places.is_empty() {
             // When the reader is gone, the service is ending.

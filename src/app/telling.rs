@@ -64,13 +64,13 @@ impl Telling {
             rejections: &rejections,
             premiums: &premiums,
         });
-        for taken in &report.taken {
+        for (taken, &bytes) in report.taken.iter().zip(&report.taken_bytes) {
             let source = match &taken.source {
                 Source::Kafka { .. } => RecordSource::Kafka,
                 Source::Files => RecordSource::File,
                 Source::Redrive => RecordSource::Redrive,
             };
-            self.metrics.received(source, taken.counts.iter().sum(), 0);
+            self.metrics.received(source, taken.counts.iter().sum(), bytes);
         }
         debug!(
             commit = report.commit,

@@ -5,6 +5,7 @@ use super::reader::{Found, Section, as_layer};
 use super::secret::{Outside, Secret};
 use super::source::is_secret;
 use super::value;
+use crate::ingest::kafka::refusal;
 use std::collections::BTreeMap;
 use toml::de::DeValue;
 
@@ -37,28 +38,6 @@ impl KafkaOption {
         }
     }
 }
-
-/// Options that would break exactly-once or completeness, with the reason.
-const REFUSED: [(&str, &str); 18] = [
-    ("enable.auto.commit", "positions are committed with the orders, in the ledger"),
-    ("auto.commit.enable", "positions are committed with the orders, in the ledger"),
-    ("auto.commit.interval.ms", "positions are committed with the orders, in the ledger"),
-    ("enable.auto.offset.store", "positions are kept in the ledger"),
-    ("offset.store.method", "positions are kept in the ledger"),
-    ("offset.store.path", "positions are kept in the ledger"),
-    ("offset.store.sync.interval.ms", "positions are kept in the ledger"),
-    ("auto.offset.reset", "an offset that is gone must stop the service, never be skipped"),
-    ("check.crcs", "damaged records must be noticed; it is always on"),
-    ("enable.partition.eof", "completeness is measured with it; the ledger sets it"),
-    ("bootstrap.servers", "write `brokers` in [kafka]"),
-    ("metadata.broker.list", "write `brokers` in [kafka]"),
-    ("topic.blacklist", "a hidden topic would look complete"),
-    ("group.protocol", "partitions are assigned by the ledger, not by the group"),
-    ("group.instance.id", "partitions are assigned by the ledger, not by the group"),
-    ("partition.assignment.strategy", "partitions are assigned by the ledger, not by the group"),
-    ("builtin.features", "it is what librdkafka was built with"),
-    ("plugin.library.paths", "foreign code could change what is read"),
-];
 
 impl KafkaSettings {
     /// `None` when the file has no `[kafka]`.
@@ -143,15 +122,9 @@ impl Options<'_, '_> {
 
     /// Refuses what would break the ledger's promises.
     fn is_allowed(&mut self, option: &str, value: Option<&str>, found: Found<'_>, offset: usize) -> bool {
-        let refused = REFUSED.iter().find(|(name, _)| *name == option).map(|(_, why)| *why);
-        let why = match (refused, option, value) {
-            (Some(why), _, _) => why,
-            (None, "isolation.level", value) if value != Some("read_committed") => {
-                "orders of aborted transactions must not be booked; only `read_committed` is possible"
-            }
-            (None, name, _) if name.starts_with("test.") => "it replaces the real brokers or their behaviour",
-            _ => return true,
-        };
+        // Another way to write `group_id`; taken out again by the caller.
+        let why = if option == "group.id" { None } else { refusal(option, value) };
+        let Some(why) = why else { return true };
         self.report.problem(found.source.place(offset), format!("option `{option}` is refused: {why}"));
         false
     }

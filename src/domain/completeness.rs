@@ -43,7 +43,7 @@ pub struct TopicFacts {
 /// What is known about a Kafka partition that is read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PartitionFacts {
-    /// The offset of the first record read; until one is, the offset at which reading starts.
+    /// The offset at which reading started. The first record may lie behind it: aborted transactions leave none.
     pub first_offset: i64,
     /// Kafka timestamp of the first record read; `None` until one is.
     pub first_timestamp: Option<UtcMillis>,
@@ -73,7 +73,8 @@ pub struct SkippedSpan {
     pub partition: i32,
     /// `complete_through` at the skip, less the longest order and the widest lead.
     pub from: UtcMillis,
-    /// Kafka timestamp of the next record read; `None` until there is one.
+    /// Kafka timestamp of the next record read; `None` until there is one. Of a partition that exists no more, the
+    /// instant of the skip.
     pub until: Option<UtcMillis>,
 }
 

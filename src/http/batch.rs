@@ -33,15 +33,16 @@ pub(super) async fn post<S: Source>(
     request: Request,
 ) -> Result<Response, Problem> {
     check_media_type(request.headers())?;
+    // Before the body: bodies that are slow to come, or large, are as few as the places.
+    let Some(place) = state.batch_place() else {
+        state.metrics().request_shed();
+        return Err(Problem::new(Kind::Overloaded, "too many batches are being answered: try again shortly"));
+    };
     let body = body(&state, request).await?;
     let lines_max = state.settings().batch_lines_max;
     if body.split(|&byte| byte == b'\n').filter(|line| !line.trim_ascii().is_empty()).count() > lines_max {
         return Err(Problem::new(Kind::BatchTooLong, format!("a batch has at most {lines_max} lines")));
     }
-    let Some(place) = state.batch_place() else {
-        state.metrics().request_shed();
-        return Err(Problem::new(Kind::Overloaded, "too many batches are being answered: try again shortly"));
-    };
     let (pieces, receiver) = mpsc::channel(PIECES_WAITING_MAX);
     tokio::task::spawn_blocking(move || {
         let _place = place;

@@ -1,5 +1,7 @@
-//! Connections that do not wait for ever: a client that is slow to send or to read loses its place.
+//! Connections that do not wait for ever: a client that is slow to send or to read loses its place, and sooner when
+//! others wait for one.
 
+use super::activity::Activity;
 use axum::serve::Listener;
 use std::io;
 use std::net::SocketAddr;
@@ -11,6 +13,11 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep};
+
+/// While every place is taken, a connection that is owed no answer keeps its own for so long.
+const CROWDED_PATIENCE: Duration = Duration::from_secs(1);
+/// Who reads less of an answer than this within the patience loses the place.
+const READ_AT_LEAST: usize = 64 * 1024;
 
 /// Accepts connections, as many at a time as there are places.
 #[derive(Debug)]
@@ -38,8 +45,8 @@ impl Listener for Patient {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "a connection keeps its delay");
         }
-        let deadline = Box::pin(tokio::time::sleep(self.patience));
-        (Connection { stream, deadline, patience: self.patience, answered: true, _place: place }, peer)
+        let (crowded, patience) = (Arc::clone(&self.places), self.patience);
+        (Connection::new(stream, Patience { crowded, patience, _place: place }), peer)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -47,27 +54,64 @@ impl Listener for Patient {
     }
 }
 
-/// A connection with a deadline, which moves when an answer goes out and when the first byte of a request comes in: so
-/// it bounds idling, a request from its first byte to its answer, and an answer that nobody reads; and dripping bytes
-/// does not move it.
+/// How long a connection may keep others waiting.
 #[derive(Debug)]
-pub(super) struct Connection {
-    stream: TcpStream,
-    deadline: Pin<Box<Sleep>>,
+struct Patience {
+    /// Has no place left when others may be waiting for one.
+    crowded: Arc<Semaphore>,
     patience: Duration,
-    /// Nothing of the next request has come in.
-    answered: bool,
     _place: Option<OwnedSemaphorePermit>,
 }
 
+/// A connection with a deadline, which moves when the first byte of a request comes in, when an answer begins to go
+/// out, and with every so many bytes of it: so it bounds idling, a request from its first byte to its answer, and an
+/// answer that nobody reads; and dripping bytes, in or out, does not move it.
+#[derive(Debug)]
+pub(super) struct Connection {
+    stream: TcpStream,
+    /// When to look again.
+    look: Pin<Box<Sleep>>,
+    /// When it last came on.
+    since: Instant,
+    patience: Patience,
+    activity: Activity,
+    /// Nothing of the next request has come in.
+    answered: bool,
+    /// Bytes that went out since it last came on.
+    written: usize,
+}
+
 impl Connection {
-    fn postpone(&mut self) {
-        let now = Instant::now();
-        self.deadline.as_mut().reset(now.checked_add(self.patience).unwrap_or(now));
+    fn new(stream: TcpStream, patience: Patience) -> Self {
+        let look = Box::pin(tokio::time::sleep(patience.patience.min(CROWDED_PATIENCE)));
+        let (since, activity) = (Instant::now(), Activity::default());
+        Self { stream, look, since, patience, activity, answered: true, written: 0 }
+    }
+
+    /// What its requests tell it.
+    pub(super) fn activity(&self) -> Activity {
+        self.activity.clone()
+    }
+
+    fn came_on(&mut self) {
+        self.since = Instant::now();
+        self.written = 0;
     }
 
     fn still_waiting<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
-        self.deadline.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
+        // A timer that fires too early is cheaper than one that is moved with every request.
+        while self.look.as_mut().poll(cx).is_ready() {
+            let waited = self.since.elapsed();
+            let crowded = self.patience.crowded.available_permits() == 0 && !self.activity.is_answering();
+            let limit = self.patience.patience;
+            if waited >= limit || (crowded && waited >= CROWDED_PATIENCE) {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+            let now = Instant::now();
+            let left = limit.saturating_sub(waited).min(CROWDED_PATIENCE);
+            self.look.as_mut().reset(now.checked_add(left).unwrap_or(now));
+        }
+        Poll::Pending
     }
 
     fn after_write(
@@ -77,7 +121,10 @@ impl Connection {
     ) -> Poll<io::Result<usize>> {
         match polled {
             Poll::Ready(Ok(count)) => {
-                self.postpone();
+                self.written = self.written.saturating_add(count);
+                if !self.answered || self.written >= READ_AT_LEAST {
+                    self.came_on();
+                }
                 self.answered = true;
                 Poll::Ready(Ok(count))
             }
@@ -97,7 +144,7 @@ impl AsyncRead for Connection {
             Poll::Ready(Ok(())) => {
                 if self.answered {
                     self.answered = false;
-                    self.postpone();
+                    self.came_on();
                 }
                 Poll::Ready(Ok(()))
             }

@@ -1,9 +1,10 @@
 //! The service over HTTP: one file a resource. It only reads: nothing here writes to the ledger.
 //!
 //! ```text
-//! connection -> headers -> limits -> a resource -> a blocking thread -> coverage over one committed state
+//! connection -> headers -> limits -> a resource -> (a blocking thread) -> coverage over one committed state
 //! ```
 
+mod activity;
 mod batch;
 mod connection;
 mod coverage;
@@ -27,7 +28,7 @@ pub use source::{
     KeptFilter, NotReady, PartitionProgress, Paused, ProgressFacts, RejectionPage, RejectionQuery, Source,
     ViewError,
 };
-pub use state::HttpState;
+pub use state::{HttpState, THREADS};
 
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
@@ -63,21 +64,24 @@ pub fn router<S: Source>(state: HttpState<S>) -> Router {
         .method_not_allowed_fallback(problem::method_not_allowed)
         .layer(CatchPanicLayer::custom(guard::panicked))
         .layer(from_fn(guard::headers))
+        .layer(from_fn(activity::mark))
         .with_state(state)
 }
 
-/// Answers on `listener` until `shutdown`; then finishes what was begun.
+/// Answers on `listener` until `shutdown`; then finishes what was begun. Never has more than `room` connections.
 ///
 /// # Errors
 /// None that a listener can recover from.
 pub async fn serve<S: Source>(
     listener: TcpListener,
     state: HttpState<S>,
+    room: usize,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let settings = state.settings();
     let patience = settings.timeout.saturating_mul(2);
     let connections_max = settings.concurrent_requests_max.saturating_mul(CONNECTIONS_PER_REQUEST);
-    let patient = connection::Patient::new(listener, patience, connections_max);
-    axum::serve(patient, router(state)).with_graceful_shutdown(shutdown).await
+    let patient = connection::Patient::new(listener, patience, connections_max.min(room).max(1));
+    let service = router(state).into_make_service_with_connect_info::<activity::Activity>();
+    axum::serve(patient, service).with_graceful_shutdown(shutdown).await
 }

@@ -9,7 +9,7 @@ use thiserror::Error;
 /// The storage failure of a source's views.
 pub type ViewError<S> = <<S as Source>::View as LedgerView>::Error;
 
-/// Where answers come from. Views are read on blocking threads; all else must be quick.
+/// Where answers come from. Views are read on blocking threads, but for a few blocks; all else must be quick.
 pub trait Source: Send + Sync + 'static {
     /// One committed state.
     type View: LedgerView + Send + Sync + 'static;

@@ -12,6 +12,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Answers that are read from storage at a time, on as many threads: more only wait for the same disk.
 const READERS_MAX: usize = 32;
+/// Answers that are worked out at a time right where their request was read, without the way to another thread and
+/// back. That many of [`THREADS`] may wait for the disk; the others go on.
+const QUICK_MAX: usize = 2;
+/// Threads for connections.
+pub const THREADS: usize = QUICK_MAX + 2;
 /// Batches at a time: each holds a thread for as long as its asker takes to read.
 const BATCHES_MAX: usize = 8;
 
@@ -30,6 +35,7 @@ struct Inner<S> {
     metrics: Metrics,
     requests: Arc<Semaphore>,
     readers: Arc<Semaphore>,
+    quick: Semaphore,
     batches: Arc<Semaphore>,
 }
 
@@ -57,6 +63,7 @@ impl<S: Source> HttpState<S> {
             metrics,
             requests: Arc::new(Semaphore::new(requests_max)),
             readers: Arc::new(Semaphore::new(READERS_MAX)),
+            quick: Semaphore::new(QUICK_MAX),
             batches: Arc::new(Semaphore::new(BATCHES_MAX)),
         };
         Self { inner: Arc::new(inner) }
@@ -94,6 +101,17 @@ impl<S: Source> HttpState<S> {
     /// A place among the batches.
     pub(super) fn batch_place(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.inner.batches).try_acquire_owned().ok()
+    }
+
+    /// Does a job that reads a few blocks: here and now, or like any other when others do so already.
+    pub(super) async fn read_little<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Self) -> Result<T, ViewError<S>> + Send + 'static,
+    ) -> Result<T, Problem> {
+        if let Ok(_place) = self.inner.quick.try_acquire() {
+            return job(self).map_err(|error| Problem::storage(&error));
+        }
+        self.read(job).await
     }
 
     /// Does `job` on a blocking thread once a place is free. The place is kept until the job is done, even when nobody

@@ -13,13 +13,16 @@ use crate::coverage::instant::parse_from;
 use crate::coverage::question::{check_rider, parse_interval};
 use crate::coverage::resolve::as_of_line;
 use crate::coverage::timeline::{CoverLine, timeline};
-use crate::domain::time::UtcMillis;
+use crate::domain::time::{HOUR_MS, UtcMillis};
 use crate::domain::view::LedgerView;
 use crate::domain::window::Window;
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use serde::Serialize;
+
+/// How much of a timeline is read at first.
+const FIRST_STRETCH_MS: i64 = HOUR_MS;
 
 const PARAMETERS: &[&str] = &["from", "to", "limit", "page_token"];
 
@@ -115,13 +118,33 @@ struct Page {
 }
 
 impl Page {
+    /// Reads as far as the page needs, in stretches that double: however long the whole is, no more than about two pages
+    /// of it are in memory.
     fn read<S: Source, V: LedgerView>(
         &self,
         view: &V,
         state: &HttpState<S>,
     ) -> Result<TimelinePage, V::Error> {
         let begins = self.start.as_ref().map_or(self.within.from, |place| place.starts_at);
-        let rest = Window::new(begins, self.within.until);
+        let mut length_ms = FIRST_STRETCH_MS;
+        loop {
+            let until = begins.plus(length_ms).min(self.within.until);
+            let page = self.read_stretch(Window::new(begins, until), view, state)?;
+            if page.next_page_token.is_some() || until >= self.within.until {
+                return Ok(page);
+            }
+            length_ms = length_ms.saturating_mul(2);
+        }
+    }
+
+    /// The page, as if nothing came after `rest`.
+    fn read_stretch<S: Source, V: LedgerView>(
+        &self,
+        rest: Window,
+        view: &V,
+        state: &HttpState<S>,
+    ) -> Result<TimelinePage, V::Error> {
+        let begins = rest.from;
         let mut whole = timeline(view, state.terms(), &self.rider_id, rest)?;
         let mut next = None;
         let mut rows = 0_usize;

@@ -39,6 +39,8 @@ pub struct Observations {
     pub metadata: Vec<MetadataObserved>,
     /// Offsets to which an operator lets the ledger go.
     pub skips: Vec<(String, i32, i64)>,
+    /// Partitions that existed no more at an instant, and that an operator lets the ledger go on without.
+    pub dropped: Vec<(String, i32, UtcMillis)>,
 }
 
 /// What a commit takes in besides its batch.
@@ -58,16 +60,33 @@ impl Ledger {
         for (topic, partition, offset) in &observed.started {
             self.tracker.started(topic, *partition, *offset);
         }
-        for (topic, partition, offset) in &observed.skips {
-            let reach = self.reach();
-            let platforms = self.setup.platforms.clone();
-            self.tracker.skipped(topic, *partition, *offset, &platforms, reach);
+        if !observed.skips.is_empty() || !observed.dropped.is_empty() {
+            self.let_pass(observed);
         }
         observed.ends.iter().for_each(|end| self.tracker.end_observed(end));
         for (topic, partition, offset) in &observed.tails {
             self.tracker.tail_reached(topic, *partition, *offset);
         }
         observed.metadata.iter().for_each(|metadata| self.tracker.metadata_observed(metadata));
+    }
+
+    /// Takes in what an operator decided. Whatever the partition is now, it is not compared with what it was.
+    fn let_pass(&mut self, observed: &Observations) {
+        let (reach, platforms) = (self.reach(), self.setup.platforms.clone());
+        for (topic, partition, offset) in &observed.skips {
+            self.tracker.skipped(topic, *partition, *offset, &platforms, reach);
+        }
+        for (topic, partition, at) in &observed.dropped {
+            self.tracker.dropped(topic, *partition, *at, &platforms, reach);
+        }
+        let skipped = observed.skips.iter().map(|(topic, partition, _)| (topic, *partition));
+        let dropped = observed.dropped.iter().map(|(topic, partition, _)| (topic, *partition));
+        let sources = Arc::make_mut(&mut self.sources);
+        for (topic, partition) in skipped.chain(dropped) {
+            if let Some(facts) = sources.get_mut(&Source::Kafka { topic: topic.clone(), partition }) {
+                facts.digest = SourceFacts::NOTHING_TO_COMPARE;
+            }
+        }
     }
 
     /// While the clock cannot be trusted, nothing becomes complete; records are taken in as ever.

@@ -150,6 +150,15 @@ pub struct SourceFacts {
 }
 
 impl SourceFacts {
+    /// In place of the digest once an operator let the ledger go past the record.
+    pub const NOTHING_TO_COMPARE: [u8; 16] = [0; 16];
+
+    /// Offset and digest of the last record, if what is read next has to follow it.
+    pub fn last(&self) -> Option<(i64, [u8; 16])> {
+        let compared = self.records > 0 && self.digest != Self::NOTHING_TO_COMPARE;
+        compared.then_some((self.last_offset, self.digest))
+    }
+
     /// The stored form.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::new();

@@ -53,6 +53,8 @@ pub struct CommitReport {
     pub changes: Vec<(usize, Disposition)>,
     /// Ranges for the commit's record, in order of effect.
     pub taken: Vec<Taken>,
+    /// Bytes of the values of each of them.
+    pub taken_bytes: Vec<u64>,
     /// Time to decide.
     pub decide: Duration,
     /// Time to write blocks.
@@ -107,18 +109,19 @@ impl CommitReport {
         for counts in &report.by_source {
             report.counts.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
         }
-        let mut taken: Vec<Taken> = Vec::new();
+        let mut taken: Vec<(Taken, u64)> = Vec::new();
         for (span, counts) in batch.sources.iter().zip(&report.by_source) {
             report.bytes_in += span.bytes;
-            taken.push(Taken {
+            let range = Taken {
                 source: span.source.clone(),
                 offsets: span.offsets,
                 timestamps: span.timestamps,
                 counts: *counts,
-            });
+            };
+            taken.push((range, span.bytes));
         }
-        taken.sort_by(|a, b| a.source.cmp(&b.source));
-        report.taken = taken;
+        taken.sort_by(|(a, _), (b, _)| a.source.cmp(&b.source));
+        (report.taken, report.taken_bytes) = taken.into_iter().unzip();
         report
     }
 

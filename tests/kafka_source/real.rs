@@ -6,7 +6,7 @@ use std::time::Duration;
 use coverledger::domain::time::UtcMillis;
 use coverledger::ingest::kafka::{
     Continuation, EventProducer, KafkaFault, KafkaHealth, KafkaProbe, KafkaSettings, Outgoing,
-    PartitionSource, TopicPartition, check_continuation, next_offset,
+    PartitionSource, Standing, TopicPartition, check_continuation, next_offset,
 };
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -147,13 +147,13 @@ fn transaction_markers_at_the_tail_count_as_read(kafka: &RealKafka) {
     let mut known = resumes(&seen);
     known[0].position = source.position(&known[0].place).unwrap().unwrap();
     assert_eq!(known[0].position, 4);
-    assert_eq!(check(&settings, &known), Ok(vec![Continuation::Verified]));
+    assert_eq!(check(&settings, &known), Ok(vec![Ok(Continuation::Verified)]));
 }
 
 fn check(
     settings: &KafkaSettings,
     known: &[coverledger::ingest::kafka::Resume],
-) -> Result<Vec<Continuation>, KafkaFault> {
+) -> Result<Vec<Standing>, KafkaFault> {
     let health = KafkaHealth::new();
     let probe = KafkaProbe::new(settings, health.clone()).unwrap();
     check_continuation(settings, &health, &probe, known, PATIENCE)
@@ -175,7 +175,7 @@ fn large_records_pass(kafka: &RealKafka) {
     let mut seen = Vec::new();
     read_to(&source, &mut seen, 2);
     assert_eq!(seen[0].payload.len(), payload.len());
-    assert_eq!(check(&settings, &resumes(&seen[..1])), Ok(vec![Continuation::Verified]));
+    assert_eq!(check(&settings, &resumes(&seen[..1])), Ok(vec![Ok(Continuation::Verified)]));
 }
 
 fn records_removed_by_retention_stop_the_reader(kafka: &RealKafka) {
@@ -191,11 +191,11 @@ fn records_removed_by_retention_stop_the_reader(kafka: &RealKafka) {
     let known = resumes(&seen);
     assert_eq!(known[0].position, 50);
     kafka.delete_records("retained", 0, 50);
-    assert_eq!(check(&settings, &known), Ok(vec![Continuation::LastRecordGone]));
+    assert_eq!(check(&settings, &known), Ok(vec![Ok(Continuation::LastRecordGone)]));
     kafka.delete_records("retained", 0, 60);
     let place = TopicPartition::new("retained", 0);
     let gone = KafkaFault::OffsetGone { place: place.clone(), position: 50, low: 60, end: 100 };
-    assert_eq!(check(&settings, &known), Err(gone.clone()));
+    assert_eq!(check(&settings, &known), Ok(vec![Err(gone.clone())]));
     let at = coverledger::ingest::kafka::StartAt::Offset(50);
     let source = source(&settings, &[coverledger::ingest::kafka::Start { place, at }]);
     assert_eq!(read_to_fault(&source), gone);
@@ -209,7 +209,7 @@ fn a_topic_made_again_is_noticed(kafka: &RealKafka) {
     let mut seen: Vec<Seen> = Vec::new();
     read_to(&running, &mut seen, 100);
     let known = resumes(&seen);
-    assert_eq!(check(&settings, &known), Ok(vec![Continuation::Verified]));
+    assert_eq!(check(&settings, &known), Ok(vec![Ok(Continuation::Verified)]));
 
     kafka.delete_topic("again");
     let fault = read_to_fault(&running);
@@ -219,10 +219,10 @@ fn a_topic_made_again_is_noticed(kafka: &RealKafka) {
     write(&settings, "again", 1, 0..40, "second");
     let place = TopicPartition::new("again", 0);
     let short = KafkaFault::LogTooShort { place: place.clone(), position: 100, low: 0, end: 40 };
-    assert_eq!(check(&settings, &known), Err(short));
+    assert_eq!(check(&settings, &known), Ok(vec![Err(short)]));
     write(&settings, "again", 1, 40..140, "second");
     let another = KafkaFault::AnotherLog { place, offset: 99, low: 0 };
-    assert_eq!(check(&settings, &known), Err(another));
+    assert_eq!(check(&settings, &known), Ok(vec![Err(another)]));
 }
 
 fn a_missing_topic_is_named(kafka: &RealKafka) {
@@ -241,7 +241,7 @@ fn tls_and_sasl_connect(kafka: &RealKafka) {
         let mut seen = Vec::new();
         read_to(&source, &mut seen, 400);
         assert_whole(&seen);
-        assert_eq!(check(&settings, &resumes(&seen)), Ok(vec![Continuation::Verified; 4]));
+        assert_eq!(check(&settings, &resumes(&seen)), Ok(vec![Ok(Continuation::Verified); 4]));
     }
     let settings = kafka.secure_settings("secure", "SCRAM-SHA-256", "a-wrong-word");
     let health = KafkaHealth::new();

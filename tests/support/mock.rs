@@ -4,8 +4,11 @@ use coverledger::ingest::kafka::KafkaSettings;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 
+/// A running one.
+pub(crate) type Cluster = MockCluster<'static, DefaultProducerContext>;
+
 /// A mock cluster with one broker, and the topics asked for.
-pub(crate) fn cluster(topics: &[(&str, i32)]) -> MockCluster<'static, DefaultProducerContext> {
+pub(crate) fn cluster(topics: &[(&str, i32)]) -> Cluster {
     let cluster = MockCluster::new(1).unwrap();
     for (name, partitions) in topics {
         cluster.create_topic(name, *partitions, 1).unwrap();

@@ -83,6 +83,25 @@ impl Program {
             .map(|body| serde_json::from_str(&body).unwrap_or(Value::Null))
     }
 
+    /// What a GET gives, or `None` when the connection ends without it or the service is too busy.
+    pub(crate) fn if_answered(&mut self, path: &str) -> Option<Value> {
+        let address = self.address();
+        let reply = exchange(&address, &format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n"))?;
+        let (head, body) = reply.split_once("\r\n\r\n")?;
+        assert!(head.contains(" 200 ") || head.contains(" 503 "), "{path}: {reply}");
+        head.contains(" 200 ").then(|| serde_json::from_str(body).unwrap())
+    }
+
+    /// Resident memory in bytes, and its peak.
+    pub(crate) fn resident(&self) -> (u64, u64) {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let field = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+            line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1_024
+        };
+        (field("VmRSS:"), field("VmHWM:"))
+    }
+
     pub(crate) fn get(&mut self, path: &str) -> Value {
         self.try_get(path).unwrap_or_else(|| panic!("{path}: no answer: {}", self.said()))
     }
@@ -134,6 +153,14 @@ impl Program {
         assert!(sent.success());
     }
 
+    /// Waits until it reads from Kafka.
+    pub(crate) fn ready(&mut self) {
+        until("it is ready", || {
+            assert!(!self.has_ended(), "it ended: {}", self.said());
+            self.said().contains(" ready").then_some(())
+        });
+    }
+
     /// SIGKILL.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
@@ -168,12 +195,17 @@ fn address_in(said: &str) -> Option<String> {
 }
 
 fn request(address: &str, whole: &str) -> Option<String> {
+    let reply = exchange(address, whole)?;
+    let (head, body) = reply.split_once("\r\n\r\n")?;
+    assert!(head.contains(" 200 "), "{}: {reply}", whole.lines().next().unwrap_or_default());
+    Some(body.to_owned())
+}
+
+/// Sends a request and reads to the end of the connection.
+fn exchange(address: &str, whole: &str) -> Option<String> {
     let mut stream = TcpStream::connect(address).ok()?;
     stream.write_all(whole.as_bytes()).ok()?;
     let mut reply = Vec::new();
     stream.read_to_end(&mut reply).ok()?;
-    let reply = String::from_utf8(reply).unwrap();
-    let (head, body) = reply.split_once("\r\n\r\n")?;
-    assert!(head.contains(" 200 "), "{}: {reply}", whole.lines().next().unwrap_or_default());
-    Some(body.to_owned())
+    Some(String::from_utf8(reply).unwrap())
 }

@@ -42,6 +42,7 @@ fn options_that_break_exactly_once_are_refused_by_name() {
         "auto.offset.reset",
         "check.crcs",
         "bootstrap.servers",
+        "allow.auto.create.topics",
         "test.mock.num.brokers",
     ];
     for option in refused {

@@ -184,6 +184,37 @@ fn gaps_reach_until_records_are_whole_again() {
     assert_eq!(settled(&tracker), [(507, 49_895), (60_107, 89_895)]);
 }
 
+#[test]
+fn what_a_partition_that_is_gone_may_have_held_is_a_gap_up_to_then() {
+    let platforms = platforms(&["t"]);
+    let reach = Reach { lead_ms: 5, tail_ms: 7 };
+    let mut tracker = CompletenessTracker::default();
+    tracker.state_mut().register(&platforms);
+    // Of the first, the offsets below 3 left no record: aborted transactions. Of the second, retention took them.
+    tracker.started("t", 0, 0);
+    applied(&mut tracker, 0, 3, 1_000);
+    tracker.started("t", 1, 40);
+    applied(&mut tracker, 1, 40, 2_000);
+    listing(&mut tracker, 3_000, &[0, 1]);
+    tracker.state_mut().platform_mut("p").complete_through = Some(at(50_000));
+    let settled = |tracker: &CompletenessTracker| {
+        let line = PlatformLine::new("p", tracker.state(), &platforms, reach);
+        line.settled(Window::ALWAYS).map(|w| (w.from.millis(), w.until.millis())).collect::<Vec<_>>()
+    };
+    assert_eq!(settled(&tracker), [(2_107, 49_895)]);
+    tracker.dropped("t", 1, at(60_000), &platforms, reach);
+    assert_eq!(settled(&tracker), [(2_107, 49_895)]);
+    // The partition holds nothing back any more.
+    end(&mut tracker, 0, 70_000, 4);
+    listing(&mut tracker, 71_000, &[0]);
+    tracker.state_mut().vouched("p", at(69_000), at(69_500));
+    assert_eq!(advanced(&mut tracker, &platforms, 90_000), Some(69_000));
+    assert_eq!(settled(&tracker), [(2_107, 49_895), (60_107, 68_895)]);
+    // One of the same number is another one.
+    tracker.started("t", 1, 0);
+    assert_eq!(settled(&tracker), [(2_107, 49_895), (60_107, 68_895)]);
+}
+
 fn order(accepted: i64, ended: Option<i64>) -> Posting {
     Posting {
         platform: "p".to_owned(),

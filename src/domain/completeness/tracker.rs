@@ -1,7 +1,7 @@
 //! Observations of Kafka on their way into [`Completeness`].
 
-use super::{Completeness, PartitionFacts, SkippedSpan};
-use crate::domain::platform::Platforms;
+use super::{Completeness, PartitionFacts, PlatformFacts, SkippedSpan};
+use crate::domain::platform::{Platforms, Promise};
 use crate::domain::settle::Reach;
 use crate::domain::time::UtcMillis;
 use std::collections::{BTreeMap, VecDeque};
@@ -85,10 +85,7 @@ impl CompletenessTracker {
         self.started(applied.topic, applied.partition, applied.first_offset);
         let first_at = applied.first_timestamp.unwrap_or(now);
         if let Some(facts) = self.partition_mut(applied.topic, applied.partition) {
-            if facts.first_timestamp.is_none() {
-                facts.first_offset = applied.first_offset;
-                facts.first_timestamp = Some(first_at);
-            }
+            facts.first_timestamp.get_or_insert(first_at);
             facts.next_offset = facts.next_offset.max(applied.next_offset);
             facts.newest_timestamp = facts.newest_timestamp.max(applied.newest_timestamp);
         }
@@ -138,15 +135,62 @@ impl CompletenessTracker {
             // Of a topic that was made again the offset may be lower than the position in the old one.
             facts.next_offset = offset;
         }
+        self.open_gap((topic, partition), None, platforms, reach);
+    }
+
+    /// A partition exists no more at `now`, and an operator lets the ledger go on without it: what it may still have
+    /// held is a gap of every platform of the topic.
+    pub fn dropped(
+        &mut self,
+        topic: &str,
+        partition: i32,
+        now: UtcMillis,
+        platforms: &Platforms,
+        reach: Reach,
+    ) {
+        let Some(facts) =
+            self.state.topics.get_mut(topic).and_then(|facts| facts.partitions.remove(&partition))
+        else {
+            return;
+        };
+        if let Some(ends) = self.ends.get_mut(topic) {
+            ends.remove(&partition);
+        }
+        if facts.first_offset != 0 {
+            // The gap before its first record went with the partition's facts.
+            let until = facts.first_timestamp.unwrap_or(now);
+            self.add_spans((topic, partition), platforms, |_, _| (UtcMillis::MIN, Some(until)));
+        }
+        self.open_gap((topic, partition), Some(now), platforms, reach);
+    }
+
+    /// A gap from `complete_through` on, less what may lie open around it.
+    fn open_gap(
+        &mut self,
+        place: (&str, i32),
+        until: Option<UtcMillis>,
+        platforms: &Platforms,
+        reach: Reach,
+    ) {
+        self.add_spans(place, platforms, |facts, promise| {
+            let back_ms = promise.max_order_duration_ms.saturating_add(reach.lead_ms);
+            (facts.complete_through.map_or(UtcMillis::MIN, |through| through.minus(back_ms)), until)
+        });
+    }
+
+    fn add_spans(
+        &mut self,
+        (topic, partition): (&str, i32),
+        platforms: &Platforms,
+        span: impl Fn(&PlatformFacts, &Promise) -> (UtcMillis, Option<UtcMillis>),
+    ) {
         for name in self.state.platforms_known(platforms, Vec::new()) {
             let promise = platforms.get(&name);
             let facts = self.state.platform_mut(&name);
-            if !facts.topics.contains(topic) && !promise.topics.iter().any(|t| t == topic) {
-                continue;
+            if facts.topics.contains(topic) || promise.topics.iter().any(|t| t == topic) {
+                let (from, until) = span(facts, promise);
+                facts.skips.push(SkippedSpan { topic: topic.to_owned(), partition, from, until });
             }
-            let back_ms = promise.max_order_duration_ms.saturating_add(reach.lead_ms);
-            let from = facts.complete_through.map_or(UtcMillis::MIN, |through| through.minus(back_ms));
-            facts.skips.push(SkippedSpan { topic: topic.to_owned(), partition, from, until: None });
         }
     }
 

@@ -9,6 +9,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::{Offset, TopicPartitionList};
 
+use super::damage::{diagnose, is_damage};
 use super::fault::{KafkaFault, describe, is_transient_code};
 use super::health::{KafkaContext, KafkaHealth};
 use super::place::{TopicPartition, next_offset};
@@ -65,6 +66,7 @@ struct Partition {
 pub struct PartitionSource {
     /// Shared with nobody, but see [`Drop`].
     consumer: Arc<BaseConsumer<KafkaContext>>,
+    settings: KafkaSettings,
     probe: KafkaProbe,
     health: Arc<KafkaHealth>,
     topics: Vec<Topic>,
@@ -84,6 +86,7 @@ impl PartitionSource {
         let probe = KafkaProbe::new(settings, Arc::clone(&health))?;
         Ok(Self {
             consumer,
+            settings: settings.clone(),
             probe,
             health,
             topics: Vec::new(),
@@ -269,6 +272,7 @@ impl PartitionSource {
                 | RDKafkaErrorCode::UnknownTopicOrPartition,
             ) => self.confirm_missing(),
             Some(code) if is_transient_code(code) => None,
+            Some(code) if is_damage(code) => Some(self.find_damage(error)),
             Some(code) => Some(KafkaFault::Refused { reason: code.to_string() }),
         }
     }
@@ -284,6 +288,22 @@ impl PartitionSource {
             Err(fault) if !fault.is_transient() => fault,
             _ => KafkaFault::PositionRefused { reason: describe(error) },
         }
+    }
+
+    /// librdkafka has stepped over damaged records and does not say where. What came before them was handed out, so they
+    /// lie at the position of their partition.
+    fn find_damage(&self, error: &KafkaError) -> KafkaFault {
+        let standing: Vec<(TopicPartition, i64)> = self
+            .slots()
+            .filter_map(|(topic, partition, slot)| {
+                Some((TopicPartition::new(topic, partition), slot.next.get()?))
+            })
+            .collect();
+        diagnose(&self.settings, &self.health, &standing, DIAGNOSIS).unwrap_or_else(|why| {
+            KafkaFault::Refused {
+                reason: format!("{} (where the damage lies was not found out: {why})", describe(error)),
+            }
+        })
     }
 
     /// A topic unknown to one broker for a moment is no fault; one that the cluster does not know is.

@@ -64,8 +64,11 @@ pub enum Continuation {
     NothingApplied,
 }
 
-/// Checks that every partition of `resumes` still exists, holds its position and is the same log as before; the answers
-/// are in the order of `resumes`. Nothing may be read before this is `Ok`.
+/// How one partition of several stands, or why it cannot be continued.
+pub type Standing = Result<Continuation, KafkaFault>;
+
+/// Checks of every partition of `resumes` that it still exists, holds its position and is the same log as before; the
+/// answers are in the order of `resumes`. No partition may be read before its own is `Ok`.
 ///
 /// `timeout` bounds the whole call, but for closing a client that cannot reach its broker. An unreachable broker is a
 /// transient fault: try again.
@@ -75,17 +78,19 @@ pub fn check_continuation(
     probe: &KafkaProbe,
     resumes: &[Resume],
     timeout: Duration,
-) -> Result<Vec<Continuation>, KafkaFault> {
+) -> Result<Vec<Standing>, KafkaFault> {
     if resumes.is_empty() {
         return Ok(Vec::new());
     }
     let deadline = Deadline::after(timeout);
-    check_existence(probe, resumes, deadline)?;
-    let places: Vec<TopicPartition> = resumes.iter().map(|resume| resume.place.clone()).collect();
-    let ranges = probe.ranges(&places, deadline.left())?;
+    let existing = existing(probe, resumes, deadline)?;
+    let ranges = probe.ranges(&existing, deadline.left())?;
+    let range_of = |resume: &Resume| ranges.iter().find(|range| range.place == resume.place);
     let mut wanted: BTreeMap<&str, Vec<Wanted<'_>>> = BTreeMap::new();
-    for (resume, range) in resumes.iter().zip(&ranges) {
-        range.check(resume.position)?;
+    for resume in resumes {
+        let Some(range) = range_of(resume).filter(|range| range.check(resume.position).is_ok()) else {
+            continue;
+        };
         if let Some(last) = resume.last.filter(|last| (range.low..range.end).contains(&last.offset)) {
             wanted.entry(&resume.place.topic).or_default().push(Wanted { range, last, found: None });
         }
@@ -93,21 +98,27 @@ pub fn check_continuation(
     for topic in wanted.values_mut() {
         read_back(settings, health, topic, deadline)?;
     }
-    resumes.iter().map(|resume| verdict(resume, &wanted)).collect()
+    let standings = resumes.iter().map(|resume| match range_of(resume) {
+        None => Err(KafkaFault::PartitionMissing { place: resume.place.clone() }),
+        Some(range) => range.check(resume.position).and_then(|()| verdict(resume, &wanted)),
+    });
+    Ok(standings.collect())
 }
 
-fn check_existence(probe: &KafkaProbe, resumes: &[Resume], deadline: Deadline) -> Result<(), KafkaFault> {
+/// Those partitions that there are.
+fn existing(
+    probe: &KafkaProbe,
+    resumes: &[Resume],
+    deadline: Deadline,
+) -> Result<Vec<TopicPartition>, KafkaFault> {
     let mut topics: Vec<&str> = resumes.iter().map(|resume| resume.place.topic.as_str()).collect();
     topics.sort_unstable();
     topics.dedup();
     let known = probe.discover(topics, deadline.left())?;
-    let exists = |place: &TopicPartition| {
+    let exists = |place: &&TopicPartition| {
         known.iter().any(|topic| topic.topic == place.topic && topic.partitions.contains(&place.partition))
     };
-    match resumes.iter().find(|resume| !exists(&resume.place)) {
-        Some(resume) => Err(KafkaFault::PartitionMissing { place: resume.place.clone() }),
-        None => Ok(()),
-    }
+    Ok(resumes.iter().map(|resume| &resume.place).filter(exists).cloned().collect())
 }
 
 /// A record to read back.
@@ -123,7 +134,7 @@ enum Found {
     Nothing,
 }
 
-fn verdict(resume: &Resume, wanted: &BTreeMap<&str, Vec<Wanted<'_>>>) -> Result<Continuation, KafkaFault> {
+fn verdict(resume: &Resume, wanted: &BTreeMap<&str, Vec<Wanted<'_>>>) -> Standing {
     let Some(last) = resume.last else { return Ok(Continuation::NothingApplied) };
     let topic = wanted.get(resume.place.topic.as_str());
     let asked = topic.and_then(|topic| topic.iter().find(|asked| asked.range.place == resume.place));

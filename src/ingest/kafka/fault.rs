@@ -83,13 +83,41 @@ pub enum KafkaFault {
     },
     /// A partition that was read before does not exist any more.
     #[error(
-        "{place} does not exist any more: the topic was re-created with fewer partitions, or this is another cluster"
+        "{place} does not exist any more: the topic was re-created with fewer partitions, or this is another cluster: \
+         restore the topic or correct `brokers`, or record the loss and go on without the partition with \
+         `--skip {place}:0 --reason ...`"
     )]
     PartitionMissing {
         /// Which partition.
         place: TopicPartition,
     },
-    /// Anything else that Kafka refuses: corrupt records, missing rights, a fatal client error.
+    /// Several partitions cannot be continued.
+    #[error("{} partitions cannot be read on: {}", faults.len(), list(faults))]
+    Several {
+        /// What is wrong with each.
+        faults: Vec<KafkaFault>,
+    },
+    /// Kafka keeps records that are not what was written: their checksum does not hold.
+    #[error(
+        "records of {place} from offset {position} on are damaged: their checksum does not hold, whenever they are read; \
+         nothing of them was taken and nothing skipped. Restore the partition (from another replica), or record the loss \
+         and go on behind them with {}", way(place, *next)
+    )]
+    RecordsDamaged {
+        /// Which partition.
+        place: TopicPartition,
+        /// The offset of the first damaged record, where reading stands.
+        position: i64,
+        /// The first offset behind them; `None` when nothing lies behind them yet.
+        next: Option<i64>,
+    },
+    /// Records came damaged once and are whole when they are read again.
+    #[error(
+        "records came damaged from Kafka, and were whole when they were read again: nothing was taken or skipped; start \
+         again, and look at the network and the memory of the machines"
+    )]
+    DamagedOnTheWay,
+    /// Anything else that Kafka refuses: missing rights, a fatal client error.
     #[error("Kafka refuses to go on: {reason}")]
     Refused {
         /// librdkafka's words.
@@ -124,6 +152,18 @@ impl KafkaFault {
             },
         }
     }
+}
+
+fn way(place: &TopicPartition, next: Option<i64>) -> String {
+    next.map_or_else(
+        || format!("`--skip {place}:END --reason ...`, END being the end of the partition"),
+        |next| format!("`--skip {place}:{next} --reason ...`"),
+    )
+}
+
+fn list(faults: &[KafkaFault]) -> String {
+    let numbered = (1..).zip(faults).map(|(number, fault)| format!("({number}) {fault}"));
+    numbered.collect::<Vec<_>>().join("; ")
 }
 
 /// librdkafka's words for an error, without its wrapper.

@@ -9,6 +9,7 @@
 //! [`PartitionSource::poll`] in a loop. Not polling is the back-pressure: the client's queue is bounded in bytes.
 
 mod consumer;
+mod damage;
 mod digest;
 mod discovery;
 mod fault;
@@ -23,7 +24,7 @@ mod topics;
 mod watermark;
 
 pub use consumer::{PartitionSource, Polled, Start, StartAt};
-pub use digest::{Continuation, LastApplied, Resume, check_continuation, record_digest};
+pub use digest::{Continuation, LastApplied, Resume, Standing, check_continuation, record_digest};
 pub use discovery::TopicPartitions;
 pub use fault::KafkaFault;
 pub use health::{KafkaCounts, KafkaHealth};
@@ -31,6 +32,6 @@ pub use place::{TopicPartition, next_offset};
 pub use probe::KafkaProbe;
 pub use producer::{EventProducer, Outgoing};
 pub use record::Record;
-pub use settings::{KafkaSettings, RESERVED_OPTIONS};
+pub use settings::{KafkaSettings, refusal};
 pub use topics::create_topics;
 pub use watermark::{EndReport, OffsetRange};

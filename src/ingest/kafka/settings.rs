@@ -7,21 +7,42 @@ use rdkafka::ClientConfig;
 
 use super::fault::may_be_secret;
 
-/// Options that an operator may not set, each with the reason; configuration checks refuse them by name.
-pub const RESERVED_OPTIONS: &[(&str, &str)] = &[
-    ("bootstrap.servers", "set `brokers`"),
-    ("metadata.broker.list", "set `brokers`"),
-    ("group.id", "the group only reports progress; it is set by coverledger"),
-    ("enable.auto.commit", "offsets are reported after the ledger's own commit only"),
-    ("auto.commit.enable", "offsets are reported after the ledger's own commit only"),
-    ("enable.auto.offset.store", "offsets are reported after the ledger's own commit only"),
-    ("auto.offset.reset", "a lost position must stop the reader, never be replaced"),
-    ("isolation.level", "records of aborted transactions must not be applied"),
-    ("check.crcs", "a damaged record must be noticed"),
-    ("enable.partition.eof", "ends are asked for, not announced"),
+/// Options that an operator may not set, each with the reason: they would break exactly-once or completeness.
+const RESERVED: &[(&str, &str)] = &[
+    ("enable.auto.commit", "positions are committed with the orders, in the ledger"),
+    ("auto.commit.enable", "positions are committed with the orders, in the ledger"),
+    ("auto.commit.interval.ms", "positions are committed with the orders, in the ledger"),
+    ("enable.auto.offset.store", "positions are kept in the ledger"),
+    ("offset.store.method", "positions are kept in the ledger"),
+    ("offset.store.path", "positions are kept in the ledger"),
+    ("offset.store.sync.interval.ms", "positions are kept in the ledger"),
+    ("auto.offset.reset", "an offset that is gone must stop the service, never be skipped"),
+    ("check.crcs", "damaged records must be noticed; it is always on"),
+    ("enable.partition.eof", "the ledger sets it where it needs it"),
+    ("bootstrap.servers", "write `brokers` in [kafka]"),
+    ("metadata.broker.list", "write `brokers` in [kafka]"),
+    ("group.id", "write `group_id` in [kafka]"),
+    ("topic.blacklist", "a hidden topic would look complete"),
+    ("group.protocol", "partitions are assigned by the ledger, not by the group"),
+    ("group.instance.id", "partitions are assigned by the ledger, not by the group"),
+    ("partition.assignment.strategy", "partitions are assigned by the ledger, not by the group"),
     ("allow.auto.create.topics", "a mistyped topic must be an error"),
     ("enable.idempotence", "a retried record must not be written twice"),
+    ("builtin.features", "it is what librdkafka was built with"),
+    ("plugin.library.paths", "foreign code could change what is read"),
 ];
+
+/// Why an operator may not set an option, or not to this value; `None` when it may be set. A value that is not known
+/// yet is judged like the worst one.
+pub fn refusal(option: &str, value: Option<&str>) -> Option<&'static str> {
+    if let Some((_, why)) = RESERVED.iter().find(|(name, _)| *name == option) {
+        return Some(why);
+    }
+    if option == "isolation.level" && value != Some("read_committed") {
+        return Some("orders of aborted transactions must not be booked; only `read_committed` is possible");
+    }
+    option.starts_with("test.").then_some("it replaces the real brokers or their behaviour")
+}
 
 /// How to reach Kafka. Its `Debug` shows the names of options, and values only where they cannot be secrets.
 #[derive(Clone, PartialEq, Eq)]
@@ -38,11 +59,6 @@ impl KafkaSettings {
     /// Settings with nothing but the brokers and the group.
     pub fn new(brokers: impl Into<String>, group_id: impl Into<String>) -> Self {
         Self { brokers: brokers.into(), group_id: group_id.into(), options: BTreeMap::new() }
-    }
-
-    /// The options that may not be set, with the reason for each.
-    pub fn reserved(&self) -> impl Iterator<Item = (&'static str, &'static str)> + '_ {
-        RESERVED_OPTIONS.iter().copied().filter(|(name, _)| self.options.contains_key(*name))
     }
 
     /// For reading whole partitions fast with bounded memory. A benchmark reads with the same options.
@@ -117,9 +133,10 @@ impl KafkaSettings {
             config.set(*option, *value);
         }
         for (option, value) in &self.options {
-            config.set(option, value);
+            if refusal(option, Some(value)).is_none() {
+                config.set(option, value);
+            }
         }
-        config.remove("metadata.broker.list");
         config.set("bootstrap.servers", &self.brokers);
         config
     }
@@ -127,7 +144,6 @@ impl KafkaSettings {
 
 /// The options that no operator may change, set last.
 fn make_safe(config: &mut ClientConfig) {
-    config.remove("auto.commit.enable");
     config
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
@@ -161,11 +177,18 @@ mod tests {
     #[test]
     fn no_option_of_the_operator_undoes_exactly_once() {
         let mut settings = KafkaSettings::new("right:9092", "coverledger");
-        for (name, _) in RESERVED_OPTIONS {
+        for name in RESERVED.iter().map(|(name, _)| name).chain(&["isolation.level", "test.mock.num.brokers"])
+        {
             settings.options.insert((*name).to_owned(), "wrong".to_owned());
         }
         settings.options.insert("fetch.wait.max.ms".to_owned(), "7".to_owned());
-        assert_eq!(settings.reserved().count(), RESERVED_OPTIONS.len());
+        assert!(
+            settings
+                .options
+                .keys()
+                .filter(|name| *name != "fetch.wait.max.ms")
+                .all(|name| { refusal(name, Some("wrong")).is_some() && refusal(name, None).is_some() })
+        );
         let reader = settings.reader();
         for (name, value) in [
             ("bootstrap.servers", "right:9092"),
@@ -181,7 +204,9 @@ mod tests {
         ] {
             assert_eq!(reader.get(name), Some(value), "{name}");
         }
-        assert_eq!(reader.get("auto.commit.enable"), None);
+        for client in [&reader, &settings.probe(), &settings.read_back(), &settings.writer()] {
+            assert!(!format!("{client:?}").contains("wrong"), "{client:?}");
+        }
         assert_eq!(settings.probe().get("isolation.level"), Some("read_uncommitted"));
         assert_eq!(settings.probe().get("group.id"), None);
         assert_eq!(settings.writer().get("enable.idempotence"), Some("true"));

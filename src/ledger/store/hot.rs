@@ -19,6 +19,10 @@ pub(super) type HotValue = sled::IVec;
 /// A key with its value.
 pub(super) type HotItem = Result<(HotValue, HotValue), StoreError>;
 
+/// How often an open is tried while the file is held, and the pause between: five seconds in all.
+const OPEN_TRIES: u32 = 1_000;
+const OPEN_PAUSE: std::time::Duration = std::time::Duration::from_millis(5);
+
 /// Pages above a quarter of this would leave the log for unsynced files.
 const LOG_SEGMENT_BYTES: usize = 8 << 20;
 
@@ -31,14 +35,13 @@ pub(super) struct Hot {
 impl Hot {
     /// Opens or creates it in the folder `path`; `cache_bytes` is what its page cache aims at.
     pub(super) fn open(path: &Path, cache_bytes: u64) -> Result<Self, StoreError> {
-        let db = sled::Config::new()
+        let config = sled::Config::new()
             .path(path)
             .segment_size(LOG_SEGMENT_BYTES)
             .cache_capacity(cache_bytes)
             .flush_every_ms(None)
-            .mode(sled::Mode::HighThroughput)
-            .open()
-            .map_err(StoreError::at("opening the store", path))?;
+            .mode(sled::Mode::HighThroughput);
+        let db = open_patiently(&config).map_err(StoreError::at("opening the store", path))?;
         sync_names(path).map_err(StoreError::at("fsync of the store's folder", path))?;
         Ok(Self { db, path: path.to_path_buf() })
     }
@@ -104,6 +107,24 @@ impl Hot {
     /// Bytes on disk, by the files' sizes. Walks the folder.
     pub(super) fn bytes_on_disk(&self) -> Result<u64, StoreError> {
         self.db.size_on_disk().map_err(StoreError::at("measuring the store", &self.path))
+    }
+}
+
+/// Opens it, waiting for threads of this process that still let go of it: after a close they may hold its file for a
+/// moment. Nobody else can have it, since the data directory's lock is held.
+fn open_patiently(config: &sled::Config) -> sled::Result<sled::Db> {
+    let (_keep, pause) = std::sync::mpsc::channel::<()>();
+    let mut tries = 0;
+    loop {
+        match config.open() {
+            Err(sled::Error::Io(error))
+                if tries < OPEN_TRIES && error.to_string().contains("could not acquire lock") =>
+            {
+                tries += 1;
+                let _over = pause.recv_timeout(OPEN_PAUSE);
+            }
+            opened => return opened,
+        }
     }
 }
 

@@ -1,0 +1,65 @@
+//! A clock that jumped says nothing about what is complete; records are taken in as ever.
+
+use super::tests::{TOPIC, config, order};
+use coverledger::config::Config;
+use coverledger::domain::completeness::{EndObserved, MetadataObserved};
+use coverledger::domain::time::UtcMillis;
+use coverledger::domain::view::LedgerView;
+use coverledger::ledger::batch::{Arrival, Batch, Source};
+use coverledger::ledger::commit::{Also, Observations};
+use coverledger::ledger::setup::Setup;
+use coverledger::ledger::writer::Ledger;
+use coverledger::pipeline::{receive, rules_for};
+use tempfile::TempDir;
+
+/// 2025-07-11T00:00:00Z
+const MIDNIGHT: i64 = 1_752_192_000_000;
+
+fn at(seconds: i64) -> UtcMillis {
+    UtcMillis::new(MIDNIGHT + seconds * 1_000)
+}
+
+#[test]
+fn nothing_becomes_complete_while_the_clock_cannot_be_trusted() {
+    let folder = TempDir::new().unwrap();
+    let config = Config::load(&config(&folder, "127.0.0.1:9"), &|_| None).unwrap();
+    let mut ledger = Ledger::open(Setup::new(&config)).unwrap();
+    ledger.enforce(at(0)).unwrap();
+    let rules = rules_for(&config, Some(TOPIC), None);
+    let mut batch = Batch::default();
+    let source = batch.source(&Source::Kafka { topic: TOPIC.to_owned(), partition: 0 });
+    let complete = r#"{"kind":"complete","platform":"meituan","through":"2025-07-10T12:00:00Z"}"#;
+    let order = order("o1", "2025-07-10T08:00:00Z", "2025-07-10T08:30:00Z");
+    for (payload, offset) in [order.as_str(), complete].into_iter().zip(0..) {
+        let (payload, timestamp) = (payload.as_bytes(), Some(at(0)));
+        let arrival = Arrival { source, offset, timestamp, payload, key: None, headers: &[] };
+        receive(&mut batch, &arrival, &rules, &config.zone);
+    }
+    let place = || (TOPIC.to_owned(), 0);
+    let observed = |seconds| Observations {
+        started: vec![(TOPIC.to_owned(), 0, 0)],
+        ends: vec![EndObserved {
+            topic: place().0,
+            partition: place().1,
+            requested_at: at(seconds),
+            end_offset: 2,
+        }],
+        metadata: vec![MetadataObserved {
+            requested_at: at(seconds),
+            topics: [(TOPIC.to_owned(), vec![0])].into(),
+        }],
+        ..Observations::default()
+    };
+    let published = ledger.published();
+    let through = || published.current().completeness().complete_through("meituan");
+    ledger.hold_completeness(true);
+    ledger.commit(&batch, &Also::default(), at(1)).unwrap();
+    ledger.observe(&observed(2));
+    ledger.commit(&Batch::default(), &Also::default(), at(3)).unwrap();
+    assert_eq!(through(), None);
+    let stored = published.current().rider_versions("R1", UtcMillis::MIN, UtcMillis::MAX).unwrap();
+    assert_eq!(stored.len(), 1, "records are taken in");
+    ledger.hold_completeness(false);
+    ledger.commit(&Batch::default(), &Also::default(), at(4)).unwrap();
+    assert_eq!(through(), Some(UtcMillis::new(1_752_148_800_000)));
+}

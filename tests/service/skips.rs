@@ -1,0 +1,174 @@
+//! Partitions that cannot be read on, and an operator's decisions about them.
+
+use super::tests::{TOPIC, config, order, send};
+use crate::support::mock::{self, Cluster};
+use crate::support::program::{Program, until};
+use crate::support::reading::PATIENCE;
+use coverledger::domain::time::UtcMillis;
+use coverledger::ingest::kafka::{EventProducer, KafkaHealth, Outgoing};
+use coverledger::telemetry::clock::Clock;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+
+/// A cluster with so many orders in each partition; their identifiers begin with `name`. The same name and partition
+/// give the same records.
+fn filled(name: &str, orders: &[usize]) -> Cluster {
+    let cluster = mock::cluster(&[(TOPIC, i32::try_from(orders.len()).unwrap())]);
+    let settings = mock::settings(cluster.bootstrap_servers(), "sender");
+    let producer = EventProducer::new(&settings, KafkaHealth::new()).unwrap();
+    for (partition, &count) in (0..).zip(orders) {
+        for n in 0..count {
+            let id = format!("{name}-{partition}-{n}");
+            let payload = order(&id, "2025-07-10T12:00:00+08:00", "2025-07-10T12:30:00+08:00");
+            let payload = payload.as_bytes();
+            let timestamp = Some(UtcMillis::new(1_752_150_000_000));
+            let (topic, partition) = (TOPIC, Some(partition));
+            producer.send(&Outgoing { topic, partition, key: None, payload, timestamp }).unwrap();
+        }
+    }
+    producer.flush(PATIENCE).unwrap();
+    cluster
+}
+
+/// The ledger of `config` meets another cluster.
+fn moved(config: &Path, from: &Cluster, to: &Cluster) {
+    let text = std::fs::read_to_string(config).unwrap();
+    let text = text.replace(&from.bootstrap_servers(), &to.bootstrap_servers());
+    std::fs::write(config, text).unwrap();
+}
+
+/// A service that has read everything of a cluster with these partitions, and was stopped.
+fn read_before(orders: &[usize]) -> (Cluster, TempDir, PathBuf) {
+    let (cluster, folder) = (filled("old", orders), TempDir::new().unwrap());
+    let config = config(&folder, &cluster.bootstrap_servers());
+    let mut program = Program::serve(&config, &[]);
+    program.applied(i64::try_from(orders.iter().sum::<usize>()).unwrap());
+    assert_eq!(program.terminate(), Some(0));
+    (cluster, folder, config)
+}
+
+fn refused(config: &Path, args: &[&str], says: &[&str]) {
+    let (code, said) = Program::serve(config, args).end();
+    assert_eq!(code, Some(1), "{said}");
+    for part in says {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+}
+
+fn positions(program: &mut Program) -> Vec<(i64, i64)> {
+    let progress = program.get("/v1/progress");
+    let lines = progress["partitions"].as_array().unwrap().iter();
+    lines.map(|line| (line["partition"].as_i64().unwrap(), line["position"].as_i64().unwrap())).collect()
+}
+
+fn is_made_before(said: &str) -> bool {
+    said.contains("was made before, or is not needed")
+}
+
+#[test]
+fn a_skip_is_checked_recorded_once_and_replaces_what_was_known_of_the_log() {
+    let (old, _folder, config) = read_before(&[3]);
+    let other = filled("other", &[10]);
+    moved(&config, &old, &other);
+    refused(&config, &[], &["is not the log that was read before", "--skip orders.meituan:0:0 --reason"]);
+    let skip = |to: &str| ["--skip", to, "--reason", "made again"].map(str::to_owned);
+    let beyond = skip("orders.meituan:0:11");
+    let beyond = beyond.each_ref().map(String::as_str);
+    refused(&config, &beyond, &["Kafka holds 0 to 10", "choose an offset from 0 to 10"]);
+    let cases = [
+        ("no.such:0:1", "no platform of the configuration reads"),
+        ("orders.meituan:7:1", "no such partition"),
+    ];
+    for (place, says) in cases {
+        refused(&config, &["--skip", place, "--reason", "mistyped"], &[says]);
+    }
+    // Above the last offset that was applied of the old log.
+    let decided = skip("orders.meituan:0:7");
+    let decided = decided.each_ref().map(String::as_str);
+    let mut program = Program::serve(&config, &decided);
+    program.applied(10);
+    assert!(program.said().contains("skipped to orders.meituan:0:7: made again"), "{}", program.said());
+    assert_eq!(program.terminate(), Some(0));
+    // Neither without the option nor with it left in is anything skipped or refused again.
+    for (args, again) in [(&[] as &[&str], false), (&decided, true)] {
+        let mut program = Program::serve(&config, args);
+        program.ready();
+        assert_eq!((positions(&mut program), is_made_before(&program.said())), (vec![(0, 10)], again));
+        assert_eq!(program.terminate(), Some(0));
+    }
+    // An old decision does not cover for what happens later.
+    let third = filled("third", &[20]);
+    moved(&config, &other, &third);
+    refused(
+        &config,
+        &decided,
+        &["made before, in commit", "is not the log that was read before", "reason of its own"],
+    );
+    let mut program =
+        Program::serve(&config, &["--skip", "orders.meituan:0:7", "--reason", "made a third time"]);
+    program.applied(20);
+    assert_eq!(program.terminate(), Some(0));
+}
+
+#[test]
+fn a_partition_that_is_gone_can_be_left_behind() {
+    let (old, _folder, config) = read_before(&[3, 3, 3]);
+    let other = filled("old", &[3]);
+    moved(&config, &old, &other);
+    let says =
+        ["2 partitions cannot be read on", "orders.meituan:1 does not exist", "--skip orders.meituan:2:0"];
+    refused(&config, &[], &says);
+    // The first decision counts although the second is missing.
+    let skip = |partition: i32| format!("{TOPIC}:{partition}:0");
+    refused(&config, &["--skip", &skip(1), "--reason", "one less"], &["orders.meituan:2 does not exist"]);
+    let args = ["--skip", &skip(1), "--skip", &skip(2), "--reason", "one less"];
+    let mut program = Program::serve(&config, &args);
+    program.ready();
+    assert_eq!(positions(&mut program), [(0, 3)]);
+    let now = jiff::Timestamp::from_millisecond(Clock::start().now().millis()).unwrap();
+    let complete = format!(r#"{{"kind":"complete","platform":"meituan","through":"{now}"}}"#);
+    send(&other.bootstrap_servers(), 0, &[complete.as_bytes()]);
+    let through = |program: &mut Program| {
+        let progress = program.get("/v1/progress");
+        progress["platforms"][0]["complete_through"].as_str().map(str::to_owned)
+    };
+    until("the platform is complete without them", || {
+        through(&mut program).filter(|through| through.as_str() > "2026")
+    });
+    let answer = program.get("/v1/coverage?rider_id=R1&at=2025-07-10T11:00:00%2B08:00");
+    let why = (&answer["verdict"], &answer["platforms"][0]["reason"]);
+    assert_eq!(why, (&Value::from("undetermined"), &Value::from("gap")), "{answer}");
+    assert_eq!(program.terminate(), Some(0));
+    for args in [&[] as &[&str], &args] {
+        let mut program = Program::serve(&config, args);
+        program.ready();
+        assert_eq!(positions(&mut program), [(0, 4)]);
+        assert_eq!(program.terminate(), Some(0));
+    }
+}
+
+#[test]
+fn a_stop_is_heard_while_kafka_is_away() {
+    let folder = TempDir::new().unwrap();
+    // Nobody listens on the discard port of this machine.
+    let config = config(&folder, "127.0.0.1:9");
+    let mut program = Program::serve(&config, &[]);
+    let answer = program.get("/v1/coverage?rider_id=R1&at=2025-07-10T11:00:00%2B08:00");
+    assert_eq!(answer["verdict"], "undetermined");
+    until("it tried", || program.said().contains("Kafka cannot be reached").then_some(()));
+    let log = folder.path().join("coverledger.log");
+    assert_eq!(program.terminate(), Some(0));
+    let said = std::fs::read_to_string(log).unwrap();
+    assert!(said.contains("stopped before anything was read") && !said.contains(" ready"), "{said}");
+    let (code, said) = {
+        let text = std::fs::read_to_string(&config).unwrap();
+        std::fs::write(
+            &config,
+            text.replace("[kafka]", "").replace("brokers", "# brokers").replace("options", "# options"),
+        )
+        .unwrap();
+        Program::serve(&config, &["--skip", "orders.meituan:0:1", "--reason", "none"]).end()
+    };
+    assert!(code == Some(1) && said.contains("has no [kafka]"), "{said}");
+}
