@@ -9,6 +9,7 @@ use super::store::{Store, Writing};
 use crate::domain::posting::{ConfigNo, RuleNo};
 use crate::domain::tariff::{CoverEntry, RuleBook, RuleEntry};
 use crate::domain::view::RuleKind;
+use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
 /// One configuration that was in force.
@@ -18,6 +19,8 @@ pub struct ConfigEntry {
     pub hash: [u8; 32],
     /// Parts of its text and rules in the store.
     pub text_parts: u32,
+    /// SHA-256 of these parts: nothing else tells the rules twice.
+    pub parts_hash: [u8; 32],
     /// Zone of days and months.
     pub zone: String,
     /// Its rules.
@@ -29,6 +32,7 @@ impl ConfigEntry {
     pub fn encode(&self) -> Vec<u8> {
         let mut out = self.hash.to_vec();
         out.put_varint(u64::from(self.text_parts));
+        out.extend_from_slice(&self.parts_hash);
         out.put_prefixed(self.zone.as_bytes());
         out
     }
@@ -39,23 +43,24 @@ impl ConfigEntry {
         out.put_prefixed(text.as_bytes());
         encode_rules(&self.rules, &mut out);
         self.text_parts = parts::put(writing, keys::CONFIG_TEXT, u64::from(no.0), &out)?;
+        self.parts_hash = Sha256::digest(&out).into();
         Ok(())
     }
 
     /// Reads the text of configuration `no`.
     pub fn text(&self, store: &Store, no: ConfigNo) -> Outcome<String> {
-        Ok(load_parts(store, no, self.text_parts)?.0)
+        Ok(load_parts(store, no, (self.text_parts, self.parts_hash))?.0)
     }
 
     /// Reads the stored form of configuration `no`.
     fn load(store: &Store, no: ConfigNo, r: &mut Reader<'_>) -> Outcome<Self> {
         let mut decode = || {
             let hash = r.array("hash")?;
-            Ok((hash, r.number("text parts")?, r.text("zone")?.to_owned()))
+            Ok((hash, r.number("text parts")?, r.array("hash of the parts")?, r.text("zone")?.to_owned()))
         };
-        let (hash, text_parts, zone) = decode().map_err(LedgerError::damaged(name(no)))?;
-        let rules = load_parts(store, no, text_parts)?.1;
-        Ok(Self { hash, text_parts, zone, rules })
+        let (hash, text_parts, parts_hash, zone) = decode().map_err(LedgerError::damaged(name(no)))?;
+        let rules = load_parts(store, no, (text_parts, parts_hash))?.1;
+        Ok(Self { hash, text_parts, parts_hash, zone, rules })
     }
 }
 
@@ -63,8 +68,11 @@ fn name(no: ConfigNo) -> String {
     format!("configuration {}", no.0)
 }
 
-fn load_parts(store: &Store, no: ConfigNo, count: u32) -> Outcome<(String, RuleBook)> {
+fn load_parts(store: &Store, no: ConfigNo, (count, hash): (u32, [u8; 32])) -> Outcome<(String, RuleBook)> {
     let bytes = parts::get(store, keys::CONFIG_TEXT, u64::from(no.0), count)?;
+    if <[u8; 32]>::from(Sha256::digest(&bytes)) != hash {
+        return Err(LedgerError::damaged(name(no))(CodecError::Checksum));
+    }
     let mut r = Reader::new(&bytes);
     let mut decode = || {
         let text = r.text("text")?.to_owned();

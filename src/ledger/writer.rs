@@ -244,6 +244,7 @@ impl Ledger {
         ConfigEntry {
             hash: self.setup.config_hash,
             text_parts: 0,
+            parts_hash: [0; 32],
             zone: self.setup.zone.name().to_owned(),
             rules: self.setup.tariff.book().clone(),
         }

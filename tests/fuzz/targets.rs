@@ -174,7 +174,7 @@ fn sparse(corpus: &Corpus, mutator: &mut Mutator) -> bool {
 }
 
 fn filter(corpus: &Corpus, mutator: &mut Mutator) -> bool {
-    let page = mutator.mutant(corpus.of(&[keys::RIDERS, keys::FILTER]));
+    let page = mutator.mutant(corpus.of(&[keys::RIDERS]));
     let Some(key) = IdentityHash::new(mutator.next() >> (64 - IdentityHash::BITS)) else { return true };
     drop(Filter::page_may_contain(&page, 3, key));
     let mut filter = Filter::default();

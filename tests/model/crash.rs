@@ -141,7 +141,7 @@ impl Drive {
             let (prefix, from) = ([kind], keys::numbered(kind, next));
             let mut values = view.store().scan(&prefix, &from).map(Result::unwrap);
             let stray = values.find(|(key, _)| keys::run_of(key).is_none_or(|run| !live.contains(&run)));
-            assert!(stray.is_none(), "an orphan stays: {stray:?}");
+            assert!(stray.is_none(), "an orphan stays: from {next}, live {live:?}: {stray:?}");
         }
     }
 }
