@@ -49,13 +49,13 @@ impl Named {
 /// Garbage that the process before did not get to is deleted too, and its manifest entries go with the next commit.
 pub fn collect_orphans(store: &Store, manifest: &mut Manifest) -> Outcome<u64> {
     let Named { runs, configs } = Named::by(manifest)?;
-    let mut collected = 0;
+    // What was deleted from a segment file is in it as long as the file is. First, since it may hide a value of the same key in
+    // the hot part: the numbers of a run that was never named are given again.
+    let mut collected = store.keep_only(|kind, run| !RUN_KINDS.contains(&kind) || runs.contains(&run))?;
     for kind in RUN_KINDS {
         collected += delete_unnamed(store, kind, manifest.root().oldest_pending_run, &runs)?;
     }
     collected += delete_unnamed(store, keys::CONFIG_TEXT, 0, &configs)?;
-    // What was deleted from a segment file is in it as long as the file is.
-    collected += store.keep_only(|kind, run| !RUN_KINDS.contains(&kind) || runs.contains(&run))?;
     crash::after(Point::OrphansCollected);
     for (id, entry) in manifest.numbered(kind::GARBAGE, RunEntry::decode)? {
         delete_run(store, id, &entry)?;

@@ -5,6 +5,10 @@ use std::fs::{self, File, Metadata, TryLockError};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+/// How often a lock is tried, and the pause between: half a second in all.
+const TRIES: u32 = 100;
+const PAUSE: std::time::Duration = std::time::Duration::from_millis(5);
+
 /// The lock of a data directory, held as long as this lives. The system releases it when the process ends, however.
 ///
 /// Both the file `LOCK` and the directory itself are locked: deleting `LOCK` lets nobody in.
@@ -39,9 +43,9 @@ impl DirLock {
             .write(true)
             .open(&path)
             .map_err(LedgerError::file("opening", &path))?;
-        locked(file.try_lock(), &path, data_dir)?;
+        locked(patiently(|| file.try_lock()), &path, data_dir)?;
         let dir = File::open(data_dir).map_err(LedgerError::file("opening", data_dir))?;
-        locked(dir.try_lock(), data_dir, data_dir)?;
+        locked(patiently(|| dir.try_lock()), data_dir, data_dir)?;
         Ok(Self { file, dir, data_dir: data_dir.to_path_buf() })
     }
 
@@ -73,6 +77,18 @@ fn lock_path(data_dir: &Path) -> PathBuf {
 
 fn is_same(one: &Metadata, other: &Metadata) -> bool {
     (one.dev(), one.ino()) == (other.dev(), other.ino())
+}
+
+/// Tries for a moment: a program that is just being started by this process holds copies of its files until it runs.
+fn patiently(lock: impl Fn() -> Result<(), TryLockError>) -> Result<(), TryLockError> {
+    let (_keep, pause) = std::sync::mpsc::channel::<()>();
+    for _ in 0..TRIES {
+        match lock() {
+            Err(TryLockError::WouldBlock) => drop(pause.recv_timeout(PAUSE)),
+            tried => return tried,
+        }
+    }
+    lock()
 }
 
 fn locked(tried: Result<(), TryLockError>, path: &Path, data_dir: &Path) -> Outcome<()> {

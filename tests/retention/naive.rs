@@ -135,19 +135,19 @@ proptest! {
             match step {
                 Step::Commit { events, stale } => {
                     // An order's events lie on two days beside each other; the day comes from how old it is at first.
-                    let told: Vec<Told> = events
-                        .into_iter()
-                        .map(|(order, shift, age, revision)| {
-                            let number = u32::try_from(today).unwrap() * 100 + order;
-                            let known = naive.orders.range(..number + 1).next_back().map(|(&known, _)| known);
-                            // Half of them are known already.
-                            let order = known.filter(|_| order.is_multiple_of(2)).unwrap_or(number);
-                            let base = naive.orders.get(&order).map_or(today - age, |known| known.day & !1);
-                            Told { revision, ..Told::new(order, (base & !1) + i32::try_from(shift).unwrap()) }
-                        })
-                        .collect();
                     let line = if stale { None } else { ledger.retention_line() };
-                    let expected: Vec<String> = told.iter().map(|told| naive.decide(told).to_owned()).collect();
+                    let (mut told, mut expected) = (Vec::new(), Vec::new());
+                    for (order, shift, age, revision) in events {
+                        let number = u32::try_from(today).unwrap() * 100 + order;
+                        let known = naive.orders.range(..number + 1).next_back().map(|(&known, _)| known);
+                        // Half of them are known already.
+                        let order = known.filter(|_| order.is_multiple_of(2)).unwrap_or(number);
+                        let base = naive.orders.get(&order).map_or(today - age, |known| known.day & !1);
+                        let day = (base & !1) + i32::try_from(shift).unwrap();
+                        let event = Told { revision, ..Told::new(order, day) };
+                        expected.push(naive.decide(&event).to_owned());
+                        told.push(event);
+                    }
                     prop_assert_eq!(commit(&mut ledger, &told, line, &mut offset, now), expected);
                 }
                 Step::Days(days) => today += days,

@@ -5,6 +5,7 @@
 //! * `flush` does not fsync, so the data file is fsynced after it;
 //! * pages above a quarter of a log segment go to files that are never fsynced, so log segments are large and `blobs/`
 //!   must stay empty;
+//! * a read that fails while it opens is taken for the end of the log, which is then cut off: the log is read before;
 //! * a byte put takes two on disk, and deleted space comes back only in part, so bulk goes to segment files.
 
 use super::super::crash::{self, Point};
@@ -41,6 +42,7 @@ impl Hot {
             .cache_capacity(cache_bytes)
             .flush_every_ms(None)
             .mode(sled::Mode::HighThroughput);
+        read_through(&path.join("db")).map_err(StoreError::at("reading the store's log", path))?;
         let db = open_patiently(&config).map_err(StoreError::at("opening the store", path))?;
         sync_names(path).map_err(StoreError::at("fsync of the store's folder", path))?;
         Ok(Self { db, path: path.to_path_buf() })
@@ -107,6 +109,16 @@ impl Hot {
     /// Bytes on disk, by the files' sizes. Walks the folder.
     pub(super) fn bytes_on_disk(&self) -> Result<u64, StoreError> {
         self.db.size_on_disk().map_err(StoreError::at("measuring the store", &self.path))
+    }
+}
+
+/// Reads the log to its end. sled takes what it cannot read for the end of its log and cuts it off there: a disk that fails for
+/// a moment would cost the whole ledger.
+fn read_through(log: &Path) -> std::io::Result<()> {
+    match File::open(log) {
+        Ok(mut file) => std::io::copy(&mut file, &mut std::io::sink()).map(|_| ()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
     }
 }
 
