@@ -51,7 +51,7 @@ fn an_empty_file_takes_every_default() {
             identity_days: 7,
             cache_bytes: 256 << 20,
             min_free_bytes: 1 << 30,
-            filter_bytes: 256 << 20,
+            filter_bytes: 384 << 20,
         }
     );
     assert_eq!(

@@ -190,7 +190,13 @@ mod tests {
             ),
         });
         let rules = RuleBook { version: "v".to_owned(), rates: rates.collect(), ..RuleBook::default() };
-        let mut entry = ConfigEntry { hash: [7; 32], text_parts: 0, zone: "Asia/Shanghai".to_owned(), rules };
+        let mut entry = ConfigEntry {
+            hash: [7; 32],
+            text_parts: 0,
+            parts_hash: [0; 32],
+            zone: "Asia/Shanghai".to_owned(),
+            rules,
+        };
         let writing = store.begin(u64::MAX);
         entry.put_parts(&writing, ConfigNo(3), "timezone = ...").unwrap();
         writing.sync().unwrap();

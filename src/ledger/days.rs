@@ -17,8 +17,11 @@ pub type DayRuns = BTreeMap<LocalDay, Vec<Arc<Run>>>;
 
 /// Days that share a filter: the reach of identity (a week either side) then meets two or three of them.
 const GROUP_DAYS: i32 = 8;
-/// Bits for each order a filter is made for: below one stranger in 100 passes when it is full.
-const FILTER_BITS: u64 = 12;
+/// Bits for each order a filter is made for: one stranger in 60 passes when it is full, and it rarely is.
+const FILTER_BITS: u64 = 10;
+/// A filter that grows is made for so many times the orders that it needs to take: each growth reads them all again, and
+/// the commit under way waits for it.
+const GROWTH: u64 = 2;
 /// Orders that the smallest filter is made for.
 const CAPACITY_MIN: u64 = 1 << 16;
 /// Batches after which a group that they did not meet is the first to go.
@@ -119,9 +122,9 @@ impl DayFilters {
             return Ok(());
         }
         self.groups.remove(&number);
-        // Twice what is needed: each order is read again about once in the life of the filter. Less where the budget ends.
+        // Less where the budget ends.
         let room = u64::try_from(self.room()).unwrap_or(u64::MAX).saturating_mul(8) / FILTER_BITS;
-        let capacity = needed.saturating_mul(2).max(CAPACITY_MIN).min(room);
+        let capacity = needed.saturating_mul(GROWTH).max(CAPACITY_MIN).min(room);
         if capacity >= needed.saturating_add(needed / 8) {
             self.groups.insert(number, Group { filter: filled(capacity, number, runs)?, met });
         }
