@@ -95,7 +95,7 @@ fn a_loss_at_any_point_takes_nothing_that_was_acknowledged() {
 fn losses_in_a_row_take_nothing_that_was_acknowledged() {
     let life = Life::new();
     let expected = undisturbed(&life);
-    let (rounds, seed) = (number("COVERLEDGER_POWER_ROUNDS", 2), number("COVERLEDGER_POWER_SEED", 1));
+    let (rounds, seed) = (number("COVERLEDGER_POWER_ROUNDS", 4), number("COVERLEDGER_POWER_SEED", 1));
     let mut draws = Draws(seed);
     let (mut deaths, mut lost) = (0, 0);
     for round in 0..rounds {
@@ -104,7 +104,7 @@ fn losses_in_a_row_take_nothing_that_was_acknowledged() {
         let mut when = format!("seed {seed}, round {round}");
         for _ in 0..5 {
             let point = Point::ALL[usize::try_from(draws.below(Point::ALL.len() as u64)).unwrap()];
-            let nth = 1 + draws.below(6);
+            let nth = 1 + draws.below(2);
             let loss = Loss::ALL[usize::try_from(draws.below(3)).unwrap()];
             when.push_str(&format!(", {loss:?} at {}:{nth}", point.name()));
             let (died, not_durable) = lose(&data, (point, nth), loss, &mut draws, &when);

@@ -184,6 +184,8 @@ fn run(
     };
     if stop.is_set() {
         info!("stopped before anything was read");
+        drop((admin, ledger));
+        return end(threads, None, config.shutdown.grace, status);
     }
     let (compactor, bench) = compactor::compactor(stop.clone());
     threads.start("compactor", Urgency::Background, move || bench.run())?;

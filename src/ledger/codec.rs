@@ -92,19 +92,23 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Passes over variable-length integers.
+    /// Passes over variable-length integers, eight bytes at a time: their last bytes are those without the high bit.
     pub fn skip_varints(&mut self, count: usize, what: &'static str) -> Decoded<()> {
         let mut left = count;
-        let passed = self.rest.iter().take_while(|&&byte| {
-            let go_on = left > 0;
-            left -= usize::from(go_on && byte < 0x80);
-            go_on
-        });
-        let passed = passed.count();
-        if left > 0 {
-            return Err(CodecError::Truncated(what));
+        while let Some((eight, rest)) = self.rest.split_first_chunk::<8>() {
+            let last_bytes = !u64::from_be_bytes(*eight) & 0x8080_8080_8080_8080;
+            let ends = usize::try_from(last_bytes.count_ones()).unwrap_or(8);
+            if ends >= left {
+                break;
+            }
+            left -= ends;
+            self.rest = rest;
         }
-        self.bytes(passed, what).map(|_| ())
+        for _ in 0..left {
+            let length = self.rest.iter().position(|&byte| byte < 0x80).ok_or(CodecError::Truncated(what))?;
+            self.bytes(length + 1, what)?;
+        }
+        Ok(())
     }
 
     /// A signed variable-length integer (zigzag).
@@ -307,6 +311,18 @@ mod tests {
             prop_assert_eq!(reader.varint("u").unwrap(), unsigned);
             prop_assert_eq!(reader.signed("s").unwrap(), signed);
             reader.end("all").unwrap();
+        }
+
+        #[test]
+        fn passing_over_integers_is_reading_them(values: Vec<u64>, nth: prop::sample::Index) {
+            let mut bytes = Vec::new();
+            values.iter().for_each(|&value| bytes.put_varint(value));
+            let count = nth.index(values.len() + 1);
+            let (mut passed, mut read) = (Reader::new(&bytes), Reader::new(&bytes));
+            passed.skip_varints(count, "x").unwrap();
+            (0..count).for_each(|_| drop(read.varint("x").unwrap().to_string()));
+            prop_assert_eq!(passed.remaining(), read.remaining());
+            prop_assert!(passed.skip_varints(values.len() - count + 1, "x").is_err());
         }
 
         #[test]
