@@ -124,12 +124,12 @@ impl Machine {
             Fault::DiskFull | Fault::DiskUnreadable | Fault::DiskUnsyncable => {
                 self.bad_disk(fault, events, draws)
             }
-            _ => self.from_outside(fault, events, target),
+            _ => self.outside(fault, events, target),
         }
     }
 
     /// Faults that are done to a program which knows nothing of them.
-    fn from_outside(&mut self, fault: Fault, events: Vec<Sent>, target: i64) -> String {
+    fn outside(&mut self, fault: Fault, events: Vec<Sent>, target: i64) -> String {
         let mut program = self.start(&mut |_| {});
         self.send(events);
         self.until_applied(&mut program, target);
