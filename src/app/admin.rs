@@ -13,16 +13,18 @@ use crate::ledger::backup::{BackupReport, backup};
 use crate::ledger::writer::Published;
 use serde::{Deserialize, Serialize};
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 use tracing::{info, warn};
 
 /// Longest request.
 const REQUEST_BYTES_MAX: u64 = 16 << 10;
+/// How often it is looked whether somebody asks.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How long a request or an answer may take to pass: both ends are on this machine.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -57,23 +59,30 @@ pub struct Admin {
     listener: UnixListener,
     published: Arc<Published>,
     stop: Stop,
-    ended: Arc<AtomicBool>,
+    /// Hangs up when the [`AdminEnd`] is gone.
+    end: Receiver<()>,
 }
 
 /// Ends the listening when it is dropped.
 #[derive(Debug)]
 pub struct AdminEnd {
     path: PathBuf,
-    ended: Arc<AtomicBool>,
+    /// Device and number of the socket's file.
+    file: (u64, u64),
+    _listening: Sender<()>,
 }
 
 impl Drop for AdminEnd {
     fn drop(&mut self) {
-        self.ended.store(true, Ordering::Release);
-        // Wakes it up; when nobody listens any more, that is the end as well.
-        let _woken = UnixStream::connect(&self.path);
-        let _removed = std::fs::remove_file(&self.path);
+        // Where the directory was replaced, the socket of this name is another process's.
+        if file_of(&self.path).is_ok_and(|file| file == self.file) {
+            let _removed = std::fs::remove_file(&self.path);
+        }
     }
+}
+
+fn file_of(path: &Path) -> io::Result<(u64, u64)> {
+    std::fs::symlink_metadata(path).map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
 impl Admin {
@@ -89,23 +98,32 @@ impl Admin {
         }
         let listener = UnixListener::bind(&path)?;
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
-        let ended = Arc::new(AtomicBool::new(false));
-        let end = AdminEnd { path, ended: Arc::clone(&ended) };
-        Ok((Self { listener, published, stop, ended }, end))
+        listener.set_nonblocking(true)?;
+        let (listening, end) = channel();
+        let file = file_of(&path)?;
+        Ok((Self { listener, published, stop, end }, AdminEnd { path, file, _listening: listening }))
     }
 
     /// Answers one request after the other until its [`AdminEnd`] is dropped.
     pub fn run(self) -> anyhow::Result<()> {
-        for stream in self.listener.incoming() {
-            if self.ended.load(Ordering::Acquire) {
-                break;
-            }
+        loop {
+            let answered = match self.listener.accept() {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    match self.end.recv_timeout(LOOK_EVERY) {
+                        Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                        Ok(()) | Err(RecvTimeoutError::Timeout) => continue,
+                    }
+                }
+                accepted => accepted.and_then(|(stream, _)| {
+                    stream.set_nonblocking(false)?;
+                    self.answer(&stream)
+                }),
+            };
             // An operator that hangs up is no reason to end the service.
-            if let Err(problem) = stream.and_then(|stream| self.answer(&stream)) {
+            if let Err(problem) = answered {
                 warn!(%problem, "a request at the admin socket failed");
             }
         }
-        Ok(())
     }
 
     fn answer(&self, stream: &UnixStream) -> io::Result<()> {
