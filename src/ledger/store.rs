@@ -1,13 +1,13 @@
 //! The seam under the ledger: immutable values are put, read and deleted by key; the manifest advances atomically.
 //!
 //! Two places keep values, and nobody above needs to know which:
-//! * *segment files* ([`segment`]), each sealed once and never changed, hold what is written in bulk: the blocks of large
-//!   commits and all that compaction writes. [`catalog`] and [`table`] say where a value lies, [`segments`] reads them and
+//! * *segment files* (`segment`), each sealed once and never changed, hold what is written in bulk: the blocks of large
+//!   commits and all that compaction writes. `catalog` and `table` say where a value lies, `segments` reads them and
 //!   gives space back.
-//! * the *hot part* ([`hot`]), an embedded key-value store, holds the manifest, the records of commits and the values of
+//! * the *hot part* (`hot`), an embedded key-value store, holds the manifest, the records of commits and the values of
 //!   small commits, until compaction moves these on.
 //!
-//! [`writing`] chooses between them, [`copying`] makes a second store of one in use. [`error`] says what can go wrong.
+//! `writing` chooses between them, `copying` makes a second store of one in use. `error` says what can go wrong.
 
 mod catalog;
 mod copying;
