@@ -18,15 +18,7 @@ use super::settings::KafkaSettings;
 /// Whether an error means that records came, but not whole.
 pub(super) const fn is_damage(code: RDKafkaErrorCode) -> bool {
     use RDKafkaErrorCode as Code;
-    // A flipped bit may also name a compression or a format that the client does not know.
-    matches!(
-        code,
-        Code::BadMessage
-            | Code::BadCompression
-            | Code::InvalidMessage
-            | Code::InvalidRecord
-            | Code::NotImplemented
-    )
+    matches!(code, Code::BadMessage | Code::BadCompression | Code::InvalidMessage | Code::InvalidRecord)
 }
 
 /// What the partitions give when they are read again where reading stood: the first whose records are damaged there, or
