@@ -1,6 +1,7 @@
 //! What is stored around a stretch of time: the bounded reads behind every verdict.
 
 use super::Terms;
+use super::rider_days::RiderDays;
 use crate::domain::order::{Outcome, Phase};
 use crate::domain::posting::{Posting, SupersededBy};
 use crate::domain::settle::Reach;
@@ -35,16 +36,15 @@ pub(super) struct Gathered {
 
 /// Reads what is stored around `around`; `wanted` says which platforms count.
 pub(super) fn gather<V: LedgerView>(
-    view: &V,
+    days: &RiderDays<'_, V>,
     terms: Terms<'_>,
-    rider_ids: &[String],
     around: Window,
     reach: Reach,
     wanted: &[String],
 ) -> Result<Gathered, V::Error> {
-    let mut gathered = Gathered::default();
+    let (view, mut gathered) = (days.view, Gathered::default());
     let wanted = |platform: &str| wanted.binary_search_by(|name| name.as_str().cmp(platform)).is_ok();
-    for rider_id in rider_ids {
+    for rider_id in days.rider_ids {
         for rejection in view.rejections_of_rider(rider_id)? {
             match rejection.kept {
                 Kept::Conflict => gathered.conflicts.push(rejection),
@@ -54,25 +54,26 @@ pub(super) fn gather<V: LedgerView>(
         }
     }
     let Some(accepted) = accepted_range(view, terms, around, reach) else { return Ok(gathered) };
-    for rider_id in rider_ids {
-        for version in view.rider_versions(rider_id, accepted.from, accepted.until)? {
-            let posting = version.posting;
+    for rider in 0..days.rider_ids.len() {
+        days.visit(rider, (accepted.from, accepted.until), |version| {
+            let posting = &version.posting;
             if !wanted(&posting.platform) {
-                continue;
+                return Ok(());
             }
             match (posting.phase, version.superseded_by) {
-                (Phase::Ended, None) if window_of(&posting).is_some_and(|w| w.overlaps(around)) => {
-                    gathered.windows.push(posting);
+                (Phase::Ended, None) if window_of(posting).is_some_and(|w| w.overlaps(around)) => {
+                    gathered.windows.push(posting.clone());
                 }
-                (Phase::Ended, Some(by)) if window_of(&posting).is_some_and(|w| w.overlaps(around)) => {
-                    gathered.superseded.push((posting, by));
+                (Phase::Ended, Some(by)) if window_of(posting).is_some_and(|w| w.overlaps(around)) => {
+                    gathered.superseded.push((posting.clone(), by));
                 }
-                (Phase::Open, by) if near(&posting, terms, reach).overlaps(around) => {
-                    gathered.add_open(view, posting, by)?;
+                (Phase::Open, by) if near(posting, terms, reach).overlaps(around) => {
+                    gathered.add_open(view, posting.clone(), by)?;
                 }
                 _ => {}
             }
-        }
+            Ok(())
+        })?;
     }
     let identity = |p: &Posting| (p.platform.clone(), p.order_id.clone(), p.leg);
     gathered.windows.sort_by_cached_key(identity);

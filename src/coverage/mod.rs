@@ -20,6 +20,8 @@ pub mod question;
 pub mod rejection;
 mod render;
 pub mod resolve;
+mod rider_days;
+mod seen;
 pub mod statement;
 #[cfg(test)]
 pub mod testing;

@@ -1,17 +1,16 @@
 //! The nearest windows around a time that is in none: day by day outward, over everything that is stored.
 
 use super::gather::window_of;
+use super::rider_days::RiderDays;
 use crate::domain::posting::Posting;
 use crate::domain::settle::Reach;
-use crate::domain::time::{LocalDay, UtcMillis, Zone};
+use crate::domain::time::{LocalDay, UtcMillis};
 use crate::domain::view::LedgerView;
 use crate::domain::window::Window;
 
 /// Where to look.
 pub(super) struct Search<'a, V> {
-    pub(super) view: &'a V,
-    pub(super) zone: &'a Zone,
-    pub(super) rider_ids: &'a [String],
+    pub(super) riders: &'a RiderDays<'a, V>,
     /// Sorted.
     pub(super) platforms: &'a [String],
     pub(super) reach: Reach,
@@ -25,7 +24,7 @@ impl<V: LedgerView> Search<'_, V> {
         let Some((first, last)) = self.days() else { return Ok(None) };
         let mut best: Option<(UtcMillis, Posting)> = None;
         // A window that ends by `at` was accepted by then.
-        let mut day = self.zone.day(at).min(last);
+        let mut day = self.riders.zone.day(at).min(last);
         while day >= first {
             for (window, posting) in self.windows_of(day)? {
                 if window.until <= at {
@@ -36,8 +35,9 @@ impl<V: LedgerView> Search<'_, V> {
                 break;
             }
             if let Some((end, _)) = best {
-                let longest_ms = self.view.longest_order_ms((first, day.plus_days(-1)));
-                let latest = self.zone.start_of(day).plus(longest_ms.saturating_add(self.reach.tail_ms));
+                let longest_ms = self.riders.view.longest_order_ms((first, day.plus_days(-1)));
+                let latest =
+                    self.riders.zone.start_of(day).plus(longest_ms.saturating_add(self.reach.tail_ms));
                 // Earlier days end before `latest`: not even a tie is left there.
                 if end >= latest {
                     break;
@@ -53,7 +53,7 @@ impl<V: LedgerView> Search<'_, V> {
         let Some((first, last)) = self.days() else { return Ok(None) };
         let mut best: Option<(UtcMillis, Posting)> = None;
         // A window starts at its acceptance or before it.
-        let mut day = self.zone.day(after).max(first);
+        let mut day = self.riders.zone.day(after).max(first);
         while day <= last {
             for (window, posting) in self.windows_of(day)? {
                 if window.from > after {
@@ -62,7 +62,7 @@ impl<V: LedgerView> Search<'_, V> {
             }
             day = day.plus_days(1);
             if let Some((start, _)) = best
-                && start < self.zone.start_of(day).minus(self.reach.lead_ms)
+                && start < self.riders.zone.start_of(day).minus(self.reach.lead_ms)
             {
                 break;
             }
@@ -72,19 +72,21 @@ impl<V: LedgerView> Search<'_, V> {
 
     /// The days on which the rider may have orders.
     fn days(&self) -> Option<(LocalDay, LocalDay)> {
-        let (first, last) = self.view.days()?;
-        Some((first.max(self.zone.day(self.seen.from)), last.min(self.zone.day(self.seen.until))))
+        let (first, last) = self.riders.view.days()?;
+        Some((
+            first.max(self.riders.zone.day(self.seen.from)),
+            last.min(self.riders.zone.day(self.seen.until)),
+        ))
     }
 
     fn windows_of(&self, day: LocalDay) -> Result<Vec<(Window, Posting)>, V::Error> {
-        let (from, until) = (self.zone.start_of(day), self.zone.start_of(day.plus_days(1)));
         let mut found = Vec::new();
-        for rider_id in self.rider_ids {
-            for version in self.view.rider_versions(rider_id, from, until)? {
+        for rider in 0..self.riders.rider_ids.len() {
+            for version in self.riders.of(rider, day)?.iter() {
                 let counts = version.superseded_by.is_none()
                     && self.platforms.binary_search(&version.posting.platform).is_ok();
                 if let Some(window) = window_of(&version.posting).filter(|_| counts) {
-                    found.push((window, version.posting));
+                    found.push((window, version.posting.clone()));
                 }
             }
         }

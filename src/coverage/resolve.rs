@@ -8,6 +8,8 @@ use super::gather::{Gathered, OpenOrder, gather, window_of};
 use super::nearest::Search;
 use super::question::{Question, When};
 use super::render::{Pen, seconds};
+use super::rider_days::RiderDays;
+use super::seen::rider_seen;
 use crate::domain::posting::Posting;
 use crate::domain::settle::{PlatformLine, Reach, Stretch};
 use crate::domain::time::Zone;
@@ -20,7 +22,8 @@ pub fn resolve<V: LedgerView>(view: &V, terms: Terms<'_>, question: &Question) -
     let wanted = question.platforms.as_ref().unwrap_or(&known);
     let reach = reach_of(view);
     let around = question.when.window();
-    let gathered = gather(view, terms, &question.rider_ids, around, reach, wanted)?;
+    let riders = RiderDays::new(view, terms.zone, &question.rider_ids);
+    let gathered = gather(&riders, terms, around, reach, wanted)?;
     let as_of = view.as_of();
     let line_of = |name: &'_ String| PlatformLine::new(name, view.completeness(), terms.platforms, reach);
     let mut lines: Vec<Line<'_>> = wanted.iter().map(|name| (name.as_str(), line_of(name))).collect();
@@ -31,12 +34,11 @@ pub fn resolve<V: LedgerView>(view: &V, terms: Terms<'_>, question: &Question) -
     let unsettled = unsettled(&stretches, around);
     let parts = parts(&cover, &unsettled, around);
     let pen = Pen { view, zone: terms.zone };
-    let seen = rider_seen(view, &question.rider_ids)?;
+    let seen = rider_seen(&riders)?;
     let (before, after) = match &seen {
         Some(seen) if cover.is_empty() => {
-            let (zone, rider_ids, seen) =
-                (terms.zone, &question.rider_ids, Window::new(seen.first, seen.last));
-            let search = Search { view, zone, rider_ids, platforms: wanted, reach, seen };
+            let seen = Window::new(seen.first, seen.last);
+            let search = Search { riders: &riders, platforms: wanted, reach, seen };
             // An instant is a stretch of one millisecond: the next window starts right after it, or later.
             (search.before(around.from)?, search.after(around.until.minus(1))?)
         }
@@ -227,18 +229,6 @@ fn disputes(conflict: &Rejection, lines: &[Line<'_>], around: Window) -> bool {
         .iter()
         .filter(|(name, _)| conflict.readable.platform.as_deref().is_none_or(|platform| platform == *name))
         .any(|(_, line)| line.may_hold(conflict).is_some_and(|window| window.overlaps(around)))
-}
-
-fn rider_seen<V: LedgerView>(view: &V, rider_ids: &[String]) -> Result<Option<RiderSeen>, V::Error> {
-    let mut all: Option<RiderSeen> = None;
-    for rider_id in rider_ids {
-        let Some(seen) = view.rider_seen(rider_id)? else { continue };
-        match &mut all {
-            Some(all) => all.join(seen),
-            None => all = Some(seen),
-        }
-    }
-    Ok(all)
 }
 
 fn rider_seen_line<V: LedgerView>(pen: &Pen<'_, V>, seen: RiderSeen) -> RiderSeenLine {

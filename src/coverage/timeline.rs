@@ -5,6 +5,7 @@ use super::answer::WindowLine;
 use super::gather::{gather, window_of};
 use super::render::Pen;
 use super::resolve::reach_of;
+use super::rider_days::RiderDays;
 use crate::domain::posting::Posting;
 use crate::domain::settle::PlatformLine;
 use crate::domain::view::LedgerView;
@@ -49,7 +50,9 @@ pub fn timeline<V: LedgerView>(
 ) -> Result<Timeline, V::Error> {
     let known = view.completeness().platforms_known(terms.platforms, view.platforms_stored());
     let reach = reach_of(view);
-    let mut gathered = gather(view, terms, &[rider_id.to_owned()], within, reach, &known)?;
+    let rider_ids = [rider_id.to_owned()];
+    let riders = RiderDays::new(view, terms.zone, &rider_ids);
+    let mut gathered = gather(&riders, terms, within, reach, &known)?;
     let by_start = |a: &Posting, b: &Posting| {
         let key = |p: &Posting| p.starts_at();
         key(a)

@@ -225,11 +225,15 @@ pub trait LedgerView {
     fn completeness(&self) -> &Completeness;
     /// Every platform that any stored record or order named, sorted.
     fn platforms_stored(&self) -> Vec<String>;
-    /// What is known of a rider at all; `None` for an unknown one. Every answer asks: a ledger that holds much should
-    /// know it without reading every order of the rider, as this default does.
-    fn rider_seen(&self, rider_id: &str) -> Result<Option<RiderSeen>, Self::Error> {
-        Ok(RiderSeen::of(&self.rider_versions(rider_id, UtcMillis::MIN, UtcMillis::MAX)?))
-    }
+    /// Every local day that holds any order, ascending.
+    fn days_stored(&self) -> impl DoubleEndedIterator<Item = LocalDay>;
+    /// Whether one of `platforms` may have named the rider in an order accepted on a day; `false` is certain.
+    fn may_name_rider(
+        &self,
+        rider_id: &str,
+        day: LocalDay,
+        platforms: &[String],
+    ) -> Result<bool, Self::Error>;
     /// First and last local day that hold any total: those of days that retention dropped stay.
     fn days_of_totals(&self) -> Option<(LocalDay, LocalDay)> {
         self.days()

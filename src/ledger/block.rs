@@ -2,8 +2,8 @@
 //!
 //! Layout of the body (all counts and lengths are variable-length integers, columns with their length before them):
 //! rows, flags, time unit, smallest start, smallest commit, then the columns riders, starts, durations, classes, regions,
-//! order ids, and as the flags say revisions, commits, extras. Riders stand once a group, front-coded; starts are
-//! differences within a rider; durations count in the block's time unit.
+//! order ids, and as the flags say revisions, commits, extras. Riders stand once a group, front-coded; starts and
+//! regions are differences within a rider; durations count in the block's time unit.
 
 mod read;
 #[cfg(test)]
@@ -15,8 +15,10 @@ use super::codec::Writer;
 use super::row::{OrderId, Row};
 use crate::domain::time::UtcMillis;
 
-/// Rows of a full block.
+/// Rows of the largest block.
 pub const ROWS_MAX: usize = 1_024;
+/// Rows of a block in which nearly every row is of another rider: a question about one reads the names of all.
+pub const ROWS_OF_MANY_RIDERS: usize = 256;
 
 const HAS_REVISIONS: u8 = 1;
 const HAS_COMMITS: u8 = 2;
@@ -36,6 +38,7 @@ const NO_END: u64 = 0;
 /// Collects rows and writes them as a block. Buffers are kept between blocks.
 #[derive(Debug, Default)]
 pub struct BlockBuilder {
+    rows_max: usize,
     rider: Vec<u8>,
     group_rows: usize,
     riders: Vec<u8>,
@@ -55,6 +58,11 @@ pub struct BlockBuilder {
 }
 
 impl BlockBuilder {
+    /// Blocks of so many rows, at most [`ROWS_MAX`].
+    pub fn new(rows_max: usize) -> Self {
+        Self { rows_max: rows_max.min(ROWS_MAX), ..Self::default() }
+    }
+
     /// Rows collected so far.
     pub fn rows(&self) -> usize {
         self.starts.len()
@@ -62,7 +70,7 @@ impl BlockBuilder {
 
     /// Whether the block has no room for another row.
     pub fn is_full(&self) -> bool {
-        self.rows() >= ROWS_MAX
+        self.rows() >= self.rows_max
     }
 
     /// Adds the next row; rows come in the order of their place.
@@ -95,6 +103,7 @@ impl BlockBuilder {
         self.rider.clear();
         self.rider.extend_from_slice(next);
         self.group_rows = 0;
+        self.region = 0;
     }
 
     fn push_order_id(&mut self, id: &OrderId<'_>) {

@@ -10,8 +10,8 @@ use super::store::Store;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Bits for each pair of rider and platform: about one stranger in 30 passes.
-const FILTER_BITS: u64 = 8;
+/// Bits for each pair of rider and platform: about one stranger in 150 passes, and a question asks for all platforms.
+const FILTER_BITS: u64 = 12;
 
 /// Collects the pairs of a run while its rows are written, in the order of riders.
 #[derive(Debug, Default)]
@@ -62,25 +62,14 @@ impl Riders {
         Self { filter, seeds: seeds.collect() }
     }
 
-    /// The keys of a rider, ascending: they stand together, mostly in one page.
-    fn keys<'a>(&'a self, rider_id: &str) -> Vec<(IdentityHash, &'a Arc<str>)> {
+    /// Whether one of the platforms that are `wanted` may have named the rider in this run; `false` is certain.
+    pub fn may_hold(&self, store: &Store, rider_id: &str, wanted: impl Fn(&str) -> bool) -> Outcome<bool> {
         let rider = RiderHash::of(rider_id);
-        let mut keys: Vec<_> =
-            self.seeds.iter().map(|(platform, &seed)| (rider.on(seed), platform)).collect();
+        let wanted = self.seeds.iter().filter(|(platform, _)| wanted(platform));
+        // Ascending: the keys of a rider stand together, mostly in one page.
+        let mut keys: Vec<_> = wanted.map(|(_, &seed)| (rider.on(seed), ())).collect();
         keys.sort_unstable();
-        keys
-    }
-
-    /// Whether any platform may have named the rider in this run; `false` is certain.
-    pub fn may_hold(&self, store: &Store, rider_id: &str) -> Outcome<bool> {
-        self.filter.may_contain_any(store, &self.keys(rider_id))
-    }
-
-    /// The platforms that may have named the rider in this run; no other did.
-    pub fn platforms_of(&self, store: &Store, rider_id: &str) -> Outcome<Vec<Arc<str>>> {
-        let mut platforms = Vec::new();
-        self.filter.sift(store, &self.keys(rider_id), |_, platform| platforms.push(Arc::clone(platform)))?;
-        Ok(platforms)
+        self.filter.may_contain_any(store, &keys)
     }
 
     /// The filter.

@@ -181,12 +181,13 @@ impl Run {
 
     /// Whether any platform may have named the rider in this run; `false` is certain.
     pub fn may_know(&self, rider_id: &str) -> Outcome<bool> {
-        self.riders.may_hold(&self.store, rider_id)
+        self.riders.may_hold(&self.store, rider_id, |_| true)
     }
 
-    /// The platforms that may have named the rider in this run; no other did.
-    pub fn platforms_of(&self, rider_id: &str) -> Outcome<Vec<Arc<str>>> {
-        self.riders.platforms_of(&self.store, rider_id)
+    /// Whether one of `platforms` may have named the rider in this run; `false` is certain.
+    pub fn may_name(&self, rider_id: &str, platforms: &[String]) -> Outcome<bool> {
+        self.riders
+            .may_hold(&self.store, rider_id, |platform| platforms.iter().any(|name| **name == *platform))
     }
 
     /// The filter of identities and the filter of riders.
@@ -255,9 +256,7 @@ impl Run {
     ) -> Outcome<()> {
         for block in self.sparse.blocks_of(rider_id, from, to) {
             let mut result = Ok(());
-            let number = u32::try_from(block).unwrap_or(u32::MAX);
-            let body = self.store.bodies().get(self.id, number, || self.block_body(number))?;
-            visit_block(&body, Select::Rider(rider_id), |row| {
+            self.visit_block(block, Select::Rider(rider_id), |row| {
                 if row.accepted_at >= to {
                     return false;
                 }
@@ -265,21 +264,10 @@ impl Run {
                     result = visit(row);
                 }
                 result.is_ok()
-            })
-            .map_err(|error| LedgerError::damaged(self.block_name(number))(error))?;
+            })?;
             result?;
         }
         Ok(())
-    }
-
-    /// A block's body, checked and unpacked.
-    fn block_body(&self, block: u32) -> Outcome<Arc<[u8]>> {
-        let key = in_run(keys::DATA, self.id, block);
-        let missing = || LedgerError::Missing { what: self.block_name(block) };
-        let value = self.store.get(&key)?.ok_or_else(missing)?;
-        let body =
-            unframe(&key, &value).map_err(|error| LedgerError::damaged(self.block_name(block))(error))?;
-        Ok(Arc::from(&*body))
     }
 
     fn block_name(&self, block: u32) -> String {

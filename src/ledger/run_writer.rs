@@ -1,6 +1,6 @@
 //! Writes a run: rows in the order of their place become blocks, identity index, sparse index and totals.
 
-use super::block::BlockBuilder;
+use super::block::{BlockBuilder, ROWS_MAX, ROWS_OF_MANY_RIDERS};
 use super::codec::{Packing, frame};
 use super::error::Outcome;
 use super::hash_order::sort_by_hash;
@@ -50,7 +50,6 @@ pub struct RunWriter<'a> {
     store: &'a Writing,
     classes: &'a ClassTable,
     id: u64,
-    packing: Packing,
     builder: BlockBuilder,
     body: Vec<u8>,
     /// Code in this run of each class of the table.
@@ -87,9 +86,8 @@ impl<'a> RunWriter<'a> {
             store,
             classes,
             id,
-            // A commit's run is read and rewritten soon: packing it would cost more than it saves.
-            packing: if compaction == 0 { Packing::Raw } else { Packing::Lz4 },
-            builder: BlockBuilder::default(),
+            // A compaction brings a rider's rows together.
+            builder: BlockBuilder::new(if compaction == 0 { ROWS_OF_MANY_RIDERS } else { ROWS_MAX }),
             body: Vec::new(),
             codes: Vec::new(),
             used: Vec::new(),
@@ -149,13 +147,14 @@ impl<'a> RunWriter<'a> {
     fn close_block(&mut self) -> Outcome<()> {
         self.body.clear();
         self.builder.finish(&mut self.body);
-        self.put(in_run(keys::DATA, self.id, self.entry.blocks), self.packing)?;
+        self.put(in_run(keys::DATA, self.id, self.entry.blocks))?;
         self.entry.blocks += 1;
         Ok(())
     }
 
-    fn put(&mut self, key: Vec<u8>, packing: Packing) -> Outcome<()> {
-        let value = frame(&key, &self.body, packing);
+    /// As it is: what packing takes off its columns is less than what each question and compaction would pay to unpack it.
+    fn put(&mut self, key: Vec<u8>) -> Outcome<()> {
+        let value = frame(&key, &self.body, Packing::Raw);
         self.entry.bytes += u64::try_from(value.len() + key.len()).unwrap_or(0);
         Ok(self.store.put(&key, value)?)
     }
@@ -171,7 +170,7 @@ impl<'a> RunWriter<'a> {
         for chunk in hashes.chunks(CHUNK_ENTRIES) {
             self.body.clear();
             encode_chunk(chunk, &mut self.body);
-            self.put(in_run(keys::IDENTITY, self.id, self.entry.chunks), Packing::Raw)?;
+            self.put(in_run(keys::IDENTITY, self.id, self.entry.chunks))?;
             self.entry.chunks += 1;
             chunk.iter().for_each(|&(hash, _)| filter.insert(hash));
             if let Some(&(first, _)) = chunk.first() {

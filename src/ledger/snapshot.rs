@@ -22,7 +22,7 @@ use crate::domain::completeness::Completeness;
 use crate::domain::order::Phase;
 use crate::domain::posting::{ConfigNo, Posting, RuleNo, StoredVersion, SupersededBy};
 use crate::domain::time::{LocalDay, UtcMillis, Zone};
-use crate::domain::view::{AsOf, LedgerView, Rejection, RiderSeen, RuleKind, Total, TotalKey};
+use crate::domain::view::{AsOf, LedgerView, Rejection, RuleKind, Total, TotalKey};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -295,8 +295,17 @@ impl LedgerView for Snapshot {
         self.stats.iter().filter(|(_, stats)| stats.orders > 0).map(|(name, _)| name.clone()).collect()
     }
 
-    fn rider_seen(&self, rider_id: &str) -> Outcome<Option<RiderSeen>> {
-        self.seen(rider_id)
+    fn days_stored(&self) -> impl DoubleEndedIterator<Item = LocalDay> {
+        self.kept().map(|(&day, _)| day)
+    }
+
+    fn may_name_rider(&self, rider_id: &str, day: LocalDay, platforms: &[String]) -> Outcome<bool> {
+        for run in self.runs.get(&day).into_iter().flatten() {
+            if run.may_name(rider_id, platforms)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn rejections_of_rider(&self, rider_id: &str) -> Outcome<Vec<Rejection>> {

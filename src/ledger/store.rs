@@ -25,7 +25,6 @@ pub use copying::{Copied, Copying};
 pub use error::StoreError;
 pub use writing::Writing;
 
-use super::bodies::Bodies;
 use super::keys::in_run;
 use super::lock::DirLock;
 use hot::{Hot, HotValue};
@@ -77,7 +76,6 @@ pub enum Change {
 struct Shared {
     hot: Hot,
     segments: Segments,
-    bodies: Bodies,
     /// Where the hot part lies when it is only read; goes after it.
     _scratch: Option<Scratch>,
 }
@@ -98,10 +96,7 @@ impl Store {
     pub fn open(data_dir: &Path, cache_bytes: u64) -> Result<Self, StoreError> {
         let segments = Segments::open(&data_dir.join("segments"), Access::Write)?;
         let hot = Hot::open(&data_dir.join("store"), cache_bytes)?;
-        Ok(Self {
-            shared: Arc::new(Shared { hot, segments, bodies: Bodies::default(), _scratch: None }),
-            _lock: None,
-        })
+        Ok(Self { shared: Arc::new(Shared { hot, segments, _scratch: None }), _lock: None })
     }
 
     /// Opens the store of a data directory without changing a byte of it: the hot part is copied to the system's place for
@@ -116,21 +111,13 @@ impl Store {
         let copied = StoreError::at("copying to the folder for temporary files (TMPDIR)", &folder);
         let scratch = Scratch::copy_of(&folder).map_err(copied)?;
         let hot = Hot::open(scratch.path(), cache_bytes)?;
-        Ok(Self {
-            shared: Arc::new(Shared { hot, segments, bodies: Bodies::default(), _scratch: Some(scratch) }),
-            _lock: None,
-        })
+        Ok(Self { shared: Arc::new(Shared { hot, segments, _scratch: Some(scratch) }), _lock: None })
     }
 
     /// The same store, holding the lock of its data directory.
     pub fn with_lock(mut self, lock: Arc<DirLock>) -> Self {
         self._lock = Some(lock);
         self
-    }
-
-    /// Bodies of blocks that were read lately.
-    pub fn bodies(&self) -> &Bodies {
-        &self.shared.bodies
     }
 
     /// Whether there is no value at all: a new store.

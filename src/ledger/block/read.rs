@@ -195,10 +195,7 @@ impl<'a> Columns<'a> {
         self.starts.skip_varints(rows, "start")?;
         self.durations.skip_varints(rows, "duration")?;
         self.classes.skip_varints(rows, "class")?;
-        for _ in 0..rows {
-            let delta = self.regions.signed("region")?;
-            self.region = self.region.checked_add(delta).ok_or(CodecError::Invalid("region"))?;
-        }
+        self.regions.skip_varints(rows, "region")?;
         match self.uniform_head {
             Some(head) if head != 0 && usize::from(head) <= OrderId::DIGITS_MAX => {
                 self.order_bytes.bytes(digits_width(head) * rows, "order id")?;
@@ -238,7 +235,8 @@ impl<'a> Columns<'a> {
         };
         let class = self.classes.number("class")?;
         let delta = self.regions.signed("region")?;
-        self.region = self.region.checked_add(delta).ok_or(CodecError::Invalid("region"))?;
+        let from = if new_group { 0 } else { self.region };
+        self.region = from.checked_add(delta).ok_or(CodecError::Invalid("region"))?;
         let region = u32::try_from(self.region).ok().and_then(Region::from_code);
         let order_id = self.next_order_id()?;
         let revision = self.revisions.as_mut().map_or(Ok(0), |column| column.varint("revision"))?;

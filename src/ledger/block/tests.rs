@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use rust_decimal::Decimal;
 
 fn check(rows: &[Row<'_>]) -> Result<Vec<u8>, TestCaseError> {
-    let mut builder = BlockBuilder::default();
+    let mut builder = BlockBuilder::new(ROWS_MAX);
     let mut out = Vec::new();
     // Twice: buffers are reused between blocks.
     for _ in 0..2 {

@@ -1,0 +1,65 @@
+//! What is stored of the riders of one question, day by day: each day is read once, however often the question comes back
+//! to it (to find who covers, what is nearest, when the rider was seen).
+
+use crate::domain::posting::StoredVersion;
+use crate::domain::time::{LocalDay, UtcMillis, Zone};
+use crate::domain::view::LedgerView;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// Versions of one rider on one day.
+pub(super) type Versions = Rc<[StoredVersion]>;
+
+/// The days of a question's riders. One state, one question.
+#[derive(Debug)]
+pub(super) struct RiderDays<'a, V> {
+    pub(super) view: &'a V,
+    pub(super) zone: &'a Zone,
+    /// The identifiers of the person.
+    pub(super) rider_ids: &'a [String],
+    read: RefCell<BTreeMap<(usize, LocalDay), Versions>>,
+}
+
+impl<'a, V: LedgerView> RiderDays<'a, V> {
+    pub(super) const fn new(view: &'a V, zone: &'a Zone, rider_ids: &'a [String]) -> Self {
+        Self { view, zone, rider_ids, read: RefCell::new(BTreeMap::new()) }
+    }
+
+    /// Every stored version of one of the riders that was accepted on a day, superseded ones included, in the order of
+    /// [`LedgerView::rider_versions`].
+    pub(super) fn of(&self, rider: usize, day: LocalDay) -> Result<Versions, V::Error> {
+        if let Some(versions) = self.read.borrow().get(&(rider, day)) {
+            return Ok(Rc::clone(versions));
+        }
+        let (from, until) = (self.zone.start_of(day), self.zone.start_of(day.plus_days(1)));
+        let versions: Versions = match self.rider_ids.get(rider) {
+            Some(rider_id) => self.view.rider_versions(rider_id, from, until)?.into(),
+            None => Rc::default(),
+        };
+        self.read.borrow_mut().insert((rider, day), Rc::clone(&versions));
+        Ok(versions)
+    }
+
+    /// Calls `see` with every stored version of one of the riders that was accepted in `[from, until)`.
+    pub(super) fn visit(
+        &self,
+        rider: usize,
+        (from, until): (UtcMillis, UtcMillis),
+        mut see: impl FnMut(&StoredVersion) -> Result<(), V::Error>,
+    ) -> Result<(), V::Error> {
+        let Some((first, last)) = self.view.days() else { return Ok(()) };
+        let mut day = self.zone.day(from).max(first);
+        let last = self.zone.day(until.minus(1)).min(last);
+        while from < until && day <= last {
+            for version in self.of(rider, day)?.iter() {
+                let accepted_at = version.posting.accepted_at;
+                if from <= accepted_at && accepted_at < until {
+                    see(version)?;
+                }
+            }
+            day = day.plus_days(1);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,79 @@
+//! What is known of a person at all, without reading every order: the ends of the time, and one order for each platform.
+
+use super::rider_days::RiderDays;
+use crate::domain::time::UtcMillis;
+use crate::domain::view::{LedgerView, RiderSeen};
+
+/// First and last instant of the riders' stored versions, and the platforms that named them; `None` when none did.
+pub(super) fn rider_seen<V: LedgerView>(days: &RiderDays<'_, V>) -> Result<Option<RiderSeen>, V::Error> {
+    let mut all: Option<RiderSeen> = None;
+    for rider in 0..days.rider_ids.len() {
+        join(&mut all, seen(days, rider)?);
+    }
+    Ok(all)
+}
+
+fn join(all: &mut Option<RiderSeen>, here: Option<RiderSeen>) {
+    match (all.as_mut(), here) {
+        (Some(all), Some(here)) => all.join(here),
+        (None, here) => *all = here,
+        (Some(_), None) => {}
+    }
+}
+
+fn seen<V: LedgerView>(days: &RiderDays<'_, V>, rider: usize) -> Result<Option<RiderSeen>, V::Error> {
+    let mut first = None;
+    for day in days.view.days_stored() {
+        first = RiderSeen::of(days.of(rider, day)?.iter());
+        if first.is_some() {
+            break;
+        }
+    }
+    let Some(mut all) = first else { return Ok(None) };
+    see_last(days, rider, &mut all)?;
+    see_platforms(days, rider, &mut all)?;
+    Ok(Some(all))
+}
+
+/// From the newest day back, until no earlier order can have ended later.
+fn see_last<V: LedgerView>(
+    days: &RiderDays<'_, V>,
+    rider: usize,
+    all: &mut RiderSeen,
+) -> Result<(), V::Error> {
+    let mut newest: Option<UtcMillis> = None;
+    for day in days.view.days_stored().rev() {
+        let latest = days.zone.start_of(day.plus_days(1)).plus(days.view.longest_order_ms((day, day)));
+        if newest.is_some_and(|newest| latest <= newest) {
+            break;
+        }
+        if let Some(here) = RiderSeen::of(days.of(rider, day)?.iter()) {
+            newest = newest.max(Some(here.last));
+            all.join(here);
+        }
+    }
+    Ok(())
+}
+
+/// The platforms that named the rider on no day seen so far.
+fn see_platforms<V: LedgerView>(
+    days: &RiderDays<'_, V>,
+    rider: usize,
+    all: &mut RiderSeen,
+) -> Result<(), V::Error> {
+    let Some(rider_id) = days.rider_ids.get(rider) else { return Ok(()) };
+    let mut missing = days.view.platforms_stored();
+    missing.retain(|platform| all.platforms.binary_search(platform).is_err());
+    for day in days.view.days_stored().rev() {
+        if missing.is_empty() {
+            break;
+        }
+        if days.view.may_name_rider(rider_id, day, &missing)?
+            && let Some(here) = RiderSeen::of(days.of(rider, day)?.iter())
+        {
+            missing.retain(|platform| here.platforms.binary_search(platform).is_err());
+            all.join(here);
+        }
+    }
+    Ok(())
+}
