@@ -266,6 +266,11 @@ fn ingest(
     figures.tell("  longest", format!("{} ms", all.longest.as_millis()));
     let decay = per_second(last.records, last.total) * 1_000 / per_second(first.records, first.total).max(1);
     figures.tell("rate of the last fifth against the first", support::thousandths(decay));
+    for (name, part) in [("first", &first), ("last", &last)] {
+        let each = |took: Duration| nanos_each(part.records, took);
+        let text = format!("{}, {}, {} ns", each(part.decide), each(part.write), each(part.sync));
+        figures.tell(&format!("  {name} fifth: decide, write, sync each record"), text);
+    }
     figures.tell("bytes put into the store", format!("{} B/order", all.bytes / all.rows.max(1)));
 }
 

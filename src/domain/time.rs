@@ -160,6 +160,19 @@ pub const fn days_from_civil(year: i32, month: u8, day: u8) -> i32 {
     era * 146_097 + day_of_era - 719_468
 }
 
+/// An instant in RFC 3339, east and west of Greenwich, before its digits are filled in.
+const RFC3339_EAST: [u8; 29] = *b"0000-00-00T00:00:00.000+00:00";
+const RFC3339_WEST: [u8; 29] = *b"0000-00-00T00:00:00.000-00:00";
+
+/// Writes the last digits of a number, as many as there is place for.
+fn put_digits(place: &mut [u8], value: i64) {
+    let mut left = value;
+    for digit in place.iter_mut().rev() {
+        *digit = b'0' + u8::try_from(left.rem_euclid(10)).unwrap_or_default();
+        left /= 10;
+    }
+}
+
 /// The civil date of a day number (the inverse of [`days_from_civil`], same source).
 pub fn civil_from_days(days: i32) -> (i32, u8, u8) {
     let z = i64::from(days) + 719_468;
@@ -213,8 +226,15 @@ impl Zone {
 
     /// Seconds east of UTC at `at`.
     pub fn offset_s(&self, at: UtcMillis) -> i32 {
-        let after = self.transitions.partition_point(|&(from, _)| from <= at);
-        after.checked_sub(1).and_then(|i| self.transitions.get(i)).map_or(0, |&(_, offset_s)| offset_s)
+        self.period(at)
+            .checked_sub(1)
+            .and_then(|i| self.transitions.get(i))
+            .map_or(0, |&(_, offset_s)| offset_s)
+    }
+
+    /// Transitions up to `at`: between two of them the offset stays the same.
+    fn period(&self, at: UtcMillis) -> usize {
+        self.transitions.partition_point(|&(from, _)| from <= at)
     }
 
     /// The local date at `at`.
@@ -231,7 +251,7 @@ impl Zone {
         let day = self.day(at);
         let offset_ms = i64::from(self.offset_s(at)) * SECOND_MS;
         let start = i64::from(day.0) * DAY_MS - offset_ms;
-        let after = self.transitions.partition_point(|&(from, _)| from <= at);
+        let after = self.period(at);
         let began =
             after.checked_sub(1).and_then(|i| self.transitions.get(i)).map_or(UtcMillis::MIN, |t| t.0);
         let ends = self.transitions.get(after).map_or(UtcMillis::MAX, |t| t.0);
@@ -244,6 +264,9 @@ impl Zone {
         // Offsets lie within a day of UTC: the first instant of the date is in this bracket.
         let mut low = UtcMillis::new(local_ms - 2 * DAY_MS);
         let mut high = UtcMillis::new(local_ms + 2 * DAY_MS);
+        if self.period(low) == self.period(high) {
+            return UtcMillis::new(local_ms - i64::from(self.offset_s(low)) * SECOND_MS);
+        }
         while high.since(low) > 1 {
             let middle = low.plus(high.since(low) / 2);
             if self.day(middle) >= day {
@@ -262,18 +285,28 @@ impl Zone {
         let days = i32::try_from(local_ms.div_euclid(DAY_MS)).unwrap_or(i32::MAX);
         let ms = local_ms.rem_euclid(DAY_MS);
         // Whole minutes only in RFC 3339: local mean time before the first standard time is cut to the minute.
-        let (sign, minutes) = if offset_s < 0 { ('-', -(offset_s / 60)) } else { ('+', offset_s / 60) };
+        let minutes = (offset_s / 60).abs();
         let ms = ms - i64::from(offset_s % 60) * SECOND_MS;
-        format!(
-            "{}T{:02}:{:02}:{:02}.{:03}{sign}{:02}:{:02}",
-            LocalDay(days),
-            ms.div_euclid(HOUR_MS),
-            ms.div_euclid(MINUTE_MS) % 60,
-            ms.div_euclid(SECOND_MS) % 60,
-            ms.rem_euclid(SECOND_MS),
-            minutes / 60,
-            minutes % 60
-        )
+        let (year, month, day) = civil_from_days(days);
+        let parts = [
+            (5..7, i64::from(month)),
+            (8..10, i64::from(day)),
+            (11..13, ms.div_euclid(HOUR_MS)),
+            (14..16, ms.div_euclid(MINUTE_MS) % 60),
+            (17..19, ms.div_euclid(SECOND_MS) % 60),
+            (20..23, ms.rem_euclid(SECOND_MS)),
+            (24..26, i64::from(minutes / 60)),
+            (27..29, i64::from(minutes % 60)),
+        ];
+        let mut text = if offset_s < 0 { RFC3339_WEST } else { RFC3339_EAST };
+        for (place, value) in [(0..4, i64::from(year))].into_iter().chain(parts) {
+            put_digits(text.get_mut(place).unwrap_or_default(), value);
+        }
+        let text = std::str::from_utf8(&text).unwrap_or_default();
+        match text.get(4..) {
+            Some(rest) if !(0..=9_999).contains(&year) => format!("{year:04}{rest}"),
+            _ => text.to_owned(),
+        }
     }
 }
 

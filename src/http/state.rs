@@ -14,9 +14,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 const READERS_MAX: usize = 32;
 /// Answers that are worked out at a time right where their request was read, without the way to another thread and
 /// back. That many of [`THREADS`] may wait for the disk; the others go on.
-const QUICK_MAX: usize = 2;
+const QUICK_MAX: usize = 3;
 /// Threads for connections.
-pub const THREADS: usize = QUICK_MAX + 2;
+pub const THREADS: usize = QUICK_MAX + 1;
 /// Batches at a time: each holds a thread for as long as its asker takes to read.
 const BATCHES_MAX: usize = 8;
 

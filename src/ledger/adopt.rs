@@ -70,10 +70,10 @@ impl Ledger {
 
     /// Takes committed runs into memory: the writer's next batch meets them, and the next snapshot shows them.
     pub(super) fn adopt(&mut self, mut runs: Vec<Run>, kept: Vec<KeptRun>, keeping: &Keeping) -> Outcome<()> {
-        // Room for all of them first: a filter that grows is filled again from the live runs, which these are not yet.
+        // Room for all of them first: whether anything of a group is stored is told by the live runs, which these are not yet.
         let rows: u64 = runs.iter().map(|run| run.entry.rows).sum();
         for run in &runs {
-            self.filters.reserve(run.entry.day, rows, &self.runs)?;
+            self.filters.reserve(run.entry.day, rows, &self.runs);
         }
         for run in &mut runs {
             let (day, filters) = (run.entry.day, &mut self.filters);

@@ -15,8 +15,8 @@ use super::codec::Writer;
 use super::row::{OrderId, Row};
 use crate::domain::time::UtcMillis;
 
-/// Rows of the largest block.
-pub const ROWS_MAX: usize = 1_024;
+/// Rows of the largest block. A question reads all of a block; what is kept in memory of one is some 64 bytes.
+pub const ROWS_MAX: usize = 512;
 /// Rows of a block in which nearly every row is of another rider: a question about one reads the names of all.
 pub const ROWS_OF_MANY_RIDERS: usize = 256;
 

@@ -2,7 +2,9 @@
 //!
 //! A filter of days stands for all runs of a group of days. Only the groups that the present events meet are in memory,
 //! as far as the budget goes; where one is missing, the filters of the runs themselves are asked. Nothing of it is
-//! stored: a group is filled from the identity indexes of its runs when many events begin to meet it.
+//! stored: a group is filled from the identity indexes of its runs when many events begin to meet it. After that it grows
+//! by layers, each a filter of its own (a scalable Bloom filter: Almeida et al., 2007), so that no commit ever waits for
+//! what is stored to be read again.
 
 use super::error::Outcome;
 use super::filter::Filter;
@@ -17,10 +19,13 @@ pub type DayRuns = BTreeMap<LocalDay, Vec<Arc<Run>>>;
 
 /// Days that share a filter: the reach of identity (a week either side) then meets two or three of them.
 const GROUP_DAYS: i32 = 8;
-/// Bits for each order a filter is made for: one stranger in 60 passes when it is full, and it rarely is.
-const FILTER_BITS: u64 = 10;
-/// A filter that grows is made for so many times the orders that it needs to take: each growth reads them all again, and
-/// the commit under way waits for it.
+/// Bits for each order a layer is made for: one stranger in 180 passes a full one.
+const LAYER_BITS: u64 = 12;
+/// Orders up to which a layer is small beside those that follow,
+const SMALL_LAYER: u64 = 12 << 20;
+/// and takes more bits for each: of a group with many layers hardly more strangers pass than of one.
+const SMALL_LAYER_BITS: u64 = 16;
+/// A new layer is made for so many times the orders of all layers before it.
 const GROWTH: u64 = 2;
 /// Orders that the smallest filter is made for.
 const CAPACITY_MIN: u64 = 1 << 16;
@@ -30,12 +35,13 @@ pub const IDLE_BATCHES: u64 = 16;
 /// A group in memory.
 #[derive(Debug)]
 struct Group {
-    filter: Filter,
+    /// All but the last are full.
+    layers: Vec<Filter>,
     /// The last batch that met it.
     met: u64,
 }
 
-/// One growing filter for each group of days that is in memory.
+/// A growing filter for each group of days that is in memory.
 #[derive(Debug)]
 pub struct DayFilters {
     groups: BTreeMap<i32, Group>,
@@ -59,9 +65,32 @@ fn rows_of(group: i32, runs: &DayRuns) -> u64 {
     runs_of(group, runs).map(|run| run.entry.rows).sum()
 }
 
-/// Bytes of a filter for so many orders.
+const fn bits_for(orders: u64) -> u64 {
+    if orders <= SMALL_LAYER { SMALL_LAYER_BITS } else { LAYER_BITS }
+}
+
+/// Bytes of a layer for so many orders.
 fn bytes_for(orders: u64) -> usize {
-    usize::try_from(orders.saturating_mul(FILTER_BITS) / 8).unwrap_or(usize::MAX)
+    usize::try_from(orders.saturating_mul(bits_for(orders)) / 8).unwrap_or(usize::MAX)
+}
+
+fn layer(orders: u64) -> Filter {
+    Filter::with_capacity(orders, bits_for(orders))
+}
+
+impl Group {
+    fn keys(&self) -> u64 {
+        self.layers.iter().map(Filter::keys).sum()
+    }
+
+    fn bytes(&self) -> usize {
+        self.layers.iter().map(Filter::bytes).sum()
+    }
+
+    /// Orders that the last layer still takes.
+    fn left(&self) -> u64 {
+        self.layers.last().map_or(0, |last| last.capacity().saturating_sub(last.keys()))
+    }
 }
 
 impl DayFilters {
@@ -91,8 +120,8 @@ impl DayFilters {
             // Room for a quarter more, so that it need not grow at once.
             let capacity = (rows + rows / 4).max(CAPACITY_MIN);
             if rows > 0 && bytes_for(capacity) <= self.room() {
-                let filter = filled(capacity, group, runs)?;
-                self.groups.insert(group, Group { filter, met: self.batches });
+                let layers = vec![filled(capacity, group, runs)?];
+                self.groups.insert(group, Group { layers, met: self.batches });
             }
         }
         Ok(())
@@ -101,40 +130,42 @@ impl DayFilters {
     /// Bytes that a group may take beside those that the batch under way meets: anything else can be given up for it.
     fn room(&self) -> usize {
         let met = self.groups.values().filter(|group| group.met == self.batches);
-        self.bytes_max.saturating_sub(met.map(|group| group.filter.bytes()).sum())
+        self.bytes_max.saturating_sub(met.map(Group::bytes).sum())
     }
 
-    /// Makes room in the filter of `day` for `more` orders, so that it need not grow while runs are adopted. A group that
-    /// does not fit any more is given up.
-    pub fn reserve(&mut self, day: LocalDay, more: u64, runs: &DayRuns) -> Outcome<()> {
+    /// Makes room in the filter of `day` for `more` orders. A group that does not fit any more is given up.
+    pub fn reserve(&mut self, day: LocalDay, more: u64, runs: &DayRuns) {
         let number = group_of(day);
-        let Some(group) = self.groups.get(&number) else {
-            let capacity = more.saturating_mul(2).max(CAPACITY_MIN);
-            // A group of which nothing is stored yet needs no filling.
-            if rows_of(number, runs) == 0 && bytes_for(capacity) <= self.room() {
-                let filter = Filter::with_capacity(capacity, FILTER_BITS);
-                self.groups.insert(number, Group { filter, met: self.batches });
-            }
-            return Ok(());
-        };
-        let (met, needed) = (group.met, group.filter.keys().saturating_add(more));
-        if needed <= group.filter.capacity() {
-            return Ok(());
+        let known = self.groups.get(&number);
+        if known.is_some_and(|group| group.left() >= more) {
+            return;
         }
-        self.groups.remove(&number);
+        // A group that is not in memory is filled when events meet it, unless nothing of it is stored yet.
+        if known.is_none() && rows_of(number, runs) > 0 {
+            return;
+        }
+        let (keys, held) = known.map_or((0, 0), |group| (group.keys(), group.bytes()));
+        // The layers of this group stay, whether or not the batch under way met it.
+        let others =
+            self.groups.iter().filter(|(other, group)| **other != number && group.met == self.batches);
+        let taken = others.map(|(_, group)| group.bytes()).sum::<usize>() + held;
+        let room = self.bytes_max.saturating_sub(taken);
         // Less where the budget ends.
-        let room = u64::try_from(self.room()).unwrap_or(u64::MAX).saturating_mul(8) / FILTER_BITS;
-        let capacity = needed.saturating_mul(GROWTH).max(CAPACITY_MIN).min(room);
-        if capacity >= needed.saturating_add(needed / 8) {
-            self.groups.insert(number, Group { filter: filled(capacity, number, runs)?, met });
+        let wished = keys.saturating_mul(GROWTH).max(more.saturating_mul(2)).max(CAPACITY_MIN);
+        match [wished, more.saturating_add(more / 4)].into_iter().find(|&orders| bytes_for(orders) <= room) {
+            Some(orders) => {
+                let met = self.batches;
+                let group = self.groups.entry(number).or_insert_with(|| Group { layers: Vec::new(), met });
+                group.layers.push(layer(orders));
+            }
+            None => drop(self.groups.remove(&number)),
         }
-        Ok(())
     }
 
     /// Adds an identity of `day`, where the filter of its group is in memory.
     pub fn insert(&mut self, day: LocalDay, hash: IdentityHash) {
-        if let Some(group) = self.groups.get_mut(&group_of(day)) {
-            group.filter.insert(hash);
+        if let Some(last) = self.groups.get_mut(&group_of(day)).and_then(|group| group.layers.last_mut()) {
+            last.insert(hash);
         }
     }
 
@@ -143,7 +174,7 @@ impl DayFilters {
         let mut filters = Vec::new();
         for number in group_of(from)..=group_of(to) {
             match self.groups.get(&number) {
-                Some(group) => filters.push(&group.filter),
+                Some(group) => filters.extend(&group.layers),
                 None => {
                     let first = LocalDay(number.saturating_mul(GROUP_DAYS)).max(from);
                     let last = LocalDay(number.saturating_mul(GROUP_DAYS)).plus_days(GROUP_DAYS - 1).min(to);
@@ -186,13 +217,13 @@ impl DayFilters {
 
     /// Bytes of memory.
     pub fn bytes(&self) -> usize {
-        self.groups.values().map(|group| group.filter.bytes()).sum()
+        self.groups.values().map(Group::bytes).sum()
     }
 }
 
 /// A filter with every identity of a group.
 fn filled(capacity: u64, group: i32, runs: &DayRuns) -> Outcome<Filter> {
-    let mut filter = Filter::with_capacity(capacity, FILTER_BITS);
+    let mut filter = layer(capacity);
     for run in runs_of(group, runs) {
         for chunk in 0..run.entry.chunks {
             run.visit_chunk(chunk, |(hash, _)| {
@@ -202,4 +233,45 @@ fn filled(capacity: u64, group: i32, runs: &DayRuns) -> Outcome<Filter> {
         }
     }
     Ok(filter)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::order::Phase;
+
+    fn hash(n: u64) -> IdentityHash {
+        IdentityHash::of("p", &n.to_string(), 0, Phase::Ended)
+    }
+
+    #[test]
+    fn a_group_grows_by_layers_misses_nothing_and_lets_few_strangers_pass() {
+        let (day, runs, batch) = (LocalDay(20_000), DayRuns::new(), 50_000);
+        let mut filters = DayFilters::new(64 << 20);
+        for from in (0..2_000_000).step_by(batch) {
+            filters.reserve(day, 50_000, &runs);
+            (from..from + 50_000).for_each(|n| filters.insert(day, hash(n)));
+        }
+        let layers = filters.covering(day, day, &runs).expect("it is in memory");
+        assert!((3..8).contains(&layers.len()), "{} layers", layers.len());
+        let passes = |n: u64| layers.iter().any(|layer| layer.may_contain(hash(n)));
+        assert!((0..2_000_000).all(passes));
+        let strangers = (2_000_000..2_200_000).filter(|&n| passes(n)).count();
+        assert!(strangers < 2_000, "{strangers} of 200,000 strangers pass");
+        assert!(filters.bytes() < 2_000_000 * 2 * 3, "{} bytes", filters.bytes());
+    }
+
+    #[test]
+    fn a_group_beyond_the_budget_is_given_up_and_said_to_be_missing() {
+        let (day, runs) = (LocalDay(20_000), DayRuns::new());
+        let mut filters = DayFilters::new(256 << 10);
+        filters.reserve(day, 60_000, &runs);
+        (0..60_000).for_each(|n| filters.insert(day, hash(n)));
+        assert!(filters.holds(day) && filters.bytes() <= 256 << 10);
+        filters.reserve(day, 1_000_000, &runs);
+        assert!(!filters.holds(day) && filters.bytes() == 0);
+        // One that does fit takes its place.
+        filters.reserve(day.plus_days(100), 60_000, &runs);
+        assert!(filters.holds(day.plus_days(100)));
+    }
 }

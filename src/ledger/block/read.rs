@@ -43,11 +43,8 @@ pub fn visit_block(
     mut visit: impl FnMut(&Row<'_>) -> bool,
 ) -> Decoded<bool> {
     let mut columns = Columns::parse(body)?;
-    // Most blocks that may hold a rider do not: then its name is all that is read.
-    if let Select::Rider(wanted) = select
-        && let Some(reached_end) = columns.lacks(wanted.as_bytes())?
-    {
-        return Ok(reached_end);
+    if let Select::Rider(wanted) = select {
+        return visit_rider(&mut columns, wanted, visit);
     }
     let mut rider: Vec<u8> = Vec::with_capacity(64);
     let mut rows_left = columns.rows;
@@ -76,11 +73,6 @@ pub fn visit_block(
                 }
                 Some(_) => {}
             },
-            Select::Rider(wanted) if rider.as_slice() > wanted.as_bytes() => return Ok(false),
-            Select::Rider(wanted) if rider.as_slice() < wanted.as_bytes() => {
-                skipped += group_rows;
-                continue;
-            }
             Select::All | Select::Rider(_) => {}
         }
         columns.skip(std::mem::take(&mut skipped))?;
@@ -99,6 +91,37 @@ pub fn visit_block(
         }
     }
     Ok(true)
+}
+
+/// The rows of one rider: names are compared until it comes, all other columns are passed over.
+fn visit_rider(
+    columns: &mut Columns<'_>,
+    wanted: &str,
+    mut visit: impl FnMut(&Row<'_>) -> bool,
+) -> Decoded<bool> {
+    let (before, rows) = match columns.seek(wanted.as_bytes())? {
+        Sought::Found { before, rows } => (before, rows),
+        Sought::Lacking { may_follow } => return Ok(may_follow),
+    };
+    columns.skip(before)?;
+    for nth in 0..rows {
+        if !visit(&columns.next_row(wanted, nth == 0)?) {
+            return Ok(false);
+        }
+    }
+    Ok(before + rows == columns.rows)
+}
+
+/// Where a rider's rows are.
+enum Sought {
+    Found {
+        before: usize,
+        rows: usize,
+    },
+    Lacking {
+        /// They may be in the next block.
+        may_follow: bool,
+    },
 }
 
 /// The columns of a block, each read from front to back.
@@ -123,23 +146,38 @@ struct Columns<'a> {
 }
 
 impl<'a> Columns<'a> {
-    /// `None` when the block holds rows of the rider, else whether they may go on in the next block.
-    fn lacks(&self, wanted: &[u8]) -> Decoded<Option<bool>> {
+    /// Looks for a rider. Names ascend and stand with what they share with the one before: a name that shares more than
+    /// that one had in common with the wanted one is smaller too, and one that shares less is larger.
+    fn seek(&self, wanted: &[u8]) -> Decoded<Sought> {
         let mut riders = self.riders.clone();
-        let mut rider: Vec<u8> = Vec::with_capacity(64);
-        let mut rows_left = self.rows;
-        while rows_left > 0 {
+        let (mut before, mut length, mut common) = (0, 0, 0);
+        while before < self.rows {
             let shared: usize = riders.number("shared prefix")?;
-            rider.truncate(shared);
-            rider.extend_from_slice(riders.prefixed("rider")?);
-            match rider.as_slice().cmp(wanted) {
-                Ordering::Less => {}
-                Ordering::Equal => return Ok(None),
-                Ordering::Greater => return Ok(Some(false)),
+            if shared > length {
+                return Err(CodecError::Invalid("shared prefix"));
             }
-            rows_left = rows_left.saturating_sub(riders.number("rows of a rider")?);
+            let rest = riders.prefixed("rider")?;
+            let rows: usize = riders.number("rows of a rider")?;
+            if rows == 0 || rows > self.rows - before {
+                return Err(CodecError::Invalid("rows of a rider"));
+            }
+            length = shared + rest.len();
+            let order = match shared.cmp(&common) {
+                Ordering::Greater => Ordering::Less,
+                Ordering::Less => Ordering::Greater,
+                Ordering::Equal => {
+                    let left = wanted.get(common..).unwrap_or_default();
+                    common += rest.iter().zip(left).take_while(|(a, b)| a == b).count();
+                    rest.cmp(left)
+                }
+            };
+            match order {
+                Ordering::Less => before += rows,
+                Ordering::Equal => return Ok(Sought::Found { before, rows }),
+                Ordering::Greater => return Ok(Sought::Lacking { may_follow: false }),
+            }
         }
-        Ok(Some(true))
+        Ok(Sought::Lacking { may_follow: true })
     }
 
     fn parse(body: &'a [u8]) -> Decoded<Self> {
