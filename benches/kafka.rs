@@ -54,7 +54,8 @@ fn main() -> ExitCode {
     let mut figures = Figures::default();
     figures.tell("records, orders", format!("{records}, {orders}"));
     figures.tell("produced", format!("{} /s", per_second(records, started.elapsed())));
-    compare(&kafka, folder.path(), records, &mut figures);
+    let rate = compare(&kafka, folder.path(), records, &mut figures);
+    support::backfill::compare(folder.path(), &settings, (records, rate), &mut figures);
     questions(&kafka, folder.path(), (records, orders), &riders, &mut figures);
     figures.finish()
 }
@@ -74,8 +75,8 @@ fn count(settings: &GeneratorSettings) -> (u64, Vec<String>) {
     (records, riders)
 }
 
-/// Bare consumer and service in turn; medians and their ratio.
-fn compare(kafka: &Kafka, dir: &Path, records: u64, figures: &mut Figures) {
+/// Bare consumer and service in turn; medians and their ratio. Returns the service's records a second.
+fn compare(kafka: &Kafka, dir: &Path, records: u64, figures: &mut Figures) -> u64 {
     let (mut bares, mut serves, mut disk, mut memory) = (Vec::new(), Vec::new(), Vec::new(), (0, 0));
     for nth in 0..option("repetitions", 3) {
         bares.push(drain_bare(kafka, records));
@@ -100,7 +101,8 @@ fn compare(kafka: &Kafka, dir: &Path, records: u64, figures: &mut Figures) {
     figures.tell("service, each run", format!("{rates:?}"));
     let ratios = rates.iter().zip(&bare_rates).map(|(rate, bare)| rate * 1_000 / (*bare).max(1)).collect();
     figures.tell("bare consumer", format!("{} /s", median(bare_rates)));
-    figures.tell("service, from empty to the ends", format!("{} /s", median(rates)));
+    let rate = median(rates);
+    figures.tell("service, from empty to the ends", format!("{rate} /s"));
     figures.judge("service as a share of the bare consumer", median(ratios), Side::AtLeast, 500, "");
     let each = |took: Duration| support::nanos_each(records, took);
     let cpus = |drains: &[Drain], part: fn(&Drain) -> Duration| {
@@ -120,6 +122,7 @@ fn compare(kafka: &Kafka, dir: &Path, records: u64, figures: &mut Figures) {
     );
     let bytes = median(disk) * 1_000 / records.max(1);
     figures.judge("disk right after ingest", bytes, Side::AtMost, 45_000, "B/record");
+    rate
 }
 
 /// The bare consumer as a process of its own, so that its CPU time is its own too.

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+pub(crate) mod backfill;
 pub(crate) mod http;
 pub(crate) mod service;
 

@@ -26,11 +26,11 @@ impl<V: LedgerView> Search<'_, V> {
         // A window that ends by `at` was accepted by then.
         let mut day = self.riders.zone.day(at).min(last);
         while day >= first {
-            for (window, posting) in self.windows_of(day)? {
+            self.visit_windows(day, |window, posting| {
                 if window.until <= at {
                     keep(&mut best, window.until, posting, |new, old| new > old);
                 }
-            }
+            })?;
             if day == first {
                 break;
             }
@@ -55,11 +55,11 @@ impl<V: LedgerView> Search<'_, V> {
         // A window starts at its acceptance or before it.
         let mut day = self.riders.zone.day(after).max(first);
         while day <= last {
-            for (window, posting) in self.windows_of(day)? {
+            self.visit_windows(day, |window, posting| {
                 if window.from > after {
                     keep(&mut best, window.from, posting, |new, old| new < old);
                 }
-            }
+            })?;
             day = day.plus_days(1);
             if let Some((start, _)) = best
                 && start < self.riders.zone.start_of(day).minus(self.reach.lead_ms)
@@ -79,18 +79,18 @@ impl<V: LedgerView> Search<'_, V> {
         ))
     }
 
-    fn windows_of(&self, day: LocalDay) -> Result<Vec<(Window, Posting)>, V::Error> {
-        let mut found = Vec::new();
+    /// Calls `see` with every current window of the day's orders.
+    fn visit_windows(&self, day: LocalDay, mut see: impl FnMut(Window, &Posting)) -> Result<(), V::Error> {
         for rider in 0..self.riders.rider_ids.len() {
             for version in self.riders.of(rider, day)?.iter() {
                 let counts = version.superseded_by.is_none()
                     && self.platforms.binary_search(&version.posting.platform).is_ok();
                 if let Some(window) = window_of(&version.posting).filter(|_| counts) {
-                    found.push((window, version.posting.clone()));
+                    see(window, &version.posting);
                 }
             }
         }
-        Ok(found)
+        Ok(())
     }
 }
 
@@ -98,16 +98,16 @@ impl<V: LedgerView> Search<'_, V> {
 fn keep(
     best: &mut Option<(UtcMillis, Posting)>,
     at: UtcMillis,
-    posting: Posting,
+    posting: &Posting,
     nearer: impl Fn(UtcMillis, UtcMillis) -> bool,
 ) {
     let identity = |p: &Posting| (p.platform.clone(), p.order_id.clone(), p.leg);
     let wins = match best {
         None => true,
         Some((old, _)) if *old != at => nearer(at, *old),
-        Some((_, held)) => identity(&posting) < identity(held),
+        Some((_, held)) => identity(posting) < identity(held),
     };
     if wins {
-        *best = Some((at, posting));
+        *best = Some((at, posting.clone()));
     }
 }

@@ -157,12 +157,12 @@ impl RiderSeen {
     pub fn of<'a>(versions: impl IntoIterator<Item = &'a StoredVersion>) -> Option<Self> {
         let mut seen: Option<Self> = None;
         for posting in versions.into_iter().map(|version| &version.posting) {
-            let last = posting.ended_at.unwrap_or(posting.accepted_at).max(posting.accepted_at);
-            let alone = Self { first: posting.accepted_at, last, platforms: vec![posting.platform.clone()] };
-            match &mut seen {
-                Some(seen) => seen.join(alone),
-                None => seen = Some(alone),
-            }
+            let first = posting.accepted_at;
+            let last = posting.ended_at.unwrap_or(first).max(first);
+            let seen = seen.get_or_insert_with(|| Self { first, last, platforms: Vec::new() });
+            seen.first = seen.first.min(first);
+            seen.last = seen.last.max(last);
+            seen.add_platform(&posting.platform);
         }
         seen
     }
@@ -171,10 +171,12 @@ impl RiderSeen {
     pub fn join(&mut self, other: Self) {
         self.first = self.first.min(other.first);
         self.last = self.last.max(other.last);
-        for platform in other.platforms {
-            if let Err(place) = self.platforms.binary_search(&platform) {
-                self.platforms.insert(place, platform);
-            }
+        other.platforms.iter().for_each(|platform| self.add_platform(platform));
+    }
+
+    fn add_platform(&mut self, platform: &str) {
+        if let Err(place) = self.platforms.binary_search_by(|known| known.as_str().cmp(platform)) {
+            self.platforms.insert(place, platform.to_owned());
         }
     }
 }

@@ -26,7 +26,7 @@ use crate::domain::time::LocalDay;
 use std::sync::Arc;
 
 /// Rows of one output: bounds the memory in which identity hashes are sorted.
-const OUTPUT_ROWS_MAX: u64 = 8_000_000;
+const OUTPUT_ROWS_MAX: u64 = 4_000_000;
 
 impl Ledger {
     /// The next compaction that is due, with run numbers reserved for it; `None` while one is under way or none is due.

@@ -318,25 +318,36 @@ impl Run {
         wanted: &[(IdentityHash, T)],
         mut found: impl FnMut(u32, T),
     ) -> Outcome<()> {
-        let (mut loaded, mut entries): (Option<usize>, Vec<Entry>) = (None, Vec::new());
         let mut passed = Vec::new();
         self.filter.sift(&self.store, wanted, |hash, with| passed.push((hash, with)))?;
-        for (hash, with) in passed {
-            for chunk in self.sparse.chunks_of(hash) {
-                if loaded != Some(chunk) {
-                    entries.clear();
-                    self.visit_chunk(u32::try_from(chunk).unwrap_or(u32::MAX), |entry| {
-                        entries.push(entry);
-                        true
-                    })?;
-                    loaded = Some(chunk);
-                }
-                let from = entries.partition_point(|entry| entry.0 < hash);
-                let same = entries.iter().skip(from).take_while(|entry| entry.0 == hash);
-                same.for_each(|&(_, block)| found(block, with));
+        let mut unread = 0;
+        for (nth, &(hash, _)) in passed.iter().enumerate() {
+            let chunks = self.sparse.chunks_of(hash);
+            for chunk in chunks.start.max(unread)..chunks.end {
+                self.look_into(chunk, passed.get(nth..).unwrap_or_default(), &mut found)?;
+                unread = chunk + 1;
             }
         }
         Ok(())
+    }
+
+    /// Compares the entries of an index chunk with hashes that come ascending, as far as one of them can still be in it.
+    fn look_into<T: Copy>(
+        &self,
+        chunk: usize,
+        wanted: &[(IdentityHash, T)],
+        found: &mut impl FnMut(u32, T),
+    ) -> Outcome<()> {
+        let number = u32::try_from(chunk).unwrap_or(u32::MAX);
+        let end = number.checked_add(1).and_then(|next| self.sparse.chunk_first(next));
+        let mut left = wanted;
+        self.visit_chunk(number, |(hash, block)| {
+            while let Some((_, rest)) = left.split_first().filter(|(first, _)| first.0 < hash) {
+                left = rest;
+            }
+            left.iter().take_while(|(same, _)| *same == hash).for_each(|&(_, with)| found(block, with));
+            left.first().is_some_and(|(next, _)| end.is_none_or(|end| *next <= end))
+        })
     }
 
     /// Calls `visit` with the entries of an index chunk until it returns `false`.

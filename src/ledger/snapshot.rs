@@ -20,7 +20,7 @@ use super::store::Store;
 use super::totals::DayTotals;
 use crate::domain::completeness::Completeness;
 use crate::domain::order::Phase;
-use crate::domain::posting::{ConfigNo, Posting, RuleNo, StoredVersion, SupersededBy};
+use crate::domain::posting::{ConfigNo, RuleNo, StoredVersion, SupersededBy};
 use crate::domain::time::{LocalDay, UtcMillis, Zone};
 use crate::domain::view::{AsOf, LedgerView, Rejection, RuleKind, Total, TotalKey};
 use std::collections::BTreeMap;
@@ -44,7 +44,7 @@ pub struct Snapshot {
 }
 
 /// Where a row lies: rows of one place and identity are versions of one order.
-type Place = (UtcMillis, String, u8, Phase);
+type Place<'a> = (UtcMillis, &'a str, &'a str, &'a str, u8, Phase);
 
 impl Snapshot {
     /// The live runs by day, those of days that retention dropped included.
@@ -136,40 +136,40 @@ impl Snapshot {
 }
 
 /// Rows of any places become versions with their fates: at one place and identity the newest row replaces the others, and
-/// a mark replaces the version before it.
-fn with_fates(rows: Vec<Found>) -> Vec<StoredVersion> {
-    let mut places: BTreeMap<Place, Vec<Found>> = BTreeMap::new();
-    for row in rows {
-        let p = &row.posting;
-        let identity = format!("{}\0{}\0{}", p.rider_id, p.platform, p.order_id);
-        places.entry((p.accepted_at, identity, p.leg, p.phase)).or_default().push(row);
-    }
-    let mut versions = Vec::new();
-    for mut rows in places.into_values() {
-        rows.sort_by_key(|row| (row.posting.revision, row.posting.commit));
-        let mut rows = rows.into_iter().peekable();
-        // A price that came later does not change when the order was recorded.
-        let mut recorded: Option<u64> = None;
-        while let Some(mut row) = rows.next() {
-            let next = rows.peek();
-            // The same revision again is the same version, priced later.
-            let repriced =
-                next.is_some_and(|n| n.moved_to.is_none() && n.posting.revision == row.posting.revision);
-            if row.moved_to.is_some() {
-                continue;
-            }
-            let commit = recorded.take().unwrap_or(row.posting.commit);
-            if repriced {
-                recorded = Some(commit);
-                continue;
-            }
-            row.posting.commit = commit;
-            let superseded_by =
-                next.map(|n| SupersededBy { revision: n.posting.revision, commit: n.posting.commit });
-            versions.push(StoredVersion { posting: row.posting, superseded_by });
+/// a mark replaces the version before it. They come in the order of their places.
+fn with_fates(mut rows: Vec<Found>) -> Vec<StoredVersion> {
+    rows.sort_by(|a, b| {
+        let order = |row: &Found| (row.posting.revision, row.posting.commit);
+        place(a).cmp(&place(b)).then_with(|| order(a).cmp(&order(b)))
+    });
+    let mut versions: Vec<StoredVersion> = Vec::with_capacity(rows.len());
+    // A price that came later does not change when the order was recorded.
+    let mut recorded: Option<u64> = None;
+    let mut rows = rows.into_iter().peekable();
+    while let Some(mut row) = rows.next() {
+        let next = rows.peek().filter(|next| place(next) == place(&row));
+        // The same revision again is the same version, priced later.
+        let repriced =
+            next.is_some_and(|n| n.moved_to.is_none() && n.posting.revision == row.posting.revision);
+        if row.moved_to.is_some() {
+            continue;
         }
+        let commit = recorded.take().unwrap_or(row.posting.commit);
+        if repriced {
+            recorded = Some(commit);
+            continue;
+        }
+        let superseded_by =
+            next.map(|n| SupersededBy { revision: n.posting.revision, commit: n.posting.commit });
+        row.posting.commit = commit;
+        versions.push(StoredVersion { posting: row.posting, superseded_by });
     }
     versions
+}
+
+fn place(row: &Found) -> Place<'_> {
+    let p = &row.posting;
+    (p.accepted_at, &p.rider_id, &p.platform, &p.order_id, p.leg, p.phase)
 }
 
 impl LedgerView for Snapshot {
@@ -230,9 +230,7 @@ impl LedgerView for Snapshot {
                 Ok(())
             })?;
         }
-        let mut versions = with_fates(rows);
-        versions.sort_by(|a, b| rider_key(&a.posting).cmp(&rider_key(&b.posting)));
-        Ok(versions)
+        Ok(with_fates(rows))
     }
 
     fn order_versions(&self, platform: &str, order_id: &str) -> Outcome<Vec<StoredVersion>> {
@@ -311,8 +309,4 @@ impl LedgerView for Snapshot {
     fn rejections_of_rider(&self, rider_id: &str) -> Outcome<Vec<Rejection>> {
         self.rejected.of_rider(&self.store, rider_id)
     }
-}
-
-fn rider_key(p: &Posting) -> (UtcMillis, &str, &str, u8, Phase, u64) {
-    (p.accepted_at, p.platform.as_str(), p.order_id.as_str(), p.leg, p.phase, p.revision)
 }

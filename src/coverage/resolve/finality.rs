@@ -299,7 +299,8 @@ impl World {
         let terms = Terms { platforms: &self.platforms, zone: &self.ledger.zone };
         let reach = self.reach();
         let around = question.when.window();
-        let gathered = gather(&self.ledger, terms, &question.rider_ids, around, reach, &known).unwrap();
+        let riders = RiderDays::new(&self.ledger, terms.zone, &question.rider_ids);
+        let gathered = gather(&riders, terms, around, reach, &known).unwrap();
         let mut lines: Vec<Line<'_>> =
             vec![("p", PlatformLine::new("p", &self.ledger.completeness, &self.platforms, reach))];
         let (sure, _) = cover(&gathered, &lines, around);

@@ -7,7 +7,6 @@ use rdkafka::Offset;
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::Message;
 
 use super::fault::{KafkaFault, is_transient_code};
 use super::health::{KafkaContext, KafkaHealth};
@@ -46,29 +45,76 @@ fn read_again(
     (place, position): (&TopicPartition, i64),
     deadline: Deadline,
 ) -> Result<Option<Option<i64>>, KafkaFault> {
+    let is_damaged = |offset| is_damaged_at(settings, health, (place, offset), deadline);
+    if !is_damaged(position)? {
+        return Ok(None);
+    }
+    let end = end_of(settings, health, place, deadline)?;
+    // Kafka sends a batch whole, and it is damaged as a whole: looked for in growing steps, then between the last two.
+    let (mut damaged, mut step) = (position, 1);
+    let mut whole = loop {
+        let next = damaged.saturating_add(step).min(end);
+        if next >= end || !is_damaged(next)? {
+            break next;
+        }
+        (damaged, step) = (next, step.saturating_mul(2));
+    };
+    while whole - damaged > 1 {
+        let middle = damaged + (whole - damaged) / 2;
+        if is_damaged(middle)? {
+            damaged = middle;
+        } else {
+            whole = middle;
+        }
+    }
+    Ok(Some((whole < end).then_some(whole)))
+}
+
+/// A consumer of its own each time: after damaged records librdkafka goes on at a place that it does not tell.
+fn consumer(
+    settings: &KafkaSettings,
+    health: &Arc<KafkaHealth>,
+) -> Result<BaseConsumer<KafkaContext>, KafkaFault> {
     let context = KafkaContext::new(Arc::clone(health), "damage");
-    let consumer: BaseConsumer<KafkaContext> =
-        settings.read_back().create_with_context(context).map_err(|error| KafkaFault::of(&error))?;
+    settings.read_back().create_with_context(context).map_err(|error| KafkaFault::of(&error))
+}
+
+/// Whether the first thing that comes from an offset on is damaged.
+fn is_damaged_at(
+    settings: &KafkaSettings,
+    health: &Arc<KafkaHealth>,
+    (place, offset): (&TopicPartition, i64),
+    deadline: Deadline,
+) -> Result<bool, KafkaFault> {
+    let consumer = consumer(settings, health)?;
     let mut assignment = TopicPartitionList::with_capacity(1);
     assignment
-        .add_partition_offset(&place.topic, place.partition, Offset::Offset(position))
+        .add_partition_offset(&place.topic, place.partition, Offset::Offset(offset))
         .and_then(|()| consumer.assign(&assignment))
         .map_err(|error| KafkaFault::of(&error))?;
-    let mut damaged = false;
     while !deadline.is_over() {
         match consumer.poll(deadline.left().min(Duration::from_millis(100))) {
             None => {}
-            Some(Ok(message)) => return Ok(damaged.then(|| Some(message.offset()))),
-            Some(Err(KafkaError::PartitionEOF(_))) => return Ok(damaged.then_some(None)),
+            Some(Ok(_) | Err(KafkaError::PartitionEOF(_))) => return Ok(false),
             Some(Err(error)) => match error.rdkafka_error_code() {
-                Some(code) if is_damage(code) => damaged = true,
+                Some(code) if is_damage(code) => return Ok(true),
                 Some(code) if is_transient_code(code) => {}
                 _ => return Err(KafkaFault::of(&error)),
             },
         }
     }
-    if damaged {
-        return Ok(Some(None));
-    }
     Err(KafkaFault::Unreachable { reason: "the damaged records did not come again in time".to_owned() })
+}
+
+/// The offset that the next record of a partition will get.
+fn end_of(
+    settings: &KafkaSettings,
+    health: &Arc<KafkaHealth>,
+    place: &TopicPartition,
+    deadline: Deadline,
+) -> Result<i64, KafkaFault> {
+    let (_, end) = consumer(settings, health)?
+        .fetch_watermarks(&place.topic, place.partition, deadline.left())
+        .map_err(|error| KafkaFault::of(&error))?;
+    Ok(end)
 }

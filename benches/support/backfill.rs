@@ -1,0 +1,80 @@
+//! The same events from a compressed file instead of Kafka: what a platform hands over when it joins.
+
+use super::service::binary;
+use super::{Figures, Side, disk_bytes, median, option, per_second, resident};
+use coverledger::generate::{Generator, GeneratorSettings};
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Level of compression that zstd itself takes when none is asked for.
+const LEVEL: i32 = 3;
+/// How often the peak of resident memory is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// Times `coverledger ingest` of the events as a `.zst` file into empty ledgers, beside the rate from Kafka.
+pub(crate) fn compare(
+    dir: &Path,
+    settings: &GeneratorSettings,
+    (records, kafka_rate): (u64, u64),
+    figures: &mut Figures,
+) {
+    let file = write(dir, settings);
+    let mut rates = Vec::new();
+    let mut peak = 0;
+    for nth in 0..option("repetitions", 3) {
+        let data = dir.join(format!("backfill-{nth}"));
+        let (took, memory) = ingest(&data, &file);
+        rates.push(per_second(records, took));
+        peak = memory.max(peak);
+        figures.tell("backfill: bytes on disk", disk_bytes(&data.join("data")));
+        fs::remove_dir_all(&data).expect("the data can be removed");
+    }
+    figures.tell("backfill from .zst, each run", format!("{rates:?} /s"));
+    let share = median(rates) * 1_000 / kafka_rate.max(1);
+    figures.judge("backfill as a share of the rate from Kafka", share, Side::AtLeast, 1_000, "");
+    figures.judge("  resident at most", ((peak >> 10) * 1_000) >> 10, Side::AtMost, 1_024_000, "MiB");
+}
+
+fn write(dir: &Path, settings: &GeneratorSettings) -> PathBuf {
+    let path = dir.join("events.ndjson.zst");
+    let file = BufWriter::new(File::create(&path).expect("the file can be made"));
+    let mut out = zstd::stream::write::Encoder::new(file, LEVEL).expect("an encoder");
+    let mut generator = Generator::new(settings).expect("the settings make a stream");
+    let mut record = Vec::new();
+    while generator.next_event(&mut record).is_some() {
+        record.push(b'\n');
+        out.write_all(&record).expect("an event is written");
+        record.clear();
+    }
+    out.finish().and_then(|mut file| file.flush()).expect("the file is whole");
+    path
+}
+
+/// How long it took, and the most memory that was resident.
+fn ingest(data: &Path, file: &Path) -> (Duration, u64) {
+    fs::create_dir_all(data).expect("a folder for the data");
+    let config = super::configuration(data, None, "", "");
+    let started = Instant::now();
+    let mut child = Command::new(binary())
+        .arg("ingest")
+        .arg("--config")
+        .arg(config)
+        .args(["--complete-through", "2101-01-01T00:00:00Z"])
+        .arg(file)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the ingestion starts");
+    let mut peak = 0;
+    loop {
+        peak = resident(&child.id().to_string()).1.max(peak);
+        if let Some(status) = child.try_wait().expect("it can be waited for") {
+            assert!(status.success(), "the events are ingested");
+            return (started.elapsed(), peak);
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+}
