@@ -12,8 +12,8 @@ use crate::config::{Config, KafkaSettings as Settings};
 use crate::domain::completeness::MetadataObserved;
 use crate::domain::view::LedgerView;
 use crate::ingest::kafka::{
-    KafkaFault, KafkaHealth, KafkaProbe, KafkaSettings, LastApplied, OffsetRange, PartitionSource, Resume,
-    Start, StartAt, TopicPartition, TopicPartitions, check_continuation,
+    EndsSeen, KafkaFault, KafkaHealth, KafkaProbe, KafkaSettings, LastApplied, OffsetRange, PartitionSource,
+    Resume, Start, StartAt, TopicPartition, TopicPartitions, check_continuation,
 };
 use crate::ledger::batch::{Batch, Source};
 use crate::ledger::commit::Observations;
@@ -232,6 +232,7 @@ impl Connected {
             probe: self.probe,
             topics: self.topics,
             known,
+            seen: EndsSeen::default(),
             work,
             added,
             clock: *clock,

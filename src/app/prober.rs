@@ -5,7 +5,7 @@ use super::telling::Telling;
 use super::threads::Stop;
 use super::writer::Work;
 use crate::domain::completeness::{EndObserved, MetadataObserved};
-use crate::ingest::kafka::{KafkaFault, KafkaProbe, OffsetRange, Start, StartAt, TopicPartition};
+use crate::ingest::kafka::{EndsSeen, KafkaFault, KafkaProbe, OffsetRange, Start, StartAt, TopicPartition};
 use crate::ledger::commit::Observations;
 use crate::telemetry::clock::Clock;
 use std::collections::BTreeSet;
@@ -28,6 +28,8 @@ pub struct Prober {
     pub topics: Vec<String>,
     /// Partitions that are read already.
     pub known: BTreeSet<TopicPartition>,
+    /// The ends that Kafka named so far.
+    pub seen: EndsSeen,
     /// Where observations go.
     pub work: SyncSender<Work>,
     /// Where new partitions go.
@@ -122,6 +124,7 @@ impl Prober {
         let report = self.probe.ends(&places, || self.clock.now(), TIMEOUT)?;
         let mut observed = Observations::default();
         for (place, end_offset) in report.ends {
+            self.seen.note(&place, end_offset)?;
             self.status.note(&place, Some(end_offset));
             observed.ends.push(EndObserved {
                 topic: place.topic,

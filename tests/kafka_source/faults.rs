@@ -16,7 +16,7 @@ use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-const MARK: &str = "DAMAGED-ON-THE-WAY";
+pub(crate) const MARK: &str = "DAMAGED-ON-THE-WAY";
 
 fn cluster(brokers: i32, partitions: i32) -> MockCluster<'static, DefaultProducerContext> {
     let cluster = MockCluster::new(brokers).unwrap();
@@ -87,7 +87,7 @@ fn a_slow_broker_is_waited_for() {
 }
 
 /// Ten records, a batch with the mark, ten records; all in partition 1 of two.
-fn marked(settings: &KafkaSettings) {
+pub(crate) fn marked(settings: &KafkaSettings) {
     let producer = EventProducer::new(settings, KafkaHealth::new()).unwrap();
     for payloads in [vec!["before"; 10], vec!["first of its batch", MARK], vec!["behind"; 10]] {
         for payload in payloads {

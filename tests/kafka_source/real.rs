@@ -11,8 +11,11 @@ use coverledger::ingest::kafka::{
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use tempfile::TempDir;
 
+use crate::faults::{MARK, marked};
 use crate::support::cluster::{PASSWORD, RealKafka};
+use crate::support::program::Program;
 use crate::support::reading::{
     PATIENCE, Seen, assert_whole, from_beginning, idle_until, read_to, read_to_fault, resumes, source, write,
 };
@@ -27,6 +30,8 @@ fn a_real_kafka_is_read_without_loss_or_repetition_whatever_happens_to_it() {
     large_records_pass(&kafka);
     records_removed_by_retention_stop_the_reader(&kafka);
     a_topic_made_again_is_noticed(&kafka);
+    a_topic_made_again_stops_a_running_service(&kafka);
+    a_damaged_segment_is_told(&kafka);
     a_missing_topic_is_named(&kafka);
     tls_and_sasl_connect(&kafka);
 }
@@ -223,6 +228,43 @@ fn a_topic_made_again_is_noticed(kafka: &RealKafka) {
     write(&settings, "again", 1, 40..140, "second");
     let another = KafkaFault::AnotherLog { place, offset: 99, low: 0 };
     assert_eq!(check(&settings, &known), Ok(vec![Err(another)]));
+}
+
+fn a_topic_made_again_stops_a_running_service(kafka: &RealKafka) {
+    let (topic, folder) = ("remade", TempDir::new().unwrap());
+    kafka.create_topic(topic, 1);
+    let settings = kafka.settings(topic);
+    write(&settings, topic, 1, 0..100, "not an event");
+    let config = folder.path().join("coverledger.toml");
+    let text = format!(
+        "[http]\nlisten = \"127.0.0.1:0\"\n[kafka]\nbrokers = \"{}\"\n[platform.p]\nrecords_from = 2025-07-01\ntopics = [\"{topic}\"]\n",
+        kafka.brokers()
+    );
+    std::fs::write(&config, text).unwrap();
+    let mut program = Program::serve(&config, &[]);
+    program.applied(100);
+    kafka.delete_topic(topic);
+    kafka.create_topic(topic, 1);
+    write(&settings, topic, 1, 0..40, "of another log");
+    let (code, said) = program.end();
+    assert!(code.is_some_and(|code| code != 0), "{said}");
+    assert!(said.contains(topic) && !said.contains("panicked"), "{said}");
+    // Nothing of the other log was taken, and it is told apart when the service starts again.
+    let (code, said) = Program::serve(&config, &[]).end();
+    assert!(code.is_some_and(|code| code != 0), "{said}");
+    assert!(said.contains("remade:0 is shorter than what was read of it"), "{said}");
+}
+
+fn a_damaged_segment_is_told(kafka: &RealKafka) {
+    kafka.create_topic("orders", 2);
+    let settings = kafka.settings("damaged");
+    marked(&settings);
+    kafka.stop();
+    kafka.damage("orders", 1, MARK.as_bytes());
+    kafka.start_again();
+    let place = TopicPartition::new("orders", 1);
+    let fault = read_to_fault(&source(&settings, &from_beginning(std::slice::from_ref(&place))));
+    assert_eq!(fault, KafkaFault::RecordsDamaged { place, position: 10, next: Some(12) });
 }
 
 fn a_missing_topic_is_named(kafka: &RealKafka) {

@@ -1,6 +1,9 @@
 //! A clock that jumped says nothing about what is complete; records are taken in as ever.
 
-use super::tests::{TOPIC, config, order};
+use super::tests::{TOPIC, config, order, send};
+use crate::support::mock;
+use crate::support::power::set_clock;
+use crate::support::program::{Program, until};
 use coverledger::config::Config;
 use coverledger::domain::completeness::{EndObserved, MetadataObserved};
 use coverledger::domain::time::UtcMillis;
@@ -62,4 +65,43 @@ fn nothing_becomes_complete_while_the_clock_cannot_be_trusted() {
     ledger.hold_completeness(false);
     ledger.commit(&Batch::default(), &Also::default(), at(4)).unwrap();
     assert_eq!(through(), Some(UtcMillis::new(1_752_148_800_000)));
+}
+
+#[test]
+fn a_service_whose_clock_is_set_goes_on_taking_records_and_says_so() {
+    let cluster = mock::cluster(&[(TOPIC, 1)]);
+    let (brokers, folder) = (cluster.bootstrap_servers(), TempDir::new().unwrap());
+    let config = config(&folder, &brokers);
+    let ahead = folder.path().join("ahead");
+    let complete =
+        |through: &str| format!(r#"{{"kind":"complete","platform":"meituan","through":"{through}"}}"#);
+    let mut program = Program::serve_with(&config, &[], &mut |command| set_clock(&ahead, command));
+    let through = |program: &mut Program| {
+        let progress = program.get("/v1/progress");
+        let platforms = progress["platforms"].as_array().unwrap().clone();
+        platforms.iter().find_map(|p| p["complete_through"].as_str().map(str::to_owned))
+    };
+    send(&brokers, 0, &[complete("2025-07-09T12:00:00Z").as_bytes()]);
+    let before = until("the past is complete", || through(&mut program));
+    assert!(before.starts_with("2025-07-09"), "{before}");
+    for seconds in ["7200", "-7200"] {
+        // At once: a clock that is right in between would be one that never jumped.
+        std::fs::write(ahead.with_extension("new"), seconds).unwrap();
+        std::fs::rename(ahead.with_extension("new"), &ahead).unwrap();
+        until("the jump is noticed", || program.said().contains("the wall clock jumped").then_some(()));
+        let order = order(&format!("o{seconds}"), "2025-07-10T08:00:00Z", "2025-07-10T08:30:00Z");
+        let records = [order.as_bytes(), complete("2025-07-10T12:00:00Z").as_bytes()].map(<[u8]>::to_vec);
+        send(&brokers, 0, &records.each_ref().map(Vec::as_slice));
+        let want = if seconds.starts_with('-') { 5 } else { 3 };
+        program.applied(want);
+        assert_eq!(through(&mut program).as_deref(), Some(before.as_str()), "ahead by {seconds} s");
+    }
+    let answer = program.get("/v1/coverage?rider_id=R1&at=2025-07-10T08:10:00Z");
+    assert_eq!((&answer["verdict"], answer["windows"].as_array().unwrap().len()), (&"covered".into(), 2));
+    std::fs::remove_file(&ahead).unwrap();
+    until("the clock is right again", || {
+        through(&mut program).filter(|through| through.starts_with("2025-07-10"))
+    });
+    let said = program.said();
+    assert_eq!(program.terminate(), Some(0), "{said}");
 }

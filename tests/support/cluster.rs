@@ -78,6 +78,17 @@ impl RealKafka {
         self.script("start").unwrap();
     }
 
+    /// Flips a bit of the first place in a partition's log on disk where `mark` stands. The broker must be stopped.
+    pub(crate) fn damage(&self, topic: &str, partition: i32, mark: &[u8]) {
+        let log = format!("{topic}-{partition}/00000000000000000000.log");
+        let folders = fs::read_dir(self.dir.path()).unwrap().map(|entry| entry.unwrap().path());
+        let path = folders.map(|folder| folder.join(&log)).find(|path| path.exists()).unwrap();
+        let mut bytes = fs::read(&path).unwrap();
+        let at = bytes.windows(mark.len()).position(|part| part == mark).unwrap();
+        bytes[at] ^= 1;
+        fs::write(&path, bytes).unwrap();
+    }
+
     /// Makes a topic and waits until the broker serves it.
     pub(crate) fn create_topic(&self, name: &str, partitions: i32) {
         let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));

@@ -295,3 +295,8 @@ impl Fault {
 pub(crate) fn tell_free(file: &Path, command: &mut Command) {
     command.env("LD_PRELOAD", library()).env("LOSSY_FREE_FILE", file);
 }
+
+/// Sets the wall clock of a process ahead by the seconds that stand in a file.
+pub(crate) fn set_clock(file: &Path, command: &mut Command) {
+    command.env("LD_PRELOAD", library()).env("LOSSY_CLOCK_FILE", file);
+}

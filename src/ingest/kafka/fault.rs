@@ -53,6 +53,19 @@ pub enum KafkaFault {
         /// The offset after the last one that Kafka has.
         end: i64,
     },
+    /// The end of a partition moved back while it was read.
+    #[error(
+        "{place} ended at offset {before} and ends at {end} now: while it was read the topic was made again, or Kafka lost \
+         records of it; nothing more is taken: start again, and what Kafka holds is compared with what was read of it"
+    )]
+    LogShrank {
+        /// Which partition.
+        place: TopicPartition,
+        /// The end that Kafka named before.
+        before: i64,
+        /// The end that it names now.
+        end: i64,
+    },
     /// The record at the last applied offset is another one.
     #[error(
         "{place} is not the log that was read before: the record at offset {offset} differs from the one that the ledger \

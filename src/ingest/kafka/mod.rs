@@ -34,4 +34,4 @@ pub use producer::{EventProducer, Outgoing};
 pub use record::Record;
 pub use settings::{KafkaSettings, refusal};
 pub use topics::create_topics;
-pub use watermark::{EndReport, OffsetRange};
+pub use watermark::{EndReport, EndsSeen, OffsetRange};

@@ -1,5 +1,6 @@
 //! Where partitions begin and end, and as of when.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rdkafka::consumer::Consumer;
@@ -46,6 +47,23 @@ impl OffsetRange {
             return Err(KafkaFault::LogTooShort { place, position, low: self.low, end: self.end });
         }
         Ok(())
+    }
+}
+
+/// The ends that were seen of partitions that are read: an end never moves back, or the log is another one.
+#[derive(Debug, Default)]
+pub struct EndsSeen(BTreeMap<TopicPartition, i64>);
+
+impl EndsSeen {
+    /// Notes an end.
+    ///
+    /// # Errors
+    /// [`KafkaFault::LogShrank`] when it lies before one that was seen.
+    pub fn note(&mut self, place: &TopicPartition, end: i64) -> Result<(), KafkaFault> {
+        match self.0.insert(place.clone(), end) {
+            Some(before) if end < before => Err(KafkaFault::LogShrank { place: place.clone(), before, end }),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -141,6 +159,16 @@ fn not_known_yet(place: &TopicPartition) -> KafkaFault {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_end_that_moves_back_is_another_log() {
+        let (a, b) = (TopicPartition::new("orders", 0), TopicPartition::new("orders", 1));
+        let mut seen = EndsSeen::default();
+        for (place, end) in [(&a, 7), (&b, 3), (&a, 7), (&a, 9), (&b, 3)] {
+            assert_eq!(seen.note(place, end), Ok(()));
+        }
+        assert_eq!(seen.note(&b, 2), Err(KafkaFault::LogShrank { place: b, before: 3, end: 2 }));
+    }
 
     #[test]
     fn a_position_must_lie_within_what_kafka_holds() {
