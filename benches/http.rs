@@ -10,10 +10,10 @@ mod support;
 use coverledger::domain::time::DAY_MS;
 use coverledger::generate::{Generator, GeneratorSettings};
 use std::path::Path;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use support::http::Client;
-use support::service::{Service, binary};
+use support::service::{Service, binary, fill};
 use support::{
     Figures, Numbers, Side, cpu, median, nanos_each, option, per_second, percentile, rfc3339, thread_cpu,
 };
@@ -44,7 +44,7 @@ fn main() -> ExitCode {
     .expect("a folder for the data");
     let mut figures = Figures::default();
     figures.tell("orders, days", format!("{orders}, {days}"));
-    fill(folder.path(), orders, days);
+    fill(folder.path(), 1, orders, days);
     let targets = targets(orders, days);
     let mine = binary();
     let mut programs = vec![("this build", mine)];
@@ -64,33 +64,6 @@ fn main() -> ExitCode {
             .tell("this build as a share of the other", support::thousandths(mine * 1_000 / (*other).max(1)));
     }
     figures.finish()
-}
-
-/// Fills a ledger through the program's own commands.
-fn fill(dir: &Path, orders: u64, days: u64) {
-    let config = support::configuration(dir, None, "", "[http]\nlisten = \"127.0.0.1:0\"\n");
-    let mut generate = Command::new(binary())
-        .args(["generate", "--seed", "1", "--orders", &orders.to_string(), "--days", &days.to_string()])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("the generator starts");
-    let events = generate.stdout.take().expect("a pipe");
-    let done = Command::new(binary())
-        .args([
-            "ingest",
-            "--config",
-            &config.display().to_string(),
-            "--complete-through",
-            "2101-01-01T00:00:00Z",
-            "-",
-        ])
-        .stdin(events)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
-    assert!(done.is_ok_and(|status| status.success()), "the orders are ingested");
-    assert!(generate.wait().is_ok_and(|status| status.success()), "the orders are generated");
 }
 
 /// Questions about random riders and instants.

@@ -56,6 +56,7 @@ fn main() -> ExitCode {
     figures.tell("produced", format!("{} /s", per_second(records, started.elapsed())));
     let rate = compare(&kafka, folder.path(), records, &mut figures);
     support::backfill::compare(folder.path(), &settings, (records, rate), &mut figures);
+    support::stored::compare(&kafka, folder.path(), (records, rate), &mut figures);
     questions(&kafka, folder.path(), (records, orders), &riders, &mut figures);
     figures.finish()
 }

@@ -35,6 +35,9 @@ use support::{
 /// One sample of riders for lookups in so many orders.
 const SAMPLE_EVERY: u32 = 997;
 
+/// Questions are put so often while orders are committed, whether or not the one before is answered.
+const QUESTION_EVERY: Duration = Duration::from_millis(1);
+
 /// Runs of a day with which commits wait for compaction.
 const DAY_RUNS_HELD: usize = 64;
 
@@ -331,10 +334,10 @@ fn lookups(
     };
     let published = ledger.published();
     forget_pages(&ledger.setup().data_dir.join(".."));
-    let mut cold = asker.ask(&published, feed.config, count / 10, || false);
+    let mut cold = asker.ask(&published, feed.config, count / 10);
     tell("lookup, idle, cold", &mut cold, figures);
     let cpu = thread_cpu();
-    let mut warm = asker.ask(&published, feed.config, count, || false);
+    let mut warm = asker.ask(&published, feed.config, count);
     figures.tell(
         "lookup, idle, warm: CPU each",
         format!("{} us", nanos_each(count, thread_cpu() - cpu) / 1_000),
@@ -351,25 +354,33 @@ fn lookups(
         }
         batches.push(batch);
     }
-    let mut sums = Sums::default();
-    let mut loaded = std::thread::scope(|scope| {
-        let writing = scope.spawn(|| {
-            Urgency::Ingest.apply();
-            for batch in &batches {
-                sums.add(&ledger.commit(batch, &Also::default(), now()).expect("the batch is committed"));
-                compacting.step(ledger, LocalDay(i32::MIN));
-            }
+    // The first half beside questions at a steady rate, the second beside as many as one thread can put: that one takes a
+    // core from those who write.
+    let (mut steady, mut busy) = (Vec::new(), Vec::new());
+    let half = batches.len().div_ceil(2).max(1);
+    for (part, pace) in batches.chunks(half).zip([Some(QUESTION_EVERY), None]) {
+        let mut sums = Sums::default();
+        let took = std::thread::scope(|scope| {
+            let writing = scope.spawn(|| {
+                Urgency::Ingest.apply();
+                for batch in part {
+                    sums.add(&ledger.commit(batch, &Also::default(), now()).expect("the batch is committed"));
+                    compacting.step(ledger, LocalDay(i32::MIN));
+                }
+            });
+            let took = asker.ask_at(&published, feed.config, pace, || writing.is_finished());
+            writing.join().expect("the writer ends well");
+            took
         });
-        let loaded = asker.ask(&published, feed.config, u64::MAX, || writing.is_finished());
-        writing.join().expect("the writer ends well");
-        loaded
-    });
-    figures.tell("commit beside lookups", format!("{} /s", per_second(sums.records, sums.total)));
-    let slow = percentile(&mut loaded, 999) / 1_000;
-    let p99 = percentile(&mut loaded, 990) / 1_000;
-    tell("lookup, ingest at full speed", &mut loaded, figures);
+        figures.tell("commit beside lookups", format!("{} /s", per_second(sums.records, sums.total)));
+        *(if pace.is_some() { &mut steady } else { &mut busy }) = took;
+    }
+    let slow = percentile(&mut steady, 999) / 1_000;
+    let p99 = percentile(&mut steady, 990) / 1_000;
+    tell("lookup, ingest at full speed, 1,000 a second", &mut steady, figures);
     figures.judge("  its p99", p99, Side::AtMost, 1_000, "ms");
     figures.judge("  its p99.9", slow, Side::AtMost, 10_000, "ms");
+    tell("lookup, ingest, one after the other without pause", &mut busy, figures);
     figures.tell("lookups answered covered", asker.covered);
     if flag("rss") {
         memory(ledger, figures);
@@ -393,29 +404,45 @@ struct Asker {
 }
 
 impl Asker {
-    /// Nanoseconds of each of at most `count` answers.
-    fn ask(
+    /// Nanoseconds of each of so many answers, one after the other.
+    fn ask(&mut self, published: &Published, config: &Config, count: u64) -> Vec<u64> {
+        (0..count).map(|_| self.answer(published, config, Instant::now())).collect()
+    }
+
+    /// Nanoseconds of each answer until it is `over`. With a pace a question is due at its time, and its answer's time counts
+    /// from then: one that waits for those before it waits for them in the figure, too.
+    fn ask_at(
         &mut self,
         published: &Published,
         config: &Config,
-        count: u64,
+        pace: Option<Duration>,
         over: impl Fn() -> bool,
     ) -> Vec<u64> {
-        let terms = Terms { platforms: &config.platforms, zone: &config.zone };
-        let mut took = Vec::new();
-        while u64::try_from(took.len()).unwrap_or(u64::MAX) < count && !over() {
-            let nth = self.numbers.below(u64::try_from(self.riders.len()).unwrap_or(1));
-            let Some(rider) = self.riders.get(usize::try_from(nth).unwrap_or(0)) else { break };
-            let after_ms = i64::try_from(self.numbers.below(self.span_ms)).unwrap_or(0);
-            let at = rfc3339(self.from.plus(after_ms));
-            let text =
-                QuestionText { rider_ids: vec![rider.clone()], at: Some(&at), ..QuestionText::default() };
-            let question = Question::parse(text).expect("a question");
-            let started = Instant::now();
-            let answer = resolve(&*published.current(), terms, &question).expect("an answer");
-            took.push(u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX));
-            self.covered += u64::from(!answer.windows.is_empty());
+        let (mut took, mut due) = (Vec::new(), Instant::now());
+        while !over() {
+            match pace {
+                Some(pace) => {
+                    due += pace;
+                    std::thread::sleep(due.saturating_duration_since(Instant::now()));
+                }
+                None => due = Instant::now(),
+            }
+            took.push(self.answer(published, config, due));
         }
         took
+    }
+
+    /// Answers a question about a random rider and instant; nanoseconds since `due`.
+    fn answer(&mut self, published: &Published, config: &Config, due: Instant) -> u64 {
+        let terms = Terms { platforms: &config.platforms, zone: &config.zone };
+        let nth = self.numbers.below(u64::try_from(self.riders.len()).unwrap_or(1));
+        let rider = self.riders.get(usize::try_from(nth).unwrap_or(0)).cloned().unwrap_or_default();
+        let after_ms = i64::try_from(self.numbers.below(self.span_ms)).unwrap_or(0);
+        let at = rfc3339(self.from.plus(after_ms));
+        let text = QuestionText { rider_ids: vec![rider], at: Some(&at), ..QuestionText::default() };
+        let question = Question::parse(text).expect("a question");
+        let answer = resolve(&*published.current(), terms, &question).expect("an answer");
+        self.covered += u64::from(!answer.windows.is_empty());
+        u64::try_from(due.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 }

@@ -101,6 +101,35 @@ fn answers_about_dropped_days_say_so_and_the_statement_stays() {
     assert_eq!(ledger.published().current().days(), Some((day(20), day(20))));
 }
 
+#[test]
+fn the_space_of_dropped_days_comes_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut ledger, mut offset) = (open(dir.path(), noon(20)), 0);
+    // Enough of a day to be written to a file of its own.
+    let orders = 60_000;
+    for nth in [0, 10, 20] {
+        let first = u32::try_from(nth).unwrap() / 10 * orders;
+        let told: Vec<Told> = (first..first + orders).map(|order| Told::new(order, nth)).collect();
+        commit(&mut ledger, &told, None, &mut offset, noon(20));
+    }
+    let before = segment_bytes(dir.path());
+    assert!(before.iter().all(|bytes| *bytes > 1 << 20) && before.len() == 3, "{before:?}");
+    ledger.drop_all_expired(noon(20)).unwrap();
+    ledger.collect_released().unwrap();
+    let view = ledger.published().current();
+    view.store().reclaim().unwrap();
+    let after = segment_bytes(dir.path());
+    let sum = |bytes: &[u64]| bytes.iter().sum::<u64>();
+    assert!(sum(&after) * 5 < sum(&before) * 2, "{after:?} after {before:?}");
+    holds(&ledger);
+}
+
+/// Bytes of each segment file.
+fn segment_bytes(dir: &Path) -> Vec<u64> {
+    let files = std::fs::read_dir(dir.join("segments")).unwrap();
+    files.map(|file| file.unwrap().metadata().unwrap().len()).collect()
+}
+
 /// Bytes that the live runs put into the store.
 fn run_bytes(ledger: &Ledger) -> u64 {
     ledger.published().current().runs().values().flatten().map(|run| run.entry.bytes).sum()

@@ -12,6 +12,7 @@ use std::time::Duration;
 pub(crate) mod backfill;
 pub(crate) mod http;
 pub(crate) mod service;
+pub(crate) mod stored;
 
 /// The value of `--NAME VALUE`, or of the environment's `BENCH_NAME`, or `default`.
 pub(crate) fn option(name: &str, default: u64) -> u64 {

@@ -75,6 +75,35 @@ pub(crate) fn generate(brokers: &str, arguments: &[String]) -> Child {
     command.args(arguments).stderr(Stdio::null()).spawn().expect("the generator starts")
 }
 
+/// Fills a ledger through the program's own commands.
+pub(crate) fn fill(dir: &Path, seed: u64, orders: u64, days: u64) {
+    fs::create_dir_all(dir).expect("the folder can be made");
+    let config = super::configuration(dir, None, "", "[http]\nlisten = \"127.0.0.1:0\"\n");
+    let mut generate = Command::new(binary())
+        .args(["generate", "--seed", &seed.to_string(), "--orders", &orders.to_string()])
+        .args(["--days", &days.to_string()])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the generator starts");
+    let events = generate.stdout.take().expect("a pipe");
+    let done = Command::new(binary())
+        .args([
+            "ingest",
+            "--config",
+            &config.display().to_string(),
+            "--complete-through",
+            "2101-01-01T00:00:00Z",
+            "-",
+        ])
+        .stdin(events)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    assert!(done.is_ok_and(|status| status.success()), "the orders are ingested");
+    assert!(generate.wait().is_ok_and(|status| status.success()), "the orders are generated");
+}
+
 /// A running `coverledger serve` with an empty data directory.
 pub(crate) struct Service {
     child: Child,
@@ -166,6 +195,25 @@ impl Service {
             self.must_live();
             std::thread::sleep(LOOK_EVERY);
         }
+    }
+
+    /// Waits until it says that it is ready.
+    pub(crate) fn ready(&mut self) {
+        loop {
+            let mut client = self.connect();
+            if client.get("/readyz").is_ok_and(|(status, _)| status == 200) {
+                return;
+            }
+            self.must_live();
+            std::thread::sleep(LOOK_EVERY);
+        }
+    }
+
+    /// Ends it with SIGKILL.
+    pub(crate) fn kill(mut self) -> PathBuf {
+        self.child.kill().expect("the service can be killed");
+        self.child.wait().expect("the service ends");
+        self.dir
     }
 
     /// Ends it with SIGTERM, and waits for the end.

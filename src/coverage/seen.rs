@@ -63,7 +63,7 @@ fn see_platforms<V: LedgerView>(
 ) -> Result<(), V::Error> {
     let Some(rider_id) = days.rider_ids.get(rider) else { return Ok(()) };
     let mut missing = days.view.platforms_stored();
-    missing.retain(|platform| all.platforms.binary_search(platform).is_err());
+    missing.retain(|platform| !names(all, platform));
     for day in days.view.days_stored().rev() {
         if missing.is_empty() {
             break;
@@ -71,9 +71,13 @@ fn see_platforms<V: LedgerView>(
         if days.view.may_name_rider(rider_id, day, &missing)?
             && let Some(here) = RiderSeen::of(days.of(rider, day)?.iter())
         {
-            missing.retain(|platform| here.platforms.binary_search(platform).is_err());
+            missing.retain(|platform| !names(&here, platform));
             all.join(here);
         }
     }
     Ok(())
+}
+
+fn names(seen: &RiderSeen, platform: &str) -> bool {
+    seen.platforms.binary_search_by(|known| known.as_str().cmp(platform)).is_ok()
 }

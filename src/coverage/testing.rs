@@ -213,8 +213,8 @@ impl LedgerView for NaiveLedger {
         &self.completeness
     }
 
-    fn platforms_stored(&self) -> Vec<String> {
-        let mut names: Vec<String> = self.versions.iter().map(|v| v.posting.platform.clone()).collect();
+    fn platforms_stored(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.versions.iter().map(|v| v.posting.platform.as_str()).collect();
         names.sort();
         names.dedup();
         names
@@ -225,7 +225,7 @@ impl LedgerView for NaiveLedger {
         days.collect::<BTreeSet<_>>().into_iter()
     }
 
-    fn may_name_rider(&self, _: &str, _: LocalDay, _: &[String]) -> Result<bool, Infallible> {
+    fn may_name_rider(&self, _: &str, _: LocalDay, _: &[&str]) -> Result<bool, Infallible> {
         Ok(true)
     }
 

@@ -226,16 +226,11 @@ pub trait LedgerView {
     /// Completeness as committed.
     fn completeness(&self) -> &Completeness;
     /// Every platform that any stored record or order named, sorted.
-    fn platforms_stored(&self) -> Vec<String>;
+    fn platforms_stored(&self) -> Vec<&str>;
     /// Every local day that holds any order, ascending.
     fn days_stored(&self) -> impl DoubleEndedIterator<Item = LocalDay>;
     /// Whether one of `platforms` may have named the rider in an order accepted on a day; `false` is certain.
-    fn may_name_rider(
-        &self,
-        rider_id: &str,
-        day: LocalDay,
-        platforms: &[String],
-    ) -> Result<bool, Self::Error>;
+    fn may_name_rider(&self, rider_id: &str, day: LocalDay, platforms: &[&str]) -> Result<bool, Self::Error>;
     /// First and last local day that hold any total: those of days that retention dropped stay.
     fn days_of_totals(&self) -> Option<(LocalDay, LocalDay)> {
         self.days()

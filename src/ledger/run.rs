@@ -185,9 +185,8 @@ impl Run {
     }
 
     /// Whether one of `platforms` may have named the rider in this run; `false` is certain.
-    pub fn may_name(&self, rider_id: &str, platforms: &[String]) -> Outcome<bool> {
-        self.riders
-            .may_hold(&self.store, rider_id, |platform| platforms.iter().any(|name| **name == *platform))
+    pub fn may_name(&self, rider_id: &str, platforms: &[&str]) -> Outcome<bool> {
+        self.riders.may_hold(&self.store, rider_id, |platform| platforms.contains(&platform))
     }
 
     /// The filter of identities and the filter of riders.

@@ -289,15 +289,15 @@ impl LedgerView for Snapshot {
         &self.completeness
     }
 
-    fn platforms_stored(&self) -> Vec<String> {
-        self.stats.iter().filter(|(_, stats)| stats.orders > 0).map(|(name, _)| name.clone()).collect()
+    fn platforms_stored(&self) -> Vec<&str> {
+        self.stats.iter().filter(|(_, stats)| stats.orders > 0).map(|(name, _)| name.as_str()).collect()
     }
 
     fn days_stored(&self) -> impl DoubleEndedIterator<Item = LocalDay> {
         self.kept().map(|(&day, _)| day)
     }
 
-    fn may_name_rider(&self, rider_id: &str, day: LocalDay, platforms: &[String]) -> Outcome<bool> {
+    fn may_name_rider(&self, rider_id: &str, day: LocalDay, platforms: &[&str]) -> Outcome<bool> {
         for run in self.runs.get(&day).into_iter().flatten() {
             if run.may_name(rider_id, platforms)? {
                 return Ok(true);

@@ -71,12 +71,12 @@ impl Completeness {
     }
 
     /// Every platform that counts when a question names none: ever registered, heard of, or stored. Sorted.
-    pub fn platforms_known(&self, platforms: &Platforms, stored: Vec<String>) -> Vec<String> {
+    pub fn platforms_known(&self, platforms: &Platforms, stored: Vec<&str>) -> Vec<String> {
         let mut names = stored;
-        names.extend(self.platforms.keys().cloned());
-        names.extend(platforms.registered().map(|(name, _)| name.to_owned()));
+        names.extend(self.platforms.keys().map(String::as_str));
+        names.extend(platforms.registered().map(|(name, _)| name));
         names.sort_unstable();
         names.dedup();
-        names
+        names.into_iter().map(str::to_owned).collect()
     }
 }
