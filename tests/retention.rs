@@ -106,7 +106,7 @@ fn the_space_of_dropped_days_comes_back() {
     let dir = tempfile::tempdir().unwrap();
     let (mut ledger, mut offset) = (open(dir.path(), noon(20)), 0);
     // Enough of a day to be written to a file of its own.
-    let orders = 60_000;
+    let orders = 150_000;
     for nth in [0, 10, 20] {
         let first = u32::try_from(nth).unwrap() / 10 * orders;
         let told: Vec<Told> = (first..first + orders).map(|order| Told::new(order, nth)).collect();

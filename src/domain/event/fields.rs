@@ -79,13 +79,13 @@ impl<'a> Fields<'a> {
             ($($key:literal => $slot:ident,)*) => {
                 $(
                     if scanner.takes($key) {
-                        scanner.one_space();
+                        scanner.little_space();
                         self.$slot = scanner.value()?;
                         if scanner.peek() != Some(b',') {
                             return Ok(Next::Separator);
                         }
                         scanner.take();
-                        scanner.one_space();
+                        scanner.little_space();
                     }
                 )*
             };

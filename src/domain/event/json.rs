@@ -103,11 +103,11 @@ impl<'a> Scanner<'a> {
         stands
     }
 
-    /// Goes past one blank, as some writers put it after commas and colons.
+    /// Goes past white space where mostly none stands: one comparison then.
     #[inline]
-    pub(super) fn one_space(&mut self) {
-        if self.peek() == Some(b' ') {
-            self.at += 1;
+    pub(super) fn little_space(&mut self) {
+        if self.peek().is_some_and(|byte| byte <= b' ') {
+            self.space();
         }
     }
 

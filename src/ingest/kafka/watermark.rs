@@ -116,9 +116,12 @@ impl KafkaProbe {
         }
         let answer = self.client.offsets_for_times(asked, deadline.left());
         let answer = answer.map_err(|error| match error.rdkafka_error_code() {
-            Some(RDKafkaErrorCode::UnknownPartition | RDKafkaErrorCode::UnknownTopic) => {
-                KafkaFault::Unreachable { reason: "a partition is not known yet".to_owned() }
-            }
+            // New, or gone: discovery tells which.
+            Some(
+                RDKafkaErrorCode::UnknownTopicOrPartition
+                | RDKafkaErrorCode::UnknownPartition
+                | RDKafkaErrorCode::UnknownTopic,
+            ) => KafkaFault::Unreachable { reason: "a partition is not known".to_owned() },
             _ => KafkaFault::of(&error),
         })?;
         places.iter().map(|place| offset_of(&answer, place)).collect()

@@ -178,6 +178,21 @@ proptest! {
     }
 
     #[test]
+    fn white_space_may_stand_between_any_two_tokens(
+        blanks in vec(prop::sample::select(vec!["", " ", "  ", "\t", "\n", "\r\n", " \t "]), 40),
+    ) {
+        let tokens = [
+            "{", "\"platform\"", ":", "\"p\"", ",", "\"order_id\"", ":", "\"o\"", ",", "\"leg\"", ":", "1", ",",
+            "\"rider_id\"", ":", "\"r\"", ",", "\"category\"", ":", "\"instant_delivery\"", ",", "\"accepted_at\"", ":",
+            "\"2026-11-20T12:00:00+08:00\"", "}",
+        ];
+        let text: String = blanks.iter().zip(tokens).flat_map(|(blank, token)| [*blank, token]).collect();
+        let text = text + blanks[tokens.len()];
+        hold(text.as_bytes())?;
+        prop_assert_eq!(is_object(text.as_bytes()), Some(true));
+    }
+
+    #[test]
     fn any_mix_of_json_marks_is_judged_like_serde_json(
         marks in vec(prop::sample::select(vec![
             "{", "}", "[", "]", ":", ",", "\"", "\\", "\\u", "d800", "dc00", "0041", "0", "-", "1", ".", "e", "E",
