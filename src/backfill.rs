@@ -24,7 +24,7 @@ use thiserror::Error;
 const BATCHES_WAITING: usize = 1;
 
 /// Runs of one day at which a long backfill stops to merge some.
-const DAY_RUNS_MAX: usize = 12;
+const DAY_RUNS_MAX: usize = 40;
 
 /// Why a backfill stopped. What was committed before stays; running it again books nothing twice.
 #[derive(Debug, Error)]

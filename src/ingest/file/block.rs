@@ -1,5 +1,6 @@
 //! A stretch of whole lines.
 
+use memchr::memchr_iter;
 use std::ops::Range;
 use xxhash_rust::xxh3::Xxh3;
 
@@ -76,10 +77,12 @@ impl LineBlock {
         hashes.push(hash.clone());
         let mut lines = Vec::with_capacity(bytes.len() / 128 + 1);
         let mut start = 0;
-        for line in bytes.split_inclusive(|&byte| byte == b'\n') {
-            let end = start + line.len();
-            lines.push(start..if line.ends_with(b"\n") { end - 1 } else { end });
-            start = end;
+        for end in memchr_iter(b'\n', &bytes) {
+            lines.push(start..end);
+            start = end + 1;
+        }
+        if start < bytes.len() {
+            lines.push(start..bytes.len());
         }
         Self { bytes, lines, first_line, hashes, oversized: None }
     }

@@ -2,6 +2,7 @@
 
 use super::block::{LineBlock, OversizedLine};
 use super::{BLOCK_BYTES, LINE_BYTES_MAX};
+use memchr::{memchr, memrchr};
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{self, BufReader, Read};
@@ -150,7 +151,7 @@ impl LineReader {
         }
         let mut bytes = std::mem::take(&mut self.rest);
         bytes.reserve(self.block_bytes.saturating_sub(bytes.len()));
-        let mut lines_end = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+        let mut lines_end = memrchr(b'\n', &bytes).map_or(0, |at| at + 1);
         while !self.at_end && (bytes.len() < self.block_bytes || lines_end == 0) {
             let searched = bytes.len();
             if let Err(error) = self.read_more(&mut bytes) {
@@ -160,12 +161,12 @@ impl LineReader {
             let fresh = bytes.get(searched..).unwrap_or_default();
             if lines_end == 0 {
                 // Only the first line can be this long: the rest is never read beyond a block.
-                let first = fresh.iter().position(|&byte| byte == b'\n');
+                let first = memchr(b'\n', fresh);
                 if searched + first.unwrap_or(fresh.len()) > self.line_bytes_max {
                     return self.skip_line(bytes).map(Some);
                 }
             }
-            if let Some(at) = fresh.iter().rposition(|&byte| byte == b'\n') {
+            if let Some(at) = memrchr(b'\n', fresh) {
                 lines_end = searched + at + 1;
             }
         }
@@ -203,7 +204,7 @@ impl LineReader {
         let mut length = 0_u64;
         let mut chunk = beginning;
         loop {
-            let end = chunk.iter().position(|&byte| byte == b'\n');
+            let end = memchr(b'\n', &chunk);
             let of_line = chunk.get(..end.unwrap_or(chunk.len())).unwrap_or_default();
             sha256.update(of_line);
             self.hash.update(of_line);
