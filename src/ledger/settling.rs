@@ -56,10 +56,11 @@ fn booked<'a>(
     booked
 }
 
-/// By revision, ascending: the newest commit that recorded this or a higher one.
+/// By revision, ascending: the newest commit that recorded this or a higher one. A mark is no event: the one that it points
+/// to may lie too far away to settle anything here.
 fn newest_commits(rows: Vec<Found>) -> Vec<(u64, u64)> {
-    let mut steps: Vec<(u64, u64)> =
-        rows.into_iter().map(|row| (row.posting.revision, row.posting.commit)).collect();
+    let events = rows.into_iter().filter(|row| row.moved_to.is_none());
+    let mut steps: Vec<(u64, u64)> = events.map(|row| (row.posting.revision, row.posting.commit)).collect();
     steps.sort_unstable();
     let mut newest = 0;
     for (_, commit) in steps.iter_mut().rev() {
