@@ -247,14 +247,21 @@ mod tests {
         revisions: impl Iterator<Item = u64>,
         ended: &str,
     ) -> u64 {
+        let event = |revision| {
+            format!(r#""accepted_at":"2026-11-20T12:00:00Z","ended_at":"{ended}","revision":{revision}"#)
+        };
+        commit_all(ledger, first_offset, &revisions.map(event).collect::<Vec<_>>())
+    }
+
+    /// Commits events of the order, of which the last fields are given; how many rejections wait then.
+    fn commit_all(ledger: &mut Ledger, first_offset: i64, events: &[String]) -> u64 {
         let config = Config::from_text(CONFIG).unwrap();
         let rules = rules_for(&config, None, None);
         let mut batch = Batch::default();
         let source = batch.source(&Source::Kafka { topic: "t".to_owned(), partition: 0 });
-        for (revision, offset) in revisions.zip(first_offset..) {
+        for (event, offset) in events.iter().zip(first_offset..) {
             let line = format!(
-                r#"{{"platform":"p","order_id":"7","rider_id":"R","category":"ride","region":"310115",
-                    "accepted_at":"2026-11-20T12:00:00Z","ended_at":"{ended}","revision":{revision}}}"#
+                r#"{{"platform":"p","order_id":"7","rider_id":"R","category":"ride","region":"310115",{event}}}"#
             );
             let payload = line.as_bytes();
             let arrival = Arrival { source, offset, timestamp: None, payload, key: None, headers: &[] };
@@ -263,6 +270,18 @@ mod tests {
         let now = UtcMillis::new(1_795_000_000_000 + first_offset);
         ledger.commit(&batch, &Also::default(), now).unwrap();
         ledger.published().current().rejected().unresolved_count()
+    }
+
+    #[test]
+    fn a_version_that_moved_out_of_reach_settles_nothing_where_it_was() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut ledger = open(dir.path());
+        assert_eq!(commit(&mut ledger, 0, 0..=0, "2026-11-20T12:30:00Z"), 0);
+        let moved = r#""accepted_at":"2026-11-02T12:00:00Z","ended_at":"2026-11-02T12:30:00Z","revision":1,
+            "previous_accepted_at":"2026-11-20T12:00:00Z""#;
+        assert_eq!(commit_all(&mut ledger, 10, &[moved.to_owned()]), 0);
+        assert_eq!(commit(&mut ledger, 20, 1..=1, "noon"), 1, "it speaks of another day");
+        assert_eq!(commit(&mut ledger, 30, 0..=0, "noon"), 1, "of revision 0 the version is known");
     }
 
     #[test]
