@@ -208,7 +208,9 @@ impl Model {
         let known = current.filter(|current| current.event.rider == event.rider).map(|v| self.may_cover(v));
         let inside =
             |of: Option<(i64, i64)>, at: i64| of.is_some_and(|(from, until)| from <= at && at < until);
-        let open = other.filter(|other| other.event.ended.is_none()).map(|open| self.may_cover(open));
+        // An open order whose end was known held nothing.
+        let open = other.filter(|other| other.event.ended.is_none() && known.is_none());
+        let open = open.map(|open| self.may_cover(open));
         let mut instants = self.changes(&event.platform);
         instants.extend([from, from.max(event.accepted)]);
         instants.extend(known.into_iter().chain(open).flat_map(|(from, until)| [from, until]));

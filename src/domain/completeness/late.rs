@@ -29,7 +29,8 @@ pub fn vouching_instant(event: &OrderEvent<'_>, kafka_timestamp: UtcMillis) -> O
 /// Whether an event adds cover before a `complete_through` that was already committed: the platform broke its promise.
 ///
 /// It does when it adds cover at all, and its newest instant lies before that `complete_through`, or it adds at an
-/// instant that was settled. What a stored open event of the same order and rider kept open was never settled.
+/// instant that was settled. What a stored open event of the same order and rider kept open was never settled; one whose
+/// end was known kept nothing open.
 ///
 /// `line` is the platform as committed, without any rider held.
 pub fn is_late(line: &PlatformLine, new: &Posting, told: Told<'_>) -> bool {
@@ -53,7 +54,8 @@ pub fn is_late(line: &PlatformLine, new: &Posting, told: Told<'_>) -> bool {
     if newest < through {
         return true;
     }
-    let kept_open: Vec<Window> = other.map(|open| line.open_window(open, None)).into_iter().collect();
+    let open = other.filter(|_| before.is_none());
+    let kept_open: Vec<Window> = open.map(|open| line.open_window(open, None)).into_iter().collect();
     added.iter().flat_map(|&part| subtract(part, &kept_open)).any(|part| line.settled(part).next().is_some())
 }
 
