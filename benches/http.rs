@@ -44,7 +44,7 @@ fn main() -> ExitCode {
     .expect("a folder for the data");
     let mut figures = Figures::default();
     figures.tell("orders, days", format!("{orders}, {days}"));
-    fill(folder.path(), 1, orders, days);
+    fill(folder.path(), 1, orders, days, "2101-01-01T00:00:00Z");
     let targets = targets(orders, days);
     let mine = binary();
     let mut programs = vec![("this build", mine)];

@@ -76,7 +76,7 @@ pub(crate) fn generate(brokers: &str, arguments: &[String]) -> Child {
 }
 
 /// Fills a ledger through the program's own commands.
-pub(crate) fn fill(dir: &Path, seed: u64, orders: u64, days: u64) {
+pub(crate) fn fill(dir: &Path, seed: u64, orders: u64, days: u64, complete_through: &str) {
     fs::create_dir_all(dir).expect("the folder can be made");
     let config = super::configuration(dir, None, "", "[http]\nlisten = \"127.0.0.1:0\"\n");
     let mut generate = Command::new(binary())
@@ -93,7 +93,7 @@ pub(crate) fn fill(dir: &Path, seed: u64, orders: u64, days: u64) {
             "--config",
             &config.display().to_string(),
             "--complete-through",
-            "2101-01-01T00:00:00Z",
+            complete_through,
             "-",
         ])
         .stdin(events)

@@ -96,8 +96,9 @@ impl Filter {
     pub fn insert(&mut self, key: IdentityHash) {
         let at = self.block_of(key);
         if let Some(block) = self.blocks.get_mut(at) {
-            for (word, bit) in block.iter_mut().zip(bits_of(key)) {
-                *word |= bit;
+            let low = low_u32(key.get());
+            for (word, salt) in block.iter_mut().zip(&SALTS) {
+                *word |= bit(low, *salt);
             }
             self.keys += 1;
         }
@@ -118,9 +119,9 @@ impl Filter {
 
 #[inline]
 fn holds(block: &[u32; WORDS], key: IdentityHash) -> bool {
-    let mut missing = 0;
-    for (word, bit) in block.iter().zip(bits_of(key)) {
-        missing |= !word & bit;
+    let (low, mut missing) = (low_u32(key.get()), 0);
+    for (word, salt) in block.iter().zip(&SALTS) {
+        missing |= !word & bit(low, *salt);
     }
     missing == 0
 }
@@ -132,10 +133,10 @@ fn block_from(bytes: &[u8]) -> Decoded<[u32; WORDS]> {
     block.filter(|_| rest.is_empty()).ok_or(CodecError::Truncated("page of a filter"))
 }
 
+/// The bit that a key sets in the word of a salt.
 #[inline]
-fn bits_of(key: IdentityHash) -> [u32; WORDS] {
-    let low = low_u32(key.get());
-    SALTS.map(|salt| 1 << (low.wrapping_mul(salt) >> 27))
+const fn bit(low: u32, salt: u32) -> u32 {
+    1 << (low.wrapping_mul(salt) >> 27)
 }
 
 #[cfg(test)]

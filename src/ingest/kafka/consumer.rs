@@ -123,9 +123,12 @@ impl PartitionSource {
 
     /// The next record, or why there is none. Waits `timeout` at most. Records may be held while polling on.
     pub fn poll(&self, timeout: Duration) -> Polled<'_> {
+        // Without a wait librdkafka need not read the clock: mostly a record is there.
+        let mut wait = Duration::ZERO;
         loop {
-            match self.consumer.poll(timeout) {
-                None => return Polled::Idle,
+            match self.consumer.poll(wait) {
+                None if wait == timeout => return Polled::Idle,
+                None => wait = timeout,
                 Some(Ok(message)) => {
                     self.health.reached();
                     if let Some(record) = self.accept(message) {

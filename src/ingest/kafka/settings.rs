@@ -66,13 +66,15 @@ impl KafkaSettings {
         let mut config = self.with_defaults(&[
             ("fetch.min.bytes", "262144"),
             ("fetch.wait.max.ms", "100"),
-            ("fetch.message.max.bytes", "8388608"),
-            ("fetch.max.bytes", "67108864"),
+            // Of each partition, and of all in one answer: what is fetched at once is held at once, twice over while it is
+            // unpacked. Records that are larger come all the same, one at a time.
+            ("fetch.message.max.bytes", "1048576"),
+            ("fetch.max.bytes", "16777216"),
             ("fetch.error.backoff.ms", "100"),
             // The default pauses a fast reader for up to a second whenever its queue was full.
             ("fetch.queue.backoff.ms", "20"),
             ("queued.min.messages", "400000"),
-            ("queued.max.messages.kbytes", "65536"),
+            ("queued.max.messages.kbytes", "32768"),
             ("statistics.interval.ms", "0"),
         ]);
         config.set("group.id", &self.group_id).set("isolation.level", "read_committed");

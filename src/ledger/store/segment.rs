@@ -25,8 +25,9 @@ const HEAD_BYTES: u64 = 8;
 const TRAILER_BYTES: usize = 41;
 /// Bounds what a forged trailer can make us allocate: room for more values than a file of 1 TiB holds.
 const TABLE_BYTES_MAX: u64 = 256 << 20;
-/// What is written without a sync in between: the sync at the end would otherwise stall every other one of the disk.
-const UNSYNCED_BYTES_MAX: u64 = 64 << 20;
+/// What is written without a sync in between. A question that reads the disk meanwhile waits behind what is on its way:
+/// with a mebibyte a millisecond or two, with 64 some tens.
+const UNSYNCED_BYTES_MAX: u64 = 1 << 20;
 const BUFFER_BYTES: usize = 256 << 10;
 
 /// Ending of sealed files.
