@@ -50,6 +50,8 @@ struct Columns {
 pub struct Questions<R> {
     reader: Reader<R>,
     columns: Columns,
+    /// Where the last row started.
+    line: u64,
 }
 
 impl<R: BufRead> Questions<R> {
@@ -70,12 +72,13 @@ impl<R: BufRead> Questions<R> {
         if at.is_none() && (from.is_none() || to.is_none()) {
             return Err(BatchError::Header);
         }
-        Ok(Self { reader, columns: Columns { count: header.len(), rider_id, at, from, to } })
+        Ok(Self { reader, columns: Columns { count: header.len(), rider_id, at, from, to }, line: 1 })
     }
 
     /// The next question, or what is wrong with its row; `None` at the end.
     pub fn next_question(&mut self) -> Result<Option<Result<Question, BadRow>>, BatchError> {
         let Some(record) = self.reader.next_record()? else { return Ok(None) };
+        self.line = record.line;
         let question = match record.fields {
             Err(error) => Err(error.to_string()),
             Ok(fields) if fields.len() != self.columns.count => {
@@ -114,11 +117,19 @@ pub fn answer_all<V: LedgerView>(
     let mut questions = Questions::new(input)?;
     while let Some(question) = questions.next_question()? {
         let verdict = match question {
-            Ok(question) => {
-                let answer = resolve(view, terms, &question).map_err(|e| BatchError::Ledger(Box::new(e)))?;
-                write_line(out, &answer)?;
-                Some(answer.verdict)
-            }
+            Ok(question) => match resolve(view, terms, &question) {
+                Ok(answer) => {
+                    write_line(out, &answer)?;
+                    Some(answer.verdict)
+                }
+                Err(error) => {
+                    let Some(told) = V::refusal(&error) else {
+                        return Err(BatchError::Ledger(Box::new(error)));
+                    };
+                    write_line(out, &BadRow { line: questions.line, error: told })?;
+                    None
+                }
+            },
             Err(bad) => {
                 write_line(out, &bad)?;
                 None

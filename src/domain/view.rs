@@ -183,8 +183,14 @@ impl RiderSeen {
 
 /// Read access to one committed, immutable state. Every call may read storage; errors are storage failures.
 pub trait LedgerView {
-    /// A storage failure.
+    /// A storage failure, or a question that is too large.
     type Error: std::error::Error + Send + Sync + 'static;
+
+    /// What the asker is told when an error is about what was asked; `None` when storage failed.
+    fn refusal(error: &Self::Error) -> Option<String> {
+        let _storage = error;
+        None
+    }
 
     /// Which state this is.
     fn as_of(&self) -> AsOf;

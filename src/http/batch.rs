@@ -9,6 +9,7 @@ use super::state::HttpState;
 use crate::coverage::lookup_batch::BadRow;
 use crate::coverage::question::{Question, QuestionLine};
 use crate::coverage::resolve::resolve;
+use crate::domain::view::LedgerView;
 use crate::telemetry::metrics::Lookup;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
@@ -120,14 +121,20 @@ fn answer_all<S: Source>(state: &HttpState<S>, body: &[u8], pieces: &mpsc::Sende
                     serde_json::to_writer(&mut piece, &answer).ok()?;
                     Lookup::Answered(answer.verdict)
                 }
-                Err(error) => {
-                    tracing::error!(
-                        error = &error as &dyn std::error::Error,
-                        "a batch failed: storage could not be read"
-                    );
-                    state.metrics().looked_up(Lookup::Failed, begun.elapsed());
-                    return None;
-                }
+                Err(error) => match S::View::refusal(&error) {
+                    Some(error) => {
+                        serde_json::to_writer(&mut piece, &BadRow { line: number, error }).ok()?;
+                        Lookup::Refused
+                    }
+                    None => {
+                        tracing::error!(
+                            error = &error as &dyn std::error::Error,
+                            "a batch failed: storage could not be read"
+                        );
+                        state.metrics().looked_up(Lookup::Failed, begun.elapsed());
+                        return None;
+                    }
+                },
             },
         };
         state.metrics().looked_up(lookup, begun.elapsed());

@@ -45,6 +45,8 @@ pub enum Kind {
     BatchTooLong,
     /// A body of another media type.
     UnsupportedMediaType,
+    /// More orders of one rider on a day than are read.
+    TooManyOrders,
     /// A defect.
     Internal,
     /// Storage failed.
@@ -82,6 +84,9 @@ impl Kind {
             Self::BatchTooLong => (S::PAYLOAD_TOO_LARGE, "batch-too-long", "The batch has too many lines"),
             Self::UnsupportedMediaType => {
                 (S::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "The body has another media type")
+            }
+            Self::TooManyOrders => {
+                (S::UNPROCESSABLE_ENTITY, "too-many-orders", "Too many orders name this rider")
             }
             Self::Internal => (S::INTERNAL_SERVER_ERROR, "internal", "The service has a defect"),
             Self::Storage => (S::INTERNAL_SERVER_ERROR, "storage", "Storage failed"),

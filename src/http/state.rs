@@ -6,6 +6,7 @@ use crate::config::HttpSettings;
 use crate::coverage::Terms;
 use crate::domain::platform::Platforms;
 use crate::domain::time::Zone;
+use crate::domain::view::LedgerView;
 use crate::telemetry::metrics::Metrics;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -109,7 +110,7 @@ impl<S: Source> HttpState<S> {
         job: impl FnOnce(&Self) -> Result<T, ViewError<S>> + Send + 'static,
     ) -> Result<T, Problem> {
         if let Ok(_place) = self.inner.quick.try_acquire() {
-            return job(self).map_err(|error| Problem::storage(&error));
+            return job(self).map_err(|error| problem_of::<S>(&error));
         }
         self.read(job).await
     }
@@ -129,7 +130,7 @@ impl<S: Source> HttpState<S> {
         });
         match done.await {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => Err(Problem::storage(&error)),
+            Ok(Err(error)) => Err(problem_of::<S>(&error)),
             Err(failed) => {
                 tracing::error!(error = &failed as &dyn std::error::Error, "an answer failed: a defect");
                 Err(stopped())
@@ -141,4 +142,9 @@ impl<S: Source> HttpState<S> {
     pub(super) fn requests(&self) -> Arc<Semaphore> {
         Arc::clone(&self.inner.requests)
     }
+}
+
+fn problem_of<S: Source>(error: &ViewError<S>) -> Problem {
+    S::View::refusal(error)
+        .map_or_else(|| Problem::storage(error), |detail| Problem::new(Kind::TooManyOrders, detail))
 }

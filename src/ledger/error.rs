@@ -70,6 +70,15 @@ pub enum LedgerError {
     /// The ledger was opened to be read.
     #[error("the ledger was opened read-only: nothing is written")]
     ReadOnly,
+    /// More was asked for than is read for one question.
+    #[error(
+        "more than {limit} stored versions of orders name this rider on one day: that is no person but a placeholder, and no \
+         answer about it is worked out; ask about single orders, and have the platform correct the rider of these"
+    )]
+    TooManyOrders {
+        /// Versions of a day that are read.
+        limit: usize,
+    },
     /// A sum does not fit.
     #[error("a total of {0} does not fit its number: check the tariff")]
     Overflow(String),

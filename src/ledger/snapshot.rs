@@ -26,6 +26,10 @@ use crate::domain::view::{AsOf, LedgerView, Rejection, RuleKind, Total, TotalKey
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// Stored versions of one rider that are read at a time, mostly those of a day. A person has some hundred orders a day at
+/// most; of a placeholder that stands for everybody this bounds what a question costs.
+const VERSIONS_READ_MAX: usize = 20_000;
+
 /// A committed state.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
@@ -175,6 +179,10 @@ fn place(row: &Found) -> Place<'_> {
 impl LedgerView for Snapshot {
     type Error = LedgerError;
 
+    fn refusal(error: &LedgerError) -> Option<String> {
+        matches!(error, LedgerError::TooManyOrders { .. }).then(|| error.to_string())
+    }
+
     fn as_of(&self) -> AsOf {
         let config = self.books.get(self.root.config).map_or_else(String::new, |entry| hex(&entry.hash));
         AsOf { commit: self.root.commit, recorded_at: self.root.recorded_at, config }
@@ -226,6 +234,9 @@ impl LedgerView for Snapshot {
             run.visit_rider(rider_id, (from, to), |row| {
                 let class = run.class(row.class)?;
                 let moved_to = row.moved_to.filter(|_| class.kind == RowKind::Moved);
+                if rows.len() == VERSIONS_READ_MAX {
+                    return Err(LedgerError::TooManyOrders { limit: VERSIONS_READ_MAX });
+                }
                 rows.push(Found { day: run.entry.day, posting: row.posting(class), moved_to });
                 Ok(())
             })?;

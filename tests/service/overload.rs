@@ -2,7 +2,7 @@
 
 use super::tests::{TOPIC, config, order, send};
 use crate::support::mock;
-use crate::support::program::{Program, until};
+use crate::support::program::{Program, exchange, until};
 use std::collections::BTreeSet;
 use std::io::{ErrorKind, Write};
 use std::net::TcpStream;
@@ -200,5 +200,36 @@ fn a_huge_timeline_comes_in_pages_and_whole() {
         }
     }
     assert_eq!((seen.len(), pages), (12_000, 18));
+    assert_eq!(program.terminate(), Some(0));
+}
+
+#[test]
+fn a_placeholder_instead_of_a_rider_is_refused_and_bounds_what_a_question_costs() {
+    let cluster = mock::cluster(&[(TOPIC, 1)]);
+    let (brokers, folder) = (cluster.bootstrap_servers(), TempDir::new().unwrap());
+    let config = config(&folder, &brokers);
+    let noon = "2025-07-10T12:00:00+08:00";
+    let of = |rider: &str, id: &str| {
+        order(id, noon, "2025-07-10T12:30:00+08:00").replace("\"R1\"", &format!("\"{rider}\""))
+    };
+    let mut records: Vec<String> = (0..20_000).map(|n| of("unknown", &format!("o{n}"))).collect();
+    send_all(&brokers, &records);
+    let mut program = Program::serve(&config, &[]);
+    program.applied(20_000);
+    let path = "/v1/coverage?rider_id=unknown&at=2025-07-10T12:07:00%2B08:00";
+    // As many as a question reads are answered,
+    assert_eq!(program.get(path)["windows"].as_array().unwrap().len(), 20_000);
+    records = vec![of("unknown", "one more"), of("R1", "another")];
+    send_all(&brokers, &records);
+    program.applied(20_002);
+    // one more is refused, alone and among others, with a word on what it is.
+    let address = program.address();
+    let reply = exchange(&address, &format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n")).unwrap();
+    assert!(reply.contains(" 422 ") && reply.contains("urn:coverledger:problem:too-many-orders"), "{reply}");
+    assert!(reply.contains("more than 20000 stored versions") && !reply.contains("unknown\""), "{reply}");
+    let line = |rider: &str| format!("{{\"rider_id\":\"{rider}\",\"at\":\"2025-07-10T12:07:00+08:00\"}}\n");
+    let answers = program.post("/v1/coverage/batch", &(line("unknown") + &line("R1")));
+    assert!(answers[0]["error"].as_str().unwrap().starts_with("more than 20000"), "{answers:?}");
+    assert_eq!((answers[0]["line"].as_i64(), answers[1]["verdict"].as_str()), (Some(1), Some("covered")));
     assert_eq!(program.terminate(), Some(0));
 }

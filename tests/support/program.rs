@@ -202,7 +202,7 @@ fn request(address: &str, whole: &str) -> Option<String> {
 }
 
 /// Sends a request and reads to the end of the connection.
-fn exchange(address: &str, whole: &str) -> Option<String> {
+pub(crate) fn exchange(address: &str, whole: &str) -> Option<String> {
     let mut stream = TcpStream::connect(address).ok()?;
     stream.write_all(whole.as_bytes()).ok()?;
     let mut reply = Vec::new();
