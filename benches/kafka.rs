@@ -17,6 +17,7 @@ use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 use support::http::Client;
 use support::service::{Kafka, Service, generate};
+use support::stored::Rates;
 use support::{
     Figures, Numbers, Side, cpu, disk_bytes, median, option, per_second, percentile, resident, rfc3339,
 };
@@ -54,9 +55,9 @@ fn main() -> ExitCode {
     let mut figures = Figures::default();
     figures.tell("records, orders", format!("{records}, {orders}"));
     figures.tell("produced", format!("{} /s", per_second(records, started.elapsed())));
-    let rate = compare(&kafka, folder.path(), records, &mut figures);
-    support::backfill::compare(folder.path(), &settings, (records, rate), &mut figures);
-    support::stored::compare(&kafka, folder.path(), (records, rate), &mut figures);
+    let rates = compare(&kafka, folder.path(), records, &mut figures);
+    support::backfill::compare(folder.path(), &settings, (records, rates.whole), &mut figures);
+    support::stored::compare(&kafka, folder.path(), (records, rates), &mut figures);
     questions(&kafka, folder.path(), (records, orders), &riders, &mut figures);
     figures.finish()
 }
@@ -77,7 +78,8 @@ fn count(settings: &GeneratorSettings) -> (u64, Vec<String>) {
 }
 
 /// Bare consumer and service in turn; medians and their ratio. Returns the service's records a second.
-fn compare(kafka: &Kafka, dir: &Path, records: u64, figures: &mut Figures) -> u64 {
+fn compare(kafka: &Kafka, dir: &Path, records: u64, figures: &mut Figures) -> Rates {
+    let mut running = Vec::new();
     let (mut bares, mut serves, mut disk, mut memory) = (Vec::new(), Vec::new(), Vec::new(), (0, 0));
     for nth in 0..option("repetitions", 3) {
         bares.push(drain_bare(kafka, records));
@@ -86,7 +88,7 @@ fn compare(kafka: &Kafka, dir: &Path, records: u64, figures: &mut Figures) -> u6
         let started = Instant::now();
         let extra = support::text_option("config").unwrap_or_default();
         let mut service = Service::start(&data, &kafka.brokers(), &extra);
-        service.wait_for(records);
+        running.push(service.wait_for(records));
         drain.took = started.elapsed();
         drain.cpu = cpu(&service.pid());
         drain.broker_cpu = cpu(&kafka.pid()) - drain.broker_cpu;
@@ -123,7 +125,9 @@ fn compare(kafka: &Kafka, dir: &Path, records: u64, figures: &mut Figures) -> u6
     );
     let bytes = median(disk) * 1_000 / records.max(1);
     figures.judge("disk right after ingest", bytes, Side::AtMost, 45_000, "B/record");
-    rate
+    let running = median(running);
+    figures.tell("service, after the first quarter", format!("{running} /s"));
+    Rates { whole: rate, running }
 }
 
 /// The bare consumer as a process of its own, so that its CPU time is its own too.

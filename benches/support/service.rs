@@ -1,11 +1,12 @@
 //! The real programs as child processes: a broker, and the service.
 
 use super::http::Client;
+use super::per_second;
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The binary under test: `--binary FILE`, or the one of this build.
 pub(crate) fn binary() -> String {
@@ -188,10 +189,19 @@ impl Service {
         }
     }
 
-    /// Waits until `records` records are applied and visible.
-    pub(crate) fn wait_for(&mut self, records: u64) {
+    /// Waits until `records` records are applied and visible. Returns the rate of all but the first quarter: that of a
+    /// service that has long been started.
+    pub(crate) fn wait_for(&mut self, records: u64) -> u64 {
         let mut client = self.connect();
-        while applied(&mut client) < records {
+        let mut quarter = None;
+        loop {
+            let now = applied(&mut client);
+            if now >= records / 4 && quarter.is_none() {
+                quarter = Some((now, Instant::now()));
+            }
+            if now >= records {
+                return quarter.map_or(0, |(then, at)| per_second(now - then, at.elapsed()));
+            }
             self.must_live();
             std::thread::sleep(LOOK_EVERY);
         }

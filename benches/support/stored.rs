@@ -10,8 +10,17 @@ use std::time::{Duration, Instant};
 /// Another seed than that of the topic: other orders.
 const SEED: u64 = 99;
 
+/// Records a second of the service on an empty ledger.
+#[derive(Clone, Copy)]
+pub(crate) struct Rates {
+    /// From the start of its process to the ends of the topic.
+    pub(crate) whole: u64,
+    /// Of all but the first quarter of the records.
+    pub(crate) running: u64,
+}
+
 /// With `--stored N`: drains the topic into a ledger that holds N orders, beside the rate into an empty one.
-pub(crate) fn compare(kafka: &Kafka, dir: &Path, (records, empty_rate): (u64, u64), figures: &mut Figures) {
+pub(crate) fn compare(kafka: &Kafka, dir: &Path, (records, empty): (u64, Rates), figures: &mut Figures) {
     let orders = option("stored", 0);
     if orders == 0 {
         return;
@@ -29,10 +38,15 @@ pub(crate) fn compare(kafka: &Kafka, dir: &Path, (records, empty_rate): (u64, u6
     let start = || Service::start(&dir, &kafka.brokers(), &extra);
     let started = Instant::now();
     let mut service = start();
-    service.wait_for(records);
-    let rate = per_second(records, started.elapsed());
-    figures.tell("service, onto what is stored", format!("{rate} /s"));
-    let share = rate * 1_000 / empty_rate.max(1);
+    let running = service.wait_for(records);
+    let whole = per_second(records, started.elapsed());
+    figures.tell("service, onto what is stored, with its start", format!("{whole} /s"));
+    figures.tell(
+        "  as a share of the rate onto nothing",
+        super::thousandths(whole * 1_000 / empty.whole.max(1)),
+    );
+    figures.tell("service, onto what is stored, after the first quarter", format!("{running} /s"));
+    let share = running * 1_000 / empty.running.max(1);
     figures.judge("  as a share of the rate onto nothing", share, Side::AtLeast, 800, "");
     let (now, peak) = resident(&service.pid());
     figures.tell("  resident, peak", format!("{}, {} MiB", now >> 20, peak >> 20));
