@@ -139,7 +139,7 @@ pub struct Sample {
     pub filter_bytes: u64,
     /// Days whose filters of identities are read from the store when they are asked.
     pub days_on_disk: u64,
-    /// Memory of the runs' block indexes.
+    /// Memory of what tells where values and blocks lie.
     pub index_bytes: u64,
     /// Rejected and conflicting records kept.
     pub rejected_kept: u64,
