@@ -4,6 +4,9 @@
 //! stored under (run, number): the head (classes and top) | parts of first places | parts of first hashes
 //! ```
 
+#[cfg(test)]
+mod tests;
+
 use super::codec::{CodecError, Decoded, Packing, frame};
 use super::error::{LedgerError, Outcome};
 use super::identity::IdentityHash;

@@ -1,3 +1,5 @@
+mod paged;
+
 use super::pages::{Pages, Segment};
 use super::segment::{self, Sealed, SegmentWriter};
 use super::table::{self, Group, Page};
