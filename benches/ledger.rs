@@ -1,6 +1,6 @@
 //! The ledger in process, without Kafka: decode, decide, commit, compact, size, memory, restart, lookups.
 //!
-//! `cargo bench --bench ledger [-- --orders N --days N --load N --lookups N --filter-bytes N --dir DIR --no-compaction --enforce]`
+//! `cargo bench --bench ledger [-- --orders N --days N --load N --lookups N --filter-bytes N --index-bytes N --dir DIR --no-compaction --enforce]`
 //!
 //! Runs are compacted on a thread of its own while batches are committed, as the service does it; when all is committed,
 //! every day is brought to its settled form.
@@ -118,6 +118,8 @@ fn setup(config: &Config) -> Setup {
     let mut setup = Setup::new(config);
     let filter_bytes = option("filter-bytes", u64::try_from(setup.filter_bytes).unwrap_or(u64::MAX));
     setup.filter_bytes = usize::try_from(filter_bytes).unwrap_or(usize::MAX);
+    let index_bytes = option("index-bytes", u64::try_from(setup.index_bytes).unwrap_or(u64::MAX));
+    setup.index_bytes = usize::try_from(index_bytes).unwrap_or(usize::MAX);
     setup
 }
 
@@ -282,12 +284,12 @@ fn each_order(bytes: u64, orders: u64) -> String {
 }
 
 fn memory(ledger: &Ledger, figures: &mut Figures) {
-    let (filters, run_filters, sparse) = ledger.memory_bytes();
+    let (filters, run_filters, indexes) = ledger.memory_bytes();
     let runs = ledger.published().current().runs().values().flatten().count();
     figures.tell("runs", runs);
     figures.tell("filters of days", format!("{} KiB", filters >> 10));
     figures.tell("filters of runs", format!("{} KiB", run_filters >> 10));
-    figures.tell("sparse indexes", format!("{} KiB", sparse >> 10));
+    figures.tell("indexes, tables of files", format!("{} KiB", indexes >> 10));
     figures.tell("days whose filters are not in memory", ledger.published().current().days_on_disk());
     let (resident, peak) = resident("self");
     figures.judge("resident memory", ((resident >> 10) * 1_000) >> 10, Side::AtMost, 1_024_000, "MiB");

@@ -101,7 +101,7 @@ impl Source for Service {
             self.telling.partition(&progress.topic, progress.partition, progress.position, progress.end);
         }
         let runs = || state.runs().values().flatten();
-        let memory = runs().map(|run| run.memory_bytes()).fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
+        let memory = state.memory_bytes();
         let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
         self.telling.sampled(&Sample {
             disk_bytes: state.store().bytes_on_disk().unwrap_or(0),
@@ -109,7 +109,7 @@ impl Source for Service {
             blocks: runs().map(|run| u64::from(run.entry.blocks)).sum(),
             filter_bytes: count(memory.0.saturating_add(state.day_filter_bytes())),
             days_on_disk: count(state.days_on_disk()),
-            sparse_index_bytes: count(memory.1),
+            index_bytes: count(memory.1),
             rejected_kept: state.rejected().count(),
             rejected_unresolved: state.rejected().unresolved_count(),
             unrated: state.stats().values().map(|stats| stats.unrated).sum(),

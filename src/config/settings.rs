@@ -23,6 +23,8 @@ pub struct LedgerSettings {
     pub min_free_bytes: u64,
     /// Memory that filters of identities and riders may take.
     pub filter_bytes: u64,
+    /// Memory that is kept at most of where values and blocks lie.
+    pub index_bytes: u64,
 }
 
 impl LedgerSettings {
@@ -42,6 +44,7 @@ impl LedgerSettings {
             section.read("min_free_bytes", report, value::size("0B", "1024TiB")).unwrap_or_default();
         let filter_bytes =
             section.read("filter_bytes", report, value::size("0B", "1TiB")).unwrap_or_default();
+        let index_bytes = section.read("index_bytes", report, value::size("0B", "1TiB")).unwrap_or_default();
         section.finish(report);
         Self {
             data_dir: folder.join(data_dir),
@@ -50,6 +53,7 @@ impl LedgerSettings {
             cache_bytes,
             min_free_bytes,
             filter_bytes,
+            index_bytes,
         }
     }
 }

@@ -52,6 +52,7 @@ fn an_empty_file_takes_every_default() {
             cache_bytes: 256 << 20,
             min_free_bytes: 1 << 30,
             filter_bytes: 384 << 20,
+            index_bytes: 128 << 20,
         }
     );
     assert_eq!(

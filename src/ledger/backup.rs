@@ -10,8 +10,9 @@ use super::head;
 use super::keys;
 use super::lock::DirLock;
 use super::manifest::{Manifest, Witness, kind};
+use super::parts::key_name;
 use super::rejected::RejectedEntry;
-use super::run::{RunEntry, run_keys};
+use super::run::{RunEntry, run_values};
 use super::snapshot::Snapshot;
 use super::store::{Copying, Store};
 use serde::{Deserialize, Serialize};
@@ -22,6 +23,8 @@ use std::sync::atomic::AtomicBool;
 
 /// What the page cache of the small store that is written aims at.
 const CACHE_BYTES: u64 = 16 << 20;
+/// Memory for where its values lie.
+const INDEX_BYTES: usize = 16 << 20;
 
 /// What a backup holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,7 +74,7 @@ pub fn backup_dir(
         return Err(LedgerError::NoLedger { path: data_dir.to_path_buf() });
     }
     let lock = DirLock::take(data_dir)?;
-    let store = Store::open(data_dir, CACHE_BYTES)?.with_lock(Arc::new(lock));
+    let store = Store::open(data_dir, CACHE_BYTES, INDEX_BYTES)?.with_lock(Arc::new(lock));
     let manifest = Manifest::load(&store)?;
     manifest.witness(head::read(data_dir)?.as_ref())?;
     back_up(&store, &manifest, target, stop, progress)
@@ -143,8 +146,9 @@ fn fill(
         }
         Some(_) => true,
     };
-    let copied =
-        store.copy_to(folder, Copying { cache_bytes: CACHE_BYTES, wanted: &holds, stop, progress })?;
+    let copying =
+        Copying { cache_bytes: CACHE_BYTES, index_bytes: INDEX_BYTES, wanted: &holds, stop, progress };
+    let copied = store.copy_to(folder, copying)?;
     manifest.write_whole(&copied.store)?;
     head::write(folder, &manifest.head())?;
     drop(copied.store);
@@ -163,7 +167,7 @@ fn fill(
 /// Opens what was written as a start would, but for the content of blocks: the manifest is that of the state, and every
 /// value that it names is there. `verify` reads them.
 fn check(folder: &Path, manifest: &Manifest) -> Outcome<u64> {
-    let store = Store::open(folder, CACHE_BYTES)?;
+    let store = Store::open(folder, CACHE_BYTES, INDEX_BYTES)?;
     let read = Manifest::load(&store)?;
     let same = read.root() == manifest.root() && read.witness(head::read(folder)?.as_ref())? == Witness::Same;
     if !same {
@@ -174,21 +178,22 @@ fn check(folder: &Path, manifest: &Manifest) -> Outcome<u64> {
     }
     let runs = read.numbered(kind::RUN, RunEntry::decode)?;
     let rejected = read.numbered(kind::REJECTED, RejectedEntry::decode)?;
-    let of_rejected = |(id, entry): &(u64, RejectedEntry)| {
-        let (id, parts) = (*id, entry.parts);
-        (0..parts).map(move |part| keys::in_run(keys::REJECTED, id, part))
-    };
     let commit = Some(keys::numbered(keys::COMMIT, read.root().commit)).filter(|_| read.root().commit > 0);
+    let missing = |value: String| LedgerError::Missing { what: format!("the value {value} of the backup") };
     let values = runs
         .iter()
-        .flat_map(|(id, entry)| run_keys(*id, entry))
-        .chain(rejected.iter().flat_map(of_rejected))
-        .chain(commit);
-    for key in values {
-        if !store.holds(&key)? {
-            let what = format!("the value {} of the backup", super::parts::key_name(&key));
-            return Err(LedgerError::Missing { what });
+        .flat_map(|(id, entry)| run_values(entry).map(|(kind, count)| (kind, *id, count)))
+        .chain(rejected.iter().map(|(id, entry)| (keys::REJECTED, *id, entry.parts)));
+    for (kind, id, count) in values {
+        if !store.holds_all(kind, id, count)? {
+            let name = key_name(&keys::numbered(kind, id));
+            return Err(missing(format!("{name}, one of {count},")));
         }
+    }
+    if let Some(key) = commit
+        && !store.holds(&key)?
+    {
+        return Err(missing(key_name(&key)));
     }
     Ok(store.bytes_on_disk()?)
 }

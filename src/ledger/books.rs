@@ -182,7 +182,7 @@ mod tests {
     #[test]
     fn a_tariff_of_any_size_is_a_small_entry() {
         let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(dir.path(), 4 << 20).unwrap();
+        let store = Store::open(dir.path(), 4 << 20, 1 << 20).unwrap();
         let rates = (0..20_000).map(|n| RuleEntry {
             label: format!("rate instant_delivery region={n} from=2026-01-01"),
             terms: format!(

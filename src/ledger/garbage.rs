@@ -5,7 +5,7 @@ use super::error::Outcome;
 use super::keys;
 use super::manifest::{Manifest, kind};
 use super::rejected::RejectedEntry;
-use super::run::{RunEntry, run_keys};
+use super::run::{RunEntry, run_values};
 use super::store::Store;
 use std::collections::HashSet;
 
@@ -84,16 +84,7 @@ fn delete_unnamed(store: &Store, kind: u8, first: u64, named: &HashSet<u64>) -> 
 /// Deletes every value of the run numbers from `first` up to `end`.
 pub fn delete_numbers(store: &Store, first: u64, end: u64) -> Outcome<()> {
     for kind in RUN_KINDS {
-        let mut keys = Vec::new();
-        for key in store.keys(&[kind], &keys::numbered(kind, first)) {
-            let key = key?;
-            if keys::run_of(&key).is_none_or(|run| run >= end) {
-                break;
-            }
-            keys.push(key);
-        }
-        if !keys.is_empty() {
-            store.delete(keys)?;
+        if store.delete_runs(kind, first..end)? > 0 {
             crash::after(Point::DiscardDeleted);
         }
     }
@@ -102,10 +93,11 @@ pub fn delete_numbers(store: &Store, first: u64, end: u64) -> Outcome<()> {
 
 /// Deletes every value of a run.
 pub fn delete_run(store: &Store, id: u64, entry: &RunEntry) -> Outcome<()> {
-    let keys: Vec<Vec<u8>> = run_keys(id, entry).collect();
-    for kind in keys.chunk_by(|a, b| a.first() == b.first()) {
-        store.delete(kind.iter().cloned())?;
-        crash::after(Point::GarbageValueDeleted);
+    for (kind, count) in run_values(entry) {
+        if count > 0 {
+            store.delete_runs(kind, id..id.saturating_add(1))?;
+            crash::after(Point::GarbageValueDeleted);
+        }
     }
     crash::after(Point::GarbageRunDeleted);
     Ok(())

@@ -17,7 +17,7 @@
 //! 5. [`keeping`] and [`rejected`]: refused and conflicting records are kept; [`settling`] and [`unresolved`]: they are
 //!    settled when their order comes. [`lateness`] counts events that came after the platform's word.
 //! 6. [`booking`], [`draft`], [`pricing`] and [`books`]: rows with their prices, sorted by rider and start.
-//! 7. [`run_writer`], [`run`], [`block`], [`row`], [`sparse`], [`totals`]: the rows become a run for each event day: blocks in
+//! 7. [`run_writer`], [`run`], [`block`], [`row`], [`run_index`], [`sparse`], [`totals`]: the rows become a run for each event day: blocks in
 //!    columns, identity index, sparse index, totals. [`keys`], [`codec`] and [`parts`] are the stored form of all of it.
 //! 8. [`facts`] and [`commit_record`]: completeness, sources, statistics, and the record of the commit itself.
 //! 9. [`adopt`] and [`report`]: the committed runs enter memory, and the commit tells what it did.
@@ -71,6 +71,7 @@ pub mod room;
 pub mod row;
 pub mod run;
 pub mod run_filter;
+pub mod run_index;
 pub mod run_writer;
 pub mod settling;
 pub mod setup;

@@ -10,7 +10,7 @@ use super::parts;
 use super::riders::Riders;
 use super::row::{Class, OrderId, Row};
 use super::run_filter::RunFilter;
-use super::sparse::Sparse;
+use super::run_index::{Look, RunIndex};
 use super::store::Store;
 use super::totals::DayTotals;
 use crate::domain::order::Phase;
@@ -34,7 +34,7 @@ pub struct RunEntry {
     pub blocks: u32,
     /// Chunks of the identity index.
     pub chunks: u32,
-    /// Parts of the sparse index.
+    /// Values of the sparse index: its head and its parts.
     pub sparse_parts: u32,
     /// Pages of the filter of identities.
     pub filter_pages: u32,
@@ -108,7 +108,7 @@ pub struct Run {
     pub id: u64,
     /// Manifest entry.
     pub entry: RunEntry,
-    sparse: Sparse,
+    index: RunIndex,
     classes: Vec<Arc<Class>>,
     filter: RunFilter,
     riders: Riders,
@@ -126,7 +126,7 @@ impl Run {
     pub fn new(
         id: u64,
         entry: RunEntry,
-        (sparse, classes): (Sparse, Vec<Arc<Class>>),
+        (index, classes): (RunIndex, Vec<Arc<Class>>),
         (filter, riders): (RunFilter, Riders),
         store: Store,
         released: Sender<u64>,
@@ -134,7 +134,7 @@ impl Run {
         let (fresh, doomed) = (Vec::new(), AtomicBool::new(false));
         let kind_of = |class: &Arc<Class>| (Arc::clone(&class.platform), class.leg, class.phase);
         let kinds = classes.iter().map(kind_of).collect();
-        Self { id, entry, sparse, classes, filter, riders, kinds, fresh, store, doomed, released }
+        Self { id, entry, index, classes, filter, riders, kinds, fresh, store, doomed, released }
     }
 
     /// The same run, with the identities that were just written.
@@ -164,11 +164,9 @@ impl Run {
         Filter::paged(rows, FILTER_BITS)
     }
 
-    /// Opens a run of the manifest. Its filters stay in the store.
+    /// Opens a run of the manifest. Its filters, and the parts of its index, stay in the store.
     pub fn open(id: u64, entry: RunEntry, store: &Store, released: &Sender<u64>) -> Outcome<Self> {
-        let body = parts::get(store, keys::SPARSE, id, entry.sparse_parts)?;
-        let index =
-            Sparse::decode(&body).map_err(LedgerError::damaged(format!("the sparse index of run {id}")))?;
+        let index = RunIndex::open(store, id, &entry)?;
         let filter = RunFilter::stored(keys::FILTER, id, entry.filter_pages);
         let riders = Riders::new(RunFilter::stored(keys::RIDERS, id, entry.rider_pages), &index.1);
         Ok(Self::new(id, entry, index, (filter, riders), store.clone(), released.clone()))
@@ -199,10 +197,10 @@ impl Run {
         self.kinds.iter().any(|kind| kind.1 == leg && kind.2 == phase && *kind.0 == *platform)
     }
 
-    /// Bytes of memory of filters and sparse index.
+    /// Bytes of memory of filters, and of the index as far as it is always in memory.
     pub fn memory_bytes(&self) -> (usize, usize) {
         let [identities, riders] = self.filters();
-        (identities.bytes() + riders.bytes(), self.sparse.bytes())
+        (identities.bytes() + riders.bytes(), self.index.bytes())
     }
 
     /// The class of a row of this run.
@@ -222,23 +220,12 @@ impl Run {
 
     /// Whether the sparse index in memory is the stored one.
     pub fn sparse_is_stored(&self) -> Outcome<bool> {
-        let body = parts::get(&self.store, keys::SPARSE, self.id, self.entry.sparse_parts)?;
-        Ok(body == self.sparse.encode(&self.classes))
+        self.index.is_stored(&self.store, &self.classes)
     }
 
-    /// Blocks and index chunks that the sparse index names.
-    pub fn index_lengths(&self) -> (u32, u32) {
-        self.sparse.lengths()
-    }
-
-    /// The first place of a block, as the sparse index says.
-    pub fn index_first(&self, block: usize) -> Option<(&[u8], UtcMillis)> {
-        self.sparse.first(block).map(|(rider, start)| (rider, UtcMillis::new(start)))
-    }
-
-    /// The first hash of an index chunk, as the sparse index says.
-    pub fn chunk_first(&self, chunk: u32) -> Option<IdentityHash> {
-        self.sparse.chunk_first(chunk)
+    /// Looks into the sparse index.
+    pub const fn look(&self) -> Look<'_> {
+        self.index.look(&self.store)
     }
 
     /// Whether the run can hold a row with a start in `[from, to)`.
@@ -253,7 +240,7 @@ impl Run {
         (from, to): (UtcMillis, UtcMillis),
         mut visit: impl FnMut(&Row<'_>) -> Outcome<()>,
     ) -> Outcome<()> {
-        for block in self.sparse.blocks_of(rider_id, from, to) {
+        for block in self.look().blocks_of(rider_id, (from, to))? {
             let mut result = Ok(());
             self.visit_block(block, Select::Rider(rider_id), |row| {
                 if row.accepted_at >= to {
@@ -319,26 +306,27 @@ impl Run {
     ) -> Outcome<()> {
         let mut passed = Vec::new();
         self.filter.sift(&self.store, wanted, |hash, with| passed.push((hash, with)))?;
-        let mut unread = 0;
+        let (mut look, mut unread) = (self.look(), 0);
         for (nth, &(hash, _)) in passed.iter().enumerate() {
-            let chunks = self.sparse.chunks_of(hash);
+            let chunks = look.chunks_of(hash)?;
             for chunk in chunks.start.max(unread)..chunks.end {
-                self.look_into(chunk, passed.get(nth..).unwrap_or_default(), &mut found)?;
+                let end = look.chunk_first(chunk + 1)?;
+                self.look_into((chunk, end), passed.get(nth..).unwrap_or_default(), &mut found)?;
                 unread = chunk + 1;
             }
         }
         Ok(())
     }
 
-    /// Compares the entries of an index chunk with hashes that come ascending, as far as one of them can still be in it.
+    /// Compares the entries of an index chunk, and the hash with which the next one begins, with hashes that come
+    /// ascending, as far as one of them can still be in it.
     fn look_into<T: Copy>(
         &self,
-        chunk: usize,
+        (chunk, end): (usize, Option<IdentityHash>),
         wanted: &[(IdentityHash, T)],
         found: &mut impl FnMut(u32, T),
     ) -> Outcome<()> {
         let number = u32::try_from(chunk).unwrap_or(u32::MAX);
-        let end = number.checked_add(1).and_then(|next| self.sparse.chunk_first(next));
         let mut left = wanted;
         self.visit_chunk(number, |(hash, block)| {
             while let Some((_, rest)) = left.split_first().filter(|(first, _)| first.0 < hash) {
@@ -364,24 +352,18 @@ impl Run {
         let body = parts::get(&self.store, keys::TOTALS, self.id, self.entry.totals_parts)?;
         DayTotals::decode(&body).map_err(LedgerError::damaged(format!("the totals of run {}", self.id)))
     }
-
-    /// Every key that this run's values have in the store.
-    pub fn keys(&self) -> impl Iterator<Item = Vec<u8>> + use<> {
-        run_keys(self.id, &self.entry)
-    }
 }
 
-/// Every key that the values of a run have in the store.
-pub fn run_keys(id: u64, entry: &RunEntry) -> impl Iterator<Item = Vec<u8>> + use<> {
-    let kinds = [
+/// Every kind of value of a run, and how many there are of it.
+pub const fn run_values(entry: &RunEntry) -> [(u8, u32); 6] {
+    [
         (keys::DATA, entry.blocks),
         (keys::IDENTITY, entry.chunks),
         (keys::SPARSE, entry.sparse_parts),
         (keys::FILTER, entry.filter_pages),
         (keys::RIDERS, entry.rider_pages),
         (keys::TOTALS, entry.totals_parts),
-    ];
-    kinds.into_iter().flat_map(move |(kind, count)| (0..count).map(move |number| in_run(kind, id, number)))
+    ]
 }
 
 impl Drop for Run {

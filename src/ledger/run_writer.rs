@@ -11,6 +11,7 @@ use super::riders::{RiderCollector, Riders};
 use super::row::{Class, Row};
 use super::run::{Run, RunEntry};
 use super::run_filter::RunFilter;
+use super::run_index::RunIndex;
 use super::sparse::Sparse;
 use super::store::Writing;
 use super::totals::DayTotals;
@@ -183,17 +184,17 @@ impl<'a> RunWriter<'a> {
         self.entry.filter_pages = filter.pages();
         self.entry.rider_pages = riders.pages();
         self.entry.bytes += filter_bytes + rider_bytes;
-        let sparse = self.sparse.encode(&self.used);
+        let (index, index_values, index_bytes) = RunIndex::put(self.store, self.id, self.sparse, &self.used)?;
+        self.entry.sparse_parts = index_values;
         let totals = if totals.is_empty() { Vec::new() } else { totals.encode() };
-        self.entry.bytes += u64::try_from(sparse.len() + totals.len()).unwrap_or(0);
-        self.entry.sparse_parts = parts::put(self.store, keys::SPARSE, self.id, &sparse)?;
+        self.entry.bytes += index_bytes + u64::try_from(totals.len()).unwrap_or(0);
         self.entry.totals_parts = parts::put(self.store, keys::TOTALS, self.id, &totals)?;
         if self.entry.rows == 0 {
             self.entry.accepted = (UtcMillis::MAX, UtcMillis::MAX);
             self.entry.commits = (0, 0);
         }
         let riders = Riders::new(riders, &self.used);
-        let index = (self.sparse, self.used);
+        let index = (index, self.used);
         let run = Run::new(
             self.id,
             self.entry,

@@ -17,6 +17,8 @@ pub struct Setup {
     pub min_free_bytes: u64,
     /// Memory that filters may take.
     pub filter_bytes: usize,
+    /// Memory that is kept at most of where values and blocks lie.
+    pub index_bytes: usize,
     /// Days either side of its own in which an event meets its identity.
     pub identity_days: i32,
     /// Whole event days that are kept; `None` = all.
@@ -48,6 +50,7 @@ impl Setup {
             cache_bytes: config.ledger.cache_bytes,
             min_free_bytes: config.ledger.min_free_bytes,
             filter_bytes: usize::try_from(config.ledger.filter_bytes).unwrap_or(usize::MAX),
+            index_bytes: usize::try_from(config.ledger.index_bytes).unwrap_or(usize::MAX),
             identity_days: config.ledger.identity_days,
             retention_days: config.ledger.retention_days,
             zone: config.zone.clone(),

@@ -71,6 +71,13 @@ impl Snapshot {
         self.day_filter_bytes
     }
 
+    /// Memory of (filters of runs, indexes): of these what is always there, and what the store holds of the rest.
+    pub fn memory_bytes(&self) -> (usize, usize) {
+        let runs = self.runs.values().flatten().map(|run| run.memory_bytes());
+        let (filters, index) = runs.fold((0, 0), |sum, run| (sum.0 + run.0, sum.1 + run.1));
+        (filters, index + self.store.index_bytes())
+    }
+
     /// Days of which some run's filter of identities is not in memory: it is read from the store when it is asked.
     pub fn days_on_disk(&self) -> usize {
         let on_disk = |runs: &&Vec<Arc<Run>>| runs.iter().any(|run| !run.filters()[0].is_in_memory());

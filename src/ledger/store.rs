@@ -2,34 +2,41 @@
 //!
 //! Two places keep values, and nobody above needs to know which:
 //! * *segment files* (`segment`), each sealed once and never changed, hold what is written in bulk: the blocks of large
-//!   commits and all that compaction writes. `catalog` and `table` say where a value lies, `segments` reads them and
-//!   gives space back.
+//!   commits and all that compaction writes. `catalog` says which values count, `table` where they lie in a file; `pages`
+//!   reads that on demand, through the bounded memory of `cache`; `segments` puts it together and gives space back.
 //! * the *hot part* (`hot`), an embedded key-value store, holds the manifest, the records of commits and the values of
 //!   small commits, until compaction moves these on.
 //!
-//! `writing` chooses between them, `copying` makes a second store of one in use. `error` says what can go wrong.
+//! `writing` chooses between them, `walk` goes through the keys of both, `copying` makes a second store of one in use.
+//! `error` says what can go wrong.
 
+mod cache;
 mod catalog;
 mod copying;
 mod error;
 mod hot;
+mod pages;
 mod scratch;
 mod segment;
 mod segments;
 mod table;
 #[cfg(test)]
 mod tests;
+mod walk;
 mod writing;
 
+pub use cache::RunToken;
 pub use copying::{Copied, Copying};
 pub use error::StoreError;
 pub use writing::Writing;
 
 use super::keys::in_run;
 use super::lock::DirLock;
+use cache::{Cache, Owner};
 use hot::{Hot, HotValue};
 use scratch::Scratch;
 use segments::{Access, Segments};
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use table::Group;
@@ -76,6 +83,7 @@ pub enum Change {
 struct Shared {
     hot: Hot,
     segments: Segments,
+    cache: Arc<Cache>,
     /// Where the hot part lies when it is only read; goes after it.
     _scratch: Option<Scratch>,
 }
@@ -89,14 +97,16 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens or creates the store of a data directory; `cache_bytes` is what the hot part's page cache aims at.
+    /// Opens or creates the store of a data directory; `cache_bytes` is what the hot part's page cache aims at,
+    /// `index_bytes` what is kept in memory at most of where values lie.
     ///
     /// # Errors
     /// The hot part does not open, or a segment file is damaged.
-    pub fn open(data_dir: &Path, cache_bytes: u64) -> Result<Self, StoreError> {
-        let segments = Segments::open(&data_dir.join("segments"), Access::Write)?;
+    pub fn open(data_dir: &Path, cache_bytes: u64, index_bytes: usize) -> Result<Self, StoreError> {
+        let cache = Arc::new(Cache::new(index_bytes));
+        let segments = Segments::open(&data_dir.join("segments"), Access::Write, Arc::clone(&cache))?;
         let hot = Hot::open(&data_dir.join("store"), cache_bytes)?;
-        Ok(Self { shared: Arc::new(Shared { hot, segments, _scratch: None }), _lock: None })
+        Ok(Self { shared: Arc::new(Shared { hot, segments, cache, _scratch: None }), _lock: None })
     }
 
     /// Opens the store of a data directory without changing a byte of it: the hot part is copied to the system's place for
@@ -105,13 +115,14 @@ impl Store {
     ///
     /// # Errors
     /// As [`Self::open`]; there is no room for the copy.
-    pub fn open_read_only(data_dir: &Path, cache_bytes: u64) -> Result<Self, StoreError> {
-        let segments = Segments::open(&data_dir.join("segments"), Access::Read)?;
+    pub fn open_read_only(data_dir: &Path, cache_bytes: u64, index_bytes: usize) -> Result<Self, StoreError> {
+        let cache = Arc::new(Cache::new(index_bytes));
+        let segments = Segments::open(&data_dir.join("segments"), Access::Read, Arc::clone(&cache))?;
         let folder = data_dir.join("store");
         let copied = StoreError::at("copying to the folder for temporary files (TMPDIR)", &folder);
         let scratch = Scratch::copy_of(&folder).map_err(copied)?;
         let hot = Hot::open(scratch.path(), cache_bytes)?;
-        Ok(Self { shared: Arc::new(Shared { hot, segments, _scratch: Some(scratch) }), _lock: None })
+        Ok(Self { shared: Arc::new(Shared { hot, segments, cache, _scratch: Some(scratch) }), _lock: None })
     }
 
     /// The same store, holding the lock of its data directory.
@@ -122,7 +133,7 @@ impl Store {
 
     /// Whether there is no value at all: a new store.
     pub fn is_empty(&self) -> bool {
-        self.shared.hot.is_empty() && self.shared.segments.catalog().segments.is_empty()
+        self.shared.hot.is_empty() && self.shared.segments.catalog().segments().next().is_none()
     }
 
     /// Begins to write; values of more than `segment_bytes_min` go to a segment file.
@@ -142,24 +153,53 @@ impl Store {
 
     /// Whether there is a value of this key.
     pub fn holds(&self, key: &[u8]) -> Result<bool, StoreError> {
-        let in_segment = Group::of(key)
-            .is_some_and(|(group, number)| self.shared.segments.catalog().find(group, number).is_some());
+        let in_segment = match Group::of(key) {
+            Some((group, number)) => self.shared.segments.holds(group, number)?,
+            None => false,
+        };
         Ok(in_segment || self.shared.hot.get(key)?.is_some())
+    }
+
+    /// Whether every value of a kind and run is there, with the numbers from 0 up to `count`.
+    pub fn holds_all(&self, kind: u8, run: u64, count: u32) -> Result<bool, StoreError> {
+        if self.shared.segments.catalog().is_whole(Group { kind, run }, count) {
+            return Ok(true);
+        }
+        for number in 0..count {
+            if !self.holds(&in_run(kind, run, number))? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Deletes values that nothing refers to any more; needs no sync.
     ///
     /// After a crash values of segment files may be back: [`Self::keep_only`] deletes them again at the next start.
     pub fn delete(&self, keys: impl IntoIterator<Item = Vec<u8>>) -> Result<(), StoreError> {
-        let catalog = self.shared.segments.catalog();
         let mut in_segments = Vec::new();
         for key in keys {
-            match Group::of(&key).filter(|&(group, number)| catalog.find(group, number).is_some()) {
-                Some(place) => in_segments.push(place),
-                None => self.shared.hot.remove(&key)?,
+            match Group::of(&key) {
+                Some(place) if self.shared.segments.holds(place.0, place.1)? => in_segments.push(place),
+                _ => self.shared.hot.remove(&key)?,
             }
         }
-        self.shared.segments.delete(in_segments)
+        self.shared.segments.delete(&in_segments)
+    }
+
+    /// Deletes every value of a kind whose run is among `runs`, as [`Self::delete`] does; returns how many.
+    pub fn delete_runs(&self, kind: u8, runs: Range<u64>) -> Result<u64, StoreError> {
+        let mut deleted = self.shared.segments.delete_runs(kind, runs.clone())?;
+        for item in self.shared.hot.scan(&[kind], &in_run(kind, runs.start, 0)) {
+            let (key, _) = item?;
+            let Some((group, _)) = Group::of(&key) else { continue };
+            if group.run >= runs.end {
+                break;
+            }
+            self.shared.hot.remove(&key)?;
+            deleted += 1;
+        }
+        Ok(deleted)
     }
 
     /// Deletes, durably, every value of segment files whose (kind, run) is not `wanted`; returns how many.
@@ -177,65 +217,34 @@ impl Store {
         self.shared.segments.rewrite(live_percent, bytes_min)
     }
 
-    /// Every key from `from` on that starts with `prefix`, ascending; values only where they cost nothing.
-    fn entries(
-        &self,
-        prefix: &[u8],
-        from: &[u8],
-    ) -> impl Iterator<Item = Result<(Vec<u8>, Option<Value>), StoreError>> + use<> {
-        let mut hot = self.shared.hot.scan(prefix, from).peekable();
-        let catalog = self.shared.segments.catalog();
-        let mut cold = catalog
-            .parts_from(Group::first_of(from))
-            .map(|(group, part)| in_run(group.kind, group.run, part.place.number))
-            .skip_while(|key| key.as_slice() < from)
-            .take_while(|key| key.starts_with(prefix))
-            .collect::<Vec<_>>()
-            .into_iter()
-            .peekable();
-        std::iter::from_fn(move || {
-            let cold_next = match (hot.peek(), cold.peek()) {
-                (Some(Ok((hot, _))), Some(cold)) => cold.as_slice() <= &**hot,
-                (Some(Err(_)) | None, cold) => cold.is_some(),
-                (Some(Ok(_)), None) => false,
-            };
-            if cold_next {
-                let key = cold.next()?;
-                // The segment file's value stands for this one.
-                let _same = hot.next_if(|item| item.as_ref().is_ok_and(|(hot, _)| **hot == *key));
-                return Some(Ok((key, None)));
-            }
-            hot.next().map(|item| item.map(|(key, value)| (key.to_vec(), Some(Value::Hot(value)))))
-        })
-    }
-
-    /// Every key from `from` on that starts with `prefix`, ascending.
-    pub fn keys(
-        &self,
-        prefix: &[u8],
-        from: &[u8],
-    ) -> impl Iterator<Item = Result<Vec<u8>, StoreError>> + use<> {
-        self.entries(prefix, from).map(|item| item.map(|(key, _)| key))
-    }
-
-    /// Every key and value from `from` on whose key starts with `prefix`, ascending.
-    pub fn scan(
-        &self,
-        prefix: &[u8],
-        from: &[u8],
-    ) -> impl Iterator<Item = Result<(Vec<u8>, Value), StoreError>> + use<> {
-        let this = self.clone();
-        self.entries(prefix, from).filter_map(move |item| match item {
-            Ok((key, Some(value))) => Some(Ok((key, value))),
-            // One that is gone by now was deleted since.
-            Ok((key, None)) => this.get(&key).transpose().map(|value| Ok((key, value?))),
-            Err(error) => Some(Err(error)),
-        })
-    }
-
     /// Applies the manifest's changes at once, durably. All of them hold after a crash, or none.
     pub fn advance(&self, changes: &[Change]) -> Result<(), StoreError> {
         self.shared.hot.apply(changes)
+    }
+
+    /// A name in the bounded memory for a run that is opened now.
+    pub fn run_token(&self) -> RunToken {
+        self.shared.cache.token()
+    }
+
+    /// A part of an open run's index: from the bounded memory, else by `read`.
+    pub fn part_of_run<E>(
+        &self,
+        run: RunToken,
+        part: u32,
+        read: impl FnOnce() -> Result<Arc<[u8]>, E>,
+    ) -> Result<Arc<[u8]>, E> {
+        self.shared.cache.get(Owner::Run(run), u64::from(part), read)
+    }
+
+    /// Keeps a part of an open run's index in the bounded memory, if there is room.
+    pub fn keep_part_of_run(&self, run: RunToken, part: u32, bytes: Arc<[u8]>) {
+        self.shared.cache.put(Owner::Run(run), u64::from(part), bytes);
+    }
+
+    /// Bytes that the bounded memory holds.
+    pub fn index_bytes(&self) -> usize {
+        self.shared.cache.bytes()
     }
 
     /// Reads every byte of every segment file and tells what is damaged.

@@ -188,11 +188,10 @@ impl Ledger {
         &self.tracker
     }
 
-    /// Bytes of memory of (filters of days, filters of runs, sparse indexes).
+    /// Bytes of memory of (filters of days, filters of runs, indexes).
     pub fn memory_bytes(&self) -> (usize, usize, usize) {
-        let runs = self.runs.values().flatten().map(|run| run.memory_bytes());
-        let (filters, sparse) = runs.fold((0, 0), |sum, run| (sum.0 + run.0, sum.1 + run.1));
-        (self.filters.bytes(), filters, sparse)
+        let (filters, index) = self.published.current().memory_bytes();
+        (self.filters.bytes(), filters, index)
     }
 
     /// Why nothing is written any more, if so.
@@ -263,7 +262,7 @@ fn open_store(setup: &mut Setup) -> Outcome<Opened> {
     }
     let lock = Arc::new(DirLock::take(dir)?);
     crash::after(Point::StartLocked);
-    let store = Store::open(dir, setup.cache_bytes)?.with_lock(Arc::clone(&lock));
+    let store = Store::open(dir, setup.cache_bytes, setup.index_bytes)?.with_lock(Arc::clone(&lock));
     crash::after(Point::StartStoreOpened);
     let mut manifest = Manifest::load(&store)?;
     crash::after(Point::StartManifestLoaded);
@@ -284,7 +283,7 @@ fn open_store_read_only(setup: &Setup) -> Outcome<Opened> {
         return Err(LedgerError::NoLedger { path: dir.clone() });
     }
     let lock = DirLock::share(dir)?.map(Arc::new);
-    let mut store = Store::open_read_only(dir, setup.cache_bytes)?;
+    let mut store = Store::open_read_only(dir, setup.cache_bytes, setup.index_bytes)?;
     if let Some(lock) = &lock {
         store = store.with_lock(Arc::clone(lock));
     }

@@ -62,7 +62,7 @@ struct Inner {
     blocks: IntGauge,
     filter_bytes: IntGauge,
     days_on_disk: IntGauge,
-    sparse_index_bytes: IntGauge,
+    index_bytes: IntGauge,
     rejected_kept: IntGauge,
     rejected_unresolved: IntGauge,
     unrated: IntGauge,
@@ -183,7 +183,7 @@ impl Metrics {
         inner.blocks.set(int(sample.blocks));
         inner.filter_bytes.set(int(sample.filter_bytes));
         inner.days_on_disk.set(int(sample.days_on_disk));
-        inner.sparse_index_bytes.set(int(sample.sparse_index_bytes));
+        inner.index_bytes.set(int(sample.index_bytes));
         inner.rejected_kept.set(int(sample.rejected_kept));
         inner.rejected_unresolved.set(int(sample.rejected_unresolved));
         inner.unrated.set(sample.unrated);

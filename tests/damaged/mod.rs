@@ -171,7 +171,7 @@ pub(crate) fn db_file(dir: &Path) -> PathBuf {
 }
 
 pub(crate) fn open_store(dir: &Path) -> Store {
-    Store::open(dir, 16 << 20).unwrap()
+    Store::open(dir, 16 << 20, 1 << 20).unwrap()
 }
 
 /// Puts another value under a key: as the newest one, where that is looked for first.

@@ -65,7 +65,7 @@ impl Corpus {
     pub(crate) fn make() -> Self {
         let (ledger, events) = (tempfile::tempdir().unwrap(), events());
         fill(ledger.path(), &events);
-        let store = Store::open(ledger.path(), 4 << 20).unwrap();
+        let store = Store::open(ledger.path(), 4 << 20, 1 << 20).unwrap();
         let values: Vec<(Vec<u8>, Vec<u8>)> = store
             .scan(&[], &[])
             .map(|item| item.map(|(key, value)| (key, value.to_vec())).unwrap())

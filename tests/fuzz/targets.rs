@@ -244,7 +244,7 @@ fn whole_ledger(corpus: &Corpus, mutator: &mut Mutator) {
     let (key, value) = mutator.pick(&corpus.values).clone();
     let body = unframe(&key, &value).unwrap().into_owned();
     let mutant = mutator.mutant(&[body]);
-    let store = Store::open(dir.path(), 4 << 20).unwrap();
+    let store = Store::open(dir.path(), 4 << 20, 1 << 20).unwrap();
     let value = frame(&key, &mutant, Packing::Lz4);
     if [keys::MANIFEST, keys::COMMIT].contains(&key[0]) {
         store.advance(&[Change::Put(key, value)]).unwrap();

@@ -147,7 +147,7 @@ impl Drive {
 }
 
 fn open_store(drive: &Drive) -> Store {
-    patiently(|| Store::open(&drive.data_dir(), 4 << 20).map_err(|error| format!("{error:?}")))
+    patiently(|| Store::open(&drive.data_dir(), 4 << 20, 1 << 20).map_err(|error| format!("{error:?}")))
 }
 
 /// Opens what was just closed, which may still be letting go of its file.

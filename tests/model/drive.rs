@@ -134,8 +134,9 @@ impl Drive {
         let mut setup = Setup::new(&self.config);
         setup.data_dir = self.data_dir();
         setup.cache_bytes = 4 << 20;
-        // How much memory filters have changes nothing: none, some, enough.
+        // How much memory filters and indexes have changes nothing: none, some, enough.
         let plenty = self.now.rem_euclid(3);
+        setup.index_bytes = if plenty == 0 { 0 } else { 20_000 << (10 * (plenty - 1)) };
         setup.filter_bytes = if plenty == 0 { 0 } else { 150_000 << (10 * (plenty - 1)) };
         let mut ledger =
             patiently(|| Ledger::open(setup.clone()).map_err(|error| format!("{error}: {error:?}")));

@@ -1,179 +1,285 @@
-//! Which value lies in which segment file: one state of it, immutable, so that readers wait for nobody.
+//! Which values count in which segment file: one state of it, immutable, so that readers wait for nobody.
+//!
+//! Of a group (kind and run) it knows the files that hold values of it, and which numbers in them do not count any more.
+//! Where each value lies is read from the file's pages when it is asked for.
 
+use super::error::Failure;
+use super::pages::{Pages, Segment};
 use super::segment::Sealed;
-use super::table::{Group, Place};
-use arc_swap::ArcSwapOption;
-use imbl::OrdMap;
-use std::fs::File;
-use std::io;
+use super::table::{Entry, Group, Place};
+use imbl::{OrdMap, OrdSet};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A value in a segment file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Part {
-    pub(super) segment: u64,
-    pub(super) place: Place,
+/// What counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Live {
+    values: u64,
+    bytes: u64,
 }
 
-/// A sealed file.
-#[derive(Debug)]
-pub(super) struct Segment {
-    pub(super) number: u64,
-    pub(super) path: PathBuf,
-    pub(super) bytes: u64,
-    /// Bytes of values that are not deleted.
-    live_bytes: AtomicU64,
-    live_values: AtomicU64,
-    handle: ArcSwapOption<File>,
+impl Live {
+    fn add(&mut self, other: Self) {
+        self.values = self.values.saturating_add(other.values);
+        self.bytes = self.bytes.saturating_add(other.bytes);
+    }
+
+    fn subtract(&mut self, other: Self) {
+        self.values = self.values.saturating_sub(other.values);
+        self.bytes = self.bytes.saturating_sub(other.bytes);
+    }
 }
 
-impl Segment {
-    pub(super) fn live_bytes(&self) -> u64 {
-        self.live_bytes.load(Ordering::Relaxed)
+/// The values of a group in one file.
+#[derive(Clone, Debug)]
+pub(super) struct Layer {
+    pub(super) segment: Arc<Segment>,
+    entry: Entry,
+    /// Numbers that do not count: deleted one by one, or held by a later file. Mostly none: groups die as a whole.
+    gone: OrdSet<u32>,
+    live: Live,
+}
+
+impl Layer {
+    fn whole(segment: &Arc<Segment>, entry: Entry) -> Self {
+        let live = Live { values: u64::from(entry.count), bytes: entry.bytes };
+        Self { segment: Arc::clone(segment), entry, gone: OrdSet::new(), live }
     }
 
-    pub(super) fn is_dead(&self) -> bool {
-        self.live_values.load(Ordering::Relaxed) == 0
-    }
-
-    /// Only whoever changes the catalog counts.
-    fn count_dead(&self, place: &Place) {
-        self.live_bytes.fetch_sub(u64::from(place.length), Ordering::Relaxed);
-        self.live_values.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    /// The open file; `true` when it was opened now.
-    pub(super) fn file(&self) -> io::Result<(Arc<File>, bool)> {
-        if let Some(file) = self.handle.load_full() {
-            return Ok((file, false));
+    fn find(&self, pages: &Pages, number: u32) -> Result<Option<Place>, Failure> {
+        if self.gone.contains(&number) {
+            return Ok(None);
         }
-        let file = Arc::new(File::open(&self.path)?);
-        self.handle.store(Some(Arc::clone(&file)));
-        Ok((file, true))
+        pages.find(&self.segment, &self.entry, number)
     }
 
-    /// Whoever reads it still does so; the next one opens it again.
-    pub(super) fn close(&self) {
-        self.handle.store(None);
+    /// Its values that count, in the order of their numbers.
+    pub(super) fn places(&self, pages: &Pages) -> Result<Vec<Place>, Failure> {
+        let mut places = Vec::new();
+        pages.visit(&self.segment, &self.entry, |place| {
+            if self.gone.is_empty() || !self.gone.contains(&place.number) {
+                places.push(place);
+            }
+        })?;
+        Ok(places)
     }
+
+    /// They count no more; returns what counted.
+    fn mask(&mut self, places: &[Place]) -> Live {
+        let mut dead = Live::default();
+        for place in places {
+            if self.gone.insert(place.number).is_none() {
+                dead.add(Live { values: 1, bytes: u64::from(place.length) });
+            }
+        }
+        self.live.subtract(dead);
+        dead
+    }
+}
+
+/// A file, and what of it counts.
+#[derive(Clone, Debug)]
+struct Held {
+    segment: Arc<Segment>,
+    live: Live,
 }
 
 /// Every live value of every segment file.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Catalog {
-    groups: OrdMap<Group, Arc<[Part]>>,
-    pub(super) segments: OrdMap<u64, Arc<Segment>>,
+    /// No number counts in two layers of a group.
+    groups: OrdMap<Group, Arc<[Layer]>>,
+    segments: OrdMap<u64, Held>,
 }
 
 impl Catalog {
-    pub(super) fn find(&self, group: Group, number: u32) -> Option<Part> {
-        let parts = self.groups.get(&group)?;
-        let at = parts.binary_search_by_key(&number, |part| part.place.number).ok()?;
-        parts.get(at).copied()
+    /// Where a value lies.
+    pub(super) fn find(
+        &self,
+        pages: &Pages,
+        group: Group,
+        number: u32,
+    ) -> Result<Option<(&Arc<Segment>, Place)>, Failure> {
+        for layer in self.layers_of(group) {
+            if let Some(place) = layer.find(pages, number)? {
+                return Ok(Some((&layer.segment, place)));
+            }
+        }
+        Ok(None)
     }
 
-    /// Every value from `from` on, in the order of keys.
-    pub(super) fn parts_from(&self, from: Group) -> impl Iterator<Item = (Group, Part)> {
-        self.groups.range(from..).flat_map(|(&group, parts)| parts.iter().map(move |&part| (group, part)))
+    /// Every group from `from` on, with the files that hold values of it.
+    pub(super) fn layers_from(&self, from: Group) -> impl Iterator<Item = (Group, &[Layer])> {
+        self.groups.range(from..).map(|(&group, layers)| (group, &**layers))
     }
 
-    /// Every group.
-    pub(super) fn groups(&self) -> impl Iterator<Item = Group> {
-        self.groups.keys().copied()
+    fn layers_of(&self, group: Group) -> &[Layer] {
+        self.groups.get(&group).map_or(&[], |layers| layers)
     }
 
-    /// Numbers of a group's values.
-    pub(super) fn numbers(&self, group: Group) -> Vec<u32> {
-        self.groups.get(&group).map_or_else(Vec::new, |p| p.iter().map(|part| part.place.number).collect())
+    /// Values of a group.
+    pub(super) fn count(&self, group: Group) -> u64 {
+        self.layers_of(group).iter().map(|layer| layer.live.values).sum()
+    }
+
+    /// Whether a group is known to hold the values from 0 up to `count`, and no others, without reading.
+    pub(super) fn is_whole(&self, group: Group, count: u32) -> bool {
+        match self.layers_of(group) {
+            [layer] => layer.gone.is_empty() && layer.entry.is_whole(count),
+            _ => false,
+        }
+    }
+
+    /// Numbers of a group's values, ascending.
+    pub(super) fn numbers(&self, pages: &Pages, group: Group) -> Result<Vec<u32>, Failure> {
+        let mut numbers = Vec::new();
+        for layer in self.layers_of(group) {
+            numbers.extend(layer.places(pages)?.iter().map(|place| place.number));
+        }
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
+
+    /// Whether any value of a file counts.
+    pub(super) fn knows(&self, segment: &Segment) -> bool {
+        self.segments.contains_key(&segment.number)
+    }
+
+    /// Every file.
+    pub(super) fn segments(&self) -> impl Iterator<Item = &Arc<Segment>> {
+        self.segments.values().map(|held| &held.segment)
+    }
+
+    /// Every file with the bytes of its values that count.
+    pub(super) fn live_bytes(&self) -> impl Iterator<Item = (&Arc<Segment>, u64)> {
+        self.segments.values().map(|held| (&held.segment, held.live.bytes))
     }
 
     /// Takes a sealed file in. Its values stand for those of the same keys in files before it.
-    pub(super) fn add(&mut self, path: PathBuf, sealed: Sealed) {
-        let Sealed { number: segment, bytes, table } = sealed;
-        let places = || table.iter().flat_map(|(_, places)| places);
-        let new = Segment {
-            number: segment,
-            path,
-            bytes,
-            live_bytes: AtomicU64::new(places().map(|place| u64::from(place.length)).sum()),
-            live_values: AtomicU64::new(places().map(|_| 1_u64).sum()),
-            handle: ArcSwapOption::empty(),
-        };
-        self.segments.insert(segment, Arc::new(new));
-        for (group, places) in table {
-            let parts: Vec<Part> = places.into_iter().map(|place| Part { segment, place }).collect();
-            let parts = match self.groups.get(&group) {
-                Some(before) => self.replaced(before, parts),
-                None => parts,
-            };
-            self.groups.insert(group, parts.into());
-        }
-    }
-
-    /// Takes in a file into which values were copied as they lay in `from`: those that were deleted meanwhile stay so.
-    pub(super) fn add_moved(&mut self, path: PathBuf, mut sealed: Sealed, from: &Self) {
-        for (group, places) in &mut sealed.table {
-            places.retain(|place| {
-                let now = self.find(*group, place.number);
-                now.is_some() && now == from.find(*group, place.number)
-            });
-        }
-        sealed.table.retain(|(_, places)| !places.is_empty());
-        self.add(path, sealed);
-    }
-
-    /// `before` and `after` as one, `after` where both have a number.
-    fn replaced(&self, before: &[Part], after: Vec<Part>) -> Vec<Part> {
-        let stays = |part: &&Part| {
-            let again = after.binary_search_by_key(&part.place.number, |part| part.place.number).is_ok();
-            if again {
-                self.count_dead(part);
-            }
-            !again
-        };
-        let mut parts: Vec<Part> = before.iter().filter(stays).copied().collect();
-        parts.extend(after);
-        parts.sort_by_key(|part| part.place.number);
-        parts
-    }
-
-    fn count_dead(&self, part: &Part) {
-        if let Some(segment) = self.segments.get(&part.segment) {
-            segment.count_dead(&part.place);
-        }
-    }
-
-    /// Removes values; the numbers of a group come together.
-    pub(super) fn remove(&mut self, keys: impl IntoIterator<Item = (Group, u32)>) {
-        let mut keys = keys.into_iter().peekable();
-        while let Some((group, number)) = keys.next() {
-            let mut gone = vec![number];
-            while let Some((_, number)) = keys.next_if(|(next, _)| *next == group) {
-                gone.push(number);
-            }
-            gone.sort_unstable();
-            let Some(parts) = self.groups.get(&group) else { continue };
-            let stays = |part: &&Part| {
-                let dies = gone.binary_search(&part.place.number).is_ok();
-                if dies {
-                    self.count_dead(part);
+    pub(super) fn add(&mut self, pages: &Pages, path: PathBuf, sealed: Sealed) -> Result<(), Failure> {
+        let segment = self.enter(path, &sealed);
+        for entry in sealed.entries {
+            let new = Layer::whole(&segment, entry);
+            let mut layers = self.layers_of(entry.group).to_vec();
+            for old in &mut layers {
+                // Only what a crash left of a rewriting lies in two files.
+                if old.entry.numbers.0 <= entry.numbers.1 && entry.numbers.0 <= old.entry.numbers.1 {
+                    let mut again = Vec::new();
+                    for place in old.places(pages)? {
+                        if new.find(pages, place.number)?.is_some() {
+                            again.push(place);
+                        }
+                    }
+                    let dead = old.mask(&again);
+                    self.subtract(&old.segment, dead);
                 }
-                !dies
-            };
-            let left: Vec<Part> = parts.iter().filter(stays).copied().collect();
-            if left.is_empty() {
-                self.groups.remove(&group);
-            } else {
-                self.groups.insert(group, left.into());
             }
+            layers.push(new);
+            self.put(entry.group, layers, &segment);
         }
+        Ok(())
+    }
+
+    /// Takes in a file to which the values of the files `moved` were copied: those that were deleted meanwhile stay so, and
+    /// of these files nothing counts any more.
+    pub(super) fn add_moved(
+        &mut self,
+        pages: &Pages,
+        path: PathBuf,
+        sealed: Sealed,
+        moved: &BTreeSet<u64>,
+    ) -> Result<(), Failure> {
+        let segment = self.enter(path, &sealed);
+        for entry in sealed.entries {
+            let is_moved = |layer: &Layer| moved.contains(&layer.segment.number);
+            let (old, mut layers): (Vec<Layer>, Vec<Layer>) =
+                self.layers_of(entry.group).iter().cloned().partition(is_moved);
+            let mut new = Layer::whole(&segment, entry);
+            // Nothing comes to a sealed file: as many as were copied are those that were copied.
+            if old.iter().map(|layer| layer.live.values).sum::<u64>() != new.live.values {
+                let mut deleted = Vec::new();
+                for place in new.places(pages)? {
+                    let mut counts = false;
+                    for layer in &old {
+                        counts |= layer.find(pages, place.number)?.is_some();
+                    }
+                    if !counts {
+                        deleted.push(place);
+                    }
+                }
+                new.mask(&deleted);
+            }
+            for layer in &old {
+                self.subtract(&layer.segment, layer.live);
+            }
+            layers.push(new);
+            self.put(entry.group, layers, &segment);
+        }
+        Ok(())
+    }
+
+    fn enter(&mut self, path: PathBuf, sealed: &Sealed) -> Arc<Segment> {
+        let segment = Arc::new(Segment::new(path, sealed));
+        let held = Held { segment: Arc::clone(&segment), live: Live::default() };
+        self.segments.insert(segment.number, held);
+        segment
+    }
+
+    /// The layers of a group, of which those in the file `new` were not counted yet.
+    fn put(&mut self, group: Group, mut layers: Vec<Layer>, new: &Arc<Segment>) {
+        layers.retain(|layer| layer.live.values > 0);
+        let live = layers.iter().filter(|layer| layer.segment.number == new.number);
+        let live: Vec<Live> = live.map(|layer| layer.live).collect();
+        if let Some(held) = self.segments.get_mut(&new.number) {
+            live.into_iter().for_each(|live| held.live.add(live));
+        }
+        self.set(group, layers);
+    }
+
+    fn set(&mut self, group: Group, layers: Vec<Layer>) {
+        if layers.is_empty() {
+            self.groups.remove(&group);
+        } else {
+            self.groups.insert(group, layers.into());
+        }
+    }
+
+    fn subtract(&mut self, segment: &Segment, dead: Live) {
+        if let Some(held) = self.segments.get_mut(&segment.number) {
+            held.live.subtract(dead);
+        }
+    }
+
+    /// Removes values of a group.
+    pub(super) fn remove(&mut self, pages: &Pages, group: Group, numbers: &[u32]) -> Result<(), Failure> {
+        let mut layers = self.layers_of(group).to_vec();
+        for layer in &mut layers {
+            let mut dead = Vec::new();
+            for &number in numbers {
+                dead.extend(layer.find(pages, number)?);
+            }
+            let dead = layer.mask(&dead);
+            self.subtract(&layer.segment, dead);
+        }
+        layers.retain(|layer| layer.live.values > 0);
+        self.set(group, layers);
+        Ok(())
+    }
+
+    /// Removes all values of a group; returns how many.
+    pub(super) fn remove_group(&mut self, group: Group) -> u64 {
+        let count = self.count(group);
+        if let Some(layers) = self.groups.remove(&group) {
+            layers.iter().for_each(|layer| self.subtract(&layer.segment, layer.live));
+        }
+        count
     }
 
     /// Removes the files without a live value from the catalog, and returns them.
     pub(super) fn take_dead(&mut self) -> Vec<Arc<Segment>> {
-        let dead: Vec<_> = self.segments.values().filter(|segment| segment.is_dead()).cloned().collect();
+        let dead = self.segments.values().filter(|held| held.live.values == 0);
+        let dead: Vec<_> = dead.map(|held| Arc::clone(&held.segment)).collect();
         dead.iter().for_each(|segment| {
             self.segments.remove(&segment.number);
         });

@@ -20,6 +20,8 @@ const BATCH_BYTES_MAX: usize = 4 << 20;
 pub struct Copying<'a> {
     /// What the page cache of the copy aims at.
     pub cache_bytes: u64,
+    /// Memory for what leads to values of the copy.
+    pub index_bytes: usize,
     /// The keys to copy. What they name must not be deleted meanwhile.
     pub wanted: &'a dyn Fn(&[u8]) -> bool,
     /// Set to give up.
@@ -45,13 +47,13 @@ impl Store {
     /// # Errors
     /// The folder cannot be written, or the copying was given up.
     pub fn copy_to(&self, folder: &Path, copying: Copying<'_>) -> Result<Copied, StoreError> {
-        let Copying { cache_bytes, wanted, stop, progress } = copying;
+        let Copying { cache_bytes, index_bytes, wanted, stop, progress } = copying;
         let segments = folder.join("segments");
         fs::create_dir(&segments).map_err(StoreError::at("creating", &segments))?;
         let in_group = |group: Group| wanted(&super::in_run(group.kind, group.run, 0));
         let (linked_files, copied_files) =
             self.shared.segments.copy_to(&segments, &in_group, stop, progress)?;
-        let store = Self::open(folder, cache_bytes)?;
+        let store = Self::open(folder, cache_bytes, index_bytes)?;
         let writing = store.begin(COMMIT_SEGMENT_BYTES_MIN);
         let (mut batch, mut bytes) = (Vec::new(), 0);
         for item in self.shared.hot.scan(&[], &[]) {
@@ -92,12 +94,13 @@ impl Segments {
         loop {
             let catalog = self.catalog();
             let needed: BTreeSet<u64> = catalog
-                .parts_from(Group::first_of(&[]))
+                .layers_from(Group::first_of(&[]))
                 .filter(|(group, _)| wanted(*group))
-                .map(|(_, part)| part.segment)
+                .flat_map(|(_, layers)| layers)
+                .map(|layer| layer.segment.number)
                 .collect();
             let mut moved = None;
-            for segment in catalog.segments.values().filter(|segment| needed.contains(&segment.number)) {
+            for segment in catalog.segments().filter(|segment| needed.contains(&segment.number)) {
                 if done.contains(&segment.number) {
                     continue;
                 }

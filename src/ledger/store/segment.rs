@@ -1,17 +1,21 @@
-//! One segment file: values in the order in which they were put, then a table of their keys. Sealed once, never changed.
+//! One segment file: values in the order in which they were put, then where they lie. Sealed once, never changed.
 //!
 //! ```text
-//! magic (8) | values | table | trailer (41)
-//! trailer: offset of the table (8) | XXH3 of all before the table (8) | XXH3 of the table (8) | format (1)
+//! magic (8) | values | pages of places | directory | trailer (41)
+//! page: up to 512 places of a group | XXH3 of the file's number, the page's offset and its places (8)
+//! trailer: offset of the directory (8) | XXH3 of all before the directory (8) | XXH3 of the directory (8) | format (1)
 //!          | XXH3 of the number in the file's name and of the trailer so far (8) | magic (8)
 //! ```
+//!
+//! Opening it reads the trailer and the directory, which has one line for each kind of value of a run. Pages are read when
+//! a value is asked for.
 //!
 //! It is written under another name and renamed when it is durable: a file that has its final name was whole once.
 
 use super::super::codec::{CodecError, Decoded, Reader};
 use super::super::crash::{self, Point};
-use super::error::StoreError;
-use super::table::{self, Group, Place, Table};
+use super::error::{Failure, Fault, StoreError};
+use super::table::{self, Entry, Group, OFFSET_END, Page, Place};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Write};
@@ -20,11 +24,11 @@ use std::path::{Path, PathBuf};
 use xxhash_rust::xxh3::Xxh3;
 
 const MAGIC: [u8; 8] = *b"cvrlsegm";
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 const HEAD_BYTES: u64 = 8;
 const TRAILER_BYTES: usize = 41;
-/// Bounds what a forged trailer can make us allocate: room for more values than a file of 1 TiB holds.
-const TABLE_BYTES_MAX: u64 = 256 << 20;
+/// Bounds what a forged trailer can make us allocate: room for the groups of millions of runs.
+const DIRECTORY_BYTES_MAX: u64 = 256 << 20;
 /// What is written without a sync in between. A question that reads the disk meanwhile waits behind what is on its way:
 /// with a mebibyte a millisecond or two, with 64 some tens.
 const UNSYNCED_BYTES_MAX: u64 = 1 << 20;
@@ -74,7 +78,10 @@ pub(super) struct SegmentWriter {
 pub(super) struct Sealed {
     pub(super) number: u64,
     pub(super) bytes: u64,
-    pub(super) table: Table,
+    /// First and last byte of the values, the last one not included.
+    pub(super) values: (u64, u64),
+    /// The directory.
+    pub(super) entries: Vec<Entry>,
 }
 
 impl SegmentWriter {
@@ -100,6 +107,9 @@ impl SegmentWriter {
     pub(super) fn append(&mut self, (group, number): (Group, u32), value: &[u8]) -> Result<(), StoreError> {
         let length = u32::try_from(value.len()).map_err(|_| StoreError::TooLarge { bytes: value.len() })?;
         let place = Place { number, length, offset: self.at };
+        if place.end() >= OFFSET_END {
+            return Err(self.failed(io::Error::from(io::ErrorKind::FileTooLarge)));
+        }
         self.write(value).map_err(|error| self.failed(error))?;
         self.groups.entry(group).or_default().push(place);
         Ok(())
@@ -119,34 +129,38 @@ impl SegmentWriter {
         Ok(())
     }
 
-    /// Writes table and trailer, makes the file durable and gives it its name.
+    /// Writes pages, directory and trailer, makes the file durable and gives it its name.
     pub(super) fn seal(mut self) -> Result<Sealed, StoreError> {
-        let mut table: Table = std::mem::take(&mut self.groups).into_iter().collect();
-        for (_, places) in &mut table {
-            // Of a value that was put twice, the last counts: it is the first here.
-            places.reverse();
-            places.sort_by_key(|place| place.number);
-            places.dedup_by_key(|place| place.number);
-        }
-        let bytes = self.finish(&table).map_err(|error| self.failed(error))?;
+        let sealed = self.finish().map_err(|error| self.failed(error))?;
         crash::after(Point::SegmentSynced);
         let path = path_of(&self.dir, self.number);
         fs::rename(&self.path, &path).map_err(StoreError::at("naming a segment file", &path))?;
         self.sealed = true;
         crash::after(Point::SegmentNamed);
         sync_dir(&self.dir)?;
-        Ok(Sealed { number: self.number, bytes, table })
+        Ok(sealed)
     }
 
-    fn finish(&mut self, table: &Table) -> io::Result<u64> {
-        let body = table::encode(table, HEAD_BYTES);
-        let trailer = trailer(self.number, self.at, self.hasher.digest(), &body);
-        self.file.write_all(&body)?;
+    fn finish(&mut self) -> io::Result<Sealed> {
+        let values_end = self.at;
+        let mut entries = Vec::new();
+        for (group, mut places) in std::mem::take(&mut self.groups) {
+            // Of a value that was put twice, the last counts: it is the first here.
+            places.reverse();
+            places.sort_by_key(|place| place.number);
+            places.dedup_by_key(|place| place.number);
+            entries.extend(Entry::of(group, &places, self.at));
+            self.write(&table::encode_pages(self.number, self.at, &places))?;
+        }
+        let directory = table::encode(&entries, values_end);
+        let trailer = trailer(self.number, self.at, self.hasher.digest(), &directory);
+        self.file.write_all(&directory)?;
         self.file.write_all(&trailer)?;
         self.file.flush()?;
         crash::after(Point::SegmentWritten);
         self.file.get_ref().sync_all()?;
-        Ok(self.at + u64::try_from(body.len() + trailer.len()).unwrap_or(0))
+        let bytes = self.at + u64::try_from(directory.len() + trailer.len()).unwrap_or(0);
+        Ok(Sealed { number: self.number, bytes, values: (HEAD_BYTES, values_end), entries })
     }
 
     fn failed(&self, error: io::Error) -> StoreError {
@@ -179,11 +193,11 @@ pub(super) fn sync_dir(dir: &Path) -> Result<(), StoreError> {
         .map_err(StoreError::at("fsync of the folder of segments", dir))
 }
 
-fn trailer(number: u64, table_at: u64, values_checksum: u64, table: &[u8]) -> Vec<u8> {
+fn trailer(number: u64, directory_at: u64, checksum_before: u64, directory: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(TRAILER_BYTES);
-    out.extend_from_slice(&table_at.to_be_bytes());
-    out.extend_from_slice(&values_checksum.to_be_bytes());
-    out.extend_from_slice(&checksum(&[table]).to_be_bytes());
+    out.extend_from_slice(&directory_at.to_be_bytes());
+    out.extend_from_slice(&checksum_before.to_be_bytes());
+    out.extend_from_slice(&checksum(&[directory]).to_be_bytes());
     out.push(FORMAT);
     let own = checksum(&[&number.to_be_bytes(), &out]);
     out.extend_from_slice(&own.to_be_bytes());
@@ -199,9 +213,10 @@ fn checksum(parts: &[&[u8]]) -> u64 {
 
 /// What a trailer says.
 struct Trailer {
-    table_at: u64,
-    values_checksum: u64,
-    table_checksum: u64,
+    directory_at: u64,
+    /// Of all before the directory.
+    checksum_before: u64,
+    directory_checksum: u64,
 }
 
 impl Trailer {
@@ -214,9 +229,9 @@ impl Trailer {
         }
         let mut r = Reader::new(content);
         let trailer = Self {
-            table_at: r.u64("table")?,
-            values_checksum: r.u64("values")?,
-            table_checksum: r.u64("table")?,
+            directory_at: r.u64("directory")?,
+            checksum_before: r.u64("values")?,
+            directory_checksum: r.u64("directory")?,
         };
         let found = r.u8("format")?;
         if stored != checksum(&[&number.to_be_bytes(), content]) {
@@ -229,79 +244,79 @@ impl Trailer {
     }
 }
 
-/// An error of the system, or what is wrong with the bytes.
-enum Fault {
-    Io(io::Error),
-    Content(CodecError),
-}
-
-impl From<io::Error> for Fault {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
-    }
-}
-
-impl From<CodecError> for Fault {
-    fn from(error: CodecError) -> Self {
-        Self::Content(error)
-    }
-}
-
-impl Fault {
-    fn at(path: &Path) -> impl FnOnce(Self) -> StoreError + use<> {
-        let path = path.to_path_buf();
-        move |fault| match fault {
-            Self::Io(error) => StoreError::at("reading a segment file", &path)(error),
-            Self::Content(source) => StoreError::segment(&path)(source),
-        }
-    }
-}
-
-/// Reads the table of a sealed file.
+/// Reads the directory of a sealed file.
 pub(super) fn read(dir: &Path, number: u64) -> Result<Sealed, StoreError> {
     let path = path_of(dir, number);
-    File::open(&path)
-        .map_err(Fault::Io)
-        .and_then(|file| read_table(&file, number))
-        .map(|(bytes, _, table)| Sealed { number, bytes, table })
-        .map_err(Fault::at(&path))
+    let read = File::open(&path).map_err(Fault::Io).and_then(|file| read_directory(&file, number));
+    read.map(|(sealed, _)| sealed).map_err(|fault| Failure::at(&path)(fault).into())
 }
 
-fn read_table(file: &File, number: u64) -> Result<(u64, Trailer, Table), Fault> {
+fn read_directory(file: &File, number: u64) -> Result<(Sealed, Trailer), Fault> {
     let bytes = file.metadata()?.len();
     let trailer_at = u64::try_from(TRAILER_BYTES).ok().and_then(|trailer| bytes.checked_sub(trailer));
     let trailer_at = trailer_at.ok_or(CodecError::Truncated("the segment"))?;
     let mut trailer = [0; TRAILER_BYTES];
     file.read_exact_at(&mut trailer, trailer_at)?;
     let trailer = Trailer::decode(number, &trailer)?;
-    let length = trailer_at.checked_sub(trailer.table_at).filter(|length| *length <= TABLE_BYTES_MAX);
-    let length = length.ok_or(CodecError::Invalid("the table's place"))?;
-    let mut body = vec![0; usize::try_from(length).map_err(|_| CodecError::Invalid("the table's place"))?];
-    file.read_exact_at(&mut body, trailer.table_at)?;
-    if checksum(&[&body]) != trailer.table_checksum {
+    let length = trailer_at.checked_sub(trailer.directory_at).filter(|length| *length <= DIRECTORY_BYTES_MAX);
+    let length = length.and_then(|length| usize::try_from(length).ok());
+    let mut body = vec![0; length.ok_or(CodecError::Invalid("the directory's place"))?];
+    file.read_exact_at(&mut body, trailer.directory_at)?;
+    if checksum(&[&body]) != trailer.directory_checksum {
         return Err(CodecError::Checksum.into());
     }
-    let table = table::decode(&body, (HEAD_BYTES, trailer.table_at))?;
-    Ok((bytes, trailer, table))
+    let (entries, values_end) = table::decode(&body, HEAD_BYTES, trailer.directory_at)?;
+    Ok((Sealed { number, bytes, values: (HEAD_BYTES, values_end), entries }, trailer))
+}
+
+/// Reads a page of a group from the file of this number, whose values lie in `values`.
+pub(super) fn read_page(
+    file: &File,
+    number: u64,
+    values: (u64, u64),
+    entry: &Entry,
+    page: u32,
+) -> Result<Page, Fault> {
+    let (offset, length) = entry.page(page);
+    let mut bytes = vec![0; length];
+    file.read_exact_at(&mut bytes, offset)?;
+    Ok(Page::check(number, entry, offset, &bytes, values)?)
 }
 
 /// Reads all of a sealed file: every byte of it is as it was written.
 pub(super) fn check(dir: &Path, number: u64) -> Result<(), StoreError> {
     let path = path_of(dir, number);
-    File::open(&path).map_err(Fault::Io).and_then(|file| check_all(&file, number)).map_err(Fault::at(&path))
+    let checked = File::open(&path).map_err(Fault::Io).and_then(|file| check_all(&file, number));
+    checked.map_err(|fault| Failure::at(&path)(fault).into())
 }
 
 fn check_all(file: &File, number: u64) -> Result<(), Fault> {
-    let (_, trailer, _) = read_table(file, number)?;
+    let (sealed, trailer) = read_directory(file, number)?;
+    for entry in &sealed.entries {
+        let (mut next, mut last, mut bytes) = (u64::from(entry.numbers.0), None, 0);
+        for page in 0..entry.pages() {
+            for place in read_page(file, number, sealed.values, entry, page)?.places() {
+                let is_first = last.is_none();
+                if u64::from(place.number) < next || (is_first && place.number != entry.numbers.0) {
+                    return Err(CodecError::Invalid("number").into());
+                }
+                (next, last) = (u64::from(place.number) + 1, Some(place.number));
+                bytes += u64::from(place.length);
+            }
+        }
+        if bytes != entry.bytes || last != Some(entry.numbers.1) {
+            return Err(CodecError::Invalid("group").into());
+        }
+    }
     let mut hasher = Xxh3::new();
-    let mut values = file.take(trailer.table_at);
+    let mut before = file.take(trailer.directory_at);
     let mut buffer = vec![0; BUFFER_BYTES];
     loop {
-        let read = values.read(&mut buffer)?;
+        let read = before.read(&mut buffer)?;
         if read == 0 {
             break;
         }
         hasher.update(buffer.get(..read).unwrap_or_default());
     }
-    if hasher.digest() == trailer.values_checksum { Ok(()) } else { Err(CodecError::Checksum.into()) }
+    if hasher.digest() == trailer.checksum_before { Ok(()) } else { Err(CodecError::Checksum.into()) }
 }

@@ -1,21 +1,21 @@
 //! The segment files of a ledger: which there are, reading of their values, giving back of their space.
 
 use super::super::crash::{self, Point};
-use super::catalog::{Catalog, Part, Segment};
-use super::error::StoreError;
+use super::cache::Cache;
+use super::catalog::Catalog;
+use super::error::{Failure, StoreError};
+use super::pages::Pages;
 use super::segment::{self, Name, Sealed, SegmentWriter};
 use super::table::Group;
 use arc_swap::ArcSwap;
-use std::collections::VecDeque;
-use std::fs::{self, File};
+use std::collections::BTreeSet;
+use std::fs;
 use std::io::ErrorKind;
-use std::os::unix::fs::FileExt;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Files that are held open at a time.
-const OPEN_FILES_MAX: usize = 512;
 /// Live bytes that one rewriting copies at most.
 const REWRITTEN_BYTES_MAX: u64 = 256 << 20;
 
@@ -37,7 +37,7 @@ pub(super) struct Segments {
     changing: Mutex<()>,
     rewriting: Mutex<()>,
     next: AtomicU64,
-    opened: Mutex<VecDeque<Weak<Segment>>>,
+    pages: Pages,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -45,8 +45,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Segments {
-    /// Opens the folder: reads the table of every file, removes what was never sealed.
-    pub(super) fn open(dir: &Path, access: Access) -> Result<Self, StoreError> {
+    /// Opens the folder: reads the directory of every file, removes what was never sealed.
+    pub(super) fn open(dir: &Path, access: Access, cache: Arc<Cache>) -> Result<Self, StoreError> {
         let failed = StoreError::at("opening the folder of segments", dir);
         if access == Access::Write {
             fs::create_dir_all(dir).map_err(&failed)?;
@@ -71,9 +71,9 @@ impl Segments {
         }
         // A key that two files hold was moved from the first to the second.
         numbers.sort_unstable();
-        let mut catalog = Catalog::default();
+        let (mut catalog, pages) = (Catalog::default(), Pages::new(cache));
         for &number in &numbers {
-            catalog.add(segment::path_of(dir, number), segment::read(dir, number)?);
+            catalog.add(&pages, segment::path_of(dir, number), segment::read(dir, number)?)?;
         }
         let this = Self {
             dir: dir.to_path_buf(),
@@ -82,9 +82,9 @@ impl Segments {
             changing: Mutex::default(),
             rewriting: Mutex::default(),
             next: AtomicU64::new(numbers.last().map_or(0, |last| last + 1)),
-            opened: Mutex::default(),
+            pages,
         };
-        this.change(|_| ())?;
+        this.change(|_| Ok(()))?;
         this.sync_names()?;
         Ok(this)
     }
@@ -101,7 +101,7 @@ impl Segments {
     /// Shows the values of a sealed file.
     pub(super) fn add(&self, sealed: Sealed) -> Result<(), StoreError> {
         let path = segment::path_of(&self.dir, sealed.number);
-        self.change(|catalog| catalog.add(path, sealed))
+        self.change(|catalog| catalog.add(&self.pages, path, sealed))
     }
 
     /// The newest state.
@@ -109,11 +109,11 @@ impl Segments {
         self.catalog.load_full()
     }
 
-    /// Changes the catalog, then removes the files that hold nothing any more.
-    fn change(&self, change: impl FnOnce(&mut Catalog)) -> Result<(), StoreError> {
+    /// Changes the catalog, then removes the files that hold nothing any more. A change that fails changes nothing.
+    fn change<T>(&self, change: impl FnOnce(&mut Catalog) -> Result<T, Failure>) -> Result<T, StoreError> {
         let _changing = lock(&self.changing);
         let mut catalog = Catalog::clone(&self.catalog.load());
-        change(&mut catalog);
+        let changed = change(&mut catalog)?;
         let dead = catalog.take_dead();
         self.catalog.store(Arc::new(catalog));
         for segment in dead.into_iter().filter(|_| self.access == Access::Write) {
@@ -124,60 +124,83 @@ impl Segments {
                 _ => crash::after(Point::SegmentRemoved),
             }
         }
-        Ok(())
+        Ok(changed)
+    }
+
+    /// Reads by the newest catalog; once more when a file that it names was removed meanwhile.
+    fn reading<T>(&self, read: impl Fn(&Catalog) -> Result<T, Failure>) -> Result<T, StoreError> {
+        let mut catalog = self.catalog.load();
+        loop {
+            match read(&catalog) {
+                // Values were moved after they were looked up, and their old file removed before it was opened.
+                Err(failure) if failure.is_of_no_file() => {
+                    let newest = self.catalog.load();
+                    if Arc::ptr_eq(&catalog, &newest) {
+                        return Err(failure.into());
+                    }
+                    catalog = newest;
+                }
+                read => return Ok(read?),
+            }
+        }
     }
 
     /// Reads a value.
     pub(super) fn get(&self, group: Group, number: u32) -> Result<Option<Vec<u8>>, StoreError> {
-        let mut catalog = self.catalog.load();
-        loop {
-            let Some(part) = catalog.find(group, number) else { return Ok(None) };
-            let Some(segment) = catalog.segments.get(&part.segment) else { return Ok(None) };
-            match self.file(segment).and_then(|file| read(&file, &part)) {
-                Ok(value) => return Ok(Some(value)),
-                // The value was moved after it was looked up, and its old file removed before it was opened.
-                Err(error) if error.kind() == ErrorKind::NotFound => {
-                    let newest = self.catalog.load();
-                    if newest.find(group, number) == Some(part) {
-                        return Err(StoreError::at("opening a segment file", &segment.path)(error));
-                    }
-                    catalog = newest;
+        self.reading(|catalog| match catalog.find(&self.pages, group, number)? {
+            Some((segment, place)) => self.pages.value(segment, place).map(Some),
+            None => Ok(None),
+        })
+    }
+
+    /// Whether there is a value.
+    pub(super) fn holds(&self, group: Group, number: u32) -> Result<bool, StoreError> {
+        self.reading(|catalog| Ok(catalog.find(&self.pages, group, number)?.is_some()))
+    }
+
+    /// Numbers of a group's values, ascending.
+    pub(super) fn numbers(&self, group: Group) -> Result<Vec<u32>, StoreError> {
+        self.reading(|catalog| catalog.numbers(&self.pages, group))
+    }
+
+    /// Deletes values, those of a group together. A file without live values is removed; what others hold of dead ones,
+    /// [`Self::rewrite`] gives back.
+    pub(super) fn delete(&self, keys: &[(Group, u32)]) -> Result<(), StoreError> {
+        if keys.is_empty() {
+            return Ok(());
+        }
+        self.change(|catalog| {
+            for same in keys.chunk_by(|a, b| a.0 == b.0) {
+                let numbers: Vec<u32> = same.iter().map(|(_, number)| *number).collect();
+                if let Some(&(group, _)) = same.first() {
+                    catalog.remove(&self.pages, group, &numbers)?;
                 }
-                Err(error) => return Err(StoreError::at("reading a value", &segment.path)(error)),
             }
-        }
+            Ok(())
+        })
     }
 
-    /// The open file of a segment; the file that was opened first makes room for it.
-    fn file(&self, segment: &Arc<Segment>) -> std::io::Result<Arc<File>> {
-        let (file, opened_now) = segment.file()?;
-        if opened_now {
-            let mut opened = lock(&self.opened);
-            opened.push_back(Arc::downgrade(segment));
-            if opened.len() > OPEN_FILES_MAX
-                && let Some(first) = opened.pop_front()
-            {
-                first.upgrade().iter().for_each(|segment| segment.close());
-            }
-        }
-        Ok(file)
+    /// Deletes the values of a kind whose run is among `runs`; returns how many.
+    pub(super) fn delete_runs(&self, kind: u8, runs: Range<u64>) -> Result<u64, StoreError> {
+        let from = Group { kind, run: runs.start };
+        let catalog = self.catalog.load();
+        let groups = catalog.layers_from(from).map(|(group, _)| group);
+        self.delete_groups(groups.take_while(|group| group.kind == kind && group.run < runs.end).collect())
     }
 
-    /// Deletes values. A file without live values is removed; what others hold of dead ones, [`Self::rewrite`] gives back.
-    pub(super) fn delete(&self, keys: Vec<(Group, u32)>) -> Result<(), StoreError> {
-        if keys.is_empty() { Ok(()) } else { self.change(|catalog| catalog.remove(keys)) }
+    fn delete_groups(&self, groups: Vec<Group>) -> Result<u64, StoreError> {
+        if groups.is_empty() {
+            return Ok(0);
+        }
+        self.change(|catalog| Ok(groups.into_iter().map(|group| catalog.remove_group(group)).sum()))
     }
 
     /// Deletes the groups that are not `wanted`, durably; returns how many values.
     pub(super) fn keep_only(&self, wanted: impl Fn(Group) -> bool) -> Result<u64, StoreError> {
         let catalog = self.catalog.load();
-        let unwanted = catalog.groups().filter(|&group| !wanted(group));
-        let keys: Vec<_> = unwanted
-            .flat_map(|group| catalog.numbers(group).into_iter().map(move |number| (group, number)))
-            .collect();
-        let count = u64::try_from(keys.len()).unwrap_or(u64::MAX);
+        let groups = catalog.layers_from(Group::first_of(&[])).map(|(group, _)| group);
+        let count = self.delete_groups(groups.filter(|&group| !wanted(group)).collect())?;
         if count > 0 {
-            self.delete(keys)?;
             // Numbers of orphans are used again: a file that came back would answer for the new values.
             self.sync_names()?;
         }
@@ -191,12 +214,12 @@ impl Segments {
     pub(super) fn rewrite(&self, live_percent: u64, bytes_min: u64) -> Result<u64, StoreError> {
         let _rewriting = lock(&self.rewriting);
         let catalog = self.catalog();
-        let mut sparse = std::collections::BTreeSet::new();
+        let mut sparse = BTreeSet::new();
         let (mut live, mut bytes) = (0, 0);
-        for segment in catalog.segments.values() {
-            let is_sparse = segment.live_bytes() * 100 < segment.bytes * live_percent;
-            if is_sparse && live + segment.live_bytes() <= REWRITTEN_BYTES_MAX {
-                live += segment.live_bytes();
+        for (segment, live_bytes) in catalog.live_bytes() {
+            let is_sparse = live_bytes * 100 < segment.value_bytes() * live_percent;
+            if is_sparse && live + live_bytes <= REWRITTEN_BYTES_MAX {
+                live += live_bytes;
                 bytes += segment.bytes;
                 sparse.insert(segment.number);
             }
@@ -205,25 +228,31 @@ impl Segments {
             return Ok(0);
         }
         let mut writer = self.create()?;
-        for (group, part) in catalog.parts_from(Group::first_of(&[])) {
-            if !sparse.contains(&part.segment) {
-                continue;
-            }
-            // One that is gone by now was deleted since.
-            if let Some(value) = self.get(group, part.place.number)? {
-                writer.append((group, part.place.number), &value)?;
+        for (group, layers) in catalog.layers_from(Group::first_of(&[])) {
+            for layer in layers.iter().filter(|layer| sparse.contains(&layer.segment.number)) {
+                let places = match layer.places(&self.pages) {
+                    // All that it held was deleted since.
+                    Err(_) if !self.catalog.load().knows(&layer.segment) => continue,
+                    places => places?,
+                };
+                for place in places {
+                    // One that is gone by now was deleted since.
+                    if let Some(value) = self.get(group, place.number)? {
+                        writer.append((group, place.number), &value)?;
+                    }
+                }
             }
         }
         let sealed = writer.seal()?;
         let path = segment::path_of(&self.dir, sealed.number);
         let bytes_new = sealed.bytes;
-        self.change(|now| now.add_moved(path, sealed, &catalog))?;
+        self.change(|now| now.add_moved(&self.pages, path, sealed, &sparse))?;
         Ok(bytes.saturating_sub(bytes_new))
     }
 
     /// Reads every byte of every file.
     pub(super) fn check(&self, mut problem: impl FnMut(StoreError)) {
-        for segment in self.catalog().segments.values() {
+        for segment in self.catalog().segments() {
             if let Err(error) = segment::check(&self.dir, segment.number) {
                 problem(error);
             }
@@ -232,12 +261,6 @@ impl Segments {
 
     /// Bytes of all files.
     pub(super) fn bytes_on_disk(&self) -> u64 {
-        self.catalog.load().segments.values().map(|segment| segment.bytes).sum()
+        self.catalog.load().segments().map(|segment| segment.bytes).sum()
     }
-}
-
-fn read(file: &File, part: &Part) -> std::io::Result<Vec<u8>> {
-    let mut value = vec![0; usize::try_from(part.place.length).unwrap_or(usize::MAX)];
-    file.read_exact_at(&mut value, part.place.offset)?;
-    Ok(value)
 }

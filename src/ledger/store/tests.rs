@@ -1,14 +1,18 @@
-use super::segment::{self, SegmentWriter};
-use super::table::{self, Group, Place};
+mod paged;
+
+use super::pages::{Pages, Segment};
+use super::segment::{self, Sealed, SegmentWriter};
+use super::table::{self, Group, Page};
 use super::*;
 use crate::ledger::keys;
 use proptest::prelude::*;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use tempfile::TempDir;
 
 fn open(dir: &TempDir) -> Store {
-    Store::open(dir.path(), 16 << 20).unwrap()
+    Store::open(dir.path(), 16 << 20, 1 << 20).unwrap()
 }
 
 fn key(run: u64, number: u32) -> Vec<u8> {
@@ -21,13 +25,13 @@ fn value(run: u64, number: u32) -> Vec<u8> {
 
 /// Writes values of a run and says whether they went to a file.
 fn write(store: &Store, min: u64, run: u64, numbers: std::ops::Range<u32>) -> bool {
-    let before = store.shared.segments.catalog().segments.len();
+    let before = store.shared.segments.catalog().segments().count();
     let writing = store.begin(min);
     for number in numbers {
         writing.put(&key(run, number), value(run, number)).unwrap();
     }
     writing.sync().unwrap();
-    store.shared.segments.catalog().segments.len() > before
+    store.shared.segments.catalog().segments().count() > before
 }
 
 fn holds(store: &Store, run: u64, numbers: std::ops::Range<u32>) -> bool {
@@ -187,7 +191,7 @@ fn damaged_lost_and_exchanged_files_are_refused() {
     let whole = fs::read(&files[0]).unwrap();
     let refused = |bytes: &[u8]| {
         fs::write(&files[0], bytes).unwrap();
-        match Store::open(dir.path(), 16 << 20) {
+        match Store::open(dir.path(), 16 << 20, 1 << 20) {
             Err(error) => error.to_string().contains("restore a backup"),
             Ok(store) => {
                 let mut problems = 0;
@@ -204,12 +208,12 @@ fn damaged_lost_and_exchanged_files_are_refused() {
     assert!(refused(&fs::read(&files[1]).unwrap()), "another file's content");
     let mut newer = whole.clone();
     let format_at = newer.len() - 17;
-    newer[format_at] = 2;
+    newer[format_at] += 1;
     assert!(refused(&newer));
 }
 
-/// The table of a file with the given values, and its bytes.
-fn sealed(dir: &TempDir, values: &[(u8, u64, u32, Vec<u8>)]) -> (table::Table, Vec<u8>) {
+/// A file with the given values, and its bytes.
+fn sealed(dir: &TempDir, values: &[(u8, u64, u32, Vec<u8>)]) -> (Sealed, Vec<u8>) {
     let mut writer = SegmentWriter::create(dir.path(), 5).unwrap();
     for (kind, run, number, value) in values {
         writer.append((Group { kind: *kind, run: *run }, *number), value).unwrap();
@@ -217,7 +221,30 @@ fn sealed(dir: &TempDir, values: &[(u8, u64, u32, Vec<u8>)]) -> (table::Table, V
     let sealed = writer.seal().unwrap();
     let bytes = fs::read(segment::path_of(dir.path(), 5)).unwrap();
     assert_eq!(sealed.bytes, u64::try_from(bytes.len()).unwrap());
-    (sealed.table, bytes)
+    (sealed, bytes)
+}
+
+/// Every value that a file tells, found one by one, and all of its group's at once.
+fn told(dir: &TempDir, numbers: &[u32]) -> BTreeMap<(u8, u64, u32), Vec<u8>> {
+    let sealed = segment::read(dir.path(), 5).unwrap();
+    let segment = Arc::new(Segment::new(segment::path_of(dir.path(), 5), &sealed));
+    let pages = Pages::new(Arc::new(Cache::new(1 << 20)));
+    let mut told = BTreeMap::new();
+    for entry in &sealed.entries {
+        let mut places = Vec::new();
+        pages.visit(&segment, entry, |place| places.push(place)).unwrap();
+        assert_eq!(places.len(), usize::try_from(entry.count).unwrap());
+        assert_eq!(places.iter().map(|place| u64::from(place.length)).sum::<u64>(), entry.bytes);
+        for &number in numbers {
+            let found = pages.find(&segment, entry, number).unwrap();
+            assert_eq!(found, places.iter().find(|place| place.number == number).copied());
+        }
+        for place in places {
+            let value = pages.value(&segment, place).unwrap();
+            told.insert((entry.group.kind, entry.group.run, place.number), value);
+        }
+    }
+    told
 }
 
 type Values = Vec<(u8, u64, u32, Vec<u8>)>;
@@ -228,27 +255,36 @@ fn some_values() -> impl Strategy<Value = Values> {
     prop::collection::vec(one, 1..40)
 }
 
+/// Groups of several pages: dense ones, and ones with numbers missing.
+fn many_values() -> impl Strategy<Value = Values> {
+    (1u32..4, 0u32..1_600, 0u32..3, any::<u32>()).prop_map(|(step, count, from, odd)| {
+        let numbers = (0..count).map(|n| from + n * step + u32::from(step > 1 && n % 7 == odd % 7));
+        numbers
+            .map(|number| (1, 1, number, number.to_be_bytes().to_vec()))
+            .chain([(2, 9, odd, vec![1])])
+            .collect()
+    })
+}
+
 proptest! {
     #[test]
     fn a_file_tells_its_values_and_any_flipped_bit_is_noticed(
-        values in some_values(),
+        values in prop_oneof![4 => some_values(), 1 => many_values()],
         flip: prop::sample::Index,
         bit in 0u8..8,
     ) {
         let dir = tempfile::tempdir().unwrap();
         let (written, bytes) = sealed(&dir, &values);
         let read = segment::read(dir.path(), 5).unwrap();
-        prop_assert_eq!(&read.table, &written);
+        prop_assert_eq!(&read.entries, &written.entries);
+        prop_assert_eq!((read.bytes, read.values), (written.bytes, written.values));
         segment::check(dir.path(), 5).unwrap();
-        for (kind, run, number, _) in &values {
-            let same = |v: &&(u8, u64, u32, Vec<u8>)| (v.0, v.1, v.2) == (*kind, *run, *number);
-            let last = &values.iter().rev().find(same).unwrap().3;
-            let places = &read.table.iter().find(|(g, _)| (g.kind, g.run) == (*kind, *run)).unwrap().1;
-            let place = places.iter().find(|place| place.number == *number).unwrap();
-            let from = usize::try_from(place.offset).unwrap();
-            prop_assert_eq!(&bytes[from..from + last.len()], &last[..]);
-            prop_assert_eq!(usize::try_from(place.length).unwrap(), last.len());
-        }
+        // The last one of a key counts.
+        let expected: BTreeMap<_, _> =
+            values.iter().map(|(kind, run, number, value)| ((*kind, *run, *number), value.clone())).collect();
+        let near = |number: u32| [number, number.saturating_add(1), number.saturating_sub(1)];
+        let numbers: Vec<u32> = values.iter().flat_map(|value| near(value.2)).collect();
+        prop_assert_eq!(told(&dir, &numbers), expected);
         let mut changed = bytes;
         let at = flip.index(changed.len());
         changed[at] ^= 1 << bit;
@@ -257,11 +293,21 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_for_a_table_are_an_error_at_worst(bytes: Vec<u8>, end in 8u64..1_000) {
-        if let Ok(table) = table::decode(&bytes, (8, end)) {
-            let inside = |place: &Place| place.offset >= 8 && place.end() <= end;
-            prop_assert!(table.iter().flat_map(|(_, places)| places).all(inside));
+    fn any_bytes_for_a_directory_are_an_error_at_worst(bytes: Vec<u8>, end in 8u64..1_000) {
+        if let Ok((entries, values_end)) = table::decode(&bytes, 8, end) {
+            prop_assert!((8..=end).contains(&values_end));
+            for entry in entries {
+                let (at, length) = entry.page(entry.pages() - 1);
+                prop_assert!(entry.at >= values_end && at + u64::try_from(length).unwrap() <= end);
+            }
         }
+    }
+
+    #[test]
+    fn any_bytes_for_a_page_are_an_error(bytes: Vec<u8>, at: u64) {
+        let group = Group { kind: 1, run: 1 };
+        let entry = table::Entry { group, count: 3, bytes: 9, numbers: (0, u32::MAX), at };
+        prop_assert!(Page::check(1, &entry, at, &bytes, (0, u64::MAX)).is_err());
     }
 
     #[test]

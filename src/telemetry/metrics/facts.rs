@@ -139,8 +139,8 @@ pub struct Sample {
     pub filter_bytes: u64,
     /// Days whose filters of identities are read from the store when they are asked.
     pub days_on_disk: u64,
-    /// Memory of the runs' block indexes.
-    pub sparse_index_bytes: u64,
+    /// Memory of what tells where values and blocks lie.
+    pub index_bytes: u64,
     /// Rejected and conflicting records kept.
     pub rejected_kept: u64,
     /// Rejected records of them that are not resolved; conflicts are none.

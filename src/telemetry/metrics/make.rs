@@ -114,7 +114,8 @@ impl Maker {
             blocks: m.gauge("ledger_blocks", "Blocks in force.")?,
             filter_bytes: m.gauge("ledger_filter_bytes", "Memory of filters of identities and riders.")?,
             days_on_disk: m.gauge("ledger_days_on_disk", "Days whose filters are not in memory.")?,
-            sparse_index_bytes: m.gauge("ledger_sparse_index_bytes", "Memory of block indexes.")?,
+            index_bytes: m
+                .gauge("ledger_index_bytes", "Memory of what tells where values and blocks lie.")?,
             rejected_kept: m.gauge("rejected_kept", "Rejected and conflicting records kept.")?,
             rejected_unresolved: m
                 .gauge("rejected_unresolved", "Rejected records not resolved, without conflicts.")?,
