@@ -260,13 +260,17 @@ impl Run {
         format!("block {block} of run {}", self.id)
     }
 
-    /// Calls `visit` with the selected rows of a block until it returns `false`.
+    /// Calls `visit` with the selected rows of a block until it returns `false`. Whoever wants all rows goes through the
+    /// run block by block.
     pub fn visit_block(
         &self,
         block: usize,
         select: Select<'_>,
         visit: impl FnMut(&Row<'_>) -> bool,
     ) -> Outcome<()> {
+        if matches!(select, Select::All) {
+            self.store.read_ahead(keys::DATA, self.id, u32::try_from(block).unwrap_or(u32::MAX))?;
+        }
         self.read_block(block, |body| visit_block(body, select, visit).map(|_| ()))
     }
 
@@ -328,7 +332,7 @@ impl Run {
     ) -> Outcome<()> {
         let number = u32::try_from(chunk).unwrap_or(u32::MAX);
         let mut left = wanted;
-        self.visit_chunk(number, |(hash, block)| {
+        self.read_chunk(number, |(hash, block)| {
             while let Some((_, rest)) = left.split_first().filter(|(first, _)| first.0 < hash) {
                 left = rest;
             }
@@ -337,8 +341,14 @@ impl Run {
         })
     }
 
-    /// Calls `visit` with the entries of an index chunk until it returns `false`.
+    /// Calls `visit` with the entries of an index chunk until it returns `false`; for whoever goes through all of them in
+    /// order.
     pub fn visit_chunk(&self, chunk: u32, visit: impl FnMut(Entry) -> bool) -> Outcome<()> {
+        self.store.read_ahead(keys::IDENTITY, self.id, chunk)?;
+        self.read_chunk(chunk, visit)
+    }
+
+    fn read_chunk(&self, chunk: u32, visit: impl FnMut(Entry) -> bool) -> Outcome<()> {
         let key = in_run(keys::IDENTITY, self.id, chunk);
         let name = || format!("identity chunk {chunk} of run {}", self.id);
         let value = self.store.get(&key)?.ok_or_else(|| LedgerError::Missing { what: name() })?;

@@ -35,7 +35,7 @@ use super::lock::DirLock;
 use cache::{Cache, Owner};
 use hot::{Hot, HotValue};
 use scratch::Scratch;
-use segments::{Access, Segments};
+use segments::{AHEAD_EVERY, Access, Segments};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -149,6 +149,15 @@ impl Store {
             return Ok(Some(Value::Read(value)));
         }
         Ok(self.shared.hot.get(key)?.map(Value::Hot))
+    }
+
+    /// Said before each value by whoever reads all values of a kind and run in order: now and then those that follow are
+    /// fetched together.
+    pub fn read_ahead(&self, kind: u8, run: u64, number: u32) -> Result<(), StoreError> {
+        match number.is_multiple_of(AHEAD_EVERY) {
+            true => self.shared.segments.read_ahead(Group { kind, run }, number),
+            false => Ok(()),
+        }
     }
 
     /// Whether there is a value of this key.

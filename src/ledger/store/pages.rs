@@ -5,15 +5,19 @@ use super::error::{Failure, Fault};
 use super::segment::{self, Sealed};
 use super::table::{Entry, Found, Page, Place};
 use arc_swap::ArcSwapOption;
+use rustix::fs::{Advice, fadvise};
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
+use std::num::NonZeroU64;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 /// Files that are held open at a time.
 const OPEN_FILES_MAX: usize = 512;
+/// Bytes that are fetched at a time for whoever reads in order.
+const AHEAD_BYTES: u64 = 1 << 20;
 
 /// A sealed file.
 #[derive(Debug)]
@@ -43,8 +47,17 @@ impl Segment {
             return Ok((file, false));
         }
         let file = Arc::new(File::open(&self.path)?);
+        // A question reads a block here and a page there: what lies beside them is of no use, and on its way it delays others.
+        advise(&file, 0, None, Advice::Random);
         self.handle.store(Some(Arc::clone(&file)));
         Ok((file, true))
+    }
+}
+
+/// Tells the system how a file is read. Where it cannot be told, reading is slower and nothing else.
+fn advise(file: &File, from: u64, bytes: Option<NonZeroU64>, advice: Advice) {
+    if let Err(error) = fadvise(file, from, bytes, advice) {
+        tracing::debug!(%error, "the system takes no advice about a file");
     }
 }
 
@@ -121,6 +134,13 @@ impl Pages {
         for page in 0..entry.pages() {
             self.read_page(segment, entry, page)?.places().for_each(&mut see);
         }
+        Ok(())
+    }
+
+    /// The values from this place on are read next, one after the other: the system fetches them in one go.
+    pub(super) fn read_ahead(&self, segment: &Arc<Segment>, place: Place) -> Result<(), Failure> {
+        let bytes = segment.values.1.saturating_sub(place.offset).min(AHEAD_BYTES);
+        advise(&*self.file(segment)?, place.offset, NonZeroU64::new(bytes), Advice::WillNeed);
         Ok(())
     }
 

@@ -16,6 +16,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+/// Values after which the next ones are fetched, by whoever reads in order.
+pub(super) const AHEAD_EVERY: u32 = 64;
 /// Live bytes that one rewriting copies at most.
 const REWRITTEN_BYTES_MAX: u64 = 256 << 20;
 
@@ -153,6 +155,14 @@ impl Segments {
         })
     }
 
+    /// The values from this one on are read next.
+    pub(super) fn read_ahead(&self, group: Group, number: u32) -> Result<(), StoreError> {
+        self.reading(|catalog| match catalog.find(&self.pages, group, number)? {
+            Some((segment, place)) => self.pages.read_ahead(segment, place),
+            None => Ok(()),
+        })
+    }
+
     /// Whether there is a value.
     pub(super) fn holds(&self, group: Group, number: u32) -> Result<bool, StoreError> {
         self.reading(|catalog| Ok(catalog.find(&self.pages, group, number)?.is_some()))
@@ -235,7 +245,10 @@ impl Segments {
                     Err(_) if !self.catalog.load().knows(&layer.segment) => continue,
                     places => places?,
                 };
-                for place in places {
+                for (place, nth) in places.into_iter().zip(0_u32..) {
+                    if nth.is_multiple_of(AHEAD_EVERY) {
+                        self.read_ahead(group, place.number)?;
+                    }
                     // One that is gone by now was deleted since.
                     if let Some(value) = self.get(group, place.number)? {
                         writer.append((group, place.number), &value)?;
