@@ -25,17 +25,40 @@ use crate::domain::completeness::CompletenessTracker;
 use crate::domain::time::LocalDay;
 use arc_swap::ArcSwap;
 use std::collections::{BTreeMap, HashSet};
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Where readers find the newest state.
 #[derive(Debug)]
-pub struct Published(ArcSwap<Snapshot>);
+pub struct Published {
+    current: ArcSwap<Snapshot>,
+    /// States that a reader may still have. Whoever lets a state go last frees what only it held, which may take many
+    /// milliseconds: that is the writer, not somebody who answers.
+    former: Mutex<Vec<Arc<Snapshot>>>,
+}
 
 impl Published {
+    fn new(first: Snapshot) -> Self {
+        Self { current: ArcSwap::from_pointee(first), former: Mutex::default() }
+    }
+
     /// The newest committed state.
     pub fn current(&self) -> Arc<Snapshot> {
-        self.0.load_full()
+        self.current.load_full()
+    }
+
+    fn publish(&self, state: Snapshot) {
+        let former = self.current.swap(Arc::new(state));
+        self.former.lock().unwrap_or_else(PoisonError::into_inner).push(former);
+        self.let_go();
+    }
+
+    /// Frees the former states that no reader has any more.
+    pub(super) fn let_go(&self) {
+        self.former
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|state| Arc::strong_count(state) > 1);
     }
 }
 
@@ -151,7 +174,7 @@ impl Ledger {
             sources: Arc::clone(&state.sources),
             with_open,
             released,
-            published: Arc::new(Published(ArcSwap::from_pointee(state))),
+            published: Arc::new(Published::new(state)),
             poison: None,
             read_only,
             compacting: None,
@@ -222,7 +245,8 @@ impl Ledger {
 
     /// Publishes the state after a commit.
     pub(super) fn publish(&self) {
-        self.published.0.store(Arc::new(Snapshot {
+        let zone = Arc::clone(&self.published.current().zone);
+        self.published.publish(Snapshot {
             store: self.store.clone(),
             root: self.manifest.root().clone(),
             entries: self.manifest.shared_entries(),
@@ -232,10 +256,10 @@ impl Ledger {
             rejected: self.rejected.clone(),
             stats: Arc::clone(&self.stats),
             sources: Arc::clone(&self.sources),
-            zone: Arc::clone(&self.published.0.load().zone),
+            zone,
             identity_days: self.setup.identity_days,
             day_filter_bytes: self.filters.bytes(),
-        }));
+        });
     }
 
     /// The configuration in force.

@@ -118,6 +118,7 @@ impl Ledger {
     ///
     /// Their manifest entries go with the next commit. A crash before it deletes at the next start what is gone already.
     pub fn collect_released(&mut self) -> Outcome<usize> {
+        self.published.let_go();
         let released: Vec<u64> = self.released.1.try_iter().collect();
         for id in &released {
             let key = id.to_be_bytes();
