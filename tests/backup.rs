@@ -8,7 +8,6 @@ use coverledger::config::Config;
 use coverledger::domain::time::{LocalDay, UtcMillis};
 use coverledger::domain::view::LedgerView;
 use coverledger::generate::{Generator, GeneratorSettings};
-use coverledger::ingest::kafka::{EventProducer, KafkaHealth, Outgoing};
 use coverledger::ledger::backup::{backup, backup_dir};
 use coverledger::ledger::batch::{Arrival, Batch, Source};
 use coverledger::ledger::commit::Also;
@@ -22,8 +21,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
 use support::mock;
+use support::orders::{TOPIC, config_of, order, send, text};
 use support::program::{Program, binary, until};
 use tempfile::TempDir;
 
@@ -190,39 +189,7 @@ fn a_backup_that_is_not_made_leaves_nothing() {
 }
 
 fn config(folder: &Path, name: &str, brokers: &str) -> PathBuf {
-    let path = folder.join(format!("{name}.toml"));
-    let text = format!(
-        r#"
-        [ledger]
-        data_dir = "{name}"
-        [http]
-        listen = "127.0.0.1:0"
-        [kafka]
-        brokers = "{brokers}"
-        options = {{ "reconnect.backoff.max.ms" = "100" }}
-        [[rate]]
-        category = "instant_delivery"
-        per_order = "0.25"
-        [platform.meituan]
-        topics = ["orders.meituan"]
-        records_from = 2025-07-01
-        "#
-    );
-    fs::write(&path, text).unwrap();
-    path
-}
-
-fn send(brokers: &str, ids: std::ops::Range<u32>) {
-    let settings = mock::settings(brokers.to_owned(), "sender");
-    let producer = EventProducer::new(&settings, KafkaHealth::new()).unwrap();
-    for id in ids {
-        let payload = format!(
-            r#"{{"platform":"meituan","order_id":"o{id}","rider_id":"R1","category":"instant_delivery","region":"310115","accepted_at":"2025-07-10T12:00:00+08:00","ended_at":"2025-07-10T12:30:00+08:00"}}"#
-        );
-        let (topic, payload) = ("orders.meituan", payload.as_bytes());
-        producer.send(&Outgoing { topic, partition: Some(0), key: None, payload, timestamp: None }).unwrap();
-    }
-    producer.flush(Duration::from_secs(60)).unwrap();
+    config_of(folder, name, &text(brokers, &format!("data_dir = \"{name}\"")))
 }
 
 fn run(args: &[&str], config: &Path) -> Output {
@@ -235,10 +202,10 @@ fn charged(program: &mut Program) -> Option<i64> {
 
 #[test]
 fn a_running_service_is_backed_up_restored_and_catches_up() {
-    let cluster = mock::cluster(&[("orders.meituan", 1)]);
+    let cluster = mock::cluster(&[(TOPIC, 1)]);
     let (brokers, folder) = (cluster.bootstrap_servers(), TempDir::new().unwrap());
     let original = config(folder.path(), "data", &brokers);
-    send(&brokers, 0..50);
+    send(&brokers, &(0..50).map(order).collect::<Vec<_>>());
     let mut program = Program::serve(&original, &[]);
     program.applied(50);
     let target = folder.path().join("restored");
@@ -250,10 +217,11 @@ fn a_running_service_is_backed_up_restored_and_catches_up() {
     let again = run(&["backup", target.to_str().unwrap()], &original);
     assert_eq!(again.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&again.stderr).contains("not empty"), "{again:?}");
-    send(&brokers, 50..80);
+    send(&brokers, &(50..80).map(order).collect::<Vec<_>>());
     program.applied(80);
     assert_eq!(charged(&mut program), Some(80));
     assert_eq!(program.terminate(), Some(0));
+    assert!(!folder.path().join("data/admin.sock").exists());
     let copy = config(folder.path(), "restored", &brokers);
     let verified = run(&["verify"], &copy);
     assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stdout));

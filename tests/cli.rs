@@ -96,6 +96,18 @@ fn answers_are_text_or_json_on_standard_output() {
 }
 
 #[test]
+fn ingest_says_in_one_line_what_became_of_the_records_and_how_long_it_took() {
+    let bench = bench_with("");
+    let summary = bench.json("ingest", &["in.jsonl"]);
+    let names: Vec<&str> = summary.as_object().unwrap().keys().map(String::as_str).collect();
+    let expected = ["compaction_s", "dispositions", "elapsed_s", "records", "records_per_s", "rejected"];
+    assert_eq!(names, expected);
+    assert_eq!((&summary["records"], &summary["dispositions"]["duplicate"]), (&1.into(), &1.into()));
+    let [elapsed_s, compaction_s] = ["elapsed_s", "compaction_s"].map(|name| summary[name].as_f64().unwrap());
+    assert!(elapsed_s > 0.0 && compaction_s >= 0.0, "{summary}");
+}
+
+#[test]
 fn wrong_usage_is_2_and_bad_configuration_78() {
     let bench = bench_with("");
     let config = ["--config", "flights.toml"];

@@ -16,45 +16,14 @@ mod skips;
 #[cfg(test)]
 mod tests {
     use crate::support::mock;
+    use crate::support::orders::{TOPIC, config_of, send_to, text};
     use crate::support::program::{Program, until};
-    use coverledger::ingest::kafka::{EventProducer, KafkaHealth, Outgoing};
     use coverledger::telemetry::clock::Clock;
     use std::path::PathBuf;
-    use std::time::Duration;
     use tempfile::TempDir;
 
-    pub(crate) const TOPIC: &str = "orders.meituan";
-
     pub(crate) fn config(folder: &TempDir, brokers: &str) -> PathBuf {
-        let text = format!(
-            r#"
-            [http]
-            listen = "127.0.0.1:0"
-            [kafka]
-            brokers = "{brokers}"
-            options = {{ "reconnect.backoff.max.ms" = "100" }}
-            [[rate]]
-            category = "instant_delivery"
-            per_order = "0.25"
-            [platform.meituan]
-            topics = ["{TOPIC}"]
-            records_from = 2025-07-01
-            complete_start = true
-            "#
-        );
-        let path = folder.path().join("coverledger.toml");
-        std::fs::write(&path, text).unwrap();
-        path
-    }
-
-    pub(crate) fn send(brokers: &str, partition: i32, records: &[&[u8]]) {
-        let settings = mock::settings(brokers.to_owned(), "sender");
-        let producer = EventProducer::new(&settings, KafkaHealth::new()).unwrap();
-        for payload in records {
-            let (topic, partition) = (TOPIC, Some(partition));
-            producer.send(&Outgoing { topic, partition, key: None, payload, timestamp: None }).unwrap();
-        }
-        producer.flush(Duration::from_secs(60)).unwrap();
+        config_of(folder.path(), "coverledger", &(text(brokers, "") + "complete_start = true\n"))
     }
 
     pub(crate) fn order(id: &str, from: &str, to: &str) -> String {
@@ -76,7 +45,7 @@ mod tests {
         let (brokers, folder) = (cluster.bootstrap_servers(), TempDir::new().unwrap());
         let config = config(&folder, &brokers);
         let first = order("o1", "2025-07-10T12:00:00+08:00", "2025-07-10T12:30:00+08:00");
-        send(&brokers, 0, &[first.as_bytes()]);
+        send_to(&brokers, 0, &[first.as_bytes()]);
         let mut program = Program::serve(&config, &[]);
         program.applied(1);
         let path = "/v1/coverage?rider_id=R1&at=2025-07-10T12:07:31%2B08:00";
@@ -88,7 +57,7 @@ mod tests {
         // The platform vouches for the past: then what is not covered is so for good.
         let now = jiff::Timestamp::from_millisecond(Clock::start().now().millis()).unwrap();
         let complete = format!(r#"{{"kind":"complete","platform":"meituan","through":"{now}"}}"#);
-        send(&brokers, 1, &[complete.as_bytes()]);
+        send_to(&brokers, 1, &[complete.as_bytes()]);
         let verdict = until("it is settled", || {
             let answer = program.get("/v1/coverage?rider_id=R1&at=2025-07-10T12:30:00%2B08:00");
             answer["settled"].as_bool().unwrap().then(|| answer["verdict"].clone())
@@ -96,12 +65,12 @@ mod tests {
         assert_eq!(verdict, "not_covered");
         // The same again, and a second order, while it runs and after it was killed.
         let second = order("o2", "2025-07-10T13:00:00+08:00", "2025-07-10T13:30:00+08:00");
-        send(&brokers, 0, &[first.as_bytes(), second.as_bytes()]);
+        send_to(&brokers, 0, &[first.as_bytes(), second.as_bytes()]);
         program.applied(4);
         assert_eq!(charged(&mut program), (2, "0.500000".to_owned()));
         program.kill();
         let mut program = Program::serve(&config, &[]);
-        send(&brokers, 1, &[second.as_bytes()]);
+        send_to(&brokers, 1, &[second.as_bytes()]);
         program.applied(5);
         assert_eq!(charged(&mut program), (2, "0.500000".to_owned()));
         let said = program.said();
@@ -114,7 +83,7 @@ mod tests {
         let (brokers, folder) = (cluster.bootstrap_servers(), TempDir::new().unwrap());
         let config = config(&folder, &brokers);
         let line = order("o1", "2025-07-10T12:00:00+08:00", "2025-07-10T12:30:00+08:00");
-        send(&brokers, 0, &[line.as_bytes(), line.as_bytes(), line.as_bytes()]);
+        send_to(&brokers, 0, &[line.as_bytes(), line.as_bytes(), line.as_bytes()]);
         let mut program = Program::serve(&config, &[]);
         program.applied(3);
         let second = config.with_file_name("second.toml");
@@ -144,7 +113,7 @@ mod tests {
         let long = order(&"x".repeat(5_000), "2025-07-10T12:00:00+08:00", "2025-07-10T12:30:00+08:00");
         let good = order("o1", "2025-07-10T12:00:00+08:00", "2025-07-10T12:30:00+08:00");
         let records: [&[u8]; 6] = [b"", b"{", b"\xff\xfe\x00", long.as_bytes(), b"[1, 2]", good.as_bytes()];
-        send(&brokers, 0, &records);
+        send_to(&brokers, 0, &records);
         let mut program = Program::serve(&config, &[]);
         program.applied(6);
         let page = program.get("/v1/rejections");
@@ -167,7 +136,7 @@ mod tests {
         assert_eq!(answer["verdict"], "covered");
         cluster.broker_up(1).unwrap();
         let more = order("o2", "2025-07-10T13:00:00+08:00", "2025-07-10T13:30:00+08:00");
-        send(&brokers, 0, &[more.as_bytes(), b"nothing"]);
+        send_to(&brokers, 0, &[more.as_bytes(), b"nothing"]);
         program.applied(8);
         assert_eq!(charged(&mut program), (2, "0.500000".to_owned()));
         let applied = program.get("/v1/progress")["partitions"][0]["position"].as_i64();

@@ -82,6 +82,8 @@ fn a_process_whose_directory_was_replaced_does_not_touch_the_new_one() {
     let (code, said) = zombie.end();
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("or its LOCK was moved, replaced or deleted"), "{said}");
+    // It ends and leaves the heir's socket where it is.
+    assert!(data.join("admin.sock").exists());
     // The heir's idle commits are its own: its chain goes on from the one that was read.
     assert!(fs::read(data.join("HEAD")).unwrap().len() >= head.len() - 2);
     send(&brokers, &[order(4)]);

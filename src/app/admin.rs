@@ -108,20 +108,20 @@ impl Admin {
     pub fn run(self) -> anyhow::Result<()> {
         loop {
             let answered = match self.listener.accept() {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    match self.end.recv_timeout(LOOK_EVERY) {
-                        Err(RecvTimeoutError::Disconnected) => return Ok(()),
-                        Ok(()) | Err(RecvTimeoutError::Timeout) => continue,
-                    }
-                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
                 accepted => accepted.and_then(|(stream, _)| {
                     stream.set_nonblocking(false)?;
-                    self.answer(&stream)
+                    self.answer(&stream).map(|()| true)
                 }),
             };
             // An operator that hangs up is no reason to end the service.
-            if let Err(problem) = answered {
+            if let Err(problem) = &answered {
                 warn!(%problem, "a request at the admin socket failed");
+            }
+            // After a failure too: it may stay for a while.
+            let wait = if matches!(answered, Ok(true)) { Duration::ZERO } else { LOOK_EVERY };
+            if self.end.recv_timeout(wait) == Err(RecvTimeoutError::Disconnected) {
+                return Ok(());
             }
         }
     }

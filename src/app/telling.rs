@@ -143,7 +143,7 @@ impl Telling {
         self.metrics.clock_jumped(ahead_ms);
         warn!(
             ahead_ms,
-            "the wall clock jumped: completeness does not advance; restart the service when the clock is right"
+            "the wall clock jumped: completeness does not advance until it is as it was; where it is right only now, restart the service"
         );
     }
 

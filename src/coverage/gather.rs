@@ -117,7 +117,7 @@ impl Gathered {
 fn accepted_range<V: LedgerView>(view: &V, terms: Terms<'_>, around: Window, reach: Reach) -> Option<Window> {
     let (first, last) = view.days()?;
     let until = around.until.plus(reach.lead_ms);
-    let last = terms.zone.day(until).min(last);
+    let last = terms.zone.days_between(until, until.plus(1)).1.min(last);
     if last < first {
         return None;
     }

@@ -24,7 +24,7 @@ impl<V: LedgerView> Search<'_, V> {
         let Some((first, last)) = self.days() else { return Ok(None) };
         let mut best: Option<(UtcMillis, Posting)> = None;
         // A window that ends by `at` was accepted by then.
-        let mut day = self.riders.zone.day(at).min(last);
+        let mut day = self.riders.zone.days_between(at, at.plus(1)).1.min(last);
         while day >= first {
             self.visit_windows(day, |window, posting| {
                 if window.until <= at {
@@ -36,8 +36,8 @@ impl<V: LedgerView> Search<'_, V> {
             }
             if let Some((end, _)) = best {
                 let longest_ms = self.riders.view.longest_order_ms((first, day.plus_days(-1)));
-                let latest =
-                    self.riders.zone.start_of(day).plus(longest_ms.saturating_add(self.reach.tail_ms));
+                let latest = self.riders.zone.end_of(day.plus_days(-1));
+                let latest = latest.plus(longest_ms.saturating_add(self.reach.tail_ms));
                 // Earlier days end before `latest`: not even a tie is left there.
                 if end >= latest {
                     break;
@@ -53,7 +53,7 @@ impl<V: LedgerView> Search<'_, V> {
         let Some((first, last)) = self.days() else { return Ok(None) };
         let mut best: Option<(UtcMillis, Posting)> = None;
         // A window starts at its acceptance or before it.
-        let mut day = self.riders.zone.day(after).max(first);
+        let mut day = self.riders.zone.days_between(after, after.plus(1)).0.max(first);
         while day <= last {
             self.visit_windows(day, |window, posting| {
                 if window.from > after {
@@ -73,10 +73,8 @@ impl<V: LedgerView> Search<'_, V> {
     /// The days on which the rider may have orders.
     fn days(&self) -> Option<(LocalDay, LocalDay)> {
         let (first, last) = self.riders.view.days()?;
-        Some((
-            first.max(self.riders.zone.day(self.seen.from)),
-            last.min(self.riders.zone.day(self.seen.until)),
-        ))
+        let seen = self.riders.zone.days_between(self.seen.from, self.seen.until.plus(1));
+        Some((first.max(seen.0), last.min(seen.1)))
     }
 
     /// Calls `see` with every current window of the day's orders.

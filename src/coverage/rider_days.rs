@@ -32,11 +32,14 @@ impl<'a, V: LedgerView> RiderDays<'a, V> {
         if let Some(versions) = self.read.borrow().get(&(rider, day)) {
             return Ok(Rc::clone(versions));
         }
-        let (from, until) = (self.zone.start_of(day), self.zone.start_of(day.plus_days(1)));
-        let versions: Versions = match self.rider_ids.get(rider) {
-            Some(rider_id) => self.view.rider_versions(rider_id, from, until)?.into(),
-            None => Rc::default(),
+        let (from, until) = (self.zone.start_of(day), self.zone.end_of(day));
+        let mut versions = match self.rider_ids.get(rider) {
+            Some(rider_id) => self.view.rider_versions(rider_id, from, until)?,
+            None => Vec::new(),
         };
+        // Days overlap where clocks are set back over midnight.
+        versions.retain(|version| self.zone.day(version.posting.accepted_at) == day);
+        let versions: Versions = versions.into();
         self.read.borrow_mut().insert((rider, day), Rc::clone(&versions));
         Ok(versions)
     }
@@ -49,8 +52,8 @@ impl<'a, V: LedgerView> RiderDays<'a, V> {
         mut see: impl FnMut(&StoredVersion) -> Result<(), V::Error>,
     ) -> Result<(), V::Error> {
         let Some((first, last)) = self.view.days() else { return Ok(()) };
-        let mut day = self.zone.day(from).max(first);
-        let last = self.zone.day(until.minus(1)).min(last);
+        let asked = self.zone.days_between(from, until);
+        let (mut day, last) = (asked.0.max(first), asked.1.min(last));
         while from < until && day <= last {
             for version in self.of(rider, day)?.iter() {
                 let accepted_at = version.posting.accepted_at;

@@ -22,12 +22,12 @@ fn join(all: &mut Option<RiderSeen>, here: Option<RiderSeen>) {
 }
 
 fn seen<V: LedgerView>(days: &RiderDays<'_, V>, rider: usize) -> Result<Option<RiderSeen>, V::Error> {
-    let mut first = None;
+    let mut first: Option<RiderSeen> = None;
     for day in days.view.days_stored() {
-        first = RiderSeen::of(days.of(rider, day)?.iter());
-        if first.is_some() {
+        if first.as_ref().is_some_and(|seen| seen.first <= days.zone.start_of(day)) {
             break;
         }
+        join(&mut first, RiderSeen::of(days.of(rider, day)?.iter()));
     }
     let Some(mut all) = first else { return Ok(None) };
     see_last(days, rider, &mut all)?;
@@ -41,10 +41,11 @@ fn see_last<V: LedgerView>(
     rider: usize,
     all: &mut RiderSeen,
 ) -> Result<(), V::Error> {
+    let Some((first, _)) = days.view.days() else { return Ok(()) };
     let mut newest: Option<UtcMillis> = None;
     for day in days.view.days_stored().rev() {
-        let latest = days.zone.start_of(day.plus_days(1)).plus(days.view.longest_order_ms((day, day)));
-        if newest.is_some_and(|newest| latest <= newest) {
+        let latest = || days.zone.end_of(day).plus(days.view.longest_order_ms((first, day)));
+        if newest.is_some_and(|newest| latest() <= newest) {
             break;
         }
         if let Some(here) = RiderSeen::of(days.of(rider, day)?.iter()) {

@@ -226,15 +226,19 @@ impl Zone {
 
     /// Seconds east of UTC at `at`.
     pub fn offset_s(&self, at: UtcMillis) -> i32 {
-        self.period(at)
-            .checked_sub(1)
-            .and_then(|i| self.transitions.get(i))
-            .map_or(0, |&(_, offset_s)| offset_s)
+        self.transitions.get(self.nth(at)).map_or(0, |&(_, offset_s)| offset_s)
     }
 
-    /// Transitions up to `at`: between two of them the offset stays the same.
-    fn period(&self, at: UtcMillis) -> usize {
-        self.transitions.partition_point(|&(from, _)| from <= at)
+    /// The number of the stretch of time with one offset in which `at` lies.
+    fn nth(&self, at: UtcMillis) -> usize {
+        self.transitions.partition_point(|&(from, _)| from <= at).saturating_sub(1)
+    }
+
+    /// The nth stretch of time with one offset: its first instant, its end, the offset in milliseconds.
+    fn stretch(&self, nth: usize) -> Option<(UtcMillis, UtcMillis, i64)> {
+        let &(began, offset_s) = self.transitions.get(nth)?;
+        let ends = self.transitions.get(nth + 1).map_or(UtcMillis::MAX, |next| next.0);
+        Some((began, ends, i64::from(offset_s) * SECOND_MS))
     }
 
     /// The local date at `at`.
@@ -249,44 +253,53 @@ impl Zone {
     /// For callers that map many nearby instants: as long as an instant lies inside, its day is `day`.
     pub fn day_span(&self, at: UtcMillis) -> (LocalDay, UtcMillis, UtcMillis) {
         let day = self.day(at);
-        let offset_ms = i64::from(self.offset_s(at)) * SECOND_MS;
+        let (began, ends, offset_ms) =
+            self.stretch(self.nth(at)).unwrap_or((UtcMillis::MIN, UtcMillis::MAX, 0));
         let start = i64::from(day.0) * DAY_MS - offset_ms;
-        let after = self.period(at);
-        let began =
-            after.checked_sub(1).and_then(|i| self.transitions.get(i)).map_or(UtcMillis::MIN, |t| t.0);
-        let ends = self.transitions.get(after).map_or(UtcMillis::MAX, |t| t.0);
         (day, UtcMillis::new(start).max(began), UtcMillis::new(start.saturating_add(DAY_MS)).min(ends))
     }
 
     /// The first instant whose local date is `day` or later.
     pub fn start_of(&self, day: LocalDay) -> UtcMillis {
         let local_ms = i64::from(day.0) * DAY_MS;
-        // Offsets lie within a day of UTC: the first instant of the date is in this bracket.
-        let mut low = UtcMillis::new(local_ms - 2 * DAY_MS);
-        let mut high = UtcMillis::new(local_ms + 2 * DAY_MS);
-        if self.period(low) == self.period(high) {
-            return UtcMillis::new(local_ms - i64::from(self.offset_s(low)) * SECOND_MS);
-        }
-        while high.since(low) > 1 {
-            let middle = low.plus(high.since(low) / 2);
-            if self.day(middle) >= day {
-                high = middle;
-            } else {
-                low = middle;
-            }
-        }
-        high
+        // Offsets lie within a day of UTC: before this instant all local dates are earlier.
+        let first = self.nth(UtcMillis::new(local_ms - DAY_MS));
+        let mut starts = (first..self.transitions.len()).filter_map(|nth| {
+            let (began, ends, offset_ms) = self.stretch(nth)?;
+            let start = UtcMillis::new(local_ms - offset_ms).max(began);
+            (start < ends).then_some(start)
+        });
+        starts.next().unwrap_or(UtcMillis::MAX)
+    }
+
+    /// The first instant from which on every local date is later than `day`. Where clocks are set back over midnight, it
+    /// lies after the start of the next date.
+    pub fn end_of(&self, day: LocalDay) -> UtcMillis {
+        let local_ms = (i64::from(day.0) + 1) * DAY_MS;
+        let last = self.nth(UtcMillis::new(local_ms + DAY_MS));
+        let mut ends = (0..=last).rev().filter_map(|nth| {
+            let (began, ends, offset_ms) = self.stretch(nth)?;
+            let end = UtcMillis::new(local_ms - offset_ms).min(ends);
+            (end > began).then_some(end)
+        });
+        ends.next().unwrap_or(UtcMillis::MIN)
+    }
+
+    /// The first and the last local date of the instants in `[from, until)`.
+    pub fn days_between(&self, from: UtcMillis, until: UtcMillis) -> (LocalDay, LocalDay) {
+        let (first, last) = (self.day(from), self.day(until.minus(1)));
+        let (before, after) = (first.plus_days(-1), last.plus_days(1));
+        let first = if self.end_of(before) > from { before } else { first };
+        (first, if self.start_of(after) < until { after } else { last })
     }
 
     /// `at` as RFC 3339 with milliseconds and this zone's offset, e.g. `2026-11-20T12:07:31.000+08:00`.
     pub fn rfc3339(&self, at: UtcMillis) -> String {
-        let offset_s = self.offset_s(at);
-        let local_ms = at.millis().saturating_add(i64::from(offset_s) * SECOND_MS);
+        // Whole minutes only in RFC 3339: local mean time before the first standard time is cut to the minute.
+        let minutes = self.offset_s(at) / 60;
+        let local_ms = at.millis().saturating_add(i64::from(minutes) * MINUTE_MS);
         let days = i32::try_from(local_ms.div_euclid(DAY_MS)).unwrap_or(i32::MAX);
         let ms = local_ms.rem_euclid(DAY_MS);
-        // Whole minutes only in RFC 3339: local mean time before the first standard time is cut to the minute.
-        let minutes = (offset_s / 60).abs();
-        let ms = ms - i64::from(offset_s % 60) * SECOND_MS;
         let (year, month, day) = civil_from_days(days);
         let parts = [
             (5..7, i64::from(month)),
@@ -295,10 +308,10 @@ impl Zone {
             (14..16, ms.div_euclid(MINUTE_MS) % 60),
             (17..19, ms.div_euclid(SECOND_MS) % 60),
             (20..23, ms.rem_euclid(SECOND_MS)),
-            (24..26, i64::from(minutes / 60)),
-            (27..29, i64::from(minutes % 60)),
+            (24..26, i64::from(minutes.abs() / 60)),
+            (27..29, i64::from(minutes.abs() % 60)),
         ];
-        let mut text = if offset_s < 0 { RFC3339_WEST } else { RFC3339_EAST };
+        let mut text = if minutes < 0 { RFC3339_WEST } else { RFC3339_EAST };
         for (place, value) in [(0..4, i64::from(year))].into_iter().chain(parts) {
             put_digits(text.get_mut(place).unwrap_or_default(), value);
         }

@@ -314,13 +314,16 @@ mod tests {
         }
 
         #[test]
-        fn passing_over_integers_is_reading_them(values: Vec<u64>, nth: prop::sample::Index) {
+        fn passing_over_integers_is_reading_them(
+            values in prop::collection::vec(prop_oneof![3 => 0..300_u64, 1 => any::<u64>()], 0..60),
+            nth: prop::sample::Index,
+        ) {
             let mut bytes = Vec::new();
             values.iter().for_each(|&value| bytes.put_varint(value));
             let count = nth.index(values.len() + 1);
             let (mut passed, mut read) = (Reader::new(&bytes), Reader::new(&bytes));
             passed.skip_varints(count, "x").unwrap();
-            (0..count).for_each(|_| drop(read.varint("x").unwrap().to_string()));
+            for _ in 0..count { read.varint("x").unwrap(); }
             prop_assert_eq!(passed.remaining(), read.remaining());
             prop_assert!(passed.skip_varints(values.len() - count + 1, "x").is_err());
         }

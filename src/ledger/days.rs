@@ -239,6 +239,7 @@ fn filled(capacity: u64, group: i32, runs: &DayRuns) -> Outcome<Filter> {
 mod tests {
     use super::*;
     use crate::domain::order::Phase;
+    use crate::ledger::testing::{commit, event, open};
 
     fn hash(n: u64) -> IdentityHash {
         IdentityHash::of("p", &n.to_string(), 0, Phase::Ended)
@@ -262,7 +263,36 @@ mod tests {
     }
 
     #[test]
-    fn a_group_beyond_the_budget_is_given_up_and_said_to_be_missing() {
+    fn what_is_stored_is_in_the_filters_or_they_are_said_to_be_missing() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut ledger = open(dir.path());
+        commit(&mut ledger, 0, &(0..500).map(|order| event(order, 0)).collect::<Vec<_>>());
+        let (view, day) = (ledger.published().current(), crate::ledger::testing::day());
+        let reach = (day.plus_days(-7), day.plus_days(7));
+        let covering = |filters: &DayFilters| {
+            filters.covering(reach.0, reach.1, view.runs()).map(|filters| {
+                (0..500).all(|order| filters.iter().any(|filter| filter.may_contain(hash(order))))
+            })
+        };
+        let mut filters = DayFilters::new(0);
+        filters.prepare(&[reach], view.runs()).unwrap();
+        assert_eq!(covering(&filters), None, "there is no room");
+        let mut filters = DayFilters::new(64 << 20);
+        assert_eq!(covering(&filters), None, "nothing was read yet");
+        filters.reserve(day, 10, view.runs());
+        assert_eq!(covering(&filters), None, "a filter of what comes does not tell what is there");
+        filters.prepare(&[reach], view.runs()).unwrap();
+        assert_eq!(covering(&filters), Some(true));
+        filters.reserve(day, 1_000_000, view.runs());
+        assert_eq!(covering(&filters), Some(true));
+        filters.shrink(0, true);
+        assert_eq!(covering(&filters), None);
+        let empty = filters.covering(day.plus_days(50), day.plus_days(60), view.runs());
+        assert!(empty.is_some_and(|filters| filters.is_empty()), "nothing is stored there");
+    }
+
+    #[test]
+    fn a_group_beyond_the_budget_is_given_up() {
         let (day, runs) = (LocalDay(20_000), DayRuns::new());
         let mut filters = DayFilters::new(256 << 10);
         filters.reserve(day, 60_000, &runs);

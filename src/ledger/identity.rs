@@ -242,8 +242,13 @@ mod tests {
     proptest! {
         #[test]
         fn chunks_go_there_and_back(
-            mut hashes in prop::collection::vec(0u64..1 << 40, 1..CHUNK_ENTRIES),
-            blocks in prop::collection::vec(0u32..100_000, CHUNK_ENTRIES),
+            // Few entries have wide gaps.
+            mut hashes in prop_oneof![
+                prop::collection::vec(0u64..1 << 40, 1..24),
+                prop::collection::vec(0u64..1 << 40, 1..CHUNK_ENTRIES),
+            ],
+            blocks in prop_oneof![Just(8), Just(100_000)]
+                .prop_flat_map(|end| prop::collection::vec(0u32..end, CHUNK_ENTRIES)),
         ) {
             hashes.sort_unstable();
             let entries: Vec<Entry> = hashes.iter().zip(&blocks).map(|(&h, &b)| (IdentityHash(h), b)).collect();

@@ -78,6 +78,8 @@ pub mod setup;
 pub mod snapshot;
 pub mod sparse;
 pub mod store;
+#[cfg(test)]
+mod testing;
 pub mod totals;
 pub mod unresolved;
 pub mod verify;

@@ -1,5 +1,8 @@
 //! A run: the sorted, immutable blocks that one commit (or one compaction) wrote for one event day.
 
+#[cfg(test)]
+mod tests;
+
 use super::block::{Select, rows_of_orders, visit_block};
 use super::codec::{CodecError, Decoded, Reader, Writer, unframe};
 use super::error::{LedgerError, Outcome};

@@ -220,25 +220,10 @@ fn is_of(batch: &Batch, entry: &OrderEntry, identity: (&str, &str, u8, Phase)) -
 
 #[cfg(test)]
 mod tests {
-    use crate::config::Config;
-    use crate::domain::time::UtcMillis;
-    use crate::ledger::batch::{Arrival, Batch, Source};
-    use crate::ledger::commit::Also;
-    use crate::ledger::setup::Setup;
+    use crate::ledger::testing::{commit as commit_records, event_at, open};
     use crate::ledger::writer::Ledger;
-    use crate::pipeline::{receive, rules_for};
-    use std::path::Path;
 
-    const CONFIG: &str = "[platform_defaults]\nrecords_from = 2026-11-01\n\
-                          [[rate]]\ncategory = \"ride\"\nper_order = \"0.01\"\n";
-
-    fn open(dir: &Path) -> Ledger {
-        let mut setup = Setup::new(&Config::from_text(CONFIG).unwrap());
-        setup.data_dir = dir.to_path_buf();
-        let mut ledger = Ledger::open(setup).unwrap();
-        ledger.enforce(UtcMillis::new(1_795_000_000_000)).unwrap();
-        ledger
-    }
+    const NOON: &str = "2026-11-20T12:00:00Z";
 
     /// Commits one event of the order for each revision; how many rejections wait then.
     fn commit(
@@ -247,28 +232,13 @@ mod tests {
         revisions: impl Iterator<Item = u64>,
         ended: &str,
     ) -> u64 {
-        let event = |revision| {
-            format!(r#""accepted_at":"2026-11-20T12:00:00Z","ended_at":"{ended}","revision":{revision}"#)
-        };
-        commit_all(ledger, first_offset, &revisions.map(event).collect::<Vec<_>>())
+        let events = revisions.map(|revision| event_at(7, revision, NOON, ended));
+        commit_all(ledger, first_offset, &events.collect::<Vec<_>>())
     }
 
-    /// Commits events of the order, of which the last fields are given; how many rejections wait then.
+    /// Commits events; how many rejections wait then.
     fn commit_all(ledger: &mut Ledger, first_offset: i64, events: &[String]) -> u64 {
-        let config = Config::from_text(CONFIG).unwrap();
-        let rules = rules_for(&config, None, None);
-        let mut batch = Batch::default();
-        let source = batch.source(&Source::Kafka { topic: "t".to_owned(), partition: 0 });
-        for (event, offset) in events.iter().zip(first_offset..) {
-            let line = format!(
-                r#"{{"platform":"p","order_id":"7","rider_id":"R","category":"ride","region":"310115",{event}}}"#
-            );
-            let payload = line.as_bytes();
-            let arrival = Arrival { source, offset, timestamp: None, payload, key: None, headers: &[] };
-            receive(&mut batch, &arrival, &rules, &config.zone);
-        }
-        let now = UtcMillis::new(1_795_000_000_000 + first_offset);
-        ledger.commit(&batch, &Also::default(), now).unwrap();
+        commit_records(ledger, first_offset, events);
         ledger.published().current().rejected().unresolved_count()
     }
 
@@ -277,9 +247,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut ledger = open(dir.path());
         assert_eq!(commit(&mut ledger, 0, 0..=0, "2026-11-20T12:30:00Z"), 0);
-        let moved = r#""accepted_at":"2026-11-02T12:00:00Z","ended_at":"2026-11-02T12:30:00Z","revision":1,
-            "previous_accepted_at":"2026-11-20T12:00:00Z""#;
-        assert_eq!(commit_all(&mut ledger, 10, &[moved.to_owned()]), 0);
+        let moved = event_at(7, 1, "2026-11-02T12:00:00Z", "2026-11-02T12:30:00Z");
+        let moved = moved.replace('}', &format!(r#","previous_accepted_at":"{NOON}"}}"#));
+        assert_eq!(commit_all(&mut ledger, 10, &[moved]), 0);
         assert_eq!(commit(&mut ledger, 20, 1..=1, "noon"), 1, "it speaks of another day");
         assert_eq!(commit(&mut ledger, 30, 0..=0, "noon"), 1, "of revision 0 the version is known");
     }

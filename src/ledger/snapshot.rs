@@ -229,12 +229,12 @@ impl LedgerView for Snapshot {
         if from >= to {
             return Ok(Vec::new());
         }
-        let (first, last) = (self.zone.day(from).max(self.first_kept()), self.zone.day(to.minus(1)));
+        let (first, last) = self.zone.days_between(from, to);
+        let first = first.max(self.first_kept());
         if first > last {
             return Ok(Vec::new());
         }
-        let days = first..=last;
-        for run in self.runs.range(days).flat_map(|(_, runs)| runs) {
+        for run in self.runs.range(first..=last).flat_map(|(_, runs)| runs) {
             if !run.overlaps(from, to) || !run.may_know(rider_id)? {
                 continue;
             }

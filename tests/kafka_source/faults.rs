@@ -128,7 +128,7 @@ fn a_damaged_batch_stops_the_reader_before_anything_of_it_or_behind_it_is_taken(
         seen.iter().filter(|(partition, ..)| *partition == 1).map(|(_, offset, _)| *offset).collect();
     assert_eq!(damaged, (0..10).collect::<Vec<_>>(), "what lies before it, and nothing else");
     assert_eq!(fault, KafkaFault::RecordsDamaged { place: place.clone(), position: 10, next: Some(12) });
-    assert!(fault.to_string().contains("--skip orders:1:12"), "{fault}");
+    assert!(fault.to_string().contains("--skip orders:1:12 --reason"), "{fault}");
     // Behind it everything is as it was.
     let at = StartAt::Offset(12);
     let source = source(&through, &[Start { place, at }]);

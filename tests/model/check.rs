@@ -232,6 +232,15 @@ impl Model {
         windows.sort_by_key(|version| place(version));
         windows
     }
+
+    /// First and last instant of everything stored of a rider, and the platforms that named the rider.
+    fn seen(&self, rider: &str) -> Option<(i64, i64, Vec<String>)> {
+        let events = || self.orders.iter().flatten().map(|v| &v.event).filter(|event| event.rider == rider);
+        let first = events().map(|event| event.accepted).min()?;
+        let last = events().map(|event| event.ended.unwrap_or(event.accepted).max(event.accepted)).max()?;
+        let platforms: BTreeSet<String> = events().map(|event| event.platform.clone()).collect();
+        Some((first, last, platforms.into_iter().collect()))
+    }
 }
 
 fn place(version: &Version) -> (String, String, u8) {
@@ -274,6 +283,12 @@ fn ask(drive: &Drive, view: &Arc<Snapshot>, rider: &str, at: i64) -> Answer {
     };
     assert_eq!(answer.verdict, verdict, "{rider} at {at}");
     let pen = |at: i64| zone.rfc3339(UtcMillis::new(at));
+    let told = answer
+        .rider_seen
+        .as_ref()
+        .map(|seen| (seen.first.clone(), seen.last.clone(), seen.platforms.clone()));
+    let expected = model.seen(rider).map(|(first, last, platforms)| (pen(first), pen(last), platforms));
+    assert_eq!(told, expected, "what is known of {rider}");
     let around: Vec<(&Version, (i64, i64))> = model
         .current()
         .filter(|version| version.event.rider == rider && windows.is_empty())

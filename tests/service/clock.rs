@@ -1,7 +1,8 @@
 //! A clock that jumped says nothing about what is complete; records are taken in as ever.
 
-use super::tests::{TOPIC, config, order, send};
+use super::tests::{config, order};
 use crate::support::mock;
+use crate::support::orders::{TOPIC, send_to};
 use crate::support::power::set_clock;
 use crate::support::program::{Program, until};
 use coverledger::config::Config;
@@ -81,7 +82,7 @@ fn a_service_whose_clock_is_set_goes_on_taking_records_and_says_so() {
         let platforms = progress["platforms"].as_array().unwrap().clone();
         platforms.iter().find_map(|p| p["complete_through"].as_str().map(str::to_owned))
     };
-    send(&brokers, 0, &[complete("2025-07-09T12:00:00Z").as_bytes()]);
+    send_to(&brokers, 0, &[complete("2025-07-09T12:00:00Z").as_bytes()]);
     let before = until("the past is complete", || through(&mut program));
     assert!(before.starts_with("2025-07-09"), "{before}");
     for seconds in ["7200", "-7200"] {
@@ -91,7 +92,7 @@ fn a_service_whose_clock_is_set_goes_on_taking_records_and_says_so() {
         until("the jump is noticed", || program.said().contains("the wall clock jumped").then_some(()));
         let order = order(&format!("o{seconds}"), "2025-07-10T08:00:00Z", "2025-07-10T08:30:00Z");
         let records = [order.as_bytes(), complete("2025-07-10T12:00:00Z").as_bytes()].map(<[u8]>::to_vec);
-        send(&brokers, 0, &records.each_ref().map(Vec::as_slice));
+        send_to(&brokers, 0, &records.each_ref().map(Vec::as_slice));
         let want = if seconds.starts_with('-') { 5 } else { 3 };
         program.applied(want);
         assert_eq!(through(&mut program).as_deref(), Some(before.as_str()), "ahead by {seconds} s");

@@ -1,7 +1,8 @@
 //! More than can be done: memory stays bounded, answers are given, and ingest goes on.
 
-use super::tests::{TOPIC, config, order, send};
+use super::tests::{config, order};
 use crate::support::mock;
+use crate::support::orders::{TOPIC, send_to};
 use crate::support::program::{Program, exchange, until};
 use std::collections::BTreeSet;
 use std::io::{ErrorKind, Write};
@@ -45,7 +46,7 @@ fn orders(numbers: std::ops::Range<u32>) -> Vec<String> {
 
 fn send_all(brokers: &str, lines: &[String]) {
     let lines: Vec<&[u8]> = lines.iter().map(String::as_bytes).collect();
-    send(brokers, 0, &lines);
+    send_to(brokers, 0, &lines);
 }
 
 /// What a slow client begins with; none of them is ever whole, or ever read.
@@ -150,7 +151,7 @@ fn a_backlog_waits_in_kafka_and_not_in_memory() {
     for partition in 0..2 {
         let lines: Vec<String> = (0..RECORDS / 2).map(|n| padded(n * 2 + partition)).collect();
         let lines: Vec<&[u8]> = lines.iter().map(String::as_bytes).collect();
-        send(&brokers, i32::try_from(partition).unwrap(), &lines);
+        send_to(&brokers, i32::try_from(partition).unwrap(), &lines);
     }
     let mut program = Program::serve(&config, &[]);
     program.address();

@@ -1,7 +1,8 @@
 //! Partitions that cannot be read on, and an operator's decisions about them.
 
-use super::tests::{TOPIC, config, order, send};
+use super::tests::{config, order};
 use crate::support::mock::{self, Cluster};
+use crate::support::orders::{TOPIC, send_to};
 use crate::support::program::{Program, until};
 use crate::support::reading::PATIENCE;
 use coverledger::domain::time::UtcMillis;
@@ -128,7 +129,7 @@ fn a_partition_that_is_gone_can_be_left_behind() {
     assert_eq!(positions(&mut program), [(0, 3)]);
     let now = jiff::Timestamp::from_millisecond(Clock::start().now().millis()).unwrap();
     let complete = format!(r#"{{"kind":"complete","platform":"meituan","through":"{now}"}}"#);
-    send(&other.bootstrap_servers(), 0, &[complete.as_bytes()]);
+    send_to(&other.bootstrap_servers(), 0, &[complete.as_bytes()]);
     let through = |program: &mut Program| {
         let progress = program.get("/v1/progress");
         progress["platforms"][0]["complete_through"].as_str().map(str::to_owned)

@@ -2,6 +2,7 @@
 //! compactions beside them and ones given up, a changed tariff half way. The test program starts itself again as the
 //! process that dies.
 
+use super::stream::RATES;
 use super::told::{Told, rider};
 use coverledger::config::Config;
 use coverledger::domain::time::{LocalDay, UtcMillis};
@@ -33,22 +34,8 @@ const COMPACT_EVERY: usize = 3;
 /// Every so many-th compaction is given up.
 const GIVE_UP_EVERY: usize = 3;
 
-/// Freight has a rate in one region only: elsewhere orders are booked without one.
-const BEFORE: &str = r#"
-timezone = "Asia/Shanghai"
-[platform_defaults]
-records_from = 2025-07-01
-[[rate]]
-category = "instant_delivery"
-per_order = "0.07"
-[[rate]]
-category = "ride_hailing"
-per_order = "0.01"
-[[rate]]
-category = "intra_city_freight"
-region = "44"
-per_order = "0.18"
-"#;
+/// Comes before [`RATES`].
+const BEFORE: &str = "timezone = \"Asia/Shanghai\"\n[platform_defaults]\nrecords_from = 2025-07-01\n";
 /// From the second half on it has one everywhere.
 const AFTER: &str = "[[rate]]\ncategory = \"intra_city_freight\"\nper_order = \"0.12\"\n";
 
@@ -155,7 +142,7 @@ fn at(commit: usize) -> UtcMillis {
 }
 
 fn config(half: usize) -> Config {
-    Config::from_text(&if half == 0 { BEFORE.to_owned() } else { [BEFORE, AFTER].concat() }).unwrap()
+    Config::from_text(&[BEFORE, RATES, if half == 0 { "" } else { AFTER }].concat()).unwrap()
 }
 
 pub(crate) fn setup(config: &Config, data_dir: &Path) -> Setup {

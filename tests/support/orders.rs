@@ -2,7 +2,7 @@
 
 use super::mock;
 use coverledger::ingest::kafka::{EventProducer, KafkaHealth, Outgoing};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -11,7 +11,19 @@ pub(crate) const TOPIC: &str = "orders.meituan";
 
 /// A configuration that reads the topic; `ledger` are more lines of `[ledger]`.
 pub(crate) fn config(folder: &TempDir, brokers: &str, ledger: &str) -> PathBuf {
-    let text = format!(
+    config_of(folder.path(), "coverledger", &text(brokers, ledger))
+}
+
+/// Writes a configuration.
+pub(crate) fn config_of(folder: &Path, name: &str, text: &str) -> PathBuf {
+    let path = folder.join(format!("{name}.toml"));
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+/// The text of a configuration that reads the topic. Its last table is the platform's.
+pub(crate) fn text(brokers: &str, ledger: &str) -> String {
+    format!(
         r#"
         [ledger]
         {ledger}
@@ -27,10 +39,7 @@ pub(crate) fn config(folder: &TempDir, brokers: &str, ledger: &str) -> PathBuf {
         topics = ["{TOPIC}"]
         records_from = 2025-07-01
         "#
-    );
-    let path = folder.path().join("coverledger.toml");
-    std::fs::write(&path, text).unwrap();
-    path
+    )
 }
 
 /// The `nth` order: half an hour in July 2025.
@@ -43,13 +52,16 @@ pub(crate) fn order(nth: u32) -> String {
 
 /// Sends records to the topic's first partition.
 pub(crate) fn send(brokers: &str, records: &[String]) {
+    send_to(brokers, 0, records);
+}
+
+/// Sends records to a partition of the topic.
+pub(crate) fn send_to(brokers: &str, partition: i32, records: &[impl AsRef<[u8]>]) {
     let settings = mock::settings(brokers.to_owned(), "sender");
     let producer = EventProducer::new(&settings, KafkaHealth::new()).unwrap();
     for record in records {
-        let payload = record.as_bytes();
-        producer
-            .send(&Outgoing { topic: TOPIC, partition: Some(0), key: None, payload, timestamp: None })
-            .unwrap();
+        let (partition, payload) = (Some(partition), record.as_ref());
+        producer.send(&Outgoing { topic: TOPIC, partition, key: None, payload, timestamp: None }).unwrap();
     }
     producer.flush(Duration::from_secs(60)).unwrap();
 }

@@ -19,6 +19,20 @@ use tempfile::TempDir;
 /// Partitions of each topic.
 pub(crate) const PARTITIONS: i32 = 2;
 
+/// Freight has a rate in one region only: elsewhere orders are booked without one.
+pub(crate) const RATES: &str = r#"
+[[rate]]
+category = "instant_delivery"
+per_order = "0.07"
+[[rate]]
+category = "ride_hailing"
+per_order = "0.01"
+[[rate]]
+category = "intra_city_freight"
+region = "44"
+per_order = "0.18"
+"#;
+
 /// A record in its place.
 pub(crate) struct Sent {
     pub(crate) topic: &'static str,
@@ -71,16 +85,7 @@ pub(crate) fn config(folder: &TempDir, brokers: &str) -> PathBuf {
         [kafka]
         brokers = "{brokers}"
         options = {{ "reconnect.backoff.max.ms" = "200" }}
-        [[rate]]
-        category = "instant_delivery"
-        per_order = "0.07"
-        [[rate]]
-        category = "ride_hailing"
-        per_order = "0.01"
-        [[rate]]
-        category = "intra_city_freight"
-        region = "44"
-        per_order = "0.18"
+        {RATES}
         "#
     );
     for (platform, topic) in PLATFORMS {

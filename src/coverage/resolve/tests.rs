@@ -6,10 +6,10 @@ use crate::domain::completeness::{PartitionFacts, PlatformFacts, SkippedSpan, To
 use crate::domain::order::{Outcome, Phase};
 use crate::domain::platform::{Platforms, Promise};
 use crate::domain::reject::{Readable, Reason};
-use crate::domain::time::{HOUR_MS, UtcMillis};
+use crate::domain::time::{HOUR_MS, MINUTE_MS, UtcMillis};
 use crate::domain::view::{Kept, Resolution};
 use proptest::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 const NAMES: [&str; 2] = ["p", "q"];
 
@@ -145,6 +145,25 @@ impl Brute<'_> {
         let after = all().filter(|p| p.starts_at() > t).min_by_key(|p| (p.starts_at(), id(p))).map(id);
         (before, after)
     }
+
+    /// First and last instant of everything of the rider, and its platforms.
+    fn seen(&self) -> Option<(String, String, Vec<String>)> {
+        let all = || self.ledger.versions.iter().map(|v| &v.posting).filter(|p| p.rider_id == "R");
+        let first = all().map(|p| p.accepted_at).min()?;
+        let last = all().map(|p| p.ended_at.unwrap_or(p.accepted_at).max(p.accepted_at)).max()?;
+        let platforms: BTreeSet<String> = all().map(|p| p.platform.clone()).collect();
+        let written = |at| self.ledger.zone.rfc3339(at);
+        Some((written(first), written(last), platforms.into_iter().collect()))
+    }
+}
+
+/// Every other day clocks are set back from 00:05 to 17:05 of the day before, and later ahead again.
+fn set_back_over_midnight() -> Zone {
+    let changes = (0..20_i64).map(|nth| {
+        let (day, back) = (nth / 2 * 48 * HOUR_MS, nth % 2 == 0);
+        if back { (at(day + 5 * MINUTE_MS), -7 * 3_600) } else { (at(day + 20 * HOUR_MS), 0) }
+    });
+    Zone::new("set back", 0, changes)
 }
 
 /// Small numbers that are turned into times; `unit` stretches them over milliseconds or days.
@@ -167,9 +186,11 @@ fn worlds() -> impl Strategy<Value = (NaiveLedger, Platforms, i64)> {
         (0_i64..3, 0_i64..3),
         prop::option::weighted(0.1, -40_i64..10),
         prop::sample::select(vec![1, 5 * HOUR_MS]),
+        any::<bool>(),
     );
-    world.prop_map(|(orders, refused, facts, (lead, tail), dropped, unit)| {
-        let mut ledger = NaiveLedger { widest: (lead * unit, tail * unit), ..NaiveLedger::default() };
+    world.prop_map(|(orders, refused, facts, (lead, tail), dropped, unit, set_back)| {
+        let zone = if set_back { set_back_over_midnight() } else { Zone::utc() };
+        let mut ledger = NaiveLedger { widest: (lead * unit, tail * unit), zone, ..NaiveLedger::default() };
         for (name, id, accepted, length, revision, outcome, other) in orders {
             let accepted = accepted * unit;
             let mut event =
@@ -298,6 +319,8 @@ proptest! {
                 prop_assert!(answer.windows.is_sorted_by_key(|w| (&w.platform, &w.order_id, w.leg)));
                 ids.sort();
                 prop_assert_eq!(&ids, &brute.orders(t));
+                let seen = answer.rider_seen.map(|seen| (seen.first, seen.last, seen.platforms));
+                prop_assert_eq!(seen, brute.seen());
                 if ids.is_empty() {
                     let before = answer.nearest_before.map(|n| format!("{}/{}", n.platform, n.order_id));
                     let after = answer.nearest_after.map(|n| format!("{}/{}", n.platform, n.order_id));
@@ -326,7 +349,7 @@ proptest! {
         }
         let told: Vec<(String, Verdict)> = parts.iter().map(|p| (p.from.clone(), p.verdict)).collect();
         prop_assert_eq!(&told, &runs);
-        let verdicts: std::collections::BTreeSet<Verdict> = runs.iter().map(|run| run.1).collect();
+        let verdicts: BTreeSet<Verdict> = runs.iter().map(|run| run.1).collect();
         let overall = match verdicts.len() {
             1 => runs[0].1,
             _ if verdicts.contains(&Verdict::Undetermined) => Verdict::Undetermined,

@@ -266,6 +266,12 @@ fn late_is_what_adds_cover_to_settled_time() {
     let told = Told { previous: None, other_phase: Some(&open) };
     assert!(!is_late(&line, &order(850, Some(1_100)), told), "the open order kept it open");
     assert!(is_late(&line, &order(849, Some(1_100)), told));
+    let known = order(850, Some(880));
+    let told = Told { previous: Some(&known), other_phase: Some(&open) };
+    assert!(
+        is_late(&line, &order(850, Some(1_000)), told),
+        "the open order came after its end: 880 was settled"
+    );
     let ended = order(850, Some(900));
     let told = Told { previous: None, other_phase: Some(&ended) };
     assert!(!is_late(&line, &order(850, None), told), "its end is known already");

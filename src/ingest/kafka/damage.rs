@@ -50,7 +50,8 @@ fn read_again(
         return Ok(None);
     }
     let end = end_of(settings, health, place, deadline)?;
-    // Kafka sends a batch whole, and it is damaged as a whole: looked for in growing steps, then between the last two.
+    // Kafka sends a batch whole, and it is damaged as a whole: looked for in growing steps, then between the last two. Of
+    // damaged batches close to each other this finds the end of one, not always of the first.
     let (mut damaged, mut step) = (position, 1);
     let mut whole = loop {
         let next = damaged.saturating_add(step).min(end);

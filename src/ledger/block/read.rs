@@ -43,45 +43,34 @@ pub fn visit_block(
     mut visit: impl FnMut(&Row<'_>) -> bool,
 ) -> Decoded<bool> {
     let mut columns = Columns::parse(body)?;
-    if let Select::Rider(wanted) = select {
-        return visit_rider(&mut columns, wanted, visit);
-    }
+    let mut wanted = match select {
+        Select::Rider(wanted) => return visit_rider(&mut columns, wanted, visit),
+        Select::Rows(positions) => Some(positions),
+        Select::All => None,
+    };
     let mut rider: Vec<u8> = Vec::with_capacity(64);
-    let mut rows_left = columns.rows;
-    // Rows of other riders before the wanted ones.
-    let mut skipped = 0;
-    let mut positions = if let Select::Rows(positions) = select { positions } else { &[] };
-    while rows_left > 0 {
-        let shared: usize = columns.riders.number("shared prefix")?;
-        if shared > rider.len() {
-            return Err(CodecError::Invalid("shared prefix"));
-        }
-        rider.truncate(shared);
-        rider.extend_from_slice(columns.riders.prefixed("rider")?);
-        let group_rows: usize = columns.riders.number("rows of a rider")?;
-        if group_rows == 0 || group_rows > rows_left {
-            return Err(CodecError::Invalid("rows of a rider"));
-        }
-        let first_row = columns.rows - rows_left;
-        rows_left -= group_rows;
-        match select {
-            Select::Rows(_) => match positions.first() {
-                None => return Ok(true),
-                Some(&next) if next >= first_row + group_rows => {
-                    skipped += group_rows;
-                    continue;
-                }
-                Some(_) => {}
-            },
-            Select::All | Select::Rider(_) => {}
+    let (mut first_row, mut skipped) = (0, 0);
+    while first_row < columns.rows {
+        let group = Group::next(&mut columns.riders, rider.len(), columns.rows - first_row)?;
+        rider.truncate(group.shared);
+        rider.extend_from_slice(group.rest);
+        let rows = first_row..first_row + group.rows;
+        first_row = rows.end;
+        match wanted.map(<[usize]>::first) {
+            Some(None) => return Ok(true),
+            Some(Some(next)) if !rows.contains(next) => {
+                skipped += group.rows;
+                continue;
+            }
+            Some(Some(_)) | None => {}
         }
         columns.skip(std::mem::take(&mut skipped))?;
         let rider_id = std::str::from_utf8(&rider).map_err(|_| CodecError::Invalid("rider"))?;
-        for nth in 0..group_rows {
-            let row = columns.next_row(rider_id, nth == 0)?;
-            if let Select::Rows(_) = select {
+        for nth in rows.clone() {
+            let row = columns.next_row(rider_id, nth == rows.start)?;
+            if let Some(positions) = &mut wanted {
                 match positions.split_first() {
-                    Some((&next, rest)) if next == first_row + nth => positions = rest,
+                    Some((&next, rest)) if next == nth => *positions = rest,
                     _ => continue,
                 }
             }
@@ -124,6 +113,31 @@ enum Sought {
     },
 }
 
+/// A rider in the column of riders.
+struct Group<'a> {
+    /// Bytes of the name that it shares with the one before it,
+    shared: usize,
+    /// and the others.
+    rest: &'a [u8],
+    rows: usize,
+}
+
+impl<'a> Group<'a> {
+    /// The next rider; the name before it has so many bytes, and so many rows are left.
+    fn next(riders: &mut Reader<'a>, length: usize, rows_left: usize) -> Decoded<Self> {
+        let shared = riders.number("shared prefix")?;
+        if shared > length {
+            return Err(CodecError::Invalid("shared prefix"));
+        }
+        let rest = riders.prefixed("rider")?;
+        let rows = riders.number("rows of a rider")?;
+        if rows == 0 || rows > rows_left {
+            return Err(CodecError::Invalid("rows of a rider"));
+        }
+        Ok(Self { shared, rest, rows })
+    }
+}
+
 /// The columns of a block, each read from front to back.
 struct Columns<'a> {
     rows: usize,
@@ -152,15 +166,7 @@ impl<'a> Columns<'a> {
         let mut riders = self.riders.clone();
         let (mut before, mut length, mut common) = (0, 0, 0);
         while before < self.rows {
-            let shared: usize = riders.number("shared prefix")?;
-            if shared > length {
-                return Err(CodecError::Invalid("shared prefix"));
-            }
-            let rest = riders.prefixed("rider")?;
-            let rows: usize = riders.number("rows of a rider")?;
-            if rows == 0 || rows > self.rows - before {
-                return Err(CodecError::Invalid("rows of a rider"));
-            }
+            let Group { shared, rest, rows } = Group::next(&mut riders, length, self.rows - before)?;
             length = shared + rest.len();
             let order = match shared.cmp(&common) {
                 Ordering::Greater => Ordering::Less,

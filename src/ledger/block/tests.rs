@@ -86,11 +86,64 @@ proptest! {
     }
 
     #[test]
-    fn damaged_blocks_are_an_error_at_worst(mut bytes: Vec<u8>, flags: u8) {
-        drop(visit_block(&bytes, Select::All, |_| true));
-        drop(visit_block(&bytes, Select::Rows(&[0, 3]), |_| true));
-        drop(rows_of_orders(&bytes, |_| true));
-        if let Some(at) = bytes.get_mut(1) { *at = flags; }
-        drop(visit_block(&bytes, Select::All, |_| true));
+    fn a_rider_is_found_beside_names_that_begin_alike(
+        names in prop::collection::btree_map("[ab]{1,5}", 1..4_usize, 1..40), wanted in "[ab]{1,5}",
+    ) {
+        let riders: Vec<&str> =
+            names.iter().flat_map(|(name, &rows)| std::iter::repeat_n(name.as_str(), rows)).collect();
+        let bytes = check(&(1..).zip(riders).map(|(nth, rider)| row_of(rider, nth)).collect::<Vec<_>>())?;
+        let mut found = 0;
+        let may_follow = visit_block(&bytes, Select::Rider(&wanted), |row| {
+            found += usize::from(row.rider_id == wanted);
+            true
+        });
+        prop_assert_eq!(found, names.get(&wanted).copied().unwrap_or(0));
+        prop_assert_eq!(may_follow.unwrap(), names.keys().all(|name| *name <= wanted));
     }
+
+    #[test]
+    fn a_damaged_block_is_an_error_at_worst(
+        drafts in drafts(), at: prop::sample::Index, byte: u8, length: prop::sample::Index,
+    ) {
+        let mut builder = BlockBuilder::new(ROWS_MAX);
+        for (nth, draft) in (1..).zip(&drafts) {
+            builder.push(&Row { order_id: OrderId::pack(&draft.3), ..row_of("a rider", nth) });
+        }
+        let mut bytes = Vec::new();
+        builder.finish(&mut bytes);
+        read_anyhow(&bytes[..length.index(bytes.len())]);
+        *at.get_mut(&mut bytes) = byte;
+        read_anyhow(&bytes);
+    }
+
+    #[test]
+    fn any_bytes_are_an_error_at_worst(mut bytes: Vec<u8>, flags: u8) {
+        read_anyhow(&bytes);
+        if let Some(at) = bytes.get_mut(1) { *at = flags; }
+        read_anyhow(&bytes);
+    }
+}
+
+fn row_of(rider_id: &str, minute: i64) -> Row<'_> {
+    Row {
+        rider_id,
+        accepted_at: UtcMillis::new(minute * 60_000),
+        order_id: OrderId::pack("7"),
+        ended_at: None,
+        class: 0,
+        region: Region::from_code(310_115).unwrap(),
+        revision: 0,
+        commit: 1,
+        fare: None,
+        previous_accepted_at: None,
+        moved_to: None,
+    }
+}
+
+/// Every way to read a block.
+fn read_anyhow(bytes: &[u8]) {
+    for select in [Select::All, Select::Rider("a rider"), Select::Rider("another"), Select::Rows(&[0, 3])] {
+        drop(visit_block(bytes, select, |_| true));
+    }
+    drop(rows_of_orders(bytes, |_| true));
 }

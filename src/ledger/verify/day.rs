@@ -57,12 +57,11 @@ impl DayChecker {
         let mut table = ClassTable::default();
         let mut count = DayCount::default();
         let zone = &ledger.setup.zone;
-        let bounds = (zone.start_of(day), zone.start_of(day.plus_days(1)));
         let newest_commit = ledger.manifest.root().commit;
         let mut merge = Merge::new(runs, &mut table)?;
         let mut place = Place::default();
         while let Some((row, class)) = merge.current() {
-            count.misplaced += u64::from(row.accepted_at < bounds.0 || bounds.1 <= row.accepted_at);
+            count.misplaced += u64::from(zone.day(row.accepted_at) != day);
             count.malformed += u64::from(!well_formed(ledger, &row, class, newest_commit));
             if !place.holds(&row, class, &mut self.buffer) {
                 count.close(&place);

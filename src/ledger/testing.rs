@@ -1,0 +1,57 @@
+//! A small ledger for tests: orders of one rider of platform `p`, all on 2026-11-20 unless they say otherwise.
+
+use super::batch::{Arrival, Batch, Source};
+use super::commit::Also;
+use super::setup::Setup;
+use super::writer::Ledger;
+use crate::config::Config;
+use crate::domain::time::{LocalDay, UtcMillis};
+use crate::pipeline::{receive, rules_for};
+use std::path::Path;
+
+const CONFIG: &str = "[platform_defaults]\nrecords_from = 2026-11-01\n\
+                      [[rate]]\ncategory = \"ride\"\nper_order = \"0.01\"\n";
+
+/// Some time after the orders.
+const NOW: i64 = 1_795_000_000_000;
+
+/// The ledger of a folder.
+pub(super) fn open(dir: &Path) -> Ledger {
+    let mut setup = Setup::new(&Config::from_text(CONFIG).unwrap());
+    setup.data_dir = dir.to_path_buf();
+    let mut ledger = Ledger::open(setup).unwrap();
+    ledger.enforce(UtcMillis::new(NOW)).unwrap();
+    ledger
+}
+
+/// The day of the orders.
+pub(super) fn day() -> LocalDay {
+    LocalDay::from_ymd(2026, 11, 20).unwrap()
+}
+
+/// An event of an order, half an hour long.
+pub(super) fn event(order_id: u64, revision: u64) -> String {
+    event_at(order_id, revision, "2026-11-20T12:00:00Z", "2026-11-20T12:30:00Z")
+}
+
+/// An event of an order.
+pub(super) fn event_at(order_id: u64, revision: u64, accepted: &str, ended: &str) -> String {
+    format!(
+        r#"{{"platform":"p","order_id":"{order_id}","rider_id":"R","category":"ride","region":"310115",
+            "accepted_at":"{accepted}","ended_at":"{ended}","revision":{revision}}}"#
+    )
+}
+
+/// Commits records of a topic.
+pub(super) fn commit(ledger: &mut Ledger, first_offset: i64, records: &[String]) {
+    let config = Config::from_text(CONFIG).unwrap();
+    let rules = rules_for(&config, None, None);
+    let mut batch = Batch::default();
+    let source = batch.source(&Source::Kafka { topic: "t".to_owned(), partition: 0 });
+    for (record, offset) in records.iter().zip(first_offset..) {
+        let payload = record.as_bytes();
+        let arrival = Arrival { source, offset, timestamp: None, payload, key: None, headers: &[] };
+        receive(&mut batch, &arrival, &rules, &config.zone);
+    }
+    ledger.commit(&batch, &Also::default(), UtcMillis::new(NOW + first_offset)).unwrap();
+}
