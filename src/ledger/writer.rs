@@ -1,5 +1,8 @@
 //! The one writer of a ledger: opens it, commits batches, publishes states.
 
+#[cfg(test)]
+mod tests;
+
 use super::batch::Source;
 use super::booking::Workbench;
 use super::books::{ConfigBooks, ConfigEntry};
