@@ -12,7 +12,7 @@ use crate::domain::order::{Outcome, Phase};
 use crate::domain::platform::{Platforms, Promise};
 use crate::domain::posting::{Charge, Posting};
 use crate::domain::reject::Readable;
-use crate::domain::time::{HOUR_MS, MINUTE_MS, Month, UtcMillis};
+use crate::domain::time::{HOUR_MS, MINUTE_MS, Month, UtcMillis, Zone};
 use crate::domain::view::{Kept, Origin, Rejection};
 use crate::domain::window::Window;
 use serde_json::{Value, json};
@@ -227,6 +227,7 @@ fn several_identifiers_and_narrowed_platforms() {
     };
     let all = put(&[]);
     assert_eq!(all["windows"][1]["rider_id"], "R2");
+    assert_eq!(all["rider_seen"]["platforms"], json!(["p", "q"]));
     assert_eq!(
         all["platforms"][1],
         json!({"platform": "q", "settled": false, "reason": "before_records",
@@ -237,6 +238,25 @@ fn several_identifiers_and_narrowed_platforms() {
     let one = put(&["p"]);
     assert_eq!((one["windows"].as_array().unwrap().len(), &one["settled"]), (1, &json!(true)));
     assert_eq!(one["platform"], json!(["p"]));
+}
+
+#[test]
+fn a_rider_was_last_seen_at_the_end_of_an_order_that_outlasted_later_ones() {
+    let day = 24 * 60;
+    let long = order("long", -3 * day, 60);
+    let (first, short) = (order("first", -9 * day, 30 - 9 * day), order("short", -day, 10 - day));
+    let answer = ask(&ledger(10, [first, long, short, order("newest", 0, 15)]), "2026-11-20T06:00:00Z");
+    assert_eq!(answer["rider_seen"]["last"], "2026-11-20T05:00:00.000+00:00");
+}
+
+#[test]
+fn days_that_overlap_are_both_read() {
+    // Five minutes after midnight it is 17:05 of the day before.
+    let zone = Zone::new("set back", -4 * 3_600, [(at(5), -11 * 3_600)]);
+    let ledger = NaiveLedger { zone, ..ledger(10, [order("odd", 1, 2), order("late", 6, 7)]) };
+    let answer = ask(&ledger, "2026-11-20T04:30:00Z");
+    assert_eq!(answer["nearest_before"]["order_id"], "late");
+    assert_eq!(answer["rider_seen"]["first"], "2026-11-20T00:01:00.000-04:00");
 }
 
 #[test]
