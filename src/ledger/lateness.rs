@@ -49,8 +49,9 @@ pub fn late_events(ledger: &Ledger, batch: &Batch, decided: &Decided) -> BTreeMa
             Replaced::Stored(posting) => Some(posting.as_ref().clone()),
             Replaced::Fresh(other) => batch.orders.get(*other).map(|entry| price(batch.posting(entry))),
         });
-        let here = fresh.get_or_insert_with(|| fresh_events(batch, decided));
-        let here = other_phase_here(ledger, batch, here, entry);
+        let fresh = fresh.get_or_insert_with(|| fresh_events(batch, decided));
+        let reach = ledger.setup.identity_days.unsigned_abs();
+        let here = other_phase_here(batch, fresh, (entry, decided.other_phase.get(&at)), &previous, reach);
         let other_phase = here.as_ref().or_else(|| decided.other_phase.get(&at));
         let told = Told { previous: old.as_ref(), other_phase };
         if is_late(line, &new, told) {
@@ -76,21 +77,44 @@ fn fresh_events(batch: &Batch, decided: &Decided) -> Fresh {
     fresh
 }
 
-/// What the batch itself told of the other phase of an event's order before the event: how a batch was cut changes nothing.
-fn other_phase_here(ledger: &Ledger, batch: &Batch, fresh: &Fresh, entry: &OrderEntry) -> Option<Posting> {
+/// What the batch itself told of the other phase of an event's order before the event, whose stored version is given: how
+/// a batch was cut changes nothing.
+fn other_phase_here(
+    batch: &Batch,
+    fresh: &Fresh,
+    (entry, stored): (&OrderEntry, Option<&Posting>),
+    previous: &HashMap<usize, &Replaced>,
+    reach: u32,
+) -> Option<Posting> {
+    let before = told_before(batch, fresh, entry);
+    let is_near =
+        |at: &&usize| batch.orders.get(**at).is_some_and(|other| other.day.0.abs_diff(entry.day.0) <= reach);
+    let replaces_stored = |at: &&usize| match (previous.get(*at), stored) {
+        (Some(Replaced::Stored(old)), Some(stored)) => old.accepted_at == stored.accepted_at,
+        _ => false,
+    };
+    // What began within reach may have been moved beyond it since: it is still the same order.
+    let mut at = *before.iter().find(is_near).or_else(|| before.iter().find(replaces_stored))?;
+    let next = |of: usize| {
+        before.iter().find(|at| matches!(previous.get(at), Some(Replaced::Fresh(old)) if *old == of))
+    };
+    while let Some(&later) = next(at) {
+        at = later;
+    }
+    batch.orders.get(at).map(|entry| batch.posting(entry))
+}
+
+/// The booked events of the other phase of an event's order that take effect before it, the newest first.
+fn told_before(batch: &Batch, fresh: &Fresh, entry: &OrderEntry) -> Vec<usize> {
     let (platform, order_id) = (batch.platforms.name(entry.platform), batch.text(entry.order));
     let phase = if entry.phase() == Phase::Open { Phase::Ended } else { Phase::Open };
     let place = batch.effect_order(entry.source, entry.ordinal);
-    let events = fresh.get(&IdentityHash::of(platform, order_id, entry.leg, phase))?;
-    let events = events.iter().rev().filter_map(|&at| batch.orders.get(at));
-    let reach = ledger.setup.identity_days.unsigned_abs();
-    let before = events
-        .filter(|other| batch.effect_order(other.source, other.ordinal) < place)
-        .map(|other| (other.day, batch.posting(other)));
-    before
-        .filter(|(day, p)| {
-            p.platform == platform && p.order_id == order_id && day.0.abs_diff(entry.day.0) <= reach
-        })
-        .map(|(_, posting)| posting)
-        .next()
+    let is_before = |other: &OrderEntry| {
+        other.platform == entry.platform
+            && batch.text(other.order) == order_id
+            && batch.effect_order(other.source, other.ordinal) < place
+    };
+    let events = fresh.get(&IdentityHash::of(platform, order_id, entry.leg, phase));
+    let events = events.into_iter().flatten().rev().copied();
+    events.filter(|&at| batch.orders.get(at).is_some_and(is_before)).collect()
 }

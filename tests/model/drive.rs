@@ -351,8 +351,10 @@ impl Drive {
         let in_effect: Vec<_> = order.iter().map(|&at| records[at].clone()).collect();
         let late_before = self.model.facts.late.clone();
         let expected = self.model.commit(&in_effect, report.commit, self.now, stated);
-        for (platform, late) in &self.model.facts.late {
-            let more = late - late_before.get(platform).copied().unwrap_or(0);
+        let late_now = &self.model.facts.late;
+        for platform in late_now.keys().chain(report.late.keys()) {
+            let count = |late: &BTreeMap<String, u64>| late.get(platform).copied().unwrap_or(0);
+            let more = count(late_now) - count(&late_before);
             let told = report.late.get(platform).copied().unwrap_or(0);
             let raws: Vec<&str> = in_effect.iter().map(|(_, record)| record.raw.as_str()).collect();
             let through = view_through(self, platform);
