@@ -142,9 +142,10 @@ PROPERTIES
 
 format_log() {
   [ -e "$dir/log/meta.properties" ] && return
-  # A cluster's identity is 16 bytes in URL-safe base64 without padding.
+  # A cluster's identity is 16 bytes in URL-safe base64 without padding. Never with a '-': where it comes first,
+  # Kafka's tool takes the identity for an option.
   local cluster scram=()
-  cluster=$(head -c 16 /dev/urandom | base64 | tr '/+' '_-' | tr -d '=')
+  cluster=$(head -c 16 /dev/urandom | base64 | tr '/+' '__' | tr -d '=')
   if [ -n "${COVERLEDGER_KAFKA_SASL:-}" ]; then
     local user=${COVERLEDGER_KAFKA_SASL%%:*} password=${COVERLEDGER_KAFKA_SASL#*:} mechanism
     for mechanism in SCRAM-SHA-256 SCRAM-SHA-512; do
@@ -153,7 +154,7 @@ format_log() {
   fi
   java -Xmx128m -XX:TieredStopAtLevel=1 -cp "$jars/*" kafka.tools.StorageTool format --standalone \
     --cluster-id "$cluster" --config "$dir/server.properties" ${scram[@]+"${scram[@]}"} >>"$dir/format.log" 2>&1 ||
-    fail "the log could not be formatted, see $dir/format.log"
+    fail "the log could not be formatted, see $dir/format.log, which ends with:"$'\n'"$(tail -n 5 "$dir/format.log")"
 }
 
 start() {
