@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs a real Apache Kafka on this machine, for tests and benchmarks: one KRaft node, broker and controller in one.
+# Runs a real Apache Kafka on this machine, for tests and benchmarks: one KRaft node, broker and controller in one, and a
+# second broker beside it where leaders are to move.
 #
 #   scripts/kafka.sh start DIR PORT   formats DIR on the first start; returns once the broker serves 127.0.0.1:PORT
 #   scripts/kafka.sh stop  DIR PORT   ends it cleanly; its data stay
@@ -13,6 +14,7 @@
 #   COVERLEDGER_KAFKA_HEAP    heap of the broker          (default: 512m)
 #   COVERLEDGER_KAFKA_PROPS   a properties file whose lines are added, and win, over the ones below
 #   COVERLEDGER_KAFKA_MAX_MESSAGE_BYTES   largest record batch the broker takes (default: Kafka's own, about 1 MB)
+#   COVERLEDGER_KAFKA_JOIN    DIR of a node that runs: this one joins it as a second broker
 #   COVERLEDGER_KAFKA_SASL    USER:PASSWORD: a listener with TLS and SASL (PLAIN, SCRAM-SHA-256, SCRAM-SHA-512) for this
 #                             user on PORT + 2; the authority to trust is then DIR/tls/ca.pem
 set -euo pipefail
@@ -89,16 +91,25 @@ write_configuration() {
     listeners+=",SECURE://127.0.0.1:$((port + 2))"
     protocols+=,SECURE:SASL_SSL
   fi
+  local roles=broker,controller node=1 controller=127.0.0.1:$((port + 1))
+  local all_listeners=$listeners,CONTROLLER://$controller
+  if [ -n "${COVERLEDGER_KAFKA_JOIN:-}" ]; then
+    roles=broker node=2 all_listeners=$listeners
+    controller=$(sed -n 's/^controller.quorum.bootstrap.servers=//p' "$COVERLEDGER_KAFKA_JOIN/server.properties")
+  fi
   cat >"$dir/server.properties" <<PROPERTIES
-process.roles=broker,controller
-node.id=1
+process.roles=$roles
+node.id=$node
 log.dirs=$dir/log
-listeners=$listeners,CONTROLLER://127.0.0.1:$((port + 1))
-advertised.listeners=$listeners,CONTROLLER://127.0.0.1:$((port + 1))
+listeners=$all_listeners
+advertised.listeners=$all_listeners
 listener.security.protocol.map=$protocols
 inter.broker.listener.name=PLAINTEXT
 controller.listener.names=CONTROLLER
-controller.quorum.bootstrap.servers=127.0.0.1:$((port + 1))
+controller.quorum.bootstrap.servers=$controller
+# A second broker that comes back leads again before a test grows long.
+leader.imbalance.check.interval.seconds=1
+leader.imbalance.per.broker.percentage=0
 # One node: with the default of three copies, groups and transactions would wait for ever.
 default.replication.factor=1
 offsets.topic.replication.factor=1
@@ -144,15 +155,19 @@ format_log() {
   [ -e "$dir/log/meta.properties" ] && return
   # A cluster's identity is 16 bytes in URL-safe base64 without padding. Never with a '-': where it comes first,
   # Kafka's tool takes the identity for an option.
-  local cluster scram=()
+  local cluster scram=() quorum=--standalone
   cluster=$(head -c 16 /dev/urandom | base64 | tr '/+' '__' | tr -d '=')
+  if [ -n "${COVERLEDGER_KAFKA_JOIN:-}" ]; then
+    quorum=--no-initial-controllers
+    cluster=$(sed -n 's/^cluster.id=//p' "$COVERLEDGER_KAFKA_JOIN/log/meta.properties")
+  fi
   if [ -n "${COVERLEDGER_KAFKA_SASL:-}" ]; then
     local user=${COVERLEDGER_KAFKA_SASL%%:*} password=${COVERLEDGER_KAFKA_SASL#*:} mechanism
     for mechanism in SCRAM-SHA-256 SCRAM-SHA-512; do
       scram+=(--add-scram "$mechanism=[name=$user,password=$password]")
     done
   fi
-  java -Xmx128m -XX:TieredStopAtLevel=1 -cp "$jars/*" kafka.tools.StorageTool format --standalone \
+  java -Xmx128m -XX:TieredStopAtLevel=1 -cp "$jars/*" kafka.tools.StorageTool format $quorum \
     --cluster-id "$cluster" --config "$dir/server.properties" ${scram[@]+"${scram[@]}"} >>"$dir/format.log" 2>&1 ||
     fail "the log could not be formatted, see $dir/format.log, which ends with:"$'\n'"$(tail -n 5 "$dir/format.log")"
 }

@@ -6,10 +6,13 @@
 
 mod support;
 
+#[path = "disk/small.rs"]
+mod small;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use support::driver::{Death, Life, is_asked_to_live, living, verified};
+use support::driver::{COMPACTING, Death, Life, is_asked_to_live, living, verified};
 use support::mock;
 use support::orders::{TOPIC, config, order, send};
 use support::power::{Fault, tell_free};
@@ -23,6 +26,9 @@ const ABORT: i32 = 6;
 
 /// The test at which this program starts itself again.
 const CHILD: &str = "a_life_on_a_bad_disk_ends_with_a_message_and_goes_on_on_a_good_one";
+
+/// And another one.
+const SMALL: &str = "a_life_on_a_small_file_system_ends_when_it_is_full_and_goes_on_with_more_room";
 
 fn undisturbed(life: &Life) -> Told {
     let folder = TempDir::new().unwrap();
@@ -46,8 +52,8 @@ fn suffer(data: &Path, fault: Fault, when: &str) -> bool {
     !death.lived
 }
 
-fn goes_on(life: &Life, expected: &Told, data: &Path, when: &str) {
-    let death = Death::of(living(CHILD, data));
+fn goes_on(life: &Life, expected: &Told, data: &Path, when: &str, name: &str) {
+    let death = Death::of(living(name, data));
     assert!(death.lived, "{when}: {death:?}");
     life.told(data).assert_is(expected, when);
 }
@@ -79,10 +85,46 @@ fn a_life_on_a_bad_disk_ends_with_a_message_and_goes_on_on_a_good_one() {
             when.push_str(&format!(", {fault:?}"));
             ended[usize::try_from(kind).unwrap()] += u32::from(suffer(&data, fault, &when));
         }
-        goes_on(&life, &expected, &data, &when);
+        goes_on(&life, &expected, &data, &when, CHILD);
     }
     println!("ended by a full disk, reads, fsyncs: {ended:?}; {rounds} rounds, seed {seed}");
     assert!(ended.iter().sum::<u32>() > 3, "{ended:?}");
+}
+
+/// Lives on a small file system until it is full, for room that grows until a life ends well. Each time, what came before is
+/// whole, and with room again all goes on.
+#[test]
+fn a_life_on_a_small_file_system_ends_when_it_is_full_and_goes_on_with_more_room() {
+    if is_asked_to_live() {
+        return;
+    }
+    let Some(small) = small::file_system(SMALL) else { return };
+    let life = Life::new();
+    let expected = undisturbed(&life);
+    let mut ends: Vec<String> = Vec::new();
+    // A sixteenth more each time: it ends within one thing that is written or the next. To open its store again it needs eight
+    // megabytes, whatever there is to write.
+    let rooms = std::iter::successors(Some(16 << 10), |room| Some(room + room / 16))
+        .take_while(|&room| room < 400_000);
+    for room in rooms.chain([16 << 20]) {
+        let (data, when) = (small.join("data"), format!("{room} bytes of room"));
+        fs::create_dir(&data).unwrap();
+        let ballast = small::leave_room(&small, room);
+        let death = Death::of(living(SMALL, &data));
+        fs::remove_file(ballast).unwrap();
+        assert_eq!(death.lived, room == 16 << 20, "{when}: {death:?}");
+        assert!(death.lived || death.said.contains("No space left on device"), "{when}: {death:?}");
+        let newest = verified(&data, &when);
+        assert!(newest >= death.acknowledged, "{when}: {newest} < {death:?}");
+        goes_on(&life, &expected, &data, &when, SMALL);
+        fs::remove_dir_all(&data).unwrap();
+        ends.push(death.said);
+    }
+    let within = |what: &str| ends.iter().filter(|said| said.contains(what)).count();
+    for what in ["writing a segment file", "flushing", "HEAD.tmp", COMPACTING] {
+        println!("ended within {what:?}: {}", within(what));
+        assert!(within(what) > 0, "no life ended within {what:?}: {ends:#?}");
+    }
 }
 
 /// Files with events, and `ingest` of them.

@@ -106,7 +106,7 @@ fn a_damaged_batch_stops_the_reader_before_anything_of_it_or_behind_it_is_taken(
     let direct = settings(cluster.bootstrap_servers(), "damaged");
     write(&direct, "orders", 1, 0..5, "other");
     marked(&direct);
-    let proxy = Proxy::start(&cluster.bootstrap_servers(), MARK, i64::MAX);
+    let proxy = Proxy::damaging(&cluster.bootstrap_servers(), MARK, i64::MAX);
     let through = settings(proxy.address(), "damaged");
     let mut seen = Vec::new();
     let place = TopicPartition::new("orders", 1);
@@ -142,7 +142,7 @@ fn records_that_were_damaged_on_the_way_are_read_again() {
     let cluster = cluster(1, 2);
     let direct = settings(cluster.bootstrap_servers(), "once");
     marked(&direct);
-    let proxy = Proxy::start(&cluster.bootstrap_servers(), MARK, 1);
+    let proxy = Proxy::damaging(&cluster.bootstrap_servers(), MARK, 1);
     let through = settings(proxy.address(), "once");
     let fault = read_to_fault(&source(&through, &from_beginning(&places(2))));
     assert_eq!((fault, proxy.damages_left() <= 0), (KafkaFault::DamagedOnTheWay, true));

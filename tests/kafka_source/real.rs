@@ -16,14 +16,17 @@ use tempfile::TempDir;
 use crate::faults::{MARK, marked};
 use crate::support::cluster::{PASSWORD, RealKafka};
 use crate::support::program::Program;
+use crate::support::proxy::Proxy;
 use crate::support::reading::{
-    PATIENCE, Seen, assert_whole, from_beginning, idle_until, read_to, read_to_fault, resumes, source, write,
+    PATIENCE, Seen, assert_whole, from_beginning, idle_until, read_to, read_to_fault, read_until, resumes,
+    source, write,
 };
 
 #[test]
 fn a_real_kafka_is_read_without_loss_or_repetition_whatever_happens_to_it() {
     let kafka = RealKafka::start();
     the_broker_restarts_while_its_topics_are_read(&kafka);
+    a_line_that_breaks_or_is_slow_costs_nothing(&kafka);
     added_partitions_are_noticed(&kafka);
     progress_is_visible_to_other_tools(&kafka);
     transaction_markers_at_the_tail_count_as_read(&kafka);
@@ -34,6 +37,8 @@ fn a_real_kafka_is_read_without_loss_or_repetition_whatever_happens_to_it() {
     a_damaged_segment_is_told(&kafka);
     a_missing_topic_is_named(&kafka);
     tls_and_sasl_connect(&kafka);
+    // What is made while there are two brokers needs both: the last part.
+    leaders_move_to_another_broker_and_back(&kafka);
 }
 
 fn places(topic: &str, partitions: i32) -> Vec<TopicPartition> {
@@ -64,8 +69,7 @@ fn the_broker_restarts_while_its_topics_are_read(kafka: &RealKafka) {
     read_to(&source, &mut seen, 1_700);
     kafka.stop();
     // What was fetched before is still handed out; then there is nothing, and the outage is known.
-    read_to(&source, &mut seen, 5_000);
-    idle_until(&source, "the outage is known", || health.is_unreachable());
+    read_until(&source, &mut seen, "the outage is known", || health.is_unreachable());
     kafka.start_again();
     write(&settings, "restart.a", 3, 3_000..4_200, "a");
     write(&settings, "restart.b", 2, 2_000..2_400, "b");
@@ -75,6 +79,65 @@ fn the_broker_restarts_while_its_topics_are_read(kafka: &RealKafka) {
     assert_whole(&seen);
     let payloads: BTreeSet<&str> = seen.iter().map(|record| record.payload.as_str()).collect();
     assert_eq!(payloads.len(), 6_600);
+}
+
+fn a_line_that_breaks_or_is_slow_costs_nothing(kafka: &RealKafka) {
+    kafka.create_topic("line", 2);
+    let direct = kafka.settings("line");
+    for round in 0..40 {
+        write(&direct, "line", 2, round * 100..round * 100 + 100, "o");
+    }
+    let breaking = Proxy::breaking(&kafka.brokers(), 6_000);
+    let slow = Proxy::slow(&kafka.brokers(), Duration::from_millis(100));
+    for proxy in [&breaking, &slow] {
+        let mut through = direct.clone();
+        through.brokers = proxy.address();
+        // A broken connection brings one small answer or two.
+        through.options.insert("fetch.message.max.bytes".to_owned(), "1000".to_owned());
+        let source = source(&through, &from_beginning(&places("line", 2)));
+        let mut seen = Vec::new();
+        read_to(&source, &mut seen, 4_000);
+        assert_whole(&seen);
+        assert!(is_at_the_ends(&source));
+    }
+    assert!(breaking.broken() > 3, "{} connections broke", breaking.broken());
+}
+
+fn leaders_move_to_another_broker_and_back(kafka: &RealKafka) {
+    let other = kafka.start_another();
+    kafka.create_copied_topic("moving", 4, 2);
+    let settings = kafka.settings("moving");
+    let led_by = |nodes: &BTreeSet<i32>| {
+        let mut left = 1_000;
+        while BTreeSet::from_iter(kafka.leaders("moving")) != *nodes {
+            left -= 1;
+            assert!(left > 0, "{:?} lead instead of {nodes:?}", kafka.leaders("moving"));
+            std::thread::park_timeout(Duration::from_millis(50));
+        }
+    };
+    let (one, both) = (BTreeSet::from([1]), BTreeSet::from([1, 2]));
+    let source = source(&settings, &from_beginning(&places("moving", 4)));
+    let mut seen = Vec::new();
+    for (round, clean) in [(0, true), (1, false)] {
+        let from = round * 2_000;
+        led_by(&both);
+        write(&settings, "moving", 4, from..from + 1_000, "m");
+        read_to(&source, &mut seen, usize::try_from(from).unwrap() + 700);
+        if clean {
+            other.stop()
+        } else {
+            other.kill()
+        }
+        led_by(&one);
+        write(&settings, "moving", 4, from + 1_000..from + 2_000, "m");
+        read_to(&source, &mut seen, usize::try_from(from).unwrap() + 2_000);
+        other.start_again();
+    }
+    led_by(&both);
+    assert!(is_at_the_ends(&source));
+    assert_whole(&seen);
+    let payloads: BTreeSet<&str> = seen.iter().map(|record| record.payload.as_str()).collect();
+    assert_eq!(payloads.len(), 4_000);
 }
 
 fn added_partitions_are_noticed(kafka: &RealKafka) {

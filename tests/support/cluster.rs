@@ -2,13 +2,15 @@
 
 use std::fs;
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use super::reading::PATIENCE;
 use coverledger::ingest::kafka::KafkaSettings;
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
+use rdkafka::metadata::MetadataPartition;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use tempfile::TempDir;
 
@@ -17,19 +19,31 @@ pub(crate) const USER: &str = "clerk";
 /// The user's password.
 pub(crate) const PASSWORD: &str = "quite-secret-word";
 
-/// A broker with one node. `scripts/kafka.sh` does the work.
+/// A node of a cluster, mostly its only one. `scripts/kafka.sh` does the work.
 pub(crate) struct RealKafka {
     dir: TempDir,
     port: u16,
+    /// The folder of the node that it joined.
+    joined: Option<PathBuf>,
 }
 
 impl RealKafka {
     /// Starts a broker with a plain listener and one with TLS and SASL.
     pub(crate) fn start() -> Self {
+        Self::start_in(None)
+    }
+
+    /// Starts a second broker in the cluster of this one.
+    pub(crate) fn start_another(&self) -> Self {
+        Self::start_in(Some(self.dir.path().to_path_buf()))
+    }
+
+    fn start_in(joined: Option<PathBuf>) -> Self {
         let mut failures = Vec::new();
         // A port that was free can be taken before the broker binds it; other ports then.
         for _ in 0..3 {
-            let kafka = Self { dir: TempDir::new().unwrap(), port: three_free_ports() };
+            let (dir, port) = (TempDir::new().unwrap(), three_free_ports());
+            let kafka = Self { dir, port, joined: joined.clone() };
             match kafka.script("start") {
                 Ok(()) => return kafka,
                 Err(failure) => failures.push(failure),
@@ -73,6 +87,13 @@ impl RealKafka {
         self.script("stop").unwrap();
     }
 
+    /// Ends the broker as a fallen machine does.
+    pub(crate) fn kill(&self) {
+        let pid = fs::read_to_string(self.dir.path().join("pid")).unwrap();
+        assert!(Command::new("kill").arg("-9").arg(pid.trim()).status().unwrap().success());
+        self.script("stop").unwrap();
+    }
+
     /// Starts it again on the same ports with the same data.
     pub(crate) fn start_again(&self) {
         self.script("start").unwrap();
@@ -91,7 +112,12 @@ impl RealKafka {
 
     /// Makes a topic and waits until the broker serves it.
     pub(crate) fn create_topic(&self, name: &str, partitions: i32) {
-        let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
+        self.create_copied_topic(name, partitions, 1);
+    }
+
+    /// Makes a topic of which so many brokers keep a copy.
+    pub(crate) fn create_copied_topic(&self, name: &str, partitions: i32, copies: i32) {
+        let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(copies));
         let results = wait(self.admin().create_topics(&[topic], &admin_options())).unwrap();
         assert!(results.iter().all(Result::is_ok), "{results:?}");
     }
@@ -117,13 +143,23 @@ impl RealKafka {
         assert!(result.elements().iter().all(|element| element.error().is_ok()), "{result:?}");
     }
 
+    /// The numbers of the nodes that lead the partitions of a topic; -1 for a partition that none leads.
+    pub(crate) fn leaders(&self, name: &str) -> Vec<i32> {
+        let metadata = self.admin().inner().fetch_metadata(Some(name), PATIENCE).unwrap();
+        metadata.topics()[0].partitions().iter().map(MetadataPartition::leader).collect()
+    }
+
     fn admin(&self) -> AdminClient<DefaultClientContext> {
         ClientConfig::new().set("bootstrap.servers", self.brokers()).create().unwrap()
     }
 
     fn script(&self, command: &str) -> Result<(), String> {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/kafka.sh");
-        let output = Command::new(script)
+        let mut run = Command::new(script);
+        if let Some(joined) = &self.joined {
+            run.env("COVERLEDGER_KAFKA_JOIN", joined);
+        }
+        let output = run
             .arg(command)
             .arg(self.dir.path())
             .arg(self.port.to_string())

@@ -34,6 +34,9 @@ const COMPACT_EVERY: usize = 3;
 /// Every so many-th compaction is given up.
 const GIVE_UP_EVERY: usize = 3;
 
+/// What a life says of a compaction that fails.
+pub(crate) const COMPACTING: &str = "a compaction is written";
+
 /// Comes before [`RATES`].
 const BEFORE: &str = "timezone = \"Asia/Shanghai\"\n[platform_defaults]\nrecords_from = 2025-07-01\n";
 /// From the second half on it has one everywhere.
@@ -118,7 +121,7 @@ impl Life {
             if commits.is_multiple_of(COMPACT_EVERY)
                 && let Some(job) = ledger.begin_compaction(LocalDay(i32::MAX))
             {
-                let written = job.run(&never).unwrap();
+                let written = job.run(&never).expect(COMPACTING);
                 let give_up = (commits / COMPACT_EVERY).is_multiple_of(GIVE_UP_EVERY);
                 compacted = Some(if give_up { written.discarded() } else { written });
             }

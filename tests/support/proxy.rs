@@ -1,33 +1,71 @@
-//! A connection to a broker that damages what passes through it.
+//! A connection to a broker that is slow, breaks, or damages what passes through it.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 /// Passes bytes on in both directions. Answers name the proxy in place of the broker, so that clients stay with it.
 pub(crate) struct Proxy {
     port: u16,
-    damages: Arc<AtomicI64>,
+    line: Arc<Line>,
 }
+
+/// What happens on the way.
+struct Line {
+    /// Where the broker listens, `127.0.0.1:PORT`.
+    broker: String,
+    /// Where the proxy does.
+    port: u16,
+    /// This text is damaged
+    mark: &'static str,
+    /// in so many more answers that hold it.
+    damages: AtomicI64,
+    /// After so many bytes of answers a connection breaks, in the middle of one; never when 0.
+    breaks_after: usize,
+    /// Connections that broke.
+    broken: AtomicUsize,
+    /// How long each piece of an answer is on its way.
+    delay: Duration,
+}
+
+/// Bytes that a slow line passes on at a time.
+const PIECE: usize = 4_096;
 
 impl Proxy {
     /// In front of `broker` (`127.0.0.1:PORT`). The text `mark` is damaged in the next `damages` answers that hold it.
-    pub(crate) fn start(broker: &str, mark: &'static str, damages: i64) -> Self {
+    pub(crate) fn damaging(broker: &str, mark: &'static str, damages: i64) -> Self {
+        Self::start(broker, |line| Line { mark, damages: AtomicI64::new(damages), ..line })
+    }
+
+    /// In front of `broker`: every connection breaks after so many bytes of answers.
+    pub(crate) fn breaking(broker: &str, breaks_after: usize) -> Self {
+        Self::start(broker, |line| Line { breaks_after, ..line })
+    }
+
+    /// In front of `broker`: each 4 KiB of an answer take so long.
+    pub(crate) fn slow(broker: &str, delay: Duration) -> Self {
+        Self::start(broker, |line| Line { delay, ..line })
+    }
+
+    fn start(broker: &str, set: impl FnOnce(Line) -> Line) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let proxy = Self { port, damages: Arc::new(AtomicI64::new(damages)) };
-        let (broker, damages) = (broker.to_owned(), Arc::clone(&proxy.damages));
+        let (mark, damages, breaks_after) = ("", AtomicI64::new(0), 0);
+        let (broker, broken, delay) = (broker.to_owned(), AtomicUsize::new(0), Duration::ZERO);
+        let line = Arc::new(set(Line { broker, port, mark, damages, breaks_after, broken, delay }));
+        let shared = Arc::clone(&line);
         // It ends with the test program.
         std::thread::Builder::new()
             .spawn(move || {
                 for client in listener.incoming().map_while(Result::ok) {
-                    let Ok(server) = TcpStream::connect(&broker) else { continue };
-                    connect(client, server, &broker, port, mark, &damages);
+                    let Ok(server) = TcpStream::connect(&shared.broker) else { continue };
+                    connect(client, server, &shared);
                 }
             })
             .unwrap();
-        proxy
+        Self { port, line }
     }
 
     /// `host:port`
@@ -37,18 +75,16 @@ impl Proxy {
 
     /// Answers that were damaged, of those that were to be.
     pub(crate) fn damages_left(&self) -> i64 {
-        self.damages.load(Ordering::SeqCst)
+        self.line.damages.load(Ordering::SeqCst)
+    }
+
+    /// Connections that broke.
+    pub(crate) fn broken(&self) -> usize {
+        self.line.broken.load(Ordering::SeqCst)
     }
 }
 
-fn connect(
-    client: TcpStream,
-    server: TcpStream,
-    broker: &str,
-    port: u16,
-    mark: &'static str,
-    damages: &Arc<AtomicI64>,
-) {
+fn connect(client: TcpStream, server: TcpStream, line: &Arc<Line>) {
     let (mut asking, mut asked) = (client.try_clone().unwrap(), server.try_clone().unwrap());
     std::thread::Builder::new()
         .spawn(move || {
@@ -56,33 +92,51 @@ fn connect(
             let _end = asked.shutdown(Shutdown::Both);
         })
         .unwrap();
-    let (host, old_port) = broker.rsplit_once(':').unwrap();
-    let old_port: u16 = old_port.parse().unwrap();
-    let named = |port: u16| [host.as_bytes(), &u32::from(port).to_be_bytes()].concat();
-    let (old, new, damages) = (named(old_port), named(port), Arc::clone(damages));
+    let line = Arc::clone(line);
     std::thread::Builder::new()
         .spawn(move || {
-            let _end = pass_on(server, &client, |answer| {
-                replace(answer, &old, &new);
-                let damaged = [&mark.as_bytes()[..mark.len() - 1], b"\x07"].concat();
-                if has(answer, mark.as_bytes()) && damages.fetch_sub(1, Ordering::SeqCst) > 0 {
-                    replace(answer, mark.as_bytes(), &damaged);
-                }
-            });
+            let _end = line.pass_on(&server, &client);
             let _end = client.shutdown(Shutdown::Both);
+            let _end = server.shutdown(Shutdown::Both);
         })
         .unwrap();
 }
 
-/// Whole answers: four bytes of length, then that many.
-fn pass_on(mut from: TcpStream, mut to: &TcpStream, change: impl Fn(&mut [u8])) -> std::io::Result<()> {
-    loop {
-        let mut length = [0; 4];
-        from.read_exact(&mut length)?;
-        let mut answer = vec![0; usize::try_from(u32::from_be_bytes(length)).unwrap()];
-        from.read_exact(&mut answer)?;
-        change(&mut answer);
-        to.write_all(&[&length[..], &answer].concat())?;
+impl Line {
+    /// Whole answers: four bytes of length, then that many.
+    fn pass_on(&self, mut from: &TcpStream, mut to: &TcpStream) -> std::io::Result<()> {
+        let mut left = if self.breaks_after == 0 { usize::MAX } else { self.breaks_after };
+        loop {
+            let mut length = [0; 4];
+            from.read_exact(&mut length)?;
+            let mut answer = vec![0; usize::try_from(u32::from_be_bytes(length)).unwrap()];
+            from.read_exact(&mut answer)?;
+            self.change(&mut answer);
+            let bytes = [&length[..], &answer].concat();
+            for piece in bytes.chunks(PIECE) {
+                if !self.delay.is_zero() {
+                    std::thread::park_timeout(self.delay);
+                }
+                to.write_all(&piece[..piece.len().min(left)])?;
+                left = left.saturating_sub(piece.len());
+                if left == 0 {
+                    self.broken.fetch_add(1, Ordering::SeqCst);
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    fn change(&self, answer: &mut [u8]) {
+        let (host, old_port) = self.broker.rsplit_once(':').unwrap();
+        let old_port: u16 = old_port.parse().unwrap();
+        let named = |port: u16| [host.as_bytes(), &u32::from(port).to_be_bytes()].concat();
+        replace(answer, &named(old_port), &named(self.port));
+        let Some((_, start)) = self.mark.as_bytes().split_last() else { return };
+        let damaged = [start, b"\x07"].concat();
+        if has(answer, self.mark.as_bytes()) && self.damages.fetch_sub(1, Ordering::SeqCst) > 0 {
+            replace(answer, self.mark.as_bytes(), &damaged);
+        }
     }
 }
 

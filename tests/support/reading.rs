@@ -65,21 +65,43 @@ pub(crate) fn read_to(source: &PartitionSource, seen: &mut Vec<Seen>, count: usi
     let before = seen.len();
     let mut left = ATTEMPTS;
     while seen.len() < count {
-        match source.poll(POLL) {
-            Polled::Record(record) => seen.push(Seen {
-                place: TopicPartition::new(source.topic(record.topic).unwrap(), record.partition),
-                offset: record.offset,
-                payload: String::from_utf8(record.payload().to_vec()).unwrap(),
-                digest: record.digest(),
-            }),
-            Polled::Idle => {
-                left = left.checked_sub(1).unwrap_or_else(|| {
-                    panic!("{} of {count} records came, {before} of them before", seen.len())
-                })
-            }
-            Polled::Fault(fault) => panic!("{fault}"),
+        if !read_one(source, seen) {
+            left = left
+                .checked_sub(1)
+                .unwrap_or_else(|| panic!("{} of {count} records came, {before} of them before", seen.len()));
         }
     }
+}
+
+/// Reads what comes until nothing does and it `holds`.
+pub(crate) fn read_until(
+    source: &PartitionSource,
+    seen: &mut Vec<Seen>,
+    what: &str,
+    holds: impl Fn() -> bool,
+) {
+    for _ in 0..ATTEMPTS {
+        while read_one(source, seen) {}
+        if holds() {
+            return;
+        }
+    }
+    panic!("never: {what}");
+}
+
+/// Whether a record came.
+fn read_one(source: &PartitionSource, seen: &mut Vec<Seen>) -> bool {
+    match source.poll(POLL) {
+        Polled::Record(record) => seen.push(Seen {
+            place: TopicPartition::new(source.topic(record.topic).unwrap(), record.partition),
+            offset: record.offset,
+            payload: String::from_utf8(record.payload().to_vec()).unwrap(),
+            digest: record.digest(),
+        }),
+        Polled::Idle => return false,
+        Polled::Fault(fault) => panic!("{fault}"),
+    }
+    true
 }
 
 /// Polls until `holds`; no record may come meanwhile.
