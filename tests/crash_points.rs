@@ -30,6 +30,7 @@ fn a_life_without_a_death_comes_to_its_end() {
     life.live(&data, &mut |commit| told.push(commit));
     assert!(told.is_sorted() && told.len() > 20, "{told:?}");
     assert_eq!(verified(&data, "at the end"), *told.last().unwrap());
+    assert!(Life::days_dropped(&data) > 1, "retention takes its part in the life");
     // Nothing is left to do: it stays as it is.
     let before = life.told(&data);
     life.live(&data, &mut |_| {});

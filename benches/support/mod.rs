@@ -128,6 +128,14 @@ pub(crate) fn cpu(pid: &str) -> Duration {
     Duration::from_millis(ticks * 10)
 }
 
+/// Time that the host of a virtual machine gave to others while this one had work, all cores together.
+pub(crate) fn stolen() -> Duration {
+    let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
+    // `cpu  user nice system idle iowait irq softirq steal`, in ticks of 10 ms.
+    let ticks = stat.lines().next().and_then(|all| all.split_whitespace().nth(8)?.parse::<u64>().ok());
+    Duration::from_millis(ticks.unwrap_or(0) * 10)
+}
+
 /// Time that this thread has run: other than elapsed time, it says the same on a busy machine.
 pub(crate) fn thread_cpu() -> Duration {
     let text = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();

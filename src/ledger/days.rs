@@ -29,8 +29,10 @@ const SMALL_LAYER_BITS: u64 = 16;
 const GROWTH: u64 = 2;
 /// Orders that the smallest filter is made for.
 const CAPACITY_MIN: u64 = 1 << 16;
-/// Batches after which a group that they did not meet is the first to go.
+/// Batches after which a group that they did not meet is the first to go,
 pub const IDLE_BATCHES: u64 = 16;
+/// and after which it goes even where there is room: days that pass leave nothing behind in memory.
+const UNUSED_BATCHES: u64 = 128;
 
 /// A group in memory.
 #[derive(Debug)]
@@ -210,6 +212,12 @@ impl DayFilters {
         }
     }
 
+    /// Gives up the groups that no batch met for long.
+    pub fn give_up_unused(&mut self) {
+        let batches = self.batches;
+        self.groups.retain(|_, group| group.met.saturating_add(UNUSED_BATCHES) >= batches);
+    }
+
     /// Forgets groups all of whose days lie before `line`.
     pub fn drop_before(&mut self, line: LocalDay) {
         self.groups = self.groups.split_off(&group_of(line));
@@ -289,6 +297,22 @@ mod tests {
         assert_eq!(covering(&filters), None);
         let empty = filters.covering(day.plus_days(50), day.plus_days(60), view.runs());
         assert!(empty.is_some_and(|filters| filters.is_empty()), "nothing is stored there");
+    }
+
+    #[test]
+    fn a_group_that_nobody_meets_any_more_is_given_up() {
+        let (day, later) = (LocalDay(20_000), LocalDay(20_100));
+        let (mut filters, runs) = (DayFilters::new(64 << 20), DayRuns::new());
+        filters.reserve(day, 10, &runs);
+        filters.reserve(later, 10, &runs);
+        for _ in 0..UNUSED_BATCHES {
+            filters.prepare(&[(later, later)], &runs).unwrap();
+            filters.give_up_unused();
+            assert!(filters.holds(day) && filters.holds(later));
+        }
+        filters.prepare(&[(later, later)], &runs).unwrap();
+        filters.give_up_unused();
+        assert!(!filters.holds(day) && filters.holds(later));
     }
 
     #[test]

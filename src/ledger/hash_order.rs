@@ -1,6 +1,6 @@
 //! Sorting by identity hash: hashes are spread evenly, so digits of the hash sort faster than comparisons.
 
-use super::identity::IdentityHash;
+use super::identity::{IdentityHash, PackedEntry};
 
 /// Bits of a digit: the counters of one pass stay in the nearest cache.
 const DIGIT_BITS: u32 = 10;
@@ -8,10 +8,30 @@ const DIGITS: usize = 1 << DIGIT_BITS;
 /// Fewer items than this are sorted by comparison.
 const FEW: usize = 4_096;
 
+/// What has an identity hash.
+pub trait Hashed: Copy {
+    /// The hash.
+    fn hash(&self) -> IdentityHash;
+}
+
+impl<T: Copy> Hashed for (IdentityHash, T) {
+    #[inline]
+    fn hash(&self) -> IdentityHash {
+        self.0
+    }
+}
+
+impl Hashed for PackedEntry {
+    #[inline]
+    fn hash(&self) -> IdentityHash {
+        self.entry().0
+    }
+}
+
 /// Sorts by hash; items of equal hashes keep their order.
-pub fn sort_by_hash<T: Copy>(items: &mut Vec<(IdentityHash, T)>) {
+pub fn sort_by_hash<T: Hashed>(items: &mut Vec<T>) {
     if items.len() < FEW {
-        items.sort_by_key(|item| item.0);
+        items.sort_by_key(Hashed::hash);
         return;
     }
     let mut other = items.clone();
@@ -22,10 +42,10 @@ pub fn sort_by_hash<T: Copy>(items: &mut Vec<(IdentityHash, T)>) {
 }
 
 /// Moves every item to the place that one digit of its hash gives it.
-fn scatter<T: Copy>(from: &[(IdentityHash, T)], to: &mut [(IdentityHash, T)], shift: u32) {
+fn scatter<T: Hashed>(from: &[T], to: &mut [T], shift: u32) {
     let mut next = [0_usize; DIGITS];
     for item in from {
-        if let Some(count) = next.get_mut(digit(item.0, shift)) {
+        if let Some(count) = next.get_mut(digit(item.hash(), shift)) {
             *count += 1;
         }
     }
@@ -34,7 +54,7 @@ fn scatter<T: Copy>(from: &[(IdentityHash, T)], to: &mut [(IdentityHash, T)], sh
         sum += std::mem::replace(count, sum);
     }
     for item in from {
-        if let Some(at) = next.get_mut(digit(item.0, shift)) {
+        if let Some(at) = next.get_mut(digit(item.hash(), shift)) {
             if let Some(place) = to.get_mut(*at) {
                 *place = *item;
             }
@@ -58,10 +78,13 @@ mod tests {
         for count in [0_u32, 1, 100, 4_096, 50_000] {
             let hash = |n: u32| IdentityHash::of("p", &(n % (count / 3 + 1)).to_string(), 0, Phase::Ended);
             let mut items: Vec<(IdentityHash, u32)> = (0..count).map(|n| (hash(n), n)).collect();
+            let mut packed: Vec<PackedEntry> = items.iter().map(|&entry| PackedEntry::from(entry)).collect();
             let mut expected = items.clone();
             expected.sort();
             sort_by_hash(&mut items);
             assert_eq!(items, expected);
+            sort_by_hash(&mut packed);
+            assert_eq!(packed.iter().map(PackedEntry::entry).collect::<Vec<_>>(), expected);
         }
     }
 }

@@ -84,6 +84,31 @@ impl RiderHash {
 /// One entry: the hash and the number of the block that holds the order.
 pub type Entry = (IdentityHash, u32);
 
+/// An entry in nine bytes: a compaction holds some millions of them, and as many again while it sorts them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PackedEntry {
+    /// The low bytes of the hash.
+    hash: [u8; 5],
+    block: [u8; 4],
+}
+
+impl From<Entry> for PackedEntry {
+    #[inline]
+    fn from((hash, block): Entry) -> Self {
+        let [_, _, _, a, b, c, d, e] = hash.get().to_be_bytes();
+        Self { hash: [a, b, c, d, e], block: block.to_be_bytes() }
+    }
+}
+
+impl PackedEntry {
+    /// The entry.
+    #[inline]
+    pub const fn entry(&self) -> Entry {
+        let [a, b, c, d, e] = self.hash;
+        (IdentityHash(u64::from_be_bytes([0, 0, 0, a, b, c, d, e])), u32::from_be_bytes(self.block))
+    }
+}
+
 /// Packs up to [`CHUNK_ENTRIES`] sorted entries: gaps between hashes in Rice code, block numbers in as many bits as
 /// the largest needs.
 pub fn encode_chunk(entries: &[Entry], out: &mut Vec<u8>) {
@@ -252,6 +277,7 @@ mod tests {
         ) {
             hashes.sort_unstable();
             let entries: Vec<Entry> = hashes.iter().zip(&blocks).map(|(&h, &b)| (IdentityHash(h), b)).collect();
+            prop_assert!(entries.iter().all(|&entry| PackedEntry::from(entry).entry() == entry));
             let mut bytes = Vec::new();
             encode_chunk(&entries, &mut bytes);
             let mut read = Vec::new();

@@ -1,7 +1,8 @@
 //! Which filters stay in memory. All of them are in the store, or can be made from it: memory only makes them fast, and
 //! the budget bounds it whatever is stored.
 //!
-//! The first to go are groups of days that no event met for some time, then what is oldest: the identities of runs that
+//! Groups of days that no event met for long go in any case. Where the budget ends, the first to go are those that none met
+//! for some time, then what is oldest: the identities of runs that
 //! no group needs, the identities of the other runs, the riders of runs (they are small, and every question asks them), and
 //! groups last of all, since every new event asks them.
 
@@ -17,6 +18,7 @@ const START_SHARE: usize = 2;
 impl Ledger {
     /// Brings the filters in memory within the budget again.
     pub(super) fn balance_filters(&mut self) {
+        self.filters.give_up_unused();
         let bytes_max = self.filters.bytes_max();
         let of_runs = |runs: &DayRuns| runs_filters(runs).map(|(_, filter)| filter.bytes()).sum::<usize>();
         let mut held = of_runs(&self.runs);

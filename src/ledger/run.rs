@@ -7,7 +7,7 @@ use super::block::{Select, rows_of_orders, visit_block};
 use super::codec::{CodecError, Decoded, Reader, Writer, unframe};
 use super::error::{LedgerError, Outcome};
 use super::filter::Filter;
-use super::identity::{Entry, IdentityHash, visit_chunk};
+use super::identity::{Entry, IdentityHash, PackedEntry, visit_chunk};
 use super::keys::{self, in_run};
 use super::parts;
 use super::riders::Riders;
@@ -118,7 +118,7 @@ pub struct Run {
     /// Which orders it holds at all, by platform, leg and phase.
     kinds: BTreeSet<Kind>,
     /// What was just written; taken when the run is adopted.
-    fresh: Vec<Entry>,
+    fresh: Vec<PackedEntry>,
     store: Store,
     doomed: AtomicBool,
     released: Sender<u64>,
@@ -141,7 +141,7 @@ impl Run {
     }
 
     /// The same run, with the identities that were just written.
-    pub fn with_fresh(mut self, fresh: Vec<Entry>) -> Self {
+    pub fn with_fresh(mut self, fresh: Vec<PackedEntry>) -> Self {
         self.fresh = fresh;
         self
     }
@@ -150,7 +150,7 @@ impl Run {
     pub fn visit_hashes(&mut self, mut see: impl FnMut(IdentityHash)) -> Outcome<()> {
         let fresh = std::mem::take(&mut self.fresh);
         if !fresh.is_empty() {
-            fresh.iter().for_each(|&(hash, _)| see(hash));
+            fresh.iter().for_each(|packed| see(packed.entry().0));
             return Ok(());
         }
         for chunk in 0..self.entry.chunks {

@@ -4,7 +4,7 @@ use super::block::{BlockBuilder, ROWS_MAX, ROWS_OF_MANY_RIDERS};
 use super::codec::{Packing, frame};
 use super::error::Outcome;
 use super::hash_order::sort_by_hash;
-use super::identity::{CHUNK_ENTRIES, Entry, IdentityHash, encode_chunk};
+use super::identity::{CHUNK_ENTRIES, Entry, IdentityHash, PackedEntry, encode_chunk};
 use super::keys::{self, in_run};
 use super::parts;
 use super::riders::{RiderCollector, Riders};
@@ -60,7 +60,7 @@ pub struct RunWriter<'a> {
     seeds: Vec<u64>,
     riders: RiderCollector,
     sparse: Sparse,
-    hashes: Vec<Entry>,
+    hashes: Vec<PackedEntry>,
     entry: RunEntry,
 }
 
@@ -114,7 +114,7 @@ impl<'a> RunWriter<'a> {
         let seed = usize::try_from(row.class).ok().and_then(|code| self.seeds.get(code)).copied();
         self.riders.note(row.rider_id, seed.unwrap_or_default());
         self.builder.push(&row);
-        self.hashes.push((hash, self.entry.blocks));
+        self.hashes.push(PackedEntry::from((hash, self.entry.blocks)));
         let entry = &mut self.entry;
         entry.rows += 1;
         entry.accepted = (entry.accepted.0.min(row.accepted_at), entry.accepted.1.max(row.accepted_at));
@@ -168,9 +168,12 @@ impl<'a> RunWriter<'a> {
         sort_by_hash(&mut self.hashes);
         let mut filter = Run::filter_for(self.entry.rows);
         let hashes = std::mem::take(&mut self.hashes);
-        for chunk in hashes.chunks(CHUNK_ENTRIES) {
+        let mut chunk: Vec<Entry> = Vec::with_capacity(CHUNK_ENTRIES);
+        for packed in hashes.chunks(CHUNK_ENTRIES) {
+            chunk.clear();
+            chunk.extend(packed.iter().map(PackedEntry::entry));
             self.body.clear();
-            encode_chunk(chunk, &mut self.body);
+            encode_chunk(&chunk, &mut self.body);
             self.put(in_run(keys::IDENTITY, self.id, self.entry.chunks))?;
             self.entry.chunks += 1;
             chunk.iter().for_each(|&(hash, _)| filter.insert(hash));

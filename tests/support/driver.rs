@@ -1,5 +1,5 @@
 //! A deterministic life of a ledger that may end at any moment and is gone on with from where it stands: commits,
-//! compactions beside them and ones given up, a changed tariff half way. The test program starts itself again as the
+//! compactions beside them and ones given up, a changed tariff half way, days that retention drops. The test program starts itself again as the
 //! process that dies.
 
 use super::stream::RATES;
@@ -55,7 +55,7 @@ impl Life {
             seed: 11,
             riders: 300,
             from: UtcMillis::new(1_751_817_600_000),
-            days: 2,
+            days: 10,
             duplicate_ppm: 50_000,
             late_ppm: 20_000,
             amended_ppm: 60_000,
@@ -103,6 +103,7 @@ impl Life {
                 break;
             }
             let commits = position / BATCH;
+            drop_expired(ledger, commits, told);
             let mut batch = Batch::default();
             let number = batch.source(&source);
             for offset in position..(position + BATCH).min(end) {
@@ -129,8 +130,16 @@ impl Life {
         if let Some(written) = compacted {
             ledger.install(written, at(0)).unwrap();
         }
+        drop_expired(ledger, 0, told);
         ledger.compact_now(LocalDay(i32::MAX), at(0)).unwrap();
         told(commit_of(ledger));
+    }
+
+    /// Days of a ledger of which retention left the totals only.
+    pub(crate) fn days_dropped(data_dir: &Path) -> usize {
+        let ledger = Ledger::open(setup(&config(1), data_dir)).unwrap();
+        let state = ledger.published().current();
+        state.runs().values().filter(|runs| runs.iter().all(|run| run.entry.rows == 0)).count()
     }
 
     /// What a ledger at its end, or anywhere on the way, tells.
@@ -140,8 +149,17 @@ impl Life {
     }
 }
 
+/// Before every commit, so that what is dropped follows from the position, wherever a life ended before.
+fn drop_expired(ledger: &mut Ledger, commits: usize, told: &mut dyn FnMut(u64)) {
+    while ledger.drop_expired(at(commits)).unwrap().is_some() {
+        told(commit_of(ledger));
+        ledger.collect_released().unwrap();
+    }
+}
+
 fn at(commit: usize) -> UtcMillis {
-    UtcMillis::new(1_752_000_000_000 + i64::try_from(commit).unwrap() * 1_000)
+    // Behind the last of the events.
+    UtcMillis::new(1_753_000_000_000 + i64::try_from(commit).unwrap() * 1_000)
 }
 
 fn config(half: usize) -> Config {
@@ -151,6 +169,7 @@ fn config(half: usize) -> Config {
 pub(crate) fn setup(config: &Config, data_dir: &Path) -> Setup {
     let mut setup = Setup::new(config);
     setup.data_dir = data_dir.to_path_buf();
+    (setup.identity_days, setup.retention_days) = (1, Some(2));
     setup
 }
 
