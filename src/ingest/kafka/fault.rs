@@ -210,6 +210,8 @@ pub(super) const fn is_transient_code(code: RDKafkaErrorCode) -> bool {
             | Code::LeaderNotAvailable
             | Code::NotLeaderForPartition
             | Code::BrokerNotAvailable
+            // The cluster named its brokers anew while one was asked: asked again, another one answers.
+            | Code::DestroyBroker
             | Code::ReplicaNotAvailable
             | Code::PreferredLeaderNotAvailable
             | Code::OffsetNotAvailable
@@ -244,8 +246,10 @@ mod tests {
 
     #[test]
     fn only_a_missing_answer_is_tried_again() {
-        let away = KafkaFault::of(&KafkaError::MetadataFetch(RDKafkaErrorCode::BrokerTransportFailure));
-        assert!(away.is_transient(), "{away:?}");
+        for code in [RDKafkaErrorCode::BrokerTransportFailure, RDKafkaErrorCode::DestroyBroker] {
+            let away = KafkaFault::of(&KafkaError::MetadataFetch(code));
+            assert!(away.is_transient(), "{away:?}");
+        }
         let corrupt = KafkaFault::of(&KafkaError::MessageConsumption(RDKafkaErrorCode::BadMessage));
         assert!(!corrupt.is_transient(), "{corrupt:?}");
     }
