@@ -4,7 +4,7 @@ use super::super::crash::{self, Point};
 use super::cache::Cache;
 use super::catalog::Catalog;
 use super::error::{Failure, StoreError};
-use super::pages::Pages;
+use super::pages::{Pages, Segment};
 use super::segment::{self, Name, Sealed, SegmentWriter};
 use super::table::Group;
 use arc_swap::ArcSwap;
@@ -38,6 +38,9 @@ pub(super) struct Segments {
     /// Held by whoever changes the catalog. Readers never wait for it.
     changing: Mutex<()>,
     rewriting: Mutex<()>,
+    /// Removed files that are still open. Whoever closes one last waits until the file system has given its blocks back and
+    /// the disk has forgotten them, a hundred milliseconds for a large one: never somebody who answers.
+    removed: Mutex<Vec<Arc<Segment>>>,
     next: AtomicU64,
     pages: Pages,
 }
@@ -83,6 +86,7 @@ impl Segments {
             catalog: ArcSwap::from_pointee(catalog),
             changing: Mutex::default(),
             rewriting: Mutex::default(),
+            removed: Mutex::default(),
             next: AtomicU64::new(numbers.last().map_or(0, |last| last + 1)),
             pages,
         };
@@ -117,6 +121,8 @@ impl Segments {
         let mut catalog = Catalog::clone(&self.catalog.load());
         let changed = change(&mut catalog)?;
         let dead = catalog.take_dead();
+        self.close_removed();
+        lock(&self.removed).extend(dead.iter().map(Arc::clone));
         self.catalog.store(Arc::new(catalog));
         for segment in dead.into_iter().filter(|_| self.access == Access::Write) {
             match fs::remove_file(&segment.path) {
@@ -127,6 +133,14 @@ impl Segments {
             }
         }
         Ok(changed)
+    }
+
+    /// Closes the removed files that no reader has any more.
+    fn close_removed(&self) {
+        // Taken out first: closing takes its time, and nobody is to wait for the list meanwhile.
+        let closed: Vec<_> =
+            lock(&self.removed).extract_if(.., |file| Arc::strong_count(file) == 1).collect();
+        drop(closed);
     }
 
     /// Reads by the newest catalog; once more when a file that it names was removed meanwhile.
@@ -223,6 +237,7 @@ impl Segments {
     /// After a crash both may be there: the values are the same.
     pub(super) fn rewrite(&self, live_percent: u64, bytes_min: u64) -> Result<u64, StoreError> {
         let _rewriting = lock(&self.rewriting);
+        self.close_removed();
         let catalog = self.catalog();
         let mut sparse = BTreeSet::new();
         let (mut live, mut bytes) = (0, 0);

@@ -141,6 +141,23 @@ fn space_comes_back_and_readers_go_on() {
 }
 
 #[test]
+fn whoever_reads_closes_no_removed_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    assert!(write(&store, 0, 1, 0..300) && write(&store, 0, 2, 0..300));
+    let segments = &store.shared.segments;
+    let reader = segments.catalog();
+    let removed = Arc::downgrade(reader.segments().next().unwrap());
+    assert_eq!(segments.delete_runs(keys::DATA, 1..2).unwrap(), 300);
+    assert_eq!(files(&dir).len(), 1);
+    drop(reader);
+    assert!(removed.upgrade().is_some(), "the reader had it last");
+    assert!(write(&store, 0, 3, 0..300));
+    assert!(removed.upgrade().is_none());
+    assert!(!holds(&store, 1, 0..1) && holds(&store, 2, 0..300) && holds(&store, 3, 0..300));
+}
+
+#[test]
 fn a_crash_while_values_are_moved_leaves_them_twice_and_the_same() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(&dir);
