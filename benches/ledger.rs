@@ -5,41 +5,31 @@
 //! Runs are compacted on a thread of its own while batches are committed, as the service does it; when all is committed,
 //! every day is brought to its settled form.
 
+#[path = "ledger/compacting.rs"]
+mod compacting;
+#[path = "ledger/questions.rs"]
+mod questions;
 mod support;
 
-use coverledger::app::threads::Urgency;
+use compacting::Compacting;
 use coverledger::config::Config;
-use coverledger::coverage::Terms;
-use coverledger::coverage::question::{Question, QuestionText};
-use coverledger::coverage::resolve::resolve;
 use coverledger::domain::event::EventRules;
-use coverledger::domain::time::{DAY_MS, LocalDay, UtcMillis};
+use coverledger::domain::time::{LocalDay, UtcMillis};
 use coverledger::generate::{Generator, GeneratorSettings};
 use coverledger::ledger::batch::{Arrival, Batch, Source};
 use coverledger::ledger::commit::Also;
-use coverledger::ledger::compaction::{Compacted, CompactionJob};
 use coverledger::ledger::report::CommitReport;
 use coverledger::ledger::setup::Setup;
-use coverledger::ledger::writer::{Ledger, Published};
+use coverledger::ledger::writer::Ledger;
 use coverledger::pipeline::{receive, rules_for};
+use questions::lookups;
 use std::path::Path;
 use std::process::{Command, ExitCode};
-use std::sync::atomic::AtomicBool;
-use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
-use support::{
-    Figures, Numbers, Side, disk_bytes, flag, nanos_each, option, per_second, percentile, resident, rfc3339,
-    thread_cpu,
-};
+use support::{Figures, Side, disk_bytes, nanos_each, option, per_second, resident, thread_cpu};
 
 /// One sample of riders for lookups in so many orders.
 const SAMPLE_EVERY: u32 = 997;
-
-/// Questions are put so often while orders are committed, whether or not the one before is answered.
-const QUESTION_EVERY: Duration = Duration::from_millis(1);
-
-/// Runs of a day with which commits wait for compaction.
-const DAY_RUNS_HELD: usize = 64;
 
 /// A stream of generated records, decoded batch by batch.
 struct Feed<'a> {
@@ -166,72 +156,6 @@ fn main() -> ExitCode {
     figures.finish()
 }
 
-/// Compactions on a thread of their own, one at a time.
-struct Compacting {
-    jobs: Option<Sender<CompactionJob>>,
-    done: Receiver<Compacted>,
-    under_way: bool,
-    rows: u64,
-    took: Duration,
-    disk_peak: u64,
-}
-
-impl Compacting {
-    fn begin() -> Self {
-        let (jobs, to_do) = channel::<CompactionJob>();
-        let (ready, done) = channel();
-        #[expect(clippy::disallowed_methods, reason = "a benchmark has no service that owns threads")]
-        std::thread::spawn(move || {
-            Urgency::Background.apply();
-            for job in to_do {
-                let compacted = job.run(&AtomicBool::new(false)).expect("runs are merged");
-                if ready.send(compacted).is_err() {
-                    break;
-                }
-            }
-        });
-        let jobs = (!flag("no-compaction")).then_some(jobs);
-        Self { jobs, done, under_way: false, rows: 0, took: Duration::ZERO, disk_peak: 0 }
-    }
-
-    /// Installs what is done, begins what is due.
-    fn step(&mut self, ledger: &mut Ledger, settled_before: LocalDay) {
-        let Some(jobs) = &self.jobs else { return };
-        if self.under_way {
-            // As the service does: commits wait when compaction is far behind.
-            let behind = ledger.runs_a_day_max() > DAY_RUNS_HELD;
-            let done = if behind { self.done.recv().ok() } else { self.done.try_recv().ok() };
-            let Some(compacted) = done else { return };
-            self.rows += ledger.install(compacted, now()).expect("a compaction is installed").rows;
-            self.under_way = false;
-        }
-        ledger.collect_released().expect("old runs are deleted");
-        if let Some(job) = ledger.begin_compaction(settled_before) {
-            jobs.send(job).expect("the compacting thread lives");
-            self.under_way = true;
-        }
-    }
-
-    /// Everything that is due, with every day settled.
-    fn settle(&mut self, ledger: &mut Ledger, dir: &Path, figures: &mut Figures) {
-        let (started, before) = (Instant::now(), self.rows);
-        let cpu = support::cpu("self");
-        loop {
-            self.step(ledger, LocalDay(i32::MAX));
-            if !self.under_way {
-                break;
-            }
-            self.disk_peak = self.disk_peak.max(disk_bytes(dir));
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        self.took = started.elapsed();
-        figures.tell("rows compacted while ingesting, after", format!("{before}, {}", self.rows - before));
-        let rows = self.rows - before;
-        figures.tell("compaction alone", format!("{} rows/s", per_second(rows, self.took)));
-        figures.tell("  CPU each row", format!("{} ns", nanos_each(rows, support::cpu("self") - cpu)));
-    }
-}
-
 /// Commits everything, and tells how fast.
 fn ingest(
     ledger: &mut Ledger,
@@ -314,139 +238,5 @@ fn forget_pages(dir: &Path) {
     for file in segments.map(|entry| entry.path()).chain([dir.join("data/store/db")]) {
         let file = format!("if={}", file.display());
         drop(Command::new("dd").arg(file).args(["iflag=nocache", "count=0"]).output());
-    }
-}
-
-/// Lookups from one thread: cold, warm, and while another one commits.
-fn lookups(
-    ledger: &mut Ledger,
-    feed: &mut Feed<'_>,
-    compacting: &mut Compacting,
-    (orders, days): (u64, u32),
-    figures: &mut Figures,
-) {
-    let count = option("lookups", 20_000);
-    let from = GeneratorSettings::default().from;
-    let mut asker = Asker {
-        riders: std::mem::take(&mut feed.riders),
-        span_ms: u64::from(days) * DAY_MS.unsigned_abs(),
-        from,
-        numbers: Numbers(1),
-        covered: 0,
-    };
-    let published = ledger.published();
-    forget_pages(&ledger.setup().data_dir.join(".."));
-    let mut cold = asker.ask(&published, feed.config, count / 10);
-    tell("lookup, idle, cold", &mut cold, figures);
-    let cpu = thread_cpu();
-    let mut warm = asker.ask(&published, feed.config, count);
-    figures.tell(
-        "lookup, idle, warm: CPU each",
-        format!("{} us", nanos_each(count, thread_cpu() - cpu) / 1_000),
-    );
-    tell("lookup, idle, warm", &mut warm, figures);
-    // Many seconds of it: one moment in which a shared machine stands still is then no hundredth of them.
-    let load = option("load", orders.clamp(1_000_000, 8_000_000));
-    let settings = GeneratorSettings { orders: load, days, seed: orders + 2, ..GeneratorSettings::default() };
-    feed.generator = Generator::new(&settings).expect("the settings make a stream");
-    let mut batches = Vec::new();
-    loop {
-        let mut batch = Batch::default();
-        if !feed.fill(&mut batch) {
-            break;
-        }
-        batches.push(batch);
-    }
-    // The first half beside questions at a steady rate, the second beside as many as one thread can put: that one takes a
-    // core from those who write.
-    let (mut steady, mut busy) = (Vec::new(), Vec::new());
-    let half = batches.len().div_ceil(2).max(1);
-    for (part, pace) in batches.chunks(half).zip([Some(QUESTION_EVERY), None]) {
-        let (mut sums, stolen) = (Sums::default(), support::stolen());
-        let took = std::thread::scope(|scope| {
-            let writing = scope.spawn(|| {
-                Urgency::Ingest.apply();
-                for batch in part {
-                    sums.add(&ledger.commit(batch, &Also::default(), now()).expect("the batch is committed"));
-                    compacting.step(ledger, LocalDay(i32::MIN));
-                }
-            });
-            let took = asker.ask_at(&published, feed.config, pace, || writing.is_finished());
-            writing.join().expect("the writer ends well");
-            took
-        });
-        figures.tell("commit beside lookups", format!("{} /s", per_second(sums.records, sums.total)));
-        figures.tell("  stolen from this machine meanwhile", format!("{:?}", support::stolen() - stolen));
-        *(if pace.is_some() { &mut steady } else { &mut busy }) = took;
-    }
-    let slow = percentile(&mut steady, 999) / 1_000;
-    let p99 = percentile(&mut steady, 990) / 1_000;
-    tell("lookup, ingest at full speed, 1,000 a second", &mut steady, figures);
-    figures.judge("  its p99", p99, Side::AtMost, 1_000, "ms");
-    figures.judge("  its p99.9", slow, Side::AtMost, 10_000, "ms");
-    tell("lookup, ingest, one after the other without pause", &mut busy, figures);
-    figures.tell("lookups answered covered", asker.covered);
-    if flag("rss") {
-        memory(ledger, figures);
-    }
-}
-
-fn tell(name: &str, samples: &mut [u64], figures: &Figures) {
-    let at = |samples: &mut [u64], thousandths| percentile(samples, thousandths) / 1_000;
-    let (p50, p99, p999) = (at(samples, 500), at(samples, 990), at(samples, 999));
-    let text = format!("{p50} / {p99} / {p999} us, n = {}", samples.len());
-    figures.tell(&format!("{name}: p50 / p99 / p99.9"), text);
-}
-
-/// Puts questions about random riders and instants.
-struct Asker {
-    riders: Vec<String>,
-    span_ms: u64,
-    from: UtcMillis,
-    numbers: Numbers,
-    covered: u64,
-}
-
-impl Asker {
-    /// Nanoseconds of each of so many answers, one after the other.
-    fn ask(&mut self, published: &Published, config: &Config, count: u64) -> Vec<u64> {
-        (0..count).map(|_| self.answer(published, config, Instant::now())).collect()
-    }
-
-    /// Nanoseconds of each answer until it is `over`. With a pace a question is due at its time, and its answer's time counts
-    /// from then: one that waits for those before it waits for them in the figure, too.
-    fn ask_at(
-        &mut self,
-        published: &Published,
-        config: &Config,
-        pace: Option<Duration>,
-        over: impl Fn() -> bool,
-    ) -> Vec<u64> {
-        let (mut took, mut due) = (Vec::new(), Instant::now());
-        while !over() {
-            match pace {
-                Some(pace) => {
-                    due += pace;
-                    std::thread::sleep(due.saturating_duration_since(Instant::now()));
-                }
-                None => due = Instant::now(),
-            }
-            took.push(self.answer(published, config, due));
-        }
-        took
-    }
-
-    /// Answers a question about a random rider and instant; nanoseconds since `due`.
-    fn answer(&mut self, published: &Published, config: &Config, due: Instant) -> u64 {
-        let terms = Terms { platforms: &config.platforms, zone: &config.zone };
-        let nth = self.numbers.below(u64::try_from(self.riders.len()).unwrap_or(1));
-        let rider = self.riders.get(usize::try_from(nth).unwrap_or(0)).cloned().unwrap_or_default();
-        let after_ms = i64::try_from(self.numbers.below(self.span_ms)).unwrap_or(0);
-        let at = rfc3339(self.from.plus(after_ms));
-        let text = QuestionText { rider_ids: vec![rider], at: Some(&at), ..QuestionText::default() };
-        let question = Question::parse(text).expect("a question");
-        let answer = resolve(&*published.current(), terms, &question).expect("an answer");
-        self.covered += u64::from(!answer.windows.is_empty());
-        u64::try_from(due.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 }

@@ -1,0 +1,165 @@
+//! Questions about random riders and instants: to a ledger at rest, and to one that commits.
+
+use crate::compacting::Compacting;
+use crate::support::{
+    Figures, Numbers, Side, flag, nanos_each, option, per_second, percentile, rfc3339, stolen, thread_cpu,
+};
+use crate::{Feed, Sums, forget_pages, memory, now};
+use coverledger::app::threads::Urgency;
+use coverledger::config::Config;
+use coverledger::coverage::Terms;
+use coverledger::coverage::question::{Question, QuestionText};
+use coverledger::coverage::resolve::resolve;
+use coverledger::domain::time::{DAY_MS, LocalDay, UtcMillis};
+use coverledger::generate::{Generator, GeneratorSettings};
+use coverledger::ledger::batch::Batch;
+use coverledger::ledger::commit::Also;
+use coverledger::ledger::writer::{Ledger, Published};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Questions are put so often while orders are committed, whether or not the one before is answered.
+const QUESTION_EVERY: Duration = Duration::from_millis(1);
+
+/// Lookups from one thread: cold, warm, and while another one commits.
+pub(crate) fn lookups(
+    ledger: &mut Ledger,
+    feed: &mut Feed<'_>,
+    compacting: &mut Compacting,
+    (orders, days): (u64, u32),
+    figures: &mut Figures,
+) {
+    let mut asker = Asker {
+        riders: std::mem::take(&mut feed.riders),
+        span_ms: u64::from(days) * DAY_MS.unsigned_abs(),
+        from: GeneratorSettings::default().from,
+        numbers: Numbers(1),
+        covered: 0,
+        published: ledger.published(),
+        config: feed.config,
+    };
+    idle(ledger, &mut asker, figures);
+    // Many seconds of it: one moment in which a shared machine stands still is then no hundredth of them.
+    let load = option("load", orders.clamp(1_000_000, 8_000_000));
+    let settings = GeneratorSettings { orders: load, days, seed: orders + 2, ..GeneratorSettings::default() };
+    feed.generator = Generator::new(&settings).expect("the settings make a stream");
+    beside_ingest(ledger, &batches(feed), compacting, &mut asker, figures);
+    figures.tell("lookups answered covered", asker.covered);
+    if flag("rss") {
+        memory(ledger, figures);
+    }
+}
+
+fn idle(ledger: &Ledger, asker: &mut Asker<'_>, figures: &Figures) {
+    let count = option("lookups", 20_000);
+    forget_pages(&ledger.setup().data_dir.join(".."));
+    let mut cold = asker.ask(count / 10);
+    tell("lookup, idle, cold", &mut cold, figures);
+    let cpu = thread_cpu();
+    let mut warm = asker.ask(count);
+    let each = nanos_each(count, thread_cpu() - cpu) / 1_000;
+    figures.tell("lookup, idle, warm: CPU each", format!("{each} us"));
+    tell("lookup, idle, warm", &mut warm, figures);
+}
+
+/// The rest of the stream, decoded before anything is measured.
+fn batches(feed: &mut Feed<'_>) -> Vec<Batch> {
+    std::iter::from_fn(|| {
+        let mut batch = Batch::default();
+        feed.fill(&mut batch).then_some(batch)
+    })
+    .collect()
+}
+
+/// The first half of the batches beside questions at a steady rate, the second beside as many as one thread can put: that
+/// one takes a core from those who write.
+fn beside_ingest(
+    ledger: &mut Ledger,
+    batches: &[Batch],
+    compacting: &mut Compacting,
+    asker: &mut Asker<'_>,
+    figures: &mut Figures,
+) {
+    let (mut steady, mut busy) = (Vec::new(), Vec::new());
+    let half = batches.len().div_ceil(2).max(1);
+    for (part, pace) in batches.chunks(half).zip([Some(QUESTION_EVERY), None]) {
+        let (mut sums, before) = (Sums::default(), stolen());
+        let took = std::thread::scope(|scope| {
+            let writing = scope.spawn(|| {
+                Urgency::Ingest.apply();
+                for batch in part {
+                    sums.add(&ledger.commit(batch, &Also::default(), now()).expect("the batch is committed"));
+                    compacting.step(ledger, LocalDay(i32::MIN));
+                }
+            });
+            let took = asker.ask_at(pace, || writing.is_finished());
+            writing.join().expect("the writer ends well");
+            took
+        });
+        figures.tell("commit beside lookups", format!("{} /s", per_second(sums.records, sums.total)));
+        figures.tell("  stolen from this machine meanwhile", format!("{:?}", stolen() - before));
+        *(if pace.is_some() { &mut steady } else { &mut busy }) = took;
+    }
+    let slow = percentile(&mut steady, 999) / 1_000;
+    let p99 = percentile(&mut steady, 990) / 1_000;
+    tell("lookup, ingest at full speed, 1,000 a second", &mut steady, figures);
+    figures.judge("  its p99", p99, Side::AtMost, 1_000, "ms");
+    figures.judge("  its p99.9", slow, Side::AtMost, 10_000, "ms");
+    tell("lookup, ingest, one after the other without pause", &mut busy, figures);
+}
+
+fn tell(name: &str, samples: &mut [u64], figures: &Figures) {
+    let at = |samples: &mut [u64], thousandths| percentile(samples, thousandths) / 1_000;
+    let (p50, p99, p999) = (at(samples, 500), at(samples, 990), at(samples, 999));
+    let text = format!("{p50} / {p99} / {p999} us, n = {}", samples.len());
+    figures.tell(&format!("{name}: p50 / p99 / p99.9"), text);
+}
+
+/// Puts the questions.
+struct Asker<'a> {
+    riders: Vec<String>,
+    span_ms: u64,
+    from: UtcMillis,
+    numbers: Numbers,
+    covered: u64,
+    published: Arc<Published>,
+    config: &'a Config,
+}
+
+impl Asker<'_> {
+    /// Nanoseconds of each of so many answers, one after the other.
+    fn ask(&mut self, count: u64) -> Vec<u64> {
+        (0..count).map(|_| self.answer(Instant::now())).collect()
+    }
+
+    /// Nanoseconds of each answer until it is `over`. With a pace a question is due at its time, and its answer's time counts
+    /// from then: one that waits for those before it waits for them in the figure, too.
+    fn ask_at(&mut self, pace: Option<Duration>, over: impl Fn() -> bool) -> Vec<u64> {
+        let (mut took, mut due) = (Vec::new(), Instant::now());
+        while !over() {
+            match pace {
+                Some(pace) => {
+                    due += pace;
+                    std::thread::sleep(due.saturating_duration_since(Instant::now()));
+                }
+                None => due = Instant::now(),
+            }
+            took.push(self.answer(due));
+        }
+        took
+    }
+
+    /// Answers a question about a random rider and instant; nanoseconds since `due`.
+    fn answer(&mut self, due: Instant) -> u64 {
+        let terms = Terms { platforms: &self.config.platforms, zone: &self.config.zone };
+        let nth = self.numbers.below(u64::try_from(self.riders.len()).unwrap_or(1));
+        let rider = self.riders.get(usize::try_from(nth).unwrap_or(0)).cloned().unwrap_or_default();
+        let after_ms = i64::try_from(self.numbers.below(self.span_ms)).unwrap_or(0);
+        let at = rfc3339(self.from.plus(after_ms));
+        let text = QuestionText { rider_ids: vec![rider], at: Some(&at), ..QuestionText::default() };
+        let question = Question::parse(text).expect("a question");
+        let answer = resolve(&*self.published.current(), terms, &question).expect("an answer");
+        self.covered += u64::from(!answer.windows.is_empty());
+        u64::try_from(due.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+}
