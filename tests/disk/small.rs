@@ -50,13 +50,12 @@ pub(crate) fn leave_room(mounted: &Path, bytes: usize) -> PathBuf {
     let path = mounted.join("ballast");
     let mut ballast = File::create(&path).unwrap();
     let page = [0; 4_096];
-    while match ballast.write(&page) {
-        Ok(written) => written > 0,
-        Err(error) => {
-            assert_eq!(error.kind(), ErrorKind::StorageFull, "{error}");
-            false
+    let full = loop {
+        if let Err(error) = ballast.write_all(&page) {
+            break error;
         }
-    } {}
+    };
+    assert_eq!(full.kind(), ErrorKind::StorageFull, "{full}");
     let full = ballast.metadata().unwrap().len();
     ballast.set_len(full.saturating_sub(u64::try_from(bytes).unwrap())).unwrap();
     path

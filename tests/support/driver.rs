@@ -1,6 +1,6 @@
 //! A deterministic life of a ledger that may end at any moment and is gone on with from where it stands: commits,
-//! compactions beside them and ones given up, a changed tariff half way, days that retention drops. The test program starts itself again as the
-//! process that dies.
+//! compactions beside them and ones given up, a changed tariff half way, days that retention drops. The test program starts
+//! itself again as the process that dies.
 
 use super::stream::RATES;
 use super::told::{Told, rider};
