@@ -2,9 +2,8 @@
 //! the budget bounds it whatever is stored.
 //!
 //! Groups of days that no event met for long go in any case. Where the budget ends, the first to go are those that none met
-//! for some time, then what is oldest: the identities of runs that
-//! no group needs, the identities of the other runs, the riders of runs (they are small, and every question asks them), and
-//! groups last of all, since every new event asks them.
+//! for some time, then what is oldest: the identities of runs that no group needs, the identities of the other runs, the
+//! riders of runs (they are small, and every question asks them), and groups last of all, since every new event asks them.
 
 use super::days::DayRuns;
 use super::error::Outcome;

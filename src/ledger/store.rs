@@ -216,6 +216,11 @@ impl Store {
         self.shared.segments.keep_only(|group| wanted(group.kind, group.run))
     }
 
+    /// Closes removed segment files that nobody reads any more, so that the file system gives their space back.
+    pub fn close_removed(&self) {
+        self.shared.segments.close_removed();
+    }
+
     /// Gives the space back that deleted values hold in segment files; returns the bytes. Takes time: not for the writer.
     pub fn reclaim(&self) -> Result<u64, StoreError> {
         self.reclaim_below(LIVE_PERCENT_MIN, REWRITE_BYTES_MIN)

@@ -114,7 +114,8 @@ impl Ledger {
         Ok(reports)
     }
 
-    /// Deletes the values of runs that compaction replaced and no snapshot holds any more; returns how many runs.
+    /// Deletes the values of runs that compaction replaced and no snapshot holds any more; returns how many runs. The space
+    /// of files that readers had until now comes back too, so it is to be called again and again.
     ///
     /// Their manifest entries go with the next commit. A crash before it deletes at the next start what is gone already.
     pub fn collect_released(&mut self) -> Outcome<usize> {
@@ -128,6 +129,35 @@ impl Ledger {
             garbage::delete_run(&self.store, *id, &entry)?;
             self.manifest.delete(kind::GARBAGE, &key);
         }
+        self.store.close_removed();
         Ok(released.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::domain::time::{LocalDay, UtcMillis};
+    use crate::ledger::testing::{commit, event, open};
+    use std::fs;
+    use std::path::Path;
+
+    /// Removed files below a folder that this process still has open.
+    fn open_removed(dir: &Path) -> usize {
+        let files = fs::read_dir("/proc/self/fd").unwrap();
+        let files = files.filter_map(|file| fs::read_link(file.ok()?.path()).ok());
+        files.filter(|file| file.starts_with(dir) && file.to_string_lossy().ends_with(" (deleted)")).count()
+    }
+
+    #[test]
+    fn the_space_of_replaced_runs_comes_back_without_another_change() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut ledger = open(dir.path());
+        for order in 1..4 {
+            commit(&mut ledger, 2 * order, &[event(order.unsigned_abs(), 0)]);
+            // Reads what the one before wrote, and replaces it.
+            ledger.compact_now(LocalDay(i32::MAX), UtcMillis::new(1_795_000_000_100 + order)).unwrap();
+        }
+        assert!(fs::read_dir(dir.path().join("segments")).unwrap().count() > 0);
+        assert_eq!(open_removed(dir.path()), 0);
     }
 }

@@ -121,7 +121,6 @@ impl Segments {
         let mut catalog = Catalog::clone(&self.catalog.load());
         let changed = change(&mut catalog)?;
         let dead = catalog.take_dead();
-        self.close_removed();
         lock(&self.removed).extend(dead.iter().map(Arc::clone));
         self.catalog.store(Arc::new(catalog));
         for segment in dead.into_iter().filter(|_| self.access == Access::Write) {
@@ -135,8 +134,8 @@ impl Segments {
         Ok(changed)
     }
 
-    /// Closes the removed files that no reader has any more.
-    fn close_removed(&self) {
+    /// Closes the removed files that no reader has any more: only then does their space come back.
+    pub(super) fn close_removed(&self) {
         // Taken out first: closing takes its time, and nobody is to wait for the list meanwhile.
         let closed: Vec<_> =
             lock(&self.removed).extract_if(.., |file| Arc::strong_count(file) == 1).collect();
@@ -237,7 +236,6 @@ impl Segments {
     /// After a crash both may be there: the values are the same.
     pub(super) fn rewrite(&self, live_percent: u64, bytes_min: u64) -> Result<u64, StoreError> {
         let _rewriting = lock(&self.rewriting);
-        self.close_removed();
         let catalog = self.catalog();
         let mut sparse = BTreeSet::new();
         let (mut live, mut bytes) = (0, 0);
