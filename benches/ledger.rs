@@ -140,6 +140,7 @@ fn main() -> ExitCode {
     };
     figures.tell("orders generated, days", format!("{orders}, {days}"));
     let mut compacting = Compacting::begin();
+    compacting.attend(&ledger);
     ingest(&mut ledger, &mut feed, orders, &mut compacting, &figures);
     let stored: u64 = ledger.published().current().runs().values().flatten().map(|run| run.entry.rows).sum();
     let before = disk_bytes(folder.path());
@@ -152,6 +153,7 @@ fn main() -> ExitCode {
     figures.tell("  its peak meanwhile", each_order(peak, stored));
     memory(&ledger, &mut figures);
     ledger = restart(ledger, &config, folder.path(), &mut figures);
+    compacting.attend(&ledger);
     lookups(&mut ledger, &mut feed, &mut compacting, (orders, days), &mut figures);
     figures.finish()
 }

@@ -7,7 +7,8 @@ use coverledger::domain::time::LocalDay;
 use coverledger::ledger::compaction::{Compacted, CompactionJob};
 use coverledger::ledger::writer::Ledger;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
@@ -23,6 +24,8 @@ pub(crate) struct Compacting {
     took: Duration,
     /// Bytes on disk at most while it settled.
     pub(crate) disk_peak: u64,
+    /// Ends the thread that gives space back.
+    freeing: Arc<AtomicBool>,
 }
 
 impl Compacting {
@@ -40,7 +43,20 @@ impl Compacting {
             }
         });
         let jobs = (!flag("no-compaction")).then_some(jobs);
-        Self { jobs, done, under_way: false, rows: 0, took: Duration::ZERO, disk_peak: 0 }
+        let freeing = Arc::default();
+        Self { jobs, done, under_way: false, rows: 0, took: Duration::ZERO, disk_peak: 0, freeing }
+    }
+
+    /// From now on the space of files that this ledger removes comes back in steps, as in the service.
+    pub(crate) fn attend(&mut self, ledger: &Ledger) {
+        let stop = Arc::new(AtomicBool::new(false));
+        std::mem::replace(&mut self.freeing, Arc::clone(&stop)).store(true, Ordering::Release);
+        let freeing = ledger.freeing();
+        #[expect(clippy::disallowed_methods, reason = "a benchmark has no service that owns threads")]
+        std::thread::spawn(move || {
+            Urgency::Background.apply();
+            freeing.run(&stop);
+        });
     }
 
     /// Installs what is done, begins what is due.

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each benchmark uses its own part of this")]
 
 use coverledger::domain::time::UtcMillis;
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::fs;
 use std::io::Write;
@@ -157,7 +158,20 @@ pub(crate) fn disk_bytes(dir: &Path) -> u64 {
             }
         }
     }
-    sum
+    sum + removed_bytes(dir)
+}
+
+/// Bytes of files below a folder that have no name any more and are still open here.
+fn removed_bytes(dir: &Path) -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    let open = fs::read_dir("/proc/self/fd").expect("this system tells of open files").flatten();
+    let removed = open.filter_map(|file| {
+        let there = fs::read_link(file.path()).is_ok_and(|name| name.starts_with(dir));
+        // Through the link, for the name leads nowhere.
+        fs::metadata(file.path()).ok().filter(|metadata| there && metadata.nlink() == 0)
+    });
+    let blocks: BTreeMap<u64, u64> = removed.map(|metadata| (metadata.ino(), metadata.blocks())).collect();
+    blocks.values().sum::<u64>() * 512
 }
 
 /// A cheap generator of numbers: the same every time.

@@ -189,6 +189,11 @@ fn run(
     }
     let (compactor, bench) = compactor::compactor(stop.clone());
     threads.start("compactor", Urgency::Background, move || bench.run())?;
+    let (freeing, stopped) = (ledger.freeing(), stop.clone());
+    threads.start("freeing", Urgency::Background, move || {
+        freeing.run(stopped.flag());
+        Ok(())
+    })?;
     // Known before anything is read.
     let mut room = Room::of(ledger.setup());
     telling.room(&room.look()?, status);

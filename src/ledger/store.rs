@@ -3,7 +3,8 @@
 //! Two places keep values, and nobody above needs to know which:
 //! * *segment files* (`segment`), each sealed once and never changed, hold what is written in bulk: the blocks of large
 //!   commits and all that compaction writes. `catalog` says which values count, `table` where they lie in a file; `pages`
-//!   reads that on demand, through the bounded memory of `cache`; `segments` puts it together and gives space back.
+//!   reads that on demand, through the bounded memory of `cache`; `segments` puts it together and gives space back, `freeing`
+//!   slowly enough for those who read.
 //! * the *hot part* (`hot`), an embedded key-value store, holds the manifest, the records of commits and the values of
 //!   small commits, until compaction moves these on.
 //!
@@ -14,6 +15,7 @@ mod cache;
 mod catalog;
 mod copying;
 mod error;
+mod freeing;
 mod hot;
 mod pages;
 mod scratch;
@@ -28,6 +30,7 @@ mod writing;
 pub use cache::RunToken;
 pub use copying::{Copied, Copying};
 pub use error::StoreError;
+pub use freeing::Freeing;
 pub use writing::Writing;
 
 use super::keys::in_run;
@@ -216,9 +219,15 @@ impl Store {
         self.shared.segments.keep_only(|group| wanted(group.kind, group.run))
     }
 
-    /// Closes removed segment files that nobody reads any more, so that the file system gives their space back.
+    /// Closes removed segment files that nobody reads any more, so that the file system gives their space back. Leaves that to
+    /// [`Freeing`] where there is one.
     pub fn close_removed(&self) {
         self.shared.segments.close_removed();
+    }
+
+    /// What gives the space of removed segment files back in steps, on a thread of its own.
+    pub fn freeing(&self) -> Freeing {
+        self.shared.segments.freeing()
     }
 
     /// Gives the space back that deleted values hold in segment files; returns the bytes. Takes time: not for the writer.

@@ -21,7 +21,7 @@ use super::run::{Run, RunEntry};
 use super::run_writer::ClassTable;
 use super::setup::Setup;
 use super::snapshot::Snapshot;
-use super::store::{COMMIT_SEGMENT_BYTES_MIN, Store, Writing};
+use super::store::{COMMIT_SEGMENT_BYTES_MIN, Freeing, Store, Writing};
 use super::unresolved::RejectedBook;
 use super::{garbage, head};
 use crate::domain::completeness::CompletenessTracker;
@@ -197,6 +197,11 @@ impl Ledger {
     /// Where readers find the newest state.
     pub fn published(&self) -> Arc<Published> {
         Arc::clone(&self.published)
+    }
+
+    /// What gives the space of removed files back in steps, on a thread of its own, so that questions do not wait for the disk.
+    pub fn freeing(&self) -> Freeing {
+        self.store.freeing()
     }
 
     /// The first day that retention kept.

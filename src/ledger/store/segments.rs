@@ -4,7 +4,8 @@ use super::super::crash::{self, Point};
 use super::cache::Cache;
 use super::catalog::Catalog;
 use super::error::{Failure, StoreError};
-use super::pages::{Pages, Segment};
+use super::freeing::{Freeing, Removed, RemovedFiles};
+use super::pages::Pages;
 use super::segment::{self, Name, Sealed, SegmentWriter};
 use super::table::Group;
 use arc_swap::ArcSwap;
@@ -38,9 +39,8 @@ pub(super) struct Segments {
     /// Held by whoever changes the catalog. Readers never wait for it.
     changing: Mutex<()>,
     rewriting: Mutex<()>,
-    /// Removed files that are still open. Whoever closes one last waits until the file system has given its blocks back and
-    /// the disk has forgotten them, a hundred milliseconds for a large one: never somebody who answers.
-    removed: Mutex<Vec<Arc<Segment>>>,
+    /// Held open until somebody gives their space back who does not answer.
+    pub(super) removed: Arc<RemovedFiles>,
     next: AtomicU64,
     pages: Pages,
 }
@@ -86,7 +86,7 @@ impl Segments {
             catalog: ArcSwap::from_pointee(catalog),
             changing: Mutex::default(),
             rewriting: Mutex::default(),
-            removed: Mutex::default(),
+            removed: Arc::default(),
             next: AtomicU64::new(numbers.last().map_or(0, |last| last + 1)),
             pages,
         };
@@ -121,7 +121,11 @@ impl Segments {
         let mut catalog = Catalog::clone(&self.catalog.load());
         let changed = change(&mut catalog)?;
         let dead = catalog.take_dead();
-        lock(&self.removed).extend(dead.iter().map(Arc::clone));
+        let removed = match self.access {
+            Access::Write => Removed::to_be,
+            Access::Read => Removed::in_memory,
+        };
+        self.removed.extend(dead.iter().map(removed));
         self.catalog.store(Arc::new(catalog));
         for segment in dead.into_iter().filter(|_| self.access == Access::Write) {
             match fs::remove_file(&segment.path) {
@@ -134,12 +138,14 @@ impl Segments {
         Ok(changed)
     }
 
-    /// Closes the removed files that no reader has any more: only then does their space come back.
+    /// Closes removed files that no reader has any more, unless that is done in steps.
     pub(super) fn close_removed(&self) {
-        // Taken out first: closing takes its time, and nobody is to wait for the list meanwhile.
-        let closed: Vec<_> =
-            lock(&self.removed).extract_if(.., |file| Arc::strong_count(file) == 1).collect();
-        drop(closed);
+        self.removed.close();
+    }
+
+    /// Gives the space of removed files back in steps, on a thread of its own.
+    pub(super) fn freeing(&self) -> Freeing {
+        Freeing::begin(&self.dir, Arc::clone(&self.removed))
     }
 
     /// Reads by the newest catalog; once more when a file that it names was removed meanwhile.

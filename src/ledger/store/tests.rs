@@ -7,8 +7,9 @@ use super::*;
 use crate::ledger::keys;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tempfile::TempDir;
 
 fn open(dir: &TempDir) -> Store {
@@ -155,6 +156,47 @@ fn whoever_reads_closes_no_removed_file() {
     store.close_removed();
     assert!(removed.upgrade().is_none());
     assert!(!holds(&store, 1, 0..1) && holds(&store, 2, 0..300));
+}
+
+#[test]
+fn the_space_of_removed_files_comes_back_in_steps_and_never_that_of_one_that_is_held() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    let writing = store.begin(0);
+    for number in 0..3 {
+        writing.put(&key(1, number), vec![7; 900_000]).unwrap();
+    }
+    writing.sync().unwrap();
+    assert!(write(&store, 0, 2, 0..300) && write(&store, 0, 3, 0..300));
+    let opened: Vec<File> = files(&dir).iter().map(|path| File::open(path).unwrap()).collect();
+    let length = |nth: usize| opened[nth].metadata().unwrap().len();
+    let before = [length(0), length(1), length(2)];
+    assert!(before[0] > 2 << 20);
+    // A backup has the second one, too.
+    fs::hard_link(&files(&dir)[1], dir.path().join("backup")).unwrap();
+    let (segments, stop) = (&store.shared.segments, AtomicBool::new(false));
+    let freeing = store.freeing();
+    let reader = segments.catalog();
+    assert_eq!(segments.delete_runs(keys::DATA, 1..3).unwrap(), 303);
+    store.close_removed();
+    assert!(segments.removed.take().is_none(), "somebody reads them");
+    drop(reader);
+    store.close_removed();
+    assert_eq!(segments.removed.count(), 2, "it is left to the thread");
+    std::thread::scope(|scope| {
+        scope.spawn(|| freeing.run(&stop));
+        while segments.removed.count() > 0 || length(0) > 0 {
+            std::thread::yield_now();
+        }
+        stop.store(true, Ordering::Release);
+    });
+    assert_eq!([length(0), length(1), length(2)], [0, before[1], before[2]]);
+    assert!(holds(&store, 3, 0..300));
+    drop(freeing);
+    segments.delete_runs(keys::DATA, 3..4).unwrap();
+    store.close_removed();
+    assert_eq!(segments.removed.count(), 0, "nobody else does it any more");
+    assert_eq!(length(2), before[2]);
 }
 
 #[test]
