@@ -46,6 +46,8 @@ mod histories {
 
     /// Histories that run side by side: most of their time is waiting for the disk.
     const LANES: usize = 4;
+    /// After so many of them a long run says how far it is.
+    const TELL_EVERY: u64 = 500;
 
     fn number(name: &str) -> Option<u64> {
         std::env::var(name).ok().map(|text| text.parse().unwrap())
@@ -69,6 +71,10 @@ mod histories {
                         let seed = next.fetch_add(1, Ordering::Relaxed);
                         if seed >= seeds.end {
                             return;
+                        }
+                        let begun = seed - seeds.start;
+                        if begun > 0 && begun.is_multiple_of(TELL_EVERY) {
+                            println!("{begun} of {} histories begun", seeds.end - seeds.start);
                         }
                         match catch_unwind(AssertUnwindSafe(|| Drive::new(seed).run())) {
                             Ok(history) => {
