@@ -1,7 +1,7 @@
 //! Compaction beside the commits, as the service does it.
 
 use crate::now;
-use crate::support::{Figures, cpu, disk_bytes, flag, nanos_each, per_second};
+use crate::support::{Figures, cpu, disk_bytes, flag, nanos_each, per_second, removed_bytes};
 use coverledger::app::threads::Urgency;
 use coverledger::domain::time::LocalDay;
 use coverledger::ledger::compaction::{Compacted, CompactionJob};
@@ -90,8 +90,14 @@ impl Compacting {
             std::thread::sleep(Duration::from_millis(50));
         }
         self.took = started.elapsed();
+        let waited = Instant::now();
+        while removed_bytes(dir) > 0 {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let waited = waited.elapsed().as_millis();
         figures.tell("rows compacted while ingesting, after", format!("{before}, {}", self.rows - before));
         let rows = self.rows - before;
+        figures.tell("  until the space of removed files is back", format!("{waited} ms"));
         figures.tell("compaction alone", format!("{} rows/s", per_second(rows, self.took)));
         figures.tell("  CPU each row", format!("{} ns", nanos_each(rows, cpu("self") - began)));
     }

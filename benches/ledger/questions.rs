@@ -3,6 +3,7 @@
 use crate::compacting::Compacting;
 use crate::support::{
     Figures, Numbers, Side, flag, nanos_each, option, per_second, percentile, rfc3339, stolen, thread_cpu,
+    thread_waited,
 };
 use crate::{Feed, Sums, forget_pages, memory, now};
 use coverledger::app::threads::Urgency;
@@ -35,6 +36,7 @@ pub(crate) fn lookups(
         from: GeneratorSettings::default().from,
         numbers: Numbers(1),
         covered: 0,
+        slow: (0, 0),
         published: ledger.published(),
         config: feed.config,
     };
@@ -98,6 +100,9 @@ fn beside_ingest(
         });
         figures.tell("commit beside lookups", format!("{} /s", per_second(sums.records, sums.total)));
         figures.tell("  stolen from this machine meanwhile", format!("{:?}", stolen() - before));
+        if pace.is_some() {
+            figures.tell("  questions above 1 ms, by waiting for a core", format!("{:?}", asker.slow));
+        }
         *(if pace.is_some() { &mut steady } else { &mut busy }) = took;
     }
     let slow = percentile(&mut steady, 999) / 1_000;
@@ -122,6 +127,8 @@ struct Asker<'a> {
     from: UtcMillis,
     numbers: Numbers,
     covered: u64,
+    /// Questions above a millisecond, and those of them that mostly waited for a core.
+    slow: (u32, u32),
     published: Arc<Published>,
     config: &'a Config,
 }
@@ -137,6 +144,7 @@ impl Asker<'_> {
     fn ask_at(&mut self, pace: Option<Duration>, over: impl Fn() -> bool) -> Vec<u64> {
         let (mut took, mut due) = (Vec::new(), Instant::now());
         while !over() {
+            let waited = thread_waited();
             match pace {
                 Some(pace) => {
                     due += pace;
@@ -144,7 +152,13 @@ impl Asker<'_> {
                 }
                 None => due = Instant::now(),
             }
-            took.push(self.answer(due));
+            let nanos = self.answer(due);
+            if nanos > 1_000_000 {
+                let waited = (thread_waited() - waited).as_nanos();
+                self.slow.0 += 1;
+                self.slow.1 += u32::from(waited * 2 > u128::from(nanos));
+            }
+            took.push(nanos);
         }
         took
     }

@@ -143,6 +143,12 @@ pub(crate) fn thread_cpu() -> Duration {
     Duration::from_nanos(text.split(' ').next().and_then(|ns| ns.parse().ok()).unwrap_or(0))
 }
 
+/// Time that this thread was ready to run while others ran.
+pub(crate) fn thread_waited() -> Duration {
+    let text = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    Duration::from_nanos(text.split(' ').nth(1).and_then(|ns| ns.parse().ok()).unwrap_or(0))
+}
+
 /// Bytes that the files below a folder take on disk.
 pub(crate) fn disk_bytes(dir: &Path) -> u64 {
     use std::os::unix::fs::MetadataExt;
@@ -162,7 +168,7 @@ pub(crate) fn disk_bytes(dir: &Path) -> u64 {
 }
 
 /// Bytes of files below a folder that have no name any more and are still open here.
-fn removed_bytes(dir: &Path) -> u64 {
+pub(crate) fn removed_bytes(dir: &Path) -> u64 {
     use std::os::unix::fs::MetadataExt;
     let open = fs::read_dir("/proc/self/fd").expect("this system tells of open files").flatten();
     let removed = open.filter_map(|file| {

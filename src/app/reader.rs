@@ -8,6 +8,7 @@ use crate::domain::time::Zone;
 use crate::ingest::kafka::{PartitionSource, Polled, Record, Start, TopicPartition, record_digest};
 use crate::ledger::batch::{Arrival, Batch, Source};
 use crate::ledger::commit::Observations;
+use crate::ledger::turns::give_way;
 use crate::ledger::writer::Published;
 use crate::pipeline::receive;
 use std::collections::BTreeMap;
@@ -133,8 +134,11 @@ impl Reader {
             }
             polls += 1;
             // Reading the clock costs as much as decoding: it is enough every few hundred records.
-            let due = polls.is_multiple_of(256)
-                && filling.since.is_some_and(|since| since.elapsed() >= self.batch_interval);
+            let some = polls.is_multiple_of(256);
+            if some {
+                give_way();
+            }
+            let due = some && filling.since.is_some_and(|since| since.elapsed() >= self.batch_interval);
             if due || filling.batch.is_full(self.batch_records, self.batch_bytes) {
                 return Ok(false);
             }

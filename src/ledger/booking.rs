@@ -11,6 +11,7 @@ use super::run::Run;
 use super::run_writer::{ClassTable, RunWriter};
 use super::store::Writing;
 use super::totals::DayTotals;
+use super::turns::{ROWS, in_turns};
 use crate::domain::posting::{Charge, ConfigNo, Posting, Pricing};
 use crate::domain::tariff::Tariff;
 use crate::domain::time::{LocalDay, UtcMillis, Zone};
@@ -103,7 +104,7 @@ pub fn write_runs(batch: &Batch, decided: &Decided, extra: &[ExtraRow], desk: De
     let Desk { store, classes, prices, bench, tariff, zone, next_run, released, commit } = desk;
     let mut totals: BTreeMap<LocalDay, DayTotals> = BTreeMap::new();
     prices.prepare(batch);
-    for &at in &decided.booked {
+    for &at in in_turns(ROWS, &decided.booked) {
         let (Some(entry), Some(draft)) = (batch.orders.get(at), batch.drafts.get(at)) else { continue };
         let slot = prices.slot(batch, entry, tariff, classes);
         prices.count(slot, 1);

@@ -10,6 +10,7 @@ use super::error::Outcome;
 use super::filter::Filter;
 use super::identity::IdentityHash;
 use super::run::Run;
+use super::turns::give_way;
 use crate::domain::time::LocalDay;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -242,6 +243,7 @@ fn filled(capacity: u64, group: i32, runs: &DayRuns) -> Outcome<Filter> {
                 filter.insert(hash);
                 true
             })?;
+            give_way();
         }
     }
     Ok(filter)

@@ -5,6 +5,7 @@ use super::error::Outcome;
 use super::identity::IdentityHash;
 use super::row::{OrderId, RowKind};
 use super::run::Run;
+use super::turns::{BLOCKS, in_turns};
 use crate::domain::order::Phase;
 use crate::domain::posting::Posting;
 use crate::domain::time::{LocalDay, UtcMillis};
@@ -66,7 +67,7 @@ pub fn find(runs: &DayRuns, wanted: &[Wanted<'_>]) -> Outcome<Vec<Vec<Found>>> {
     hits.sort_unstable_by_key(|&(run, block, at, _)| (run, block, at));
     hits.dedup_by_key(|&mut (run, block, at, _)| (run, block, at));
     let mut found = vec![Vec::new(); wanted.len()];
-    for same_block in hits.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
+    for same_block in in_turns(BLOCKS, hits.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1))) {
         read_block(same_block, wanted, &mut found)?;
     }
     Ok(found)

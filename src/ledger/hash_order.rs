@@ -1,6 +1,7 @@
 //! Sorting by identity hash: hashes are spread evenly, so digits of the hash sort faster than comparisons.
 
 use super::identity::{IdentityHash, PackedEntry};
+use super::turns::{ROWS, in_turns};
 
 /// Bits of a digit: the counters of one pass stay in the nearest cache.
 const DIGIT_BITS: u32 = 10;
@@ -44,7 +45,7 @@ pub fn sort_by_hash<T: Hashed>(items: &mut Vec<T>) {
 /// Moves every item to the place that one digit of its hash gives it.
 fn scatter<T: Hashed>(from: &[T], to: &mut [T], shift: u32) {
     let mut next = [0_usize; DIGITS];
-    for item in from {
+    for item in in_turns(ROWS, from) {
         if let Some(count) = next.get_mut(digit(item.hash(), shift)) {
             *count += 1;
         }
@@ -53,7 +54,7 @@ fn scatter<T: Hashed>(from: &[T], to: &mut [T], shift: u32) {
     for count in &mut next {
         sum += std::mem::replace(count, sum);
     }
-    for item in from {
+    for item in in_turns(ROWS, from) {
         if let Some(at) = next.get_mut(digit(item.hash(), shift)) {
             if let Some(place) = to.get_mut(*at) {
                 *place = *item;

@@ -30,7 +30,8 @@
 //! agrees; [`backup`] makes a data directory of a state that is held.
 //!
 //! Below both: [`store`], which keeps values in segment files and in an embedded key-value store that nobody else names;
-//! [`error`], what can go wrong in words that say what to do; and [`crash`], the points at which tests make the process die.
+//! [`error`], what can go wrong in words that say what to do; [`turns`], by which long work lets questions go first; and
+//! [`crash`], the points at which tests make the process die.
 pub mod adopt;
 pub mod backup;
 pub mod batch;
@@ -81,6 +82,7 @@ pub mod store;
 #[cfg(test)]
 mod testing;
 pub mod totals;
+pub mod turns;
 pub mod unresolved;
 pub mod verify;
 pub mod writer;

@@ -9,6 +9,7 @@ use super::keeping::Keeping;
 use super::resolve::Decided;
 use super::run::Run;
 use super::totals::DayTotals;
+use super::turns::{ROWS, in_turns};
 use crate::domain::order::Phase;
 use crate::domain::posting::Disposition;
 use crate::domain::reject::Reason;
@@ -71,7 +72,7 @@ impl CommitReport {
         let mut report = Self { commit, records: u64::from(batch.records()), ..Self::default() };
         report.by_source = vec![Counts::default(); batch.sources.len()];
         let mut platforms = vec![Counts::default(); batch.platforms.all().len()];
-        for entry in &batch.orders {
+        for entry in in_turns(ROWS, &batch.orders) {
             report.count(entry.source, Disposition::Accepted, 1);
             bump(platforms.get_mut(usize::from(entry.platform)), Disposition::Accepted, 1);
         }

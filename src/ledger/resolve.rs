@@ -12,6 +12,7 @@ use super::hash_order::sort_by_hash;
 use super::history::{History, Item, Step, fresh};
 use super::identity::IdentityHash;
 use super::row::OrderId;
+use super::turns::{DECISIONS, in_turns};
 use crate::domain::decide::decide;
 use crate::domain::event::same_content;
 use crate::domain::order::Phase;
@@ -121,7 +122,7 @@ pub fn resolve(batch: &Batch, runs: &DayRuns, filters: &DayFilters, terms: Terms
     let mut nearby = Nearby { filters, runs, terms, days: Vec::new(), last: 0 };
     let mut order: Vec<(IdentityHash, Probe)> = Vec::with_capacity(batch.orders.len());
     let mut decided = Decided::default();
-    for (entry, at) in batch.orders.iter().zip(0u32..) {
+    for (entry, at) in in_turns(DECISIONS, batch.orders.iter().zip(0u32..)) {
         // Decoded before the line moved: the rules that refuse it now were not in force yet.
         if terms.is_dropped(entry.day) {
             let at = usize::try_from(at).unwrap_or(usize::MAX);
@@ -140,7 +141,7 @@ pub fn resolve(batch: &Batch, runs: &DayRuns, filters: &DayFilters, terms: Terms
     sort_by_hash(&mut order);
     let mut is_alone = vec![false; batch.orders.len()];
     let mut suspects: Vec<Vec<usize>> = Vec::new();
-    for same in order.chunk_by(|a, b| a.0 == b.0) {
+    for same in in_turns(DECISIONS, order.chunk_by(|a, b| a.0 == b.0)) {
         let positions = same.iter().map(|(_, probe)| usize::try_from(probe.at).unwrap_or(usize::MAX));
         let alone = match same {
             [(hash, Probe { at, day: Some(day) })] if nearby.is_new(*day, *hash) => Some(*at),
@@ -189,13 +190,13 @@ fn look_closer(
         group.sort_by_key(|&at| batch.orders.get(at).map(|entry| (rank_of(entry), entry.ordinal)));
     }
     let wanted: Vec<Wanted<'_>> =
-        groups.iter().filter_map(|group| wanted(batch, group, terms, false)).collect();
+        in_turns(DECISIONS, &groups).filter_map(|group| wanted(batch, group, terms, false)).collect();
     let siblings: Vec<Wanted<'_>> =
-        groups.iter().filter_map(|group| wanted_sibling(batch, group, terms)).collect();
+        in_turns(DECISIONS, &groups).filter_map(|group| wanted_sibling(batch, group, terms)).collect();
     let stored = find(runs, &wanted)?;
     let other_phases = find(runs, &siblings)?;
     let found = wanted.iter().zip(stored).zip(siblings.iter().zip(other_phases));
-    for (group, ((want, rows), (sibling, other))) in groups.iter().zip(found) {
+    for (group, ((want, rows), (sibling, other))) in in_turns(DECISIONS, groups.iter().zip(found)) {
         let entries = group.iter().filter_map(|&at| batch.orders.get(at));
         let previous = entries.filter_map(|entry| batch.extra(entry)?.previous_accepted_at);
         let previous: Vec<LocalDay> = previous.map(|at| terms.zone.day(at)).collect();

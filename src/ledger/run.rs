@@ -16,6 +16,7 @@ use super::run_filter::RunFilter;
 use super::run_index::{Look, RunIndex};
 use super::store::Store;
 use super::totals::DayTotals;
+use super::turns::{BLOCKS, ROWS, in_turns};
 use crate::domain::order::Phase;
 use crate::domain::time::{LocalDay, UtcMillis};
 use std::collections::BTreeSet;
@@ -150,7 +151,7 @@ impl Run {
     pub fn visit_hashes(&mut self, mut see: impl FnMut(IdentityHash)) -> Outcome<()> {
         let fresh = std::mem::take(&mut self.fresh);
         if !fresh.is_empty() {
-            fresh.iter().for_each(|packed| see(packed.entry().0));
+            in_turns(ROWS, &fresh).for_each(|packed| see(packed.entry().0));
             return Ok(());
         }
         for chunk in 0..self.entry.chunks {
@@ -314,7 +315,7 @@ impl Run {
         let mut passed = Vec::new();
         self.filter.sift(&self.store, wanted, |hash, with| passed.push((hash, with)))?;
         let (mut look, mut unread) = (self.look(), 0);
-        for (nth, &(hash, _)) in passed.iter().enumerate() {
+        for (nth, &(hash, _)) in in_turns(BLOCKS, passed.iter().enumerate()) {
             let chunks = look.chunks_of(hash)?;
             for chunk in chunks.start.max(unread)..chunks.end {
                 let end = look.chunk_first(chunk + 1)?;

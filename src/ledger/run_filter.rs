@@ -9,6 +9,7 @@ use super::identity::IdentityHash;
 use super::keys::in_run;
 use super::parts::key_name;
 use super::store::{Store, Writing};
+use super::turns::{ROWS, in_turns};
 use arc_swap::ArcSwapOption;
 use std::sync::Arc;
 
@@ -53,7 +54,7 @@ impl RunFilter {
         mut pass: impl FnMut(IdentityHash, T),
     ) -> Outcome<()> {
         if let Some(filter) = &*self.memory.load() {
-            let passing = keys.iter().filter(|(key, _)| filter.may_contain(*key));
+            let passing = in_turns(ROWS, keys).filter(|(key, _)| filter.may_contain(*key));
             passing.for_each(|&(key, with)| pass(key, with));
             return Ok(());
         }

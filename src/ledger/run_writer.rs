@@ -15,6 +15,7 @@ use super::run_index::RunIndex;
 use super::sparse::Sparse;
 use super::store::Writing;
 use super::totals::DayTotals;
+use super::turns::give_way;
 use crate::domain::time::{LocalDay, UtcMillis};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -155,6 +156,7 @@ impl<'a> RunWriter<'a> {
 
     /// As it is: what packing takes off its columns is less than what each question and compaction would pay to unpack it.
     fn put(&mut self, key: Vec<u8>) -> Outcome<()> {
+        give_way();
         let value = frame(&key, &self.body, Packing::Raw);
         self.entry.bytes += u64::try_from(value.len() + key.len()).unwrap_or(0);
         Ok(self.store.put(&key, value)?)

@@ -6,6 +6,7 @@ use super::super::error::Outcome;
 use super::super::row::{Class, OrderId, Row};
 use super::super::run::Run;
 use super::super::run_writer::ClassTable;
+use super::super::turns::give_way;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
@@ -129,6 +130,7 @@ impl Cursor {
         if self.next_block >= self.run.entry.blocks {
             return Ok(());
         }
+        give_way();
         let block = usize::try_from(self.next_block).unwrap_or(usize::MAX);
         self.next_block += 1;
         let (drafts, commits, held) = (&mut self.drafts, &mut self.commits, &mut self.held);

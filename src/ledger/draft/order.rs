@@ -2,6 +2,7 @@
 
 use super::{Draft, RIDER_BYTES};
 use crate::ledger::error::Outcome;
+use crate::ledger::turns::{ROWS, give_way, in_turns};
 use std::cmp::Ordering;
 
 /// Rows that a bucket should have: they and their keys stay in a core's own cache.
@@ -33,7 +34,7 @@ pub fn in_order(
     let lens = Lens::of(drafts);
     let Sorter { keys, buckets, sorted, ranks } = sorter;
     keys.clear();
-    keys.extend(drafts.iter().map(|draft| lens.key(draft)));
+    keys.extend(in_turns(ROWS, drafts).map(|draft| lens.key(draft)));
     let splitters = splitters(keys);
     if splitters.is_empty() {
         return emit_sorted(drafts, keys, ranks, &compare, &mut emit);
@@ -45,6 +46,7 @@ pub fn in_order(
         keys.clear();
         keys.extend(bucket.iter().map(|draft| lens.key(draft)));
         emit_sorted(bucket, keys, ranks, &compare, &mut emit)?;
+        give_way();
         from = to;
     }
     Ok(())
@@ -137,7 +139,7 @@ fn scatter(
 ) -> Vec<usize> {
     buckets.clear();
     buckets.extend(
-        keys.iter().map(|key| {
+        in_turns(ROWS, keys).map(|key| {
             u16::try_from(splitters.partition_point(|splitter| splitter <= key)).unwrap_or(u16::MAX)
         }),
     );
@@ -154,7 +156,7 @@ fn scatter(
     if sorted.len() < drafts.len() {
         sorted.resize(drafts.len(), Draft::EMPTY);
     }
-    for (draft, &bucket) in drafts.iter().zip(buckets.iter()) {
+    for (draft, &bucket) in in_turns(ROWS, drafts.iter().zip(buckets.iter())) {
         if let Some(at) = next.get_mut(usize::from(bucket)) {
             if let Some(place) = sorted.get_mut(*at) {
                 *place = *draft;
