@@ -28,6 +28,10 @@ use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 use support::{Figures, Side, disk_bytes, nanos_each, option, per_second, resident, thread_cpu};
 
+/// As in the program: memory is what is measured here, too.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// One sample of riders for lookups in so many orders.
 const SAMPLE_EVERY: u32 = 997;
 

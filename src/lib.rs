@@ -46,7 +46,3 @@ pub mod ledger;
 pub mod pipeline;
 pub mod redrive;
 pub mod telemetry;
-
-/// Freed memory goes back to the system within seconds, whatever its size; see `docs/decisions/0012-allocator.md`.
-#[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;

@@ -5,6 +5,10 @@ use coverledger::cli::{self, Cli, Command, Ending};
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
+/// Freed memory goes back to the system within seconds, whatever its size; see `docs/decisions/0012-allocator.md`.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// What a shell reports of a program that a closed pipe ended (128 + SIGPIPE): not 0, for what was asked was not told.
 const CLOSED_PIPE: u8 = 141;
 
