@@ -17,10 +17,13 @@ use std::time::Duration;
 
 /// What is given back at a time: some four milliseconds of a disk that is told of it, half of that for the telling itself.
 const STEP_BYTES: u64 = 1 << 20;
-/// Between two steps: five sixths of the time are left to those who read; 40 MiB a second come back, more than a writer at
-/// full speed and its compaction replace.
+/// Between two steps: five sixths of the time are left to those who read, and 40 MiB a second come back, as much as a writer
+/// at full speed replaces.
 const PAUSE: Duration = Duration::from_millis(20);
-/// With more than this waiting, room on the disk matters more: no pauses.
+/// With more than this waiting, as when compaction catches up: 110 MiB a second.
+const WAITING_BYTES_MANY: u64 = 256 << 20;
+const PAUSE_OF_MANY: Duration = Duration::from_millis(5);
+/// With more than this waiting, room on the disk matters more: files are closed whole.
 const WAITING_BYTES_MAX: u64 = 1 << 30;
 /// How often it is looked for removed files.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -84,12 +87,12 @@ impl RemovedFiles {
         self.lock().len()
     }
 
-    /// Takes one out that no reader has; `true` when there is so much that space must come back at once.
-    pub(super) fn take(&self) -> Option<(Removed, bool)> {
+    /// Takes one out that no reader has, and tells how many bytes were waiting.
+    pub(super) fn take(&self) -> Option<(Removed, u64)> {
         let mut waiting = self.lock();
         let bytes: u64 = waiting.iter().map(|removed| removed.segment.bytes).sum();
         let at = waiting.iter().position(Removed::is_unread)?;
-        Some((waiting.swap_remove(at), bytes > WAITING_BYTES_MAX))
+        Some((waiting.swap_remove(at), bytes))
     }
 }
 
@@ -110,21 +113,22 @@ impl Freeing {
     /// Gives space back until `stop` is set.
     pub fn run(&self, stop: &AtomicBool) {
         while !stop.load(Ordering::Acquire) {
-            let Some((Removed { segment, file }, at_once)) = self.files.take() else {
+            let Some((Removed { segment, file }, waiting)) = self.files.take() else {
                 std::thread::sleep(LOOK_EVERY);
                 continue;
             };
             // Whoever had it open to read has closed it by now, so that the last one is this thread.
             drop(segment);
-            let Some(file) = file.filter(|_| !at_once) else { continue };
-            if let Err(error) = self.shorten(&file, stop) {
+            let Some(file) = file.filter(|_| waiting <= WAITING_BYTES_MAX) else { continue };
+            let pause = if waiting > WAITING_BYTES_MANY { PAUSE_OF_MANY } else { PAUSE };
+            if let Err(error) = self.shorten(&file, pause, stop) {
                 tracing::debug!(%error, "a removed segment file is closed whole");
             }
         }
     }
 
     /// Cuts a file short step by step, if this is the only way to it.
-    fn shorten(&self, file: &File, stop: &AtomicBool) -> io::Result<()> {
+    fn shorten(&self, file: &File, pause: Duration, stop: &AtomicBool) -> io::Result<()> {
         let metadata = file.metadata()?;
         // A backup may have linked it.
         if metadata.nlink() > 0 {
@@ -136,7 +140,7 @@ impl Freeing {
         while left > 0 && !stop.load(Ordering::Acquire) {
             left = left.saturating_sub(STEP_BYTES);
             file.set_len(left)?;
-            std::thread::sleep(PAUSE);
+            std::thread::sleep(pause);
         }
         Ok(())
     }
