@@ -134,11 +134,11 @@ impl Reader {
             }
             polls += 1;
             // Reading the clock costs as much as decoding: it is enough every few hundred records.
-            let some = polls.is_multiple_of(256);
-            if some {
+            let is_turn = polls.is_multiple_of(256);
+            if is_turn {
                 give_way();
             }
-            let due = some && filling.since.is_some_and(|since| since.elapsed() >= self.batch_interval);
+            let due = is_turn && filling.since.is_some_and(|since| since.elapsed() >= self.batch_interval);
             if due || filling.batch.is_full(self.batch_records, self.batch_bytes) {
                 return Ok(false);
             }
