@@ -2,6 +2,9 @@
 //!
 //! `cargo bench --bench ledger [-- --orders N --days N --load N --lookups N --filter-bytes N --index-bytes N --dir DIR --no-compaction --enforce]`
 //!
+//! `--at DIR` instead of `--dir DIR`: the ledger stays there. A folder that holds one is taken as it is, to put questions to it
+//! again without writing everything first; what the questions' ingest adds stays in it.
+//!
 //! Runs are compacted on a thread of its own while batches are committed, as the service does it; when all is committed,
 //! every day is brought to its settled form.
 
@@ -23,10 +26,12 @@ use coverledger::ledger::setup::Setup;
 use coverledger::ledger::writer::Ledger;
 use coverledger::pipeline::{receive, rules_for};
 use questions::lookups;
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 use support::{Figures, Side, disk_bytes, nanos_each, option, per_second, resident, thread_cpu};
+use tempfile::TempDir;
 
 /// As in the program: memory is what is measured here, too.
 #[global_allocator]
@@ -121,13 +126,9 @@ fn main() -> ExitCode {
     let orders = option("orders", 2_000_000);
     let days = u32::try_from(option("days", 1)).unwrap_or(1);
     let mut figures = Figures::default();
-    let folder = match support::text_option("dir") {
-        Some(dir) => tempfile::tempdir_in(dir),
-        None => tempfile::tempdir(),
-    }
-    .expect("a folder for the data");
+    let (folder, _temporary) = folder();
     let extra = support::text_option("config").unwrap_or_default();
-    let path = support::configuration(folder.path(), None, "", &extra);
+    let path = support::configuration(&folder, None, "", &extra);
     let config = Config::load(&path, &|_| None).unwrap_or_else(|errors| panic!("{errors}"));
     let mut ledger = Ledger::open(setup(&config)).expect("a new ledger");
     ledger.enforce(now()).expect("the configuration is put in force");
@@ -145,21 +146,52 @@ fn main() -> ExitCode {
     figures.tell("orders generated, days", format!("{orders}, {days}"));
     let mut compacting = Compacting::begin();
     compacting.attend(&ledger);
-    ingest(&mut ledger, &mut feed, orders, &mut compacting, &figures);
-    let stored: u64 = ledger.published().current().runs().values().flatten().map(|run| run.entry.rows).sum();
-    let before = disk_bytes(folder.path());
-    figures.tell("disk before the last compaction", each_order(before, stored));
-    memory(&ledger, &mut figures);
-    compacting.settle(&mut ledger, folder.path(), &mut figures);
-    let after = disk_bytes(folder.path());
-    figures.judge("disk after compaction", after * 1_000 / stored.max(1), Side::AtMost, 45_000, "B/order");
-    let peak = compacting.disk_peak.max(after);
-    figures.tell("  its peak meanwhile", each_order(peak, stored));
-    memory(&ledger, &mut figures);
-    ledger = restart(ledger, &config, folder.path(), &mut figures);
+    let riders = folder.join("riders");
+    if let Ok(kept) = fs::read_to_string(&riders) {
+        feed.riders = kept.lines().map(str::to_owned).collect();
+    } else {
+        write_all(&mut ledger, &mut feed, (orders, &folder), &mut compacting, &mut figures);
+        fs::write(&riders, feed.riders.join("\n")).expect("the riders to ask about are kept");
+    }
+    ledger = restart(ledger, &config, &folder, &mut figures);
     compacting.attend(&ledger);
     lookups(&mut ledger, &mut feed, &mut compacting, (orders, days), &mut figures);
     figures.finish()
+}
+
+/// Where the data goes, and what removes it in the end.
+fn folder() -> (PathBuf, Option<TempDir>) {
+    if let Some(at) = support::text_option("at") {
+        fs::create_dir_all(&at).expect("a folder for the data");
+        return (PathBuf::from(at), None);
+    }
+    let temporary = match support::text_option("dir") {
+        Some(dir) => tempfile::tempdir_in(dir),
+        None => tempfile::tempdir(),
+    }
+    .expect("a folder for the data");
+    (temporary.path().to_path_buf(), Some(temporary))
+}
+
+/// Commits everything, compacts it, and tells what it takes on disk and in memory.
+fn write_all(
+    ledger: &mut Ledger,
+    feed: &mut Feed<'_>,
+    (orders, folder): (u64, &Path),
+    compacting: &mut Compacting,
+    figures: &mut Figures,
+) {
+    ingest(ledger, feed, orders, compacting, figures);
+    let stored: u64 = ledger.published().current().runs().values().flatten().map(|run| run.entry.rows).sum();
+    let before = disk_bytes(folder);
+    figures.tell("disk before the last compaction", each_order(before, stored));
+    memory(ledger, figures);
+    compacting.settle(ledger, folder, figures);
+    let after = disk_bytes(folder);
+    figures.judge("disk after compaction", after * 1_000 / stored.max(1), Side::AtMost, 45_000, "B/order");
+    let peak = compacting.disk_peak.max(after);
+    figures.tell("  its peak meanwhile", each_order(peak, stored));
+    memory(ledger, figures);
 }
 
 /// Commits everything, and tells how fast.
@@ -240,7 +272,7 @@ fn restart(ledger: Ledger, config: &Config, dir: &Path, figures: &mut Figures) -
 
 /// Asks the system to drop what it keeps of the store's files; without `dd` they stay warm.
 fn forget_pages(dir: &Path) {
-    let segments = std::fs::read_dir(dir.join("data/segments")).into_iter().flatten().flatten();
+    let segments = fs::read_dir(dir.join("data/segments")).into_iter().flatten().flatten();
     for file in segments.map(|entry| entry.path()).chain([dir.join("data/store/db")]) {
         let file = format!("if={}", file.display());
         drop(Command::new("dd").arg(file).args(["iflag=nocache", "count=0"]).output());
