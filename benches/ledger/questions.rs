@@ -3,7 +3,7 @@
 use crate::compacting::Compacting;
 use crate::support::{
     Figures, Numbers, Side, flag, nanos_each, option, per_second, percentile, rfc3339, stolen, thread_cpu,
-    thread_waited,
+    thread_fetched, thread_waited,
 };
 use crate::{Feed, Sums, forget_pages, memory, now};
 use coverledger::app::threads::Urgency;
@@ -17,6 +17,7 @@ use coverledger::ledger::batch::Batch;
 use coverledger::ledger::commit::Also;
 use coverledger::ledger::writer::{Ledger, Published};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 /// Questions are put so often while orders are committed, whether or not the one before is answered.
@@ -36,14 +37,15 @@ pub(crate) fn lookups(
         from: GeneratorSettings::default().from,
         numbers: Numbers(1),
         covered: 0,
-        slow: (0, 0),
+        slow: Slow::default(),
         published: ledger.published(),
         config: feed.config,
     };
     idle(ledger, &mut asker, figures);
     // Many seconds of it: one moment in which a shared machine stands still is then no hundredth of them.
     let load = option("load", orders.clamp(1_000_000, 8_000_000));
-    let settings = GeneratorSettings { orders: load, days, seed: orders + 2, ..GeneratorSettings::default() };
+    let settings =
+        GeneratorSettings { orders: load, days, seed: orders + load, ..GeneratorSettings::default() };
     feed.generator = Generator::new(&settings).expect("the settings make a stream");
     beside_ingest(ledger, &batches(feed), compacting, &mut asker, figures);
     figures.tell("lookups answered covered", asker.covered);
@@ -73,8 +75,9 @@ fn batches(feed: &mut Feed<'_>) -> Vec<Batch> {
     .collect()
 }
 
-/// The first batch after a start, for which the filter of days is read from the disk; half of the others beside questions
-/// at a steady rate; the rest beside as many as one thread can put: that one takes a core from those who write.
+/// The first batch after a start, for which the filter of days is read from the disk; a third of the others beside questions
+/// at a steady rate, most of which read from the disk; a third beside the same with the newest orders in the system's memory; the
+/// rest beside as many as one thread can put: that one takes a core from those who write.
 fn beside_ingest(
     ledger: &mut Ledger,
     batches: &[Batch],
@@ -83,17 +86,32 @@ fn beside_ingest(
     figures: &mut Figures,
 ) {
     let (first, others) = batches.split_at(1.min(batches.len()));
-    let (half, rest) = others.split_at(others.len().div_ceil(2));
-    let mut beside =
-        |part, pace| beside_part(&mut *ledger, part, (&mut *compacting, &mut *asker, pace), figures);
-    let mut first = beside(first, Some(QUESTION_EVERY));
-    let mut steady = beside(half, Some(QUESTION_EVERY));
-    let mut busy = beside(rest, None);
+    let (cold, others) = others.split_at(others.len().div_ceil(3));
+    let (warm, rest) = others.split_at(others.len().div_ceil(2));
+    let mut beside = |ledger: &mut Ledger, part, pace, figures: &Figures| {
+        beside_part(ledger, part, (&mut *compacting, &mut *asker, pace), figures)
+    };
+    let mut first = beside(ledger, first, Some(QUESTION_EVERY), figures);
+    forget_pages(&ledger.setup().data_dir.join(".."));
+    let mut cold = beside(ledger, cold, Some(QUESTION_EVERY), figures);
+    warm_up(ledger, figures);
+    let mut warm = beside(ledger, warm, Some(QUESTION_EVERY), figures);
+    let mut busy = beside(ledger, rest, None, figures);
     tell("lookup, first commit after a start, 1,000 a second", &mut first, figures);
-    tell("lookup, ingest at full speed, 1,000 a second", &mut steady, figures);
-    figures.judge("  its p99", percentile(&mut steady, 990) / 1_000, Side::AtMost, 1_000, "ms");
-    figures.judge("  its p99.9", percentile(&mut steady, 999) / 1_000, Side::AtMost, 10_000, "ms");
+    for (name, samples) in [("cold", &mut cold), ("warm", &mut warm)] {
+        tell(&format!("lookup, ingest at full speed, 1,000 a second, {name}"), samples, figures);
+        figures.judge("  its p99", percentile(samples, 990) / 1_000, Side::AtMost, 1_000, "ms");
+        figures.judge("  its p99.9", percentile(samples, 999) / 1_000, Side::AtMost, 10_000, "ms");
+    }
     tell("lookup, ingest, one after the other without pause", &mut busy, figures);
+}
+
+/// As the service does after a start.
+fn warm_up(ledger: &Ledger, figures: &Figures) {
+    let started = Instant::now();
+    let bytes = ledger.warming().run(&AtomicBool::new(false)).expect("the store can be read");
+    let took = started.elapsed().as_millis();
+    figures.tell("the newest orders read into memory, in", format!("{} MiB, {took} ms", bytes >> 20));
 }
 
 /// Commits some batches; nanoseconds of each answer meanwhile.
@@ -104,7 +122,7 @@ fn beside_part(
     figures: &Figures,
 ) -> Vec<u64> {
     let (mut sums, before) = (Sums::default(), stolen());
-    asker.slow = (0, 0);
+    asker.slow = Slow::default();
     let took = std::thread::scope(|scope| {
         let writing = scope.spawn(|| {
             Urgency::Ingest.apply();
@@ -119,7 +137,9 @@ fn beside_part(
     });
     figures.tell("commit beside lookups", format!("{} /s", per_second(sums.records, sums.total)));
     figures.tell("  stolen from this machine meanwhile", format!("{:?}", stolen() - before));
-    figures.tell("  questions above 1 ms, by waiting for a core", format!("{:?}", asker.slow));
+    let Slow { questions, waiting, fetching, fetched } = asker.slow;
+    let slow = format!("{questions}, {waiting}, {fetching} ({} KiB)", fetched >> 10);
+    figures.tell("  questions above 1 ms, that waited for a core, read the disk", slow);
     took
 }
 
@@ -130,6 +150,17 @@ fn tell(name: &str, samples: &mut [u64], figures: &Figures) {
     figures.tell(&format!("{name}: p50 / p99 / p99.9"), text);
 }
 
+/// Questions above a millisecond.
+#[derive(Clone, Copy, Default)]
+struct Slow {
+    questions: u32,
+    /// Those that mostly waited for a core.
+    waiting: u32,
+    /// Those that read from the disk, and how much.
+    fetching: u32,
+    fetched: u64,
+}
+
 /// Puts the questions.
 struct Asker<'a> {
     riders: Vec<String>,
@@ -137,8 +168,7 @@ struct Asker<'a> {
     from: UtcMillis,
     numbers: Numbers,
     covered: u64,
-    /// Questions above a millisecond, and those of them that mostly waited for a core.
-    slow: (u32, u32),
+    slow: Slow,
     published: Arc<Published>,
     config: &'a Config,
 }
@@ -154,7 +184,7 @@ impl Asker<'_> {
     fn ask_at(&mut self, pace: Option<Duration>, over: impl Fn() -> bool) -> Vec<u64> {
         let (mut took, mut due) = (Vec::new(), Instant::now());
         while !over() {
-            let waited = thread_waited();
+            let (waited, fetched) = (thread_waited(), thread_fetched());
             match pace {
                 Some(pace) => {
                     due += pace;
@@ -165,8 +195,11 @@ impl Asker<'_> {
             let nanos = self.answer(due);
             if nanos > 1_000_000 {
                 let waited = (thread_waited() - waited).as_nanos();
-                self.slow.0 += 1;
-                self.slow.1 += u32::from(waited * 2 > u128::from(nanos));
+                let fetched = thread_fetched() - fetched;
+                self.slow.questions += 1;
+                self.slow.waiting += u32::from(waited * 2 > u128::from(nanos));
+                self.slow.fetching += u32::from(fetched > 0);
+                self.slow.fetched += fetched;
             }
             took.push(nanos);
         }

@@ -149,6 +149,13 @@ pub(crate) fn thread_waited() -> Duration {
     Duration::from_nanos(text.split(' ').nth(1).and_then(|ns| ns.parse().ok()).unwrap_or(0))
 }
 
+/// Bytes that this thread had to fetch from a disk.
+pub(crate) fn thread_fetched() -> u64 {
+    let text = fs::read_to_string("/proc/thread-self/io").unwrap_or_default();
+    let bytes = text.lines().find_map(|line| line.strip_prefix("read_bytes: "));
+    bytes.and_then(|bytes| bytes.parse().ok()).unwrap_or(0)
+}
+
 /// Bytes that the files below a folder take on disk.
 pub(crate) fn disk_bytes(dir: &Path) -> u64 {
     use std::os::unix::fs::MetadataExt;

@@ -194,6 +194,11 @@ fn run(
         freeing.run(stopped.flag());
         Ok(())
     })?;
+    let (warming, stopped) = (ledger.warming(), stop.clone());
+    threads.start_errand("warming", Urgency::Background, move || match warming.run(stopped.flag()) {
+        Ok(bytes) => info!(bytes, "the newest orders are in memory"),
+        Err(problem) => warn!(%problem, "the newest orders were not read into memory; questions read them"),
+    })?;
     // Known before anything is read.
     let mut room = Room::of(ledger.setup());
     telling.room(&room.look()?, status);

@@ -96,6 +96,21 @@ impl Threads {
         Ok(())
     }
 
+    /// Starts work that comes to an end by itself, and with which nothing else ends.
+    pub fn start_errand(
+        &mut self,
+        name: &'static str,
+        urgency: Urgency,
+        work: impl FnOnce() + Send + 'static,
+    ) -> io::Result<()> {
+        let thread = Builder::new().name(name.to_owned()).spawn(move || {
+            urgency.apply();
+            work();
+        })?;
+        self.running.push((name, thread));
+        Ok(())
+    }
+
     /// The first thread that ended within `timeout`, if any did.
     pub fn first_ended(&self, timeout: Duration) -> Option<Ended> {
         // An error is a timeout: this owns a sender, so the channel cannot be disconnected.

@@ -25,6 +25,8 @@ pub struct LedgerSettings {
     pub filter_bytes: u64,
     /// Memory that is kept at most of where values and blocks lie.
     pub index_bytes: u64,
+    /// Newest orders that are read into the system's memory after a start.
+    pub warm_bytes: u64,
 }
 
 impl LedgerSettings {
@@ -45,6 +47,7 @@ impl LedgerSettings {
         let filter_bytes =
             section.read("filter_bytes", report, value::size("0B", "1TiB")).unwrap_or_default();
         let index_bytes = section.read("index_bytes", report, value::size("0B", "1TiB")).unwrap_or_default();
+        let warm_bytes = section.read("warm_bytes", report, value::size("0B", "1024TiB")).unwrap_or_default();
         section.finish(report);
         Self {
             data_dir: folder.join(data_dir),
@@ -54,6 +57,7 @@ impl LedgerSettings {
             min_free_bytes,
             filter_bytes,
             index_bytes,
+            warm_bytes,
         }
     }
 }

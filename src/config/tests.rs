@@ -53,6 +53,7 @@ fn an_empty_file_takes_every_default() {
             min_free_bytes: 1 << 30,
             filter_bytes: 384 << 20,
             index_bytes: 128 << 20,
+            warm_bytes: 4 << 30,
         }
     );
     assert_eq!(

@@ -8,6 +8,9 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+/// Days of a long stretch that are expected before the first of them is read.
+const DAYS_EXPECTED_MAX: i32 = 8;
+
 /// Versions of one rider on one day.
 pub(super) type Versions = Rc<[StoredVersion]>;
 
@@ -24,6 +27,15 @@ pub(super) struct RiderDays<'a, V> {
 impl<'a, V: LedgerView> RiderDays<'a, V> {
     pub(super) const fn new(view: &'a V, zone: &'a Zone, rider_ids: &'a [String]) -> Self {
         Self { view, zone, rider_ids, read: RefCell::new(BTreeMap::new()) }
+    }
+
+    /// Says that the days of `[from, until)` are read next, and the ends of all days: those tell when the riders were seen.
+    pub(super) fn expect(&self, (from, until): (UtcMillis, UtcMillis)) -> Result<(), V::Error> {
+        let Some((first, last)) = self.view.days() else { return Ok(()) };
+        let asked = self.zone.days_between(from, until);
+        let (from, until) = (asked.0.max(first), asked.1.min(last));
+        let asked = (0..DAYS_EXPECTED_MAX).map(|day| from.plus_days(day)).filter(|&day| day <= until);
+        self.view.expect_riders(self.rider_ids, &[first, last].into_iter().chain(asked).collect())
     }
 
     /// Every stored version of one of the riders that was accepted on a day, superseded ones included, in the order of

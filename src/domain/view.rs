@@ -9,6 +9,7 @@ use super::order::Region;
 use super::posting::{ConfigNo, RuleNo, StoredVersion};
 use super::reject::{Readable, Reason};
 use super::time::{LocalDay, UtcMillis};
+use std::collections::BTreeSet;
 
 /// The state that an answer was given from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -215,6 +216,12 @@ pub trait LedgerView {
         from: UtcMillis,
         to: UtcMillis,
     ) -> Result<Vec<StoredVersion>, Self::Error>;
+    /// The orders of these riders on these days are asked for next: a view that has to fetch them begins with all of them at
+    /// once. No answer depends on it.
+    fn expect_riders(&self, rider_ids: &[String], days: &BTreeSet<LocalDay>) -> Result<(), Self::Error> {
+        let _in_memory = (rider_ids, days);
+        Ok(())
+    }
     /// Every stored version of an order, all legs, phases, days and revisions, sorted by (leg, phase, accepted_at, revision).
     fn order_versions(&self, platform: &str, order_id: &str) -> Result<Vec<StoredVersion>, Self::Error>;
     /// The current ended version that supersedes an open order: same platform, order_id, leg, within the reach of

@@ -27,7 +27,8 @@
 //!
 //! Beside the line: [`room`] watches the disk's free space. [`compaction`] merges the runs of a day on a thread of its own, and
 //! the writer swaps them in one commit; [`retention`] drops whole days; [`verify`] reads everything again and proves that it
-//! agrees; [`backup`] makes a data directory of a state that is held.
+//! agrees; [`backup`] makes a data directory of a state that is held; [`warming`] reads the newest orders into the system's
+//! memory after a start.
 //!
 //! Below both: [`store`], which keeps values in segment files and in an embedded key-value store that nobody else names;
 //! [`error`], what can go wrong in words that say what to do; [`turns`], by which long work lets questions go first; and
@@ -85,4 +86,5 @@ pub mod totals;
 pub mod turns;
 pub mod unresolved;
 pub mod verify;
+pub mod warming;
 pub mod writer;

@@ -14,7 +14,7 @@ use super::riders::Riders;
 use super::row::{Class, OrderId, Row};
 use super::run_filter::RunFilter;
 use super::run_index::{Look, RunIndex};
-use super::store::Store;
+use super::store::{AHEAD_EVERY, Store};
 use super::totals::DayTotals;
 use super::turns::{BLOCKS, ROWS, in_turns};
 use crate::domain::order::Phase;
@@ -26,6 +26,9 @@ use std::sync::mpsc::Sender;
 
 /// Bits of a run's own filter for each order: about one stranger in 30 passes; the filter of the days sorts out the rest.
 const FILTER_BITS: u64 = 8;
+
+/// Blocks of one rider that are fetched before the first of them is read: all of nearly everybody's.
+const BLOCKS_FETCHED_MAX: usize = 8;
 
 /// A run's entry in the manifest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -235,6 +238,25 @@ impl Run {
     /// Whether the run can hold a row with a start in `[from, to)`.
     pub fn overlaps(&self, from: UtcMillis, to: UtcMillis) -> bool {
         self.entry.accepted.0 < to && from <= self.entry.accepted.1
+    }
+
+    /// Lets the system fetch what [`Self::visit_rider`] reads of it, without waiting.
+    pub fn fetch_rider(&self, rider_id: &str, span: (UtcMillis, UtcMillis)) -> Outcome<()> {
+        for block in self.look().blocks_of(rider_id, span)?.take(BLOCKS_FETCHED_MAX) {
+            self.store.fetch(keys::DATA, self.id, u32::try_from(block).unwrap_or(u32::MAX))?;
+        }
+        Ok(())
+    }
+
+    /// Lets the system fetch all blocks, some at a time, as long as it is to `go_on`.
+    pub fn fetch_blocks(&self, mut go_on: impl FnMut() -> bool) -> Outcome<()> {
+        for block in (0..self.entry.blocks).step_by(AHEAD_EVERY) {
+            if !go_on() {
+                break;
+            }
+            self.store.read_ahead(keys::DATA, self.id, block)?;
+        }
+        Ok(())
     }
 
     /// Calls `visit` with the rider's rows whose start lies in `[from, to)`, in order of place.

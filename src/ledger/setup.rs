@@ -19,6 +19,8 @@ pub struct Setup {
     pub filter_bytes: usize,
     /// Memory that is kept at most of where values and blocks lie.
     pub index_bytes: usize,
+    /// Bytes of the newest orders that are read into the system's memory after a start.
+    pub warm_bytes: u64,
     /// Days either side of its own in which an event meets its identity.
     pub identity_days: i32,
     /// Whole event days that are kept; `None` = all.
@@ -51,6 +53,7 @@ impl Setup {
             min_free_bytes: config.ledger.min_free_bytes,
             filter_bytes: usize::try_from(config.ledger.filter_bytes).unwrap_or(usize::MAX),
             index_bytes: usize::try_from(config.ledger.index_bytes).unwrap_or(usize::MAX),
+            warm_bytes: config.ledger.warm_bytes,
             identity_days: config.ledger.identity_days,
             retention_days: config.ledger.retention_days,
             zone: config.zone.clone(),

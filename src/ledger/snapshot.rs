@@ -23,7 +23,7 @@ use crate::domain::order::Phase;
 use crate::domain::posting::{ConfigNo, RuleNo, StoredVersion, SupersededBy};
 use crate::domain::time::{LocalDay, UtcMillis, Zone};
 use crate::domain::view::{AsOf, LedgerView, Rejection, RuleKind, Total, TotalKey};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Stored versions of one rider that are read at a time, mostly those of a day. A person has some hundred orders a day at
@@ -249,6 +249,19 @@ impl LedgerView for Snapshot {
             })?;
         }
         Ok(with_fates(rows))
+    }
+
+    fn expect_riders(&self, rider_ids: &[String], days: &BTreeSet<LocalDay>) -> Outcome<()> {
+        let all = (UtcMillis::MIN, UtcMillis::MAX);
+        let runs = || days.range(self.first_kept()..).filter_map(|day| self.runs.get(day)).flatten();
+        for rider_id in rider_ids {
+            for run in runs() {
+                if run.may_know(rider_id)? {
+                    run.fetch_rider(rider_id, all)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     fn order_versions(&self, platform: &str, order_id: &str) -> Outcome<Vec<StoredVersion>> {

@@ -38,7 +38,7 @@ use super::lock::DirLock;
 use cache::{Cache, Owner};
 use hot::{Hot, HotValue};
 use scratch::Scratch;
-use segments::{AHEAD_EVERY, Access, Segments};
+use segments::{Access, Segments};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -46,6 +46,8 @@ use table::Group;
 
 /// Largest value that is put: well below what the hot part keeps in its log.
 pub const VALUE_BYTES_MAX: usize = 1 << 20;
+/// Values after which whoever reads in order says so again ([`Store::read_ahead`]).
+pub const AHEAD_EVERY: usize = 16;
 /// Values of a commit that are not worth a file of their own.
 pub const COMMIT_SEGMENT_BYTES_MIN: u64 = 1 << 20;
 /// Files of which less is live are rewritten,
@@ -157,10 +159,15 @@ impl Store {
     /// Said before each value by whoever reads all values of a kind and run in order: now and then those that follow are
     /// fetched together.
     pub fn read_ahead(&self, kind: u8, run: u64, number: u32) -> Result<(), StoreError> {
-        match number.is_multiple_of(AHEAD_EVERY) {
-            true => self.shared.segments.read_ahead(Group { kind, run }, number),
-            false => Ok(()),
+        if usize::try_from(number).is_ok_and(|number| number.is_multiple_of(AHEAD_EVERY)) {
+            self.shared.segments.read_ahead(Group { kind, run }, number)?;
         }
+        Ok(())
+    }
+
+    /// Said of values that are read soon: the system begins to fetch those that it has not in memory, all at once.
+    pub fn fetch(&self, kind: u8, run: u64, number: u32) -> Result<(), StoreError> {
+        self.shared.segments.fetch(Group { kind, run }, number)
     }
 
     /// Whether there is a value of this key.

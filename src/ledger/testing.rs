@@ -7,6 +7,7 @@ use super::writer::Ledger;
 use crate::config::Config;
 use crate::domain::time::{LocalDay, UtcMillis};
 use crate::pipeline::{receive, rules_for};
+use std::fs::File;
 use std::path::Path;
 
 const CONFIG: &str = "[platform_defaults]\nrecords_from = 2026-11-01\n\
@@ -54,4 +55,30 @@ pub(super) fn commit(ledger: &mut Ledger, first_offset: i64, records: &[String])
         receive(&mut batch, &arrival, &rules, &config.zone);
     }
     ledger.commit(&batch, &Also::default(), UtcMillis::new(NOW + first_offset)).unwrap();
+}
+
+/// Segment files of a ledger.
+pub(super) fn segment_files(dir: &Path) -> Vec<File> {
+    let files = std::fs::read_dir(dir.join("segments")).unwrap().map(|entry| entry.unwrap().path());
+    files.map(|path| File::open(path).unwrap()).collect()
+}
+
+/// Makes the system forget what it holds of the files in memory; where they are only there, it does not.
+pub(super) fn forget(files: &[File]) {
+    for file in files {
+        file.sync_all().unwrap();
+        rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
+    }
+}
+
+/// Bytes from the start of a file that can be read without waiting for a disk.
+pub(super) fn bytes_in_memory(file: &File) -> u64 {
+    let mut buffer = vec![0; usize::try_from(file.metadata().unwrap().len()).unwrap()];
+    let slice = &mut [std::io::IoSliceMut::new(&mut buffer)];
+    match rustix::io::preadv2(file, slice, 0, rustix::io::ReadWriteFlags::NOWAIT) {
+        Ok(read) => u64::try_from(read).unwrap(),
+        Err(rustix::io::Errno::AGAIN) => 0,
+        // A file system that cannot tell.
+        Err(_) => file.metadata().unwrap().len(),
+    }
 }

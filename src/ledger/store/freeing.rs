@@ -15,14 +15,14 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// What is given back at a time: some four milliseconds of a disk that is told of it, half of that for the telling itself.
-const STEP_BYTES: u64 = 1 << 20;
-/// Between two steps: five sixths of the time are left to those who read, and 40 MiB a second come back, as much as a writer
-/// at full speed replaces.
-const PAUSE: Duration = Duration::from_millis(20);
+/// What is given back at a time: some millisecond of a disk that is told of it, in which it answers nobody else.
+const STEP_BYTES: u64 = 256 << 10;
+/// Between two steps: most of the time is left to those who read, and 40 MiB a second come back, as much as a writer at full
+/// speed replaces.
+const PAUSE: Duration = Duration::from_millis(5);
 /// With more than this waiting, as when compaction catches up: 110 MiB a second.
 const WAITING_BYTES_MANY: u64 = 256 << 20;
-const PAUSE_OF_MANY: Duration = Duration::from_millis(5);
+const PAUSE_OF_MANY: Duration = Duration::from_micros(1_250);
 /// With more than this waiting, room on the disk matters more: files are closed whole.
 const WAITING_BYTES_MAX: u64 = 1 << 30;
 /// How often it is looked for removed files.

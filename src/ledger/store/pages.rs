@@ -16,8 +16,9 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 /// Files that are held open at a time.
 const OPEN_FILES_MAX: usize = 512;
-/// Bytes that are fetched at a time for whoever reads in order.
-const AHEAD_BYTES: u64 = 1 << 20;
+/// Bytes that are fetched at a time for whoever reads in order. What a question reads meanwhile comes behind them: with a
+/// mebibyte that is a millisecond.
+const AHEAD_BYTES: u64 = 256 << 10;
 
 /// A sealed file.
 #[derive(Debug)]
@@ -141,6 +142,13 @@ impl Pages {
     pub(super) fn read_ahead(&self, segment: &Arc<Segment>, place: Place) -> Result<(), Failure> {
         let bytes = segment.values.1.saturating_sub(place.offset).min(AHEAD_BYTES);
         advise(&*self.file(segment)?, place.offset, NonZeroU64::new(bytes), Advice::WillNeed);
+        Ok(())
+    }
+
+    /// This value is read soon: where the system has to fetch it, it begins now, and nobody waits here.
+    pub(super) fn fetch(&self, segment: &Arc<Segment>, place: Place) -> Result<(), Failure> {
+        let bytes = NonZeroU64::new(u64::from(place.length));
+        advise(&*self.file(segment)?, place.offset, bytes, Advice::WillNeed);
         Ok(())
     }
 

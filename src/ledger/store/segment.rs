@@ -30,8 +30,8 @@ const TRAILER_BYTES: usize = 41;
 /// Bounds what a forged trailer can make us allocate: room for the groups of millions of runs.
 const DIRECTORY_BYTES_MAX: u64 = 256 << 20;
 /// What is written without a sync in between. A question that reads the disk meanwhile waits behind what is on its way:
-/// with a mebibyte a millisecond or two, with 64 some tens.
-const UNSYNCED_BYTES_MAX: u64 = 1 << 20;
+/// with a quarter of a mebibyte a quarter of a millisecond, with 64 some tens.
+const UNSYNCED_BYTES_MAX: u64 = 256 << 10;
 const BUFFER_BYTES: usize = 256 << 10;
 
 /// Ending of sealed files.

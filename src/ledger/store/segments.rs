@@ -1,6 +1,7 @@
 //! The segment files of a ledger: which there are, reading of their values, giving back of their space.
 
 use super::super::crash::{self, Point};
+use super::AHEAD_EVERY;
 use super::cache::Cache;
 use super::catalog::Catalog;
 use super::error::{Failure, StoreError};
@@ -17,8 +18,6 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Values after which the next ones are fetched, by whoever reads in order.
-pub(super) const AHEAD_EVERY: u32 = 64;
 /// Live bytes that one rewriting copies at most.
 const REWRITTEN_BYTES_MAX: u64 = 256 << 20;
 
@@ -182,6 +181,14 @@ impl Segments {
         })
     }
 
+    /// This value is read soon.
+    pub(super) fn fetch(&self, group: Group, number: u32) -> Result<(), StoreError> {
+        self.reading(|catalog| match catalog.find(&self.pages, group, number)? {
+            Some((segment, place)) => self.pages.fetch(segment, place),
+            None => Ok(()),
+        })
+    }
+
     /// Whether there is a value.
     pub(super) fn holds(&self, group: Group, number: u32) -> Result<bool, StoreError> {
         self.reading(|catalog| Ok(catalog.find(&self.pages, group, number)?.is_some()))
@@ -264,7 +271,7 @@ impl Segments {
                     Err(_) if !self.catalog.load().knows(&layer.segment) => continue,
                     places => places?,
                 };
-                for (place, nth) in places.into_iter().zip(0_u32..) {
+                for (place, nth) in places.into_iter().zip(0_usize..) {
                     if nth.is_multiple_of(AHEAD_EVERY) {
                         self.read_ahead(group, place.number)?;
                     }
