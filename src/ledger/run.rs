@@ -248,13 +248,15 @@ impl Run {
         Ok(())
     }
 
-    /// Lets the system fetch all blocks, some at a time, as long as it is to `go_on`.
-    pub fn fetch_blocks(&self, mut go_on: impl FnMut() -> bool) -> Outcome<()> {
-        for block in (0..self.entry.blocks).step_by(AHEAD_EVERY) {
-            if !go_on() {
-                break;
+    /// Lets the system fetch all values of the run, some at a time, as long as it is to `go_on`.
+    pub fn fetch_all(&self, mut go_on: impl FnMut() -> bool) -> Outcome<()> {
+        for (kind, count) in run_values(&self.entry) {
+            for number in (0..count).step_by(AHEAD_EVERY) {
+                if !go_on() {
+                    return Ok(());
+                }
+                self.store.read_ahead(kind, self.id, number)?;
             }
-            self.store.read_ahead(keys::DATA, self.id, block)?;
         }
         Ok(())
     }

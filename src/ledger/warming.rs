@@ -51,7 +51,7 @@ impl Warming {
                 break;
             }
             bytes += run.entry.bytes;
-            run.fetch_blocks(|| {
+            run.fetch_all(|| {
                 std::thread::sleep(PAUSE);
                 !stop.load(Ordering::Acquire)
             })?;
