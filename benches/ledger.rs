@@ -1,6 +1,6 @@
 //! The ledger in process, without Kafka: decode, decide, commit, compact, size, memory, restart, lookups.
 //!
-//! `cargo bench --bench ledger [-- --orders N --days N --load N --lookups N --filter-bytes N --index-bytes N --dir DIR --no-compaction --enforce]`
+//! `cargo bench --bench ledger [-- --orders N --days N --load N --lookups N --filter-bytes N --index-bytes N --dir DIR | --at DIR --no-compaction --enforce]`
 //!
 //! `--at DIR` instead of `--dir DIR`: the ledger stays there. A folder that holds one is taken as it is, to put questions to it
 //! again without writing everything first; what the questions' ingest adds stays in it.
@@ -150,6 +150,12 @@ fn main() -> ExitCode {
     if let Ok(kept) = fs::read_to_string(&riders) {
         feed.riders = kept.lines().map(str::to_owned).collect();
     } else {
+        assert_eq!(
+            ledger.published().current().runs().len(),
+            0,
+            "{}: a ledger without its end",
+            folder.display()
+        );
         write_all(&mut ledger, &mut feed, (orders, &folder), &mut compacting, &mut figures);
         fs::write(&riders, feed.riders.join("\n")).expect("the riders to ask about are kept");
     }

@@ -15,9 +15,10 @@ use coverledger::domain::time::{DAY_MS, LocalDay, UtcMillis};
 use coverledger::generate::{Generator, GeneratorSettings};
 use coverledger::ledger::batch::Batch;
 use coverledger::ledger::commit::Also;
+use coverledger::ledger::warming::Warming;
 use coverledger::ledger::writer::{Ledger, Published};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Questions are put so often while orders are committed, whether or not the one before is answered.
@@ -44,8 +45,9 @@ pub(crate) fn lookups(
     idle(ledger, &mut asker, figures);
     // Many seconds of it: one moment in which a shared machine stands still is then no hundredth of them.
     let load = option("load", orders.clamp(1_000_000, 8_000_000));
-    let settings =
-        GeneratorSettings { orders: load, days, seed: orders + load, ..GeneratorSettings::default() };
+    // Others than those that a run before this one left in a ledger that is kept.
+    let seed = orders + asker.published.current().root().commit;
+    let settings = GeneratorSettings { orders: load, days, seed, ..GeneratorSettings::default() };
     feed.generator = Generator::new(&settings).expect("the settings make a stream");
     beside_ingest(ledger, &batches(feed), compacting, &mut asker, figures);
     figures.tell("lookups answered covered", asker.covered);
@@ -75,9 +77,10 @@ fn batches(feed: &mut Feed<'_>) -> Vec<Batch> {
     .collect()
 }
 
-/// The first batch after a start, for which the filter of days is read from the disk; a third of the others beside questions
-/// at a steady rate, most of which read from the disk; a third beside the same with the newest orders in the system's memory; the
-/// rest beside as many as one thread can put: that one takes a core from those who write.
+/// As after a start: the first batch, for which the filter of days is read from the disk, while the newest orders are read
+/// into memory. Then a third of the others with nothing in memory, beside questions at a steady rate, most of which read
+/// from the disk; a third beside the same with the newest orders in memory; the rest beside as many questions as one thread
+/// can put: that one takes a core from those who write.
 fn beside_ingest(
     ledger: &mut Ledger,
     batches: &[Batch],
@@ -91,10 +94,17 @@ fn beside_ingest(
     let mut beside = |ledger: &mut Ledger, part, pace, figures: &Figures| {
         beside_part(ledger, part, (&mut *compacting, &mut *asker, pace), figures)
     };
-    let mut first = beside(ledger, first, Some(QUESTION_EVERY), figures);
+    let (warming, stop) = (ledger.warming(), AtomicBool::new(false));
+    let mut first = std::thread::scope(|scope| {
+        scope.spawn(|| warm_up(&warming, &stop, figures));
+        let first = beside(ledger, first, Some(QUESTION_EVERY), figures);
+        stop.store(true, Ordering::Release);
+        first
+    });
     forget_pages(&ledger.setup().data_dir.join(".."));
     let mut cold = beside(ledger, cold, Some(QUESTION_EVERY), figures);
-    warm_up(ledger, figures);
+    std::thread::scope(|scope| scope.spawn(|| warm_up(&warming, &AtomicBool::new(false), figures)).join())
+        .expect("it is read");
     let mut warm = beside(ledger, warm, Some(QUESTION_EVERY), figures);
     let mut busy = beside(ledger, rest, None, figures);
     tell("lookup, first commit after a start, 1,000 a second", &mut first, figures);
@@ -107,11 +117,13 @@ fn beside_ingest(
 }
 
 /// As the service does after a start.
-fn warm_up(ledger: &Ledger, figures: &Figures) {
+fn warm_up(warming: &Warming, stop: &AtomicBool, figures: &Figures) {
+    Urgency::Background.apply();
     let started = Instant::now();
-    let bytes = ledger.warming().run(&AtomicBool::new(false)).expect("the store can be read");
-    let took = started.elapsed().as_millis();
-    figures.tell("the newest orders read into memory, in", format!("{} MiB, {took} ms", bytes >> 20));
+    if let Some(bytes) = warming.run(stop).expect("the store can be read") {
+        let took = started.elapsed().as_millis();
+        figures.tell("the newest orders read into memory, in", format!("{} MiB, {took} ms", bytes >> 20));
+    }
 }
 
 /// Commits some batches; nanoseconds of each answer meanwhile.

@@ -196,8 +196,9 @@ fn run(
     })?;
     let (warming, stopped) = (ledger.warming(), stop.clone());
     threads.start_errand("warming", Urgency::Background, move || match warming.run(stopped.flag()) {
-        Ok(bytes) => info!(bytes, "the newest orders are in memory"),
-        Err(problem) => warn!(%problem, "the newest orders were not read into memory; questions read them"),
+        Ok(Some(bytes)) => info!(bytes, "the newest orders are in the system's memory"),
+        Ok(None) => {}
+        Err(problem) => warn!(%problem, "the newest orders were not read ahead; questions read them"),
     })?;
     // Known before anything is read.
     let mut room = Room::of(ledger.setup());

@@ -96,7 +96,7 @@ impl Threads {
         Ok(())
     }
 
-    /// Starts work that comes to an end by itself, and with which nothing else ends.
+    /// Starts work that comes to an end by itself, and with which nothing else ends, however it does.
     pub fn start_errand(
         &mut self,
         name: &'static str,
@@ -105,7 +105,9 @@ impl Threads {
     ) -> io::Result<()> {
         let thread = Builder::new().name(name.to_owned()).spawn(move || {
             urgency.apply();
-            work();
+            if std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).is_err() {
+                tracing::error!("the {name} thread panicked; the service goes on without it");
+            }
         })?;
         self.running.push((name, thread));
         Ok(())

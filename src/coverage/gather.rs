@@ -54,7 +54,7 @@ pub(super) fn gather<V: LedgerView>(
         }
     }
     let Some(accepted) = accepted_range(view, terms, around, reach) else { return Ok(gathered) };
-    days.expect((accepted.from, accepted.until))?;
+    days.expect((accepted.from, accepted.until));
     for rider in 0..days.rider_ids.len() {
         days.visit(rider, (accepted.from, accepted.until), |version| {
             let posting = &version.posting;

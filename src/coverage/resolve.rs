@@ -23,6 +23,7 @@ pub fn resolve<V: LedgerView>(view: &V, terms: Terms<'_>, question: &Question) -
     let reach = reach_of(view);
     let around = question.when.window();
     let riders = RiderDays::new(view, terms.zone, &question.rider_ids);
+    riders.expect_ends();
     let gathered = gather(&riders, terms, around, reach, wanted)?;
     let as_of = view.as_of();
     let line_of = |name: &'_ String| PlatformLine::new(name, view.completeness(), terms.platforms, reach);

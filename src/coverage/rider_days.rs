@@ -5,7 +5,7 @@ use crate::domain::posting::StoredVersion;
 use crate::domain::time::{LocalDay, UtcMillis, Zone};
 use crate::domain::view::LedgerView;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 /// Days of a long stretch that are expected before the first of them is read.
@@ -21,21 +21,34 @@ pub(super) struct RiderDays<'a, V> {
     pub(super) zone: &'a Zone,
     /// The identifiers of the person.
     pub(super) rider_ids: &'a [String],
+    /// Days that were said to be read next.
+    expected: RefCell<BTreeSet<LocalDay>>,
     read: RefCell<BTreeMap<(usize, LocalDay), Versions>>,
 }
 
 impl<'a, V: LedgerView> RiderDays<'a, V> {
     pub(super) const fn new(view: &'a V, zone: &'a Zone, rider_ids: &'a [String]) -> Self {
-        Self { view, zone, rider_ids, read: RefCell::new(BTreeMap::new()) }
+        let expected = RefCell::new(BTreeSet::new());
+        Self { view, zone, rider_ids, expected, read: RefCell::new(BTreeMap::new()) }
     }
 
-    /// Says that the days of `[from, until)` are read next, and the ends of all days: those tell when the riders were seen.
-    pub(super) fn expect(&self, (from, until): (UtcMillis, UtcMillis)) -> Result<(), V::Error> {
-        let Some((first, last)) = self.view.days() else { return Ok(()) };
+    /// Says that the days of `[from, until)` are read next.
+    pub(super) fn expect(&self, (from, until): (UtcMillis, UtcMillis)) {
+        let Some((first, last)) = self.view.days() else { return };
         let asked = self.zone.days_between(from, until);
         let (from, until) = (asked.0.max(first), asked.1.min(last));
-        let asked = (0..DAYS_EXPECTED_MAX).map(|day| from.plus_days(day)).filter(|&day| day <= until);
-        self.view.expect_riders(self.rider_ids, &[first, last].into_iter().chain(asked).collect())
+        self.expect_days((0..DAYS_EXPECTED_MAX).map(|day| from.plus_days(day)).filter(|&day| day <= until));
+    }
+
+    /// Says that the first and the last of all days are read next: they tell when the riders were seen.
+    pub(super) fn expect_ends(&self) {
+        self.expect_days(self.view.days().into_iter().flat_map(|(first, last)| [first, last]));
+    }
+
+    fn expect_days(&self, days: impl Iterator<Item = LocalDay>) {
+        let mut expected = self.expected.borrow_mut();
+        let fresh: BTreeSet<LocalDay> = days.filter(|&day| expected.insert(day)).collect();
+        self.view.expect_riders(self.rider_ids, &fresh);
     }
 
     /// Every stored version of one of the riders that was accepted on a day, superseded ones included, in the order of

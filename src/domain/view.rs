@@ -217,10 +217,9 @@ pub trait LedgerView {
         to: UtcMillis,
     ) -> Result<Vec<StoredVersion>, Self::Error>;
     /// The orders of these riders on these days are asked for next: a view that has to fetch them begins with all of them at
-    /// once. No answer depends on it.
-    fn expect_riders(&self, rider_ids: &[String], days: &BTreeSet<LocalDay>) -> Result<(), Self::Error> {
+    /// once. No answer depends on it: what cannot be fetched fails when it is read.
+    fn expect_riders(&self, rider_ids: &[String], days: &BTreeSet<LocalDay>) {
         let _in_memory = (rider_ids, days);
-        Ok(())
     }
     /// Every stored version of an order, all legs, phases, days and revisions, sorted by (leg, phase, accepted_at, revision).
     fn order_versions(&self, platform: &str, order_id: &str) -> Result<Vec<StoredVersion>, Self::Error>;

@@ -14,7 +14,7 @@ use super::riders::Riders;
 use super::row::{Class, OrderId, Row};
 use super::run_filter::RunFilter;
 use super::run_index::{Look, RunIndex};
-use super::store::{AHEAD_EVERY, Store};
+use super::store::{AHEAD_BYTES, AHEAD_EVERY, Store};
 use super::totals::DayTotals;
 use super::turns::{BLOCKS, ROWS, in_turns};
 use crate::domain::order::Phase;
@@ -26,9 +26,6 @@ use std::sync::mpsc::Sender;
 
 /// Bits of a run's own filter for each order: about one stranger in 30 passes; the filter of the days sorts out the rest.
 const FILTER_BITS: u64 = 8;
-
-/// Blocks of one rider that are fetched before the first of them is read: all of nearly everybody's.
-const BLOCKS_FETCHED_MAX: usize = 8;
 
 /// A run's entry in the manifest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -240,23 +237,47 @@ impl Run {
         self.entry.accepted.0 < to && from <= self.entry.accepted.1
     }
 
-    /// Lets the system fetch what [`Self::visit_rider`] reads of it, without waiting.
-    pub fn fetch_rider(&self, rider_id: &str, span: (UtcMillis, UtcMillis)) -> Outcome<()> {
-        for block in self.look().blocks_of(rider_id, span)?.take(BLOCKS_FETCHED_MAX) {
+    /// Lets the system fetch the blocks that [`Self::visit_rider`] reads, `blocks_max` at most, and does not wait for them;
+    /// returns how many.
+    pub fn fetch_rider(
+        &self,
+        rider_id: &str,
+        span: (UtcMillis, UtcMillis),
+        blocks_max: usize,
+    ) -> Outcome<usize> {
+        let blocks = self.look().blocks_of(rider_id, span)?.take(blocks_max);
+        let count = blocks.len();
+        for block in blocks {
             self.store.fetch(keys::DATA, self.id, u32::try_from(block).unwrap_or(u32::MAX))?;
+        }
+        Ok(count)
+    }
+
+    /// Brings all values of the run into the system's memory, some at a time. After each time `go_on` is told about how many
+    /// bytes these were, and says whether to.
+    pub fn warm(&self, mut go_on: impl FnMut(u64) -> bool) -> Outcome<()> {
+        for (kind, count) in run_values(&self.entry) {
+            let mut next = 0;
+            while next < count {
+                self.store.read_ahead(kind, self.id, next)?;
+                // The first of them is waited for: one request at a time is on its way, however slow the disk is.
+                let value = self.store.get(&in_run(kind, self.id, next))?;
+                let length = value.map_or(0, |value| u64::try_from(value.len()).unwrap_or(0)).max(1);
+                // Lengths of a kind are much alike. Where they are not, some bytes are left out, or come twice.
+                let step = u32::try_from(AHEAD_BYTES / length).unwrap_or(u32::MAX).max(1);
+                if !go_on(length * u64::from(step.min(count - next))) {
+                    return Ok(());
+                }
+                next = next.saturating_add(step);
+            }
         }
         Ok(())
     }
 
-    /// Lets the system fetch all values of the run, some at a time, as long as it is to `go_on`.
-    pub fn fetch_all(&self, mut go_on: impl FnMut() -> bool) -> Outcome<()> {
-        for (kind, count) in run_values(&self.entry) {
-            for number in (0..count).step_by(AHEAD_EVERY) {
-                if !go_on() {
-                    return Ok(());
-                }
-                self.store.read_ahead(kind, self.id, number)?;
-            }
+    /// Said before each value by whoever reads all of a kind in order.
+    fn read_ahead(&self, kind: u8, number: u32) -> Outcome<()> {
+        if usize::try_from(number).is_ok_and(|number| number.is_multiple_of(AHEAD_EVERY)) {
+            self.store.read_ahead(kind, self.id, number)?;
         }
         Ok(())
     }
@@ -297,7 +318,7 @@ impl Run {
         visit: impl FnMut(&Row<'_>) -> bool,
     ) -> Outcome<()> {
         if matches!(select, Select::All) {
-            self.store.read_ahead(keys::DATA, self.id, u32::try_from(block).unwrap_or(u32::MAX))?;
+            self.read_ahead(keys::DATA, u32::try_from(block).unwrap_or(u32::MAX))?;
         }
         self.read_block(block, |body| visit_block(body, select, visit).map(|_| ()))
     }
@@ -372,7 +393,7 @@ impl Run {
     /// Calls `visit` with the entries of an index chunk until it returns `false`; for whoever goes through all of them in
     /// order.
     pub fn visit_chunk(&self, chunk: u32, visit: impl FnMut(Entry) -> bool) -> Outcome<()> {
-        self.store.read_ahead(keys::IDENTITY, self.id, chunk)?;
+        self.read_ahead(keys::IDENTITY, chunk)?;
         self.read_chunk(chunk, visit)
     }
 

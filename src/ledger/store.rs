@@ -48,6 +48,9 @@ use table::Group;
 pub const VALUE_BYTES_MAX: usize = 1 << 20;
 /// Values after which whoever reads in order says so again ([`Store::read_ahead`]).
 pub const AHEAD_EVERY: usize = 16;
+/// Bytes that are fetched at a time for whoever reads in order. What a question reads meanwhile comes behind them: that is
+/// a quarter of a millisecond, with a mebibyte a whole one.
+pub const AHEAD_BYTES: u64 = 256 << 10;
 /// Values of a commit that are not worth a file of their own.
 pub const COMMIT_SEGMENT_BYTES_MIN: u64 = 1 << 20;
 /// Files of which less is live are rewritten,
@@ -156,16 +159,13 @@ impl Store {
         Ok(self.shared.hot.get(key)?.map(Value::Hot))
     }
 
-    /// Said before each value by whoever reads all values of a kind and run in order: now and then those that follow are
-    /// fetched together.
+    /// Said now and then ([`AHEAD_EVERY`]) by whoever reads all values of a kind and run in order: the system begins to fetch
+    /// this one and those that follow, [`AHEAD_BYTES`] together.
     pub fn read_ahead(&self, kind: u8, run: u64, number: u32) -> Result<(), StoreError> {
-        if usize::try_from(number).is_ok_and(|number| number.is_multiple_of(AHEAD_EVERY)) {
-            self.shared.segments.read_ahead(Group { kind, run }, number)?;
-        }
-        Ok(())
+        self.shared.segments.read_ahead(Group { kind, run }, number)
     }
 
-    /// Said of values that are read soon: the system begins to fetch those that it has not in memory, all at once.
+    /// Said of a value that is read soon: where the system has not got it in memory it begins to fetch it.
     pub fn fetch(&self, kind: u8, run: u64, number: u32) -> Result<(), StoreError> {
         self.shared.segments.fetch(Group { kind, run }, number)
     }

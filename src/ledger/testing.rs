@@ -57,28 +57,33 @@ pub(super) fn commit(ledger: &mut Ledger, first_offset: i64, records: &[String])
     ledger.commit(&batch, &Also::default(), UtcMillis::new(NOW + first_offset)).unwrap();
 }
 
-/// Segment files of a ledger.
-pub(super) fn segment_files(dir: &Path) -> Vec<File> {
+/// Makes the system forget what it holds in memory of a ledger's segment files. `false` where they are nowhere else, or the
+/// system does not tell what it fetches: then nothing can be seen of it.
+pub(super) fn forget(dir: &Path) -> bool {
     let files = std::fs::read_dir(dir.join("segments")).unwrap().map(|entry| entry.unwrap().path());
-    files.map(|path| File::open(path).unwrap()).collect()
+    let files: Vec<File> = files.map(|path| File::open(path).unwrap()).collect();
+    assert!(!files.is_empty(), "nothing was large enough for a segment file");
+    let forget = || {
+        for file in &files {
+            file.sync_all().unwrap();
+            rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
+        }
+    };
+    forget();
+    let read = |mut file: &File| std::io::copy(&mut file, &mut std::io::sink()).unwrap();
+    let on_disk = bytes_fetched(|| files.iter().map(read).sum::<u64>()) > 0;
+    forget();
+    on_disk
 }
 
-/// Makes the system forget what it holds of the files in memory; where they are only there, it does not.
-pub(super) fn forget(files: &[File]) {
-    for file in files {
-        file.sync_all().unwrap();
-        rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
-    }
-}
-
-/// Bytes from the start of a file that can be read without waiting for a disk.
-pub(super) fn bytes_in_memory(file: &File) -> u64 {
-    let mut buffer = vec![0; usize::try_from(file.metadata().unwrap().len()).unwrap()];
-    let slice = &mut [std::io::IoSliceMut::new(&mut buffer)];
-    match rustix::io::preadv2(file, slice, 0, rustix::io::ReadWriteFlags::NOWAIT) {
-        Ok(read) => u64::try_from(read).unwrap(),
-        Err(rustix::io::Errno::AGAIN) => 0,
-        // A file system that cannot tell.
-        Err(_) => file.metadata().unwrap().len(),
-    }
+/// Bytes that the system has to fetch from a disk for what this thread does.
+pub(super) fn bytes_fetched<T>(work: impl FnOnce() -> T) -> u64 {
+    let fetched = || {
+        let text = std::fs::read_to_string("/proc/thread-self/io").unwrap_or_default();
+        let bytes = text.lines().find_map(|line| line.strip_prefix("read_bytes: "));
+        bytes.map_or(0, |bytes| bytes.parse::<u64>().unwrap())
+    };
+    let before = fetched();
+    let _result = work();
+    fetched() - before
 }

@@ -1,7 +1,8 @@
 //! After a start the newest orders are read into the system's memory, so that questions about them soon do not wait for a
 //! disk that ingest keeps busy. What is committed from then on is there anyway.
 //!
-//! It goes a little at a time: questions that are asked meanwhile go first. Nothing depends on it.
+//! It goes a little at a time, and never asks the disk for more before it has that: what a question reads meanwhile comes
+//! behind one small request. Nothing depends on it.
 
 use super::error::Outcome;
 use super::run::Run;
@@ -22,41 +23,45 @@ pub struct Warming {
 }
 
 impl Ledger {
-    /// What brings the newest orders into the system's memory: at most `warm_bytes` of the configuration.
+    /// What brings the newest orders into the system's memory: about `warm_bytes` of the configuration.
     pub fn warming(&self) -> Warming {
         Warming { published: self.published(), bytes_max: self.setup().warm_bytes }
     }
 }
 
 impl Warming {
-    /// Reads the runs that are live now, the newest days first, until it has read enough or `stop` is set; the bytes of
-    /// these runs.
+    /// Reads the runs that are live now, the newest days first and of a day the newest runs, until it has read enough; about
+    /// how many bytes that were. `None` when there was nothing to do or `stop` was set before the end.
     ///
     /// # Errors
     /// The store cannot be read. Whoever asks about what cannot be read is told so.
-    pub fn run(&self, stop: &AtomicBool) -> Outcome<u64> {
-        let runs: Vec<(LocalDay, u64)> = {
-            let view = self.published.current();
-            view.runs()
-                .iter()
-                .rev()
-                .flat_map(|(&day, runs)| runs.iter().map(move |run| (day, run.id)))
-                .collect()
-        };
+    pub fn run(&self, stop: &AtomicBool) -> Outcome<Option<u64>> {
         let mut bytes = 0;
-        for (day, id) in runs {
+        for (day, id) in self.newest_first() {
             // One that was merged since is in memory under another number. No run is held longer than it takes.
             let Some(run) = self.live(day, id) else { continue };
-            if bytes + run.entry.bytes > self.bytes_max || stop.load(Ordering::Acquire) {
+            run.warm(|more| {
+                bytes += more;
+                std::thread::sleep(PAUSE);
+                bytes < self.bytes_max && !stop.load(Ordering::Acquire)
+            })?;
+            if stop.load(Ordering::Acquire) {
+                return Ok(None);
+            }
+            if bytes >= self.bytes_max {
                 break;
             }
-            bytes += run.entry.bytes;
-            run.fetch_all(|| {
-                std::thread::sleep(PAUSE);
-                !stop.load(Ordering::Acquire)
-            })?;
         }
-        Ok(bytes)
+        Ok(Some(bytes).filter(|bytes| *bytes > 0))
+    }
+
+    fn newest_first(&self) -> Vec<(LocalDay, u64)> {
+        if self.bytes_max == 0 {
+            return Vec::new();
+        }
+        let view = self.published.current();
+        let days = view.kept().rev();
+        days.flat_map(|(&day, runs)| runs.iter().rev().map(move |run| (day, run.id))).collect()
     }
 
     fn live(&self, day: LocalDay, id: u64) -> Option<Arc<Run>> {
@@ -69,57 +74,57 @@ impl Warming {
 mod tests {
     use super::*;
     use crate::domain::view::LedgerView;
-    use crate::ledger::testing::{bytes_in_memory, commit, day, event, forget, open, segment_files};
+    use crate::ledger::testing::{bytes_fetched, commit, day, event, event_at, forget, open};
     use std::collections::BTreeSet;
-    use std::fs::File;
     use tempfile::TempDir;
 
-    /// A ledger with a large commit, its segment files, and bytes of them that hold blocks. On a disk, if this program is.
-    fn stored() -> (TempDir, Ledger, Vec<File>) {
+    /// A ledger with two days, each of which is large enough for a file. On a disk, if this program is.
+    fn stored() -> (TempDir, Ledger) {
         let program = std::env::current_exe().unwrap();
         let dir = tempfile::tempdir_in(program.parent().unwrap()).unwrap();
         let mut ledger = open(dir.path());
         commit(&mut ledger, 0, &(0..100_000).map(|order| event(order, 0)).collect::<Vec<_>>());
-        let files = segment_files(dir.path());
-        assert_eq!(files.len(), 1);
-        (dir, ledger, files)
-    }
-
-    fn wait_for(bytes: u64, file: &File) {
-        while bytes_in_memory(file) < bytes {
-            std::thread::yield_now();
-        }
+        let before = |order| event_at(order, 0, "2026-11-19T12:00:00Z", "2026-11-19T12:30:00Z");
+        commit(&mut ledger, 100_000, &(100_000..200_000).map(before).collect::<Vec<_>>());
+        (dir, ledger)
     }
 
     #[test]
     fn the_newest_orders_are_in_memory_as_far_as_there_is_to_be_room() {
-        let (_dir, ledger, files) = stored();
-        let stop = AtomicBool::new(false);
-        let all = ledger.warming().run(&stop).unwrap();
-        assert!(all > 1 << 20, "{all} bytes");
-        forget(&files);
-        let cold = bytes_in_memory(&files[0]);
-        let warming = |bytes_max| Warming { bytes_max, ..ledger.warming() };
-        assert_eq!(warming(all - 1).run(&stop).unwrap(), 0);
-        assert_eq!(bytes_in_memory(&files[0]), cold);
-        assert_eq!(warming(all).run(&stop).unwrap(), all);
-        wait_for(1 << 20, &files[0]);
-        stop.store(true, Ordering::Release);
-        assert_eq!(warming(all).run(&stop).unwrap(), 0, "it was told to stop");
+        let (dir, ledger) = stored();
+        let go_on = AtomicBool::new(false);
+        let warm = |bytes_max, stop: &AtomicBool| {
+            Warming { bytes_max, ..ledger.warming() }.run(stop).unwrap().unwrap_or(0)
+        };
+        let all = warm(u64::MAX, &go_on);
+        let written: u64 =
+            ledger.published().current().runs().values().flatten().map(|run| run.entry.bytes).sum();
+        assert!(written / 2 < all && all < written * 2, "{all} of {written} bytes");
+        let of_one = warm(all / 2, &go_on);
+        assert!(all / 2 <= of_one && of_one < all, "{of_one} of {all}");
+        assert_eq!((warm(0, &go_on), warm(u64::MAX, &AtomicBool::new(true))), (0, 0));
+
+        let on_disk = forget(dir.path());
+        let fetched = bytes_fetched(|| warm(of_one, &go_on));
+        assert!(!on_disk || fetched > of_one / 2, "{fetched} bytes");
+        let view = ledger.published().current();
+        let expect =
+            |day: LocalDay| bytes_fetched(|| view.expect_riders(&["R".to_owned()], &BTreeSet::from([day])));
+        assert_eq!(expect(day()), 0, "the newest day was the first");
+        assert!(!on_disk || expect(day().plus_days(-1)) > 0, "there was no room for the day before");
     }
 
     #[test]
     fn what_a_question_reads_next_is_fetched_before_it_is_read() {
-        let (_dir, ledger, files) = stored();
+        let (dir, ledger) = stored();
         let view = ledger.published().current();
-        forget(&files);
-        let cold = bytes_in_memory(&files[0]);
-        let days = |days: &[LocalDay]| days.iter().copied().collect::<BTreeSet<_>>();
-        let riders = |name: &str| [name.to_owned()];
-        view.expect_riders(&riders("nobody"), &days(&[day()])).unwrap();
-        view.expect_riders(&riders("R"), &days(&[day().plus_days(1)])).unwrap();
-        assert_eq!(bytes_in_memory(&files[0]), cold);
-        view.expect_riders(&riders("R"), &days(&[day()])).unwrap();
-        wait_for(8 << 10, &files[0]);
+        let expect = |rider: &str, day: LocalDay| {
+            bytes_fetched(|| view.expect_riders(&[rider.to_owned()], &BTreeSet::from([day])))
+        };
+        let on_disk = forget(dir.path());
+        assert_eq!(expect("nobody", day()) + expect("R", day().plus_days(1)), 0);
+        let fetched = expect("R", day());
+        assert!(!on_disk || fetched > 64 << 10, "{fetched} bytes");
+        assert_eq!(expect("R", day()), 0, "it is in memory");
     }
 }

@@ -1,5 +1,6 @@
 //! Reading from segment files: pages of places through the bounded memory, values as they are asked for.
 
+use super::AHEAD_BYTES;
 use super::cache::{Cache, Owner};
 use super::error::{Failure, Fault};
 use super::segment::{self, Sealed};
@@ -16,9 +17,6 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 /// Files that are held open at a time.
 const OPEN_FILES_MAX: usize = 512;
-/// Bytes that are fetched at a time for whoever reads in order. What a question reads meanwhile comes behind them: with a
-/// mebibyte that is a millisecond.
-const AHEAD_BYTES: u64 = 256 << 10;
 
 /// A sealed file.
 #[derive(Debug)]
@@ -145,7 +143,7 @@ impl Pages {
         Ok(())
     }
 
-    /// This value is read soon: where the system has to fetch it, it begins now, and nobody waits here.
+    /// This value is read soon: where the system has to fetch it, it begins now, and nobody waits for that.
     pub(super) fn fetch(&self, segment: &Arc<Segment>, place: Place) -> Result<(), Failure> {
         let bytes = NonZeroU64::new(u64::from(place.length));
         advise(&*self.file(segment)?, place.offset, bytes, Advice::WillNeed);

@@ -21,6 +21,7 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 use xxhash_rust::xxh3::Xxh3;
 
 const MAGIC: [u8; 8] = *b"cvrlsegm";
@@ -31,7 +32,10 @@ const TRAILER_BYTES: usize = 41;
 const DIRECTORY_BYTES_MAX: u64 = 256 << 20;
 /// What is written without a sync in between. A question that reads the disk meanwhile waits behind what is on its way:
 /// with a quarter of a mebibyte a quarter of a millisecond, with 64 some tens.
-const UNSYNCED_BYTES_MAX: u64 = 256 << 10;
+const UNSYNCED_BYTES: u64 = 256 << 10;
+/// The same on a disk whose syncs take longer than this: they are what writing waits for then.
+const UNSYNCED_BYTES_SLOW: u64 = 1 << 20;
+const SYNC_SLOW: Duration = Duration::from_millis(2);
 const BUFFER_BYTES: usize = 256 << 10;
 
 /// Ending of sealed files.
@@ -69,6 +73,7 @@ pub(super) struct SegmentWriter {
     hasher: Xxh3,
     at: u64,
     unsynced: u64,
+    unsynced_max: u64,
     groups: BTreeMap<Group, Vec<Place>>,
     sealed: bool,
 }
@@ -96,6 +101,7 @@ impl SegmentWriter {
             hasher: Xxh3::new(),
             at: 0,
             unsynced: 0,
+            unsynced_max: UNSYNCED_BYTES,
             groups: BTreeMap::new(),
             sealed: false,
         };
@@ -121,10 +127,13 @@ impl SegmentWriter {
         self.file.write_all(bytes)?;
         self.at += length;
         self.unsynced += length;
-        if self.unsynced > UNSYNCED_BYTES_MAX {
+        if self.unsynced > self.unsynced_max {
             self.unsynced = 0;
             self.file.flush()?;
+            let began = Instant::now();
             self.file.get_ref().sync_data()?;
+            let slow = began.elapsed() > SYNC_SLOW;
+            self.unsynced_max = if slow { UNSYNCED_BYTES_SLOW } else { UNSYNCED_BYTES };
         }
         Ok(())
     }
