@@ -271,7 +271,10 @@ impl LedgerView for Snapshot {
     }
 
     fn expect_riders(&self, rider_ids: &[String], days: &BTreeSet<LocalDay>) {
-        if let Err(error) = self.fetch_riders(rider_ids, days) {
+        if !days.is_empty()
+            && self.store.is_worth_fetching()
+            && let Err(error) = self.fetch_riders(rider_ids, days)
+        {
             tracing::debug!(%error, "what a question reads next cannot be fetched");
         }
     }

@@ -165,6 +165,11 @@ impl Store {
         self.shared.segments.read_ahead(Group { kind, run }, number)
     }
 
+    /// Whether [`Self::fetch`] is worth its time: reads waited for a disk of late. Each asking uses it up a little.
+    pub fn is_worth_fetching(&self) -> bool {
+        self.shared.segments.is_worth_fetching()
+    }
+
     /// Said of a value that is read soon: where the system has not got it in memory it begins to fetch it.
     pub fn fetch(&self, kind: u8, run: u64, number: u32) -> Result<(), StoreError> {
         self.shared.segments.fetch(Group { kind, run }, number)

@@ -13,10 +13,17 @@ use std::io;
 use std::num::NonZeroU64;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 /// Files that are held open at a time.
 const OPEN_FILES_MAX: usize = 512;
+
+/// A read that took longer waited for a disk, or for a core.
+const READ_SLOW: Duration = Duration::from_micros(40);
+/// So often after such a read it is worth saying first what will be read.
+const FETCHES_AFTER: u32 = 64;
 
 /// A sealed file.
 #[derive(Debug)]
@@ -65,11 +72,14 @@ fn advise(file: &File, from: u64, bytes: Option<NonZeroU64>, advice: Advice) {
 pub(super) struct Pages {
     cache: Arc<Cache>,
     opened: Mutex<VecDeque<Weak<Segment>>>,
+    /// So often it is still worth it.
+    fetching: AtomicU32,
 }
 
 impl Pages {
     pub(super) fn new(cache: Arc<Cache>) -> Self {
-        Self { cache, opened: Mutex::default() }
+        // After a start much has to come from the disk.
+        Self { cache, opened: Mutex::default(), fetching: AtomicU32::new(FETCHES_AFTER) }
     }
 
     /// The open file of a segment; the file that was opened first makes room for it.
@@ -150,11 +160,21 @@ impl Pages {
         Ok(())
     }
 
+    /// Asked before a question fetches: whether reads waited for a disk of late. Where all is in memory, saying first what will
+    /// be read costs a twentieth of an answer and brings nothing.
+    pub(super) fn is_worth_fetching(&self) -> bool {
+        self.fetching.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
+    }
+
     /// Reads a value.
     pub(super) fn value(&self, segment: &Arc<Segment>, place: Place) -> Result<Vec<u8>, Failure> {
         let file = self.file(segment)?;
         let mut value = vec![0; usize::try_from(place.length).unwrap_or(usize::MAX)];
+        let began = Instant::now();
         let read = file.read_exact_at(&mut value, place.offset).map_err(Fault::Io);
+        if began.elapsed() > READ_SLOW {
+            self.fetching.store(FETCHES_AFTER, Ordering::Relaxed);
+        }
         read.map_err(Failure::at(&segment.path)).map(|()| value)
     }
 }

@@ -181,6 +181,11 @@ impl Segments {
         })
     }
 
+    /// Whether [`Self::fetch`] is worth its time for a question.
+    pub(super) fn is_worth_fetching(&self) -> bool {
+        self.pages.is_worth_fetching()
+    }
+
     /// This value is read soon.
     pub(super) fn fetch(&self, group: Group, number: u32) -> Result<(), StoreError> {
         self.reading(|catalog| match catalog.find(&self.pages, group, number)? {

@@ -376,3 +376,10 @@ proptest! {
         prop_assert!(segment::read(dir.path(), 5).is_err() && segment::check(dir.path(), 5).is_err());
     }
 }
+
+#[test]
+fn fetching_ends_when_no_read_waits_for_a_disk_any_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    assert_eq!((0..1_000).take_while(|_| store.is_worth_fetching()).count(), 64);
+}
