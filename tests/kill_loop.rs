@@ -24,8 +24,10 @@ mod tests {
     const RECORDS_A_ROUND: usize = 3_000;
     /// Every so many-th round is an `ingest` of a file.
     const INGEST_EVERY: usize = 5;
-    /// The ledger is verified after every so many rounds, and at the end.
+    /// The ledger is verified after every so many rounds, and at the end,
     const VERIFY_EVERY: usize = 10;
+    /// but not more often than this: each time takes as long as all rounds so far have records.
+    const VERIFIED_MAX: usize = 20;
 
     /// When the program dies.
     enum Moment {
@@ -101,6 +103,7 @@ mod tests {
         let filed = events(seed + 1_000, rounds * 300);
         let lines: Vec<&[u8]> = filed.iter().map(|record| record.payload.as_slice()).collect();
         std::fs::write(&file, lines.join(&b'\n')).unwrap();
+        let verify_every = VERIFY_EVERY.max(rounds / VERIFIED_MAX);
         let (mut kills, mut points, mut ingest_kills) = (0, 0, 0);
         let mut done = 0_i64;
         for (round, part) in sent.chunks(RECORDS_A_ROUND).enumerate() {
@@ -124,8 +127,9 @@ mod tests {
             program.kill();
             kills += 1;
             sender.flush(Duration::from_secs(60)).unwrap();
-            if round % VERIFY_EVERY == VERIFY_EVERY - 1 {
+            if round % verify_every == verify_every - 1 {
                 verify(&config, "after a kill");
+                println!("{} of {rounds} rounds ({:.1} s)", round + 1, started.elapsed().as_secs_f64());
             }
         }
         finish(&config, &file, done);
