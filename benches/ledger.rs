@@ -1,6 +1,6 @@
 //! The ledger in process, without Kafka: decode, decide, commit, compact, size, memory, restart, lookups.
 //!
-//! `cargo bench --bench ledger [-- --orders N --days N --load N --lookups N --filter-bytes N --index-bytes N --dir DIR | --at DIR --no-compaction --enforce]`
+//! `cargo bench --bench ledger [-- --orders N --days N --load N --lookups N --filter-bytes N --index-bytes N (--dir DIR | --at DIR) --no-compaction --enforce]`
 //!
 //! `--at DIR` instead of `--dir DIR`: the ledger stays there. A folder that holds one is taken as it is, to put questions to it
 //! again without writing everything first; what the questions' ingest adds stays in it.
@@ -153,7 +153,7 @@ fn main() -> ExitCode {
         assert_eq!(
             ledger.published().current().runs().len(),
             0,
-            "{}: a ledger without its end",
+            "{}: the run that wrote this ledger was broken off; remove the folder",
             folder.display()
         );
         write_all(&mut ledger, &mut feed, (orders, &folder), &mut compacting, &mut figures);
