@@ -6,10 +6,19 @@
 
 mod support;
 
+use coverledger::domain::time::LocalDay;
+use coverledger::generate::{Generator, GeneratorSettings};
+use coverledger::ledger::batch::{Arrival, Batch, Source};
+use coverledger::ledger::commit::Also;
 use coverledger::ledger::crash::Point;
-use std::fs;
+use coverledger::ledger::writer::Ledger;
+use coverledger::pipeline::{receive, rules_for};
+use std::fs::{self, File};
 use std::path::Path;
-use support::driver::{Death, Life, dying, holds, is_asked_to_live, living, verified};
+use std::sync::atomic::{AtomicBool, Ordering};
+use support::driver::{
+    Death, Life, asked_to_work_in, at, config, dying, holds, is_asked_to_live, living, setup, tell_end, verified,
+};
 use support::power::{Loss, Watch};
 use support::random::{Draws, number};
 use support::told::Told;
@@ -115,6 +124,62 @@ fn losses_in_a_row_take_nothing_that_was_acknowledged() {
     }
     println!("{deaths} deaths, {lost} writes and names were not durable, {rounds} rounds, seed {seed}");
     assert!(deaths > 0 && lost > 0, "{deaths} deaths, {lost} lost");
+}
+
+/// The space of removed files comes back in steps. Where a name comes back after the loss, all of its file must be there:
+/// what is cut short would not even be opened.
+#[test]
+fn removed_files_are_cut_short_once_their_names_cannot_come_back() {
+    if let Some(data) = asked_to_work_in() {
+        return give_space_back(&data);
+    }
+    let folder = begun();
+    let data = folder.path().join("data");
+    let watch = Watch::over(&data);
+    let mut command = living("removed_files_are_cut_short_once_their_names_cannot_come_back", &data);
+    watch.enter(&mut command);
+    let death = Death::of(command);
+    assert!(death.lived, "{death:?}");
+    let (cut, early) = watch.cut_short();
+    assert!(cut > 0 && early == 0, "{early} of {cut} files were cut short too early");
+    watch.lose(Loss::Torn, &mut Draws(1));
+    assert!(verified(&data, "after space came back") > 0);
+}
+
+/// Replaces the files of some commits by those of a compaction, and ends when the first of them is empty.
+fn give_space_back(data: &Path) {
+    let config = config(0);
+    let mut ledger = Ledger::open(setup(&config, data)).unwrap();
+    ledger.enforce(at(0)).unwrap();
+    // Enough for files: a commit of less than a mebibyte has none.
+    let settings = GeneratorSettings { orders: 100_000, days: 1, ..GeneratorSettings::default() };
+    let mut generator = Generator::new(&settings).unwrap();
+    let rules = rules_for(&config, None, None);
+    for offsets in [0..50_000, 50_000..100_000] {
+        let mut batch = Batch::default();
+        let source = batch.source(&Source::Kafka { topic: "orders".to_owned(), partition: 0 });
+        for offset in offsets {
+            let mut payload = Vec::new();
+            generator.next_event(&mut payload).unwrap();
+            let payload = payload.as_slice();
+            let arrival = Arrival { source, offset, timestamp: None, payload, key: None, headers: &[] };
+            receive(&mut batch, &arrival, &rules, &config.zone);
+        }
+        ledger.commit(&batch, &Also::default(), at(0)).unwrap();
+    }
+    let files = fs::read_dir(data.join("segments")).unwrap();
+    let files: Vec<File> = files.map(|file| File::open(file.unwrap().path()).unwrap()).collect();
+    let (freeing, stop) = (ledger.freeing(), AtomicBool::new(false));
+    ledger.compact_now(LocalDay(i32::MAX), at(0)).unwrap();
+    ledger.collect_released().unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| freeing.run(&stop));
+        while files.iter().all(|file| file.metadata().unwrap().len() > 0) {
+            std::thread::yield_now();
+        }
+        stop.store(true, Ordering::Release);
+    });
+    tell_end();
 }
 
 /// The same check where fsync makes nothing durable: it must fail, or it would prove nothing.

@@ -40,6 +40,9 @@ static size_t root_length;
 static int journal = -1, ignore_sync;
 static long long space_left = -1, reads_left = -1, syncs_left = -1;
 static unsigned long long links;
+/* Files that only a link beside keeps, for whoever counts their names. */
+static uint64_t *kept_inodes;
+static size_t kept_count;
 
 static long long number(const char *name)
 {
@@ -152,15 +155,22 @@ static void note_names(uint64_t kind, uint64_t folder, const char *first, const 
     note(kind, folder, 0, 0, first, strlen(first), second, strlen(second));
 }
 
-/* A file that loses its name keeps one beside, so that the name can come back. */
+/* A file that loses its name keeps one beside, so that the name can come back. The process does not see it. */
 static void keep(const char *path, char *kept)
 {
     kept[0] = 0;
     if (journal < 0 || !side[0])
         return;
+    uint64_t inode = inode_at(path);
     if (snprintf(kept, PATH_MAX, "%s/%d-%llu", side, getpid(), links++) >= PATH_MAX ||
-        syscall(SYS_linkat, AT_FDCWD, path, AT_FDCWD, kept, 0))
+        syscall(SYS_linkat, AT_FDCWD, path, AT_FDCWD, kept, 0)) {
         kept[0] = 0;
+        return;
+    }
+    kept_inodes = realloc(kept_inodes, (kept_count + 1) * sizeof *kept_inodes);
+    if (!kept_inodes)
+        abort();
+    kept_inodes[kept_count++] = inode;
 }
 
 /* Before bytes are written at a place: what stood there, and what will. */
@@ -423,6 +433,19 @@ int mkdir(const char *name, mode_t mode)
     if (!result && root_length && absolute(AT_FDCWD, name, path)) {
         pthread_mutex_lock(&order);
         note_names(MKDIR, parent_of(path), path, "");
+        pthread_mutex_unlock(&order);
+    }
+    return result;
+}
+
+int statx(int dir, const char *name, int flags, unsigned mask, struct statx *told)
+{
+    int result = syscall(SYS_statx, dir, name, flags, mask, told);
+    if (!result && root_length) {
+        pthread_mutex_lock(&order);
+        for (size_t at = 0; at < kept_count; at++)
+            if (kept_inodes[at] == told->stx_ino && told->stx_nlink)
+                told->stx_nlink--;
         pthread_mutex_unlock(&order);
     }
     return result;

@@ -17,7 +17,7 @@ use coverledger::pipeline::{receive, rules_for};
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::AtomicBool;
 
@@ -157,12 +157,12 @@ fn drop_expired(ledger: &mut Ledger, commits: usize, told: &mut dyn FnMut(u64)) 
     }
 }
 
-fn at(commit: usize) -> UtcMillis {
+pub(crate) fn at(commit: usize) -> UtcMillis {
     // Behind the last of the events.
     UtcMillis::new(1_753_000_000_000 + i64::try_from(commit).unwrap() * 1_000)
 }
 
-fn config(half: usize) -> Config {
+pub(crate) fn config(half: usize) -> Config {
     Config::from_text(&[BEFORE, RATES, if half == 0 { "" } else { AFTER }].concat()).unwrap()
 }
 
@@ -177,17 +177,27 @@ fn commit_of(ledger: &Ledger) -> u64 {
     ledger.published().current().root().commit
 }
 
+/// In the process that may die: the directory that its parent names; none when no parent asks for anything.
+pub(crate) fn asked_to_work_in() -> Option<PathBuf> {
+    std::env::var_os(DATA_DIR).map(PathBuf::from)
+}
+
 /// In the process that may die: lives on in the directory that its parent names, and says so on standard output. `false`
 /// when no parent asks for it.
 pub(crate) fn is_asked_to_live() -> bool {
-    let Some(data_dir) = std::env::var_os(DATA_DIR) else { return false };
+    let Some(data_dir) = asked_to_work_in() else { return false };
     let mut out = std::io::stdout();
-    Life::new().live(Path::new(&data_dir), &mut |commit| {
+    Life::new().live(&data_dir, &mut |commit| {
         writeln!(out, "\ncommit {commit}").unwrap();
         out.flush().unwrap();
     });
-    writeln!(out, "\nat its end").unwrap();
+    tell_end();
     true
+}
+
+/// Tells the parent that all was done.
+pub(crate) fn tell_end() {
+    writeln!(std::io::stdout(), "\nat its end").unwrap();
 }
 
 /// The process that may die: this test program again, at the test named `name`.

@@ -85,6 +85,28 @@ impl Watch {
         (writes, names)
     }
 
+    /// How many removed files were cut short, and how many of them while their names could still come back.
+    pub(crate) fn cut_short(&self) -> (usize, usize) {
+        let notes = read_journal(&fs::read(self.journal()).unwrap());
+        let (mut going, mut gone) = (BTreeMap::new(), BTreeSet::new());
+        let (mut cut, mut early) = (BTreeSet::new(), BTreeSet::new());
+        for note in &notes {
+            match note.kind {
+                Kind::Unlink if !note.second.is_empty() => {
+                    let file = fs::metadata(text(&note.second)).unwrap().ino();
+                    going.insert(file, note.inode);
+                }
+                Kind::Sync => gone.extend(going.extract_if(.., |_, folder| *folder == note.inode)),
+                Kind::Truncate if going.contains_key(&note.inode) => drop(early.insert(note.inode)),
+                Kind::Truncate if gone.iter().any(|&(file, _)| file == note.inode) => {
+                    cut.insert(note.inode);
+                }
+                _ => {}
+            }
+        }
+        (cut.union(&early).count(), early.len())
+    }
+
     fn lose_bytes(&self, notes: &[Note], loss: Loss, draws: &mut Draws) -> usize {
         let mut pending: BTreeMap<u64, Vec<&Note>> = BTreeMap::new();
         for note in notes {
