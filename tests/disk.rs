@@ -41,6 +41,11 @@ fn suffer(data: &Path, fault: Fault, when: &str) -> bool {
     let mut command = living(CHILD, data);
     fault.enter(data, &mut command);
     let death = Death::of(command);
+    ends_with_a_message(&death, fault, data, when);
+    !death.lived
+}
+
+fn ends_with_a_message(death: &Death, fault: Fault, data: &Path, when: &str) {
     if !death.lived {
         // Where the disk still fails while this test's own failure unwinds, the embedded store panics once more: an abort.
         assert!(death.signal.is_none_or(|signal| signal == ABORT), "{when}: {death:?}");
@@ -49,7 +54,6 @@ fn suffer(data: &Path, fault: Fault, when: &str) -> bool {
     }
     let newest = verified(data, when);
     assert!(newest >= death.acknowledged, "{when}: {newest} < {death:?}");
-    !death.lived
 }
 
 fn goes_on(life: &Life, expected: &Told, data: &Path, when: &str, name: &str) {
@@ -89,6 +93,30 @@ fn a_life_on_a_bad_disk_ends_with_a_message_and_goes_on_on_a_good_one() {
     }
     println!("ended by a full disk, reads, fsyncs: {ended:?}; {rounds} rounds, seed {seed}");
     assert!(ended.iter().sum::<u32>() > 3, "{ended:?}");
+}
+
+/// A disk that fails one time and is well again at once. Nobody can tell what of a write or before an fsync that failed is there,
+/// whatever the disk says afterwards: the life ends all the same.
+#[test]
+fn one_fault_ends_a_life_though_the_disk_is_well_again() {
+    let life = Life::new();
+    let expected = undisturbed(&life);
+    let writes = (0..10).map(|nth| Fault::Full(300 << nth));
+    let syncs = (0..40).step_by(4).map(Fault::Unsyncable);
+    let mut struck = [0, 0];
+    for fault in writes.chain(syncs) {
+        let (folder, when) = (TempDir::new().unwrap(), format!("{fault:?}, once"));
+        let data = folder.path().join("data");
+        fs::create_dir(&data).unwrap();
+        let mut command = living(CHILD, &data);
+        fault.enter_once(&data, &mut command);
+        let death = Death::of(command);
+        assert_eq!(death.lived, !death.said.contains(Fault::ONCE), "{when}: {death:?}");
+        ends_with_a_message(&death, fault, &data, &when);
+        goes_on(&life, &expected, &data, &when, CHILD);
+        struck[usize::from(matches!(fault, Fault::Full(_)))] += u32::from(!death.lived);
+    }
+    assert!(struck.iter().all(|&times| times > 3), "{struck:?} fsyncs and writes failed");
 }
 
 /// Lives on a small file system until it is full, for room that grows until a life ends well. Each time, what came before is

@@ -17,7 +17,8 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use support::driver::{
-    Death, Life, asked_to_work_in, at, config, dying, holds, is_asked_to_live, living, setup, tell_end, verified,
+    Death, Life, asked_to_work_in, at, config, dying, holds, is_asked_to_live, living, setup, tell_end,
+    verified,
 };
 use support::power::{Loss, Watch};
 use support::random::{Draws, number};

@@ -10,6 +10,7 @@
  *   LOSSY_ENOSPC_AFTER=N     writes fail with ENOSPC after N bytes
  *   LOSSY_EIO_READ_AFTER=N   reads fail with EIO after N of them
  *   LOSSY_EIO_SYNC_AFTER=N   fsyncs fail with EIO after N of them
+ *   LOSSY_ONCE=1             a write or an fsync fails one time, which is told on standard error; then all is well
  *   LOSSY_FREE_FILE=PATH     statvfs tells the free bytes that stand in this file
  *   LOSSY_CLOCK_FILE=PATH    the wall clock is ahead by the seconds that stand in this file
  *
@@ -37,7 +38,7 @@ enum { WRITE = 1, TRUNCATE, SYNC, CREATE, RENAME, UNLINK, MKDIR };
 static pthread_mutex_t order = PTHREAD_MUTEX_INITIALIZER;
 static char root[PATH_MAX], side[PATH_MAX];
 static size_t root_length;
-static int journal = -1, ignore_sync;
+static int journal = -1, ignore_sync, once;
 static long long space_left = -1, reads_left = -1, syncs_left = -1;
 static unsigned long long links;
 /* Files that only a link beside keeps, for whoever counts their names. */
@@ -60,6 +61,7 @@ __attribute__((constructor)) static void begin(void)
     reads_left = number("LOSSY_EIO_READ_AFTER");
     syncs_left = number("LOSSY_EIO_SYNC_AFTER");
     ignore_sync = number("LOSSY_IGNORE_SYNC") > 0;
+    once = number("LOSSY_ONCE") > 0;
     text = getenv("LOSSY_SIDE");
     if (text)
         snprintf(side, sizeof side, "%s", text);
@@ -223,13 +225,23 @@ static void note_truncate(int fd, uint64_t size)
 
 /* ---- faults ---- */
 
+/* A fault strikes: what is left until the next one. */
+static long long struck(int error)
+{
+    static const char told[] = "lossy: the disk failed once\n";
+    if (once)
+        syscall(SYS_write, 2, told, sizeof told - 1);
+    errno = error;
+    return once ? -1 : 0;
+}
+
 /* How much of a write still fits; -1 with ENOSPC when nothing does. */
 static ssize_t room_for(size_t length)
 {
     if (space_left < 0)
         return length;
     if (space_left == 0) {
-        errno = ENOSPC;
+        space_left = struck(ENOSPC);
         return -1;
     }
     if ((long long)length > space_left)
@@ -334,7 +346,7 @@ static int sync_file(int fd, long real)
     int result = 0;
     pthread_mutex_lock(&order);
     if (syncs_left == 0) {
-        errno = EIO;
+        syncs_left = struck(EIO);
         result = -1;
     } else {
         if (syncs_left > 0)

@@ -302,6 +302,9 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
+    /// What a process says whose disk failed once.
+    pub(crate) const ONCE: &str = "lossy: the disk failed once";
+
     /// Lets the fault into a process that works below `root`.
     pub(crate) fn enter(self, root: &Path, command: &mut Command) {
         let (name, after) = match self {
@@ -310,6 +313,12 @@ impl Fault {
             Self::Unsyncable(syncs) => ("LOSSY_EIO_SYNC_AFTER", syncs),
         };
         command.env("LD_PRELOAD", library()).env("LOSSY_ROOT", root).env(name, after.to_string());
+    }
+
+    /// The same, one time: the next write, or the next fsync, is well again.
+    pub(crate) fn enter_once(self, root: &Path, command: &mut Command) {
+        self.enter(root, command);
+        command.env("LOSSY_ONCE", "1");
     }
 }
 
