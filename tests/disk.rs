@@ -9,10 +9,14 @@ mod support;
 #[path = "disk/small.rs"]
 mod small;
 
+use coverledger::domain::time::LocalDay;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use support::driver::{COMPACTING, Death, Life, is_asked_to_live, living, verified};
+use support::driver::{
+    COMPACTING, Death, Life, asked_to_work_in, at, commit_in_bulk, is_asked_to_live, living, tell_end,
+    verified,
+};
 use support::mock;
 use support::orders::{TOPIC, config, order, send};
 use support::power::{Fault, tell_free};
@@ -117,6 +121,31 @@ fn one_fault_ends_a_life_though_the_disk_is_well_again() {
         struck[usize::from(matches!(fault, Fault::Full(_)))] += u32::from(!death.lived);
     }
     assert!(struck.iter().all(|&times| times > 3), "{struck:?} fsyncs and writes failed");
+}
+
+/// The same of large files, which are written and synced piece by piece.
+#[test]
+fn one_fault_within_a_large_file_ends_its_commit_though_the_disk_is_well_again() {
+    if let Some(data) = asked_to_work_in() {
+        commit_in_bulk(&data).compact_now(LocalDay(i32::MAX), at(0)).expect(COMPACTING);
+        return tell_end();
+    }
+    let name = "one_fault_within_a_large_file_ends_its_commit_though_the_disk_is_well_again";
+    let writes = (1..8).map(|nth| Fault::Full(nth * 700_000));
+    let mut ends = Vec::new();
+    for fault in writes.chain((5..40).step_by(5).map(Fault::Unsyncable)) {
+        let (folder, when) = (TempDir::new().unwrap(), format!("{fault:?}, once, in bulk"));
+        let data = folder.path().join("data");
+        fs::create_dir(&data).unwrap();
+        let mut command = living(name, &data);
+        fault.enter_once(&data, &mut command);
+        let death = Death::of(command);
+        assert_eq!(death.lived, !death.said.contains(Fault::ONCE), "{when}: {death:?}");
+        ends_with_a_message(&death, fault, &data, &when);
+        ends.push(death.said);
+    }
+    let in_files = ends.iter().filter(|said| said.contains("writing a segment file")).count();
+    assert!(in_files > 3, "{in_files} of {} lives ended within a large file", ends.len());
 }
 
 /// Lives on a small file system until it is full, for room that grows until a life ends well. Each time, what came before is

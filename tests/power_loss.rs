@@ -7,17 +7,12 @@
 mod support;
 
 use coverledger::domain::time::LocalDay;
-use coverledger::generate::{Generator, GeneratorSettings};
-use coverledger::ledger::batch::{Arrival, Batch, Source};
-use coverledger::ledger::commit::Also;
 use coverledger::ledger::crash::Point;
-use coverledger::ledger::writer::Ledger;
-use coverledger::pipeline::{receive, rules_for};
 use std::fs::{self, File};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use support::driver::{
-    Death, Life, asked_to_work_in, at, config, dying, holds, is_asked_to_live, living, setup, tell_end,
+    Death, Life, asked_to_work_in, at, commit_in_bulk, dying, holds, is_asked_to_live, living, tell_end,
     verified,
 };
 use support::power::{Loss, Watch};
@@ -149,25 +144,7 @@ fn removed_files_are_cut_short_once_their_names_cannot_come_back() {
 
 /// Replaces the files of some commits by those of a compaction, and ends when they are empty.
 fn give_space_back(data: &Path) {
-    let config = config(0);
-    let mut ledger = Ledger::open(setup(&config, data)).unwrap();
-    ledger.enforce(at(0)).unwrap();
-    // Enough for files: a commit of less than a mebibyte has none.
-    let settings = GeneratorSettings { orders: 100_000, days: 1, ..GeneratorSettings::default() };
-    let mut generator = Generator::new(&settings).unwrap();
-    let rules = rules_for(&config, None, None);
-    for offsets in [0..50_000, 50_000..100_000] {
-        let mut batch = Batch::default();
-        let source = batch.source(&Source::Kafka { topic: "orders".to_owned(), partition: 0 });
-        for offset in offsets {
-            let mut payload = Vec::new();
-            generator.next_event(&mut payload).unwrap();
-            let payload = payload.as_slice();
-            let arrival = Arrival { source, offset, timestamp: None, payload, key: None, headers: &[] };
-            receive(&mut batch, &arrival, &rules, &config.zone);
-        }
-        ledger.commit(&batch, &Also::default(), at(0)).unwrap();
-    }
+    let mut ledger = commit_in_bulk(data);
     let files = fs::read_dir(data.join("segments")).unwrap();
     let files: Vec<File> = files.map(|file| File::open(file.unwrap().path()).unwrap()).collect();
     let (freeing, stop) = (ledger.freeing(), AtomicBool::new(false));

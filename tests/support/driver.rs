@@ -149,6 +149,31 @@ impl Life {
     }
 }
 
+/// A new ledger with commits that are large enough for files of their own: a commit of less than a mebibyte has none. Each is
+/// acknowledged as those of a life are.
+pub(crate) fn commit_in_bulk(data_dir: &Path) -> Ledger {
+    let config = config(0);
+    let mut ledger = Ledger::open(setup(&config, data_dir)).unwrap();
+    ledger.enforce(at(0)).unwrap();
+    let settings = GeneratorSettings { orders: 100_000, days: 1, ..GeneratorSettings::default() };
+    let mut generator = Generator::new(&settings).unwrap();
+    let rules = rules_for(&config, None, None);
+    for offsets in [0..50_000, 50_000..100_000] {
+        let mut batch = Batch::default();
+        let source = batch.source(&Source::Kafka { topic: "orders".to_owned(), partition: 0 });
+        for offset in offsets {
+            let mut payload = Vec::new();
+            generator.next_event(&mut payload).unwrap();
+            let payload = payload.as_slice();
+            let arrival = Arrival { source, offset, timestamp: None, payload, key: None, headers: &[] };
+            receive(&mut batch, &arrival, &rules, &config.zone);
+        }
+        ledger.commit(&batch, &Also::default(), at(0)).unwrap();
+        println!("\ncommit {}", commit_of(&ledger));
+    }
+    ledger
+}
+
 /// Before every commit, so that what is dropped follows from the position, wherever a life ended before.
 fn drop_expired(ledger: &mut Ledger, commits: usize, told: &mut dyn FnMut(u64)) {
     while ledger.drop_expired(at(commits)).unwrap().is_some() {
@@ -162,7 +187,7 @@ pub(crate) fn at(commit: usize) -> UtcMillis {
     UtcMillis::new(1_753_000_000_000 + i64::try_from(commit).unwrap() * 1_000)
 }
 
-pub(crate) fn config(half: usize) -> Config {
+fn config(half: usize) -> Config {
     Config::from_text(&[BEFORE, RATES, if half == 0 { "" } else { AFTER }].concat()).unwrap()
 }
 
