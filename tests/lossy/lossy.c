@@ -226,22 +226,22 @@ static void note_truncate(int fd, uint64_t size)
 /* ---- faults ---- */
 
 /* A fault strikes: what is left until the next one. */
-static long long struck(int error)
+static long long struck(int fd, int error)
 {
-    static const char told[] = "lossy: the disk failed once\n";
-    if (once)
-        syscall(SYS_write, 2, told, sizeof told - 1);
+    char path[PATH_MAX], told[PATH_MAX + 64];
+    if (once && path_of(fd, path))
+        syscall(SYS_write, 2, told, snprintf(told, sizeof told, "lossy: the disk failed once, at %s\n", path));
     errno = error;
     return once ? -1 : 0;
 }
 
 /* How much of a write still fits; -1 with ENOSPC when nothing does. */
-static ssize_t room_for(size_t length)
+static ssize_t room_for(int fd, size_t length)
 {
     if (space_left < 0)
         return length;
     if (space_left == 0) {
-        space_left = struck(ENOSPC);
+        space_left = struck(fd, ENOSPC);
         return -1;
     }
     if ((long long)length > space_left)
@@ -271,7 +271,7 @@ static ssize_t write_at(int fd, const void *bytes, size_t length, off_t offset)
     if (!watched(fd))
         return syscall(SYS_pwrite64, fd, bytes, length, offset);
     pthread_mutex_lock(&order);
-    ssize_t fits = room_for(length);
+    ssize_t fits = room_for(fd, length);
     if (fits > 0) {
         note_write(fd, offset, bytes, fits);
         fits = syscall(SYS_pwrite64, fd, bytes, fits, offset);
@@ -288,7 +288,7 @@ ssize_t write(int fd, const void *bytes, size_t length)
     if (!watched(fd))
         return syscall(SYS_write, fd, bytes, length);
     pthread_mutex_lock(&order);
-    ssize_t fits = room_for(length);
+    ssize_t fits = room_for(fd, length);
     if (fits > 0) {
         struct stat now;
         int appends = syscall(SYS_fcntl, fd, F_GETFL) & O_APPEND;
@@ -346,7 +346,7 @@ static int sync_file(int fd, long real)
     int result = 0;
     pthread_mutex_lock(&order);
     if (syncs_left == 0) {
-        syncs_left = struck(EIO);
+        syncs_left = struck(fd, EIO);
         result = -1;
     } else {
         if (syncs_left > 0)
