@@ -245,6 +245,20 @@ fn ingest_on_a_full_disk_says_so_and_goes_on_when_there_is_room() {
 }
 
 #[test]
+fn ingest_on_a_disk_that_cannot_be_synced_says_so_and_nothing_panics() {
+    let files = Files::new();
+    for syncs in [2, 9, 12, 15, 18, 21] {
+        let fault = Fault::Unsyncable(syncs);
+        let output = files.run(&["ingest", "orders.jsonl"], |c| fault.enter(&files.data(), c));
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{fault:?}: {said}");
+        assert!(said.contains("Input/output error") && !said.contains("panicked"), "{fault:?}: {said}");
+    }
+    assert!(files.run(&["ingest", "orders.jsonl"], |_| {}).status.success());
+    assert!(files.run(&["verify"], |_| {}).status.success());
+}
+
+#[test]
 fn reading_rests_while_the_disk_lacks_room_and_answers_go_on() {
     let cluster = mock::cluster(&[(TOPIC, 1)]);
     let (brokers, folder) = (cluster.bootstrap_servers(), TempDir::new().unwrap());

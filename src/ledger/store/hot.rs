@@ -5,6 +5,7 @@
 //! * `flush` does not fsync, so the data file is fsynced after it;
 //! * pages above a quarter of a log segment go to files that are never fsynced, so log segments are large and `blobs/`
 //!   must stay empty;
+//! * it panics as it is closed where its log cannot be synced, so that is tried before;
 //! * a read that fails while it opens is taken for the end of the log, which is then cut off: the log is read before;
 //! * a byte put takes two on disk, and deleted space comes back only in part, so bulk goes to segment files.
 
@@ -44,8 +45,9 @@ impl Hot {
             .mode(sled::Mode::HighThroughput);
         read_through(&path.join("db")).map_err(StoreError::at("reading the store's log", path))?;
         let db = open_patiently(&config).map_err(StoreError::at("opening the store", path))?;
+        let this = Self { db, path: path.to_path_buf() };
         sync_names(path).map_err(StoreError::at("fsync of the store's folder", path))?;
-        Ok(Self { db, path: path.to_path_buf() })
+        Ok(this)
     }
 
     /// Whether there is no value at all.
@@ -98,17 +100,30 @@ impl Hot {
     pub(super) fn sync(&self) -> Result<(), StoreError> {
         self.db.flush().map_err(StoreError::at("flushing", &self.path))?;
         crash::after(Point::StoreFlushed);
-        File::open(self.path.join("db"))
-            .and_then(|file| file.sync_all())
-            .map_err(StoreError::at("fsync of the store", &self.path))?;
+        self.sync_log().map_err(StoreError::at("fsync of the store", &self.path))?;
         let blobs = self.path.join("blobs");
         let spilled = std::fs::read_dir(&blobs).is_ok_and(|mut entries| entries.next().is_some());
         if spilled { Err(StoreError::Blobs { path: blobs }) } else { Ok(()) }
     }
 
+    fn sync_log(&self) -> std::io::Result<()> {
+        File::open(self.path.join("db"))?.sync_all()
+    }
+
     /// Bytes on disk, by the files' sizes. Walks the folder.
     pub(super) fn bytes_on_disk(&self) -> Result<u64, StoreError> {
         self.db.size_on_disk().map_err(StoreError::at("measuring the store", &self.path))
+    }
+}
+
+impl Drop for Hot {
+    /// sled syncs its log as it is closed, and panics where that fails. There it is left open, until the process ends:
+    /// everything that was acknowledged was synced before.
+    fn drop(&mut self) {
+        if let Err(error) = self.sync_log() {
+            tracing::warn!(path = %self.path.display(), %error, "the store cannot be synced as it is closed");
+            std::mem::forget(self.db.clone());
+        }
     }
 }
 
