@@ -4,8 +4,10 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::random::Draws;
 use super::reading::PATIENCE;
 use coverledger::ingest::kafka::KafkaSettings;
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
@@ -199,12 +201,18 @@ fn wait<T>(request: impl Future<Output = T>) -> T {
 
 /// The first of three ports in a row that nobody listens on.
 fn three_free_ports() -> u16 {
+    /// Below all that a system gives to outgoing connections: one of these would keep a broker that was stopped from
+    /// starting again.
+    const PORTS: std::ops::Range<u16> = 12_000..30_000;
+    static TRIES: AtomicU64 = AtomicU64::new(0);
     loop {
-        let first = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = first.local_addr().unwrap().port();
-        let rest = [1_u16, 2]
-            .map(|step| port.checked_add(step).and_then(|port| TcpListener::bind(("127.0.0.1", port)).ok()));
-        if rest.iter().all(Option::is_some) {
+        // Other test programs look for ports, too: each begins elsewhere.
+        let nth = TRIES.fetch_add(1, Ordering::Relaxed);
+        let mut draws = Draws((u64::from(std::process::id()) << 20) | nth);
+        draws.below(1);
+        let port = PORTS.start + u16::try_from(draws.below(u64::from(PORTS.end - PORTS.start))).unwrap();
+        let held = [0, 1, 2].map(|step| TcpListener::bind(("127.0.0.1", port + step)));
+        if held.iter().all(Result::is_ok) {
             return port;
         }
     }
