@@ -99,10 +99,20 @@ fn a_life_on_a_bad_disk_ends_with_a_message_and_goes_on_on_a_good_one() {
     assert!(ended.iter().sum::<u32>() > 3, "{ended:?}");
 }
 
-/// A fault ends a life. Only of what the embedded store writes as it is closed, after all that was acknowledged, nobody hears.
-fn ends_unless_it_was_closing(death: &Death, when: &str) {
-    let (struck, closing) = (death.said.contains(Fault::ONCE), death.said.contains("/data/store/db\n"));
+/// Lives on a disk that fails one time, which ends the life. Only of what the embedded store writes as it is closed, after all that
+/// was acknowledged, nobody hears; of an fsync that failed always.
+fn suffer_once(name: &str, fault: Fault) -> (TempDir, Death) {
+    let (folder, when) = (TempDir::new().unwrap(), format!("{fault:?}, once"));
+    let data = folder.path().join("data");
+    fs::create_dir(&data).unwrap();
+    let mut command = living(name, &data);
+    fault.enter_once(&data, &mut command);
+    let death = Death::of(command);
+    let struck = death.said.contains(Fault::ONCE);
+    let closing = matches!(fault, Fault::Full(_)) && death.said.contains("/data/store/db\n");
     assert!(if struck { !death.lived || closing } else { death.lived }, "{when}: {death:?}");
+    ends_with_a_message(&death, fault, &data, &when);
+    (folder, death)
 }
 
 /// A disk that fails one time and is well again at once. Nobody can tell what of a write or before an fsync that failed is there,
@@ -115,15 +125,8 @@ fn one_fault_ends_a_life_though_the_disk_is_well_again() {
     let syncs = (0..40).step_by(4).map(Fault::Unsyncable);
     let mut struck = [0, 0];
     for fault in writes.chain(syncs) {
-        let (folder, when) = (TempDir::new().unwrap(), format!("{fault:?}, once"));
-        let data = folder.path().join("data");
-        fs::create_dir(&data).unwrap();
-        let mut command = living(CHILD, &data);
-        fault.enter_once(&data, &mut command);
-        let death = Death::of(command);
-        ends_unless_it_was_closing(&death, &when);
-        ends_with_a_message(&death, fault, &data, &when);
-        goes_on(&life, &expected, &data, &when, CHILD);
+        let (folder, death) = suffer_once(CHILD, fault);
+        goes_on(&life, &expected, &folder.path().join("data"), &format!("after {fault:?}, once"), CHILD);
         struck[usize::from(matches!(fault, Fault::Full(_)))] += u32::from(!death.lived);
     }
     assert!(struck.iter().all(|&times| times > 3), "{struck:?} fsyncs and writes failed");
@@ -140,15 +143,7 @@ fn one_fault_within_a_large_file_ends_its_commit_though_the_disk_is_well_again()
     let writes = (1..8).map(|nth| Fault::Full(nth * 700_000));
     let mut ends = Vec::new();
     for fault in writes.chain((5..40).step_by(5).map(Fault::Unsyncable)) {
-        let (folder, when) = (TempDir::new().unwrap(), format!("{fault:?}, once, in bulk"));
-        let data = folder.path().join("data");
-        fs::create_dir(&data).unwrap();
-        let mut command = living(name, &data);
-        fault.enter_once(&data, &mut command);
-        let death = Death::of(command);
-        ends_unless_it_was_closing(&death, &when);
-        ends_with_a_message(&death, fault, &data, &when);
-        ends.push(death.said);
+        ends.push(suffer_once(name, fault).1.said);
     }
     let in_files = ends.iter().filter(|said| said.contains("writing a segment file")).count();
     assert!(in_files > 3, "{in_files} of {} lives ended within a large file", ends.len());
