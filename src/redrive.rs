@@ -2,6 +2,7 @@
 
 use crate::backfill::Summary;
 use crate::config::Config;
+use crate::domain::arrival::Timestamp;
 use crate::domain::event::EventRules;
 use crate::domain::posting::Disposition;
 use crate::domain::time::UtcMillis;
@@ -60,7 +61,7 @@ pub fn run(
             source: batch.source(&Source::Redrive),
             offset: i64::try_from(record.rejection.id).unwrap_or(i64::MAX),
             // It arrives now, from here: it tells nothing about how far a partition was read.
-            timestamp: None,
+            timestamp: Timestamp::Missing,
             payload: &raw,
             key: record.key.as_deref(),
             headers: &record.headers,

@@ -136,7 +136,7 @@ impl RejectionLine {
 
 fn origin(origin: Origin, zone: &Zone) -> OriginLine {
     match origin {
-        Origin::Kafka { topic, partition, offset, timestamp } => {
+        Origin::Kafka { topic, partition, offset, timestamp, .. } => {
             let timestamp = timestamp.map(|at| zone.rfc3339(at));
             OriginLine::Kafka { topic, partition, offset, timestamp }
         }

@@ -247,10 +247,10 @@ impl PlatformLine {
             (Some(accepted), None) => (accepted, accepted.plus(max_ms)),
             (None, Some(ended)) => (ended.minus(max_ms), ended),
             (None, None) => match &rejection.origin {
-                Origin::Kafka { timestamp: Some(sent), .. } => {
-                    (sent.minus(max_ms.saturating_add(self.promise.delivery_delay_ms)), *sent)
+                Origin::Kafka { arrived, .. } => {
+                    let back_ms = max_ms.saturating_add(self.promise.delivery_delay_ms);
+                    (arrived.after.minus(back_ms), arrived.by)
                 }
-                Origin::Kafka { timestamp: None, .. } => (UtcMillis::MIN, UtcMillis::MAX),
                 Origin::File { .. } | Origin::Redrive { .. } => return None,
             },
         };

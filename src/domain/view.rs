@@ -3,6 +3,7 @@
 //! The ledger implements [`LedgerView`] for its snapshots; answers are computed against the trait, so that the same
 //! rules can be run over a naive model in a test.
 
+use super::arrival::{Arrived, Timestamp};
 use super::completeness::Completeness;
 use super::money::Micros;
 use super::order::Region;
@@ -33,8 +34,10 @@ pub enum Origin {
         partition: i32,
         /// Offset.
         offset: i64,
-        /// The record's timestamp, if it has one.
+        /// The record's timestamp, whoever wrote it, if it has one.
         timestamp: Option<UtcMillis>,
+        /// When the record arrived, which a producer's timestamp does not tell.
+        arrived: Arrived,
     },
     /// A line of an ingested file.
     File {
@@ -48,6 +51,23 @@ pub enum Origin {
         /// The rejection that was sent again.
         of: u64,
     },
+}
+
+impl Origin {
+    /// The place of a Kafka record; when it arrived is known once it is taken in ([`Self::arrived`]).
+    pub fn kafka(topic: &str, partition: i32, offset: i64, timestamp: Timestamp) -> Self {
+        let (topic, timestamp) = (topic.to_owned(), timestamp.instant());
+        Self::Kafka { topic, partition, offset, timestamp, arrived: Arrived::UNKNOWN }
+    }
+
+    /// The same place, with when the record arrived; files have no such instant.
+    #[must_use]
+    pub fn arrived(mut self, at: Arrived) -> Self {
+        if let Self::Kafka { arrived, .. } = &mut self {
+            *arrived = at;
+        }
+        self
+    }
 }
 
 /// Why a record is kept with the rejected ones.

@@ -9,10 +9,12 @@ use super::resolve::Decided;
 use super::settling::Refused;
 use super::store::Store;
 use super::unresolved::RejectedBook;
+use crate::domain::arrival::Timestamp;
+use crate::domain::completeness::Completeness;
 use crate::domain::platform::Platforms;
 use crate::domain::posting::Disposition;
 use crate::domain::reject::{ReadRevision, Readable};
-use crate::domain::time::Zone;
+use crate::domain::time::{UtcMillis, Zone};
 use crate::domain::view::{Kept, Origin, Rejection, Resolution};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
@@ -87,6 +89,10 @@ pub struct Shelf<'a> {
     pub next_id: u64,
     /// The commit under way.
     pub commit: u64,
+    /// Its instant.
+    pub now: UtcMillis,
+    /// What was read before it.
+    pub completeness: &'a Completeness,
 }
 
 impl Shelf<'_> {
@@ -108,7 +114,7 @@ impl Shelf<'_> {
             let mut rejection = self.rejection(
                 Kept::Rejected(refused.refusal.reason),
                 refused.refusal.detail.clone(),
-                refused.origin.clone(),
+                self.arrived(&refused.origin, refused.timestamp),
                 (*refused.refusal.readable).clone(),
                 &refused.raw,
             );
@@ -136,6 +142,7 @@ impl Shelf<'_> {
                 continue;
             }
             let raw = batch.bytes_of(entry.raw);
+            let origin = self.arrived(&origin, entry.timestamp);
             let rejection = self.rejection(kept, detail.to_owned(), origin, readable_of(batch, entry), raw);
             let key = entry.has_key.then(|| batch.bytes_of(entry.key));
             let headers = batch.extra(entry).map_or(&[][..], |extra| &extra.headers);
@@ -153,6 +160,15 @@ impl Shelf<'_> {
         self.settle_stored(batch, decided, &mut keeping)?;
         self.settle_redriven(batch, decided, &mut keeping);
         Ok(keeping)
+    }
+
+    /// The origin of a record of this commit, with when it arrived.
+    fn arrived(&self, origin: &Origin, timestamp: Timestamp) -> Origin {
+        let read_after = match origin {
+            Origin::Kafka { topic, partition, .. } => self.completeness.read_to(topic, *partition),
+            Origin::File { .. } | Origin::Redrive { .. } => None,
+        };
+        origin.clone().arrived(timestamp.arrival(read_after, self.now))
     }
 
     fn rejection(

@@ -6,6 +6,7 @@ use super::identity::IdentityHash;
 use super::keys::{self, in_run};
 use super::parts;
 use super::store::Store;
+use crate::domain::arrival::Arrived;
 use crate::domain::order::Phase;
 use crate::domain::reject::{ReadRevision, Readable, Reason};
 use crate::domain::time::UtcMillis;
@@ -130,12 +131,14 @@ fn encode_record(record: &KeptRecord, out: &mut Vec<u8>) {
     });
     out.put_prefixed(r.detail.as_bytes());
     match &r.origin {
-        Origin::Kafka { topic, partition, offset, timestamp } => {
+        Origin::Kafka { topic, partition, offset, timestamp, arrived } => {
             out.push(0);
             out.put_prefixed(topic.as_bytes());
             out.put_signed(i64::from(*partition));
             out.put_signed(*offset);
             out.put_option(*timestamp, |out, at| out.put_signed(at.millis()));
+            out.put_signed(arrived.after.millis());
+            out.put_signed(arrived.by.millis());
         }
         Origin::File { content, line } => {
             out.push(1);
@@ -225,6 +228,10 @@ fn decode_origin(r: &mut Reader<'_>) -> Decoded<Origin> {
             partition: i32::try_from(r.signed("partition")?).map_err(|_| CodecError::Invalid("partition"))?,
             offset: r.signed("offset")?,
             timestamp: r.option("timestamp", |r| r.signed("timestamp").map(UtcMillis::new))?,
+            arrived: Arrived {
+                after: UtcMillis::new(r.signed("arrival")?),
+                by: UtcMillis::new(r.signed("arrival")?),
+            },
         }),
         1 => Ok(Origin::File { content: r.array("content hash")?, line: r.varint("line")? }),
         2 => Ok(Origin::Redrive { of: r.varint("rejection")? }),

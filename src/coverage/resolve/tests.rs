@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::coverage::testing::{NaiveLedger, posting};
+use crate::domain::arrival::{Arrived, Timestamp};
 use crate::domain::completeness::{PartitionFacts, PlatformFacts, SkippedSpan, TopicFacts};
 use crate::domain::order::{Outcome, Phase};
 use crate::domain::platform::{Platforms, Promise};
@@ -96,7 +97,7 @@ impl Brute<'_> {
             (Some(a), Some(e), _) => (e.minus(max), a.plus(max)),
             (Some(a), None, _) => (a, a.plus(max)),
             (None, Some(e), _) => (e.minus(max), e),
-            (None, None, Origin::Kafka { timestamp: Some(k), .. }) => (k.minus(max + delay), *k),
+            (None, None, Origin::Kafka { arrived, .. }) => (arrived.after.minus(max + delay), arrived.by),
             (None, None, _) => return false,
         };
         from.minus(lead) <= t && t < until.plus(tail)
@@ -235,7 +236,7 @@ fn rejection(
     kind: u8,
     unit: i64,
 ) -> Rejection {
-    let (topic, timestamp) = ("gone".to_owned(), Some(at(sent * unit)));
+    let sent = Arrived { after: at(sent * unit), by: at(sent * unit + i64::from(order)) };
     Rejection {
         id,
         commit: 1,
@@ -244,7 +245,7 @@ fn rejection(
         origin: if kind == 1 {
             Origin::File { content: [0; 16], line: 1 }
         } else {
-            Origin::Kafka { topic, partition: 0, offset: 0, timestamp }
+            Origin::kafka("gone", 0, 0, Timestamp::Missing).arrived(sent)
         },
         readable: Readable {
             platform: NAMES.get(name).map(|name| (*name).to_owned()),

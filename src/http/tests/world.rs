@@ -2,6 +2,7 @@
 
 use crate::config::{Config, HttpSettings};
 use crate::coverage::testing::{NaiveLedger, posting};
+use crate::domain::arrival::Arrived;
 use crate::domain::completeness::{PartitionFacts, PlatformFacts, TopicFacts};
 use crate::domain::order::{Outcome, Phase};
 use crate::domain::platform::{Platforms, Promise};
@@ -122,6 +123,7 @@ fn kept(id: u64, kept: Kept, readable: Readable) -> Rejection {
             partition: 3,
             offset: 11,
             timestamp: Some(UtcMillis::new(NOON)),
+            arrived: Arrived { after: UtcMillis::new(NOON), by: UtcMillis::new(NOON) },
         },
         readable,
         raw_len: 230,
