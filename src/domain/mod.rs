@@ -9,6 +9,7 @@ pub mod decide;
 pub mod event;
 pub mod money;
 pub mod order;
+pub mod pending;
 pub mod platform;
 pub mod posting;
 pub mod reject;

@@ -1,6 +1,6 @@
 //! Why a record was refused, and what could still be read of it.
 
-use super::order::Phase;
+use super::order::{Outcome, Phase};
 use super::time::UtcMillis;
 use std::fmt;
 
@@ -139,6 +139,10 @@ pub struct Readable {
     pub accepted_at: Option<UtcMillis>,
     /// A valid instant, rounded up.
     pub ended_at: Option<UtcMillis>,
+    /// One of the known outcomes.
+    pub outcome: Option<Outcome>,
+    /// The record says that it is a completeness record: it concerns no rider.
+    pub is_control: bool,
 }
 
 /// A refused record: reason, the detail that names field and place, and what could still be read.

@@ -7,10 +7,13 @@ use super::arrival::{Arrived, Timestamp};
 use super::completeness::Completeness;
 use super::money::Micros;
 use super::order::Region;
+use super::pending::PendingKind;
+use super::platform::Platforms;
 use super::posting::{ConfigNo, RuleNo, StoredVersion};
 use super::reject::{Readable, Reason};
 use super::time::{LocalDay, UtcMillis};
-use std::collections::BTreeSet;
+use super::window::Window;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The state that an answer was given from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,6 +122,15 @@ pub struct Rejection {
     pub raw_truncated: bool,
     /// `None` while unresolved.
     pub resolution: Option<Resolution>,
+}
+
+/// How many unresolved records of one kind keep answers open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PendingCount {
+    /// Records.
+    pub records: u64,
+    /// The commit that recorded the oldest of them.
+    pub since_commit: u64,
 }
 
 /// The key of a statement line within one local day.
@@ -267,6 +279,11 @@ pub trait LedgerView {
     fn days_of_totals(&self) -> Option<(LocalDay, LocalDay)> {
         self.days()
     }
-    /// Unresolved rejections and all conflicts that name the rider.
+    /// Unresolved rejected and conflicting records that name the rider.
     fn rejections_of_rider(&self, rider_id: &str) -> Result<Vec<Rejection>, Self::Error>;
+    /// The time, without lead and tail, that unresolved records in which no rider can be read may concern on a platform, as
+    /// far as it meets `within`.
+    fn unreadable_time(&self, platform: &str, platforms: &Platforms, within: Window) -> Vec<Window>;
+    /// Unresolved rejected and conflicting records that concern a platform, by kind.
+    fn pending_counts(&self, platform: &str, platforms: &Platforms) -> BTreeMap<PendingKind, PendingCount>;
 }

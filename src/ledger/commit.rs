@@ -114,7 +114,7 @@ impl Ledger {
             crash::after(Point::CommitDecided);
             let mut report = CommitReport::new(commit, batch, &decided);
             report.conserves(batch)?;
-            report.late = lateness::late_events(ledger, batch, &decided);
+            report.late = lateness::late_events(ledger, batch, &decided)?;
             let mut stats = (*ledger.stats).clone();
             let keeping = ledger.keep((batch, &decided), also, &mut stats, now)?;
             report.decide = started.elapsed();

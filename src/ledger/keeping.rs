@@ -25,8 +25,6 @@ const RAW_BYTES_MAX: usize = 900 << 10;
 /// Longest key and headers that are kept.
 const KEY_BYTES_MAX: usize = 4_096;
 
-/// Why a conflicting record is kept.
-const CONFLICT_DETAIL: &str = "the stored version of this revision has other content";
 /// Why a record is refused that was decoded before its day was dropped, or that amends an order of such a day.
 const DROPPED_DETAIL: &str = "the order lies on a day that retention has dropped";
 
@@ -62,6 +60,8 @@ fn readable_of(batch: &Batch, entry: &OrderEntry) -> Readable {
         revision: ReadRevision::Known(event.revision),
         accepted_at: Some(event.accepted_at),
         ended_at: event.ended_at,
+        outcome: event.outcome,
+        is_control: false,
     }
 }
 
@@ -123,6 +123,7 @@ impl Shelf<'_> {
             }
             refusals.push(Refused {
                 id: self.id_of_next(&keeping),
+                kept: rejection.kept,
                 readable: Cow::Borrowed(&*refused.refusal.readable),
                 source: refused.source,
                 ordinal: refused.ordinal,
@@ -131,7 +132,10 @@ impl Shelf<'_> {
         }
         for &(at, disposition) in &decided.unbooked {
             let (kept, detail) = match disposition {
-                Disposition::Conflict => (Kept::Conflict, CONFLICT_DETAIL),
+                Disposition::Conflict => {
+                    let kind = decided.conflicts.get(&at).copied().unwrap_or_default();
+                    (Kept::Conflict, kind.detail())
+                }
                 Disposition::Rejected(reason) => (Kept::Rejected(reason), DROPPED_DETAIL),
                 _ => continue,
             };
@@ -146,14 +150,13 @@ impl Shelf<'_> {
             let rejection = self.rejection(kept, detail.to_owned(), origin, readable_of(batch, entry), raw);
             let key = entry.has_key.then(|| batch.bytes_of(entry.key));
             let headers = batch.extra(entry).map_or(&[][..], |extra| &extra.headers);
-            if kept != Kept::Conflict {
-                refusals.push(Refused {
-                    id: self.id_of_next(&keeping),
-                    readable: Cow::Owned(rejection.readable.clone()),
-                    source: entry.source,
-                    ordinal: entry.ordinal,
-                });
-            }
+            refusals.push(Refused {
+                id: self.id_of_next(&keeping),
+                kept,
+                readable: Cow::Owned(rejection.readable.clone()),
+                source: entry.source,
+                ordinal: entry.ordinal,
+            });
             self.push(&mut keeping, rejection, key, headers, raw, stats);
         }
         self.settle_refused(batch, decided, &refusals, &mut keeping)?;

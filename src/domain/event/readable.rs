@@ -4,7 +4,7 @@ use super::fields::Fields;
 use super::json::Value;
 use super::rfc3339::ExactTime;
 use super::scalar;
-use crate::domain::order::Phase;
+use crate::domain::order::{Outcome, Phase};
 use crate::domain::reject::{ReadRevision, Readable};
 use crate::domain::time::UtcMillis;
 
@@ -18,6 +18,8 @@ pub(super) fn readable(fields: &Fields<'_>) -> Readable {
         revision: scalar::revision(&fields.revision).map_or(ReadRevision::Unreadable, ReadRevision::Known),
         accepted_at: time(&fields.accepted_at, |time| time.floor()),
         ended_at: time(&fields.ended_at, |time| time.ceil()),
+        outcome: fields.outcome.text().and_then(|name| Outcome::parse(&name)),
+        is_control: fields.kind.text().as_deref() == Some("complete"),
     }
 }
 
