@@ -139,9 +139,9 @@ impl RecordTimes {
 pub fn pending_kind(record: &Rejection) -> Option<PendingKind> {
     match record.kept {
         Kept::Conflict => Some(PendingKind::Conflicting),
-        Kept::Rejected(_) if record.readable.rider_id.is_some() => Some(PendingKind::Rejected),
-        Kept::Rejected(_) if record.readable.is_control => None,
-        Kept::Rejected(_) => Some(PendingKind::Unreadable),
+        Kept::Rejected(_) if record.readable.names_rider() => Some(PendingKind::Rejected),
+        Kept::Rejected(_) if record.readable.concerns_every_rider() => Some(PendingKind::Unreadable),
+        Kept::Rejected(_) => None,
     }
 }
 

@@ -61,7 +61,7 @@ fn readable_of(batch: &Batch, entry: &OrderEntry) -> Readable {
         accepted_at: Some(event.accepted_at),
         ended_at: event.ended_at,
         outcome: event.outcome,
-        is_control: false,
+        is_completeness: false,
     }
 }
 

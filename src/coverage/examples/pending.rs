@@ -106,9 +106,9 @@ fn a_record_in_which_no_rider_can_be_read_concerns_every_rider_of_its_platform()
     ledger.rejections[0].readable = Readable::default();
     assert_eq!(first_reason(&ask(&ledger, at)), ("undetermined", "unreadable_record"));
     // A completeness record concerns no rider.
-    ledger.rejections[0].readable.is_control = true;
+    ledger.rejections[0].readable.is_completeness = true;
     assert_eq!(first_reason(&ask(&ledger, at)), ("not_covered", "none"));
-    ledger.rejections[0].readable.is_control = false;
+    ledger.rejections[0].readable.is_completeness = false;
     let warn = Promise { unreadable_records: UnreadableRecords::Warn, ..platforms().get("p").clone() };
     let platforms = Platforms::new(BTreeMap::from([("p".to_owned(), warn)]), Promise::default());
     let text = QuestionText { rider_ids: vec!["R".to_owned()], at: Some(at), ..QuestionText::default() };
