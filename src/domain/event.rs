@@ -42,7 +42,7 @@ pub fn decode<'a>(record: &'a [u8], rules: &EventRules) -> Result<Event<'a>, Ref
         Ok(text) => text,
         Err(error) => {
             let malformed = Malformed { at: error.valid_up_to(), what: "the record is not UTF-8" };
-            return Err(refuse_malformed(record, malformed));
+            return Err(refuse_malformed(record, malformed, rules));
         }
     };
     let mut fields = Fields::EMPTY;
@@ -51,7 +51,7 @@ pub fn decode<'a>(record: &'a [u8], rules: &EventRules) -> Result<Event<'a>, Ref
             Some(order) => Ok(Event::Order(order)),
             None => judge_carefully(text, &fields, rules),
         },
-        Err(malformed) => Err(refuse_malformed(record, malformed)),
+        Err(malformed) => Err(refuse_malformed(record, malformed, rules)),
     }
 }
 
@@ -60,16 +60,16 @@ fn judge_carefully<'a>(text: &str, fields: &Fields<'a>, rules: &EventRules) -> R
     careful::judge(fields, rules).map_err(|fault| {
         let salvaged = Salvaged::of(text.as_bytes());
         let detail = detail::of_fault(text, &fault, &salvaged);
-        Refusal { reason: fault.reason, detail, readable: Box::new(readable::readable(&salvaged)) }
+        Refusal { reason: fault.reason, detail, readable: Box::new(readable::readable(&salvaged, rules)) }
     })
 }
 
 #[cold]
-fn refuse_malformed(record: &[u8], malformed: Malformed) -> Refusal {
+fn refuse_malformed(record: &[u8], malformed: Malformed, rules: &EventRules) -> Refusal {
     let salvaged = Salvaged::of(record);
     Refusal {
         reason: Reason::MalformedJson,
         detail: detail::of_malformed(record, malformed, &salvaged),
-        readable: Box::new(readable::readable(&salvaged)),
+        readable: Box::new(readable::readable(&salvaged, rules)),
     }
 }

@@ -81,7 +81,7 @@ pub struct RecordTimes {
     ended_at: Option<UtcMillis>,
     /// `None` of a file or of a record that was sent again.
     arrived: Option<Arrived>,
-    /// One of its times lies outside the horizon: its clock is wrong, so its times prove nothing.
+    /// Its clock is wrong: its times bound nothing.
     is_clock_wrong: bool,
 }
 
@@ -96,7 +96,8 @@ impl RecordTimes {
             accepted_at: record.readable.accepted_at,
             ended_at: record.readable.ended_at,
             arrived,
-            is_clock_wrong: record.kept == Kept::Rejected(Reason::BeyondHorizon),
+            is_clock_wrong: record.readable.is_clock_wrong
+                || record.kept == Kept::Rejected(Reason::BeyondHorizon),
         }
     }
 

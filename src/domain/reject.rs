@@ -145,6 +145,8 @@ pub struct Readable {
     pub outcome: Option<Outcome>,
     /// The record is a completeness record beyond doubt: no order is in it, and it concerns no rider.
     pub is_completeness: bool,
+    /// One of its times lies outside the horizon: its clock is wrong, so its times bound nothing.
+    pub is_clock_wrong: bool,
 }
 
 impl Readable {

@@ -62,6 +62,7 @@ fn readable_of(batch: &Batch, entry: &OrderEntry) -> Readable {
         ended_at: event.ended_at,
         outcome: event.outcome,
         is_completeness: false,
+        is_clock_wrong: false,
     }
 }
 

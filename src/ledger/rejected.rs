@@ -170,6 +170,7 @@ fn encode_record(record: &KeptRecord, out: &mut Vec<u8>) {
     out.put_option(readable.ended_at, |out, at| out.put_signed(at.millis()));
     out.put_option(readable.outcome, |out, outcome| out.push(outcome_code(outcome)));
     out.push(u8::from(readable.is_completeness));
+    out.push(u8::from(readable.is_clock_wrong));
     out.put_varint(r.raw_len);
     out.extend_from_slice(&r.raw_sha256);
     out.push(u8::from(r.raw_truncated));
@@ -205,6 +206,7 @@ fn decode_record(r: &mut Reader<'_>) -> Decoded<KeptRecord> {
         ended_at: instant(r)?,
         outcome: r.option("outcome", |r| outcome_of(r.u8("outcome")?))?,
         is_completeness: r.u8("kind")? != 0,
+        is_clock_wrong: r.u8("clock")? != 0,
     };
     let raw_len = r.varint("length")?;
     let (raw_sha256, raw_truncated) = (r.array("hash")?, r.u8("truncated")? != 0);

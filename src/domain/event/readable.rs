@@ -2,6 +2,7 @@
 
 use super::json::{Kind, Value};
 use super::rfc3339::ExactTime;
+use super::rules::EventRules;
 use super::salvage::Salvaged;
 use super::scalar;
 use crate::domain::order::{Outcome, Phase};
@@ -14,8 +15,12 @@ const EXACT_INTEGER_MAX: u128 = (1 << 53) - 1;
 /// Fields that make a record an order event, whatever its kind.
 const OF_ORDERS: [&str; 6] = ["order_id", "rider_id", "category", "region", "accepted_at", "ended_at"];
 
-pub(super) fn readable(salvaged: &Salvaged<'_>) -> Readable {
+pub(super) fn readable(salvaged: &Salvaged<'_>, rules: &EventRules) -> Readable {
     let value = |name| salvaged.value(name);
+    let accepted_at = value("accepted_at").and_then(|value| time(&value, |time| time.floor()));
+    let ended_at = value("ended_at").and_then(|value| time(&value, |time| time.ceil()));
+    let (from, until) = rules.horizon;
+    let is_beyond = |at: &UtcMillis| *at < from || until < *at;
     Readable {
         platform: value("platform").and_then(|value| text(&value, scalar::is_platform)),
         order_id: value("order_id").and_then(|value| identifier(&value)),
@@ -25,9 +30,10 @@ pub(super) fn readable(salvaged: &Salvaged<'_>) -> Readable {
         revision: value("revision")
             .and_then(|value| scalar::revision(&value))
             .map_or(ReadRevision::Unreadable, ReadRevision::Known),
-        accepted_at: value("accepted_at").and_then(|value| time(&value, |time| time.floor())),
-        ended_at: value("ended_at").and_then(|value| time(&value, |time| time.ceil())),
+        accepted_at,
+        ended_at,
         is_completeness: is_completeness(salvaged),
+        is_clock_wrong: accepted_at.iter().chain(&ended_at).any(is_beyond),
         outcome: value("outcome").and_then(|value| Outcome::parse(&value.text()?)),
     }
 }

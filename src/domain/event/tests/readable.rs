@@ -1,7 +1,7 @@
 //! What a refused record still tells.
 
 use super::{record, refusal};
-use crate::domain::order::Phase;
+use crate::domain::order::{Outcome, Phase};
 use crate::domain::reject::{ReadRevision, Readable};
 use crate::domain::time::UtcMillis;
 
@@ -17,6 +17,7 @@ fn whole() -> Readable {
         ended_at: Some(UtcMillis::new(1_795_149_000_000)),
         outcome: None,
         is_completeness: false,
+        is_clock_wrong: false,
     }
 }
 
@@ -50,6 +51,7 @@ fn each_field_is_read_by_its_own_rule() {
     let expected = Readable {
         phase: Some(Phase::Open),
         ended_at: None,
+        outcome: Some(Outcome::Completed),
         leg: Some(3),
         revision: ReadRevision::Known(9),
         ..whole()
