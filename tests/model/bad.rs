@@ -3,11 +3,20 @@
 use super::event::{Body, DAY, Event, HOUR, Read, Record, fields, written};
 use super::random::Random;
 
+/// Ways to break an event, those of [`garbled`] first.
+const WAYS: usize = 26;
+
 /// A broken form of `event`.
 #[expect(clippy::too_many_lines, reason = "a table: one arm for each way to break a record")]
 pub(crate) fn bad(event: &Event, max_ms: i64, sent: i64, random: &mut Random) -> Record {
     let mut event = event.clone();
-    let way = random.below(16);
+    let way = random.below(WAYS);
+    if way < 10 {
+        let mut record = garbled(&event, random);
+        record.sent = sent;
+        return record;
+    }
+    let way = way - 10;
     match way {
         12 => {
             event.accepted += 170 * 365 * DAY;
@@ -24,7 +33,7 @@ pub(crate) fn bad(event: &Event, max_ms: i64, sent: i64, random: &mut Random) ->
     if way == 15 {
         event.outcome = Some("void");
     }
-    let mut read = Read::all(&event);
+    let mut read = Read { clock_wrong: way == 12, ..Read::all(&event) };
     let mut members = fields(&event, random);
     // Finer spellings would round a broken pair of times to another one.
     let mut set = |name: &'static str, value: &str| {
@@ -32,8 +41,7 @@ pub(crate) fn bad(event: &Event, max_ms: i64, sent: i64, random: &mut Random) ->
         members.push((name, value.to_owned()));
     };
     let reason = match way {
-        0 => "malformed_json",
-        1 => {
+        0 | 1 => {
             set("category", "null");
             "missing_field"
         }
@@ -92,9 +100,65 @@ pub(crate) fn bad(event: &Event, max_ms: i64, sent: i64, random: &mut Random) ->
         _ => "bad_revision",
     };
     let raw = written(&members);
-    if reason == "malformed_json" {
-        let cut = random.below(raw.len() - 1);
-        return Record { body: Body::Bad(reason, Read::default()), raw: raw[..cut].to_owned(), sent };
+    Record { body: Body::Bad(reason, read), raw, sent, owed: None }
+}
+
+/// An event that arrives in time and cannot be read, though its times and its rider are those of the order, as far as they
+/// are legible. Its mended form may come whenever it likes.
+pub(crate) fn garbled(event: &Event, random: &mut Random) -> Record {
+    let mut read = Read::all(event);
+    let mut members = fields(event, random);
+    let mut reason = "malformed_json";
+    let (mut before, mut behind) = ("", "");
+    match random.below(10) {
+        0 => before = "\u{feff}",
+        1 => members.push(("distance_km", "NaN".to_owned())),
+        2 => members.extend([("hint", "1".to_owned()), ("hint", "2".to_owned())]),
+        3 => behind = " ;",
+        4 => members.insert(1, ("note", "\"a\tb\"".to_owned())),
+        5 => members.insert(0, ("note", r#""\ud83d""#.to_owned())),
+        6 => {
+            let rider = members.iter_mut().find(|(name, _)| *name == "rider_id").unwrap();
+            (rider.0, read.rider, reason) = ("riderId", None, "missing_field");
+        }
+        7 => {
+            (before, behind) = ("[", "]");
+            read = Read::default();
+        }
+        8 => {
+            members.push(("rider_id", r#""R9""#.to_owned()));
+            read.rider = None;
+        }
+        _ => return cut(&members, event, random),
     }
-    Record { body: Body::Bad(reason, read), raw, sent }
+    let raw = format!("{before}{}{behind}", written(&members));
+    Record { body: Body::Bad(reason, read), raw, sent: 0, owed: None }
+}
+
+/// The beginning of an event: what stands whole in it is readable, and nothing is known to be absent.
+fn cut(members: &[(&'static str, String)], event: &Event, random: &mut Random) -> Record {
+    let raw = written(members);
+    let length = random.below(raw.len() - 1);
+    let (all, mut read) = (Read::all(event), Read::default());
+    let mut end = 0;
+    for (name, value) in members {
+        // A brace or a comma, the name in quotes, a colon.
+        end += name.len() + 4 + value.len();
+        // More digits of a number may have followed.
+        let is_number = value.bytes().all(|byte| byte.is_ascii_digit());
+        if length < end + usize::from(is_number) {
+            break;
+        }
+        match *name {
+            "platform" => read.platform.clone_from(&all.platform),
+            "order_id" => read.order_id.clone_from(&all.order_id),
+            "rider_id" => read.rider.clone_from(&all.rider),
+            "accepted_at" => read.accepted = all.accepted,
+            "ended_at" => (read.ended, read.is_ended) = (all.ended, Some(true)),
+            "leg" => read.leg = all.leg,
+            "revision" => read.revision = all.revision,
+            _ => {}
+        }
+    }
+    Record { body: Body::Bad("malformed_json", read), raw: raw[..length].to_owned(), sent: 0, owed: None }
 }

@@ -17,6 +17,7 @@ use coverledger::ledger::batch::{Arrival, Batch, LineHashes, Source};
 use coverledger::ledger::commit::{Also, Observations};
 use coverledger::ledger::compaction::Compacted;
 use coverledger::ledger::setup::Setup;
+use coverledger::ledger::snapshot::Snapshot;
 use coverledger::ledger::writer::Ledger;
 use coverledger::pipeline::{receive, rules_for};
 use std::collections::BTreeMap;
@@ -336,7 +337,12 @@ impl Drive {
 
     fn commit(&mut self, records: Vec<(Origin, Record)>, stated: Option<i64>) {
         let batch = self.batch(&records);
+        let resolves = self.random.percent(25);
+        let settled = if resolves { self.model.resolvable() } else { Vec::new() };
+        self.shown.count("resolved by an operator", u64::try_from(settled.len()).unwrap());
+        let numbers = numbers_of(&self.ledger().published().current(), &settled);
         let also = Also {
+            settled: numbers.into_iter().map(|id| (id, "garbage".to_owned())).collect(),
             stated: stated.map(|at| (Some("filed".to_owned()), UtcMillis::new(at))).into_iter().collect(),
             ..Also::default()
         };
@@ -352,6 +358,7 @@ impl Drive {
         let in_effect: Vec<_> = order.iter().map(|&at| records[at].clone()).collect();
         let late_before = self.model.facts.late.clone();
         let expected = self.model.commit(&in_effect, report.commit, self.now, stated);
+        self.model.resolve_by_operator(&settled);
         let late_now = &self.model.facts.late;
         for platform in late_now.keys().chain(report.late.keys()) {
             let count = |late: &BTreeMap<String, u64>| late.get(platform).copied().unwrap_or(0);
@@ -381,6 +388,21 @@ impl Drive {
             self.crash_before_witness(&witness);
         }
     }
+}
+
+/// The numbers of kept records by where they came from.
+fn numbers_of(view: &Snapshot, origins: &[Origin]) -> Vec<u64> {
+    let mut numbers = Vec::new();
+    view.rejected()
+        .visit(view.store(), 0, |record| {
+            if origins.contains(&check::origin_of(&record.rejection)) {
+                numbers.push(record.rejection.id);
+            }
+            Ok(true)
+        })
+        .unwrap();
+    assert_eq!(numbers.len(), origins.len());
+    numbers
 }
 
 fn view_through(drive: &Drive, platform: &str) -> Option<String> {

@@ -276,6 +276,7 @@ impl World {
         let told = Told {
             previous: None,
             other_phase: self.ledger.current("p", &event.order_id, 0, other).map(|v| &v.posting),
+            kept_open: &[],
         };
         assert!(!is_late(&line, &event, told), "in time: {event:?}");
         let newest = [Some(event.accepted_at), event.ended_at].into_iter().flatten().max();

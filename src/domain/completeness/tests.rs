@@ -256,25 +256,25 @@ fn late_is_what_adds_cover_to_settled_time() {
     assert!(is_late(&line, &order(999, None), none));
     assert!(!is_late(&line, &order(1_000, None), none));
     let mut previous = order(500, Some(800));
-    let told = Told { previous: Some(&previous), other_phase: None };
+    let told = Told { previous: Some(&previous), other_phase: None, kept_open: &[] };
     assert!(!is_late(&line, &order(500, Some(800)), told), "nothing is added");
     assert!(!is_late(&line, &order(600, Some(700)), told));
     assert!(is_late(&line, &order(500, Some(801)), told));
     previous.rider_id = "S".to_owned();
-    let told = Told { previous: Some(&previous), other_phase: None };
+    let told = Told { previous: Some(&previous), other_phase: None, kept_open: &[] };
     assert!(is_late(&line, &order(600, Some(700)), told), "it covers another rider now");
     let open = order(850, None);
-    let told = Told { previous: None, other_phase: Some(&open) };
+    let told = Told { previous: None, other_phase: Some(&open), kept_open: &[] };
     assert!(!is_late(&line, &order(850, Some(1_100)), told), "the open order kept it open");
     assert!(is_late(&line, &order(849, Some(1_100)), told));
     let known = order(850, Some(880));
-    let told = Told { previous: Some(&known), other_phase: Some(&open) };
+    let told = Told { previous: Some(&known), other_phase: Some(&open), kept_open: &[] };
     assert!(
         is_late(&line, &order(850, Some(1_000)), told),
         "the open order came after its end: 880 was settled"
     );
     let ended = order(850, Some(900));
-    let told = Told { previous: None, other_phase: Some(&ended) };
+    let told = Told { previous: None, other_phase: Some(&ended), kept_open: &[] };
     assert!(!is_late(&line, &order(850, None), told), "its end is known already");
     let unknown = PlatformLine::new("q", &state, &platforms, Reach::default());
     assert!(!is_late(&unknown, &order(1, Some(2)), none));
