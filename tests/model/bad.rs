@@ -70,6 +70,8 @@ pub(crate) fn bad(event: &Event, max_ms: i64, sent: i64, random: &mut Random) ->
         }
         8 => {
             set("outcome", "\"completed\"");
+            // Its end is missing: whether it is an open event cannot be told.
+            read.is_ended = None;
             "missing_field"
         }
         9 => {
@@ -94,7 +96,32 @@ pub(crate) fn bad(event: &Event, max_ms: i64, sent: i64, random: &mut Random) ->
     let raw = written(&members);
     if reason == "malformed_json" {
         let cut = random.below(raw.len() - 1);
-        return Record { body: Body::Bad(reason, Read::default()), raw: raw[..cut].to_owned(), sent };
+        let read = read_before(cut, &members, &read);
+        return Record { body: Body::Bad(reason, read), raw: raw[..cut].to_owned(), sent };
     }
     Record { body: Body::Bad(reason, read), raw, sent }
+}
+
+/// What stays readable of an event cut off at a byte: the fields whose values end before it.
+fn read_before(cut: usize, members: &[(&'static str, String)], all: &Read) -> Read {
+    let (mut read, mut at) = (Read::default(), 1);
+    for (name, value) in members {
+        at += name.len() + value.len() + 3;
+        // Another digit might follow.
+        if at + usize::from(value.ends_with(|last: char| last.is_ascii_digit())) > cut {
+            break;
+        }
+        at += 1;
+        match *name {
+            "platform" => read.platform = all.platform.clone(),
+            "order_id" => read.order_id = all.order_id.clone(),
+            "leg" => read.leg = all.leg,
+            "rider_id" => read.rider = all.rider.clone(),
+            "revision" => read.revision = all.revision,
+            "accepted_at" => read.accepted = all.accepted,
+            "ended_at" => (read.ended, read.is_ended) = (all.ended, Some(true)),
+            _ => {}
+        }
+    }
+    read
 }
