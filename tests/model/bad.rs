@@ -78,6 +78,8 @@ pub(crate) fn bad(event: &Event, max_ms: i64, sent: i64, random: &mut Random) ->
         }
         8 => {
             set("outcome", "\"completed\"");
+            // Its end is missing: whether it is an open event cannot be told.
+            read.is_ended = None;
             "missing_field"
         }
         9 => {
@@ -129,36 +131,37 @@ pub(crate) fn garbled(event: &Event, random: &mut Random) -> Record {
             members.push(("rider_id", r#""R9""#.to_owned()));
             read.rider = None;
         }
-        _ => return cut(&members, event, random),
+        _ => {
+            let mut raw = written(&members);
+            raw.truncate(random.below(raw.len() - 1));
+            let read = read_before(raw.len(), &members, &read);
+            return Record { body: Body::Bad(reason, read), raw, sent: 0, owed: None };
+        }
     }
     let raw = format!("{before}{}{behind}", written(&members));
     Record { body: Body::Bad(reason, read), raw, sent: 0, owed: None }
 }
 
-/// The beginning of an event: what stands whole in it is readable, and nothing is known to be absent.
-fn cut(members: &[(&'static str, String)], event: &Event, random: &mut Random) -> Record {
-    let raw = written(members);
-    let length = random.below(raw.len() - 1);
-    let (all, mut read) = (Read::all(event), Read::default());
-    let mut end = 0;
+/// What stays readable of an event cut off at a byte: the fields whose values end before it.
+fn read_before(cut: usize, members: &[(&'static str, String)], all: &Read) -> Read {
+    let (mut read, mut at) = (Read::default(), 1);
     for (name, value) in members {
-        // A brace or a comma, the name in quotes, a colon.
-        end += name.len() + 4 + value.len();
-        // More digits of a number may have followed.
-        let is_number = value.bytes().all(|byte| byte.is_ascii_digit());
-        if length < end + usize::from(is_number) {
+        at += name.len() + value.len() + 3;
+        // Another digit might follow.
+        if at + usize::from(value.ends_with(|last: char| last.is_ascii_digit())) > cut {
             break;
         }
+        at += 1;
         match *name {
-            "platform" => read.platform.clone_from(&all.platform),
-            "order_id" => read.order_id.clone_from(&all.order_id),
-            "rider_id" => read.rider.clone_from(&all.rider),
+            "platform" => read.platform = all.platform.clone(),
+            "order_id" => read.order_id = all.order_id.clone(),
+            "leg" => read.leg = all.leg,
+            "rider_id" => read.rider = all.rider.clone(),
+            "revision" => read.revision = all.revision,
             "accepted_at" => read.accepted = all.accepted,
             "ended_at" => (read.ended, read.is_ended) = (all.ended, Some(true)),
-            "leg" => read.leg = all.leg,
-            "revision" => read.revision = all.revision,
             _ => {}
         }
     }
-    Record { body: Body::Bad("malformed_json", read), raw: raw[..length].to_owned(), sent: 0, owed: None }
+    read
 }
