@@ -9,7 +9,7 @@ use super::threads::{Stop, Threads, Urgency};
 use super::writer::Work;
 use super::{ServeOptions, Skip};
 use crate::config::{Config, KafkaSettings as Settings};
-use crate::domain::completeness::MetadataObserved;
+use crate::domain::completeness::{MetadataObserved, TopicIdentity};
 use crate::domain::view::LedgerView;
 use crate::ingest::kafka::{
     EndsSeen, KafkaFault, KafkaHealth, KafkaProbe, KafkaSettings, LastApplied, OffsetRange, PartitionSource,
@@ -162,7 +162,7 @@ impl Link<'_> {
         }
         let mut observed = Observations::default();
         for OffsetRange { place, low, .. } in self.probe.ranges(&new, TIMEOUT)? {
-            observed.started.push((place.topic.clone(), place.partition, low));
+            observed.started.push(place.started(low, self.clock.now(), TopicIdentity::default()));
             // Exactly there: what retention takes before it is read must not be stepped over.
             starts.push(Start { place, at: StartAt::Offset(low) });
         }

@@ -4,7 +4,7 @@ use super::status::Status;
 use super::telling::Telling;
 use super::threads::Stop;
 use super::writer::Work;
-use crate::domain::completeness::{EndObserved, MetadataObserved};
+use crate::domain::completeness::{EndObserved, MetadataObserved, TopicIdentity};
 use crate::ingest::kafka::{EndsSeen, KafkaFault, KafkaProbe, OffsetRange, Start, StartAt, TopicPartition};
 use crate::ledger::commit::Observations;
 use crate::telemetry::clock::Clock;
@@ -103,7 +103,7 @@ impl Prober {
             .collect();
         let mut new_places = Vec::new();
         for OffsetRange { place, low, .. } in self.probe.ranges(&new, TIMEOUT)? {
-            observed.started.push((place.topic.clone(), place.partition, low));
+            observed.started.push(place.started(low, self.clock.now(), TopicIdentity::default()));
             // Exactly there: what retention takes before it is read must not be stepped over.
             new_places.push(Start { place, at: StartAt::Offset(low) });
         }

@@ -1,6 +1,7 @@
 //! An operator's decisions to go on past what cannot be read: checked against Kafka and the ledger, then recorded.
 
 use super::{ServeOptions, Skip};
+use crate::domain::completeness::{PartitionSkipped, TopicIdentity};
 use crate::domain::time::UtcMillis;
 use crate::domain::view::LedgerView;
 use crate::ingest::kafka::{KafkaFault, OffsetRange, Standing, TopicPartition, TopicPartitions};
@@ -57,7 +58,13 @@ pub(super) fn record(
             .map_err(|problem| problem.context(format!("--skip {place}:{} cannot be done", skip.offset)))?;
         let note = note(&verdict, skip, &options.reason);
         match verdict {
-            Verdict::To => observed.skips.push((place.topic, place.partition, skip.offset)),
+            Verdict::To => observed.skips.push(PartitionSkipped {
+                topic: place.topic,
+                partition: place.partition,
+                offset: skip.offset,
+                at: now,
+                identity: TopicIdentity::default(),
+            }),
             Verdict::Without => observed.dropped.push((place.topic, place.partition, now)),
             Verdict::Nothing => {
                 info!(%place, "this --skip was made before, or is not needed: reading goes on where it stands");
