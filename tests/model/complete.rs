@@ -12,11 +12,20 @@ const ALWAYS: (i64, i64) = (i64::MIN / 4, i64::MAX / 4);
 #[derive(Clone, Debug, Default)]
 struct Partition {
     first_offset: i64,
+    /// When its start was first seen.
+    seen: i64,
     first_sent: Option<i64>,
     next: i64,
     read_to: Option<i64>,
     /// End-offset requests whose records are not all applied: instant and end.
     ends: Vec<(i64, i64)>,
+}
+
+impl Partition {
+    /// What lay before its start had arrived by then.
+    fn lost_until(&self) -> i64 {
+        self.first_sent.map_or(self.seen, |sent| sent.min(self.seen))
+    }
 }
 
 #[derive(Clone, Debug, Default)]
@@ -54,9 +63,9 @@ impl Facts {
     }
 
     /// Reading begins at this offset.
-    pub(crate) fn started(&mut self, place: Place, offset: i64) {
+    pub(crate) fn started(&mut self, place: Place, offset: i64, seen: i64) {
         let partition = self.partitions.get_mut(&place).unwrap();
-        (partition.first_offset, partition.next) = (offset, offset);
+        (partition.first_offset, partition.next, partition.seen) = (offset, offset, seen);
     }
 
     pub(crate) fn listed(&mut self, requested: i64) {
@@ -163,7 +172,7 @@ impl Model {
         }
         let parts = self.facts.partitions.iter().filter(|((topic, _), _)| promise.topics.contains(topic));
         for (_, partition) in parts.filter(|(_, partition)| partition.first_offset != 0) {
-            if partition.first_sent.is_none_or(|sent| at < sent + promise.max + tail) {
+            if at < partition.lost_until() + promise.max + tail {
                 return Some("gap");
             }
         }
@@ -178,8 +187,8 @@ impl Model {
         let promise = self.terms.promise(platform);
         let (lead, tail) = self.widest;
         let mut at = vec![promise.records_from, promise.records_from + promise.max + tail];
-        let firsts = self.facts.partitions.values().filter_map(|partition| partition.first_sent);
-        at.extend(firsts.map(|sent| sent + promise.max + tail));
+        let lost = self.facts.partitions.values().map(Partition::lost_until);
+        at.extend(lost.map(|until| until + promise.max + tail));
         at.extend(promise.opens_from.map(|from| from + promise.max + tail));
         at.extend(self.facts.through(platform).map(|through| through - lead - promise.max));
         at

@@ -10,7 +10,7 @@ use super::terms::Terms;
 use super::world::{Place, World, places};
 use coverledger::config::Config;
 use coverledger::domain::arrival::Timestamp;
-use coverledger::domain::completeness::{EndObserved, MetadataObserved};
+use coverledger::domain::completeness::{EndObserved, MetadataObserved, PartitionStarted, TopicIdentity};
 use coverledger::domain::posting::Disposition;
 use coverledger::domain::time::UtcMillis;
 use coverledger::ledger::batch::{Arrival, Batch, LineHashes, Source};
@@ -112,7 +112,7 @@ impl Drive {
         };
         drive.open();
         for (place, (offset, _)) in drive.positions.clone() {
-            drive.model.facts.started(place, offset);
+            drive.model.facts.started(place, offset, switch);
         }
         drive.committed = drive.model.clone();
         drive
@@ -143,8 +143,12 @@ impl Drive {
         let mut ledger =
             patiently(|| Ledger::open(setup.clone()).map_err(|error| format!("{error}: {error:?}")));
         ledger.enforce(UtcMillis::new(self.now)).unwrap();
-        let started = self.positions.iter().map(|(place, (first, done))| {
-            (place.0.to_owned(), place.1, first + i64::try_from(*done).unwrap())
+        let started = self.positions.iter().map(|(place, (first, done))| PartitionStarted {
+            topic: place.0.to_owned(),
+            partition: place.1,
+            offset: first + i64::try_from(*done).unwrap(),
+            seen_at: UtcMillis::new(self.switch),
+            identity: TopicIdentity::default(),
         });
         ledger.observe(&Observations { started: started.collect(), ..Observations::default() });
         self.ledger = Some(ledger);

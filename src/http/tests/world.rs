@@ -196,7 +196,7 @@ pub(super) fn ledger() -> NaiveLedger {
         };
         ledger.completeness.platforms.insert(name.to_owned(), facts);
         let read = PartitionFacts {
-            first_timestamp: Some(UtcMillis::new(0)),
+            first_arrived: Some(UtcMillis::new(0)),
             read_to: Some(through),
             ..PartitionFacts::default()
         };
