@@ -116,7 +116,12 @@ pub fn answer_all<V: LedgerView>(
 ) -> Result<(), BatchError> {
     let mut questions = Questions::new(input)?;
     while let Some(question) = questions.next_question()? {
-        let verdict = match question {
+        let line = questions.line;
+        let writable = question.and_then(|question| match question.when.check_years(terms.zone) {
+            Ok(()) => Ok(question),
+            Err(error) => Err(BadRow { line, error: error.to_string() }),
+        });
+        let verdict = match writable {
             Ok(question) => match resolve(view, terms, &question) {
                 Ok(answer) => {
                     write_line(out, &answer)?;

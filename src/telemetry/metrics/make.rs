@@ -3,8 +3,9 @@
 use super::super::label::Labels;
 use super::{CATEGORIES_MAX, Inner, PLATFORMS_MAX};
 use prometheus::core::Collector;
+use prometheus::process_collector::ProcessCollector;
 use prometheus::{
-    Counter, CounterVec, Error, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge,
+    Counter, CounterVec, Error, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
     IntGaugeVec, Opts, Registry,
 };
 
@@ -29,6 +30,11 @@ type Made<T> = Result<T, Error>;
 impl Maker {
     pub(super) fn new() -> Self {
         Self { registry: Registry::new() }
+    }
+
+    /// What the system says of the process: processor time, memory, open files.
+    fn process(&self) -> Made<()> {
+        self.registry.register(Box::new(ProcessCollector::for_self()))
     }
 
     fn register<C: Collector + Clone + 'static>(&self, collector: C) -> Made<C> {
@@ -61,6 +67,11 @@ impl Maker {
         self.register(Histogram::with_opts(opts)?)
     }
 
+    fn histograms(&self, name: &str, help: &str, buckets: &[f64], labels: &[&str]) -> Made<HistogramVec> {
+        let opts = HistogramOpts::from(opts(name, help)).buckets(buckets.to_vec());
+        self.register(HistogramVec::new(opts, labels)?)
+    }
+
     fn build_info(&self) -> Made<()> {
         let info = self.gauges("build_info", "1, with the version.", &["version"])?;
         info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
@@ -69,6 +80,7 @@ impl Maker {
 
     pub(super) fn inner(self) -> Made<Inner> {
         self.build_info()?;
+        self.process()?;
         let m = &self;
         let inner = Inner {
             platforms: Labels::new(PLATFORMS_MAX),
@@ -105,6 +117,17 @@ impl Maker {
             late: m.gauges("late_events", "Events that broke the platform's promise.", PLATFORM)?,
             lookups: m.counters("lookups_total", "Coverage questions by verdict.", &["verdict"])?,
             lookup_seconds: m.histogram("lookup_duration_seconds", "Time of a coverage answer.", LOOKUP_S)?,
+            requests: m.counters(
+                "http_requests_total",
+                "Requests by route, method and status.",
+                &["route", "method", "status"],
+            )?,
+            request_seconds: m.histograms(
+                "http_request_duration_seconds",
+                "Time from the head of a request to the head of its answer.",
+                LOOKUP_S,
+                &["route", "status"],
+            )?,
             requests_shed: m.counter("http_requests_shed_total", "Requests refused: too many at a time.")?,
             compactions: m.counter("compactions_total", "Compactions done.")?,
             compactions_running: m.gauge("compactions_running", "Compactions under way.")?,
