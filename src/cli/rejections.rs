@@ -1,9 +1,9 @@
 //! `coverledger rejections`: list, export, send again, settle.
 
-use super::{Ending, WrongUsage};
 use super::base64;
 use super::ingest::counts_json;
 use super::reading::Opened;
+use super::{Ending, WrongUsage};
 use crate::coverage::instant::{check_year, parse_from, parse_to};
 use crate::coverage::rejection::{OriginLine, RejectionLine};
 use crate::domain::reject::Reason;

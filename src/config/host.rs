@@ -20,7 +20,10 @@ impl HostName {
         let address = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
         let is_host = match address {
             Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
-            None => !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte)),
+            None => {
+                !host.is_empty()
+                    && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
+            }
         };
         let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
         is_host.then_some(Self { host, port })
@@ -53,7 +56,9 @@ mod tests {
         let with_port = HostName::parse("[2001:db8::1]:8443").unwrap();
         assert!(with_port.is("[2001:db8::1]", Some(8_443)) && !with_port.is("[2001:db8::1]", None));
         assert!(HostName::parse("[::1]").unwrap().is("[::1]", Some(1)));
-        for wrong in ["", "http://a", "a/b", "*", "*.example", "a:b", "a:99999", ":80", "2001:db8::1", "[x]", "a b"] {
+        for wrong in
+            ["", "http://a", "a/b", "*", "*.example", "a:b", "a:99999", ":80", "2001:db8::1", "[x]", "a b"]
+        {
             assert_eq!(HostName::parse(wrong), None, "{wrong}");
         }
     }

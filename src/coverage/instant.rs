@@ -1,6 +1,8 @@
 //! The instants of questions: RFC 3339, or a whole minute without its seconds.
 
-use crate::domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, UtcMillis, Zone, days_from_civil, days_in_month};
+use crate::domain::time::{
+    DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, UtcMillis, Zone, days_from_civil, days_in_month,
+};
 use crate::domain::window::Window;
 use thiserror::Error;
 

@@ -47,7 +47,10 @@ pub(super) async fn post<S: Source>(
     }
     let Some(_place) = state.request_place() else {
         state.metrics().request_shed();
-        return Err(Problem::new(Kind::Overloaded, "too many requests are being answered: try again shortly"));
+        return Err(Problem::new(
+            Kind::Overloaded,
+            "too many requests are being answered: try again shortly",
+        ));
     };
     let at = body.bytes.len().saturating_sub(lines.len());
     let (view, keeping) = (state.source().view(), activity.keeping_body());
@@ -86,7 +89,8 @@ async fn body<S: Source>(state: &HttpState<S>, request: Request) -> Result<Whole
 fn is_timeout(error: &axum::Error) -> bool {
     let mut cause: Option<&(dyn StdError + 'static)> = Some(error);
     while let Some(error) = cause {
-        if error.downcast_ref::<std::io::Error>().is_some_and(|io| io.kind() == std::io::ErrorKind::TimedOut) {
+        if error.downcast_ref::<std::io::Error>().is_some_and(|io| io.kind() == std::io::ErrorKind::TimedOut)
+        {
             return true;
         }
         cause = error.source();
@@ -132,7 +136,9 @@ impl<S: Source> Batch<S> {
 
     /// Answers the next line; `false` when there is none.
     fn answer_next(&mut self, piece: &mut Vec<u8>) -> Result<bool, BrokenOff> {
-        let Some(rest) = self.body.bytes.get(self.at..).filter(|rest| !rest.is_empty()) else { return Ok(false) };
+        let Some(rest) = self.body.bytes.get(self.at..).filter(|rest| !rest.is_empty()) else {
+            return Ok(false);
+        };
         let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
         let line = rest.get(..end).unwrap_or_default();
         (self.at, self.line) = (self.at.saturating_add(end).saturating_add(1), self.line.saturating_add(1));
@@ -145,7 +151,10 @@ impl<S: Source> Batch<S> {
             Ok(question) => match resolve(&*self.view, self.state.terms(), &question) {
                 Ok(answer) => Ok(answer),
                 Err(error) => Err(S::View::refusal(&error).ok_or_else(|| {
-                    tracing::error!(error = &error as &dyn StdError, "a batch failed: storage could not be read");
+                    tracing::error!(
+                        error = &error as &dyn StdError,
+                        "a batch failed: storage could not be read"
+                    );
                     self.state.metrics().looked_up(Lookup::Failed, begun.elapsed());
                     BrokenOff
                 })?),

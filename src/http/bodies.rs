@@ -109,8 +109,8 @@ impl Bodies {
                     taken.add(pages);
                     return Ok(());
                 }
-                // Memory that a body waits with is given back, too: else all might wait for each other.
-                Err(_) if taken.moved.elapsed() < CROWDED_PATIENCE => {}
+                // A body that waits with memory of its own gives it back in the end: else all might wait for each other.
+                Err(_) if held == 0 || taken.moved.elapsed() < CROWDED_PATIENCE => {}
                 Ok(Err(_)) | Err(_) => return Err(BodyError::NoMemory),
             }
         }

@@ -220,7 +220,8 @@ impl Connection {
             return None;
         }
         if !self.answered {
-            self.refused = bytes.starts_with(b"HTTP/1.1 4") || bytes.starts_with(b"HTTP/1.1 5");
+            // `HTTP/1.1 404 ...`
+            self.refused = matches!(bytes.get(9), Some(b'4' | b'5'));
         }
         let automatic = Automatic::find(bytes)?;
         if automatic.start > 0 {

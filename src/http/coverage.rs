@@ -69,7 +69,10 @@ pub(super) async fn answer<S: Source>(state: &HttpState<S>, question: Question) 
 }
 
 /// A question that the configuration lets one ask, about a time that an answer can write.
-pub(super) fn within_limits<S: Source>(question: Question, state: &HttpState<S>) -> Result<Question, Problem> {
+pub(super) fn within_limits<S: Source>(
+    question: Question,
+    state: &HttpState<S>,
+) -> Result<Question, Problem> {
     let settings = state.settings();
     if question.rider_ids.len() > settings.rider_ids_max {
         let detail = format!("at most {} identifiers of one person may be given", settings.rider_ids_max);

@@ -63,7 +63,8 @@ fn host_header(headers: &HeaderMap, may_lack: bool) -> Result<Option<Authority>,
 
 /// The host in the target itself: `GET http://host/path`.
 fn target(uri: &Uri) -> Result<Option<Authority>, Problem> {
-    let asks_elsewhere = || Problem::new(Kind::BadRequest, "the target of a request is a path, such as /v1/coverage");
+    let asks_elsewhere =
+        || Problem::new(Kind::BadRequest, "the target of a request is a path, such as /v1/coverage");
     match uri.authority() {
         None => Ok(None),
         Some(_) if uri.scheme().is_none() => Err(asks_elsewhere()),
@@ -82,7 +83,9 @@ fn is_ours(authority: &Authority, local: Option<IpAddr>, hosts: &[HostName]) -> 
     let address = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
     match address.parse::<IpAddr>() {
         Ok(address) if address.to_canonical().is_loopback() => return true,
-        Ok(address) if local.is_some_and(|local| local.to_canonical() == address.to_canonical()) => return true,
+        Ok(address) if local.is_some_and(|local| local.to_canonical() == address.to_canonical()) => {
+            return true;
+        }
         _ => {}
     }
     let host = host.strip_suffix('.').unwrap_or(host);

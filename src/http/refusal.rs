@@ -46,9 +46,10 @@ impl Automatic {
     /// What is sent instead.
     pub(super) fn instead(&self) -> Vec<u8> {
         let problem = match self.status {
-            StatusCode::URI_TOO_LONG => {
-                Problem::new(Kind::UriTooLong, "the target of the request is too long: send many questions as a batch")
-            }
+            StatusCode::URI_TOO_LONG => Problem::new(
+                Kind::UriTooLong,
+                "the target of the request is too long: send many questions as a batch",
+            ),
             StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => {
                 Problem::new(Kind::HeadTooLarge, "the request has too many headers, or too large ones")
             }
@@ -96,7 +97,10 @@ mod tests {
         let found = Automatic::find(AUTOMATIC.as_bytes()).unwrap();
         assert_eq!((found.start, found.status.as_u16()), (0, 414));
         let text = String::from_utf8(found.instead()).unwrap();
-        assert!(text.starts_with("HTTP/1.1 414 URI Too Long\r\n") && text.contains("\r\ndate: today\r\n"), "{text}");
+        assert!(
+            text.starts_with("HTTP/1.1 414 URI Too Long\r\n") && text.contains("\r\ndate: today\r\n"),
+            "{text}"
+        );
         assert!(text.contains("urn:coverledger:problem:uri-too-long"), "{text}");
         let behind = format!("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok{AUTOMATIC}");
         assert_eq!(Automatic::find(behind.as_bytes()).unwrap().start, behind.len() - AUTOMATIC.len());

@@ -14,8 +14,8 @@ use crate::domain::time::UtcMillis;
 use axum::http::StatusCode;
 use make::Maker;
 use prometheus::{
-    Counter, CounterVec, Encoder, GaugeVec, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
-    Registry, TextEncoder,
+    Counter, CounterVec, Encoder, GaugeVec, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Registry, TextEncoder,
 };
 use std::sync::Arc;
 use std::time::Duration;

@@ -5,8 +5,8 @@ use super::{CATEGORIES_MAX, Inner, PLATFORMS_MAX};
 use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{
-    Counter, CounterVec, Error, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
-    IntGaugeVec, Opts, Registry,
+    Counter, CounterVec, Error, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec,
+    IntGauge, IntGaugeVec, Opts, Registry,
 };
 
 const PLATFORM: &[&str] = &["platform"];
@@ -73,8 +73,8 @@ impl Maker {
     }
 
     fn build_info(&self) -> Made<()> {
-        let info = self.gauges("build_info", "1, with the version.", &["version"])?;
-        info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        let info = self.gauges("build_info", "1, with version and commit.", &["version", "commit"])?;
+        info.with_label_values(&[env!("CARGO_PKG_VERSION"), env!("COVERLEDGER_COMMIT")]).set(1);
         Ok(())
     }
 
@@ -136,7 +136,7 @@ impl Maker {
             runs: m.gauge("ledger_runs", "Runs in force.")?,
             blocks: m.gauge("ledger_blocks", "Blocks in force.")?,
             filter_bytes: m.gauge("ledger_filter_bytes", "Memory of filters of identities and riders.")?,
-            days_on_disk: m.gauge("ledger_days_on_disk", "Days whose filters are not in memory.")?,
+            days_on_disk: m.gauge("ledger_unloaded_filters", "Day filters that are not in memory.")?,
             index_bytes: m
                 .gauge("ledger_index_bytes", "Memory of what tells where values and blocks lie.")?,
             rejected_kept: m.gauge("rejected_kept", "Rejected and conflicting records kept.")?,
