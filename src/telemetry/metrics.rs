@@ -1,6 +1,7 @@
 //! Every metric, in one struct that owns the registry. Events are told by name; what they mean in numbers is here.
 
 mod facts;
+mod http;
 mod make;
 
 pub use facts::{
@@ -11,11 +12,11 @@ use super::label::Labels;
 use crate::domain::money::Micros;
 use crate::domain::reject::Reason;
 use crate::domain::time::UtcMillis;
-use axum::http::StatusCode;
+use http::Http;
 use make::Maker;
 use prometheus::{
-    Counter, CounterVec, Encoder, GaugeVec, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge,
-    IntGaugeVec, Registry, TextEncoder,
+    Counter, CounterVec, Encoder, GaugeVec, Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Registry, TextEncoder,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,9 +55,7 @@ struct Inner {
     late: IntGaugeVec,
     lookups: IntCounterVec,
     lookup_seconds: Histogram,
-    requests: IntCounterVec,
-    request_seconds: HistogramVec,
-    requests_shed: IntCounter,
+    http: Http,
     compactions: IntCounter,
     compactions_running: IntGauge,
     compaction_bytes: IntCounter,
@@ -157,22 +156,6 @@ impl Metrics {
         if lookup != Lookup::Refused {
             self.inner.lookup_seconds.observe(took.as_secs_f64());
         }
-    }
-
-    /// A request was answered: by which route, of which method, with which status. Route and method come from small sets.
-    pub fn requested(&self, route: &str, method: &str, status: StatusCode, took: Duration) {
-        self.inner.requests.with_label_values(&[route, method, status.as_str()]).inc();
-        self.inner.request_seconds.with_label_values(&[route, status.as_str()]).observe(took.as_secs_f64());
-    }
-
-    /// A request was refused whose head could not be read: nothing is known of it.
-    pub fn refused_head(&self, status: StatusCode) {
-        self.inner.requests.with_label_values(&["unread", "other", status.as_str()]).inc();
-    }
-
-    /// A request was refused because too many others were being answered.
-    pub fn request_shed(&self) {
-        self.inner.requests_shed.inc();
     }
 
     /// A compaction began.

@@ -1,6 +1,7 @@
 //! Names, help texts and buckets.
 
 use super::super::label::Labels;
+use super::http::Http;
 use super::{CATEGORIES_MAX, Inner, PLATFORMS_MAX};
 use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
@@ -13,7 +14,7 @@ const PLATFORM: &[&str] = &["platform"];
 const PARTITION: &[&str] = &["topic", "partition"];
 const MONEY: &[&str] = &["platform", "category"];
 /// 50 microseconds to 10 seconds.
-const LOOKUP_S: &[f64] = &[
+pub(super) const LOOKUP_S: &[f64] = &[
     0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0,
 ];
 const WRITE_S: &[f64] =
@@ -25,7 +26,7 @@ pub(super) struct Maker {
     registry: Registry,
 }
 
-type Made<T> = Result<T, Error>;
+pub(super) type Made<T> = Result<T, Error>;
 
 impl Maker {
     pub(super) fn new() -> Self {
@@ -42,11 +43,11 @@ impl Maker {
         Ok(collector)
     }
 
-    fn counter(&self, name: &str, help: &str) -> Made<IntCounter> {
+    pub(super) fn counter(&self, name: &str, help: &str) -> Made<IntCounter> {
         self.register(IntCounter::with_opts(opts(name, help))?)
     }
 
-    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Made<IntCounterVec> {
+    pub(super) fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Made<IntCounterVec> {
         self.register(IntCounterVec::new(opts(name, help), labels)?)
     }
 
@@ -67,7 +68,13 @@ impl Maker {
         self.register(Histogram::with_opts(opts)?)
     }
 
-    fn histograms(&self, name: &str, help: &str, buckets: &[f64], labels: &[&str]) -> Made<HistogramVec> {
+    pub(super) fn histograms(
+        &self,
+        name: &str,
+        help: &str,
+        buckets: &[f64],
+        labels: &[&str],
+    ) -> Made<HistogramVec> {
         let opts = HistogramOpts::from(opts(name, help)).buckets(buckets.to_vec());
         self.register(HistogramVec::new(opts, labels)?)
     }
@@ -117,18 +124,7 @@ impl Maker {
             late: m.gauges("late_events", "Events that broke the platform's promise.", PLATFORM)?,
             lookups: m.counters("lookups_total", "Coverage questions by verdict.", &["verdict"])?,
             lookup_seconds: m.histogram("lookup_duration_seconds", "Time of a coverage answer.", LOOKUP_S)?,
-            requests: m.counters(
-                "http_requests_total",
-                "Requests by route, method and status.",
-                &["route", "method", "status"],
-            )?,
-            request_seconds: m.histograms(
-                "http_request_duration_seconds",
-                "Time from the head of a request to the head of its answer.",
-                LOOKUP_S,
-                &["route", "status"],
-            )?,
-            requests_shed: m.counter("http_requests_shed_total", "Requests refused: too many at a time.")?,
+            http: Http::new(m)?,
             compactions: m.counter("compactions_total", "Compactions done.")?,
             compactions_running: m.gauge("compactions_running", "Compactions under way.")?,
             compaction_bytes: m.counter("compaction_bytes_total", "Bytes that compactions wrote.")?,
