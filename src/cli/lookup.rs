@@ -101,6 +101,8 @@ impl LookupArgs {
             return Ok(());
         }
         let opened = self.open()?;
+        let years = question.when.check_years(&opened.config.zone);
+        years.map_err(|error| WrongUsage(error.to_string()))?;
         let answer = resolve(&*opened.snapshot(), opened.terms(), &question)?;
         if self.json {
             writeln!(out, "{}", serde_json::to_string(&answer)?)?;

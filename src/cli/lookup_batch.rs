@@ -38,6 +38,9 @@ pub(super) fn run(
     let bar = Bar::new(file.metadata().map_or(0, |metadata| metadata.len()));
     let mut rows = Questions::new(BufReader::new(bar.bar.wrap_read(file)))
         .with_context(|| format!("reading {}", questions.display()))?;
+    if let Answerer::Ledger(opened) = answerer {
+        rows = rows.in_zone(&opened.config.zone);
+    }
     let mut sink: Box<dyn Write + '_> = if answers.as_os_str() == "-" {
         Box::new(out)
     } else {

@@ -1,10 +1,10 @@
 //! `coverledger rejections`: list, export, send again, settle.
 
-use super::Ending;
 use super::base64;
 use super::ingest::counts_json;
 use super::reading::Opened;
-use crate::coverage::instant::{parse_from, parse_to};
+use super::{Ending, WrongUsage};
+use crate::coverage::instant::{check_year, parse_from, parse_to};
 use crate::coverage::rejection::{OriginLine, RejectionLine};
 use crate::domain::reject::Reason;
 use crate::domain::time::UtcMillis;
@@ -96,6 +96,9 @@ pub fn run(args: &RejectionsArgs, out: &mut dyn Write) -> anyhow::Result<Ending>
         &args.config,
         "stop the service for this, or list with GET /v1/rejections?platform=&reason=&from=&to=",
     )?;
+    for at in [args.from, args.to].into_iter().flatten() {
+        check_year(at, &opened.config.zone).map_err(|error| WrongUsage(error.to_string()))?;
+    }
     if let Some(path) = &args.export {
         args.export_to(path, &opened, out)?;
     }

@@ -3,7 +3,7 @@
 use super::lookup_text::window;
 use super::reading::Opened;
 use super::{Ending, WrongUsage};
-use crate::coverage::question::{check_rider, parse_interval};
+use crate::coverage::question::{check_interval_years, check_rider, parse_interval};
 use crate::coverage::timeline::{Timeline, timeline};
 use clap::Args;
 use std::io::{self, Write};
@@ -43,6 +43,7 @@ pub fn run(args: &TimelineArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
     let within = parse_interval(&args.from, &args.to).map_err(|error| WrongUsage(error.to_string()))?;
     let opened =
         Opened::read(&args.config, "a running service answers too: GET /v1/riders/RIDER/timeline?from=&to=")?;
+    check_interval_years(within, &opened.config.zone).map_err(|error| WrongUsage(error.to_string()))?;
     let found = timeline(&*opened.snapshot(), opened.terms(), &args.rider, within)?;
     if args.json {
         writeln!(out, "{}", serde_json::to_string(&found)?)?;

@@ -5,6 +5,7 @@ use super::answer::Verdict;
 use super::csv::Reader;
 use super::question::{Question, QuestionText};
 use super::resolve::resolve;
+use crate::domain::time::Zone;
 use crate::domain::view::LedgerView;
 use serde::Serialize;
 use std::io::{self, BufRead, Write};
@@ -52,6 +53,8 @@ pub struct Questions<R> {
     columns: Columns,
     /// Where the last row started.
     line: u64,
+    /// In which answers are written, if that is known here.
+    zone: Option<Zone>,
 }
 
 impl<R: BufRead> Questions<R> {
@@ -72,7 +75,17 @@ impl<R: BufRead> Questions<R> {
         if at.is_none() && (from.is_none() || to.is_none()) {
             return Err(BatchError::Header);
         }
-        Ok(Self { reader, columns: Columns { count: header.len(), rider_id, at, from, to }, line: 1 })
+        Ok(Self {
+            reader,
+            columns: Columns { count: header.len(), rider_id, at, from, to },
+            line: 1,
+            zone: None,
+        })
+    }
+
+    /// Refuses questions about times that no answer in this zone could write.
+    pub fn in_zone(self, zone: &Zone) -> Self {
+        Self { zone: Some(zone.clone()), ..self }
     }
 
     /// The next question, or what is wrong with its row; `None` at the end.
@@ -101,7 +114,10 @@ impl<R: BufRead> Questions<R> {
             to: field(self.columns.to),
             ..QuestionText::default()
         };
-        Question::parse(text).map_err(|error| error.to_string())
+        let question = Question::parse(text).map_err(|error| error.to_string())?;
+        let years = self.zone.as_ref().map(|zone| question.when.check_years(zone));
+        years.transpose().map_err(|error| error.to_string())?;
+        Ok(question)
     }
 }
 
@@ -114,7 +130,7 @@ pub fn answer_all<V: LedgerView>(
     out: &mut impl Write,
     mut each: impl FnMut(Option<Verdict>),
 ) -> Result<(), BatchError> {
-    let mut questions = Questions::new(input)?;
+    let mut questions = Questions::new(input)?.in_zone(terms.zone);
     while let Some(question) = questions.next_question()? {
         let verdict = match question {
             Ok(question) => match resolve(view, terms, &question) {

@@ -25,12 +25,12 @@ pub(super) async fn get<S: Source>(
     State(state): State<HttpState<S>>,
     RawQuery(raw): RawQuery,
 ) -> Result<Json<Page>, Problem> {
-    let query = parse(raw.as_deref(), state.settings().page_rows_max)?;
+    let query = parse(raw.as_deref(), state.settings().page_rows_max, state.zone())?;
     let page = state.read(move |state| state.source().rejections(&query)).await?;
     Ok(Json(written(page, state.zone())))
 }
 
-fn parse(raw: Option<&str>, rows_max: usize) -> Result<RejectionQuery, Problem> {
+fn parse(raw: Option<&str>, rows_max: usize, zone: &Zone) -> Result<RejectionQuery, Problem> {
     let query = Query::strict(raw, PARAMETERS)?;
     let kept = match query.one("reason")? {
         None => None,
@@ -58,8 +58,8 @@ fn parse(raw: Option<&str>, rows_max: usize) -> Result<RejectionQuery, Problem> 
     Ok(RejectionQuery {
         platform: query.one("platform")?.map(str::to_owned),
         kept,
-        from: query.instant("from")?,
-        to: query.instant("to")?,
+        from: query.instant("from", zone)?,
+        to: query.instant("to", zone)?,
         unresolved,
         after,
         limit: query.limit(rows_max)?,
