@@ -15,7 +15,9 @@ pub(super) fn whole() -> Readable {
         revision: ReadRevision::Known(0),
         accepted_at: Some(UtcMillis::new(1_795_147_200_000)),
         ended_at: Some(UtcMillis::new(1_795_149_000_000)),
+        outcome: None,
         is_completeness: false,
+        is_clock_wrong: false,
     }
 }
 
