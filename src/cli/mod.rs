@@ -6,6 +6,7 @@ pub mod check_config;
 pub mod demo;
 pub mod generate;
 pub mod ingest;
+mod input;
 pub mod lookup;
 mod lookup_batch;
 mod lookup_text;

@@ -51,6 +51,7 @@ fn month(text: &str) -> Result<Month, String> {
 pub fn run(args: &StatementArgs, mut out: &mut dyn Write) -> anyhow::Result<Ending> {
     let opened =
         Opened::read(&args.config, "a running service answers too: GET /v1/statements?month=YYYY-MM")?;
+    opened.check_platforms(&args.platform)?;
     let lines = statement(&*opened.snapshot(), args.month, args.platform.as_deref())?;
     match args.format {
         Format::Csv => write_csv(&lines, &mut out)?,
