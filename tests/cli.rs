@@ -80,9 +80,12 @@ fn answers_are_text_or_json_on_standard_output() {
     assert_eq!(json["verdict"], "covered");
     let out = bench.ok("lookup", &["--rider", "R2", "--at", at]);
     assert!(
-        out.starts_with("NOT COVERED: R2") && out.contains("Warning: no stored order names this rider"),
+        out.starts_with("NO RECORD: nothing is stored of R2")
+            && out.contains("Warning: no stored order names"),
         "{out}"
     );
+    let out = bench.ok("lookup", &["--rider", "R1", "--at", "2013-03-01T12:00:00Z"]);
+    assert!(out.starts_with("NOT COVERED: R1") && !out.contains("Warning"), "{out}");
     let out = bench.ok("lookup", &["--rider", "R1", "--at", "2100-06-01T10:30:00Z"]);
     assert!(out.starts_with("UNDETERMINED") && out.contains("aa: not all of its records"), "{out}");
     let out = bench.ok("lookup", &["--rider", "R1", "--from", at, "--to", "2013-03-01T12:00:00Z"]);

@@ -11,7 +11,11 @@ pub(super) fn write(answer: &Answer, out: &mut dyn Write) -> io::Result<()> {
         AnswerWhen::Interval { from, to, .. } => format!("from {from} to {to}"),
     };
     let only = answer.platform.as_ref().map(|names| format!(" on {}", names.join(", "))).unwrap_or_default();
-    headline(answer.verdict, &rider, &format!("{when}{only}"), out)?;
+    let when = format!("{when}{only}");
+    match answer.rider_seen {
+        Some(_) => headline(answer.verdict, &rider, &when, out)?,
+        None => no_record(answer.verdict, &rider, &when, out)?,
+    }
     if let AnswerWhen::Interval { parts, .. } = &answer.when
         && parts.len() > 1
     {
@@ -68,6 +72,13 @@ pub(super) fn write(answer: &Answer, out: &mut dyn Write) -> io::Result<()> {
     answer.warnings.iter().try_for_each(|warning| writeln!(out, "Warning: {warning}."))?;
     let as_of = &answer.as_of;
     writeln!(out, "As of commit {} ({}), configuration {}.", as_of.commit, as_of.recorded_at, as_of.config)
+}
+
+/// A mistyped identifier must not read like an uncovered rider.
+fn no_record(verdict: Verdict, rider: &str, when: &str, out: &mut dyn Write) -> io::Result<()> {
+    let verdict = words(verdict);
+    writeln!(out, "NO RECORD: nothing is stored of {rider}, so this says nothing about a person.")?;
+    writeln!(out, "Check the identifier before you use the answer {when}, which is: {verdict}.")
 }
 
 fn headline(verdict: Verdict, rider: &str, when: &str, out: &mut dyn Write) -> io::Result<()> {
@@ -127,6 +138,8 @@ fn status(platform: &PlatformStatus) -> String {
         Some("incomplete") => "not all of its records about the time have arrived",
         Some("order_open") => "the rider has an order there that is still open",
         Some("rejected_record") => "a rejected record of the rider may hold the time",
+        Some("unreadable_record") => "a rejected record in which no rider can be read may concern the rider",
+        Some("conflicting_record") => "a conflicting record would cover the time for the rider",
         Some(other) => other,
         None => "settled",
     };

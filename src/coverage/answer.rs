@@ -1,5 +1,6 @@
 //! The answer, in the shape that the contract gives it: field order is part of it.
 
+use super::warning::Warning;
 use serde::Serialize;
 
 /// What is known about a rider's cover at a time.
@@ -61,7 +62,7 @@ pub struct Answer {
     /// What is known of the rider at all.
     pub rider_seen: Option<RiderSeenLine>,
     /// What a reader should know besides.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Warning>,
     /// The state that answered.
     pub as_of: AsOfLine,
 }

@@ -162,6 +162,7 @@ fn an_open_order_covers_up_to_complete_through() {
         (&json!("undetermined"), &json!("order_open"))
     );
     assert_eq!(answer["warnings"].as_array().unwrap().len(), 1);
+    assert_eq!(answer["warnings"][0]["code"], "order_ended_by_another_rider");
     assert_eq!(ask(&transferred, "2026-11-20T04:20:00Z")["verdict"], "not_covered");
 }
 
@@ -202,6 +203,7 @@ fn an_unknown_rider_is_answered_and_an_empty_ledger_settles_nothing() {
     let answer = ask(&known, "2026-11-20T04:07:31Z");
     assert_eq!((&answer["verdict"], &answer["rider_seen"]), (&json!("not_covered"), &Value::Null));
     assert_eq!(answer["warnings"].as_array().unwrap().len(), 1);
+    assert_eq!(answer["warnings"][0]["code"], "rider_unknown");
     let empty = NaiveLedger::default();
     let rider_ids = vec!["R".to_owned()];
     let text = QuestionText { rider_ids, at: Some("2026-11-20T04:07:31Z"), ..QuestionText::default() };

@@ -28,6 +28,7 @@ pub mod statement;
 #[cfg(test)]
 pub mod testing;
 pub mod timeline;
+pub mod warning;
 
 use crate::domain::platform::Platforms;
 use crate::domain::time::Zone;

@@ -10,6 +10,7 @@ use super::question::{Question, When};
 use super::render::{Pen, seconds};
 use super::rider_days::RiderDays;
 use super::seen::rider_seen;
+use super::warning::Warning;
 use crate::domain::posting::Posting;
 use crate::domain::settle::{PlatformLine, Reach, Stretch};
 use crate::domain::time::Zone;
@@ -241,25 +242,22 @@ pub fn as_of_line(as_of: AsOf, zone: &Zone) -> AsOfLine {
     AsOfLine { commit: as_of.commit, recorded_at: zone.rfc3339(as_of.recorded_at), config: as_of.config }
 }
 
-fn warnings(question: &Question, gathered: &Gathered, is_seen: bool, known: &[String]) -> Vec<String> {
+fn warnings(question: &Question, gathered: &Gathered, is_seen: bool, known: &[String]) -> Vec<Warning> {
     let mut warnings = Vec::new();
     if !is_seen {
-        warnings.push("no stored order names this rider: check the identifier".to_owned());
+        warnings.push(Warning::RiderUnknown);
     }
     if known.is_empty() && question.platforms.is_none() {
-        warnings.push("no platform is registered or stored yet: nothing can be settled".to_owned());
+        warnings.push(Warning::NoPlatformKnown);
     }
-    for name in question.platforms.iter().flatten() {
-        if known.binary_search(name).is_err() {
-            warnings.push(format!("platform {name} was never registered and nothing of it is stored"));
-        }
-    }
-    for open in gathered.open.iter().filter(|open| open.ended_elsewhere_at.is_some()) {
-        warnings.push(format!(
-            "order {} of platform {} was accepted by this rider and ended by another",
-            open.posting.order_id, open.posting.platform
-        ));
-    }
+    let unknown = |name: &&String| known.binary_search(name).is_err();
+    let asked = question.platforms.iter().flatten();
+    warnings.extend(asked.filter(unknown).map(|name| Warning::PlatformUnknown { platform: name.clone() }));
+    let elsewhere = gathered.open.iter().filter(|open| open.ended_elsewhere_at.is_some());
+    warnings.extend(elsewhere.map(|open| Warning::OrderEndedByAnotherRider {
+        platform: open.posting.platform.clone(),
+        order_id: open.posting.order_id.clone(),
+    }));
     warnings
 }
 

@@ -153,7 +153,7 @@ impl Shown {
             platforms: answer.platforms.iter().map(|status| pen.platform(status)).collect(),
             superseded: answer.superseded.iter().map(|line| pen.superseded(line)).collect(),
             disputed: answer.disputed.iter().map(|line| pen.disputed(line)).collect(),
-            warnings: answer.warnings.iter().map(|text| w.warning(text)).collect(),
+            warnings: answer.warnings.iter().map(|warning| w.warning(warning)).collect(),
             seen: answer
                 .rider_seen
                 .as_ref()

@@ -2,6 +2,7 @@
 
 use super::form::TimeError;
 use crate::coverage::answer::Verdict;
+use crate::coverage::warning::Warning;
 
 macro_rules! words {
     ($($field:ident: $zh:literal, $en:literal;)*) => {
@@ -91,6 +92,8 @@ words! {
     incomplete: "可能覆盖这一时间的订单记录尚未全部到达。", "Records that could cover the time may still arrive.";
     order_open: "该骑手在该平台有一笔结束时间未知的订单，可能覆盖这一时间。", "The rider has an order there whose end is not known; it may cover the time.";
     rejected_record: "有一条提到该骑手的记录被拒收且尚未处理，可能覆盖这一时间。", "A record that names the rider was rejected and is not resolved; it may cover the time.";
+    unreadable_record: "该平台有被拒收的记录读不出是哪位骑手，可能与该骑手有关并覆盖这一时间；运营人员须补发或处理这些记录。", "A rejected record in which no rider can be read may concern this rider and cover the time: an operator has to send it again, mended, or resolve it.";
+    conflicting_record: "有一条与已入账记录矛盾的记录会使该骑手在这一时间得到保障；须由平台澄清，再由运营人员处理。", "A record that contradicts a booked one would cover the time for this rider: the platform has to say which is right, and an operator resolves it.";
     complete_through: "记录完整至", "Complete through";
     ask_again: "可在此时再查", "Ask again at";
     time_will_not_help: "等待不会改变，需由运营人员处理。", "Waiting will not help: an operator has to look into it.";
@@ -143,6 +146,7 @@ words! {
     warn_no_platform: "还没有登记或存有任何平台的记录，无法得出确定结论", "no platform is registered or stored yet: nothing can be settled";
     warn_unknown_platform: "从未登记、也没有记录的平台：", "never registered, and nothing of it is stored: platform ";
     warn_other_rider: "该骑手接单、由他人结束的订单：", "accepted by this rider and ended by another: order ";
+    warn_unreadable_ignored: "有无法读出骑手的被拒收记录尚未处理，按配置未计入结论：", "unresolved rejected records in which no rider can be read are passed over, as configured: platform ";
 }
 
 /// The language that is asked for by name, else accepted by the browser, else Chinese.
@@ -181,6 +185,8 @@ impl Words {
             "gap" => self.gap,
             "order_open" => self.order_open,
             "rejected_record" => self.rejected_record,
+            "unreadable_record" => self.unreadable_record,
+            "conflicting_record" => self.conflicting_record,
             _ => self.incomplete,
         }
     }
@@ -217,23 +223,17 @@ impl Words {
     }
 
     /// A warning of an answer, in this language.
-    pub(super) fn warning(&self, text: &str) -> String {
-        if text == EN.warn_unseen {
-            return self.warn_unseen.to_owned();
-        }
-        if text == EN.warn_no_platform {
-            return self.warn_no_platform.to_owned();
-        }
-        let unknown =
-            text.strip_prefix("platform ").and_then(|rest| rest.split_once(" was never registered"));
-        if let Some((platform, _)) = unknown {
-            return format!("{}{platform}", self.warn_unknown_platform);
-        }
-        let other =
-            text.strip_prefix("order ").and_then(|rest| rest.split_once(" was accepted by this rider"));
-        match other {
-            Some((order, _)) => format!("{}{}", self.warn_other_rider, order.replace(" of platform ", " · ")),
-            None => text.to_owned(),
+    pub(super) fn warning(&self, warning: &Warning) -> String {
+        match warning {
+            Warning::RiderUnknown => self.warn_unseen.to_owned(),
+            Warning::NoPlatformKnown => self.warn_no_platform.to_owned(),
+            Warning::PlatformUnknown { platform } => format!("{}{platform}", self.warn_unknown_platform),
+            Warning::OrderEndedByAnotherRider { platform, order_id } => {
+                format!("{}{order_id} · {platform}", self.warn_other_rider)
+            }
+            Warning::UnreadableRecordsIgnored { platform, count } => {
+                format!("{}{platform} · {count}", self.warn_unreadable_ignored)
+            }
         }
     }
 }
@@ -258,15 +258,27 @@ mod tests {
 
     #[test]
     fn warnings_are_translated() {
-        assert_eq!(ZH.warning(EN.warn_unseen), ZH.warn_unseen);
-        assert_eq!(
-            ZH.warning("platform x was never registered and nothing of it is stored"),
-            "从未登记、也没有记录的平台：x"
-        );
-        assert_eq!(
-            ZH.warning("order 7 of platform x was accepted by this rider and ended by another"),
-            "该骑手接单、由他人结束的订单：7 · x"
-        );
-        assert_eq!(ZH.warning("news"), "news");
+        assert_eq!(ZH.warning(&Warning::RiderUnknown), ZH.warn_unseen);
+        let unknown = Warning::PlatformUnknown { platform: "x".to_owned() };
+        assert_eq!(ZH.warning(&unknown), "从未登记、也没有记录的平台：x");
+        let other = Warning::OrderEndedByAnotherRider { platform: "x".to_owned(), order_id: "7".to_owned() };
+        assert_eq!(ZH.warning(&other), "该骑手接单、由他人结束的订单：7 · x");
+    }
+
+    #[test]
+    fn every_reason_has_its_own_words() {
+        let reasons = [
+            "before_records",
+            "gap",
+            "incomplete",
+            "order_open",
+            "rejected_record",
+            "unreadable_record",
+            "conflicting_record",
+        ];
+        for w in [&ZH, &EN] {
+            let texts: std::collections::BTreeSet<&str> = reasons.map(|reason| w.reason(reason)).into();
+            assert_eq!(texts.len(), reasons.len());
+        }
     }
 }

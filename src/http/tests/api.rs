@@ -39,6 +39,7 @@ async fn an_unescaped_plus_asks_the_same_and_an_unknown_rider_is_no_error() {
     let answer = plain.json();
     assert_eq!((&answer["verdict"], &answer["rider_seen"]), (&json!("not_covered"), &json!(null)));
     assert_eq!(answer["warnings"].as_array().unwrap().len(), 1);
+    assert_eq!(answer["warnings"][0]["code"], "rider_unknown");
 }
 
 #[tokio::test]

@@ -1,0 +1,117 @@
+//! What a reader of an answer should know besides: a stable code, its parameters, and an English text.
+
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use std::fmt;
+
+/// A warning of an answer. In JSON: `code` and `text`, then the parameters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Warning {
+    /// Nothing is stored of any identifier that was asked for.
+    RiderUnknown,
+    /// No platform is registered or stored, so nothing can be settled.
+    NoPlatformKnown,
+    /// The question names a platform that was never registered and of which nothing is stored.
+    PlatformUnknown {
+        /// The platform.
+        platform: String,
+    },
+    /// The rider accepted an order that another rider ended.
+    OrderEndedByAnotherRider {
+        /// Platform of the order.
+        platform: String,
+        /// The order.
+        order_id: String,
+    },
+    /// Records in which no rider can be read may concern the rider; the platform's configuration passes over them.
+    UnreadableRecordsIgnored {
+        /// The platform.
+        platform: String,
+        /// Unresolved records that may hold the time.
+        count: u64,
+    },
+}
+
+impl Warning {
+    /// The stable name in answers.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::RiderUnknown => "rider_unknown",
+            Self::NoPlatformKnown => "no_platform_known",
+            Self::PlatformUnknown { .. } => "platform_unknown",
+            Self::OrderEndedByAnotherRider { .. } => "order_ended_by_another_rider",
+            Self::UnreadableRecordsIgnored { .. } => "unreadable_records_ignored",
+        }
+    }
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::RiderUnknown => write!(f, "no stored order names this rider: check the identifier"),
+            Self::NoPlatformKnown => {
+                write!(f, "no platform is registered or stored yet: nothing can be settled")
+            }
+            Self::PlatformUnknown { platform } => {
+                write!(f, "platform {platform} was never registered and nothing of it is stored")
+            }
+            Self::OrderEndedByAnotherRider { platform, order_id } => {
+                write!(
+                    f,
+                    "order {order_id} of platform {platform} was accepted by this rider and ended by another"
+                )
+            }
+            Self::UnreadableRecordsIgnored { platform, count } => write!(
+                f,
+                "platform {platform} has unresolved rejected records in which no rider can be read ({count} around \
+                 the time): the answer passes over them, because unreadable_records is \"warn\""
+            ),
+        }
+    }
+}
+
+impl Serialize for Warning {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("code", self.code())?;
+        map.serialize_entry("text", &self.to_string())?;
+        match self {
+            Self::RiderUnknown | Self::NoPlatformKnown => {}
+            Self::PlatformUnknown { platform } => map.serialize_entry("platform", platform)?,
+            Self::OrderEndedByAnotherRider { platform, order_id } => {
+                map.serialize_entry("platform", platform)?;
+                map.serialize_entry("order_id", order_id)?;
+            }
+            Self::UnreadableRecordsIgnored { platform, count } => {
+                map.serialize_entry("platform", platform)?;
+                map.serialize_entry("count", count)?;
+            }
+        }
+        map.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_warning_is_a_code_a_text_and_its_parameters() {
+        let json = |warning: &Warning| serde_json::to_string(warning).unwrap();
+        assert_eq!(
+            json(&Warning::RiderUnknown),
+            r#"{"code":"rider_unknown","text":"no stored order names this rider: check the identifier"}"#
+        );
+        let other = Warning::OrderEndedByAnotherRider { platform: "p".to_owned(), order_id: "7".to_owned() };
+        assert_eq!(
+            json(&other),
+            concat!(
+                r#"{"code":"order_ended_by_another_rider","#,
+                r#""text":"order 7 of platform p was accepted by this rider and ended by another","#,
+                r#""platform":"p","order_id":"7"}"#
+            )
+        );
+        let ignored = Warning::UnreadableRecordsIgnored { platform: "p".to_owned(), count: 3 };
+        let value: serde_json::Value = serde_json::from_str(&json(&ignored)).unwrap();
+        assert_eq!((&value["code"], &value["count"]), (&"unreadable_records_ignored".into(), &3.into()));
+    }
+}
