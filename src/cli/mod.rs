@@ -17,6 +17,7 @@ mod remote;
 pub mod serve;
 pub mod statement;
 pub mod timeline;
+mod typed;
 pub mod verify;
 
 use crate::config::{Config, ConfigErrors};

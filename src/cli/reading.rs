@@ -1,6 +1,6 @@
 //! What the commands that ask a ledger have in common.
 
-use super::{WrongUsage, load_config};
+use super::WrongUsage;
 use crate::config::Config;
 use crate::coverage::Terms;
 use crate::domain::view::LedgerView;
@@ -10,7 +10,6 @@ use crate::ledger::snapshot::Snapshot;
 use crate::ledger::writer::Ledger;
 use crate::telemetry::clock::Clock;
 use anyhow::Context;
-use std::path::Path;
 use std::sync::Arc;
 
 /// A ledger opened by a command.
@@ -22,8 +21,7 @@ pub(super) struct Opened {
 
 impl Opened {
     /// Opens the ledger of a configuration and puts that in force; `other_way` says what to do while a service has it.
-    pub(super) fn open(config: &Path, other_way: &str) -> anyhow::Result<Self> {
-        let config = load_config(config)?;
+    pub(super) fn open(config: Config, other_way: &str) -> anyhow::Result<Self> {
         let clock = Clock::start();
         let ledger = Ledger::open(Setup::new(&config));
         let mut ledger = match ledger {
@@ -37,8 +35,7 @@ impl Opened {
     }
 
     /// Opens the ledger of a configuration to read it, as it stands and under the configuration in force.
-    pub(super) fn read(config: &Path, other_way: &str) -> anyhow::Result<Self> {
-        let config = load_config(config)?;
+    pub(super) fn read(config: Config, other_way: &str) -> anyhow::Result<Self> {
         let ledger = match Ledger::open_read_only(Setup::new(&config)) {
             Err(error @ LedgerError::InUse { .. }) => {
                 return Err(error).with_context(|| other_way.to_owned());

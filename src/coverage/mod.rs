@@ -19,6 +19,7 @@ pub mod order;
 pub mod question;
 mod question_columns;
 pub mod rejection;
+pub mod rejection_filter;
 mod render;
 pub mod resolve;
 mod rider_days;

@@ -3,8 +3,8 @@
 use crate::domain::reject::ReadRevision;
 use crate::domain::time::{UtcMillis, Zone};
 use crate::domain::view::{Kept, Origin, Rejection, Resolution};
+use data_encoding::HEXLOWER;
 use serde::Serialize;
-use std::fmt::Write;
 
 /// A kept record as lists show it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -146,9 +146,5 @@ fn origin(origin: Origin, zone: &Zone) -> OriginLine {
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len().saturating_mul(2)), |mut text, byte| {
-        // Writing to a String does not fail.
-        write!(text, "{byte:02x}").unwrap_or_default();
-        text
-    })
+    HEXLOWER.encode(bytes)
 }

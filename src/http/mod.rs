@@ -12,6 +12,7 @@ mod guard;
 mod health;
 mod order;
 mod page;
+mod platforms;
 mod problem;
 mod progress;
 mod query;
@@ -25,7 +26,7 @@ mod timeline;
 
 pub use problem::{Kind, Problem};
 pub use source::{
-    KeptFilter, NotReady, PartitionProgress, Paused, ProgressFacts, RejectionPage, RejectionQuery, Source,
+    NotReady, PartitionProgress, Paused, ProgressFacts, RejectionPage, RejectionQuery, Source,
     ViewError,
 };
 pub use state::{HttpState, THREADS};
