@@ -1,5 +1,6 @@
 //! Many questions of a CSV file: one answer a line, in the same order.
 
+use super::output::{Inputs, OutputFile};
 use super::reading::Opened;
 use super::remote::Remote;
 use crate::coverage::lookup_batch::{BadRow, Questions};
@@ -10,7 +11,7 @@ use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use std::fs::File;
-use std::io::{BufReader, BufWriter, IsTerminal, Write};
+use std::io::{BufReader, IsTerminal, Write};
 use std::path::Path;
 use std::time::Instant;
 
@@ -34,16 +35,15 @@ pub(super) fn run(
     answers: &Path,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
+    let inputs = match answerer {
+        Answerer::Ledger(opened) => Inputs::of_config(&opened.config),
+        Answerer::Service(_) => Inputs::default(),
+    };
+    let mut sink = OutputFile::create(answers, &inputs.with(questions), out)?;
     let file = File::open(questions).with_context(|| format!("opening {}", questions.display()))?;
     let bar = Bar::new(file.metadata().map_or(0, |metadata| metadata.len()));
     let mut rows = Questions::new(BufReader::new(bar.bar.wrap_read(file)))
         .with_context(|| format!("reading {}", questions.display()))?;
-    let mut sink: Box<dyn Write + '_> = if answers.as_os_str() == "-" {
-        Box::new(out)
-    } else {
-        let file = File::create(answers).with_context(|| format!("creating {}", answers.display()))?;
-        Box::new(BufWriter::new(file))
-    };
     let mut bar = bar;
     loop {
         let mut together = Vec::with_capacity(TOGETHER);
@@ -61,7 +61,7 @@ pub(super) fn run(
         }
         bar.answered(together.len());
     }
-    sink.flush().with_context(|| format!("writing {}", answers.display()))?;
+    sink.commit()?;
     bar.finish();
     Ok(())
 }

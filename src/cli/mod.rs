@@ -9,6 +9,7 @@ pub mod ingest;
 pub mod lookup;
 mod lookup_batch;
 mod lookup_text;
+pub mod output;
 pub mod produce;
 mod reading;
 pub mod rejections;

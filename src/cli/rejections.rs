@@ -3,6 +3,7 @@
 use super::Ending;
 use super::base64;
 use super::ingest::counts_json;
+use super::output::{Inputs, OutputFile};
 use super::reading::Opened;
 use crate::coverage::instant::{parse_from, parse_to};
 use crate::coverage::rejection::{OriginLine, RejectionLine};
@@ -18,8 +19,7 @@ use anyhow::Context;
 use clap::Args;
 use serde::Serialize;
 use serde_json::json;
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// Arguments of `rejections`.
@@ -158,12 +158,7 @@ impl RejectionsArgs {
     }
 
     fn export_to(&self, path: &Path, opened: &Opened, out: &mut dyn Write) -> anyhow::Result<()> {
-        let mut sink: Box<dyn Write + '_> = if path.as_os_str() == "-" {
-            Box::new(out)
-        } else {
-            let file = File::create(path).with_context(|| format!("creating {}", path.display()))?;
-            Box::new(BufWriter::new(file))
-        };
+        let mut sink = OutputFile::create(path, &Inputs::of_config(&opened.config), out)?;
         let state = opened.snapshot();
         self.visit(&state, &mut |record, recorded_at| {
             let raw = state.rejected().raw(state.store(), &record).map_err(io::Error::other)?;
@@ -175,7 +170,7 @@ impl RejectionsArgs {
             let line = RejectionLine::new(record.rejection, recorded_at, &opened.config.zone);
             json_line(&Exported { line, key_base64, headers, raw_base64: base64::encode(&raw) }, &mut sink)
         })?;
-        sink.flush().with_context(|| format!("writing {}", path.display()))
+        sink.commit()
     }
 }
 
