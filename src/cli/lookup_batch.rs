@@ -1,6 +1,7 @@
 //! Many questions of a CSV file: one answer a line, in the same order.
 
 use super::input::Input;
+use super::output::{Inputs, OutputFile};
 use super::reading::Opened;
 use super::remote::Remote;
 use crate::coverage::lookup_batch::{BadRow, BatchError, Questions, Row};
@@ -12,8 +13,7 @@ use crate::ledger::snapshot::Snapshot;
 use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
-use std::fs::File;
-use std::io::{BufReader, BufWriter, IsTerminal, Write};
+use std::io::{BufReader, IsTerminal, Write};
 use std::path::Path;
 use std::time::Instant;
 
@@ -35,18 +35,17 @@ pub(super) fn run(
     answers: &Path,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
+    let inputs = match answerer {
+        Answerer::Ledger(opened) => Inputs::of_config(&opened.config),
+        Answerer::Service(_) => Inputs::default(),
+    };
+    let mut sink = OutputFile::create(answers, &inputs.with(questions), out)?;
     let reading = || format!("the questions of {}", questions.display());
     let mut input = Input::open(questions)?;
     check(&mut input).with_context(reading)?;
     input.rewind().with_context(reading)?;
     let mut bar = Bar::new(input.len());
     let mut rows = Questions::new(BufReader::new(bar.bar.wrap_read(input))).with_context(reading)?;
-    let mut sink: Box<dyn Write + '_> = if answers.as_os_str() == "-" {
-        Box::new(out)
-    } else {
-        let file = File::create(answers).with_context(|| format!("creating {}", answers.display()))?;
-        Box::new(BufWriter::new(file))
-    };
     loop {
         let mut together = Vec::with_capacity(TOGETHER);
         while together.len() < TOGETHER
@@ -63,7 +62,7 @@ pub(super) fn run(
         }
         bar.answered(together.len());
     }
-    sink.flush().with_context(|| format!("writing {}", answers.display()))?;
+    sink.commit()?;
     bar.finish();
     Ok(())
 }

@@ -1,7 +1,6 @@
 //! The commands, one file each: arguments in, results on standard output, an exit code back.
 
 pub mod backup;
-mod base64;
 pub mod check_config;
 pub mod demo;
 pub mod generate;
@@ -10,8 +9,12 @@ mod input;
 pub mod lookup;
 mod lookup_batch;
 mod lookup_text;
+mod mended;
+pub mod output;
 pub mod produce;
 mod reading;
+mod rejection_export;
+mod rejection_send;
 pub mod rejections;
 mod remote;
 pub mod serve;
