@@ -173,8 +173,7 @@ impl<'a> Line<'a> {
         let settled: Vec<(u64, String)> = controls.map(|(&id, _)| (id, reason.to_owned())).collect();
         self.redriven.settled = self.redriven.settled.saturating_add(report.settled);
         if !settled.is_empty() {
-            let report =
-                self.ledger.commit(&Batch::default(), &Also { settled, ..Also::default() }, now)?;
+            let report = self.ledger.commit(&Batch::default(), &Also { settled, ..Also::default() }, now)?;
             self.redriven.settled = self.redriven.settled.saturating_add(report.settled);
         }
         self.redriven.sent.add(&report);

@@ -119,7 +119,9 @@ fn answer_there(remote: &Remote, rows: &[Row], sink: &mut dyn Write) -> anyhow::
         match (&row.question, row.question.is_ok().then(|| answers.next()).flatten()) {
             (Err(bad), _) => writeln!(sink, "{}", serde_json::to_string(bad)?)?,
             (Ok(_), Some(answer)) => match refused(answer) {
-                Some(error) => writeln!(sink, "{}", serde_json::to_string(&BadRow { line: row.line, error })?)?,
+                Some(error) => {
+                    writeln!(sink, "{}", serde_json::to_string(&BadRow { line: row.line, error })?)?
+                }
                 None => writeln!(sink, "{answer}")?,
             },
             (Ok(_), None) => bail!("the service gave fewer answers than it was asked questions"),

@@ -50,9 +50,7 @@ impl PlainLine<'_> {
                     let head = serde_json::to_string(self)?;
                     format!("{},\"record\":{record}}}", head.strip_suffix('}').unwrap_or(&head))
                 }
-                None => {
-                    visible(&serde_json::to_string(&With { line: self, content: Packed::Text(text) })?)
-                }
+                None => visible(&serde_json::to_string(&With { line: self, content: Packed::Text(text) })?),
             },
         };
         writeln!(out, "{line}")
@@ -116,9 +114,9 @@ impl Mended {
         let payload = match (read.record, read.text, read.base64) {
             (Some(record), None, None) => record.get().as_bytes().to_vec(),
             (None, Some(text), None) => text.into_bytes(),
-            (None, None, Some(base64)) => BASE64
-                .decode(base64.as_bytes())
-                .map_err(|error| format!("base64 is damaged: {error}; write the record as \"record\" or \"text\""))?,
+            (None, None, Some(base64)) => BASE64.decode(base64.as_bytes()).map_err(|error| {
+                format!("base64 is damaged: {error}; write the record as \"record\" or \"text\"")
+            })?,
             _ => return Err("write the record once, as \"record\", \"text\" or \"base64\"".to_owned()),
         };
         Ok(Self { rejection: read.rejection, payload })

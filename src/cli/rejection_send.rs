@@ -1,10 +1,10 @@
 //! Mended records through the pipeline, each in the name of its rejection.
 
+use super::Ending;
 use super::ingest::counts_json;
 use super::input::Input;
 use super::mended::{Mended, Wrong, read_lines};
 use super::reading::Opened;
-use super::Ending;
 use crate::domain::event::{EventRules, decode};
 use crate::domain::order::Event;
 use crate::domain::posting::Disposition;

@@ -1,9 +1,9 @@
 //! `coverledger rejections`: list, export, send again, resolve.
 
 use super::ingest::counts_json;
+use super::reading::{Opened, unknown_platform};
 use super::rejection_export;
 use super::rejection_send;
-use super::reading::{Opened, unknown_platform};
 use super::{Ending, load_config, typed};
 use crate::coverage::rejection::{OriginLine, RejectionLine};
 use crate::coverage::rejection_filter::{NumberRange, RejectionFilter, parse_content, parse_kept};
@@ -256,7 +256,10 @@ fn text(line: &RejectionLine) -> String {
     let platform = line.platform.as_deref().unwrap_or("?");
     let order = line.order_id.as_deref().unwrap_or("?");
     let resolved = if line.resolution.is_some() { "resolved" } else { "unresolved" };
-    format!("{} {} {what} {resolved} {platform} {order} ({place}): {}", line.id, line.recorded_at, line.detail)
+    format!(
+        "{} {} {what} {resolved} {platform} {order} ({place}): {}",
+        line.id, line.recorded_at, line.detail
+    )
 }
 
 fn resolve(opened: &mut Opened, ids: &[u64], reason: &str, out: &mut dyn Write) -> anyhow::Result<Ending> {

@@ -132,10 +132,7 @@ mod tests {
         assert!(matches!(next().unwrap().unwrap().when, When::Minute(_)));
         assert_eq!(next(), None);
         assert!(matches!(Questions::new("rider_id,from\n".as_bytes()), Err(BatchError::Header(_))));
-        assert!(matches!(
-            Questions::new("".as_bytes()).unwrap_err(),
-            BatchError::Header(HeaderError::Empty)
-        ));
+        assert!(matches!(Questions::new("".as_bytes()).unwrap_err(), BatchError::Header(HeaderError::Empty)));
         assert_eq!(
             serde_json::to_string(&BadRow { line: 3, error: "x".to_owned() }).unwrap(),
             r#"{"line":3,"error":"x"}"#

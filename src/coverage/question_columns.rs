@@ -11,7 +11,9 @@ const TERMS: [&str; 6] = ["rider_id", "at", "from", "to", "platform", "reference
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum HeaderError {
     /// Nothing in the file.
-    #[error("the file is empty: its first line must name the columns rider_id and at, or rider_id, from and to")]
+    #[error(
+        "the file is empty: its first line must name the columns rider_id and at, or rider_id, from and to"
+    )]
     Empty,
     /// The first line cannot be read.
     #[error("the first line is unreadable: {0}")]
@@ -37,7 +39,9 @@ pub enum HeaderError {
     #[error("the first line only names a separator, for spreadsheet programs: delete it")]
     SeparatorLine,
     /// Lines that end with a carriage return alone.
-    #[error("the lines end with a carriage return alone: save the file with the line ends of Unix or Windows")]
+    #[error(
+        "the lines end with a carriage return alone: save the file with the line ends of Unix or Windows"
+    )]
     CarriageReturns,
     /// A term twice.
     #[error(
@@ -53,7 +57,9 @@ pub enum HeaderError {
         second: usize,
     },
     /// A name that is nearly one of a term.
-    #[error("the column `{column}` looks like {term}: write {term} if it is meant, else give it another name")]
+    #[error(
+        "the column `{column}` looks like {term}: write {term} if it is meant, else give it another name"
+    )]
     Resembles {
         /// As it stands.
         column: String,
@@ -125,9 +131,13 @@ fn separator(header: &[String]) -> Result<(), HeaderError> {
     if header.iter().any(|column| column.contains('\r')) {
         return Err(HeaderError::CarriageReturns);
     }
-    for (mark, name) in
-        [(';', "`;`"), ('\t', "tabs"), ('|', "`|`"), ('，', "full-width commas"), ('；', "full-width semicolons")]
-    {
+    for (mark, name) in [
+        (';', "`;`"),
+        ('\t', "tabs"),
+        ('|', "`|`"),
+        ('，', "full-width commas"),
+        ('；', "full-width semicolons"),
+    ] {
         let mut parts = header.iter().filter(|column| column.contains(mark)).flat_map(|c| c.split(mark));
         if parts.any(|part| is_term(part.trim_matches(['"', ' '])) || resembled(part).is_some()) {
             return Err(HeaderError::Separator { name });
@@ -186,7 +196,8 @@ fn slips_between(a: &[char], b: &[char]) -> usize {
         let mut row = vec![i + 1];
         for (j, &y) in b.iter().enumerate() {
             let at = |row: &[usize], j: usize| row.get(j).copied().unwrap_or(usize::MAX - 1);
-            let mut least = (at(&last, j) + usize::from(x != y)).min(at(&last, j + 1) + 1).min(at(&row, j) + 1);
+            let mut least =
+                (at(&last, j) + usize::from(x != y)).min(at(&last, j + 1) + 1).min(at(&row, j) + 1);
             let is_swapped = i > 0 && j > 0 && a.get(i - 1) == Some(&y) && b.get(j - 1) == Some(&x);
             if is_swapped {
                 least = least.min(at(&before_last, j - 1) + 1);
@@ -208,7 +219,8 @@ mod tests {
 
     #[test]
     fn terms_are_found_and_other_columns_ignored() {
-        let found = columns("note,reference,rider_id,note,at,platform,rider_id_2,骑手,time,form,tot").unwrap();
+        let found =
+            columns("note,reference,rider_id,note,at,platform,rider_id_2,骑手,time,form,tot").unwrap();
         assert_eq!((found.count, &found.rider_ids[..], found.at), (11, &[2, 6][..], Some(4)));
         assert_eq!((found.platform, found.reference, found.from, found.to), (Some(5), Some(1), None, None));
         assert!(columns("rider_id,from,to,rider_name,rider,order_id,city,plate,offer").is_ok());
@@ -257,7 +269,9 @@ mod tests {
         assert!(text("rider_id，at").contains("full-width commas"));
         assert!(text("sep=;").contains("delete it"));
         assert!(text("rider_id,at\rR1,2026-11-20T12:07Z").contains("carriage return"));
-        assert!(text("rider_id,at,rider_id").contains("the column rider_id stands twice, as columns 1 and 3"));
+        assert!(
+            text("rider_id,at,rider_id").contains("the column rider_id stands twice, as columns 1 and 3")
+        );
         assert!(text("rider_id,at,platform,platform").contains("the column platform stands twice"));
         assert!(text("rider_id,from").ends_with("it names rider_id, from"));
         assert!(text("nobody,at").ends_with("it names nobody, at"));

@@ -139,6 +139,8 @@ fn any(ranges: &[NumberRange], number: Option<u64>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::reject::Readable;
+    use crate::domain::view::Resolution;
 
     #[test]
     fn ranges_are_read_strictly() {
@@ -149,5 +151,86 @@ mod tests {
         }
         assert_eq!(parse_content(&"0A".repeat(16)), Some([10; 16]));
         assert!(parse_content("0a").is_none() && parse_content(&"zz".repeat(16)).is_none());
+    }
+
+    fn record(id: u64, kept: Kept, origin: Origin) -> Rejection {
+        let readable = Readable {
+            platform: Some("dada".to_owned()),
+            rider_id: (id == 1).then(|| "R1".to_owned()),
+            ..Readable::default()
+        };
+        Rejection {
+            id,
+            commit: 1,
+            kept,
+            detail: format!("line {id}: accepted_at is no time"),
+            origin,
+            readable,
+            raw_len: 0,
+            raw_sha256: [0; 32],
+            raw_truncated: false,
+            resolution: (id == 4).then_some(Resolution::Event { commit: 1 }),
+        }
+    }
+
+    /// Numbers of the records that pass.
+    fn passing(change: impl FnOnce(&mut RejectionFilter)) -> Vec<u64> {
+        let topic = || "orders.dada".to_owned();
+        let records = [
+            record(
+                1,
+                Kept::Rejected(Reason::BadTime),
+                Origin::Kafka { topic: topic(), partition: 0, offset: 5, timestamp: None },
+            ),
+            record(
+                2,
+                Kept::Conflict,
+                Origin::Kafka { topic: topic(), partition: 1, offset: 9, timestamp: None },
+            ),
+            record(3, Kept::Rejected(Reason::BadTime), Origin::File { content: [3; 16], line: 5 }),
+            record(4, Kept::Rejected(Reason::BadField), Origin::File { content: [4; 16], line: 6 }),
+        ];
+        let mut filter = RejectionFilter::default();
+        change(&mut filter);
+        let named = records.iter().filter(|record| filter.names(record)).map(|record| record.id).collect();
+        for record in &records {
+            let is_outside = record.id < filter.first_id() || filter.ends_before(record.id);
+            assert!(!is_outside || !filter.names(record), "{}", record.id);
+        }
+        named
+    }
+
+    #[test]
+    fn every_part_of_a_filter_counts() {
+        let range = |first, last| vec![NumberRange { first, last }];
+        let name = |text: &str| Some(text.to_owned());
+        assert_eq!(passing(|_| ()), [1, 2, 3, 4]);
+        assert_eq!(passing(|filter| filter.ids = range(2, 3)), [2, 3]);
+        assert_eq!(passing(|filter| filter.platform = name("dada")), [1, 2, 3, 4]);
+        assert_eq!(passing(|filter| filter.platform = name("aa")), [0; 0]);
+        assert_eq!(passing(|filter| filter.kept = Some(Kept::Conflict)), [2]);
+        assert_eq!(passing(|filter| filter.kept = Some(Kept::Rejected(Reason::BadTime))), [1, 3]);
+        assert_eq!(passing(|filter| filter.unresolved = true), [1, 2, 3]);
+        assert_eq!(passing(|filter| filter.rider_id = name("R1")), [1]);
+        assert_eq!(passing(|filter| filter.unreadable = true), [3, 4]);
+        assert_eq!(passing(|filter| filter.detail = name("line 2: acc")), [2]);
+        assert_eq!(passing(|filter| filter.topic = name("orders.dada")), [1, 2]);
+        assert_eq!(passing(|filter| filter.partition = Some(1)), [2]);
+        assert_eq!(passing(|filter| filter.offsets = range(5, 5)), [1]);
+        assert_eq!(passing(|filter| filter.lines = range(5, 5)), [3]);
+        assert_eq!(passing(|filter| filter.content = Some([4; 16])), [4]);
+        assert_eq!(
+            passing(|filter| {
+                filter.lines = range(5, 6);
+                filter.unresolved = true;
+            }),
+            [3]
+        );
+        let filter = RejectionFilter {
+            from: Some(UtcMillis::new(5)),
+            to: Some(UtcMillis::new(7)),
+            ..RejectionFilter::default()
+        };
+        assert_eq!([4, 5, 6, 7].map(|at| filter.is_in_time(UtcMillis::new(at))), [false, true, true, false]);
     }
 }

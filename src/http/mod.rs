@@ -26,8 +26,7 @@ mod timeline;
 
 pub use problem::{Kind, Problem};
 pub use source::{
-    NotReady, PartitionProgress, Paused, ProgressFacts, RejectionPage, RejectionQuery, Source,
-    ViewError,
+    NotReady, PartitionProgress, Paused, ProgressFacts, RejectionPage, RejectionQuery, Source, ViewError,
 };
 pub use state::{HttpState, THREADS};
 

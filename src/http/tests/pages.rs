@@ -113,7 +113,9 @@ async fn rejections_are_filtered_and_paged() {
     get(&state, "/v1/rejections?unresolved=maybe").await.is_problem(400, "bad-parameter");
     get(&state, "/v1/rejections?page_token=x").await.is_problem(400, "bad-page-token");
     get(&state, "/v1/rejections?from=x").await.is_problem(400, "bad-time");
-    for query in ["id=x", "id=3-1", "offset=-1", "partition=x", "content=1", "detail=", "line=", "unreadable=1"] {
+    for query in
+        ["id=x", "id=3-1", "offset=-1", "partition=x", "content=1", "detail=", "line=", "unreadable=1"]
+    {
         get(&state, &format!("/v1/rejections?{query}")).await.is_problem(400, "bad-parameter");
     }
     get(&state, "/v1/rejections?ids=1").await.is_problem(400, "unknown-parameter");

@@ -10,8 +10,8 @@ use crate::domain::reject::{ReadRevision, Readable, Reason};
 use crate::domain::time::{DAY_MS, HOUR_MS, LocalDay, MINUTE_MS, UtcMillis, Zone};
 use crate::domain::view::{Kept, Origin, Rejection, Resolution};
 use crate::http::{
-    HttpState, NotReady, PartitionProgress, Paused, ProgressFacts, RejectionPage, RejectionQuery,
-    Source, router,
+    HttpState, NotReady, PartitionProgress, Paused, ProgressFacts, RejectionPage, RejectionQuery, Source,
+    router,
 };
 use crate::telemetry::metrics::Metrics;
 use axum::body::Body;
@@ -64,7 +64,9 @@ impl Source for World {
     fn rejections(&self, query: &RejectionQuery) -> Result<RejectionPage, Infallible> {
         let wanted = |r: &&Rejection| {
             let at = self.ledger.commits[usize::try_from(r.commit).unwrap() - 1];
-            query.after.is_none_or(|after| r.id > after) && query.filter.names(r) && query.filter.is_in_time(at)
+            query.after.is_none_or(|after| r.id > after)
+                && query.filter.names(r)
+                && query.filter.is_in_time(at)
         };
         let found: Vec<&Rejection> = self.ledger.rejections.iter().filter(wanted).collect();
         let page: Vec<&Rejection> = found.iter().copied().take(query.limit).collect();
