@@ -3,6 +3,7 @@
 
 use crate::backfill::Summary;
 use crate::config::Config;
+use crate::domain::arrival::Timestamp;
 use crate::domain::event::EventRules;
 use crate::domain::posting::Disposition;
 use crate::domain::time::UtcMillis;
@@ -140,7 +141,7 @@ impl<'a> Line<'a> {
             source: self.batch.source(&Source::Redrive),
             offset: i64::try_from(rejection).unwrap_or(i64::MAX),
             // It arrives now, from here: it tells nothing about how far a partition was read.
-            timestamp: None,
+            timestamp: Timestamp::Missing,
             payload,
             // Refused again, it only counts: the first record keeps its key and headers.
             key: None,

@@ -80,6 +80,9 @@ fn records_are_filtered_by_number_line_detail_and_rider() {
     assert!(ids(&bench, &["--unreadable"]).contains(&id(4)));
     assert!(!ids(&bench, &["--unreadable"]).contains(&id(1)));
     assert_eq!(ids(&bench, &["--from", "2013-01-01", "--to", "2014-01-01"]), [0; 0]);
+    let kinds: Vec<&str> = all.iter().map(|line| line["keeps_open"].as_str().unwrap()).collect();
+    assert_eq!(kinds[0], "rejected_record");
+    assert_eq!((kinds[3], kinds[5]), ("unreadable_record", "conflicting_record"));
     assert_eq!(ids(&bench, &["--topic", "orders.aa"]), [0; 0]);
     assert_eq!(ids(&bench, &["--offset", "1"]), [0; 0]);
     for args in

@@ -1,5 +1,6 @@
 //! Which kept records are asked for.
 
+use crate::domain::pending::{PendingKind, pending_kind};
 use crate::domain::reject::Reason;
 use crate::domain::time::UtcMillis;
 use crate::domain::view::{Kept, Origin, Rejection};
@@ -66,7 +67,7 @@ pub struct RejectionFilter {
     pub unresolved: bool,
     /// Records that name this rider.
     pub rider_id: Option<String>,
-    /// Rejected records in which no rider can be read.
+    /// Rejected records in which no rider can be read: they concern every rider.
     pub unreadable: bool,
     /// Records whose detail holds this text.
     pub detail: Option<String>,
@@ -102,7 +103,7 @@ impl RejectionFilter {
             && is(&self.rider_id, &readable.rider_id)
             && self.kept.is_none_or(|kept| kept == rejection.kept)
             && (!self.unresolved || rejection.resolution.is_none())
-            && (!self.unreadable || readable.rider_id.is_none() && rejection.kept != Kept::Conflict)
+            && (!self.unreadable || pending_kind(rejection) == Some(PendingKind::Unreadable))
             && self.detail.as_ref().is_none_or(|text| rejection.detail.contains(text))
             && self.comes_from(&rejection.origin)
     }
@@ -139,6 +140,7 @@ fn any(ranges: &[NumberRange], number: Option<u64>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::arrival::Timestamp;
     use crate::domain::reject::Readable;
     use crate::domain::view::Resolution;
 
@@ -175,18 +177,13 @@ mod tests {
 
     /// Numbers of the records that pass.
     fn passing(change: impl FnOnce(&mut RejectionFilter)) -> Vec<u64> {
-        let topic = || "orders.dada".to_owned();
         let records = [
             record(
                 1,
                 Kept::Rejected(Reason::BadTime),
-                Origin::Kafka { topic: topic(), partition: 0, offset: 5, timestamp: None },
+                Origin::kafka("orders.dada", 0, 5, Timestamp::Missing),
             ),
-            record(
-                2,
-                Kept::Conflict,
-                Origin::Kafka { topic: topic(), partition: 1, offset: 9, timestamp: None },
-            ),
+            record(2, Kept::Conflict, Origin::kafka("orders.dada", 1, 9, Timestamp::Missing)),
             record(3, Kept::Rejected(Reason::BadTime), Origin::File { content: [3; 16], line: 5 }),
             record(4, Kept::Rejected(Reason::BadField), Origin::File { content: [4; 16], line: 6 }),
         ];

@@ -101,6 +101,13 @@ pub struct PlatformFacts {
     pub late: u64,
 }
 
+impl Completeness {
+    /// Every record that Kafka had acknowledged in a partition before this instant is applied (or was skipped).
+    pub fn read_to(&self, topic: &str, partition: i32) -> Option<UtcMillis> {
+        self.topics.get(topic)?.partitions.get(&partition)?.read_to
+    }
+}
+
 impl PlatformFacts {
     /// Whether the platform ever sent a completeness record: then its word counts, not its silence.
     pub fn sends_completeness(&self) -> bool {

@@ -114,9 +114,9 @@ impl Ledger {
             crash::after(Point::CommitDecided);
             let mut report = CommitReport::new(commit, batch, &decided);
             report.conserves(batch)?;
-            report.late = lateness::late_events(ledger, batch, &decided);
+            report.late = lateness::late_events(ledger, batch, &decided)?;
             let mut stats = (*ledger.stats).clone();
-            let keeping = ledger.keep(batch, &decided, also, &mut stats)?;
+            let keeping = ledger.keep((batch, &decided), also, &mut stats, now)?;
             report.decide = started.elapsed();
             // 2. Write blocks. They count for nothing before the manifest names them.
             let (runs, totals) = ledger.write_orders(batch, &decided, &[])?;
@@ -161,10 +161,10 @@ impl Ledger {
 
     fn keep(
         &self,
-        batch: &Batch,
-        decided: &Decided,
+        (batch, decided): (&Batch, &Decided),
         also: &Also,
         stats: &mut BTreeMap<String, facts::PlatformStats>,
+        now: UtcMillis,
     ) -> Outcome<Keeping> {
         let commit = self.manifest.root().commit + 1;
         let shelf = Shelf {
@@ -179,6 +179,8 @@ impl Ledger {
             bytes_per_platform: self.setup.rejected_bytes_per_platform,
             next_id: self.manifest.root().next_rejection,
             commit,
+            now,
+            completeness: self.tracker.state(),
         };
         let mut keeping = shelf.keep(batch, decided, stats)?;
         for (id, reason) in &also.settled {
@@ -228,7 +230,7 @@ impl Ledger {
                     topic,
                     partition: *partition,
                     first_offset: span.offsets.0,
-                    first_timestamp: span.timestamps.0,
+                    first_timestamp: span.timestamps.0.instant(),
                     next_offset: span.offsets.1 + 1,
                     newest_timestamp: span.timestamps.1,
                 };

@@ -1,18 +1,23 @@
 //! Counts events that add cover before a `complete_through` already committed.
 
 use super::batch::{Batch, OrderEntry};
+use super::error::Outcome;
 use super::identity::IdentityHash;
 use super::pricing::price_posting;
+use super::rejected::identity_of;
 use super::resolve::{Decided, Replaced};
 use super::writer::Ledger;
 use crate::domain::completeness::{Told, is_late};
 use crate::domain::order::Phase;
+use crate::domain::pending::{RecordTimes, Scope};
 use crate::domain::posting::Posting;
 use crate::domain::settle::PlatformLine;
-use std::collections::{BTreeMap, HashMap};
+use crate::domain::view::{Origin, Rejection};
+use crate::domain::window::Window;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Late events of a batch, by platform.
-pub fn late_events(ledger: &Ledger, batch: &Batch, decided: &Decided) -> BTreeMap<String, u64> {
+pub fn late_events(ledger: &Ledger, batch: &Batch, decided: &Decided) -> Outcome<BTreeMap<String, u64>> {
     let state = ledger.tracker.state();
     let reach = ledger.reach();
     // By batch number of the platform; none where nothing was ever complete.
@@ -27,11 +32,12 @@ pub fn late_events(ledger: &Ledger, batch: &Batch, decided: &Decided) -> BTreeMa
         .collect();
     let mut late = BTreeMap::new();
     if lines.iter().all(Option::is_none) {
-        return late;
+        return Ok(late);
     }
     let previous: HashMap<usize, &Replaced> =
         decided.replaced.iter().map(|(at, replaced)| (*at, replaced)).collect();
     let mut fresh: Option<Fresh> = None;
+    let mut arrived: Option<Arrived<'_>> = None;
     for &at in &decided.booked {
         let Some(entry) = batch.orders.get(at) else { continue };
         let Some(line) = lines.get(usize::from(entry.platform)).and_then(Option::as_ref) else { continue };
@@ -54,11 +60,57 @@ pub fn late_events(ledger: &Ledger, batch: &Batch, decided: &Decided) -> BTreeMa
         let here = other_phase_here(batch, fresh, (entry, decided.other_phase.get(&at)), &previous, reach);
         let other_phase = here.as_ref().or_else(|| decided.other_phase.get(&at));
         let told = Told { previous: old.as_ref(), other_phase };
-        if is_late(line, &new, told) {
+        if !is_late(line, &new, told) {
+            continue;
+        }
+        let arrived = arrived.get_or_insert_with(|| Arrived::new(ledger, batch, decided));
+        if !arrived.had(batch, entry, &new)? {
             *late.entry(new.platform).or_default() += 1;
         }
     }
-    late
+    Ok(late)
+}
+
+/// What arrived before and was refused or in conflict: it kept its time open, so that an event which mends it breaks no promise.
+struct Arrived<'a> {
+    ledger: &'a Ledger,
+    /// Identities of the batch's own refused and conflicting records.
+    here: HashSet<IdentityHash>,
+}
+
+impl<'a> Arrived<'a> {
+    fn new(ledger: &'a Ledger, batch: &Batch, decided: &Decided) -> Self {
+        let refused = batch.refused.iter().filter_map(|refused| identity_of(&refused.refusal.readable));
+        let conflicts = decided.conflicts.keys().filter_map(|&at| batch.orders.get(at));
+        let here = refused.map(|(hash, ..)| hash).chain(conflicts.map(|entry| entry.hash)).collect();
+        Self { ledger, here }
+    }
+
+    /// Whether a version of the event's order had arrived before, or may have: in either phase, or as a record without a
+    /// readable identity that is unresolved.
+    fn had(&self, batch: &Batch, entry: &OrderEntry, event: &Posting) -> Outcome<bool> {
+        if matches!(batch.origin_of(entry), Origin::Redrive { .. }) {
+            return Ok(true);
+        }
+        let phases = [Phase::Open, Phase::Ended];
+        let hashes = phases.map(|p| IdentityHash::of(&event.platform, &event.order_id, event.leg, p));
+        if hashes.iter().any(|hash| self.here.contains(hash) || self.ledger.book.has_arrived(*hash)) {
+            return Ok(true);
+        }
+        let platforms = &self.ledger.setup.platforms;
+        let promise = platforms.get(&event.platform);
+        let longest = event.accepted_at.plus(promise.max_order_duration_ms);
+        // One millisecond more: an order of no length has a time, too.
+        let window = Window::new(event.accepted_at, event.ended_at.unwrap_or(longest).plus(1));
+        let index = &self.ledger.rejected;
+        if !index.pending().unreadable(&event.platform, platforms, window).is_empty() {
+            return Ok(true);
+        }
+        let of_rider = index.of_rider(&self.ledger.store, &event.rider_id)?;
+        let is_known = |name: &str| self.ledger.knows_platform(name);
+        let concerns = |record: &&Rejection| Scope::of(record, is_known).contains(&event.platform, platforms);
+        Ok(of_rider.iter().filter(concerns).any(|r| RecordTimes::of(r).window(promise).overlaps(window)))
+    }
 }
 
 /// Positions of booked events by the hash of their identity, in the order of effect; none when the batch has no open ones.

@@ -63,6 +63,7 @@ pub mod lock;
 pub mod manifest;
 pub mod memory;
 pub mod parts;
+pub mod pending;
 pub mod pricing;
 pub mod rejected;
 pub mod report;

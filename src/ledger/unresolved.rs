@@ -6,6 +6,16 @@ use crate::domain::reject::ReadRevision;
 use crate::domain::view::{Kept, Origin};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
+/// The lowest revision of an event that resolves a record; `None` where any does that comes after it. A conflicting record
+/// has the revision of what is stored: only a higher one decides between them.
+pub(super) fn resolving_revision(kept: Kept, revision: ReadRevision) -> Option<u64> {
+    match (kept, revision) {
+        (_, ReadRevision::Unreadable) => None,
+        (Kept::Rejected(_), ReadRevision::Known(revision)) => Some(revision),
+        (Kept::Conflict, ReadRevision::Known(revision)) => Some(revision.saturating_add(1)),
+    }
+}
+
 /// Unresolved rejections by what settles them, and the lines of files whose records are kept.
 #[derive(Debug, Default)]
 pub struct RejectedBook {
@@ -15,6 +25,8 @@ pub struct RejectedBook {
     places: HashMap<u64, (IdentityHash, u64)>,
     /// Lines of files whose records are kept: ingesting the file again stores them once.
     lines: HashSet<([u8; 16], u64)>,
+    /// Identities of every kept record, resolved ones too: an event of one of them is not late, for a version of it had arrived.
+    arrived: HashSet<IdentityHash>,
 }
 
 impl RejectedBook {
@@ -25,12 +37,10 @@ impl RejectedBook {
             if let Origin::File { content, line } = rejection.origin {
                 self.lines.insert((content, line));
             }
-            let is_settled = rejection.kept == Kept::Conflict || index.resolution(rejection.id).is_some();
-            if let (false, Some((hash, ..))) = (is_settled, identity_of(&rejection.readable)) {
-                let revision = match rejection.readable.revision {
-                    ReadRevision::Unreadable => 0,
-                    ReadRevision::Known(revision) => revision,
-                };
+            let Some((hash, ..)) = identity_of(&rejection.readable) else { continue };
+            self.arrived.insert(hash);
+            if index.resolution(rejection.id).is_none() {
+                let revision = resolving_revision(rejection.kept, rejection.readable.revision).unwrap_or(0);
                 self.waiting.entry(hash).or_default().insert((revision, rejection.id));
                 self.places.insert(rejection.id, (hash, revision));
             }
@@ -51,6 +61,11 @@ impl RejectedBook {
     /// Whether this line of a file is kept already.
     pub fn knows(&self, origin: &Origin) -> bool {
         matches!(origin, Origin::File { content, line } if self.lines.contains(&(*content, *line)))
+    }
+
+    /// Whether a record of this identity is kept.
+    pub fn has_arrived(&self, hash: IdentityHash) -> bool {
+        self.arrived.contains(&hash)
     }
 
     /// Whether any rejection of this identity waits for its order.

@@ -25,6 +25,7 @@ use super::store::{COMMIT_SEGMENT_BYTES_MIN, Freeing, Store, Writing};
 use super::unresolved::RejectedBook;
 use super::{garbage, head};
 use crate::domain::completeness::CompletenessTracker;
+use crate::domain::platform::Platforms;
 use crate::domain::time::LocalDay;
 use arc_swap::ArcSwap;
 use std::collections::{BTreeMap, HashSet};
@@ -124,7 +125,8 @@ impl Ledger {
         let released = channel();
         let runs = open_runs(&store, &manifest, &released.0)?;
         let filters = DayFilters::new(setup.filter_bytes);
-        let (rejected, book) = open_rejected(&store, &manifest)?;
+        let stats = load_stats(&manifest)?;
+        let (rejected, book) = open_rejected(&store, &manifest, &setup.platforms, &stats)?;
         crash::after(Point::StartOpened);
         let books = ConfigBooks::load(&store, &manifest)?;
         if let Some((no, entry)) = books.all().find(|(_, entry)| entry.zone != setup.zone.name()) {
@@ -142,7 +144,6 @@ impl Ledger {
             setup.tariff = setup.tariff.with_config_no(manifest.root().config);
         }
         let tracker = CompletenessTracker::new(facts::load(&manifest)?);
-        let stats = load_stats(&manifest)?;
         let with_open = with_open(&stats);
         let sources = load_sources(&manifest)?;
         let state = Snapshot {
@@ -191,7 +192,7 @@ impl Ledger {
 
     /// Whether a platform is registered or has orders.
     pub fn knows_platform(&self, name: &str) -> bool {
-        self.setup.platforms.is_registered(name) || self.stats.get(name).is_some_and(|stats| stats.orders > 0)
+        is_platform_known(name, &self.setup.platforms, &self.stats)
     }
 
     /// Where readers find the newest state.
@@ -334,16 +335,31 @@ fn open_runs(store: &Store, manifest: &Manifest, released: &Sender<u64>) -> Outc
     Ok(runs)
 }
 
-fn open_rejected(store: &Store, manifest: &Manifest) -> Outcome<(RejectedIndex, RejectedBook)> {
+fn open_rejected(
+    store: &Store,
+    manifest: &Manifest,
+    platforms: &Platforms,
+    stats: &BTreeMap<String, PlatformStats>,
+) -> Outcome<(RejectedIndex, RejectedBook)> {
     let (mut index, mut book) = (RejectedIndex::default(), RejectedBook::default());
     let mut contents = Vec::new();
     for (run, entry) in manifest.numbered(kind::REJECTED, RejectedEntry::decode)? {
         let content = RejectedRun::load(store, run, &entry)?;
-        index.add(run, entry, &content);
+        index.add(run, entry, &content, |name| is_platform_known(name, platforms, stats));
         contents.push(content);
     }
+    index.refresh(contents.iter(), platforms);
     contents.iter().for_each(|content| book.add(content, &index));
     Ok((index, book))
+}
+
+/// Whether a platform is registered or has orders: then its name counts in a rejected record.
+pub(super) fn is_platform_known(
+    name: &str,
+    platforms: &Platforms,
+    stats: &BTreeMap<String, PlatformStats>,
+) -> bool {
+    platforms.is_registered(name) || stats.get(name).is_some_and(|stats| stats.orders > 0)
 }
 
 fn load_stats(manifest: &Manifest) -> Outcome<BTreeMap<String, PlatformStats>> {

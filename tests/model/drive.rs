@@ -9,6 +9,7 @@ use super::shown::Shown;
 use super::terms::Terms;
 use super::world::{Place, World, places};
 use coverledger::config::Config;
+use coverledger::domain::arrival::Timestamp;
 use coverledger::domain::completeness::{EndObserved, MetadataObserved};
 use coverledger::domain::posting::Disposition;
 use coverledger::domain::time::UtcMillis;
@@ -310,13 +311,13 @@ impl Drive {
             let (source, offset, timestamp) = match origin {
                 Origin::Kafka((topic, partition), offset) => {
                     let source = Source::Kafka { topic: (*topic).to_owned(), partition: *partition };
-                    (source, *offset, Some(UtcMillis::new(record.sent)))
+                    (source, *offset, Timestamp::Broker(UtcMillis::new(record.sent)))
                 }
                 Origin::File(number, line) => {
                     if file.replace(*number) != Some(*number) {
                         batch.begin_lines(Arc::new(FileLines(*number)));
                     }
-                    (Source::Files, *line, None)
+                    (Source::Files, *line, Timestamp::Missing)
                 }
             };
             let topic = match &source {

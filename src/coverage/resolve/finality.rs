@@ -7,7 +7,7 @@ use crate::domain::completeness::{
     CompletenessTracker, EndObserved, MetadataObserved, PartitionApplied, Told, is_late,
 };
 use crate::domain::order::Phase;
-use crate::domain::platform::{Platforms, Promise};
+use crate::domain::platform::{Platforms, Promise, UnreadableRecords};
 use crate::domain::time::UtcMillis;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -91,6 +91,7 @@ impl World {
             delivery_delay_ms: delay,
             streams_open_orders_from: streams_from.map(at),
             max_order_duration_ms: max,
+            unreadable_records: UnreadableRecords::default(),
         };
         let platforms = Platforms::new(BTreeMap::from([("p".to_owned(), promise)]), Promise::default());
         let widest = (dice.below(3), dice.below(3));
@@ -304,7 +305,7 @@ impl World {
         let mut lines: Vec<Line<'_>> =
             vec![("p", PlatformLine::new("p", &self.ledger.completeness, &self.platforms, reach))];
         let (sure, _) = cover(&gathered, &lines, around);
-        hold(&mut lines, &gathered, terms, &known);
+        hold(&self.ledger, &mut lines, &gathered, terms, &known, around);
         let open = unsettled(&[lines[0].1.stretches(around, at(self.now))], around);
         for (window, verdict) in parts(&sure, &open, around) {
             match verdict {

@@ -1,6 +1,6 @@
 use super::*;
 use crate::domain::order::{OrderEvent, Phase, Region};
-use crate::domain::platform::{Platforms, Promise};
+use crate::domain::platform::{Platforms, Promise, UnreadableRecords};
 use crate::domain::posting::{Charge, ConfigNo, Posting, Pricing};
 use crate::domain::settle::{PlatformLine, Reach};
 use crate::domain::window::Window;
@@ -18,6 +18,7 @@ fn platforms(topics: &[&str]) -> Platforms {
         delivery_delay_ms: 10,
         streams_open_orders_from: None,
         max_order_duration_ms: 100,
+        unreadable_records: UnreadableRecords::default(),
     };
     Platforms::new(BTreeMap::from([("p".to_owned(), promise)]), Promise::default())
 }

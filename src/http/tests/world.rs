@@ -2,9 +2,10 @@
 
 use crate::config::{Config, HttpSettings};
 use crate::coverage::testing::{NaiveLedger, posting};
+use crate::domain::arrival::Arrived;
 use crate::domain::completeness::{PartitionFacts, PlatformFacts, TopicFacts};
 use crate::domain::order::{Outcome, Phase};
-use crate::domain::platform::{Platforms, Promise};
+use crate::domain::platform::{Platforms, Promise, UnreadableRecords};
 use crate::domain::posting::Posting;
 use crate::domain::reject::{ReadRevision, Readable, Reason};
 use crate::domain::time::{DAY_MS, HOUR_MS, LocalDay, MINUTE_MS, UtcMillis, Zone};
@@ -92,6 +93,7 @@ fn promise(topic: &str) -> Promise {
         delivery_delay_ms: 15 * MINUTE_MS,
         streams_open_orders_from: None,
         max_order_duration_ms: DAY_MS,
+        unreadable_records: UnreadableRecords::default(),
     }
 }
 
@@ -115,6 +117,7 @@ fn kept(id: u64, kept: Kept, readable: Readable) -> Rejection {
             partition: 3,
             offset: 11,
             timestamp: Some(UtcMillis::new(NOON)),
+            arrived: Arrived { after: UtcMillis::new(NOON), by: UtcMillis::new(NOON) },
         },
         readable,
         raw_len: 230,
@@ -134,6 +137,7 @@ fn readable(platform: &str, order_id: &str, rider: &str, from_min: i64, to_min: 
         revision: ReadRevision::Known(0),
         accepted_at: Some(UtcMillis::new(NOON + from_min * MINUTE_MS)),
         ended_at: Some(UtcMillis::new(NOON + to_min * MINUTE_MS)),
+        ..Readable::default()
     }
 }
 
