@@ -60,7 +60,7 @@ pub enum Command {
     Timeline(timeline::TimelineArgs),
     /// Print the monthly statement.
     Statement(statement::StatementArgs),
-    /// List, export, send again or settle rejected records.
+    /// List, export, mend, send again or resolve rejected records.
     Rejections(rejections::RejectionsArgs),
     /// Check a configuration and print every problem at once.
     #[command(after_help = "Example: coverledger check-config coverledger.toml")]
