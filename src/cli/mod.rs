@@ -1,21 +1,26 @@
 //! The commands, one file each: arguments in, results on standard output, an exit code back.
 
 pub mod backup;
-mod base64;
 pub mod check_config;
 pub mod demo;
 pub mod generate;
 pub mod ingest;
+mod input;
 pub mod lookup;
 mod lookup_batch;
 mod lookup_text;
+mod mended;
+pub mod output;
 pub mod produce;
 mod reading;
+mod rejection_export;
+mod rejection_send;
 pub mod rejections;
 mod remote;
 pub mod serve;
 pub mod statement;
 pub mod timeline;
+mod typed;
 pub mod verify;
 mod version;
 
@@ -56,7 +61,7 @@ pub enum Command {
     Timeline(timeline::TimelineArgs),
     /// Print the monthly statement.
     Statement(statement::StatementArgs),
-    /// List, export, send again or settle rejected records.
+    /// List, export, mend, send again or resolve rejected records.
     Rejections(rejections::RejectionsArgs),
     /// Check a configuration and print every problem at once.
     #[command(after_help = "Example: coverledger check-config coverledger.toml")]

@@ -27,6 +27,7 @@ pub use settings::{HttpSettings, IngestSettings, LedgerSettings, Limits, Shutdow
 use crate::domain::platform::Platforms;
 use crate::domain::tariff::Tariff;
 use crate::domain::time::Zone;
+use std::path::PathBuf;
 
 /// A valid configuration.
 #[derive(Clone, Debug)]
@@ -53,6 +54,8 @@ pub struct Config {
     pub text: String,
     /// SHA-256 of `text`.
     pub hash: [u8; 32],
+    /// The files that were read for it: its own, what it includes, and those of secrets.
+    pub files: Vec<PathBuf>,
     /// What is legal but probably not meant.
     pub warnings: Vec<String>,
 }

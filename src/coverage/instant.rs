@@ -1,4 +1,8 @@
-//! The instants of questions: RFC 3339, or a whole minute without its seconds.
+//! The instants of questions: RFC 3339, or a whole minute without its seconds. People may type more: [`parse_typed`].
+
+mod typed;
+
+pub use typed::{TYPED_FORMS, TypedError, from_local, offset, parse_typed, parse_typed_from, parse_typed_to};
 
 use crate::domain::time::{
     DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, UtcMillis, Zone, days_from_civil, days_in_month,

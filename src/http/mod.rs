@@ -15,6 +15,7 @@ mod host;
 mod observed;
 mod order;
 mod page;
+mod platforms;
 mod problem;
 mod progress;
 mod query;
@@ -30,8 +31,7 @@ mod timeline;
 
 pub use problem::{Kind, Problem};
 pub use source::{
-    KeptFilter, NotReady, PartitionProgress, Paused, ProgressFacts, RejectionPage, RejectionQuery, Source,
-    ViewError,
+    NotReady, PartitionProgress, Paused, ProgressFacts, RejectionPage, RejectionQuery, Source, ViewError,
 };
 pub use state::{HttpState, THREADS};
 

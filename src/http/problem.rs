@@ -32,6 +32,8 @@ pub enum Kind {
     NotFound,
     /// No such order.
     OrderUnknown,
+    /// No such platform.
+    PlatformUnknown,
     /// The path exists, not with this method.
     MethodNotAllowed,
     /// None of the accepted media types can be given.
@@ -86,6 +88,7 @@ impl Kind {
             Self::BadPageToken => (S::BAD_REQUEST, "bad-page-token", "The page token does not fit"),
             Self::NotFound => (S::NOT_FOUND, "not-found", "There is nothing here"),
             Self::OrderUnknown => (S::NOT_FOUND, "order-unknown", "Nothing is stored of this order"),
+            Self::PlatformUnknown => (S::NOT_FOUND, "platform-unknown", "There is no such platform"),
             Self::MethodNotAllowed => {
                 (S::METHOD_NOT_ALLOWED, "method-not-allowed", "This method is not allowed here")
             }

@@ -11,8 +11,8 @@ use crate::domain::reject::{ReadRevision, Readable, Reason};
 use crate::domain::time::{DAY_MS, HOUR_MS, LocalDay, MINUTE_MS, UtcMillis, Zone};
 use crate::domain::view::{Kept, Origin, Rejection, Resolution};
 use crate::http::{
-    HttpState, KeptFilter, NotReady, PartitionProgress, Paused, ProgressFacts, RejectionPage, RejectionQuery,
-    Source, router,
+    HttpState, NotReady, PartitionProgress, Paused, ProgressFacts, RejectionPage, RejectionQuery, Source,
+    router,
 };
 use crate::telemetry::metrics::Metrics;
 use axum::body::Body;
@@ -66,15 +66,8 @@ impl Source for World {
         let wanted = |r: &&Rejection| {
             let at = self.ledger.commits[usize::try_from(r.commit).unwrap() - 1];
             query.after.is_none_or(|after| r.id > after)
-                && query.from.is_none_or(|from| at >= from)
-                && query.to.is_none_or(|to| at < to)
-                && (!query.unresolved || r.resolution.is_none())
-                && (query.platform.is_none() || query.platform == r.readable.platform)
-                && match query.kept {
-                    None => true,
-                    Some(KeptFilter::Conflict) => r.kept == Kept::Conflict,
-                    Some(KeptFilter::Reason(reason)) => r.kept == Kept::Rejected(reason),
-                }
+                && query.filter.names(r)
+                && query.filter.is_in_time(at)
         };
         let found: Vec<&Rejection> = self.ledger.rejections.iter().filter(wanted).collect();
         let page: Vec<&Rejection> = found.iter().copied().take(query.limit).collect();
