@@ -21,7 +21,7 @@ pub mod rejection;
 mod render;
 pub mod resolve;
 mod rider_days;
-mod seen;
+pub mod seen;
 pub mod statement;
 #[cfg(test)]
 pub mod testing;

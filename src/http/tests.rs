@@ -1,8 +1,11 @@
 //! Every resource over the naive ledger.
 
 mod api;
+mod browser;
 mod fuzz;
 mod limits;
 mod page;
+mod page_browser;
+mod page_names;
 mod pages;
 mod world;
