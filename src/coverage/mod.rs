@@ -23,7 +23,7 @@ pub mod rejection_filter;
 mod render;
 pub mod resolve;
 mod rider_days;
-mod seen;
+pub mod seen;
 mod spreadsheet;
 pub mod statement;
 #[cfg(test)]

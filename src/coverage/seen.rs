@@ -1,7 +1,7 @@
 //! What is known of a person at all, without reading every order: the ends of the time, and one order for each platform.
 
 use super::rider_days::RiderDays;
-use crate::domain::time::UtcMillis;
+use crate::domain::time::{UtcMillis, Zone};
 use crate::domain::view::{LedgerView, RiderSeen};
 
 /// First and last instant of the riders' stored versions, and the platforms that named them; `None` when none did.
@@ -11,6 +11,21 @@ pub(super) fn rider_seen<V: LedgerView>(days: &RiderDays<'_, V>) -> Result<Optio
         join(&mut all, seen(days, rider)?);
     }
     Ok(all)
+}
+
+/// Whether any stored order names this rider, superseded versions included.
+///
+/// # Errors
+/// What reading the ledger fails with.
+pub fn rider_is_stored<V: LedgerView>(view: &V, zone: &Zone, rider_id: &str) -> Result<bool, V::Error> {
+    let rider_ids = [rider_id.to_owned()];
+    let days = RiderDays::new(view, zone, &rider_ids);
+    for day in view.days_stored().rev() {
+        if !days.of(0, day)?.is_empty() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn join(all: &mut Option<RiderSeen>, here: Option<RiderSeen>) {

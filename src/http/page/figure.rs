@@ -1,10 +1,10 @@
 //! The picture: orders and merged cover around the asked time, on an axis of local hours. Whole numbers only.
 
-use super::form::from_local;
+use super::identifier::Ident;
 use super::show::human;
 use super::words::Words;
 use crate::coverage::answer::{Answer, AnswerWhen, Verdict, WindowLine};
-use crate::coverage::instant::parse_from;
+use crate::coverage::instant::{from_local, parse_from};
 use crate::coverage::question::When;
 use crate::coverage::timeline::Timeline;
 use crate::domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, UtcMillis, Zone};
@@ -12,13 +12,24 @@ use crate::domain::window::{Window, union_within};
 
 /// The template draws the axis from here, so wide.
 const LEFT: i64 = 24;
-const WIDTH: i64 = 912;
 const ROWS_MAX: usize = 8;
 const ROW_HEIGHT: i64 = 24;
 const ROWS_TOP: i64 = 84;
 /// Orders that are drawn; of more, only the merged cover is.
 const ORDERS_MAX: usize = 300;
-const TICKS_MAX: i64 = 12;
+/// On a screen, and on paper.
+pub(super) const WIDE: Frame = Frame { name: "wide", width: 912, ticks_max: 12 };
+/// On a phone.
+pub(super) const NARROW: Frame = Frame { name: "narrow", width: 292, ticks_max: 4 };
+
+/// How large the picture is drawn.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Frame {
+    name: &'static str,
+    width: i64,
+    ticks_max: i64,
+}
+
 const STEPS_MS: [i64; 14] = [
     MINUTE_MS,
     5 * MINUTE_MS,
@@ -60,6 +71,9 @@ pub(super) struct Tick {
 /// The picture, ready to be written.
 #[derive(Debug)]
 pub(super) struct Figure {
+    pub(super) name: &'static str,
+    pub(super) left: i64,
+    pub(super) right: i64,
     pub(super) description: String,
     pub(super) height: i64,
     pub(super) axis_y: i64,
@@ -69,7 +83,8 @@ pub(super) struct Figure {
     pub(super) orders: Vec<Bar>,
     pub(super) mark: Bar,
     pub(super) mark_text: String,
-    pub(super) mark_anchor: &'static str,
+    /// The middle of the asked time.
+    pub(super) mark_x: String,
     pub(super) left_out: bool,
 }
 
@@ -83,6 +98,7 @@ pub(super) fn around(asked: Window) -> Window {
 
 struct Axis {
     within: Window,
+    frame: Frame,
 }
 
 impl Axis {
@@ -90,7 +106,7 @@ impl Axis {
     fn tenths(&self, at: UtcMillis) -> i64 {
         let at = at.max(self.within.from).min(self.within.until);
         let span_ms = i128::from(self.within.until.since(self.within.from).max(1));
-        let part = i128::from(at.since(self.within.from)) * i128::from(WIDTH * 10) / span_ms;
+        let part = i128::from(at.since(self.within.from)) * i128::from(self.frame.width * 10) / span_ms;
         LEFT * 10 + i64::try_from(part).unwrap_or(0)
     }
 
@@ -119,10 +135,11 @@ impl Figure {
         when: When,
         platforms: Option<&[String]>,
         zone: &Zone,
+        frame: Frame,
         w: &Words,
     ) -> Self {
         let asked = when.window();
-        let axis = Axis { within: around(asked) };
+        let axis = Axis { within: around(asked), frame };
         let counts = |line: &&WindowLine| platforms.is_none_or(|names| names.contains(&line.platform));
         let ended = lines.iter().flat_map(|line| &line.orders).filter(counts);
         let open = lines.iter().flat_map(|line| &line.open).filter(counts);
@@ -140,8 +157,11 @@ impl Figure {
         let (orders, rows, left_out) = rows(&axis, &drawn, w);
         let axis_y = ROWS_TOP + ROW_HEIGHT * i64::try_from(rows).unwrap_or(0) + 8;
         let mark = axis.bar(asked, 0, "mark", String::new(), "");
-        let mark_tenths = axis.tenths(asked.from);
+        let mark_tenths = (axis.tenths(asked.from) + axis.tenths(asked.until)) / 2;
         Self {
+            name: frame.name,
+            left: LEFT,
+            right: LEFT + frame.width,
             description: describe(answer, &cover, zone, w),
             height: axis_y + 44,
             axis_y,
@@ -154,7 +174,7 @@ impl Figure {
                 AnswerWhen::Instant { at } => human(at, ""),
                 AnswerWhen::Interval { from, to, .. } => format!("{} – {}", human(from, ""), human(to, "")),
             },
-            mark_anchor: if mark_tenths > 7_000 { "end" } else { "start" },
+            mark_x: decimal(mark_tenths),
             left_out,
         }
     }
@@ -191,7 +211,12 @@ fn rows(axis: &Axis, drawn: &[(Window, &WindowLine)], w: &Words) -> (Vec<Bar>, u
         }
         let class = if line.phase == "ended" { "order" } else { "order open" };
         let end = line.ends_at.as_deref().map_or_else(|| w.still_open.to_owned(), |end| human(end, ""));
-        let title = format!("{} {}: {} – {end}", line.platform, line.order_id, human(&line.starts_at, ""));
+        let title = format!(
+            "{} {}: {} – {end}",
+            line.platform,
+            Ident::new(&line.order_id),
+            human(&line.starts_at, "")
+        );
         let y = ROWS_TOP + ROW_HEIGHT * i64::try_from(row).unwrap_or(0);
         bars.push(axis.bar(*window, y, class, title, &line.platform));
     }
@@ -213,7 +238,8 @@ fn ticks(axis: &Axis, zone: &Zone) -> Vec<Tick> {
     let local = |at: UtcMillis| at.plus(i64::from(zone.offset_s(at)) * SECOND_MS).millis();
     let (from, until) = (local(axis.within.from), local(axis.within.until));
     let span_ms = until.saturating_sub(from).max(1);
-    let step_ms = STEPS_MS.into_iter().find(|step| span_ms / step <= TICKS_MAX).unwrap_or(100 * DAY_MS);
+    let step_ms =
+        STEPS_MS.into_iter().find(|step| span_ms / step <= axis.frame.ticks_max).unwrap_or(100 * DAY_MS);
     let mut ticks = Vec::new();
     let mut at = from.div_euclid(step_ms).saturating_add(1).saturating_mul(step_ms);
     let mut day_shown = String::new();

@@ -1,15 +1,17 @@
 //! The form: what was typed, what it means, and what is wrong with it.
 
 use super::super::query::{Query, encoded};
+use super::identifier::{Ident, parts, plain};
 use super::words::Words;
-use crate::coverage::instant::{At, InstantError, parse_at};
+use crate::coverage::instant::{TypedError, parse_typed, parse_typed_from, parse_typed_to};
 use crate::coverage::question::{NAMES_MAX, Question, When, check_rider};
-use crate::domain::time::{DAY_MS, MINUTE_MS, SECOND_MS, UtcMillis, Zone};
+use crate::domain::time::{UtcMillis, Zone};
 use crate::domain::window::Window;
 
 /// What was typed, with what is wrong beside each field.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Form {
+    /// The identifiers, letter for letter.
     pub(super) riders: Vec<String>,
     pub(super) at: String,
     pub(super) from: String,
@@ -17,6 +19,9 @@ pub(super) struct Form {
     pub(super) platforms: Vec<String>,
     pub(super) reference: String,
     pub(super) rider_error: Option<String>,
+    /// An identifier that no record can have, in the plain form that may have been meant.
+    pub(super) rider_offer: Option<Ident>,
+    pub(super) rider_offer_address: String,
     pub(super) at_error: Option<String>,
     pub(super) from_error: Option<String>,
     pub(super) to_error: Option<String>,
@@ -35,19 +40,6 @@ pub(super) enum Asked {
     Question(Question),
 }
 
-/// Why a typed time is none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum TimeError {
-    /// Not a time.
-    Form,
-    /// No such date or time of day.
-    NoSuchTime,
-    /// The clocks went back: the local time came twice.
-    Twice,
-    /// The clocks went forward: the local time never came.
-    Never,
-}
-
 impl Form {
     pub(super) fn read(query: &Query, zone: &Zone, w: &Words) -> (Self, Asked) {
         let all = |name: &str| -> Vec<String> {
@@ -56,40 +48,26 @@ impl Form {
         };
         let one = |name: &str| all(name).into_iter().next().unwrap_or_default();
         let mut form = Self {
-            riders: all("rider_id"),
-            at: one("at"),
-            from: one("from"),
-            to: one("to"),
+            riders: riders(query),
+            at: time(one("at")),
+            from: time(one("from")),
+            to: time(one("to")),
             // One field of the form holds them all; addresses may repeat the parameter.
-            platforms: all("platform")
-                .iter()
-                .flat_map(|names| names.split([' ', ',', '，', '、']))
-                .filter(|name| !name.is_empty())
-                .map(str::to_owned)
-                .collect(),
+            platforms: all("platform").iter().flat_map(|names| parts(names)).collect(),
             reference: one("reference"),
             ..Self::default()
         };
         let times = [&form.at, &form.from, &form.to];
         if form.riders.is_empty() && times.iter().all(|text| text.is_empty()) {
-            form.riders.push(String::new());
             return (form, Asked::Nothing);
         }
         let asked = form.check(zone, w).map_or(Asked::Mistaken, Asked::Question);
-        if form.riders.is_empty() {
-            form.riders.push(String::new());
-        }
         (form, asked)
     }
 
     /// The question, or `None` after every mistake was noted beside its field.
     fn check(&mut self, zone: &Zone, w: &Words) -> Option<Question> {
-        if self.riders.is_empty() {
-            self.rider_error = Some(w.error_rider_missing.to_owned());
-        } else if self.riders.len() > NAMES_MAX || self.riders.iter().any(|rider| check_rider(rider).is_err())
-        {
-            self.rider_error = Some(w.error_rider_bad.to_owned());
-        }
+        self.check_riders(w);
         let when = self.when(zone, w);
         // The rules of the interface hold for the form too.
         let bare = Question {
@@ -110,6 +88,21 @@ impl Form {
         narrowed.ok().filter(|_| whole).map(|question| Question { reference, ..question })
     }
 
+    fn check_riders(&mut self, w: &Words) {
+        if self.riders.is_empty() {
+            self.rider_error = Some(w.error_rider_missing.to_owned());
+        } else if self.riders.len() > NAMES_MAX {
+            self.rider_error = Some(w.error_riders_many.to_owned());
+        } else if let Some(bad) = self.riders.iter().find(|rider| check_rider(rider).is_err()) {
+            let meant = plain(bad);
+            if check_rider(&meant).is_ok() {
+                self.rider_offer_address = self.address_instead(w.short_lang, bad, &[&meant]);
+                self.rider_offer = Some(Ident::new(&meant));
+            }
+            self.rider_error = Some(format!("{}: {}", w.error_rider_bad, Ident::new(bad)));
+        }
+    }
+
     fn when(&mut self, zone: &Zone, w: &Words) -> Option<When> {
         let interval = !self.from.is_empty() || !self.to.is_empty();
         if !self.at.is_empty() && interval {
@@ -121,26 +114,24 @@ impl Form {
                 self.at_error = Some(w.error_time_missing.to_owned());
                 return None;
             }
-            return match read_time(&self.at, zone) {
-                Ok(At::Instant(at)) => Some(When::Instant(at)),
-                Ok(At::Minute(minute)) => Some(When::Minute(minute)),
+            return match parse_typed(&self.at, zone) {
+                Ok(when) => Some(when),
                 Err(error) => {
-                    self.at_error = Some(w.time_error(error).to_owned());
+                    self.at_error = Some(w.time_error(error));
                     None
                 }
             };
         }
-        let read = |text: &str, slot: &mut Option<String>| match read_time(text, zone) {
-            Ok(At::Instant(at)) => Some(at),
-            Ok(At::Minute(minute)) => Some(minute.from),
+        let read = |text: &str, read: Result<UtcMillis, TypedError>, slot: &mut Option<String>| match read {
+            Ok(at) => Some(at),
             Err(error) => {
-                let missing = text.is_empty().then_some(w.error_time_missing);
-                *slot = Some(missing.unwrap_or(w.time_error(error)).to_owned());
+                let missing = text.is_empty().then(|| w.error_time_missing.to_owned());
+                *slot = Some(missing.unwrap_or_else(|| w.time_error(error)));
                 None
             }
         };
-        let from = read(&self.from, &mut self.from_error);
-        let to = read(&self.to, &mut self.to_error);
+        let from = read(&self.from, parse_typed_from(&self.from, zone), &mut self.from_error);
+        let to = read(&self.to, parse_typed_to(&self.to, zone), &mut self.to_error);
         let window = Window::new(from?, to?);
         if window.is_empty() {
             self.to_error = Some(w.error_interval_empty.to_owned());
@@ -149,98 +140,84 @@ impl Form {
         Some(When::Interval(window))
     }
 
+    /// What the field of identifiers shows.
+    pub(super) fn riders_text(&self) -> String {
+        let one = |rider: &&String| !self.is_exact(rider);
+        self.riders.iter().filter(one).map(String::as_str).collect::<Vec<_>>().join("\n")
+    }
+
+    /// Identifiers that the field of several would cut: each has a field of its own.
+    pub(super) fn riders_exact(&self) -> Vec<&str> {
+        self.riders.iter().filter(|rider| self.is_exact(rider)).map(String::as_str).collect()
+    }
+
+    fn is_exact(&self, rider: &str) -> bool {
+        parts(rider) != [rider]
+    }
+
     /// What the platform field shows.
     pub(super) fn platform_text(&self) -> String {
         self.platforms.join(" ")
     }
 
+    /// Every mistake, with the field that it is about.
+    pub(super) fn mistakes(&self) -> Vec<(&'static str, &str)> {
+        let all = [
+            ("riders", &self.rider_error),
+            ("at", &self.at_error),
+            ("from", &self.from_error),
+            ("to", &self.to_error),
+            ("platform", &self.platform_error),
+            ("reference", &self.reference_error),
+        ];
+        all.into_iter().filter_map(|(field, error)| Some((field, error.as_deref()?))).collect()
+    }
+
     /// The same page in another language.
     pub(super) fn address(&self, lang: &str) -> String {
+        self.address_of(lang, self.riders.iter().map(String::as_str))
+    }
+
+    /// The same question with `others` in the place of one identifier.
+    pub(super) fn address_instead(&self, lang: &str, rider: &str, others: &[&str]) -> String {
+        let riders = self
+            .riders
+            .iter()
+            .flat_map(|asked| if asked == rider { others.to_vec() } else { vec![asked.as_str()] });
+        self.address_of(lang, riders)
+    }
+
+    fn address_of<'a>(&'a self, lang: &str, riders: impl Iterator<Item = &'a str>) -> String {
         let mut address = format!("/?lang={lang}");
-        let many = [("rider_id", &self.riders), ("platform", &self.platforms)];
         let one = [("at", &self.at), ("from", &self.from), ("to", &self.to), ("reference", &self.reference)];
-        let pairs = many.into_iter().flat_map(|(name, values)| values.iter().map(move |value| (name, value)));
-        for (name, value) in pairs.chain(one).filter(|(_, value)| !value.is_empty()) {
+        let pairs = riders.map(|rider| ("rider_id", rider));
+        let pairs = pairs.chain(self.platforms.iter().map(|name| ("platform", name.as_str())));
+        let pairs = pairs.chain(one.map(|(name, value)| (name, value.as_str())));
+        for (name, value) in pairs.filter(|(_, value)| !value.is_empty()) {
             address.push_str(&format!("&{name}={}", encoded(value, b"")));
         }
         address
     }
 }
 
-/// Reads RFC 3339, or a local time of the zone as people type it: `2026-11-20 12:07:31`. Without seconds, the whole
-/// minute.
-pub(super) fn read_time(text: &str, zone: &Zone) -> Result<At, TimeError> {
-    let text = text.replace('/', "-").replace('：', ":");
-    match parse_at(&text) {
-        Ok(at) => return Ok(at),
-        Err(InstantError::NoSuchTime) => return Err(TimeError::NoSuchTime),
-        Err(_) => {}
-    }
-    let text = text.replacen(' ', "T", 1);
-    if let Ok(at) = parse_at(&text) {
-        return Ok(at);
-    }
-    match parse_at(&format!("{text}Z")) {
-        Ok(At::Instant(local)) => from_local(local, zone).map(At::Instant),
-        Ok(At::Minute(local)) => {
-            let from = from_local(local.from, zone)?;
-            Ok(At::Minute(Window::new(from, from.plus(MINUTE_MS))))
+/// The identifiers: letter for letter where `rider_id` gives them, cut where the field of several does.
+fn riders(query: &Query) -> Vec<String> {
+    let exact = query.all("rider_id").into_iter().filter(|rider| !rider.trim().is_empty());
+    let mut riders: Vec<String> = Vec::new();
+    for rider in exact.chain(query.all("riders").iter().flat_map(|field| parts(field))) {
+        if !riders.contains(&rider) {
+            riders.push(rider);
         }
-        Err(InstantError::NoSuchTime) => Err(TimeError::NoSuchTime),
-        Err(_) => Err(TimeError::Form),
     }
+    riders
 }
 
-/// The instant of a local time, which is given as if it were UTC.
-pub(super) fn from_local(local: UtcMillis, zone: &Zone) -> Result<UtcMillis, TimeError> {
-    let offsets = [zone.offset_s(local.minus(DAY_MS)), zone.offset_s(local.plus(DAY_MS))];
-    let fits = |offset_s: i32| {
-        let at = local.minus(i64::from(offset_s) * SECOND_MS);
-        (zone.offset_s(at) == offset_s).then_some(at)
-    };
-    match offsets.map(fits) {
-        [Some(first), Some(second)] if first != second => Err(TimeError::Twice),
-        [Some(at), _] | [None, Some(at)] => Ok(at),
-        [None, None] => Err(TimeError::Never),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_read_as_people_type_them() {
-        let shanghai = Zone::new("Asia/Shanghai", 8 * 3_600, []);
-        let noon = UtcMillis::new(1_795_147_620_000); // 2026-11-20T04:07:00Z
-        for text in [
-            "2026-11-20 12:07:00",
-            "2026-11-20T12:07:00",
-            "2026/11/20 12：07：00",
-            "2026-11-20 12:07:00.000",
-            "2026-11-20 12:07:00+08:00",
-            "2026-11-20T04:07:00Z",
-        ] {
-            assert_eq!(read_time(text, &shanghai), Ok(At::Instant(noon)), "{text}");
+/// In an address `+` means a blank: where a sign of an offset belongs behind an RFC 3339 time, it was a plus.
+fn time(text: String) -> String {
+    match text.rsplit_once(' ') {
+        Some((time, offset)) if time.contains(['T', 't']) && offset.len() == 5 && offset.contains(':') => {
+            format!("{time}+{offset}")
         }
-        let minute = At::Minute(Window::new(noon, noon.plus(MINUTE_MS)));
-        assert_eq!(read_time("2026-11-20 12:07", &shanghai), Ok(minute));
-        assert_eq!(read_time("2026-02-30 12:07", &shanghai), Err(TimeError::NoSuchTime));
-        assert_eq!(read_time("yesterday", &shanghai), Err(TimeError::Form));
-    }
-
-    #[test]
-    fn a_clock_change_is_no_guess() {
-        let spring = UtcMillis::new(1_362_898_800_000); // 2013-03-10T07:00:00Z
-        let autumn = UtcMillis::new(1_383_458_400_000); // 2013-11-03T06:00:00Z
-        let zone = Zone::new("America/New_York", -18_000, [(spring, -14_400), (autumn, -18_000)]);
-        assert_eq!(read_time("2013-03-10 02:30:00", &zone), Err(TimeError::Never));
-        assert_eq!(read_time("2013-11-03 01:30:00", &zone), Err(TimeError::Twice));
-        assert_eq!(read_time("2013-11-03 00:30:00", &zone), Ok(At::Instant(autumn.minus(90 * MINUTE_MS))));
-        assert_eq!(read_time("2013-03-10 03:00:00", &zone), Ok(At::Instant(spring)));
-        assert_eq!(
-            read_time("2013-11-03T01:30:00-05:00", &zone),
-            Ok(At::Instant(autumn.plus(30 * MINUTE_MS)))
-        );
+        _ => text,
     }
 }

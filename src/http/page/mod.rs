@@ -2,6 +2,8 @@
 
 mod figure;
 mod form;
+mod identifier;
+mod note;
 mod show;
 mod words;
 
@@ -13,7 +15,9 @@ use super::state::HttpState;
 use crate::coverage::answer::Answer;
 use crate::coverage::question::Question;
 use crate::coverage::resolve::resolve;
+use crate::coverage::seen::rider_is_stored;
 use crate::coverage::timeline::{Timeline, timeline};
+use crate::telemetry::clock::Clock;
 use crate::telemetry::metrics::Lookup;
 use askama::Template;
 use axum::Router;
@@ -24,7 +28,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing;
 use figure::Figure;
 use form::{Asked, Form};
-use show::Shown;
+use identifier::Piece;
+use note::{Note, notes};
+use show::{Beside, Shown};
 use std::time::{Duration, Instant};
 use words::Words;
 
@@ -103,7 +109,7 @@ pub(super) async fn get<S: Source>(
         }
         Asked::Question(question) => match within_limits(question, &state) {
             Err(problem) => status = page.fail(&problem),
-            Ok(question) => match answer(&state, question, w).await {
+            Ok(question) => match answer(&state, question, &page.form, w).await {
                 Ok(shown) => page.shown = Some(shown),
                 Err(problem) => status = page.fail(&problem),
             },
@@ -129,25 +135,40 @@ fn respond(status: StatusCode, page: &Page) -> Response {
     }
 }
 
+/// What one state says.
+struct Found {
+    answer: Answer,
+    lines: Vec<Timeline>,
+    notes: Vec<Note>,
+    question: Question,
+}
+
 /// The answer and what surrounds it, from one state.
 async fn answer<S: Source>(
     state: &HttpState<S>,
     question: Question,
+    form: &Form,
     w: &'static Words,
 ) -> Result<Shown, Problem> {
     let begun = Instant::now();
-    let job = move |state: &HttpState<S>| -> Result<(Answer, Vec<Timeline>, Question), ViewError<S>> {
+    let typed = form.clone();
+    let job = move |state: &HttpState<S>| -> Result<Found, ViewError<S>> {
         let view = state.source().view();
         let answer = resolve(&*view, state.terms(), &question)?;
         let around = figure::around(question.when.window());
         let lines = question.rider_ids.iter().map(|rider| timeline(&*view, state.terms(), rider, around));
         let lines = lines.collect::<Result<_, _>>()?;
-        Ok((answer, lines, question))
+        let stored = |rider: &str| rider_is_stored(&*view, state.zone(), rider);
+        let notes = notes(&typed, &question.rider_ids, w, stored)?;
+        Ok(Found { answer, lines, notes, question })
     };
     let done = state.read(job).await;
-    let lookup = done.as_ref().map_or(Lookup::Failed, |(answer, ..)| Lookup::Answered(answer.verdict));
+    let lookup = done.as_ref().map_or(Lookup::Failed, |found| Lookup::Answered(found.answer.verdict));
     state.metrics().looked_up(lookup, begun.elapsed());
-    let (answer, lines, question) = done?;
-    let figure = Figure::new(&answer, &lines, question.when, question.platforms.as_deref(), state.zone(), w);
-    Ok(Shown::new(answer, question.when, figure, state.zone(), w))
+    let Found { answer, lines, notes, question } = done?;
+    let platforms = question.platforms.as_deref();
+    let figures = [figure::WIDE, figure::NARROW]
+        .map(|frame| Figure::new(&answer, &lines, question.when, platforms, state.zone(), frame, w));
+    let beside = Beside { figures, notes, now: Clock::start().now() };
+    Ok(Shown::new(answer, question.when, beside, state.zone(), w))
 }

@@ -2,6 +2,8 @@
 
 use super::super::query::encoded;
 use super::figure::Figure;
+use super::identifier::Ident;
+use super::note::Note;
 use super::words::Words;
 use crate::coverage::answer::{
     Answer, AnswerWhen, DisputedLine, NearestAfter, NearestBefore, PlatformStatus, SupersededLine, Verdict,
@@ -9,7 +11,8 @@ use crate::coverage::answer::{
 };
 use crate::coverage::instant::parse_from;
 use crate::coverage::question::When;
-use crate::domain::time::{SECOND_MS, Zone};
+use crate::coverage::warning::Warning;
+use crate::domain::time::{SECOND_MS, UtcMillis, Zone};
 
 /// Parts of an interval that are listed.
 const PARTS_MAX: usize = 200;
@@ -25,16 +28,21 @@ pub(super) struct Time {
 
 #[derive(Debug)]
 pub(super) struct Shown {
+    /// The verdict, or `no_record`: a mistyped identifier must not look like an uncovered rider.
     pub(super) verdict: &'static str,
     pub(super) icon: &'static str,
     pub(super) heading: &'static str,
     pub(super) why: &'static str,
     pub(super) open_note: bool,
-    pub(super) riders: Vec<String>,
+    /// Nothing is stored of any identifier.
+    pub(super) no_record: bool,
+    pub(super) notes: Vec<Note>,
+    pub(super) answered_at: Time,
+    pub(super) riders: Vec<Ident>,
     pub(super) from: Time,
     pub(super) to: Option<Time>,
     pub(super) offset: String,
-    pub(super) reference: Option<String>,
+    pub(super) reference: Option<Ident>,
     pub(super) parts: Vec<PartShown>,
     pub(super) orders: Vec<OrderShown>,
     /// How many are not listed.
@@ -51,7 +59,7 @@ pub(super) struct Shown {
     pub(super) recorded_at: Time,
     pub(super) config: String,
     pub(super) json_address: String,
-    pub(super) figure: Figure,
+    pub(super) figures: [Figure; 2],
 }
 
 #[derive(Debug)]
@@ -66,9 +74,9 @@ pub(super) struct PartShown {
 #[derive(Debug)]
 pub(super) struct OrderShown {
     pub(super) platform: String,
-    pub(super) order_id: String,
+    pub(super) order_id: Ident,
     pub(super) leg: Option<String>,
-    pub(super) rider_id: Option<String>,
+    pub(super) rider_id: Option<Ident>,
     pub(super) starts_at: Time,
     pub(super) ends_at: Option<Time>,
     pub(super) category: String,
@@ -85,7 +93,7 @@ pub(super) struct OrderShown {
 #[derive(Debug)]
 pub(super) struct NearestShown {
     pub(super) platform: String,
-    pub(super) order_id: String,
+    pub(super) order_id: Ident,
     pub(super) time: Time,
     pub(super) distance: String,
 }
@@ -103,7 +111,7 @@ pub(super) struct PlatformShown {
 #[derive(Debug)]
 pub(super) struct DisputedShown {
     pub(super) platform: String,
-    pub(super) order_id: String,
+    pub(super) order_id: Ident,
     pub(super) times: String,
     pub(super) recorded_at: Time,
     pub(super) commit: u64,
@@ -116,8 +124,17 @@ struct Pen<'a> {
     zone: &'a Zone,
 }
 
+/// What the page shows beside the answer.
+#[derive(Debug)]
+pub(super) struct Beside {
+    pub(super) figures: [Figure; 2],
+    pub(super) notes: Vec<Note>,
+    /// The present.
+    pub(super) now: UtcMillis,
+}
+
 impl Shown {
-    pub(super) fn new(answer: Answer, when: When, figure: Figure, zone: &Zone, w: &'static Words) -> Self {
+    pub(super) fn new(answer: Answer, when: When, beside: Beside, zone: &Zone, w: &'static Words) -> Self {
         let asked = zone.rfc3339(when.window().from);
         let offset = asked.get(23..).unwrap_or_default().to_owned();
         let pen = Pen { w, offset: offset.clone(), riders: &answer.rider_id, zone };
@@ -132,19 +149,23 @@ impl Shown {
                 )
             }
         };
-        let uncovered = answer.windows.is_empty();
+        let no_record = answer.rider_seen.is_none();
+        let uncovered = answer.windows.is_empty() && !no_record;
         let more = answer.windows.len().saturating_sub(ORDERS_MAX);
         Self {
-            verdict: answer.verdict.as_str(),
+            verdict: if no_record { "no_record" } else { answer.verdict.as_str() },
             icon: icon(answer.verdict),
-            heading: w.verdict(answer.verdict),
-            why: w.why(answer.verdict),
+            heading: if no_record { w.no_record } else { w.verdict(answer.verdict) },
+            why: why(&answer, w),
+            no_record,
+            notes: beside.notes,
+            answered_at: pen.whole_second(&zone.rfc3339(beside.now)),
             open_note: answer.verdict == Verdict::Covered && !answer.settled,
             json_address: json_address(&answer),
             from,
             to,
             offset,
-            parts,
+            parts: if no_record { Vec::new() } else { parts },
             orders: answer.windows.iter().take(ORDERS_MAX).map(|line| pen.order(line)).collect(),
             more_orders: (more > 0).then(|| w.more_orders.replace("{}", &more.to_string())),
             before: answer.nearest_before.as_ref().map(|nearest| pen.before(nearest)),
@@ -153,7 +174,12 @@ impl Shown {
             platforms: answer.platforms.iter().map(|status| pen.platform(status)).collect(),
             superseded: answer.superseded.iter().map(|line| pen.superseded(line)).collect(),
             disputed: answer.disputed.iter().map(|line| pen.disputed(line)).collect(),
-            warnings: answer.warnings.iter().map(|warning| w.warning(warning)).collect(),
+            warnings: answer
+                .warnings
+                .iter()
+                .filter(|warning| !no_record || **warning != Warning::RiderUnknown)
+                .map(|warning| w.warning(warning))
+                .collect(),
             seen: answer
                 .rider_seen
                 .as_ref()
@@ -161,9 +187,9 @@ impl Shown {
             commit: answer.as_of.commit,
             recorded_at: pen.time(&answer.as_of.recorded_at),
             config: answer.as_of.config.clone(),
-            reference: answer.reference.clone(),
-            riders: answer.rider_id,
-            figure,
+            reference: answer.reference.as_deref().map(Ident::new),
+            riders: answer.rider_id.iter().map(|rider| Ident::new(rider)).collect(),
+            figures: beside.figures,
         }
     }
 }
@@ -197,9 +223,9 @@ impl Pen<'_> {
         let rules = [tariff.rule.clone(), tariff.factor.clone(), Some(cover)];
         OrderShown {
             platform: line.platform.clone(),
-            order_id: line.order_id.clone(),
+            order_id: Ident::new(&line.order_id),
             leg: (line.leg > 0).then(|| self.w.leg.replace("{}", &line.leg.to_string())),
-            rider_id: (self.riders.len() > 1).then(|| line.rider_id.clone()),
+            rider_id: (self.riders.len() > 1).then(|| Ident::new(&line.rider_id)),
             starts_at: self.time(&line.starts_at),
             ends_at: line.ends_at.as_ref().map(|at| self.time(at)),
             category: self.w.category(&line.category),
@@ -217,7 +243,7 @@ impl Pen<'_> {
     fn before(&self, nearest: &NearestBefore) -> NearestShown {
         NearestShown {
             platform: nearest.platform.clone(),
-            order_id: nearest.order_id.clone(),
+            order_id: Ident::new(&nearest.order_id),
             time: self.time(&nearest.ends_at),
             distance: self.distance(nearest.distance_s),
         }
@@ -226,7 +252,7 @@ impl Pen<'_> {
     fn after(&self, nearest: &NearestAfter) -> NearestShown {
         NearestShown {
             platform: nearest.platform.clone(),
-            order_id: nearest.order_id.clone(),
+            order_id: Ident::new(&nearest.order_id),
             time: self.time(&nearest.starts_at),
             distance: self.distance(nearest.distance_s),
         }
@@ -268,11 +294,28 @@ impl Pen<'_> {
             |at: &Option<String>| at.as_ref().map_or_else(|| "?".to_owned(), |at| human(at, &self.offset));
         DisputedShown {
             platform: line.platform.clone().unwrap_or_else(|| "?".to_owned()),
-            order_id: line.order_id.clone().unwrap_or_else(|| "?".to_owned()),
+            order_id: Ident::new(line.order_id.as_deref().unwrap_or("?")),
             times: format!("{} – {}", time(&line.accepted_at), time(&line.ended_at)),
             recorded_at: self.time(&line.recorded_at),
             commit: line.commit,
         }
+    }
+}
+
+impl Shown {
+    pub(super) fn left_out(&self) -> bool {
+        self.figures.iter().any(|figure| figure.left_out)
+    }
+}
+
+/// The verdict in a sentence; of a rider of whom nothing is stored, that nothing is known.
+fn why(answer: &Answer, w: &'static Words) -> &'static str {
+    let names_it = |reason: &str| matches!(reason, "rejected_record" | "conflicting_record");
+    let named = answer.platforms.iter().filter_map(|platform| platform.reason).any(names_it);
+    match (answer.rider_seen.is_some(), named || !answer.disputed.is_empty()) {
+        (true, _) => w.why(answer.verdict),
+        (false, true) => w.no_record_but_rejected,
+        (false, false) => w.no_record_why,
     }
 }
 

@@ -1,7 +1,8 @@
 //! What the page says, in Chinese and English.
 
-use super::form::TimeError;
+use super::identifier::{Finding, Ident, Lookalike};
 use crate::coverage::answer::Verdict;
+use crate::coverage::instant::{TYPED_FORMS, TypedError, offset};
 use crate::coverage::warning::Warning;
 
 macro_rules! words {
@@ -27,12 +28,12 @@ words! {
     ask: "查询", "Ask";
     clear: "清空", "Clear";
     rider: "骑手标识", "Rider identifier";
-    rider_hint: "平台上报的实名标识，逐字填写", "As the platforms report it, letter for letter";
+    rider_hint: "平台上报的标识，逐字填写。同一人的多个标识用空格、逗号或换行分隔", "As the platforms report it, letter for letter. Several identifiers of one person: with blanks, commas or new lines between them";
     at: "时刻", "Instant";
-    at_hint: "例如 2026-11-20 12:07:31；不写秒则查整分钟", "Such as 2026-11-20 12:07:31; without seconds, the whole minute";
+    at_hint: "例如 2026-11-20 12:07:31、2026年11月20日 9:07（整分钟）、2026-11-20（整天）", "Such as 2026-11-20 12:07:31, 2026/11/20 9:07 (that minute), 2026-11-20 (that day)";
     or_interval: "或一段时间", "or an interval";
     from: "从", "From";
-    to: "到（不含）", "To (exclusive)";
+    to: "到（不含；只写日期则含当天）", "To (exclusive; a date alone: through that day)";
     more: "更多条件", "More";
     platform: "只查平台", "Only platforms";
     platform_hint: "留空为全部平台；多个用空格分隔", "Empty: all of them; several with spaces";
@@ -94,6 +95,31 @@ words! {
     rejected_record: "有一条提到该骑手的记录被拒收且尚未处理，可能覆盖这一时间。", "A record that names the rider was rejected and is not resolved; it may cover the time.";
     unreadable_record: "该平台有被拒收的记录读不出是哪位骑手，可能与该骑手有关并覆盖这一时间；运营人员须补发或处理这些记录。", "A rejected record in which no rider can be read may concern this rider and cover the time: an operator has to send it again, mended, or resolve it.";
     conflicting_record: "有一条与已入账记录矛盾的记录会使该骑手在这一时间得到保障；须由平台澄清，再由运营人员处理。", "A record that contradicts a booked one would cover the time for this rider: the platform has to say which is right, and an operator resolves it.";
+    no_record: "查无此人", "No record of this identifier";
+    no_record_why: "账本里没有任何订单提到所查的标识，因此对任何人的保障情况都不能下结论。请先核对标识，切勿据此拒赔。", "No stored order names what was asked for, so this says nothing about any person's cover. Check the identifier first; do not refuse a claim on this.";
+    no_record_but_rejected: "没有已入账的订单提到所查的标识，但有被拒收或矛盾的记录提到它（见下方各平台），处理之前不能下结论。", "No booked order names what was asked for, but a rejected or conflicting record does (see the platforms below): nothing can be said until it is resolved.";
+    check: "请核对标识", "Check the identifier";
+    check_scheme: "平台上报的是实名标识；手机号、工号、平台账号、证件号码都查不到。", "Platforms report one identifier of the person. A phone number, a staff number, a platform account or the number of a document finds nothing.";
+    check_letters: "逐字核对：大小写、首尾空格、全角字符，以及数字 0 与字母 O、数字 1 与字母 l 或 I。", "Compare letter for letter: case, blanks at the ends, full-width characters, the digit 0 and the letter O, the digit 1 and the letters l and I.";
+    check_time: "骑手可能尚未接过单，或记录还没有送到。", "The rider may not have taken an order yet, or the records have not arrived.";
+    seen_in: "所填标识", "In what was typed";
+    unknown_here: "没有记录", "no record";
+    ask_instead: "改查", "Ask instead about";
+    ask_several: "改查这几个标识", "Ask instead about these";
+    is_stored: "该写法有记录", "a record exists of this form";
+    find_edges: "首尾有空白。", "It begins or ends with a blank.";
+    find_several: "中间有空格、逗号或分号，可能是几个标识。", "There are blanks, commas or semicolons inside: these may be several identifiers.";
+    find_unseen: "含有看不见的字符：{}。", "It holds characters that cannot be seen: {}.";
+    find_width: "含有全角或其他变体字符：{}。", "It holds full-width or other variant forms of characters: {}.";
+    find_not_nfc: "不是 Unicode 规范形式 NFC：看起来相同的文字，编码不同。", "It is not in Unicode's normal form NFC: it looks the same and is another text.";
+    find_alike: "含有形似的其他文字的字母：{}。", "It holds letters of another script that look like plain ones: {}.";
+    find_alike_one: "{}（{} {}）形似 {}", "{} ({}, {}) looks like {}";
+    find_confused: "含有容易混淆的字符：{}。", "It holds characters that are easily taken for one another: {}.";
+    rider_exact: "含空格或逗号的标识", "An identifier with blanks or commas inside";
+    answered_at: "查询于", "Asked on";
+    mistakes: "请修改下列各项", "Please correct the following";
+    region_orders: "订单表，可左右滚动", "Table of orders; scrolls sideways";
+    region_superseded: "被更正的记录表，可左右滚动", "Table of replaced versions; scrolls sideways";
     complete_through: "记录完整至", "Complete through";
     ask_again: "可在此时再查", "Ask again at";
     time_will_not_help: "等待不会改变，需由运营人员处理。", "Waiting will not help: an operator has to look into it.";
@@ -130,9 +156,11 @@ words! {
     error_rider_bad: "骑手标识为 1 至 256 字节，不含控制字符", "A rider identifier has 1 to 256 bytes and no control characters";
     error_time_missing: "请填写时间", "A time is needed";
     error_both: "时刻和时段只能填一种", "Give an instant or an interval, not both";
-    error_time_form: "无法识别，请写成 2026-11-20 12:07:31", "This is no time: write it like 2026-11-20 12:07:31";
+    error_time_form: "无法识别，请写成下列之一：{}", "This is no time. Write it like one of: {}";
     error_no_such_time: "没有这个日期或时间", "There is no such date or time of day";
-    error_twice: "时钟回拨，当地有两个这样的时间；请带上时差，如 2026-11-01T01:30:00-05:00", "The clocks went back, so this local time came twice: write its offset, such as 2026-11-01T01:30:00-05:00";
+    error_twice: "时钟回拨，当地有两个这样的时间；请在末尾写明时差：{} 或 {}", "The clocks went back, so this local time came twice. Write its offset at the end: {} or {}";
+    error_day_order: "分不清月和日，请先写年：{}", "Day and month cannot be told apart. Write the year first: {}";
+    error_no_date: "缺少日期，请写成下列之一：{}", "The date is missing. Write the time like one of: {}";
     error_never: "时钟拨快，当地没有这个时间", "The clocks went forward: there was no such local time";
     error_interval_empty: "结束必须晚于开始", "The end must be later than the start";
     error_interval_long: "时段过长，请缩短", "The interval is longer than may be asked about";
@@ -147,6 +175,15 @@ words! {
     warn_unknown_platform: "从未登记、也没有记录的平台：", "never registered, and nothing of it is stored: platform ";
     warn_other_rider: "该骑手接单、由他人结束的订单：", "accepted by this rider and ended by another: order ";
     warn_unreadable_ignored: "有无法读出骑手的被拒收记录尚未处理，按配置未计入结论：", "unresolved rejected records in which no rider can be read are passed over, as configured: platform ";
+}
+
+/// A text with what belongs into its gaps.
+fn fill(text: &str, values: &[&str]) -> String {
+    values.iter().fold(text.to_owned(), |text, value| text.replacen("{}", value, 1))
+}
+
+fn spaced(characters: &str) -> String {
+    characters.chars().map(String::from).collect::<Vec<_>>().join(" ")
 }
 
 /// The language that is asked for by name, else accepted by the browser, else Chinese.
@@ -191,12 +228,35 @@ impl Words {
         }
     }
 
-    pub(super) fn time_error(&self, error: TimeError) -> &'static str {
+    pub(super) fn time_error(&self, error: TypedError) -> String {
         match error {
-            TimeError::Form => self.error_time_form,
-            TimeError::NoSuchTime => self.error_no_such_time,
-            TimeError::Twice => self.error_twice,
-            TimeError::Never => self.error_never,
+            TypedError::Form => fill(self.error_time_form, &[TYPED_FORMS]),
+            TypedError::DayOrder => fill(self.error_day_order, &[TYPED_FORMS]),
+            TypedError::NoDate => fill(self.error_no_date, &[TYPED_FORMS]),
+            TypedError::NoSuchTime => self.error_no_such_time.to_owned(),
+            TypedError::Twice { first_s, second_s } => {
+                fill(self.error_twice, &[&offset(first_s), &offset(second_s)])
+            }
+            TypedError::Never => self.error_never.to_owned(),
+        }
+    }
+
+    /// What is seen in an identifier.
+    pub(super) fn finding(&self, finding: &Finding) -> String {
+        let one = |letter: &Lookalike| {
+            let Lookalike { letter, script, code_point, looks_like } = letter;
+            fill(self.find_alike_one, &[&letter.to_string(), script, code_point, looks_like])
+        };
+        match finding {
+            Finding::EdgeBlanks => self.find_edges.to_owned(),
+            Finding::Several => self.find_several.to_owned(),
+            Finding::Unseen(code_points) => fill(self.find_unseen, &[&code_points.join(", ")]),
+            Finding::Width(characters) => fill(self.find_width, &[&spaced(characters)]),
+            Finding::NotNfc => self.find_not_nfc.to_owned(),
+            Finding::Lookalikes(letters) => {
+                fill(self.find_alike, &[&letters.iter().map(one).collect::<Vec<_>>().join("; ")])
+            }
+            Finding::EasilyConfused(characters) => fill(self.find_confused, &[&spaced(characters)]),
         }
     }
 
@@ -229,7 +289,7 @@ impl Words {
             Warning::NoPlatformKnown => self.warn_no_platform.to_owned(),
             Warning::PlatformUnknown { platform } => format!("{}{platform}", self.warn_unknown_platform),
             Warning::OrderEndedByAnotherRider { platform, order_id } => {
-                format!("{}{order_id} · {platform}", self.warn_other_rider)
+                format!("{}{} · {platform}", self.warn_other_rider, Ident::new(order_id))
             }
             Warning::UnreadableRecordsIgnored { platform, count } => {
                 format!("{}{platform} · {count}", self.warn_unreadable_ignored)

@@ -1,5 +1,6 @@
 //! The page in a real browser.
 
+use super::browser::chromium;
 use super::limits::with_server;
 use super::world::*;
 use axum::body::Body;
@@ -12,16 +13,10 @@ const RIDER: &str = "rider_id=3f9c-rider-7e21";
 /// A folder that gets the pictures, for people to look at.
 const PICTURES: &str = "COVERLEDGER_PICTURES";
 
-fn browser() -> Command {
-    let names = ["chromium", "chromium-browser", "google-chrome"];
-    let found = names.into_iter().find(|name| Command::new(name).arg("--version").output().is_ok());
-    Command::new(found.expect("this test needs Chromium: apt-get install -y chromium fonts-noto-cjk"))
-}
-
 /// Runs the browser on an address, with a profile of its own.
 fn run(url: &str, arguments: &[&str]) -> String {
     let profile = tempfile::tempdir().unwrap();
-    let output = browser()
+    let output = Command::new(chromium())
         .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"])
         .args(["--disable-background-networking", "--disable-component-update", "--disable-sync"])
         .args(["--disable-dev-shm-usage", "--hide-scrollbars"])
@@ -124,8 +119,8 @@ async fn a_browser_shows_every_verdict_in_both_languages() {
             assert!(!dom.contains("<script"), "{}: the page works without script", case.name);
             if case.name != "mistakes-zh" {
                 for text in [
-                    "<title id=\"figure-title\">",
-                    "<desc id=\"figure-desc\">",
+                    "<title id=\"figure-title-wide\">",
+                    "<desc id=\"figure-desc-narrow\">",
                     "class=\"mark-text\"",
                     "id=\"as-of\"",
                 ] {

@@ -77,7 +77,13 @@ impl Source for World {
     }
 }
 
-fn order(platform: &str, order_id: &str, rider: &str, from_min: i64, to_min: Option<i64>) -> Posting {
+pub(super) fn order(
+    platform: &str,
+    order_id: &str,
+    rider: &str,
+    from_min: i64,
+    to_min: Option<i64>,
+) -> Posting {
     let at = |minute: i64| NOON + minute * MINUTE_MS;
     let mut order = posting(order_id, at(from_min), to_min.map(at));
     order.platform = platform.to_owned();

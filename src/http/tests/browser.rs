@@ -1,0 +1,171 @@
+//! A real Chromium, driven over the pipe of its DevTools protocol: one JSON message between zero bytes.
+
+use serde_json::{Value, json};
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use tempfile::TempDir;
+
+/// Where scripts/setup puts it; its version stands there too.
+const AXE: &str = "target/axe-core/axe.min.js";
+
+/// How a page is looked at.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Screen {
+    pub(super) width: u32,
+    pub(super) dark: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Browser {
+    child: Child,
+    input: Option<ChildStdin>,
+    output: BufReader<ChildStdout>,
+    _profile: TempDir,
+    session: Value,
+    last_id: u64,
+    /// Names of events since the last page was opened.
+    events: Vec<String>,
+}
+
+/// Chromium by any of its names.
+pub(super) fn chromium() -> &'static str {
+    let names = ["chromium", "chromium-browser", "google-chrome"];
+    let found = names.into_iter().find(|name| Command::new(name).arg("--version").output().is_ok());
+    found.expect("this test needs Chromium: run scripts/setup")
+}
+
+impl Browser {
+    pub(super) fn start() -> Self {
+        let profile = tempfile::tempdir().unwrap();
+        // The protocol speaks on descriptors 3 and 4.
+        let mut child = Command::new("sh")
+            .args(["-c", r#"exec "$@" 3<&0 4>&1 </dev/null >/dev/null 2>&1"#, "sh", chromium()])
+            .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"])
+            .args(["--disable-background-networking", "--disable-component-update", "--disable-sync"])
+            .args(["--disable-dev-shm-usage", "--hide-scrollbars", "--remote-debugging-pipe"])
+            .arg(format!("--user-data-dir={}", profile.path().display()))
+            .arg("about:blank")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let input = child.stdin.take();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        let mut browser = Self {
+            child,
+            input,
+            output,
+            _profile: profile,
+            session: Value::Null,
+            last_id: 0,
+            events: Vec::new(),
+        };
+        let target = browser.call("Target.createTarget", &json!({"url": "about:blank"}))["targetId"].clone();
+        let attached = browser.call("Target.attachToTarget", &json!({"targetId": target, "flatten": true}));
+        browser.session = attached["sessionId"].clone();
+        browser.call("Page.enable", &json!({}));
+        browser
+    }
+
+    fn read(&mut self) -> Value {
+        let mut message = Vec::new();
+        self.output.read_until(0, &mut message).unwrap();
+        assert_eq!(message.pop(), Some(0), "Chromium ended");
+        serde_json::from_slice(&message).unwrap()
+    }
+
+    /// Calls a method and waits for its result.
+    pub(super) fn call(&mut self, method: &str, params: &Value) -> Value {
+        self.last_id += 1;
+        let mut message = json!({"id": self.last_id, "method": method, "params": params});
+        if !self.session.is_null() {
+            message["sessionId"] = self.session.clone();
+        }
+        self.input.as_mut().unwrap().write_all(format!("{message}\0").as_bytes()).unwrap();
+        loop {
+            let mut reply = self.read();
+            if reply["id"] == self.last_id {
+                assert!(reply["error"].is_null(), "{method}: {}", reply["error"]);
+                return reply["result"].take();
+            }
+            self.events.extend(reply["method"].as_str().map(str::to_owned));
+        }
+    }
+
+    /// Opens an address and waits until the page and its parts are there.
+    pub(super) fn open(&mut self, url: &str, screen: Screen) {
+        let size = json!({"width": screen.width, "height": 900, "deviceScaleFactor": 1, "mobile": false});
+        self.call("Emulation.setDeviceMetricsOverride", &size);
+        let scheme = if screen.dark { "dark" } else { "light" };
+        let feature = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
+        self.call("Emulation.setEmulatedMedia", &feature);
+        self.events.clear();
+        let opened = self.call("Page.navigate", &json!({"url": url}));
+        assert!(opened["errorText"].is_null(), "{url}: {opened}");
+        while !self.events.iter().any(|event| event == "Page.loadEventFired") {
+            let event = self.read();
+            self.events.extend(event["method"].as_str().map(str::to_owned));
+        }
+    }
+
+    /// The value of an expression; of a promise, what it comes to.
+    pub(super) fn evaluate(&mut self, expression: &str) -> Value {
+        let params = json!({"expression": expression, "awaitPromise": true, "returnByValue": true});
+        let mut done = self.call("Runtime.evaluate", &params);
+        assert!(done["exceptionDetails"].is_null(), "{}", done["exceptionDetails"]);
+        done["result"]["value"].take()
+    }
+
+    /// What axe-core finds wrong with the page, one line each.
+    pub(super) fn violations(&mut self) -> Vec<String> {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(AXE);
+        let axe = std::fs::read_to_string(&path)
+            .unwrap_or_else(|error| panic!("{}: {error}; run scripts/setup", path.display()));
+        self.evaluate(&format!("{axe};0"));
+        let found = self.evaluate(
+            "axe.run(document, {resultTypes: ['violations']}).then(found => found.violations.flatMap(
+                rule => rule.nodes.map(node => rule.impact + ' ' + rule.id + ': ' + node.failureSummary
+                    + ' ' + node.html.slice(0, 300))))",
+        );
+        serde_json::from_value(found).unwrap()
+    }
+
+    /// The page on paper.
+    pub(super) fn print(&mut self) -> Vec<u8> {
+        let printed =
+            self.call("Page.printToPDF", &json!({"preferCSSPageSize": true, "printBackground": true}));
+        base64(printed["data"].as_str().unwrap())
+    }
+
+    /// The whole page as PNG.
+    pub(super) fn picture(&mut self) -> Vec<u8> {
+        let shot = self.call("Page.captureScreenshot", &json!({"captureBeyondViewport": true}));
+        base64(shot["data"].as_str().unwrap())
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        // It ends when nobody speaks to it any more.
+        self.input = None;
+        self.child.wait().ok();
+    }
+}
+
+fn base64(text: &str) -> Vec<u8> {
+    let value = |c: u8| match c {
+        b'A'..=b'Z' => c - b'A',
+        b'a'..=b'z' => c - b'a' + 26,
+        b'0'..=b'9' => c - b'0' + 52,
+        b'+' => 62,
+        _ => 63,
+    };
+    let mut bytes = Vec::new();
+    for four in text.trim_end_matches('=').as_bytes().chunks(4) {
+        let bits = four.iter().fold(0u32, |bits, c| (bits << 6) | u32::from(value(*c)));
+        let bits = bits << (6 * (4 - four.len()));
+        bytes.extend_from_slice(&bits.to_be_bytes()[1..four.len()]);
+    }
+    bytes
+}
