@@ -129,6 +129,7 @@ pub fn serve(
         status: Arc::clone(&status),
         clock,
         telling: telling.clone(),
+        platforms: config.platforms.clone(),
     };
     let web = Web::start(&runtime, config, service, &telling, &stop)?;
     started(Running {

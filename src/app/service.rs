@@ -2,6 +2,8 @@
 
 use super::status::Status;
 use super::telling::Telling;
+use crate::domain::pending::PendingKind;
+use crate::domain::platform::Platforms;
 use crate::domain::view::LedgerView;
 use crate::http::{
     NotReady, PartitionProgress, Paused, ProgressFacts, RejectionPage, RejectionQuery, Source,
@@ -24,6 +26,8 @@ pub struct Service {
     pub clock: Clock,
     /// Metrics.
     pub telling: Telling,
+    /// What platforms promise.
+    pub platforms: Platforms,
 }
 
 impl Source for Service {
@@ -116,6 +120,22 @@ impl Source for Service {
             unrated: state.stats().values().map(|stats| stats.unrated).sum(),
             open_with_other_rider: state.stats().values().map(|stats| stats.other_rider).sum(),
         });
+        self.sample_pending(&state);
         self.telling.metrics.ready(self.readiness().is_ok());
+    }
+}
+
+impl Service {
+    fn sample_pending(&self, state: &Snapshot) {
+        let known = state.completeness().platforms_known(&self.platforms, state.platforms_stored());
+        for platform in known {
+            let counts = state.pending_counts(&platform, &self.platforms);
+            for kind in PendingKind::ALL {
+                let count = counts.get(&kind);
+                let since = count.and_then(|count| state.commit_instant(count.since_commit).ok());
+                let records = count.map_or(0, |count| count.records);
+                self.telling.metrics.pending(&platform, kind.as_str(), records, since);
+            }
+        }
     }
 }

@@ -166,6 +166,7 @@ mod tests {
             commit: 1,
             kept,
             detail: format!("line {id}: accepted_at is no time"),
+            settled_by: None,
             origin,
             readable,
             raw_len: 0,

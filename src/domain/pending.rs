@@ -81,6 +81,8 @@ pub struct RecordTimes {
     ended_at: Option<UtcMillis>,
     /// `None` of a file or of a record that was sent again.
     arrived: Option<Arrived>,
+    /// It tells an end, readable or not.
+    is_ended: bool,
     /// Its clock is wrong: its times bound nothing.
     is_clock_wrong: bool,
 }
@@ -96,6 +98,7 @@ impl RecordTimes {
             accepted_at: record.readable.accepted_at,
             ended_at: record.readable.ended_at,
             arrived,
+            is_ended: record.readable.phase == Some(Phase::Ended),
             is_clock_wrong: record.readable.is_clock_wrong
                 || record.kept == Kept::Rejected(Reason::BeyondHorizon),
         }
@@ -105,7 +108,8 @@ impl RecordTimes {
     ///
     /// From its earliest readable time (less the longest order where only `ended_at` is readable) to its latest (plus the longest order
     /// where only `accepted_at` is). An end before the start, and one so close that rounding may hide it, widens both by the longest
-    /// order. Where nothing is readable, the longest order and the delivery delay before its arrival; without an arrival, always.
+    /// order. Where nothing is readable, the longest order and the delivery delay before its arrival, up to it; where open orders
+    /// are streamed, the longest order after it, too; without an arrival, always.
     pub fn window(&self, promise: &Promise) -> Window {
         let max_ms = promise.max_order_duration_ms;
         let told = match (self.accepted_at, self.ended_at) {
@@ -131,7 +135,10 @@ impl RecordTimes {
     fn arrival_window(&self, promise: &Promise) -> Window {
         self.arrived.map_or(Window::ALWAYS, |arrived| {
             let longest_ms = promise.max_order_duration_ms.saturating_add(promise.delivery_delay_ms);
-            Window::new(arrived.after.minus(longest_ms), arrived.by)
+            // Where open orders are streamed, it may announce one that lasts on: its end alone would come in time.
+            let announces = promise.streams_open_orders_from.is_some() && !self.is_ended;
+            let until = if announces { arrived.by.plus(promise.max_order_duration_ms) } else { arrived.by };
+            Window::new(arrived.after.minus(longest_ms), until)
         })
     }
 }

@@ -186,21 +186,30 @@ impl PlatformLine {
     /// While any order may still arrive, `complete_through` must pass the end of the longest order around the instant;
     /// where every order is announced when it is accepted, only its acceptance.
     fn claim_incomplete(&mut self) {
-        let announced_ms = self.reach.lead_ms;
-        let ended_ms = announced_ms.saturating_add(self.max_ms());
+        let ask = |after_ms: i64| {
+            self.delay_ms.map_or(AskAgain::Never, |delay| AskAgain::AfterEnd(after_ms.saturating_add(delay)))
+        };
+        let (ask_ended, ask_announced) = (ask(self.ended_ms()), ask(self.reach.lead_ms));
+        let [ended, announced] = self.incomplete(self.complete_through);
+        self.claim(ended, UnsettledReason::Incomplete, ask_ended);
+        self.claim(announced, UnsettledReason::Incomplete, ask_announced);
+    }
+
+    /// How far `complete_through` must pass an instant where an order is known by its end only.
+    fn ended_ms(&self) -> i64 {
+        self.reach.lead_ms.saturating_add(self.max_ms())
+    }
+
+    /// What a `complete_through` leaves incomplete: before open events were sent, and since.
+    pub fn incomplete(&self, complete_through: Option<UtcMillis>) -> [Window; 2] {
         let announced_from = self
             .promise
             .streams_open_orders_from
             .map_or(UtcMillis::MAX, |from| from.plus(self.aftermath_ms()));
-        let through = self.complete_through.unwrap_or(UtcMillis::MIN);
-        let ask = |after_ms: i64| {
-            self.delay_ms.map_or(AskAgain::Never, |delay| AskAgain::AfterEnd(after_ms.saturating_add(delay)))
-        };
-        let (ask_ended, ask_announced) = (ask(ended_ms), ask(announced_ms));
-        let ended = Window::new(through.minus(ended_ms), announced_from);
-        let announced = Window::new(through.minus(announced_ms).max(announced_from), UtcMillis::MAX);
-        self.claim(ended, UnsettledReason::Incomplete, ask_ended);
-        self.claim(announced, UnsettledReason::Incomplete, ask_announced);
+        let through = complete_through.unwrap_or(UtcMillis::MIN);
+        let ended = Window::new(through.minus(self.ended_ms()), announced_from);
+        let announced = Window::new(through.minus(self.reach.lead_ms).max(announced_from), UtcMillis::MAX);
+        [ended, announced]
     }
 
     /// The stretch over which an open order may hold its rider: up to the longest order, or up to an end that was told

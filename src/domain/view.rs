@@ -112,6 +112,9 @@ pub struct Rejection {
     pub detail: String,
     /// Where it came from.
     pub origin: Origin,
+    /// The `complete_through` of its platforms that was committed before it, the latest of several: what was settled by then, it
+    /// did not keep open.
+    pub settled_by: Option<UtcMillis>,
     /// What could be read of it. For a conflict: all of it.
     pub readable: Readable,
     /// Length of the record's value in bytes.

@@ -7,6 +7,8 @@ use super::state::HttpState;
 use crate::coverage::answer::AsOfLine;
 use crate::coverage::resolve::as_of_line;
 use crate::domain::completeness::{Bound, Completeness, HeldBy, PlatformFacts};
+use crate::domain::pending::PendingKind;
+use crate::domain::platform::UnreadableRecords;
 use crate::domain::time::{UtcMillis, Zone};
 use crate::domain::view::LedgerView;
 use axum::Json;
@@ -37,6 +39,18 @@ struct PlatformProgress {
     sends_completeness: bool,
     /// Events that added cover before a complete_through already committed: the platform broke its promise.
     late: u64,
+    /// Unresolved rejected and conflicting records that keep answers open, by the reason that they give.
+    pending: Vec<PendingLine>,
+}
+
+#[derive(Debug, Serialize)]
+struct PendingLine {
+    reason: &'static str,
+    /// `rider`: answers about the riders whom the records name; `every_rider`; `none` where the configuration passes over them.
+    keeps_open: &'static str,
+    records: u64,
+    /// When the oldest of them was recorded.
+    since: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -78,12 +92,15 @@ pub(super) async fn get<S: Source>(
         let facts = state.source().progress();
         let completeness = view.completeness();
         let known = completeness.platforms_known(state.platforms(), view.platforms_stored());
-        let platform = |name| platform(name, completeness, state, facts.now);
+        let platform = |name: String| {
+            let pending = pending(&*view, &name, state)?;
+            Ok(platform(name, completeness, state, facts.now, pending))
+        };
         Ok(Progress {
             now: state.zone().rfc3339(facts.now),
             timezone: state.zone().name().to_owned(),
             read_only: state.source().is_read_only(),
-            platforms: known.into_iter().map(platform).collect(),
+            platforms: known.into_iter().map(platform).collect::<Result<_, _>>()?,
             partitions: facts.partitions.into_iter().map(partition).collect(),
             paused: facts.paused.map(paused),
             as_of: as_of_line(view.as_of(), state.zone()),
@@ -97,6 +114,7 @@ fn platform<S: Source>(
     completeness: &Completeness,
     state: &HttpState<S>,
     now: UtcMillis,
+    pending: Vec<PendingLine>,
 ) -> PlatformProgress {
     let none = PlatformFacts::default();
     let facts = completeness.platforms.get(&name).unwrap_or(&none);
@@ -107,8 +125,28 @@ fn platform<S: Source>(
         held_by: held_by(bound, state.zone()),
         sends_completeness: facts.sends_completeness(),
         late: facts.late,
+        pending,
         platform: name,
     }
+}
+
+fn pending<V: LedgerView, S: Source>(
+    view: &V,
+    platform: &str,
+    state: &HttpState<S>,
+) -> Result<Vec<PendingLine>, V::Error> {
+    let counts = view.pending_counts(platform, state.platforms()).into_iter();
+    let lines = counts.map(|(kind, count)| {
+        let treatment = state.platforms().get(platform).unreadable_records;
+        let keeps_open = match (kind, treatment) {
+            (PendingKind::Unreadable, UnreadableRecords::Warn) => "none",
+            (PendingKind::Unreadable, UnreadableRecords::Hold) => "every_rider",
+            (PendingKind::Rejected | PendingKind::Conflicting, _) => "rider",
+        };
+        let since = state.zone().rfc3339(view.commit_instant(count.since_commit)?);
+        Ok(PendingLine { reason: kind.as_str(), keeps_open, records: count.records, since })
+    });
+    lines.collect()
 }
 
 fn held_by(bound: Bound, zone: &Zone) -> HeldByLine {

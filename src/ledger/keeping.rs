@@ -166,6 +166,19 @@ impl Shelf<'_> {
         Ok(keeping)
     }
 
+    /// The latest `complete_through` of the platforms that a record of this commit may concern.
+    fn settled_by(&self, origin: &Origin, readable: &Readable) -> Option<UtcMillis> {
+        let state = self.completeness;
+        match (readable.platform.as_ref().filter(|name| state.platforms.contains_key(*name)), origin) {
+            (Some(name), _) => state.complete_through(name),
+            (None, Origin::Kafka { topic, .. }) if !self.platforms.of_topic(topic).is_empty() => {
+                let of_topic = self.platforms.of_topic(topic);
+                of_topic.into_iter().filter_map(|name| state.complete_through(name)).max()
+            }
+            _ => state.platforms.values().filter_map(|facts| facts.complete_through).max(),
+        }
+    }
+
     /// The origin of a record of this commit, with when it arrived.
     fn arrived(&self, origin: &Origin, timestamp: Timestamp) -> Origin {
         let read_after = match origin {
@@ -188,6 +201,7 @@ impl Shelf<'_> {
             commit: self.commit,
             kept,
             detail,
+            settled_by: self.settled_by(&origin, &readable),
             origin,
             readable,
             raw_len: u64::try_from(raw.len()).unwrap_or(u64::MAX),

@@ -13,8 +13,9 @@ use crate::domain::pending::Scope;
 use crate::domain::platform::UnreadableRecords;
 use crate::domain::posting::Posting;
 use crate::domain::settle::PlatformLine;
+use crate::domain::time::UtcMillis;
 use crate::domain::view::{Kept, LedgerView, Origin, Rejection};
-use crate::domain::window::{Window, union};
+use crate::domain::window::{Window, union, union_within};
 use std::collections::{BTreeMap, HashMap};
 
 /// Late events of a batch, by platform.
@@ -38,6 +39,7 @@ pub fn late_events(ledger: &Ledger, batch: &Batch, decided: &Decided) -> Outcome
     let previous: HashMap<usize, &Replaced> =
         decided.replaced.iter().map(|(at, replaced)| (*at, replaced)).collect();
     let mut fresh: Option<Fresh> = None;
+    let mut kept_open = KeptOpen::default();
     for &at in &decided.booked {
         let Some(entry) = batch.orders.get(at) else { continue };
         let Some(line) = lines.get(usize::from(entry.platform)).and_then(Option::as_ref) else { continue };
@@ -64,7 +66,7 @@ pub fn late_events(ledger: &Ledger, batch: &Batch, decided: &Decided) -> Outcome
             continue;
         }
         // Read only for the few events that are late without it.
-        let kept_open = kept_open(ledger, line, &new)?;
+        let kept_open = kept_open.of(ledger, line, &new)?;
         if is_late(line, &new, Told { kept_open: &kept_open, ..told }) {
             *late.entry(new.platform).or_default() += 1;
         }
@@ -72,26 +74,42 @@ pub fn late_events(ledger: &Ledger, batch: &Batch, decided: &Decided) -> Outcome
     Ok(late)
 }
 
-/// The time that unresolved records kept open for an event's rider and platform before the batch, perhaps the event's own
-/// earlier version among them.
-fn kept_open(ledger: &Ledger, line: &PlatformLine, event: &Posting) -> Outcome<Vec<Window>> {
-    let (index, platforms) = (&ledger.rejected, &ledger.setup.platforms);
-    let mut windows: Vec<Window> = Vec::new();
-    if line.promise().unreadable_records == UnreadableRecords::Hold {
-        let unreadable = index.pending().unreadable(&event.platform, platforms, Window::ALWAYS);
-        windows.extend(unreadable.into_iter().map(|window| line.with_cover(window)));
-    }
-    let is_known = |name: &str| ledger.knows_platform(name);
-    let of_rider = index.of_rider(&ledger.store, &event.rider_id)?;
-    let concerns = |record: &&Rejection| Scope::of(record, is_known).contains(&event.platform, platforms);
-    let state = ledger.published.current();
-    for record in of_rider.iter().filter(concerns) {
-        windows.extend(match record.kept {
-            Kept::Rejected(_) => Some(line.rejected_window(record)),
-            Kept::Conflict => line.conflict_window(record, ended_of(&state, record)?.as_ref()),
+/// The time that unresolved records which arrived in time kept open before the batch, perhaps earlier versions of its own
+/// events among them.
+#[derive(Default)]
+struct KeptOpen {
+    /// By platform, that of the records in which no rider can be read.
+    unreadable: HashMap<String, Vec<Window>>,
+}
+
+impl KeptOpen {
+    /// For an event's rider and platform.
+    fn of(&mut self, ledger: &Ledger, line: &PlatformLine, event: &Posting) -> Outcome<Vec<Window>> {
+        let (index, platforms) = (&ledger.rejected, &ledger.setup.platforms);
+        let in_time = |(window, settled_by): (Window, Option<UtcMillis>)| {
+            union_within(line.incomplete(settled_by).into_iter().filter(|w| !w.is_empty()), window)
+        };
+        let unreadable = self.unreadable.entry(event.platform.clone()).or_insert_with(|| {
+            if line.promise().unreadable_records == UnreadableRecords::Warn {
+                return Vec::new();
+            }
+            let records = index.pending().unreadable_records(&event.platform, platforms);
+            union(records.flat_map(|(window, by)| in_time((line.with_cover(window), by))).collect())
         });
+        let mut windows = unreadable.clone();
+        let is_known = |name: &str| ledger.knows_platform(name);
+        let of_rider = index.of_rider(&ledger.store, &event.rider_id)?;
+        let concerns = |record: &&Rejection| Scope::of(record, is_known).contains(&event.platform, platforms);
+        let state = ledger.published.current();
+        for record in of_rider.iter().filter(concerns) {
+            let window = match record.kept {
+                Kept::Rejected(_) => Some(line.rejected_window(record)),
+                Kept::Conflict => line.conflict_window(record, ended_of(&state, record)?.as_ref()),
+            };
+            windows.extend(window.into_iter().flat_map(|window| in_time((window, record.settled_by))));
+        }
+        Ok(union(windows))
     }
-    Ok(union(windows))
 }
 
 /// The current ended version of the order of a conflicting open event.

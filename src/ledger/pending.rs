@@ -15,6 +15,7 @@ type Union = imbl::OrdMap<UtcMillis, UtcMillis>;
 #[derive(Clone, Copy, Debug)]
 struct Pending {
     times: RecordTimes,
+    settled_by: Option<UtcMillis>,
     commit: u64,
 }
 
@@ -38,7 +39,7 @@ impl PendingRecords {
         if kind == PendingKind::Unreadable {
             self.added.push((scope.clone(), times));
         }
-        let pending = Pending { times, commit: record.commit };
+        let pending = Pending { times, settled_by: record.settled_by, commit: record.commit };
         self.records.entry((scope, kind)).or_default().insert(record.id, pending);
     }
 
@@ -93,6 +94,20 @@ impl PendingRecords {
         let own = self.unreadable.get(&Some(platform.to_owned()));
         let others = self.unreadable.get(&None).filter(|_| !platforms.is_registered(platform));
         own.into_iter().chain(others).flat_map(|union| overlapping(union, within)).collect()
+    }
+
+    /// Each unreadable record that concerns a platform: its time, and what was complete before it arrived.
+    pub fn unreadable_records<'a>(
+        &'a self,
+        platform: &'a str,
+        platforms: &'a Platforms,
+    ) -> impl Iterator<Item = (Window, Option<UtcMillis>)> + 'a {
+        let of_platform = self.records.iter().filter(move |((scope, kind), _)| {
+            *kind == PendingKind::Unreadable && scope.contains(platform, platforms)
+        });
+        let promise = platforms.get(platform);
+        let records = of_platform.flat_map(|(_, records)| records.values());
+        records.map(move |pending| (pending.times.window(promise), pending.settled_by))
     }
 
     /// Unresolved records that concern a platform, by kind.

@@ -154,6 +154,7 @@ fn encode_record(record: &KeptRecord, out: &mut Vec<u8>) {
             out.put_varint(*of);
         }
     }
+    out.put_option(r.settled_by, |out, at| out.put_signed(at.millis()));
     let text = |out: &mut Vec<u8>, text: &String| out.put_prefixed(text.as_bytes());
     let readable = &r.readable;
     out.put_option(readable.platform.as_ref(), text);
@@ -193,6 +194,7 @@ fn decode_record(r: &mut Reader<'_>) -> Decoded<KeptRecord> {
     let origin = decode_origin(r)?;
     let text = |r: &mut Reader<'_>| r.option("text", |r| r.text("text").map(str::to_owned));
     let instant = |r: &mut Reader<'_>| r.option("instant", |r| r.signed("instant").map(UtcMillis::new));
+    let settled_by = instant(r)?;
     let readable = Readable {
         platform: text(r)?,
         order_id: text(r)?,
@@ -222,6 +224,7 @@ fn decode_record(r: &mut Reader<'_>) -> Decoded<KeptRecord> {
         kept,
         detail,
         origin,
+        settled_by,
         readable,
         raw_len,
         raw_sha256,

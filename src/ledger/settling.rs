@@ -129,15 +129,15 @@ impl Shelf<'_> {
         let Some((_, platform, order_id, leg, phase)) = identity_of(readable) else { return false };
         let place = batch.effect_order(refused.source, refused.ordinal);
         let lowest = resolving_revision(refused.kept, readable.revision);
+        // What stands before a conflict did not decide it.
+        let must_follow = lowest.is_none() || refused.kept == Kept::Conflict;
         let is_possible = lowest.map_or(same.last > place, |lowest| same.revision_max >= lowest);
         is_possible
             && same.events.iter().rev().any(|entry| {
                 is_of(batch, entry, (platform, order_id, leg, phase))
                     && self.in_reach(readable, entry.day)
-                    && match lowest {
-                        None => batch.effect_order(entry.source, entry.ordinal) > place,
-                        Some(lowest) => entry.revision >= lowest,
-                    }
+                    && (!must_follow || batch.effect_order(entry.source, entry.ordinal) > place)
+                    && lowest.is_none_or(|lowest| entry.revision >= lowest)
             })
     }
 

@@ -67,6 +67,8 @@ struct Inner {
     index_bytes: IntGauge,
     rejected_kept: IntGauge,
     rejected_unresolved: IntGauge,
+    pending_records: IntGaugeVec,
+    pending_since: GaugeVec,
     unrated: IntGauge,
     open_with_other_rider: IntGauge,
     disk_free_bytes: IntGauge,
@@ -185,6 +187,19 @@ impl Metrics {
         inner.rejected_unresolved.set(int(sample.rejected_unresolved));
         inner.unrated.set(sample.unrated);
         inner.open_with_other_rider.set(int(sample.open_with_other_rider));
+    }
+
+    /// How many unresolved records keep answers about a platform open for a reason, and since when.
+    pub fn pending(&self, platform: &str, reason: &str, records: u64, since: Option<UtcMillis>) {
+        let labels = [self.inner.platforms.bound(platform), reason];
+        self.inner.pending_records.with_label_values(&labels).set(int(records));
+        match since {
+            Some(since) => {
+                self.inner.pending_since.with_label_values(&labels).set(seconds(since.millis()));
+            }
+            // No series says that nothing is pending; zero would be the year 1970.
+            None => drop(self.inner.pending_since.remove_label_values(&labels)),
+        }
     }
 
     /// How much room there is on the disk, and whether it is too little to read on.

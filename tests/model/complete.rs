@@ -1,6 +1,6 @@
 //! Completeness as the contract defines it, and what it leaves unsettled.
 
-use super::event::Event;
+use super::event::{Event, Read};
 use super::naive::{Kept, Model, Origin, Version};
 use super::terms::Terms;
 use super::world::{Place, places};
@@ -165,7 +165,7 @@ impl Model {
     /// Why an instant is not settled on a platform, whoever asks.
     fn unsettled(&self, platform: &str, at: i64) -> Option<&'static str> {
         let promise = self.terms.promise(platform);
-        let (lead, tail) = self.widest;
+        let (_, tail) = self.widest;
         let start = promise.records_from + if promise.complete_start { 0 } else { promise.max + tail };
         if at < start {
             return Some("before_records");
@@ -176,10 +176,28 @@ impl Model {
                 return Some("gap");
             }
         }
+        self.is_incomplete(platform, at, self.facts.through(platform)).then_some("incomplete")
+    }
+
+    /// Whether events about an instant may still come after this was complete.
+    fn is_incomplete(&self, platform: &str, at: i64, through: Option<i64>) -> bool {
+        let promise = self.terms.promise(platform);
+        let (lead, tail) = self.widest;
         let announced = promise.opens_from.is_some_and(|from| at >= from + promise.max + tail);
         let after = if announced { lead } else { lead + promise.max };
-        let complete = self.facts.through(platform).is_some_and(|through| through > at + after);
-        (!complete).then_some("incomplete")
+        through.is_none_or(|through| through <= at + after)
+    }
+
+    /// What is complete on the platforms that a record may concern, the latest.
+    pub(crate) fn settled_by(&self, read: &Read, origin: &Origin) -> Option<i64> {
+        let promises = self.terms.promises.iter().filter(|promise| match (&read.platform, origin) {
+            (Some(named), _) if self.terms.promises.iter().any(|promise| promise.name == named) => {
+                promise.name == named
+            }
+            (_, Origin::Kafka((topic, _), _)) => promise.topics.contains(topic),
+            (_, Origin::File(..)) => true,
+        });
+        promises.filter_map(|promise| self.facts.through(promise.name)).max()
     }
 
     /// Instants at which [`Self::unsettled`] may change.
@@ -223,10 +241,18 @@ impl Model {
         // An open order whose end was known held nothing.
         let open = other.filter(|other| other.event.ended.is_none() && known.is_none());
         let open = open.map(|open| self.may_cover(open));
-        let kept_open = self.kept_open(&event.rider, &event.platform);
-        let is_kept_open = |at: i64| kept_open.iter().any(|(_, window)| inside(Some(*window), at));
+        // What was settled when a record came, that record did not keep open.
+        let kept_open = self.kept_open_by(&event.rider, &event.platform);
+        let is_kept_open = |at: i64| {
+            kept_open.iter().any(|(_, window, kept)| {
+                inside(Some(*window), at) && self.is_incomplete(&event.platform, at, kept.settled_by)
+            })
+        };
         let mut instants = self.changes(&event.platform);
-        instants.extend(kept_open.iter().flat_map(|(_, (from, until))| [*from, *until]));
+        instants.extend(kept_open.iter().flat_map(|(_, (from, until), _)| [*from, *until]));
+        let max = self.terms.promise(&event.platform).max;
+        let settled_by = kept_open.iter().filter_map(|(.., kept)| kept.settled_by);
+        instants.extend(settled_by.flat_map(|at| [at - self.widest.0, at - self.widest.0 - max]));
         instants.extend([from, from.max(event.accepted)]);
         instants.extend(known.into_iter().chain(open).flat_map(|(from, until)| [from, until]));
         let added = |at: &i64| from <= *at && *at < until && !inside(known, *at) && !is_kept_open(*at);
@@ -254,7 +280,10 @@ impl Model {
     /// The time that a rejected record may concern on a platform, without lead and tail.
     fn time_of(&self, kept: &Kept, platform: &str) -> (i64, i64) {
         let promise = self.terms.promise(platform);
-        let arrival = kept.sent.map_or(ALWAYS, |sent| (sent - promise.max - promise.delay, sent));
+        // It may announce an order that lasts on.
+        let announces = promise.opens_from.is_some() && kept.read.is_ended != Some(true);
+        let longest = if announces { promise.max } else { 0 };
+        let arrival = kept.sent.map_or(ALWAYS, |sent| (sent - promise.max - promise.delay, sent + longest));
         let told = match (kept.read.accepted, kept.read.ended) {
             // Unrounded, the end may lie before the start.
             (Some(accepted), Some(ended)) if ended <= accepted + 1 => {
@@ -311,6 +340,11 @@ impl Model {
 
     /// What unresolved records keep open for a rider on a platform, with the reason, lead and tail included.
     fn kept_open(&self, rider: &str, platform: &str) -> Vec<(&'static str, (i64, i64))> {
+        self.kept_open_by(rider, platform).into_iter().map(|(reason, time, _)| (reason, time)).collect()
+    }
+
+    /// The same, each with the record.
+    fn kept_open_by(&self, rider: &str, platform: &str) -> Vec<(&'static str, (i64, i64), &Kept)> {
         let mut open = Vec::new();
         for kept in self.kept.iter().filter(|kept| !kept.resolved && self.counts_for(kept, platform)) {
             let is_own = kept.read.rider.as_deref() == Some(rider);
@@ -320,7 +354,8 @@ impl Model {
                 (Some(_), _) if is_own => ("rejected_record", Some(self.time_of(kept, platform))),
                 _ => continue,
             };
-            open.extend(time.map(|(from, until)| (reason, (from - self.widest.0, until + self.widest.1))));
+            let with_cover = |(from, until)| (from - self.widest.0, until + self.widest.1);
+            open.extend(time.map(|time| (reason, with_cover(time), kept)));
         }
         open
     }

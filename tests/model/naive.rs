@@ -44,6 +44,8 @@ pub(crate) struct Kept {
     pub(crate) owed: bool,
     /// An operator resolved it.
     pub(crate) given_up: bool,
+    /// What was complete on its platforms before it came.
+    pub(crate) settled_by: Option<i64>,
 }
 
 /// A line of the statement: platform, region, category, month; then charged, micros, completed, cancelled, interrupted,
@@ -123,7 +125,7 @@ impl Model {
                     disposition.to_owned()
                 }
                 Body::Bad(reason, read) => {
-                    self.refuse(origin, record.sent, (read, record.owed.is_some()), reason);
+                    self.refuse(&before, origin, record.sent, (read, record.owed.is_some()), reason);
                     format!("rejected:{reason}")
                 }
                 Body::Complete(platform, through) => {
@@ -197,6 +199,7 @@ impl Model {
         if disposition == "conflict" && self.kept.iter().all(|kept| kept.origin != *origin) {
             let (reason, read) = (None, Read::all(event));
             let sent = matches!(origin, Origin::Kafka(..)).then_some(sent);
+            let settled_by = before.settled_by(&read, origin);
             self.kept.push(Kept {
                 origin: origin.clone(),
                 sent,
@@ -205,6 +208,7 @@ impl Model {
                 resolved: false,
                 owed: true,
                 given_up: false,
+                settled_by,
             });
         }
         if !matches!(disposition, "accepted" | "amended") {
@@ -232,13 +236,21 @@ impl Model {
         disposition
     }
 
-    fn refuse(&mut self, origin: &Origin, sent: i64, (read, owed): (&Read, bool), reason: &'static str) {
+    fn refuse(
+        &mut self,
+        before: &Self,
+        origin: &Origin,
+        sent: i64,
+        (read, owed): (&Read, bool),
+        reason: &'static str,
+    ) {
         if self.kept.iter().any(|kept| kept.origin == *origin) {
             return;
         }
         let sent = matches!(origin, Origin::Kafka(..)).then_some(sent);
         let resolved = read.revision.is_some()
             && self.orders.iter().flatten().any(|version| self.resolves(&version.event, read, 0));
+        let settled_by = before.settled_by(read, origin);
         let origin = origin.clone();
         self.kept.push(Kept {
             origin,
@@ -248,6 +260,7 @@ impl Model {
             resolved,
             owed,
             given_up: false,
+            settled_by,
         });
     }
 

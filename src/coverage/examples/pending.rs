@@ -11,6 +11,7 @@ fn kept_record(kept: Kept, event: &Posting) -> Rejection {
         commit: 1,
         kept,
         detail: String::new(),
+        settled_by: None,
         origin: Origin::File { content: [0; 16], line: 3 },
         readable: Readable {
             platform: Some(event.platform.clone()),

@@ -77,7 +77,7 @@ impl Brute<'_> {
         };
         let within = |(from, until): (UtcMillis, UtcMillis)| from.minus(lead) <= t && t < until.plus(tail);
         let rejected = || unresolved().filter(counts).filter(|r| r.kept != Kept::Conflict);
-        let concerns = |r: &Rejection| within(self.time_of(r, max, promise.delivery_delay_ms));
+        let concerns = |r: &Rejection| within(self.time_of(r, promise));
         if rejected().any(|r| r.readable.rider_id.as_deref() == Some("R") && concerns(r)) {
             return Some("rejected_record");
         }
@@ -123,8 +123,13 @@ impl Brute<'_> {
     }
 
     /// The time that a rejected record may concern.
-    fn time_of(&self, r: &Rejection, max: i64, delay: i64) -> (UtcMillis, UtcMillis) {
+    fn time_of(&self, r: &Rejection, promise: &Promise) -> (UtcMillis, UtcMillis) {
+        let (max, delay) = (promise.max_order_duration_ms, promise.delivery_delay_ms);
+        let announces = promise.streams_open_orders_from.is_some() && r.readable.phase != Some(Phase::Ended);
         let arrival = match &r.origin {
+            Origin::Kafka { arrived, .. } if announces => {
+                (arrived.after.minus(max + delay), arrived.by.plus(max))
+            }
             Origin::Kafka { arrived, .. } => (arrived.after.minus(max + delay), arrived.by),
             _ => (UtcMillis::MIN, UtcMillis::MAX),
         };
@@ -157,7 +162,7 @@ impl Brute<'_> {
             Some(_) => false,
             None => {
                 let named = r.readable.platform.as_deref();
-                let (from, until) = self.time_of(r, max, promise.delivery_delay_ms);
+                let (from, until) = self.time_of(r, promise);
                 (named == Some(&open.platform) || named.is_none_or(|n| !NAMES.contains(&n)))
                     && promise.unreadable_records == UnreadableRecords::Hold
                     && from <= open.accepted_at.plus(max)
@@ -298,6 +303,7 @@ fn rejection(
             _ => Kept::Rejected(Reason::BadRegion),
         },
         detail: String::new(),
+        settled_by: None,
         origin: if kind == 1 {
             Origin::File { content: [0; 16], line: 1 }
         } else {

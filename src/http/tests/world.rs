@@ -118,6 +118,7 @@ fn kept(id: u64, kept: Kept, readable: Readable) -> Rejection {
         commit: 1,
         kept,
         detail: "ended_at: not RFC 3339 with an offset".to_owned(),
+        settled_by: None,
         origin: Origin::Kafka {
             topic: "orders.dada".to_owned(),
             partition: 3,

@@ -12,6 +12,7 @@ use prometheus::{
 
 const PLATFORM: &[&str] = &["platform"];
 const PARTITION: &[&str] = &["topic", "partition"];
+const PENDING: &[&str] = &["platform", "reason"];
 const MONEY: &[&str] = &["platform", "category"];
 /// 50 microseconds to 10 seconds.
 pub(super) const LOOKUP_S: &[f64] = &[
@@ -138,6 +139,15 @@ impl Maker {
             rejected_kept: m.gauge("rejected_kept", "Rejected and conflicting records kept.")?,
             rejected_unresolved: m
                 .gauge("rejected_unresolved", "Rejected records not resolved, without conflicts.")?,
+            pending_records: m.gauges(
+                "pending_records",
+                "Unresolved rejected and conflicting records that keep answers open, by reason.",
+                PENDING,
+            )?,
+            pending_since: m.register(GaugeVec::new(
+                opts("pending_since_seconds", "When the oldest of them was recorded (since the epoch)."),
+                PENDING,
+            )?)?,
             unrated: m.gauge("unrated_orders", "Orders of a charged outcome without a rate.")?,
             open_with_other_rider: m
                 .gauge("open_orders_with_other_rider", "Open orders that another rider ended.")?,
