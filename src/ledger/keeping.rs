@@ -60,6 +60,7 @@ fn readable_of(batch: &Batch, entry: &OrderEntry) -> Readable {
         revision: ReadRevision::Known(event.revision),
         accepted_at: Some(event.accepted_at),
         ended_at: event.ended_at,
+        is_completeness: false,
     }
 }
 

@@ -161,6 +161,7 @@ fn encode_record(record: &KeptRecord, out: &mut Vec<u8>) {
     out.put_option(revision, |out, revision| out.put_varint(revision));
     out.put_option(readable.accepted_at, |out, at| out.put_signed(at.millis()));
     out.put_option(readable.ended_at, |out, at| out.put_signed(at.millis()));
+    out.push(u8::from(readable.is_completeness));
     out.put_varint(r.raw_len);
     out.extend_from_slice(&r.raw_sha256);
     out.push(u8::from(r.raw_truncated));
@@ -194,6 +195,7 @@ fn decode_record(r: &mut Reader<'_>) -> Decoded<KeptRecord> {
             .map_or(ReadRevision::Unreadable, ReadRevision::Known),
         accepted_at: instant(r)?,
         ended_at: instant(r)?,
+        is_completeness: r.u8("kind")? != 0,
     };
     let raw_len = r.varint("length")?;
     let (raw_sha256, raw_truncated) = (r.array("hash")?, r.u8("truncated")? != 0);

@@ -141,6 +141,7 @@ fn readable(platform: &str, order_id: &str, rider: &str, from_min: i64, to_min: 
         revision: ReadRevision::Known(0),
         accepted_at: Some(UtcMillis::new(NOON + from_min * MINUTE_MS)),
         ended_at: Some(UtcMillis::new(NOON + to_min * MINUTE_MS)),
+        is_completeness: false,
     }
 }
 

@@ -15,6 +15,7 @@ fn whole() -> Readable {
         revision: ReadRevision::Known(0),
         accepted_at: Some(UtcMillis::new(1_795_147_200_000)),
         ended_at: Some(UtcMillis::new(1_795_149_000_000)),
+        is_completeness: false,
     }
 }
 
@@ -70,8 +71,9 @@ fn times_are_rounded_outwards_and_read_beyond_the_horizon() {
 
 #[test]
 fn nothing_is_read_of_what_is_no_object() {
-    assert_eq!(*refusal(b"{\"rider_id\":\"R1\"").readable, Readable::default());
-    assert_eq!(*refusal(b"{\"rider_id\":\"R1\",\"rider_id\":\"R1\"}").readable, Readable::default());
+    for record in [&b"[]"[..], b"null", b"", b"\"rider_id\"", b"\xff\xfe", b"x{\"rider_id\":\"R1\"}"] {
+        assert_eq!(*refusal(record).readable, Readable::default());
+    }
     let empty = *refusal(b"{}").readable;
     let expected = Readable {
         leg: Some(0),
