@@ -11,7 +11,7 @@ use crate::ledger::commit::Also;
 use crate::ledger::error::LedgerError;
 use crate::ledger::rejected::KeptRecord;
 use crate::ledger::writer::Ledger;
-use crate::pipeline::{receive, rules_for};
+use crate::pipeline::{limit_ahead, receive, rules_for};
 use std::collections::BTreeMap;
 
 /// What became of the records that were sent again.
@@ -55,7 +55,13 @@ pub fn run(
             Origin::File { .. } | Origin::Redrive { .. } => None,
         };
         let line = ledger.retention_line();
-        let rules = rules.entry(topic).or_insert_with_key(|topic| rules_for(config, topic.as_deref(), line));
+        let rules = rules.entry(topic).or_insert_with_key(|topic| {
+            let mut rules = rules_for(config, topic.as_deref(), line);
+            if topic.is_some() {
+                limit_ahead(&mut rules, &config.limits, now());
+            }
+            rules
+        });
         let arrival = Arrival {
             source: batch.source(&Source::Redrive),
             offset: i64::try_from(record.rejection.id).unwrap_or(i64::MAX),

@@ -4,7 +4,7 @@ use super::identity::IdentityHash;
 use super::rejected::{RejectedIndex, RejectedRun, identity_of};
 use crate::domain::reject::ReadRevision;
 use crate::domain::view::{Kept, Origin};
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
 /// Unresolved rejections by what settles them, and the lines of files whose records are kept.
 #[derive(Debug, Default)]
@@ -13,8 +13,8 @@ pub struct RejectedBook {
     waiting: HashMap<IdentityHash, BTreeSet<(u64, u64)>>,
     /// Where each of them stands in `waiting`.
     places: HashMap<u64, (IdentityHash, u64)>,
-    /// Lines of files whose records are kept: ingesting the file again stores them once.
-    lines: HashSet<([u8; 16], u64)>,
+    /// Lines of files whose records are kept, with their numbers: ingesting the file again stores them once.
+    lines: HashMap<([u8; 16], u64), u64>,
 }
 
 impl RejectedBook {
@@ -23,7 +23,7 @@ impl RejectedBook {
         for record in &content.records {
             let rejection = &record.rejection;
             if let Origin::File { content, line } = rejection.origin {
-                self.lines.insert((content, line));
+                self.lines.insert((content, line), rejection.id);
             }
             let is_settled = rejection.kept == Kept::Conflict || index.resolution(rejection.id).is_some();
             if let (false, Some((hash, ..))) = (is_settled, identity_of(&rejection.readable)) {
@@ -50,7 +50,15 @@ impl RejectedBook {
 
     /// Whether this line of a file is kept already.
     pub fn knows(&self, origin: &Origin) -> bool {
-        matches!(origin, Origin::File { content, line } if self.lines.contains(&(*content, *line)))
+        self.number(origin).is_some()
+    }
+
+    /// The number under which this line of a file is kept.
+    pub fn number(&self, origin: &Origin) -> Option<u64> {
+        match origin {
+            Origin::File { content, line } => self.lines.get(&(*content, *line)).copied(),
+            Origin::Kafka { .. } | Origin::Redrive { .. } => None,
+        }
     }
 
     /// Whether any rejection of this identity waits for its order.
