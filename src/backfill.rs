@@ -1,23 +1,27 @@
 //! Backfill: lines of files through the same pipeline as records of Kafka. One thread reads and decodes while the other
 //! commits.
 
-use crate::domain::arrival::Timestamp;
+mod filler;
+mod misspelt;
+
+pub use misspelt::Misspelt;
+
 use crate::domain::event::EventRules;
 use crate::domain::posting::Disposition;
-use crate::domain::reject::{ReadRevision, Readable, Reason, Refusal};
+use crate::domain::reject::Reason;
 use crate::domain::time::{LocalDay, UtcMillis, Zone};
-use crate::ingest::file::{FileError, LineBlock, LineReader, OversizedLine};
-use crate::ledger::batch::{Arrival, Batch, LineHashes, Source};
+use crate::ingest::file::{FileError, LineBlock, LineReader};
+use crate::ledger::batch::{Batch, LineHashes};
 use crate::ledger::commit::Also;
 use crate::ledger::error::LedgerError;
 use crate::ledger::facts::Counts;
 use crate::ledger::report::CommitReport;
 use crate::ledger::writer::Ledger;
-use crate::pipeline::receive;
+use filler::{Filled, Filler};
+use misspelt::Speller;
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread;
 use thiserror::Error;
 
@@ -27,7 +31,10 @@ const BATCHES_WAITING: usize = 1;
 /// Runs of one day at which a long backfill stops to merge some.
 const DAY_RUNS_MAX: usize = 40;
 
-/// Why a backfill stopped. What was committed before stays; running it again books nothing twice.
+/// Position of rejected records among the dispositions.
+const REJECTED: usize = 5;
+
+/// Why a backfill is not all that was asked for. What was committed before stays; running it again books nothing twice.
 #[derive(Debug, Error)]
 pub enum BackfillError {
     /// An input cannot be read.
@@ -36,7 +43,7 @@ pub enum BackfillError {
     /// The ledger cannot go on.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
-    /// Completeness was stated for a platform that nobody knows.
+    /// Completeness was stated for a platform that is not known.
     #[error(
         "--complete-through names the platform {name}, which is neither registered nor in the ledger: the records are \
          booked, the statement is not; run again with the right name"
@@ -44,6 +51,18 @@ pub enum BackfillError {
     UnknownPlatform {
         /// The name.
         name: String,
+    },
+    /// Completeness was stated over records that may be about any rider.
+    #[error(
+        "no rider can be read in {count} records, the first is line {first_line}: the orders are booked, \
+         --complete-through is not. Mend the records and run again; or list them with `coverledger rejections \
+         --unresolved`, and state it all the same with --accept-unreadable REASON"
+    )]
+    Unreadable {
+        /// Records.
+        count: u64,
+        /// Line of the first, counted on over the inputs.
+        first_line: u64,
     },
     /// The dispositions cannot be written.
     #[error("writing the dispositions failed: {0}")]
@@ -62,8 +81,11 @@ pub struct Backfill<'a> {
     pub batch_bytes: usize,
     /// The present.
     pub now: &'a (dyn Fn() -> UtcMillis + Sync),
-    /// Statements of completeness, booked in the commit that holds the last record.
+    /// Statements of completeness, booked in the commit that holds the last record, or after it where records of the run
+    /// had to be looked at again.
     pub stated: Vec<(Option<String>, UtcMillis)>,
+    /// Why records in which no rider can be read are settled, and do not matter for `stated`.
+    pub accept_unreadable: Option<&'a str>,
     /// Where `line,disposition` goes.
     pub dispositions: Option<&'a mut dyn Write>,
     /// Told after each commit; the next one waits for it.
@@ -73,7 +95,7 @@ pub struct Backfill<'a> {
 /// What became of all records.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
-    /// Records.
+    /// Records, blank lines included.
     pub records: u64,
     /// Dispositions.
     pub counts: Counts,
@@ -90,6 +112,28 @@ impl Summary {
             *self.rejected.entry(*reason).or_default() += count;
         }
     }
+
+    /// Adds lines that hold nothing: the disposition of each is that of an empty record.
+    fn add_blank(&mut self, lines: u64) {
+        self.records += lines;
+        self.counts.iter_mut().skip(REJECTED).take(1).for_each(|count| *count += lines);
+        *self.rejected.entry(Reason::MalformedJson).or_default() += lines;
+    }
+}
+
+/// A backfill that came to its end.
+#[derive(Debug, Default)]
+pub struct Done {
+    /// What became of all lines.
+    pub summary: Summary,
+    /// Blank lines among them: nothing is kept of these.
+    pub blank: u64,
+    /// Accepted orders with a misspelt optional field.
+    pub misspelt: Misspelt,
+    /// Unresolved records in which no rider can be read: their number, and the line of the first.
+    pub unreadable: Option<(u64, u64)>,
+    /// Why not everything is in, or the statement is not booked.
+    pub problem: Option<BackfillError>,
 }
 
 impl LineHashes for LineBlock {
@@ -105,63 +149,50 @@ impl LineHashes for LineBlock {
 /// Takes in every line of every reader, in order.
 ///
 /// # Errors
-/// An input that cannot be read, a ledger that cannot go on. Whole batches before that are committed.
-pub fn run(
-    ledger: &mut Ledger,
+/// A ledger that cannot go on, dispositions that cannot be written. Whole batches before that are committed.
+pub fn run<'a>(
+    ledger: &'a mut Ledger,
     readers: Vec<LineReader>,
-    how: Backfill<'_>,
-) -> Result<Summary, BackfillError> {
-    let Backfill { rules, zone, batch_records, batch_bytes, now, stated, mut dispositions, each } = how;
-    let (full, to_commit) = sync_channel::<Batch>(BATCHES_WAITING);
-    let (empty, to_fill) = sync_channel::<Batch>(BATCHES_WAITING + 1);
-    let mut summary = Summary::default();
-    if let Some(out) = dispositions.as_mut() {
+    how: Backfill<'a>,
+) -> Result<Done, BackfillError> {
+    let Backfill { rules, zone, batch_records, batch_bytes, now, stated, accept_unreadable, .. } = how;
+    let (full, to_commit) = sync_channel::<Filled>(BATCHES_WAITING);
+    let (empty, to_fill) = sync_channel::<Filled>(BATCHES_WAITING + 1);
+    let mut taker = Taker {
+        ledger,
+        now,
+        dispositions: how.dispositions,
+        each: how.each,
+        done: Done::default(),
+        unreadable: Vec::new(),
+    };
+    if let Some(out) = taker.dispositions.as_mut() {
         writeln!(out, "line,disposition")?;
     }
     let read = thread::scope(|scope| {
-        let filler = Filler { rules, zone, batch_records, batch_bytes, full, to_fill };
+        let speller = Speller::default();
+        let filler = Filler { rules, zone, batch_records, batch_bytes, full, to_fill, speller, lines: 0 };
         let reading = scope.spawn(move || filler.run(readers));
-        let mut last: Option<Batch> = None;
+        let mut last: Option<Filled> = None;
         let committed = (|| -> Result<(), BackfillError> {
-            for batch in to_commit {
-                if let Some(before) = last.replace(batch) {
-                    commit(ledger, &before, &Also::default(), now(), &mut summary, &mut dispositions, each)?;
+            for filled in to_commit {
+                if let Some(before) = last.replace(filled) {
+                    taker.take(&before, &Also::default())?;
                     give_back(&empty, before);
                 }
             }
             Ok(())
         })();
-        // The reader stops by itself when nobody takes its batches.
+        // The reader stops by itself when its batches are not taken.
         let read = reading.join().unwrap_or_else(|_| Err(reader_gone()));
         committed.map(|()| (read, last))
     });
     let (read, last) = read?;
-    let last = last.unwrap_or_default();
-    if let Err(broken) = read {
-        // Whole lines before a damaged stretch count, but nothing is complete.
-        if !last.is_empty() {
-            commit(ledger, &last, &Also::default(), now(), &mut summary, &mut dispositions, each)?;
-        }
-        return Err(broken.into());
-    }
-    let stranger = stated.iter().find_map(|(name, _)| {
-        let name = name.as_ref()?;
-        (!ledger.knows_platform(name) && !last.platforms.all().contains(name)).then(|| name.clone())
-    });
-    if let Some(name) = stranger {
-        if !last.is_empty() {
-            commit(ledger, &last, &Also::default(), now(), &mut summary, &mut dispositions, each)?;
-        }
-        return Err(BackfillError::UnknownPlatform { name });
-    }
-    let also = Also { stated, ..Also::default() };
-    if !last.is_empty() || !also.stated.is_empty() {
-        commit(ledger, &last, &also, now(), &mut summary, &mut dispositions, each)?;
-    }
-    if let Some(out) = dispositions.as_mut() {
+    taker.finish(read, &last.unwrap_or_default(), stated, accept_unreadable)?;
+    if let Some(out) = taker.dispositions.as_mut() {
         out.flush()?;
     }
-    Ok(summary)
+    Ok(taker.done)
 }
 
 fn reader_gone() -> FileError {
@@ -169,123 +200,131 @@ fn reader_gone() -> FileError {
     FileError::Read { name: "input".to_owned(), line: 0, source }
 }
 
-fn give_back(empty: &SyncSender<Batch>, mut batch: Batch) {
-    batch.clear();
-    match empty.try_send(batch) {
+fn give_back(empty: &SyncSender<Filled>, mut filled: Filled) {
+    filled.clear();
+    match empty.try_send(filled) {
         // The reader has all the batches that it needs, or is done.
         Ok(()) | Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {}
     }
 }
 
-fn commit(
-    ledger: &mut Ledger,
-    batch: &Batch,
-    also: &Also,
-    now: UtcMillis,
-    summary: &mut Summary,
-    dispositions: &mut Option<&mut dyn Write>,
-    each: &mut dyn FnMut(&CommitReport) -> Result<(), LedgerError>,
-) -> Result<(), BackfillError> {
-    let report = ledger.commit(batch, also, now)?;
-    if let Some(out) = dispositions.as_mut() {
-        for (disposition, line) in report.dispositions(batch).into_iter().zip(summary.records + 1..) {
+/// The writing side.
+struct Taker<'a> {
+    ledger: &'a mut Ledger,
+    now: &'a (dyn Fn() -> UtcMillis + Sync),
+    dispositions: Option<&'a mut dyn Write>,
+    each: &'a mut dyn FnMut(&CommitReport) -> Result<(), LedgerError>,
+    done: Done,
+    /// Rejections that concern every rider, with their lines.
+    unreadable: Vec<(u64, u64)>,
+}
+
+impl Taker<'_> {
+    /// Commits a batch, and says what became of its lines.
+    fn take(&mut self, filled: &Filled, also: &Also) -> Result<(), BackfillError> {
+        let lines_before = self.done.summary.records;
+        let mut dispositions = Vec::new();
+        if !filled.batch.is_empty() || !also.stated.is_empty() || !also.settled.is_empty() {
+            let report = self.ledger.commit(&filled.batch, also, (self.now)())?;
+            if self.dispositions.is_some() {
+                dispositions = report.dispositions(&filled.batch);
+            }
+            self.done.summary.add(&report);
+            (self.each)(&report)?;
+        }
+        self.write(filled, &dispositions, lines_before)?;
+        let blank: u64 = filled.blank.iter().map(|(_, lines)| lines).sum();
+        if blank > 0 {
+            self.done.blank += blank;
+            self.done.summary.add_blank(blank);
+        }
+        misspelt::add(&mut self.done.misspelt, &filled.misspelt);
+        for refused in &filled.batch.refused {
+            if refused.refusal.readable.concerns_every_rider()
+                && let Some(rejection) = self.ledger.rejection_of(&refused.origin)
+            {
+                self.unreadable.push((rejection, lines_before + filled.lines_to(refused.ordinal)));
+            }
+        }
+        if self.ledger.runs_a_day_max() > DAY_RUNS_MAX {
+            self.ledger.compact_now(LocalDay(i32::MIN), (self.now)())?;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, filled: &Filled, all: &[Disposition], lines_before: u64) -> std::io::Result<()> {
+        let Some(out) = self.dispositions.as_mut() else { return Ok(()) };
+        let mut line = lines_before;
+        let mut blank = filled.blank.iter().peekable();
+        let mut pass = |out: &mut dyn Write, line: &mut u64, ordinal: u32| {
+            while let Some((_, lines)) = blank.next_if(|(at, _)| *at <= ordinal) {
+                for _ in 0..*lines {
+                    *line += 1;
+                    writeln!(out, "{line},rejected:{}", Reason::MalformedJson)?;
+                }
+            }
+            Ok::<(), std::io::Error>(())
+        };
+        for (disposition, ordinal) in all.iter().zip(0..) {
+            pass(out, &mut line, ordinal)?;
+            line += 1;
             match disposition {
                 Disposition::Rejected(reason) => writeln!(out, "{line},rejected:{reason}")?,
                 other => writeln!(out, "{line},{}", other.as_str())?,
             }
         }
-    }
-    summary.add(&report);
-    each(&report)?;
-    if ledger.runs_a_day_max() > DAY_RUNS_MAX {
-        ledger.compact_now(LocalDay(i32::MIN), now)?;
-    }
-    Ok(())
-}
-
-/// The reading side.
-struct Filler<'a> {
-    rules: &'a EventRules,
-    zone: &'a Zone,
-    batch_records: u32,
-    batch_bytes: usize,
-    full: SyncSender<Batch>,
-    to_fill: Receiver<Batch>,
-}
-
-impl Filler<'_> {
-    fn run(self, readers: Vec<LineReader>) -> Result<(), FileError> {
-        let mut batch = Batch::default();
-        let mut result = Ok(());
-        for mut reader in readers {
-            loop {
-                match reader.next_block() {
-                    Ok(Some(block)) => {
-                        if !self.take(Arc::new(block), &mut batch) {
-                            return Ok(());
-                        }
-                    }
-                    Ok(None) => break,
-                    Err(error) => {
-                        result = Err(error);
-                        break;
-                    }
-                }
-            }
-            if result.is_err() {
-                break;
-            }
-        }
-        // Whole lines before a damaged stretch count, like those of a file that ends there.
-        let _stopped = self.full.send(batch);
-        result
+        pass(out, &mut line, u32::MAX)
     }
 
-    /// Takes in a block; `false` when the writer is gone.
-    fn take(&self, block: Arc<LineBlock>, batch: &mut Batch) -> bool {
-        let mut source = batch.source(&Source::Files);
-        batch.begin_lines(Arc::<LineBlock>::clone(&block));
-        if let Some(oversized) = block.oversized() {
-            refuse_oversized(batch, source, oversized);
+    /// Commits the last batch, and the statement with it when nothing speaks against it.
+    fn finish(
+        &mut self,
+        read: Result<(), FileError>,
+        last: &Filled,
+        stated: Vec<(Option<String>, UtcMillis)>,
+        accept_unreadable: Option<&str>,
+    ) -> Result<(), BackfillError> {
+        // Whole lines before a damaged stretch count, but nothing is complete.
+        self.done.problem = read.err().map(BackfillError::File).or_else(|| self.stranger(last, &stated));
+        let is_doubtful = !self.unreadable.is_empty() || concerns_every_rider(&last.batch);
+        if self.done.problem.is_none() && !is_doubtful {
+            return self.take(last, &Also { stated, ..Also::default() });
         }
-        for line in block.lines() {
-            if batch.is_full(self.batch_records, self.batch_bytes) {
-                let next = self.to_fill.try_recv().unwrap_or_default();
-                if self.full.send(std::mem::replace(batch, next)).is_err() {
-                    return false;
-                }
-                source = batch.source(&Source::Files);
-                batch.begin_lines(Arc::<LineBlock>::clone(&block));
+        self.take(last, &Also::default())?;
+        let Self { ledger, unreadable, .. } = self;
+        // What a later record of the run has mended does not matter.
+        unreadable.retain(|(rejection, _)| !ledger.is_resolved(*rejection));
+        let count = u64::try_from(unreadable.len()).unwrap_or(u64::MAX);
+        let first_line = unreadable.iter().map(|(_, line)| *line).min();
+        if self.done.problem.is_some() {
+            self.done.unreadable = first_line.map(|first_line| (count, first_line));
+            return Ok(());
+        }
+        let mut also = Also { stated, ..Also::default() };
+        if let (Some(reason), Some(_)) = (accept_unreadable, first_line) {
+            also.notes = vec![format!("settled {count} rejections in which no rider can be read: {reason}")];
+            also.settled = unreadable.drain(..).map(|(id, _)| (id, reason.to_owned())).collect();
+        } else if let Some(first_line) = first_line {
+            self.done.unreadable = Some((count, first_line));
+            if !also.stated.is_empty() {
+                self.done.problem = Some(BackfillError::Unreadable { count, first_line });
             }
-            let arrival = Arrival {
-                source,
-                offset: i64::try_from(line.line).unwrap_or(i64::MAX),
-                timestamp: Timestamp::Missing,
-                payload: line.bytes,
-                key: None,
-                headers: &[],
-            };
-            receive(batch, &arrival, self.rules, self.zone);
+            return Ok(());
         }
-        true
+        self.take(&Filled::default(), &also)
+    }
+
+    /// A platform of the statement that is not known.
+    fn stranger(&self, last: &Filled, stated: &[(Option<String>, UtcMillis)]) -> Option<BackfillError> {
+        let names = stated.iter().filter_map(|(name, _)| name.as_ref());
+        let is_known = |name: &str| {
+            self.ledger.knows_platform(name) || last.batch.platforms.all().iter().any(|known| known == name)
+        };
+        let name = names.into_iter().find(|name| !is_known(name))?;
+        Some(BackfillError::UnknownPlatform { name: name.clone() })
     }
 }
 
-/// A line that is too long to be held is refused without being read as JSON.
-fn refuse_oversized(batch: &mut Batch, source: u16, line: &OversizedLine) {
-    let refusal = Refusal {
-        reason: Reason::MalformedJson,
-        detail: format!("the line has {} bytes, more than a record may have", line.length),
-        readable: Box::new(Readable { revision: ReadRevision::Unreadable, ..Readable::default() }),
-    };
-    let arrival = Arrival {
-        source,
-        offset: i64::try_from(line.line).unwrap_or(i64::MAX),
-        timestamp: Timestamp::Missing,
-        payload: &[],
-        key: None,
-        headers: &[],
-    };
-    batch.push_refused(refusal, &arrival);
-    batch.describe_last_refused(line.length, line.sha256);
+fn concerns_every_rider(batch: &Batch) -> bool {
+    batch.refused.iter().any(|refused| refused.refusal.readable.concerns_every_rider())
 }

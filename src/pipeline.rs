@@ -8,10 +8,10 @@
 //! [`receive`] is the first half, run where records arrive; [`crate::ledger::writer::Ledger::commit`] is the second, run by the one
 //! writer. Between them stands a [`Batch`]: bounded, owned, sent from one to the other.
 
-use crate::config::Config;
+use crate::config::{Config, Limits};
 use crate::domain::event::{EventRules, decode};
 use crate::domain::order::Event;
-use crate::domain::time::{LocalDay, Zone};
+use crate::domain::time::{LocalDay, UtcMillis, Zone};
 use crate::ledger::batch::{Arrival, Batch};
 
 /// Decodes one record into the batch: an order, a completeness record, or a counted refusal.
@@ -22,6 +22,13 @@ pub fn receive(batch: &mut Batch, arrival: &Arrival<'_>, rules: &EventRules, zon
         Ok(Event::Complete(record)) => batch.push_control(&record, arrival),
         Err(refusal) => batch.push_refused(refusal, arrival),
     }
+}
+
+/// Refuses what lies further ahead of `now` than records of Kafka may: a producer's clock is wrong there.
+pub fn limit_ahead(rules: &mut EventRules, limits: &Limits, now: UtcMillis) {
+    let until = now.plus(limits.ahead_max_ms);
+    rules.is_until_ahead = until < limits.horizon_until;
+    rules.horizon.1 = until.min(limits.horizon_until);
 }
 
 /// What the events of a source may say: of a topic those platforms that it speaks for, of files and re-driven records every
@@ -39,6 +46,7 @@ pub fn rules_for(config: &Config, topic: Option<&str>, retention_line: Option<Lo
         unlisted_duration_ms_max: (!platforms.is_any_registered())
             .then_some(platforms.defaults().max_order_duration_ms),
         horizon: (config.limits.horizon_from, config.limits.horizon_until),
+        is_until_ahead: false,
         retention: retention_line.map(|line| (line, config.zone.clone())),
     }
 }

@@ -13,7 +13,7 @@ use crate::ledger::commit::Also;
 use crate::ledger::error::LedgerError;
 use crate::ledger::rejected::KeptRecord;
 use crate::ledger::writer::Ledger;
-use crate::pipeline::{receive, rules_for};
+use crate::pipeline::{limit_ahead, receive, rules_for};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Records that are read from the ledger at a time.
@@ -120,10 +120,14 @@ impl<'a> Line<'a> {
     /// The rules by which records of a topic are judged (of files: none).
     pub fn rules(&mut self, topic: Option<&str>) -> &EventRules {
         let line = self.ledger.retention_line();
-        let config = self.config;
-        self.rules
-            .entry(topic.map(str::to_owned))
-            .or_insert_with_key(|topic| rules_for(config, topic.as_deref(), line))
+        let (config, now) = (self.config, self.now);
+        self.rules.entry(topic.map(str::to_owned)).or_insert_with_key(|topic| {
+            let mut rules = rules_for(config, topic.as_deref(), line);
+            if topic.is_some() {
+                limit_ahead(&mut rules, &config.limits, now());
+            }
+            rules
+        })
     }
 
     /// Sends a record.

@@ -29,7 +29,7 @@ fn stderr(output: &Output) -> &str {
 fn bench_with(more: &str) -> Bench {
     let bench = Bench::flights();
     fs::write(bench.path("in.jsonl"), format!("{ORDER}\n{more}")).unwrap();
-    bench.ok("ingest", &["--complete-through", "2100-01-01T00:00:00Z", "in.jsonl"]);
+    bench.ok("ingest", &["--future", "--complete-through", "2100-01-01T00:00:00Z", "in.jsonl"]);
     bench
 }
 
@@ -103,7 +103,16 @@ fn ingest_says_in_one_line_what_became_of_the_records_and_how_long_it_took() {
     let bench = bench_with("");
     let summary = bench.json("ingest", &["in.jsonl"]);
     let names: Vec<&str> = summary.as_object().unwrap().keys().map(String::as_str).collect();
-    let expected = ["compaction_s", "dispositions", "elapsed_s", "records", "records_per_s", "rejected"];
+    let expected = [
+        "blank",
+        "compaction_s",
+        "dispositions",
+        "elapsed_s",
+        "misspelt",
+        "records",
+        "records_per_s",
+        "rejected",
+    ];
     assert_eq!(names, expected);
     assert_eq!((&summary["records"], &summary["dispositions"]["duplicate"]), (&1.into(), &1.into()));
     let [elapsed_s, compaction_s] = ["elapsed_s", "compaction_s"].map(|name| summary[name].as_f64().unwrap());
@@ -220,7 +229,10 @@ fn a_service_is_asked_and_its_answer_printed_as_it_came() {
 #[test]
 fn rejections_are_listed_exported_sent_again_and_settled() {
     let odd = ORDER.replace("\"o1\"", "\"o2\"").replace("ride_hailing", "kite_flying").replace("R1", "R2");
-    let bench = bench_with(&format!("{odd}\nnot json \u{7}\n"));
+    let bench = bench_with(&format!("{odd}\n"));
+    // A record that names no rider would have kept the statement out.
+    fs::write(bench.path("in.jsonl"), format!("{ORDER}\n{odd}\nnot json \u{7}\n")).unwrap();
+    bench.ok("ingest", &["in.jsonl"]);
     let list = bench.ok("rejections", &[]);
     assert_eq!(list.lines().count(), 2, "{list}");
     assert!(list.contains("rejected:unknown_category unresolved aa o2 (file line 2)"), "{list}");

@@ -63,7 +63,8 @@ fn agrees(case: &Case) {
     fs::write(bench.path("nothing.jsonl"), "").unwrap();
     bench.ok("ingest", &[COMPLETE[0], COMPLETE[1], COMPLETE[2], "nothing.jsonl"]);
     let lookups = case.rows("lookups.csv");
-    let mut held = lookups_agree(&bench, &lookups, &["unreadable_record", "rejected_record", "conflicting_record"]);
+    let mut held =
+        lookups_agree(&bench, &lookups, &["unreadable_record", "rejected_record", "conflicting_record"]);
     said(&format!("{} lookups agree, but for these: {}", lookups.len(), listed(&held)));
     let resolved = bench.json("rejections", &["--unreadable", "--resolve", "no tail number"]);
     said(&format!("{} records in which no rider can be read resolved", resolved["resolved"]));
@@ -114,7 +115,8 @@ fn rows_of(held: &[Held]) -> Vec<Row> {
 fn listed(held: &[Held]) -> String {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     held.iter().for_each(|(_, reason)| *counts.entry(reason).or_default() += 1);
-    let first = held.iter().take(20).map(|(row, reason)| format!("{} at {} ({reason})", row["rider_id"], row["at"]));
+    let first =
+        held.iter().take(20).map(|(row, reason)| format!("{} at {} ({reason})", row["rider_id"], row["at"]));
     format!("{counts:?}: {}", first.collect::<Vec<_>>().join(", "))
 }
 
@@ -207,8 +209,12 @@ fn lookups_agree(bench: &Bench, lookups: &[Row], reasons: &[&str]) -> Vec<Held> 
     let mut held = Vec::new();
     for (row, answer) in lookups.iter().zip(&answers) {
         if answer["verdict"] == "undetermined" {
-            assert_eq!(row["verdict"], "not_covered", "an open answer takes no cover away: {row:?}: {answer}");
-            let given = answer["platforms"].as_array().unwrap().iter().filter_map(|line| line["reason"].as_str());
+            assert_eq!(
+                row["verdict"], "not_covered",
+                "an open answer takes no cover away: {row:?}: {answer}"
+            );
+            let given =
+                answer["platforms"].as_array().unwrap().iter().filter_map(|line| line["reason"].as_str());
             let given: BTreeSet<&str> = given.collect();
             let reason = reasons.iter().find(|reason| given.contains(*reason));
             assert!(given.iter().all(|reason| reasons.contains(reason)), "{row:?}: {answer}");

@@ -4,6 +4,9 @@
 mod support;
 
 #[cfg(test)]
+#[path = "service/ahead.rs"]
+mod ahead;
+#[cfg(test)]
 #[path = "service/clock.rs"]
 mod clock;
 #[cfg(test)]

@@ -65,7 +65,7 @@ fn ingest(data: &Path, file: &Path) -> (Duration, Duration, u64) {
         .arg("ingest")
         .arg("--config")
         .arg(config)
-        .args(["--complete-through", "2101-01-01T00:00:00Z"])
+        .args(["--future", "--complete-through", "2101-01-01T00:00:00Z"])
         .arg(file)
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

@@ -93,6 +93,7 @@ pub(crate) fn fill(dir: &Path, seed: u64, orders: u64, days: u64, complete_throu
             "ingest",
             "--config",
             &config.display().to_string(),
+            "--future",
             "--complete-through",
             complete_through,
             "-",

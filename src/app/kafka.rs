@@ -232,6 +232,8 @@ impl Connected {
             emptied: to_fill,
             rules,
             zone: config.zone.clone(),
+            limits: config.limits.clone(),
+            clock: *clock,
             batch_records: u32::try_from(config.ingest.batch_records).unwrap_or(u32::MAX),
             batch_bytes: config.ingest.batch_bytes,
             batch_interval: config.ingest.batch_interval,

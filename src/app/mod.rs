@@ -159,6 +159,9 @@ fn open(config: &Config, options: &ServeOptions, clock: &Clock) -> anyhow::Resul
         );
     }
     ledger.enforce(clock.now())?;
+    if let Some(change) = ledger.tariff_change() {
+        warn!("{change}");
+    }
     Ok(ledger)
 }
 

@@ -3,6 +3,7 @@
 use super::status::Status;
 use super::threads::Stop;
 use super::writer::Work;
+use crate::config::Limits;
 use crate::domain::event::EventRules;
 use crate::domain::time::Zone;
 use crate::ingest::kafka::{PartitionSource, Polled, Record, Start, TopicPartition, record_digest};
@@ -10,7 +11,8 @@ use crate::ledger::batch::{Arrival, Batch, Source};
 use crate::ledger::commit::Observations;
 use crate::ledger::turns::give_way;
 use crate::ledger::writer::Published;
-use crate::pipeline::receive;
+use crate::pipeline::{limit_ahead, receive};
+use crate::telemetry::clock::Clock;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError};
@@ -37,6 +39,10 @@ pub struct Reader {
     pub rules: BTreeMap<String, EventRules>,
     /// Zone of days.
     pub zone: Zone,
+    /// How far ahead of the clock records may lie.
+    pub limits: Limits,
+    /// The present.
+    pub clock: Clock,
     /// Records of a commit at most.
     pub batch_records: u32,
     /// Bytes of a commit at most.
@@ -80,6 +86,7 @@ impl Reader {
             }
             if filling.batch.is_empty() {
                 self.follow_retention();
+                self.follow_clock();
             }
             if self.rests(&mut filling)? {
                 continue;
@@ -212,6 +219,12 @@ impl Reader {
                 rules.retention = line.map(|line| (line, self.zone.clone()));
             }
         }
+    }
+
+    /// The next batch is judged by the present.
+    fn follow_clock(&mut self) {
+        let now = self.clock.now();
+        self.rules.values_mut().for_each(|rules| limit_ahead(rules, &self.limits, now));
     }
 
     /// Everything that was polled is sent: the positions, control records included, lie behind it.

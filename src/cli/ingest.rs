@@ -1,23 +1,25 @@
 //! `coverledger ingest`: backfill from files.
 
 use super::output::{Inputs, OutputFile};
-use super::{Ending, load_config};
-use crate::backfill::{Backfill, Summary, run as backfill};
+use super::reading::enforce;
+use super::{Ending, WrongUsage, load_config};
+use crate::backfill::{Backfill, BackfillError, Done, Summary, run as backfill};
+use crate::config::Config;
 use crate::domain::event::ExactTime;
 use crate::domain::time::{LocalDay, UtcMillis};
 use crate::ingest::file::{LineReader, Progress};
+use crate::ledger::error::LedgerError;
 use crate::ledger::report::CommitReport;
 use crate::ledger::room::{Free, Room};
 use crate::ledger::setup::Setup;
 use crate::ledger::writer::Ledger;
 use crate::pipeline::rules_for;
 use crate::telemetry::clock::Clock;
-use anyhow::bail;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Map, Value, json};
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// Names of the counts, in their order.
@@ -26,10 +28,12 @@ const DISPOSITIONS: [&str; 7] =
 
 /// Arguments of `ingest`.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Example: coverledger ingest --config coverledger.toml --complete-through 2026-01-01T00:00:00+08:00 \
-                        orders-2025.jsonl.zst\nRunning it again books nothing twice."
-)]
+#[command(after_help = "Examples:
+  coverledger ingest --config coverledger.toml --complete-through 2026-01-01T00:00:00+08:00 orders-2025.jsonl.zst
+  xz -dc orders.jsonl.xz | coverledger ingest --config coverledger.toml -
+
+Running it again books nothing twice. Inputs are known by their first bytes, not by their names: JSON lines, plain or packed
+by gzip or Zstandard. Everything else (CSV, a JSON array, xz, zip, UTF-16 and so on) is refused before anything is booked.")]
 pub struct IngestArgs {
     /// The configuration file.
     #[arg(long)]
@@ -37,10 +41,21 @@ pub struct IngestArgs {
     /// Write what became of each line, as `line,disposition`; `-` for standard output, before the result.
     #[arg(long, value_name = "OUT.csv")]
     dispositions: Option<PathBuf>,
-    /// State that every event about instants before T is in the ledger after this run: of one platform, or of all.
+    /// State that every event about instants before T is in the ledger after this run: of one platform, or of all. Not
+    /// booked when a record is met in which no rider can be read.
     #[arg(long, value_name = "[PLATFORM=]T")]
     complete_through: Vec<String>,
-    /// JSON lines, plain, .gz or .zst; `-` for standard input.
+    /// Let --complete-through lie in the future.
+    #[arg(long, requires = "complete_through")]
+    future: bool,
+    /// Settle the records of this run in which no rider can be read, for this reason, and state --complete-through all the
+    /// same.
+    #[arg(long, value_name = "REASON", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    accept_unreadable: Option<String>,
+    /// End with 1 where the disk lacks room, instead of waiting for it.
+    #[arg(long)]
+    no_wait: bool,
+    /// JSON lines, plain or packed by gzip or Zstandard; `-` for standard input.
     #[arg(required = true, value_name = "INPUT")]
     inputs: Vec<PathBuf>,
 }
@@ -48,28 +63,36 @@ pub struct IngestArgs {
 /// Takes in the files and prints one JSON object about it.
 ///
 /// # Errors
-/// Bad configuration, unreadable input, a ledger that cannot go on.
+/// Bad configuration, inputs that cannot be opened or are no JSON lines, a ledger that cannot go on.
 pub fn run(args: &IngestArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
     let config = load_config(&args.config)?;
-    let stated =
-        args.complete_through.iter().map(|text| parse_statement(text)).collect::<anyhow::Result<Vec<_>>>()?;
-    let readers = args.inputs.iter().map(|path| LineReader::open(path)).collect::<Result<Vec<_>, _>>()?;
+    let clock = Clock::start();
+    let stated = args.statements(&config, clock.now())?;
     let inputs = args.inputs.iter().fold(Inputs::of_config(&config), |inputs, path| inputs.with(path));
     inputs.refuse_standard_output()?;
     let mut dispositions = match &args.dispositions {
         Some(path) => Some(OutputFile::create(path, &inputs, &mut *out)?),
         None => None,
     };
-    let clock = Clock::start();
+    let is_late = |path: &Path| path.as_os_str() == "-";
+    let mut readers = Vec::new();
+    for path in &args.inputs {
+        readers.push(if is_late(path) { None } else { Some(LineReader::open(path)?) });
+    }
     let mut ledger = Ledger::open(Setup::new(&config))?;
-    ledger.enforce(clock.now())?;
+    enforce(&mut ledger, clock)?;
     let mut room = Room::of(ledger.setup());
-    room.wait(&mut tell_room)?;
+    args.find_room(&mut room)?;
     ledger.drop_all_expired(clock.now())?;
+    // The program that writes to standard input may wait for the ledger; what comes is looked at before anything is booked.
+    for (reader, path) in readers.iter_mut().zip(&args.inputs).filter(|(reader, _)| reader.is_none()) {
+        *reader = Some(LineReader::open(path)?);
+    }
+    let readers: Vec<LineReader> = readers.into_iter().flatten().collect();
     let rules = rules_for(&config, None, ledger.retention_line());
     let started = Instant::now();
     let mut bar = Bar::new(readers.iter().map(LineReader::progress).collect());
-    let summary = backfill(
+    let done = backfill(
         &mut ledger,
         readers,
         Backfill {
@@ -79,10 +102,11 @@ pub fn run(args: &IngestArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
             batch_bytes: config.ingest.batch_bytes,
             now: &|| clock.now(),
             stated,
+            accept_unreadable: args.accept_unreadable.as_deref(),
             dispositions: dispositions.as_mut().map(|file| file as &mut dyn Write),
             each: &mut |report| {
                 bar.committed(report);
-                room.wait(&mut tell_room)
+                args.find_room(&mut room)
             },
         },
     )?;
@@ -93,14 +117,74 @@ pub fn run(args: &IngestArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
     ledger.compact_now(LocalDay(i32::MAX), clock.now())?;
     ledger.drop_all_expired(clock.now())?;
     let compaction_ms = started.elapsed().as_millis().saturating_sub(elapsed_ms);
-    writeln!(out, "{}", summary_json(&summary, elapsed_ms, compaction_ms))?;
-    Ok(Ending::Holds)
+    writeln!(out, "{}", summary_json(&done, elapsed_ms, compaction_ms))?;
+    warn(&done);
+    Ok(match done.problem {
+        None => Ending::Holds,
+        Some(problem) => {
+            eprintln!("coverledger: failed: {:#}", anyhow::Error::new(problem));
+            Ending::DoesNotHold
+        }
+    })
+}
+
+/// What people should know besides the counts.
+fn warn(done: &Done) {
+    for (field, (count, line)) in &done.misspelt {
+        eprintln!(
+            "warning: {count} accepted orders have no field {field}, but one with a name that resembles it (the first is \
+             line {line}): they were booked without it; send them again under the right name with a higher revision"
+        );
+    }
+    let is_said = matches!(done.problem, Some(BackfillError::Unreadable { .. }));
+    if let (Some((count, first_line)), false) = (done.unreadable, is_said) {
+        eprintln!(
+            "warning: no rider can be read in {count} records (the first is line {first_line}): they keep answers about every \
+             rider open until they are resolved; see `coverledger rejections --unresolved`"
+        );
+    }
+}
+
+impl IngestArgs {
+    /// Goes on where there is room on the disk.
+    fn find_room(&self, room: &mut Room) -> Result<(), LedgerError> {
+        if self.no_wait { room.require() } else { room.wait(&mut tell_room) }
+    }
+
+    /// The statements of completeness. Later ones than the present are mostly typed wrongly, and never go back.
+    fn statements(
+        &self,
+        config: &Config,
+        now: UtcMillis,
+    ) -> Result<Vec<(Option<String>, UtcMillis)>, WrongUsage> {
+        let promises = config.platforms.registered().map(|(_, promise)| promise);
+        let longest_ms = promises.chain([config.platforms.defaults()]).map(|p| p.max_order_duration_ms).max();
+        // Of a later instant no order within the horizon can tell.
+        let latest = config.limits.horizon_until.plus(longest_ms.unwrap_or(0));
+        let mut statements = Vec::new();
+        for text in &self.complete_through {
+            let (platform, through) = parse_statement(text)?;
+            if through > now && !self.future {
+                return Err(WrongUsage(format!(
+                    "--complete-through {text} lies in the future, and what is stated never goes back: check the year; if it \
+                     is meant, add --future"
+                )));
+            }
+            if through > latest {
+                return Err(WrongUsage(format!(
+                    "--complete-through {text} lies beyond the horizon of the configuration (limits.horizon): check the year"
+                )));
+            }
+            statements.push((platform, through));
+        }
+        Ok(statements)
+    }
 }
 
 fn tell_room(free: &Free) {
     if free.is_short {
         eprintln!(
-            "the disk is nearly full, {} bytes are free: waiting until {} are (ledger.min_free_bytes)",
+            "the disk is nearly full, {} bytes are free: waiting until {} are (ledger.min_free_bytes; --no-wait ends instead)",
             free.bytes, free.needed
         );
     } else {
@@ -109,15 +193,15 @@ fn tell_room(free: &Free) {
 }
 
 /// `[PLATFORM=]T`
-fn parse_statement(text: &str) -> anyhow::Result<(Option<String>, UtcMillis)> {
+fn parse_statement(text: &str) -> Result<(Option<String>, UtcMillis), WrongUsage> {
     let (platform, time) = match text.split_once('=') {
         Some((platform, time)) => (Some(platform.to_owned()), time),
         None => (None, text),
     };
     let Some(at) = ExactTime::parse(time) else {
-        bail!(
+        return Err(WrongUsage(format!(
             "--complete-through {text}: not an RFC 3339 time with an offset, e.g. 2026-01-01T00:00:00+08:00"
-        );
+        )));
     };
     Ok((platform, at.floor()))
 }
@@ -130,13 +214,17 @@ pub(super) fn counts_json(summary: &Summary) -> (Map<String, Value>, Map<String,
 }
 
 /// `elapsed_s` until the last record was durable and visible, `compaction_s` what putting the days in order took after that.
-fn summary_json(summary: &Summary, elapsed_ms: u128, compaction_ms: u128) -> Value {
+fn summary_json(done: &Done, elapsed_ms: u128, compaction_ms: u128) -> Value {
+    let summary = &done.summary;
+    let misspelt = done.misspelt.iter().map(|(field, (count, _))| ((*field).to_owned(), json!(count)));
     let (dispositions, rejected) = counts_json(summary);
     let elapsed_ms = u64::try_from(elapsed_ms).unwrap_or(u64::MAX).max(1);
     json!({
         "records": summary.records,
         "dispositions": dispositions,
         "rejected": rejected,
+        "blank": done.blank,
+        "misspelt": misspelt.collect::<Map<String, Value>>(),
         "elapsed_s": decimal_seconds(elapsed_ms),
         "compaction_s": decimal_seconds(u64::try_from(compaction_ms).unwrap_or(u64::MAX)),
         "records_per_s": summary.records.saturating_mul(1_000) / elapsed_ms,

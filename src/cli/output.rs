@@ -276,3 +276,45 @@ fn open_file(path: &Path) -> Option<String> {
         && name.bytes().all(|byte| byte.is_ascii_digit()))
     .then(|| name.to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_committed_leaves_everything_as_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out.csv");
+        let names = || fs::read_dir(folder.path()).unwrap().count();
+        for before in [None, Some("before")] {
+            before.iter().for_each(|text| fs::write(&path, text).unwrap());
+            let mut standard = Vec::new();
+            let mut file = OutputFile::create(&path, &Inputs::default(), &mut standard).unwrap();
+            file.write_all(&[b'x'; 100_000]).unwrap();
+            file.flush().unwrap();
+            assert_eq!(names(), 1 + usize::from(before.is_some()), "it is written beside");
+            assert_eq!(fs::read_to_string(&path).ok().as_deref(), before);
+            drop(file);
+            assert_eq!((names(), fs::read_to_string(&path).ok().as_deref()), (before.iter().len(), before));
+        }
+        let mut standard = Vec::new();
+        let mut file = OutputFile::create(&path, &Inputs::default(), &mut standard).unwrap();
+        file.write_all(b"after").unwrap();
+        file.commit().unwrap();
+        assert_eq!((names(), fs::read_to_string(&path).unwrap().as_str()), (1, "after"));
+    }
+
+    #[test]
+    fn a_file_that_may_not_be_written_is_not_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut standard_output = Vec::new();
+        let error =
+            OutputFile::create(&folder.path().join("no/out.csv"), &Inputs::default(), &mut standard_output);
+        assert!(error.err().unwrap().to_string().starts_with("Failed to write"));
+        let input = folder.path().join("in");
+        fs::write(&input, "in").unwrap();
+        let inputs = Inputs::default().with(&input);
+        let refused = OutputFile::create(&input, &inputs, &mut Vec::new()).err().unwrap();
+        assert!(refused.is::<WrongUsage>(), "{refused}");
+    }
+}

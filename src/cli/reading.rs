@@ -12,6 +12,15 @@ use crate::telemetry::clock::Clock;
 use anyhow::Context;
 use std::sync::Arc;
 
+/// Puts the configuration in force, and says what a new tariff leaves at other prices.
+pub(super) fn enforce(ledger: &mut Ledger, clock: Clock) -> Result<(), LedgerError> {
+    ledger.enforce(clock.now())?;
+    if let Some(change) = ledger.tariff_change() {
+        eprintln!("notice: {change}");
+    }
+    Ok(())
+}
+
 /// A ledger opened by a command.
 pub(super) struct Opened {
     pub(super) config: Config,
@@ -30,7 +39,7 @@ impl Opened {
             }
             ledger => ledger?,
         };
-        ledger.enforce(clock.now())?;
+        enforce(&mut ledger, clock)?;
         Ok(Self { config, ledger, clock })
     }
 

@@ -147,6 +147,9 @@ impl HttpSettings {
     }
 }
 
+/// The latest end of the horizon: 2102-01-01T00:00:00Z.
+const HORIZON_END: UtcMillis = UtcMillis::new(4_165_516_800_000);
+
 /// `[limits]`: what events may be like, and how much of bad ones is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -154,6 +157,8 @@ pub struct Limits {
     pub horizon_from: UtcMillis,
     /// Times of events at or after this instant are rejected.
     pub horizon_until: UtcMillis,
+    /// How far (ms) a time of a record from Kafka may lie after the instant at which it is taken in.
+    pub ahead_max_ms: i64,
     /// Raw bytes kept of one rejected record at most.
     pub rejected_bytes_per_record: u64,
     /// Raw bytes kept of all rejected records of one platform at most.
@@ -168,13 +173,21 @@ impl Limits {
         if until <= from {
             report.problem(horizon.place(), "`horizon`: `until` must be later than `from`");
         }
+        if until > HORIZON_END {
+            report.problem(
+                horizon.place(),
+                "`horizon`: `until` must not be later than 2102-01-01T00:00:00Z: clock changes of later years are not known",
+            );
+        }
         horizon.finish(report);
+        let ahead_max_ms = section.read("ahead_max", report, value::duration("0s", "36600d"));
         let record = section.read("rejected_bytes_per_record", report, value::size("0B", "900KiB"));
         let platform = section.read("rejected_bytes_per_platform", report, value::size("0B", "1024TiB"));
         section.finish(report);
         Self {
             horizon_from: from,
             horizon_until: until,
+            ahead_max_ms: ahead_max_ms.unwrap_or_default(),
             rejected_bytes_per_record: record.unwrap_or_default(),
             rejected_bytes_per_platform: platform.unwrap_or_default(),
         }

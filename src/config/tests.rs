@@ -81,8 +81,9 @@ fn an_empty_file_takes_every_default() {
     assert_eq!(
         config.limits,
         Limits {
-            horizon_from: UtcMillis::new(0),
+            horizon_from: UtcMillis::new(946_684_800_000),
             horizon_until: UtcMillis::new(4_133_980_800_000),
+            ahead_max_ms: 86_400_000,
             rejected_bytes_per_record: 65_536,
             rejected_bytes_per_platform: 1 << 30,
         }

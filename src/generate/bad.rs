@@ -37,13 +37,13 @@ const BREAKS: [(Break, Reason); 20] = [
     (Break::Field("accepted_at", "\"2026-11-20T12:00:00\""), Reason::BadTime),
     (Break::Field("ended_at", "\"2026-02-30T12:00:00+08:00\""), Reason::BadTime),
     (Break::Field("accepted_at", "\"9999-12-31T22:00:00+08:00\""), Reason::BeyondHorizon),
-    (Break::Field("ended_at", "\"1970-01-02T00:00:00Z\""), Reason::EndedBeforeAccepted),
-    (Break::Field("accepted_at", "\"1970-01-02T00:00:00Z\""), Reason::DurationTooLong),
+    (Break::Field("ended_at", "\"2001-01-02T00:00:00Z\""), Reason::EndedBeforeAccepted),
+    (Break::Field("accepted_at", "\"2001-01-02T00:00:00Z\""), Reason::DurationTooLong),
     (Break::Field("platform", "\"Meituan\""), Reason::BadField),
 ];
 
 /// Breaks the record that starts at `start` of `out` in the way that `draw` picks; the reason why it will be refused
-/// with a horizon from 1970 to 2101.
+/// with a horizon from 2000 to 2101.
 pub(super) fn break_record(out: &mut Vec<u8>, start: usize, draw: u64) -> Reason {
     let choice = usize::try_from(draw % BREAKS.len() as u64).unwrap_or(0);
     let (how, reason) = BREAKS.get(choice).copied().unwrap_or((Break::Empty, Reason::MalformedJson));

@@ -13,6 +13,7 @@ fn rules() -> EventRules {
         platforms: PLATFORMS.map(|(name, _)| (name.to_owned(), DAY_MS)).to_vec(),
         unlisted_duration_ms_max: None,
         horizon: (UtcMillis::new(0), UtcMillis::new(4_133_980_800_000)),
+        is_until_ahead: false,
         retention: None,
     }
 }

@@ -55,6 +55,7 @@ impl Ledger {
     }
 
     fn enter_config(&mut self) -> Outcome<()> {
+        self.compare_prices()?;
         let mut books = (*self.books).clone();
         let no = books.number_of(&self.setup.config_hash).unwrap_or_else(|| books.next_number());
         if books.get(no).is_none() {

@@ -90,6 +90,17 @@ pub enum LedgerError {
         /// Versions of a day that are read.
         limit: usize,
     },
+    /// The disk is nearly full, and the command was not to wait.
+    #[error(
+        "the disk is nearly full: {bytes} bytes are free, {needed} are needed (ledger.min_free_bytes); free some and run again, \
+         what is booked already will not be booked twice"
+    )]
+    NoRoom {
+        /// Bytes free.
+        bytes: u64,
+        /// Bytes at which the intake goes on.
+        needed: u64,
+    },
     /// A sum does not fit.
     #[error("a total of {0} does not fit its number: check the tariff")]
     Overflow(String),

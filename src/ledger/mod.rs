@@ -9,7 +9,8 @@
 //! What a batch meets on its way:
 //!
 //! 1. [`setup`] and [`writer`]: opening. The directory's [`lock`], the [`manifest`] and its check against [`head`] (the
-//!    witness), [`garbage`] that an interrupted process left, [`enforce`] that puts the configuration in force.
+//!    witness), [`garbage`] that an interrupted process left, [`enforce`] that puts the configuration in force;
+//!    [`tariff_change`] compares what is booked with its prices.
 //! 2. [`batch`]: decoded events, refused records and completeness records, in the order of arrival.
 //! 3. [`commit`]: the order of effects. All that follows is called from there.
 //! 4. [`resolve`]: decides every event: [`days`] and [`filter`] tell most new identities apart without touching storage,
@@ -82,6 +83,7 @@ pub mod setup;
 pub mod snapshot;
 pub mod sparse;
 pub mod store;
+pub mod tariff_change;
 #[cfg(test)]
 mod testing;
 pub mod totals;

@@ -54,6 +54,18 @@ impl Room {
         Free { bytes, needed, is_short: self.is_short, has_changed: was_short != self.is_short }
     }
 
+    /// Gives up where [`Self::wait`] would wait.
+    ///
+    /// # Errors
+    /// [`LedgerError::NoRoom`] when there is too little, and as [`Self::look`].
+    pub fn require(&mut self) -> Outcome<()> {
+        let free = self.look()?;
+        if free.is_short {
+            return Err(LedgerError::NoRoom { bytes: free.bytes, needed: free.needed });
+        }
+        Ok(())
+    }
+
     /// Waits until there is room; `tell` hears when waiting begins and when it is over.
     ///
     /// # Errors

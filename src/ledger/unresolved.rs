@@ -23,8 +23,8 @@ pub struct RejectedBook {
     waiting: HashMap<IdentityHash, BTreeSet<(u64, u64)>>,
     /// Where each of them stands in `waiting`.
     places: HashMap<u64, (IdentityHash, u64)>,
-    /// Lines of files whose records are kept: ingesting the file again stores them once.
-    lines: HashSet<([u8; 16], u64)>,
+    /// Lines of files whose records are kept, with their numbers: ingesting the file again stores them once.
+    lines: HashMap<([u8; 16], u64), u64>,
     /// Identities of records that an operator resolved: an event that mends one of them after that is not late.
     given_up: HashSet<IdentityHash>,
 }
@@ -35,7 +35,7 @@ impl RejectedBook {
         for record in &content.records {
             let rejection = &record.rejection;
             if let Origin::File { content, line } = rejection.origin {
-                self.lines.insert((content, line));
+                self.lines.insert((content, line), rejection.id);
             }
             let Some((hash, ..)) = identity_of(&rejection.readable) else { continue };
             if let Some(resolution) = index.resolution(rejection.id) {
@@ -68,7 +68,15 @@ impl RejectedBook {
 
     /// Whether this line of a file is kept already.
     pub fn knows(&self, origin: &Origin) -> bool {
-        matches!(origin, Origin::File { content, line } if self.lines.contains(&(*content, *line)))
+        self.number(origin).is_some()
+    }
+
+    /// The number under which this line of a file is kept.
+    pub fn number(&self, origin: &Origin) -> Option<u64> {
+        match origin {
+            Origin::File { content, line } => self.lines.get(&(*content, *line)).copied(),
+            Origin::Kafka { .. } | Origin::Redrive { .. } => None,
+        }
     }
 
     /// Whether an operator resolved a record of this identity.

@@ -22,11 +22,13 @@ use super::run_writer::ClassTable;
 use super::setup::Setup;
 use super::snapshot::Snapshot;
 use super::store::{COMMIT_SEGMENT_BYTES_MIN, Freeing, Store, Writing};
+use super::tariff_change::TariffChange;
 use super::unresolved::RejectedBook;
 use super::{data_dir, garbage, head};
 use crate::domain::completeness::CompletenessTracker;
 use crate::domain::platform::Platforms;
 use crate::domain::time::LocalDay;
+use crate::domain::view::Origin;
 use arc_swap::ArcSwap;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -98,6 +100,8 @@ pub struct Ledger {
     pub(super) output_rows_max: u64,
     /// Whether complete_through stands still.
     pub(super) hold_completeness: bool,
+    /// What the last change of the tariff left at other prices.
+    pub(super) tariff_change: Option<TariffChange>,
 }
 
 impl Ledger {
@@ -183,6 +187,7 @@ impl Ledger {
             read_only,
             compacting: None,
             hold_completeness: false,
+            tariff_change: None,
             output_rows_max: compaction::output_rows_max(),
             setup,
         };
@@ -193,6 +198,16 @@ impl Ledger {
     /// Whether a platform is registered or has orders.
     pub fn knows_platform(&self, name: &str) -> bool {
         is_platform_known(name, &self.setup.platforms, &self.stats)
+    }
+
+    /// The number under which a line of a file is kept, rejected or conflicting.
+    pub fn rejection_of(&self, origin: &Origin) -> Option<u64> {
+        self.book.number(origin)
+    }
+
+    /// Whether a kept record is resolved.
+    pub fn is_resolved(&self, rejection: u64) -> bool {
+        self.rejected.resolution(rejection).is_some()
     }
 
     /// Where readers find the newest state.

@@ -319,7 +319,13 @@ fn input_file(corpus: &Corpus, mutator: &mut Mutator) -> bool {
     let mutant = mutator.mutant(seeds);
     let path = corpus.folder.path().join(format!("in.{ending}"));
     fs::File::create(&path).unwrap().write_all(&mutant).unwrap();
-    let mut reader = LineReader::open(&path).unwrap();
+    let mut reader = match LineReader::open(&path) {
+        Ok(reader) => reader,
+        Err(error) => {
+            assert!(error.to_string().contains("in."), "{error}");
+            return true;
+        }
+    };
     let mut lines = 0;
     loop {
         match reader.next_block() {

@@ -287,7 +287,14 @@ fn within_horizon<'a>(field: Named<'a>, time: ExactTime<'_>, rules: &EventRules)
     if time.is_within(rules.horizon) {
         Ok(())
     } else {
-        refuse(Reason::BeyondHorizon, field, "lies outside the configured horizon")
+        let is_ahead =
+            rules.is_until_ahead && time.is_within((rules.horizon.1, crate::domain::time::UtcMillis::MAX));
+        let what = if is_ahead {
+            "lies further ahead of the clock than limits.ahead_max allows"
+        } else {
+            "lies outside the configured horizon"
+        };
+        refuse(Reason::BeyondHorizon, field, what)
     }
 }
 

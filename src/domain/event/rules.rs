@@ -15,6 +15,8 @@ pub struct EventRules {
     pub unlisted_duration_ms_max: Option<i64>,
     /// Every time must lie in `[from, until)`.
     pub horizon: (UtcMillis, UtcMillis),
+    /// `until` is the present with `ahead_max`, not the end of the configured horizon.
+    pub is_until_ahead: bool,
     /// The first day that retention has kept, and the zone in which days are counted.
     pub retention: Option<(LocalDay, Zone)>,
 }

@@ -22,6 +22,7 @@ fn rules() -> EventRules {
         platforms: vec![("meituan".into(), DAY_MS), ("dada".into(), HOUR_MS)],
         unlisted_duration_ms_max: None,
         horizon: (UtcMillis::new(0), UtcMillis::new(4_133_980_800_000)),
+        is_until_ahead: false,
         retention: Some((LocalDay::from_ymd(2025, 1, 1).unwrap(), Zone::new("Asia/Shanghai", 8 * 3600, []))),
     }
 }

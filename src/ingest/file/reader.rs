@@ -1,18 +1,20 @@
 //! Reads an input block by block.
 
 use super::block::{LineBlock, OversizedLine};
-use super::{BLOCK_BYTES, LINE_BYTES_MAX};
+use super::format::{BYTE_ORDER_MARK, Foreign, LOOK_BYTES, Packing, foreign};
+use super::unpack::unpacked;
+use super::{BLOCK_BYTES, LINE_BYTES_MAX, READ_BYTES};
 use memchr::{memchr, memrchr};
 use sha2::{Digest, Sha256};
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, Cursor, Read};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use xxhash_rust::xxh3::Xxh3;
 
-/// Bytes that are read at once.
-const READ_BYTES: usize = 256 << 10;
+/// Parts of names that say that the file is packed: an empty one was cut off.
+const PACKED_NAMES: [&str; 5] = ["gz", "zst", "zstd", "gzip", "tgz"];
 
 /// An input that could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -27,8 +29,8 @@ pub enum FileError {
     },
     /// Breaks off or is damaged.
     #[error(
-        "cannot read {name} beyond line {line}: the file is damaged, cut off, or not what its ending says; replace it \
-         and ingest it again, what is booked already will not be booked twice"
+        "cannot read {name} beyond line {line}: it is damaged or cut off; the whole lines before are booked. Replace it \
+         and ingest it again: nothing is booked twice"
     )]
     Read {
         /// The input.
@@ -37,6 +39,16 @@ pub enum FileError {
         line: u64,
         /// Why.
         source: io::Error,
+    },
+    /// Something else than JSON lines.
+    #[error("{name} is {what}, not JSON lines; nothing of this run is booked: {advice}")]
+    Foreign {
+        /// The input.
+        name: String,
+        /// What it is.
+        what: &'static str,
+        /// What to do.
+        advice: String,
     },
 }
 
@@ -72,20 +84,22 @@ pub struct LineReader {
     at_end: bool,
     /// Why reading stopped, while whole lines before that are handed out.
     failure: Option<io::Error>,
+    /// What stopped the look at the first bytes: the next read fails with it.
+    pending: Option<io::Error>,
     block_bytes: usize,
     line_bytes_max: usize,
 }
 
 impl LineReader {
-    /// Opens a file, decompressing by its ending (`.gz`, `.zst`), or standard input for `-`. Concatenated gzip members
-    /// and Zstandard frames are read through.
+    /// Opens a file, or standard input for `-`, and looks at its first bytes: gzip and Zstandard are unpacked, whatever
+    /// the name; what is no JSON lines is refused.
     ///
     /// # Errors
-    /// When the file cannot be opened.
+    /// When the input cannot be opened, breaks off at once, or is something else.
     pub fn open(path: &Path) -> Result<Self, FileError> {
         let name = path.display().to_string();
         if name == "-" {
-            return Ok(Self::new("standard input", io::stdin(), None));
+            return Self::look("standard input", io::stdin(), None);
         }
         let open = |source| FileError::Open { name: name.clone(), source };
         let file = File::open(path).map_err(open)?;
@@ -93,21 +107,15 @@ impl LineReader {
         if metadata.is_dir() {
             return Err(open(io::Error::new(io::ErrorKind::IsADirectory, "it is a folder")));
         }
-        let mut reader = Self::new(&name, io::empty(), metadata.is_file().then_some(metadata.len()));
-        let counted = Counted { inner: file, read: Arc::clone(&reader.progress.read) };
-        let ending = path.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase());
-        reader.input = match ending.as_deref() {
-            Some("gz") => {
-                let buffered = BufReader::with_capacity(READ_BYTES, counted);
-                Box::new(flate2::bufread::MultiGzDecoder::new(buffered))
-            }
-            Some("zst") => Box::new(zstd::stream::read::Decoder::new(counted).map_err(open)?),
-            _ => Box::new(counted),
-        };
-        Ok(reader)
+        if metadata.is_file() && metadata.len() == 0 && is_named_packed(path) {
+            let source =
+                io::Error::new(io::ErrorKind::UnexpectedEof, "it is empty, and its name says packed");
+            return Err(FileError::Read { name, line: 0, source });
+        }
+        Self::look(&name, file, metadata.is_file().then_some(metadata.len()))
     }
 
-    /// Reads from anything; `total` is its size if that is known.
+    /// Reads JSON lines from anything as it is; `total` is its size if that is known.
     pub fn new(name: &str, input: impl Read + Send + 'static, total: Option<u64>) -> Self {
         let read = Arc::new(AtomicU64::new(0));
         Self {
@@ -119,9 +127,53 @@ impl LineReader {
             lines_before: 0,
             at_end: false,
             failure: None,
+            pending: None,
             block_bytes: BLOCK_BYTES,
             line_bytes_max: LINE_BYTES_MAX,
         }
+    }
+
+    /// Reads from anything, unpacked by its first bytes.
+    pub(super) fn look(
+        name: &str,
+        input: impl Read + Send + 'static,
+        total: Option<u64>,
+    ) -> Result<Self, FileError> {
+        let mut reader = Self::new(name, io::empty(), total);
+        let read_error = |source| FileError::Read { name: name.to_owned(), line: 0, source };
+        let mut counted = Counted { inner: input, read: Arc::clone(&reader.progress.read) };
+        let (start, failure) = beginning(&mut counted);
+        let packing = Packing::of(&start);
+        let (input, start, failure) = match packing {
+            Packing::Plain => (Box::new(counted) as Box<dyn Read + Send>, start, failure),
+            Packing::Gzip | Packing::Zstandard => {
+                if let Some(source) = failure {
+                    return Err(read_error(source));
+                }
+                let packed = Cursor::new(start).chain(counted);
+                let mut input = unpacked(packed, packing).map_err(read_error)?;
+                let (start, failure) = beginning(&mut input);
+                (input, start, failure)
+            }
+        };
+        reader.input = input;
+        // Whole lines that were read before it broke are handed out first.
+        reader.pending = failure;
+        reader.begin_with(start)?;
+        Ok(reader)
+    }
+
+    /// Takes in the first bytes, without a byte order mark.
+    fn begin_with(&mut self, mut start: Vec<u8>) -> Result<(), FileError> {
+        if start.starts_with(BYTE_ORDER_MARK) {
+            start.drain(..BYTE_ORDER_MARK.len());
+        }
+        if let Some(Foreign { what, advice }) = foreign(&start) {
+            let advice = advice.replace("FILE", &self.name);
+            return Err(FileError::Foreign { name: self.name.clone(), what, advice });
+        }
+        self.rest = start;
+        Ok(())
     }
 
     /// Other sizes of blocks and of the longest line, for tests.
@@ -146,18 +198,13 @@ impl LineReader {
     /// # Errors
     /// When the input breaks off or is damaged. All whole lines before that were handed out.
     pub fn next_block(&mut self) -> Result<Option<LineBlock>, FileError> {
-        if let Some(source) = self.failure.take() {
-            return Err(self.read_error(source));
-        }
         let mut bytes = std::mem::take(&mut self.rest);
         bytes.reserve(self.block_bytes.saturating_sub(bytes.len()));
         let mut lines_end = memrchr(b'\n', &bytes).map_or(0, |at| at + 1);
-        while !self.at_end && (bytes.len() < self.block_bytes || lines_end == 0) {
+        while !self.at_end && self.failure.is_none() && (bytes.len() < self.block_bytes || lines_end == 0) {
             let searched = bytes.len();
-            if let Err(error) = self.read_more(&mut bytes) {
-                self.failure = Some(error);
-                break;
-            }
+            // What was read before it broke counts.
+            self.failure = self.read_more(&mut bytes).err();
             let fresh = bytes.get(searched..).unwrap_or_default();
             if lines_end == 0 {
                 // Only the first line can be this long: the rest is never read beyond a block.
@@ -188,6 +235,9 @@ impl LineReader {
 
     /// Reads once, and appends.
     fn read_more(&mut self, bytes: &mut Vec<u8>) -> io::Result<()> {
+        if let Some(broken) = self.pending.take() {
+            return Err(broken);
+        }
         let limit = u64::try_from(READ_BYTES.min(self.block_bytes)).unwrap_or(u64::MAX);
         let read = self.input.by_ref().take(limit).read_to_end(bytes)?;
         self.at_end = read == 0;
@@ -216,9 +266,12 @@ impl LineReader {
             if self.at_end {
                 break;
             }
+            if let Some(source) = self.failure.take() {
+                return Err(self.read_error(source));
+            }
             // Not `clear`: what held the beginning is too large to keep.
             chunk = Vec::new();
-            self.read_more(&mut chunk).map_err(|source| self.read_error(source))?;
+            self.failure = self.read_more(&mut chunk).err();
         }
         let content_hash = self.hash.digest128().to_be_bytes();
         if !self.at_end {
@@ -229,6 +282,20 @@ impl LineReader {
         let oversized = OversizedLine { line, length, sha256: sha256.finalize().into(), content_hash };
         Ok(LineBlock::of_oversized(oversized))
     }
+}
+
+/// The first bytes of an input, and what stopped it before there were as many as are looked at.
+fn beginning(input: &mut impl Read) -> (Vec<u8>, Option<io::Error>) {
+    let mut start = Vec::with_capacity(LOOK_BYTES);
+    let limit = u64::try_from(LOOK_BYTES).unwrap_or(u64::MAX);
+    let failure = input.take(limit).read_to_end(&mut start).err();
+    (start, failure)
+}
+
+/// Whether a part of the file's name says that it is packed, as in `orders.jsonl.gz.1`.
+fn is_named_packed(path: &Path) -> bool {
+    let name = path.file_name().map(|name| name.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
+    name.split('.').skip(1).any(|part| PACKED_NAMES.contains(&part))
 }
 
 /// Counts what is read from the file itself.

@@ -44,6 +44,20 @@ fn zstandard(content: &[u8]) -> Vec<u8> {
     zstd::encode_all(content, 1).unwrap()
 }
 
+/// A frame without content.
+fn skippable(bytes: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(bytes.len()).unwrap().to_be_bytes().into_iter().rev();
+    [0x53, 0x2a, 0x4d, 0x18].into_iter().chain(length).chain(bytes.iter().copied()).collect()
+}
+
+/// As `zstd --long=LOG` writes it from a pipe.
+fn long_window(content: &[u8], log: u32) -> Vec<u8> {
+    let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), 1).unwrap();
+    encoder.window_log(log).unwrap();
+    encoder.write_all(content).unwrap();
+    encoder.finish().unwrap()
+}
+
 fn file(name: &str, content: &[u8]) -> (tempfile::TempDir, std::path::PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(name);
@@ -74,6 +88,23 @@ fn all_wrappings_give_the_same_lines() {
         ("two.jsonl.GZ", [gzip(first), gzip(second)].concat()),
         ("one.jsonl.zst", zstandard(&content)),
         ("two.zst", [zstandard(first), zstandard(b""), zstandard(second)].concat()),
+        // Names do not matter.
+        ("orders.jsonl.gz.1", gzip(&content)),
+        ("orders.zstd", zstandard(&content)),
+        ("orders.jsonl", gzip(&content)),
+        ("orders.gz", zstandard(&content)),
+        ("plain.gz", content.clone()),
+        ("marked.jsonl", [b"\xef\xbb\xbf", content.as_slice()].concat()),
+        ("marked.jsonl.gz", gzip(&[b"\xef\xbb\xbf", content.as_slice()].concat())),
+        // As they come from tapes and block devices, and from tools that write several members.
+        ("padded.gz", [gzip(&content), vec![0; 100_000]].concat()),
+        ("padded-between.gz", [gzip(first), vec![0; 512], gzip(second), vec![0; 3]].concat()),
+        (
+            "skippable.zst",
+            [skippable(b"index"), zstandard(first), skippable(b""), zstandard(second)].concat(),
+        ),
+        ("long.zst", long_window(&content, 28)),
+        ("longest.zst", long_window(&content, 31)),
     ] {
         let (_folder, path) = file(name, &wrapped);
         let reader = LineReader::open(&path).unwrap();
@@ -95,23 +126,98 @@ fn an_empty_input_has_no_lines_and_an_empty_line_is_one() {
     assert_eq!(read(b"a\nb"), 2);
 }
 
+/// Lines until it breaks, and what is said then.
+fn broken(wrapped: &[u8], name: &str) -> (usize, String) {
+    let (_folder, path) = file(name, wrapped);
+    let mut reader = match LineReader::open(&path) {
+        Ok(reader) => reader,
+        Err(error) => return (0, error.to_string()),
+    };
+    let mut lines = 0;
+    loop {
+        match reader.next_block() {
+            Ok(Some(block)) => lines += block.line_count(),
+            Ok(None) => panic!("{name}: the end went unnoticed"),
+            Err(error) => return (lines, error.to_string()),
+        }
+    }
+}
+
 #[test]
 fn a_file_that_breaks_off_gives_its_whole_lines_and_then_an_error() {
     let content = sample();
+    let third = content.len() / 3;
     for (name, wrapped) in [("cut.gz", gzip(&content)), ("cut.zst", zstandard(&content))] {
-        let (_folder, path) = file(name, &wrapped[..wrapped.len() * 2 / 3]);
-        let mut reader = LineReader::open(&path).unwrap();
-        let mut lines = 0;
-        let error = loop {
-            match reader.next_block() {
-                Ok(Some(block)) => lines += block.line_count(),
-                Ok(None) => panic!("{name}: the end went unnoticed"),
-                Err(error) => break error,
-            }
-        };
-        let message = error.to_string();
-        assert!(message.contains(name) && message.contains(&format!("line {lines}")), "{message}");
+        for length in [wrapped.len() * 2 / 3, wrapped.len() - 1, wrapped.len() / 100, 30] {
+            let (lines, message) = broken(&wrapped[..length], name);
+            assert!(message.contains(name) && message.contains(&format!("line {lines}:")), "{message}");
+            assert!(length < wrapped.len() / 2 || lines > 1_000, "{name}: {lines} lines of {length} bytes");
+        }
     }
+    // A gzip member gives every byte before its end, and with them every whole line.
+    let lines = |bytes: &[u8]| bytes.iter().filter(|&&byte| byte == b'\n').count();
+    let all = gzip(&content);
+    assert_eq!(broken(&all[..all.len() - 1], "cut.gz").0, lines(&content));
+    let two = [gzip(&content[..third]), gzip(&content[third..])[..9].to_vec()].concat();
+    assert_eq!(broken(&two, "cut.gz").0, lines(&content[..third]));
+    let followed = [gzip(&content), b"{\"platform\":1}\n".to_vec()].concat();
+    let (read, message) = broken(&followed, "followed.gz");
+    assert_eq!(read, lines(&content), "{message}");
+}
+
+#[test]
+fn a_cut_file_of_short_lines_loses_none_before_the_cut() {
+    let content: Vec<u8> = (0..3_000)
+        .flat_map(|n| format!("{{\"line\":{n},\"x\":{}}}\n", n * 7_919 % 10_007).into_bytes())
+        .collect();
+    let wrapped = gzip(&content);
+    let cut = &wrapped[..wrapped.len() * 2 / 3];
+    let mut whole = Vec::new();
+    flate2::read::GzDecoder::new(cut).read_to_end(&mut whole).unwrap_err();
+    let expected = whole.iter().filter(|&&byte| byte == b'\n').count();
+    assert!(expected > 1_000);
+    let (lines, message) = broken(cut, "cut.gz");
+    assert_eq!(lines, expected);
+    assert!(message.contains(&format!("beyond line {expected}:")), "{message}");
+    assert_eq!(broken(b"", "orders.jsonl.gz.1").0, 0, "an empty file that should be packed was cut off");
+}
+
+#[test]
+fn a_window_above_the_bound_is_named() {
+    // A frame header alone: magic, no checksum, window of 2^32, one raw block of nothing.
+    let frame = [0x28, 0xb5, 0x2f, 0xfd, 0, 22 << 3, 1, 0, 0];
+    let (_folder, path) = file("longer.zst", &frame);
+    let mut reader = LineReader::open(&path).unwrap();
+    let error = reader.next_block().unwrap_err();
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert!(cause.contains("2^31") && cause.contains("--long=32"), "{cause}");
+}
+
+#[test]
+fn what_is_no_json_lines_is_refused_by_name() {
+    for (content, what) in [
+        (b"\xfd7zXZ\0\0\x04".to_vec(), "xz"),
+        (b"BZh91AY&SY".to_vec(), "bzip2"),
+        (gzip(b"PK\x03\x04\x14\0"), "zip"),
+        (zstandard(b"[{\"platform\":\"aa\"}]"), "JSON array"),
+        (gzip(&zstandard(b"{}")), "Zstandard inside"),
+        (gzip(&gzip(b"{}")), "gzip inside"),
+        (b"\xef\xbb\xbforder_id,rider_id\n1,R1\n".to_vec(), "CSV"),
+    ] {
+        let (_folder, path) = file("orders.jsonl", &content);
+        let error = LineReader::open(&path).err().unwrap();
+        assert!(matches!(error, FileError::Foreign { .. }), "{error}");
+        assert!(error.to_string().contains(what) && error.to_string().contains("orders.jsonl"), "{error}");
+    }
+}
+
+#[test]
+fn a_byte_order_mark_alone_is_an_empty_input_and_only_the_first_is_skipped() {
+    let read =
+        |content: &[u8]| all(LineReader::look("test", std::io::Cursor::new(content.to_vec()), None).unwrap());
+    assert_eq!(read(b"\xef\xbb\xbf").unwrap().0.len(), 0);
+    assert_eq!(read(b"\xef\xbb\xbfa\n\xef\xbb\xbfb").unwrap().0, expected(b"a\n\xef\xbb\xbfb"));
+    assert_eq!(read(b"\xef\xbb").unwrap().0, expected(b"\xef\xbb"));
 }
 
 #[test]
@@ -121,8 +227,6 @@ fn what_cannot_be_opened_is_named() {
         let error = LineReader::open(path).err().unwrap().to_string();
         assert!(error.contains(&path.display().to_string()), "{error}");
     }
-    let (_folder, path) = file("text.gz", b"this is not gzip\n");
-    assert!(matches!(all(LineReader::open(&path).unwrap()), Err(FileError::Read { line: 0, .. })));
 }
 
 #[test]
