@@ -73,7 +73,7 @@ impl KafkaProbe {
         deadline: Deadline,
     ) -> Result<Vec<(String, TopicIdentity)>, KafkaFault> {
         let names: Vec<&str> = topics.iter().map(String::as_str).collect();
-        let ids = match topic_ids(self.client.client(), &names, deadline.left()) {
+        let ids = match topic_ids(self.client.client(), &names, self.broker(), deadline.left()) {
             Ok(ids) => ids,
             // The digests of the last records are compared all the same.
             Err(code) if is_unknown_to_broker(code) => vec![Ok(None); topics.len()],
@@ -119,7 +119,7 @@ impl KafkaProbe {
     ) -> Result<Vec<(String, Cleanup)>, KafkaFault> {
         let asked: Vec<ResourceSpecifier<'_>> =
             topics.iter().map(|topic| ResourceSpecifier::Topic(topic)).collect();
-        let options = AdminOptions::new().request_timeout(Some(timeout));
+        let options = AdminOptions::new().request_timeout(Some(timeout)).broker_id(self.broker());
         // One request and its answer: the client's own threads do the work, this runtime only waits.
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
