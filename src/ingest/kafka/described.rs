@@ -9,7 +9,7 @@ use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::broker_ids::{cluster_id, topic_ids};
-use super::fault::{KafkaFault, describe, is_transient_code};
+use super::fault::{KafkaFault, is_transient_code};
 use super::health::KafkaContext;
 use super::probe::{Deadline, KafkaProbe};
 use crate::domain::completeness::TopicIdentity;
@@ -125,12 +125,13 @@ impl KafkaProbe {
             .build()
             .map_err(|error| KafkaFault::Refused { reason: error.to_string() })?;
         let answers = runtime.block_on(self.admin()?.describe_configs(&asked, &options));
-        let answers = answers.or_else(|error| match error.rdkafka_error_code() {
-            Some(code) if is_transient_code(code) => {
-                Err(KafkaFault::Unreachable { reason: describe(&error) })
+        let answers = answers.or_else(|error| match error {
+            KafkaError::AdminOp(code) if is_transient_code(code) => {
+                Err(KafkaFault::Unreachable { reason: code.to_string() })
             }
             // Not permitted, or not known: the same for every topic.
-            code => Ok(topics.iter().map(|_| Err(code.unwrap_or(RDKafkaErrorCode::Fail))).collect()),
+            KafkaError::AdminOp(code) => Ok(topics.iter().map(|_| Err(code)).collect()),
+            other => Err(KafkaFault::of(&other)),
         })?;
         let mut cleanups = Vec::with_capacity(topics.len());
         let mut refused = None;
