@@ -119,6 +119,27 @@ fn sled_is_named_in_one_file_at_most() {
 }
 
 #[test]
+fn unsafe_code_is_in_one_file_only() {
+    let allowed = [Path::new("src/ingest/kafka/broker_ids.rs")];
+    // Put together here, so that this file does not offend.
+    let word = ["un", "safe"].concat();
+    let naming: Vec<PathBuf> = ["src", "tests", "benches"]
+        .into_iter()
+        .flat_map(rust_below)
+        .filter(|path| code(path).iter().any(|line| names(line, &word)))
+        .collect();
+    assert_eq!(naming, allowed);
+    // And the compiler is told so in one place: no other module may expect it.
+    let lint = [word.as_str(), "_code"].concat();
+    let mut lifted = Vec::new();
+    for path in ["src", "tests", "benches"].into_iter().flat_map(rust_below) {
+        lifted.extend(code(&path).iter().filter(|line| names(line, &lint)).map(|_| path.clone()));
+    }
+    assert_eq!(lifted, [Path::new("src/ingest/kafka/mod.rs")]);
+    assert!(text(Path::new("Cargo.toml")).unwrap().contains(&format!("{lint} = \"deny\"")));
+}
+
+#[test]
 fn kafka_is_named_in_its_room_only() {
     let outside: Vec<PathBuf> = rust_below("src")
         .into_iter()

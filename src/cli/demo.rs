@@ -57,7 +57,9 @@ pub struct DemoArgs {
 /// # Errors
 /// Whatever failed first.
 pub fn run(args: &DemoArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
-    log::init(LogFormat::Text, &args.log)?;
+    // The embedded broker does not tell how its topics are configured, and needs no advice about it.
+    let filter = format!("{},coverledger::ingest::kafka::described=error", args.log);
+    log::init(LogFormat::Text, &filter)?;
     let until = args.duration.map(|s| Instant::now() + Duration::from_secs(s));
     let mut demo = Demo::start(&DemoOptions {
         listen: args.listen,

@@ -72,7 +72,8 @@ fn a_skip_is_checked_recorded_once_and_replaces_what_was_known_of_the_log() {
     let (old, _folder, config) = read_before(&[3]);
     let other = filled("other", &[10]);
     moved(&config, &old, &other);
-    refused(&config, &[], &["is not the log that was read before", "--skip orders.meituan:0:0 --reason"]);
+    let another = "orders.meituan:0 belongs to another cluster than the one that was read before";
+    refused(&config, &[], &[another, "--skip orders.meituan:0:0 --reason"]);
     let skip = |to: &str| ["--skip", to, "--reason", "made again"].map(str::to_owned);
     let beyond = skip("orders.meituan:0:11");
     let beyond = beyond.each_ref().map(String::as_str);
@@ -101,14 +102,46 @@ fn a_skip_is_checked_recorded_once_and_replaces_what_was_known_of_the_log() {
     // An old decision does not cover for what happens later.
     let third = filled("third", &[20]);
     moved(&config, &other, &third);
-    refused(
-        &config,
-        &decided,
-        &["made before, in commit", "is not the log that was read before", "reason of its own"],
-    );
+    refused(&config, &decided, &["made before, in commit", another, "reason of its own"]);
     let mut program =
         Program::serve(&config, &["--skip", "orders.meituan:0:7", "--reason", "made a third time"]);
     program.applied(20);
+    assert_eq!(program.terminate(), Some(0));
+}
+
+#[test]
+fn a_decision_about_one_partition_is_none_about_the_others_of_its_topic() {
+    let (old, _folder, config) = read_before(&[3, 3]);
+    // Whatever the records are: they are those of another cluster.
+    let other = filled("old", &[3, 3]);
+    moved(&config, &old, &other);
+    refused(&config, &[], &["2 partitions cannot be read on", "once for each partition"]);
+    let one = ["--skip", "orders.meituan:0:3", "--reason", "restored"];
+    for args in [&one as &[&str], &[], &one] {
+        refused(&config, args, &["orders.meituan:1 belongs to another cluster"]);
+    }
+    let two = ["--skip", "orders.meituan:1:3", "--reason", "restored"];
+    for args in [&two as &[&str], &[]] {
+        let mut program = Program::serve(&config, args);
+        program.ready();
+        assert_eq!(positions(&mut program), [(0, 3), (1, 3)]);
+        assert_eq!(program.terminate(), Some(0));
+    }
+}
+
+#[test]
+fn what_the_broker_does_not_tell_is_warned_of_once() {
+    let cluster = filled("mock", &[3]);
+    let folder = TempDir::new().unwrap();
+    let mut program = Program::serve(&config(&folder, &cluster.bootstrap_servers()), &[]);
+    program.applied(3);
+    // Partitions are asked for again after the first listing.
+    let through =
+        |program: &mut Program| program.get("/v1/progress")["platforms"][0]["complete_through"].clone();
+    let first = until("something is complete", || Some(through(&mut program)).filter(|at| !at.is_null()));
+    assert!(first.is_string());
+    let said = program.said();
+    assert_eq!(said.matches("the broker does not tell the configuration of the topics").count(), 1, "{said}");
     assert_eq!(program.terminate(), Some(0));
 }
 
@@ -117,13 +150,20 @@ fn a_partition_that_is_gone_can_be_left_behind() {
     let (old, _folder, config) = read_before(&[3, 3, 3]);
     let other = filled("old", &[3]);
     moved(&config, &old, &other);
-    let says =
-        ["2 partitions cannot be read on", "orders.meituan:1 does not exist", "--skip orders.meituan:2:0"];
+    let says = [
+        "3 partitions cannot be read on",
+        "orders.meituan:0 belongs to another cluster",
+        "orders.meituan:1 does not exist",
+        "--skip orders.meituan:2:0",
+    ];
     refused(&config, &[], &says);
-    // The first decision counts although the second is missing.
-    let skip = |partition: i32| format!("{TOPIC}:{partition}:0");
-    refused(&config, &["--skip", &skip(1), "--reason", "one less"], &["orders.meituan:2 does not exist"]);
-    let args = ["--skip", &skip(1), "--skip", &skip(2), "--reason", "one less"];
+    // A decision counts although others are missing, and says nothing about the other partitions.
+    let skip = |partition: i32, offset: i64| format!("{TOPIC}:{partition}:{offset}");
+    let one = ["--skip", &skip(0, 3), "--reason", "one less"];
+    let says = ["orders.meituan:1 does not exist", "orders.meituan:2 does not exist"];
+    refused(&config, &one, &says);
+    refused(&config, &["--skip", &skip(1, 0), "--reason", "one less"], &["orders.meituan:2 does not exist"]);
+    let args = ["--skip", &skip(1, 0), "--skip", &skip(2, 0), "--reason", "one less"];
     let mut program = Program::serve(&config, &args);
     program.ready();
     assert_eq!(positions(&mut program), [(0, 3)]);

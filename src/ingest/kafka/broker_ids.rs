@@ -42,10 +42,11 @@ impl<T> Drop for Owned<T> {
     }
 }
 
-/// The ids of `topics`, in their order.
+/// The ids of `topics`, in their order, as this broker says (`None`: the one that is the controller).
 pub(super) fn topic_ids<C: ClientContext>(
     client: &Client<C>,
     topics: &[&str],
+    broker: Option<i32>,
     timeout: Duration,
 ) -> Result<Vec<TopicId>, RDKafkaErrorCode> {
     let names: Vec<CString> = topics
@@ -72,6 +73,10 @@ pub(super) fn topic_ids<C: ClientContext>(
             problem.len(),
         );
         checked(set)?;
+        if let Some(broker) = broker {
+            let problem = (problem.as_mut_ptr(), problem.len());
+            checked(rd::rd_kafka_AdminOptions_set_broker(options.get(), broker, problem.0, problem.1))?;
+        }
         let queue = Owned::new(rd::rd_kafka_queue_new(handle), rd::rd_kafka_queue_destroy).ok_or(failed)?;
         rd::rd_kafka_DescribeTopics(handle, collection.get(), options.get(), queue.get());
         let event = rd::rd_kafka_queue_poll(queue.get(), millis(timeout.saturating_add(SLACK)));

@@ -9,7 +9,7 @@ use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::broker_ids::{cluster_id, topic_ids};
-use super::fault::{KafkaFault, describe, is_transient_code};
+use super::fault::{KafkaFault, is_transient_code};
 use super::health::KafkaContext;
 use super::probe::{Deadline, KafkaProbe};
 use crate::domain::completeness::TopicIdentity;
@@ -73,7 +73,7 @@ impl KafkaProbe {
         deadline: Deadline,
     ) -> Result<Vec<(String, TopicIdentity)>, KafkaFault> {
         let names: Vec<&str> = topics.iter().map(String::as_str).collect();
-        let ids = match topic_ids(self.client.client(), &names, deadline.left()) {
+        let ids = match topic_ids(self.client.client(), &names, self.broker(), deadline.left()) {
             Ok(ids) => ids,
             // The digests of the last records are compared all the same.
             Err(code) if is_unknown_to_broker(code) => vec![Ok(None); topics.len()],
@@ -119,18 +119,19 @@ impl KafkaProbe {
     ) -> Result<Vec<(String, Cleanup)>, KafkaFault> {
         let asked: Vec<ResourceSpecifier<'_>> =
             topics.iter().map(|topic| ResourceSpecifier::Topic(topic)).collect();
-        let options = AdminOptions::new().request_timeout(Some(timeout));
+        let options = AdminOptions::new().request_timeout(Some(timeout)).broker_id(self.broker());
         // One request and its answer: the client's own threads do the work, this runtime only waits.
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
             .map_err(|error| KafkaFault::Refused { reason: error.to_string() })?;
         let answers = runtime.block_on(self.admin()?.describe_configs(&asked, &options));
-        let answers = answers.or_else(|error| match error.rdkafka_error_code() {
-            Some(code) if is_transient_code(code) => {
-                Err(KafkaFault::Unreachable { reason: describe(&error) })
+        let answers = answers.or_else(|error| match error {
+            KafkaError::AdminOp(code) if is_transient_code(code) => {
+                Err(KafkaFault::Unreachable { reason: code.to_string() })
             }
             // Not permitted, or not known: the same for every topic.
-            code => Ok(topics.iter().map(|_| Err(code.unwrap_or(RDKafkaErrorCode::Fail))).collect()),
+            KafkaError::AdminOp(code) => Ok(topics.iter().map(|_| Err(code)).collect()),
+            other => Err(KafkaFault::of(&other)),
         })?;
         let mut cleanups = Vec::with_capacity(topics.len());
         let mut refused = None;

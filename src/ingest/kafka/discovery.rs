@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use rdkafka::consumer::Consumer;
 use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::metadata::MetadataBroker;
 
 use super::fault::{KafkaFault, is_transient_code};
 use super::place::TopicPartition;
@@ -58,6 +59,7 @@ impl KafkaProbe {
     fn partitions_of(&self, topic: &str, deadline: Deadline) -> Result<Option<Vec<i32>>, KafkaFault> {
         let metadata = self.client.fetch_metadata(Some(topic), deadline.left());
         let metadata = metadata.map_err(|error| KafkaFault::of(&error))?;
+        self.brokers.replace(metadata.brokers().iter().map(MetadataBroker::id).collect());
         let Some(described) = metadata.topics().iter().find(|described| described.name() == topic) else {
             return Ok(None);
         };

@@ -1,6 +1,6 @@
 //! A client of its own for questions: which partitions there are, and where they end.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,6 +19,10 @@ pub struct KafkaProbe {
     pub(super) health: Arc<KafkaHealth>,
     pub(super) settings: KafkaSettings,
     pub(super) admin: OnceCell<AdminClient<KafkaContext>>,
+    /// The brokers that the newest metadata named, and whose turn it is to say more about topics: any of them can, and the one
+    /// that is asked may be away.
+    pub(super) brokers: RefCell<Vec<i32>>,
+    pub(super) turn: Cell<usize>,
     /// What the broker was found not to tell: warned of once.
     pub(super) unknown: RefCell<BTreeSet<&'static str>>,
 }
@@ -28,8 +32,21 @@ impl KafkaProbe {
     pub fn new(settings: &KafkaSettings, health: Arc<KafkaHealth>) -> Result<Self, KafkaFault> {
         let context = KafkaContext::new(Arc::clone(&health), "probe");
         let client = settings.probe().create_with_context(context).map_err(|error| KafkaFault::of(&error))?;
-        let (admin, unknown) = (OnceCell::new(), RefCell::default());
-        Ok(Self { client, health, settings: settings.clone(), admin, unknown })
+        Ok(Self {
+            client,
+            health,
+            settings: settings.clone(),
+            admin: OnceCell::new(),
+            brokers: RefCell::default(),
+            turn: Cell::default(),
+            unknown: RefCell::default(),
+        })
+    }
+
+    /// The broker whose turn it is; `None` before any metadata.
+    pub(super) fn broker(&self) -> Option<i32> {
+        let brokers = self.brokers.borrow();
+        brokers.get(self.turn.get().checked_rem(brokers.len())?).copied()
     }
 
     /// Hands librdkafka's queued log lines and errors to the context; without this they would pile up.
@@ -46,7 +63,10 @@ impl KafkaProbe {
     pub(super) fn answered<T>(&self, answer: Result<T, KafkaFault>) -> Result<T, KafkaFault> {
         self.drain();
         match &answer {
-            Err(KafkaFault::Unreachable { reason }) => self.health.lost(reason),
+            Err(KafkaFault::Unreachable { reason }) => {
+                self.turn.set(self.turn.get().wrapping_add(1));
+                self.health.lost(reason);
+            }
             _ => self.health.reached(),
         }
         answer
