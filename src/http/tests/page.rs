@@ -70,7 +70,7 @@ const CASES: [Case; 6] = [
     Case {
         name: "covered-en",
         query: "&at=2026-11-20+12:07:31&lang=en",
-        size: (1200, 2330),
+        size: (1200, 2180),
         has: &[
             "lang=\"en\"",
             "Covered",
