@@ -66,7 +66,7 @@ impl Feed<'_> {
             let arrival = Arrival {
                 source,
                 offset: self.offset,
-                timestamp: Some(UtcMillis::new(1_795_200_000_000)),
+                timestamp: coverledger::domain::arrival::Timestamp::Broker(UtcMillis::new(1_795_200_000_000)),
                 payload: bytes.get(from..to).unwrap_or_default(),
                 key: Some(b"01234567"),
                 headers: &[],

@@ -1,6 +1,7 @@
 //! Backfill: lines of files through the same pipeline as records of Kafka. One thread reads and decodes while the other
 //! commits.
 
+use crate::domain::arrival::Timestamp;
 use crate::domain::event::EventRules;
 use crate::domain::posting::Disposition;
 use crate::domain::reject::{ReadRevision, Readable, Reason, Refusal};
@@ -259,7 +260,7 @@ impl Filler<'_> {
             let arrival = Arrival {
                 source,
                 offset: i64::try_from(line.line).unwrap_or(i64::MAX),
-                timestamp: None,
+                timestamp: Timestamp::Missing,
                 payload: line.bytes,
                 key: None,
                 headers: &[],
@@ -280,7 +281,7 @@ fn refuse_oversized(batch: &mut Batch, source: u16, line: &OversizedLine) {
     let arrival = Arrival {
         source,
         offset: i64::try_from(line.line).unwrap_or(i64::MAX),
-        timestamp: None,
+        timestamp: Timestamp::Missing,
         payload: &[],
         key: None,
         headers: &[],

@@ -1,18 +1,23 @@
-//! Rejected records through the pipeline again: after the configuration was mended, or a platform was registered.
+//! Rejected records through the pipeline again: after the configuration was mended, a platform was registered, or an operator
+//! mended the records themselves.
 
 use crate::backfill::Summary;
 use crate::config::Config;
+use crate::domain::arrival::Timestamp;
 use crate::domain::event::EventRules;
 use crate::domain::posting::Disposition;
 use crate::domain::time::UtcMillis;
-use crate::domain::view::Origin;
+use crate::domain::view::{Origin, Rejection};
 use crate::ledger::batch::{Arrival, Batch, Source};
 use crate::ledger::commit::Also;
 use crate::ledger::error::LedgerError;
 use crate::ledger::rejected::KeptRecord;
 use crate::ledger::writer::Ledger;
 use crate::pipeline::{receive, rules_for};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Records that are read from the ledger at a time.
+const READ_TOGETHER: usize = 4_096;
 
 /// What became of the records that were sent again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,75 +30,173 @@ pub struct Redriven {
     pub truncated: u64,
 }
 
-/// Sends records again, each judged by the rules of the topic that it came from.
+/// Sends the kept records of these numbers again as they are, those that are settled meanwhile left out.
 ///
 /// # Errors
 /// A ledger that cannot go on. What was committed before stays.
 pub fn run(
     ledger: &mut Ledger,
     config: &Config,
-    records: &[KeptRecord],
+    ids: &[u64],
     now: &dyn Fn() -> UtcMillis,
 ) -> Result<Redriven, LedgerError> {
-    let mut redriven = Redriven::default();
-    let mut rules: BTreeMap<Option<String>, EventRules> = BTreeMap::new();
-    let mut batch = Batch::default();
-    let mut ids = Vec::new();
-    let records_max = u32::try_from(config.ingest.batch_records).unwrap_or(u32::MAX);
-    for record in records {
-        let state = ledger.published().current();
-        let raw = state.rejected().raw(state.store(), record)?;
-        if u64::try_from(raw.len()).unwrap_or(u64::MAX) != record.rejection.raw_len {
-            redriven.truncated = redriven.truncated.saturating_add(1);
-            continue;
+    let mut line = Line::new(ledger, config, now);
+    let mut truncated = 0_u64;
+    for together in ids.chunks(READ_TOGETHER) {
+        let ids: BTreeSet<u64> = together.iter().copied().collect();
+        let state = line.ledger.published().current();
+        let mut records: Vec<KeptRecord> = Vec::with_capacity(ids.len());
+        state.rejected().visit_these(state.store(), &ids, |record| records.push(record))?;
+        for record in records.iter().filter(|record| record.rejection.resolution.is_none()) {
+            let raw = state.rejected().raw(state.store(), record)?;
+            if is_whole(&record.rejection, &raw) {
+                line.send(record.rejection.id, topic_of(&record.rejection), &raw)?;
+            } else {
+                truncated = truncated.saturating_add(1);
+            }
         }
-        if batch.is_full(records_max, config.ingest.batch_bytes) {
-            commit(ledger, &mut batch, &mut ids, now(), &mut redriven)?;
-        }
-        let topic = match &record.rejection.origin {
-            Origin::Kafka { topic, .. } => Some(topic.clone()),
-            Origin::File { .. } | Origin::Redrive { .. } => None,
-        };
-        let line = ledger.retention_line();
-        let rules = rules.entry(topic).or_insert_with_key(|topic| rules_for(config, topic.as_deref(), line));
-        let arrival = Arrival {
-            source: batch.source(&Source::Redrive),
-            offset: i64::try_from(record.rejection.id).unwrap_or(i64::MAX),
-            // It arrives now, from here: it tells nothing about how far a partition was read.
-            timestamp: None,
-            payload: &raw,
-            key: record.key.as_deref(),
-            headers: &record.headers,
-        };
-        receive(&mut batch, &arrival, rules, &config.zone);
-        ids.push(record.rejection.id);
     }
-    commit(ledger, &mut batch, &mut ids, now(), &mut redriven)?;
-    Ok(redriven)
+    let redriven = line.finish()?;
+    Ok(Redriven { truncated, ..redriven })
 }
 
-fn commit(
-    ledger: &mut Ledger,
-    batch: &mut Batch,
-    ids: &mut Vec<u64>,
-    now: UtcMillis,
-    redriven: &mut Redriven,
-) -> Result<(), LedgerError> {
-    if batch.is_empty() {
-        return Ok(());
+/// Whether these are all bytes of a record.
+pub fn is_whole(rejection: &Rejection, raw: &[u8]) -> bool {
+    u64::try_from(raw.len()).is_ok_and(|length| length == rejection.raw_len)
+}
+
+/// The topic from which a record came: by its rules it is judged again.
+pub fn topic_of(rejection: &Rejection) -> Option<&str> {
+    match &rejection.origin {
+        Origin::Kafka { topic, .. } => Some(topic),
+        Origin::File { .. } | Origin::Redrive { .. } => None,
     }
-    let report = ledger.commit(batch, &Also::default(), now)?;
-    // Orders settle their rejections in the commit that takes them in; a completeness record has no identity to do so by.
-    let controls = ids.iter().zip(report.dispositions(batch)).filter(|(_, d)| *d == Disposition::Control);
-    let reason = "sent again and taken in as a completeness record";
-    let settled: Vec<(u64, String)> = controls.map(|(&id, _)| (id, reason.to_owned())).collect();
-    redriven.settled = redriven.settled.saturating_add(report.settled);
-    if !settled.is_empty() {
-        let report = ledger.commit(&Batch::default(), &Also { settled, ..Also::default() }, now)?;
-        redriven.settled = redriven.settled.saturating_add(report.settled);
+}
+
+/// A record that was sent again and settles nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotTaken {
+    /// The number of the rejection.
+    pub rejection: u64,
+    /// What became of it.
+    pub disposition: Disposition,
+    /// What is wrong with it, where that is known.
+    pub detail: Option<String>,
+}
+
+/// Records on their way into the ledger again, each in the name of a rejection.
+pub struct Line<'a> {
+    ledger: &'a mut Ledger,
+    config: &'a Config,
+    now: &'a dyn Fn() -> UtcMillis,
+    tell: Option<&'a mut dyn FnMut(NotTaken)>,
+    rules: BTreeMap<Option<String>, EventRules>,
+    batch: Batch,
+    ids: Vec<u64>,
+    redriven: Redriven,
+}
+
+impl<'a> Line<'a> {
+    /// Without records yet.
+    pub fn new(ledger: &'a mut Ledger, config: &'a Config, now: &'a dyn Fn() -> UtcMillis) -> Self {
+        Self {
+            ledger,
+            config,
+            now,
+            tell: None,
+            rules: BTreeMap::new(),
+            batch: Batch::default(),
+            ids: Vec::new(),
+            redriven: Redriven::default(),
+        }
     }
-    redriven.sent.add(&report);
-    batch.clear();
-    ids.clear();
-    Ok(())
+
+    /// Calls `tell` with each record that is refused again, or conflicts.
+    #[must_use]
+    pub fn telling(self, tell: &'a mut dyn FnMut(NotTaken)) -> Self {
+        Self { tell: Some(tell), ..self }
+    }
+
+    /// The rules by which records of a topic are judged (of files: none).
+    pub fn rules(&mut self, topic: Option<&str>) -> &EventRules {
+        let line = self.ledger.retention_line();
+        let config = self.config;
+        self.rules
+            .entry(topic.map(str::to_owned))
+            .or_insert_with_key(|topic| rules_for(config, topic.as_deref(), line))
+    }
+
+    /// Sends a record.
+    ///
+    /// # Errors
+    /// A ledger that cannot go on.
+    pub fn send(&mut self, rejection: u64, topic: Option<&str>, payload: &[u8]) -> Result<(), LedgerError> {
+        let records_max = u32::try_from(self.config.ingest.batch_records).unwrap_or(u32::MAX);
+        if self.batch.is_full(records_max, self.config.ingest.batch_bytes) {
+            self.commit()?;
+        }
+        self.rules(topic);
+        let Some(rules) = self.rules.get(&topic.map(str::to_owned)) else { return Ok(()) };
+        let arrival = Arrival {
+            source: self.batch.source(&Source::Redrive),
+            offset: i64::try_from(rejection).unwrap_or(i64::MAX),
+            // It arrives now, from here: it tells nothing about how far a partition was read.
+            timestamp: Timestamp::Missing,
+            payload,
+            // Refused again, it only counts: the first record keeps its key and headers.
+            key: None,
+            headers: &[],
+        };
+        receive(&mut self.batch, &arrival, rules, &self.config.zone);
+        self.ids.push(rejection);
+        Ok(())
+    }
+
+    /// Commits what was sent.
+    ///
+    /// # Errors
+    /// A ledger that cannot go on.
+    pub fn finish(mut self) -> Result<Redriven, LedgerError> {
+        self.commit()?;
+        Ok(self.redriven)
+    }
+
+    fn commit(&mut self) -> Result<(), LedgerError> {
+        if self.batch.is_empty() {
+            return Ok(());
+        }
+        let now = (self.now)();
+        let report = self.ledger.commit(&self.batch, &Also::default(), now)?;
+        let dispositions = report.dispositions(&self.batch);
+        // Orders settle their rejections in the commit that takes them in; a completeness record has no identity to do so by.
+        let controls = self.ids.iter().zip(&dispositions).filter(|(_, d)| **d == Disposition::Control);
+        let reason = "sent again and taken in as a completeness record";
+        let settled: Vec<(u64, String)> = controls.map(|(&id, _)| (id, reason.to_owned())).collect();
+        self.redriven.settled = self.redriven.settled.saturating_add(report.settled);
+        if !settled.is_empty() {
+            let report = self.ledger.commit(&Batch::default(), &Also { settled, ..Also::default() }, now)?;
+            self.redriven.settled = self.redriven.settled.saturating_add(report.settled);
+        }
+        self.redriven.sent.add(&report);
+        self.tell_not_taken(&dispositions);
+        self.batch.clear();
+        self.ids.clear();
+        Ok(())
+    }
+
+    fn tell_not_taken(&mut self, dispositions: &[Disposition]) {
+        let Some(tell) = self.tell.as_mut() else { return };
+        let refused: BTreeMap<usize, &str> = self
+            .batch
+            .refused
+            .iter()
+            .filter_map(|entry| Some((usize::try_from(entry.ordinal).ok()?, entry.refusal.detail.as_str())))
+            .collect();
+        for (at, (&rejection, &disposition)) in self.ids.iter().zip(dispositions).enumerate() {
+            if matches!(disposition, Disposition::Rejected(_) | Disposition::Conflict) {
+                let detail = refused.get(&at).map(|detail| (*detail).to_owned());
+                tell(NotTaken { rejection, disposition, detail });
+            }
+        }
+    }
 }

@@ -5,6 +5,7 @@
 mod support;
 
 use coverledger::config::Config;
+use coverledger::domain::arrival::Timestamp;
 use coverledger::domain::time::{LocalDay, UtcMillis};
 use coverledger::domain::view::LedgerView;
 use coverledger::generate::{Generator, GeneratorSettings};
@@ -69,8 +70,14 @@ fn batches(count: usize) -> Vec<Batch> {
         for _ in 0..BATCH {
             let mut line = Vec::new();
             generator.next_event(&mut line);
-            let arrival =
-                Arrival { source, offset, timestamp: Some(NOW), payload: &line, key: None, headers: &[] };
+            let arrival = Arrival {
+                source,
+                offset,
+                timestamp: Timestamp::Broker(NOW),
+                payload: &line,
+                key: None,
+                headers: &[],
+            };
             receive(&mut batch, &arrival, &rules, &config.zone);
             offset += 1;
         }

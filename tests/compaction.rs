@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 use coverledger::config::Config;
+use coverledger::domain::arrival::Timestamp;
 use coverledger::domain::posting::StoredVersion;
 use coverledger::domain::time::{LocalDay, UtcMillis};
 use coverledger::domain::view::{LedgerView, Total, TotalKey};
@@ -148,7 +149,7 @@ fn commit(ledger: &mut Ledger, events: &[Told], offset: &mut i64, now: UtcMillis
         let arrival = Arrival {
             source,
             offset: *offset,
-            timestamp: Some(now),
+            timestamp: Timestamp::Broker(now),
             payload: json.as_bytes(),
             key: None,
             headers: &[],

@@ -2,9 +2,9 @@
 
 use super::status::Status;
 use super::telling::Telling;
-use crate::domain::view::{Kept, LedgerView, Rejection};
+use crate::domain::view::LedgerView;
 use crate::http::{
-    KeptFilter, NotReady, PartitionProgress, Paused, ProgressFacts, RejectionPage, RejectionQuery, Source,
+    NotReady, PartitionProgress, Paused, ProgressFacts, RejectionPage, RejectionQuery, Source,
 };
 use crate::ledger::error::LedgerError;
 use crate::ledger::snapshot::Snapshot;
@@ -73,16 +73,17 @@ impl Source for Service {
     fn rejections(&self, query: &RejectionQuery) -> Result<RejectionPage, LedgerError> {
         let state = self.published.current();
         let mut page = RejectionPage::default();
-        let from = query.after.map_or(0, |after| after.saturating_add(1));
+        let from = query.after.map_or(0, |after| after.saturating_add(1)).max(query.filter.first_id());
         state.rejected().visit(state.store(), from, |record| {
             let rejection = record.rejection;
-            if !names(query, &rejection) {
+            if query.filter.ends_before(rejection.id) {
+                return Ok(false);
+            }
+            if !query.filter.names(&rejection) {
                 return Ok(true);
             }
             let recorded_at = state.commit_instant(rejection.commit)?;
-            let wanted = query.from.is_none_or(|from| recorded_at >= from)
-                && query.to.is_none_or(|to| recorded_at < to);
-            if !wanted {
+            if !query.filter.is_in_time(recorded_at) {
                 return Ok(true);
             }
             if page.records.len() >= query.limit {
@@ -117,16 +118,4 @@ impl Source for Service {
         });
         self.telling.metrics.ready(self.readiness().is_ok());
     }
-}
-
-/// Whether a kept record is among those that a query names.
-fn names(query: &RejectionQuery, rejection: &Rejection) -> bool {
-    let kept = match query.kept {
-        None => true,
-        Some(KeptFilter::Conflict) => rejection.kept == Kept::Conflict,
-        Some(KeptFilter::Reason(reason)) => rejection.kept == Kept::Rejected(reason),
-    };
-    let platform =
-        query.platform.as_deref().is_none_or(|name| rejection.readable.platform.as_deref() == Some(name));
-    kept && platform && (!query.unresolved || rejection.resolution.is_none())
 }

@@ -1,5 +1,6 @@
 //! `coverledger ingest`: backfill from files.
 
+use super::output::{Inputs, OutputFile};
 use super::{Ending, load_config};
 use crate::backfill::{Backfill, Summary, run as backfill};
 use crate::domain::event::ExactTime;
@@ -11,12 +12,11 @@ use crate::ledger::setup::Setup;
 use crate::ledger::writer::Ledger;
 use crate::pipeline::rules_for;
 use crate::telemetry::clock::Clock;
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Map, Value, json};
-use std::fs::File;
-use std::io::{BufWriter, IsTerminal, Write};
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -34,7 +34,7 @@ pub struct IngestArgs {
     /// The configuration file.
     #[arg(long)]
     config: PathBuf,
-    /// Write what became of each line, as `line,disposition`.
+    /// Write what became of each line, as `line,disposition`; `-` for standard output, before the result.
     #[arg(long, value_name = "OUT.csv")]
     dispositions: Option<PathBuf>,
     /// State that every event about instants before T is in the ledger after this run: of one platform, or of all.
@@ -54,11 +54,10 @@ pub fn run(args: &IngestArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
     let stated =
         args.complete_through.iter().map(|text| parse_statement(text)).collect::<anyhow::Result<Vec<_>>>()?;
     let readers = args.inputs.iter().map(|path| LineReader::open(path)).collect::<Result<Vec<_>, _>>()?;
+    let inputs = args.inputs.iter().fold(Inputs::of_config(&config), |inputs, path| inputs.with(path));
+    inputs.refuse_standard_output()?;
     let mut dispositions = match &args.dispositions {
-        Some(path) => {
-            let file = File::create(path).with_context(|| format!("creating {}", path.display()))?;
-            Some(BufWriter::new(file))
-        }
+        Some(path) => Some(OutputFile::create(path, &inputs, &mut *out)?),
         None => None,
     };
     let clock = Clock::start();
@@ -87,6 +86,7 @@ pub fn run(args: &IngestArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
             },
         },
     )?;
+    dispositions.map(OutputFile::commit).transpose()?;
     bar.finish();
     let elapsed_ms = started.elapsed().as_millis();
     // Files are history: every day ends as one run.

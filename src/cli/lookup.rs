@@ -2,11 +2,15 @@
 
 use super::lookup_batch;
 use super::lookup_text;
-use super::reading::Opened;
+use super::reading::{Opened, unknown_platform};
 use super::remote::{Remote, Target};
-use super::{Ending, WrongUsage};
-use crate::coverage::question::{Question, QuestionText};
+use super::typed;
+use super::{Ending, WrongUsage, load_config};
+use crate::config::Config;
+use crate::coverage::instant::parse_at;
+use crate::coverage::question::{Question, QuestionError, When};
 use crate::coverage::resolve::resolve;
+use crate::domain::time::Zone;
 use clap::Args;
 use std::io::Write;
 use std::path::PathBuf;
@@ -24,8 +28,14 @@ pub(super) const ASK_THE_SERVICE: &str = "a running service answers too: ask it 
   coverledger lookup --config coverledger.toml --batch questions.csv --out answers.ndjson
   coverledger lookup --url http://127.0.0.1:8080 --rider R1 --at 2026-11-20T12:07:31+08:00
 
-A time without seconds is the whole minute. The batch file is CSV with a header that has rider_id and at, or from and to;
-one answer a line comes out in the same order, {\"line\": n, \"error\": \"...\"} in the place of a bad row.")]
+A time is RFC 3339, or a local time of the configured zone: '2026-11-20 12:07:31', 2026/11/20 9:07, 2026年11月20日 12:07;
+without seconds it is the whole minute, without a time of day the whole day.
+
+The batch file is CSV in UTF-8 with a header: rider_id and at, or rider_id, from and to (RFC 3339). More columns of the same
+question: rider_id_2, rider_id_3, ... (further identifiers of one person), platform (several with blanks between them),
+reference. Other columns are ignored; one that nearly has such a name is an error. One answer a line comes out in the same
+order, {\"line\": n, \"error\": \"...\"} in the place of a bad row. A file in which rows cannot be told apart (a quote that
+never closes) is refused whole.")]
 pub struct LookupArgs {
     /// The configuration file of the ledger.
     #[arg(long, required_unless_present = "url", conflicts_with = "url")]
@@ -36,7 +46,7 @@ pub struct LookupArgs {
     /// An identifier of the rider; repeated: all identifiers of one person.
     #[arg(long, required_unless_present = "batch")]
     rider: Vec<String>,
-    /// The instant (RFC 3339 with an offset), or a whole minute without seconds.
+    /// The instant; a whole minute without seconds, a whole day without a time of day.
     #[arg(long, value_name = "T", required_unless_present_any = ["from", "batch"])]
     at: Option<String>,
     /// Start of an interval.
@@ -45,13 +55,13 @@ pub struct LookupArgs {
     /// End of the interval, exclusive.
     #[arg(long, value_name = "B", requires = "from")]
     to: Option<String>,
-    /// Only this platform; may be repeated.
+    /// Only this platform; may be repeated. An error when it was never registered and nothing of it is stored.
     #[arg(long)]
     platform: Vec<String>,
     /// Print the answer as one line of JSON.
     #[arg(long)]
     json: bool,
-    /// Questions of a CSV file.
+    /// Questions of a CSV file; `-` for standard input.
     #[arg(long, value_name = "QUERIES.csv", requires = "out", conflicts_with_all = ["rider", "at", "from", "to", "platform"])]
     batch: Option<PathBuf>,
     /// Where the answers of a batch go; `-` for standard output.
@@ -68,7 +78,7 @@ pub fn run(args: &LookupArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
         (Some(questions), Some(answers)) => {
             let source = match &args.url {
                 Some(url) => lookup_batch::Answerer::Service(Remote::parse(url)?),
-                None => lookup_batch::Answerer::Ledger(Box::new(args.open()?)),
+                None => lookup_batch::Answerer::Ledger(Box::new(args.open(args.config()?)?)),
             };
             lookup_batch::run(&source, questions, answers, out)?;
         }
@@ -78,29 +88,25 @@ pub fn run(args: &LookupArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
 }
 
 impl LookupArgs {
-    fn open(&self) -> anyhow::Result<Opened> {
-        Opened::read(self.config.as_deref().unwrap_or_else(|| "".as_ref()), ASK_THE_SERVICE)
+    fn open(&self, config: Config) -> anyhow::Result<Opened> {
+        let opened = Opened::read(config, ASK_THE_SERVICE)?;
+        opened.check_platforms(&self.platform)?;
+        Ok(opened)
+    }
+
+    fn config(&self) -> anyhow::Result<Config> {
+        Ok(load_config(self.config.as_deref().unwrap_or_else(|| "".as_ref()))?)
     }
 
     fn ask_one(&self, out: &mut dyn Write) -> anyhow::Result<()> {
-        let question = Question::parse(QuestionText {
-            rider_ids: self.rider.clone(),
-            at: self.at.as_deref(),
-            from: self.from.as_deref(),
-            to: self.to.as_deref(),
-            platforms: self.platform.clone(),
-            reference: None,
-        })
-        .map_err(|error| WrongUsage(error.to_string()))?;
         if let Some(url) = &self.url {
-            let answer = Remote::parse(url)?.get(&self.target())?;
-            out.write_all(&answer)?;
-            if !answer.ends_with(b"\n") {
-                writeln!(out)?;
-            }
-            return Ok(());
+            return self.ask_service(&Remote::parse(url)?, out);
         }
-        let opened = self.open()?;
+        let config = self.config()?;
+        let question = self.question(&config.zone)?;
+        let years = question.when.check_years(&config.zone);
+        years.map_err(|error| WrongUsage(error.to_string()))?;
+        let opened = self.open(config)?;
         let answer = resolve(&*opened.snapshot(), opened.terms(), &question)?;
         if self.json {
             writeln!(out, "{}", serde_json::to_string(&answer)?)?;
@@ -110,13 +116,52 @@ impl LookupArgs {
         Ok(())
     }
 
-    fn target(&self) -> String {
-        let mut target = Target::new("/v1/coverage");
-        self.rider.iter().for_each(|rider| target.put("rider_id", rider));
-        for (name, value) in [("at", &self.at), ("from", &self.from), ("to", &self.to)] {
-            value.iter().for_each(|value| target.put(name, value));
-        }
-        self.platform.iter().for_each(|platform| target.put("platform", platform));
-        target.finish()
+    fn question(&self, zone: &Zone) -> Result<Question, WrongUsage> {
+        let when = match (&self.at, &self.from, &self.to) {
+            (Some(at), ..) => typed::at(at, zone)?,
+            (None, Some(from), Some(to)) => When::Interval(typed::interval(from, to, zone)?),
+            _ => return Err(WrongUsage(QuestionError::When.to_string())),
+        };
+        let question = Question::about(self.rider.clone(), when);
+        question
+            .and_then(|question| question.with_platforms(self.platform.clone()))
+            .map_err(|error| WrongUsage(error.to_string()))
     }
+
+    fn ask_service(&self, remote: &Remote, out: &mut dyn Write) -> anyhow::Result<()> {
+        // Times without an offset are local times of the service's zone; it knows which platforms there are, too.
+        let is_exact = |text: &String| parse_at(text).is_ok();
+        let are_exact = [&self.at, &self.from, &self.to].into_iter().flatten().all(is_exact);
+        let zone = if are_exact && self.platform.is_empty() {
+            Zone::utc()
+        } else {
+            let terms = remote.terms()?;
+            unknown_platform(&self.platform, &terms.platforms)?;
+            terms.zone
+        };
+        let answer = remote.get(&target(&self.question(&zone)?))?;
+        out.write_all(&answer)?;
+        if !answer.ends_with(b"\n") {
+            writeln!(out)?;
+        }
+        Ok(())
+    }
+}
+
+/// The path and query of a question.
+fn target(question: &Question) -> String {
+    let utc = Zone::utc();
+    let mut target = Target::new("/v1/coverage");
+    question.rider_ids.iter().for_each(|rider| target.put("rider_id", rider));
+    match question.when {
+        When::Instant(at) => target.put("at", &utc.rfc3339(at)),
+        // Without its seconds it is the whole minute.
+        When::Minute(minute) => target.put("at", &utc.rfc3339(minute.from).replace(":00.000", "")),
+        When::Interval(window) => {
+            target.put("from", &utc.rfc3339(window.from));
+            target.put("to", &utc.rfc3339(window.until));
+        }
+    }
+    question.platforms.iter().flatten().for_each(|platform| target.put("platform", platform));
+    target.finish()
 }

@@ -1,16 +1,19 @@
 //! Many questions of a CSV file: one answer a line, in the same order.
 
+use super::input::Input;
+use super::output::{Inputs, OutputFile};
 use super::reading::Opened;
 use super::remote::Remote;
-use crate::coverage::lookup_batch::{BadRow, Questions};
+use crate::coverage::lookup_batch::{BadRow, BatchError, Questions, Row};
 use crate::coverage::question::{Question, When};
 use crate::coverage::resolve::resolve;
 use crate::domain::time::Zone;
+use crate::domain::view::LedgerView;
+use crate::ledger::snapshot::Snapshot;
 use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
-use std::fs::File;
-use std::io::{BufReader, BufWriter, IsTerminal, Write};
+use std::io::{BufReader, IsTerminal, Write};
 use std::path::Path;
 use std::time::Instant;
 
@@ -25,30 +28,31 @@ pub(super) enum Answerer {
     Service(Remote),
 }
 
-type Row = Result<Question, BadRow>;
-
-/// Answers every row of `questions` into `answers`.
+/// Answers every row of `questions` into `answers`. The file is checked whole before anything is answered.
 pub(super) fn run(
     answerer: &Answerer,
     questions: &Path,
     answers: &Path,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
-    let file = File::open(questions).with_context(|| format!("opening {}", questions.display()))?;
-    let bar = Bar::new(file.metadata().map_or(0, |metadata| metadata.len()));
-    let mut rows = Questions::new(BufReader::new(bar.bar.wrap_read(file)))
-        .with_context(|| format!("reading {}", questions.display()))?;
-    let mut sink: Box<dyn Write + '_> = if answers.as_os_str() == "-" {
-        Box::new(out)
-    } else {
-        let file = File::create(answers).with_context(|| format!("creating {}", answers.display()))?;
-        Box::new(BufWriter::new(file))
+    let inputs = match answerer {
+        Answerer::Ledger(opened) => Inputs::of_config(&opened.config),
+        Answerer::Service(_) => Inputs::default(),
     };
-    let mut bar = bar;
+    let mut sink = OutputFile::create(answers, &inputs.with(questions), out)?;
+    let reading = || format!("the questions of {}", questions.display());
+    let mut input = Input::open(questions)?;
+    check(&mut input).with_context(reading)?;
+    input.rewind().with_context(reading)?;
+    let mut bar = Bar::new(input.len());
+    let mut rows = Questions::new(BufReader::new(bar.bar.wrap_read(input))).with_context(reading)?;
+    if let Answerer::Ledger(opened) = answerer {
+        rows = rows.in_zone(&opened.config.zone);
+    }
     loop {
         let mut together = Vec::with_capacity(TOGETHER);
         while together.len() < TOGETHER
-            && let Some(row) = rows.next_question()?
+            && let Some(row) = rows.next_row().with_context(reading)?
         {
             together.push(row);
         }
@@ -61,16 +65,42 @@ pub(super) fn run(
         }
         bar.answered(together.len());
     }
-    sink.flush().with_context(|| format!("writing {}", answers.display()))?;
+    sink.commit()?;
     bar.finish();
+    Ok(())
+}
+
+/// Reads every row once: rows that cannot be told apart end the command before it answers any. Tells of rows that go over
+/// several lines, which a quote that was left open by mistake may have made.
+fn check(input: &mut Input) -> Result<(), BatchError> {
+    let mut rows = Questions::new(BufReader::new(input))?;
+    let (mut long, mut first) = (0_u64, None);
+    while let Some(row) = rows.next_row()? {
+        if row.last_line > row.line {
+            long += 1;
+            first.get_or_insert((row.line, row.last_line));
+        }
+    }
+    if let Some((from, to)) = first {
+        eprintln!(
+            "warning: {long} rows go over several lines within quotes, the first from line {from} to {to}: check that no \
+             quote was left open there"
+        );
+    }
     Ok(())
 }
 
 fn answer_here(opened: &Opened, rows: &[Row], sink: &mut dyn Write) -> anyhow::Result<()> {
     let snapshot = opened.snapshot();
     for row in rows {
-        let line = match row {
-            Ok(question) => serde_json::to_string(&resolve(&*snapshot, opened.terms(), question)?)?,
+        let line = match &row.question {
+            Ok(question) => match resolve(&*snapshot, opened.terms(), question) {
+                Ok(answer) => serde_json::to_string(&answer)?,
+                Err(error) => match Snapshot::refusal(&error) {
+                    Some(error) => serde_json::to_string(&BadRow { line: row.line, error })?,
+                    None => return Err(error).context("failed to look up an answer"),
+                },
+            },
             Err(bad) => serde_json::to_string(bad)?,
         };
         writeln!(sink, "{line}").context("writing the answers")?;
@@ -81,7 +111,7 @@ fn answer_here(opened: &Opened, rows: &[Row], sink: &mut dyn Write) -> anyhow::R
 fn answer_there(remote: &Remote, rows: &[Row], sink: &mut dyn Write) -> anyhow::Result<()> {
     let zone = Zone::utc();
     let mut body = String::new();
-    for question in rows.iter().flatten() {
+    for question in rows.iter().filter_map(|row| row.question.as_ref().ok()) {
         body.push_str(&request_line(question, &zone).to_string());
         body.push('\n');
     }
@@ -89,9 +119,14 @@ fn answer_there(remote: &Remote, rows: &[Row], sink: &mut dyn Write) -> anyhow::
     let reply = String::from_utf8(reply).context("the service's answers are not UTF-8")?;
     let mut answers = reply.lines();
     for row in rows {
-        match (row, row.is_ok().then(|| answers.next()).flatten()) {
+        match (&row.question, row.question.is_ok().then(|| answers.next()).flatten()) {
             (Err(bad), _) => writeln!(sink, "{}", serde_json::to_string(bad)?)?,
-            (Ok(_), Some(answer)) => writeln!(sink, "{answer}")?,
+            (Ok(_), Some(answer)) => match refused(answer) {
+                Some(error) => {
+                    writeln!(sink, "{}", serde_json::to_string(&BadRow { line: row.line, error })?)?
+                }
+                None => writeln!(sink, "{answer}")?,
+            },
             (Ok(_), None) => bail!("the service gave fewer answers than it was asked questions"),
         }
     }
@@ -101,15 +136,30 @@ fn answer_there(remote: &Remote, rows: &[Row], sink: &mut dyn Write) -> anyhow::
     Ok(())
 }
 
+/// Why the service gave no answer; the line that it names is one of the request, not of the file.
+fn refused(answer: &str) -> Option<String> {
+    let bad: Value = serde_json::from_str(answer).ok().filter(|_| answer.starts_with("{\"line\":"))?;
+    bad.get("error")?.as_str().map(str::to_owned)
+}
+
+/// A question as the service reads it.
 fn request_line(question: &Question, zone: &Zone) -> Value {
+    let mut line = json!({"rider_id": question.rider_ids});
+    let mut put = |name: &str, value: Value| line[name] = value;
     match question.when {
-        When::Instant(at) => json!({"rider_id": question.rider_ids, "at": zone.rfc3339(at)}),
-        When::Minute(window) | When::Interval(window) => json!({
-            "rider_id": question.rider_ids,
-            "from": zone.rfc3339(window.from),
-            "to": zone.rfc3339(window.until),
-        }),
+        When::Instant(at) => put("at", zone.rfc3339(at).into()),
+        When::Minute(window) | When::Interval(window) => {
+            put("from", zone.rfc3339(window.from).into());
+            put("to", zone.rfc3339(window.until).into());
+        }
     }
+    if let Some(platforms) = &question.platforms {
+        put("platform", platforms.clone().into());
+    }
+    if let Some(reference) = &question.reference {
+        put("reference", reference.clone().into());
+    }
+    line
 }
 
 /// A progress bar on a terminal, plain lines elsewhere.

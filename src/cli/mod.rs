@@ -1,22 +1,28 @@
 //! The commands, one file each: arguments in, results on standard output, an exit code back.
 
 pub mod backup;
-mod base64;
 pub mod check_config;
 pub mod demo;
 pub mod generate;
 pub mod ingest;
+mod input;
 pub mod lookup;
 mod lookup_batch;
 mod lookup_text;
+mod mended;
+pub mod output;
 pub mod produce;
 mod reading;
+mod rejection_export;
+mod rejection_send;
 pub mod rejections;
 mod remote;
 pub mod serve;
 pub mod statement;
 pub mod timeline;
+mod typed;
 pub mod verify;
+mod version;
 
 use crate::config::{Config, ConfigErrors};
 use crate::ledger::error::LedgerError;
@@ -26,15 +32,15 @@ use thiserror::Error;
 
 /// The order-level occupational-injury coverage ledger for gig platforms.
 #[derive(Debug, Parser)]
-#[command(name = "coverledger", version, about, after_help = EXIT_CODES)]
+#[command(name = "coverledger", version = version::SHORT, long_version = version::long(), about, after_help = EXIT_CODES)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 done and holds; 1 failed or does not hold; 2 wrong usage; 75 the data directory is in \
-                          use; 78 the configuration has errors; 141 the reader of standard output went away.";
+const EXIT_CODES: &str = "Exit codes: 0 done and holds; 1 failed or does not hold; 2 wrong usage; 73 the data directory cannot be \
+                          used; 75 it is in use; 78 the configuration has errors; 141 the reader of standard output went away.";
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -55,7 +61,7 @@ pub enum Command {
     Timeline(timeline::TimelineArgs),
     /// Print the monthly statement.
     Statement(statement::StatementArgs),
-    /// List, export, send again or settle rejected records.
+    /// List, export, mend, send again or resolve rejected records.
     Rejections(rejections::RejectionsArgs),
     /// Check a configuration and print every problem at once.
     #[command(after_help = "Example: coverledger check-config coverledger.toml")]
@@ -110,7 +116,13 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
     let in_use = |cause: &(dyn std::error::Error + 'static)| {
         matches!(cause.downcast_ref::<LedgerError>(), Some(LedgerError::InUse { .. }))
     };
-    if error.chain().any(in_use) { 75 } else { 1 }
+    if error.chain().any(in_use) {
+        return 75;
+    }
+    let unusable = |cause: &(dyn std::error::Error + 'static)| {
+        matches!(cause.downcast_ref::<LedgerError>(), Some(LedgerError::DataDir { .. }))
+    };
+    if error.chain().any(unusable) { 73 } else { 1 }
 }
 
 /// Loads a configuration; its warnings go to standard error.

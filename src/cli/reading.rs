@@ -1,15 +1,15 @@
 //! What the commands that ask a ledger have in common.
 
-use super::load_config;
+use super::WrongUsage;
 use crate::config::Config;
 use crate::coverage::Terms;
+use crate::domain::view::LedgerView;
 use crate::ledger::error::LedgerError;
 use crate::ledger::setup::Setup;
 use crate::ledger::snapshot::Snapshot;
 use crate::ledger::writer::Ledger;
 use crate::telemetry::clock::Clock;
 use anyhow::Context;
-use std::path::Path;
 use std::sync::Arc;
 
 /// A ledger opened by a command.
@@ -21,8 +21,7 @@ pub(super) struct Opened {
 
 impl Opened {
     /// Opens the ledger of a configuration and puts that in force; `other_way` says what to do while a service has it.
-    pub(super) fn open(config: &Path, other_way: &str) -> anyhow::Result<Self> {
-        let config = load_config(config)?;
+    pub(super) fn open(config: Config, other_way: &str) -> anyhow::Result<Self> {
         let clock = Clock::start();
         let ledger = Ledger::open(Setup::new(&config));
         let mut ledger = match ledger {
@@ -36,8 +35,7 @@ impl Opened {
     }
 
     /// Opens the ledger of a configuration to read it, as it stands and under the configuration in force.
-    pub(super) fn read(config: &Path, other_way: &str) -> anyhow::Result<Self> {
-        let config = load_config(config)?;
+    pub(super) fn read(config: Config, other_way: &str) -> anyhow::Result<Self> {
         let ledger = match Ledger::open_read_only(Setup::new(&config)) {
             Err(error @ LedgerError::InUse { .. }) => {
                 return Err(error).with_context(|| other_way.to_owned());
@@ -62,4 +60,33 @@ impl Opened {
     pub(super) const fn terms(&self) -> Terms<'_> {
         Terms { platforms: &self.config.platforms, zone: &self.config.zone }
     }
+
+    /// Every platform that was ever registered or stored, sorted.
+    pub(super) fn platforms(&self) -> Vec<String> {
+        let state = self.snapshot();
+        state.completeness().platforms_known(&self.config.platforms, state.platforms_stored())
+    }
+
+    /// Fails for a platform that was never registered and of which nothing is stored: its result would be empty, as that of
+    /// a misspelt name.
+    pub(super) fn check_platforms<'a>(
+        &self,
+        names: impl IntoIterator<Item = &'a String>,
+    ) -> Result<(), WrongUsage> {
+        unknown_platform(names, &self.platforms())
+    }
+}
+
+/// Fails for the first of `names` that is not among the `known`.
+pub(super) fn unknown_platform<'a>(
+    names: impl IntoIterator<Item = &'a String>,
+    known: &[String],
+) -> Result<(), WrongUsage> {
+    let Some(name) = names.into_iter().find(|name| !known.contains(*name)) else { return Ok(()) };
+    let known = if known.is_empty() {
+        "no platform is known yet: register one, or ingest its orders".to_owned()
+    } else {
+        format!("known are {}", known.join(", "))
+    };
+    Err(WrongUsage(format!("--platform {name}: no such platform was ever registered or stored; {known}")))
 }

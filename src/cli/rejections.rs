@@ -1,13 +1,14 @@
-//! `coverledger rejections`: list, export, send again, settle.
+//! `coverledger rejections`: list, export, send again, resolve.
 
-use super::Ending;
-use super::base64;
 use super::ingest::counts_json;
-use super::reading::Opened;
-use crate::coverage::instant::{parse_from, parse_to};
+use super::reading::{Opened, unknown_platform};
+use super::rejection_export;
+use super::rejection_send;
+use super::{Ending, WrongUsage, load_config, typed};
+use crate::coverage::instant::check_year;
 use crate::coverage::rejection::{OriginLine, RejectionLine};
-use crate::domain::reject::Reason;
-use crate::domain::time::UtcMillis;
+use crate::coverage::rejection_filter::{NumberRange, RejectionFilter, parse_content, parse_kept};
+use crate::domain::time::{UtcMillis, Zone};
 use crate::domain::view::{Kept, LedgerView};
 use crate::ledger::batch::Batch;
 use crate::ledger::commit::Also;
@@ -18,97 +19,149 @@ use anyhow::Context;
 use clap::Args;
 use serde::Serialize;
 use serde_json::json;
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+/// Rejections that one commit resolves.
+const RESOLVED_TOGETHER: usize = 10_000;
 
 /// Arguments of `rejections`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   coverledger rejections --config coverledger.toml --unresolved
   coverledger rejections --config coverledger.toml --platform meituan --reason bad_time --json
+  coverledger rejections --config coverledger.toml --unreadable --unresolved --from 2026-11-20
+  coverledger rejections --config coverledger.toml --topic orders.meituan --partition 3 --offset 1200-1300
   coverledger rejections --config coverledger.toml --from 2026-11-20T00:00:00+08:00 --export rejected.ndjson
   coverledger rejections --config coverledger.toml --reason unknown_category --redrive
+  coverledger rejections --config coverledger.toml --reason malformed_json --export-plain mend.ndjson
+  coverledger rejections --config coverledger.toml --send mend.ndjson
   coverledger rejections --config coverledger.toml --reason bad_time --resolve 'test orders, see ticket 4711'
 
-Lists rejected and conflicting records in the order in which they were recorded. --redrive sends the unresolved ones
-through the pipeline again, after the configuration was mended; --resolve settles them for good: answers no longer wait
-for them. An export holds raw bytes, key and headers in base64.")]
+Lists rejected and conflicting records in the order in which they were recorded; a record must pass every filter. --redrive
+sends the unresolved rejections through the pipeline again, after the configuration was mended; --resolve resolves
+rejections and conflicts for good, with the reason recorded: answers no longer wait for them. An export holds raw bytes, key
+and headers in base64.
+
+--export-plain writes the unresolved records to be mended, one line of JSON each: the number under \"rejection\", and the
+record under \"record\" where it is a JSON object, else under \"text\", or under \"base64\" where it is not UTF-8. Mend them
+there (a text or base64 may become \"record\"), delete the lines that are not to be sent, and give the file to --send: each
+record goes through the pipeline by the rules of its topic, and one that is taken in resolves its rejection. One that is
+refused again only counts; its number and reason go to standard error.")]
 pub struct RejectionsArgs {
     /// The configuration file of the ledger.
     #[arg(long)]
     config: PathBuf,
-    /// Only records that name this platform.
+    /// Only the record of this number, or of numbers such as 12-40; may be repeated.
+    #[arg(long, value_name = "N", value_parser = numbers)]
+    id: Vec<NumberRange>,
+    /// Only records that name this platform; an error when it is known nowhere.
     #[arg(long)]
     platform: Option<String>,
     /// Only this reason, e.g. `bad_time`, or `conflict`.
-    #[arg(long, value_parser = kept)]
+    #[arg(long, value_parser = parse_kept)]
     reason: Option<Kept>,
-    /// Only records recorded at this instant or later (RFC 3339 with an offset).
-    #[arg(long, value_name = "A", value_parser = from)]
-    from: Option<UtcMillis>,
-    /// Only records recorded before this instant.
-    #[arg(long, value_name = "B", value_parser = to)]
-    to: Option<UtcMillis>,
-    /// Only rejections that nothing has settled yet.
+    /// Only records recorded at this instant or later (RFC 3339, or a local time such as 2026-11-20 or '2026-11-20 12:07').
+    #[arg(long, value_name = "A")]
+    from: Option<String>,
+    /// Only records recorded before this instant; a day counts through its end.
+    #[arg(long, value_name = "B")]
+    to: Option<String>,
+    /// Only records that nothing has resolved yet.
     #[arg(long)]
     unresolved: bool,
+    /// Only records that name this rider.
+    #[arg(long)]
+    rider: Option<String>,
+    /// Only rejected records in which no rider can be read.
+    #[arg(long)]
+    unreadable: bool,
+    /// Only records whose detail holds this text.
+    #[arg(long, value_name = "TEXT")]
+    detail: Option<String>,
+    /// Only records of this topic.
+    #[arg(long)]
+    topic: Option<String>,
+    /// Only records of this partition.
+    #[arg(long, value_name = "P")]
+    partition: Option<i32>,
+    /// Only records with this offset, or with offsets such as 1200-1300; may be repeated.
+    #[arg(long, value_name = "O", value_parser = numbers)]
+    offset: Vec<NumberRange>,
+    /// Only this line of ingested files, or lines such as 1-9; may be repeated.
+    #[arg(long, value_name = "N", value_parser = numbers)]
+    line: Vec<NumberRange>,
+    /// Only the line of this content hash, as the list shows it with --json.
+    #[arg(long, value_name = "HASH", value_parser = content)]
+    content: Option<[u8; 16]>,
     /// List as lines of JSON.
     #[arg(long)]
     json: bool,
     /// Write the records with their raw bytes as lines of JSON to a file, instead of listing them; `-` for standard output.
     #[arg(long, value_name = "FILE")]
     export: Option<PathBuf>,
-    /// Send the unresolved ones through the pipeline again.
+    /// Write the unresolved records to a file in which they can be mended for --send; `-` for standard output.
+    #[arg(long, value_name = "FILE", conflicts_with = "export")]
+    export_plain: Option<PathBuf>,
+    /// Send the mended records of such a file through the pipeline; `-` for standard input.
+    #[arg(long, value_name = "FILE", conflicts_with_all = [
+        "redrive", "resolve", "export", "export_plain", "id", "platform", "reason", "from", "to", "unresolved", "rider",
+        "unreadable", "detail", "topic", "partition", "offset", "line", "content",
+    ])]
+    send: Option<PathBuf>,
+    /// Send the unresolved rejections through the pipeline again, as they are.
     #[arg(long, conflicts_with = "resolve")]
     redrive: bool,
-    /// Settle the unresolved ones, for this reason.
+    /// Resolve the unresolved records, conflicts too, for this reason.
     #[arg(long, value_name = "REASON", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     resolve: Option<String>,
 }
 
-fn kept(text: &str) -> Result<Kept, String> {
-    if text == "conflict" {
-        return Ok(Kept::Conflict);
-    }
-    Reason::parse(text).map(Kept::Rejected).ok_or_else(|| {
-        let names: Vec<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
-        format!("write conflict or one of {}", names.join(", "))
-    })
+fn numbers(text: &str) -> Result<NumberRange, String> {
+    NumberRange::parse(text).ok_or_else(|| "write a number, or two such as 12-40".to_owned())
 }
 
-fn from(text: &str) -> Result<UtcMillis, String> {
-    parse_from(text).map_err(|error| error.to_string())
-}
-
-fn to(text: &str) -> Result<UtcMillis, String> {
-    parse_to(text).map_err(|error| error.to_string())
+fn content(text: &str) -> Result<[u8; 16], String> {
+    parse_content(text).ok_or_else(|| "write the 32 hexadecimal digits of the list".to_owned())
 }
 
 /// Does what the arguments say.
 ///
 /// # Errors
-/// A ledger that cannot be read or cannot go on, an export that cannot be written.
+/// A ledger that cannot be read or cannot go on, an export that cannot be written, an unknown platform.
 pub fn run(args: &RejectionsArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
-    let writes = args.redrive || args.resolve.is_some();
+    let config = load_config(&args.config)?;
+    let filter = args.filter(&config.zone)?;
+    for at in [filter.from, filter.to].into_iter().flatten() {
+        check_year(at, &config.zone).map_err(|error| WrongUsage(error.to_string()))?;
+    }
+    let writes = args.redrive || args.resolve.is_some() || args.send.is_some();
     let open = if writes { Opened::open } else { Opened::read };
     let mut opened = open(
-        &args.config,
+        config,
         "stop the service for this, or list with GET /v1/rejections?platform=&reason=&from=&to=",
     )?;
+    if let Some(file) = &args.send {
+        return rejection_send::run(&mut opened, file, out);
+    }
+    check_platform(&opened, &filter)?;
     if let Some(path) = &args.export {
-        args.export_to(path, &opened, out)?;
+        rejection_export::raw(path, &opened, &filter, out)?;
     }
-    if writes {
-        let records = args.unsettled(&opened.snapshot())?;
-        return match &args.resolve {
-            Some(reason) => resolve(&mut opened, &records, reason, out),
-            None => send_again(&mut opened, &records, out),
-        };
+    if let Some(path) = &args.export_plain {
+        rejection_export::plain(path, &opened, &filter, out)?;
     }
-    if args.export.is_none() {
+    if let Some(reason) = &args.resolve {
+        let ids = unresolved(&opened, filter, true)?;
+        return resolve(&mut opened, &ids, reason, out);
+    }
+    if args.redrive {
+        let ids = unresolved(&opened, filter, false)?;
+        return send_again(&mut opened, &ids, out);
+    }
+    if args.export.is_none() && args.export_plain.is_none() {
         let zone = &opened.config.zone;
-        args.visit(&opened.snapshot(), &mut |record, recorded_at| {
+        visit(&opened.snapshot(), &filter, &mut |record, recorded_at| {
             let line = RejectionLine::new(record.rejection, recorded_at, zone);
             if args.json { json_line(&line, out) } else { writeln!(out, "{}", text(&line)) }
         })?;
@@ -117,89 +170,82 @@ pub fn run(args: &RejectionsArgs, out: &mut dyn Write) -> anyhow::Result<Ending>
 }
 
 impl RejectionsArgs {
-    /// Visits the records that the filters leave.
-    fn visit(
-        &self,
-        state: &Snapshot,
-        each: &mut dyn FnMut(KeptRecord, UtcMillis) -> io::Result<()>,
-    ) -> anyhow::Result<()> {
-        let mut newest = None;
-        let mut failed = None;
-        state.rejected().visit(state.store(), 0, |record| {
-            let rejection = &record.rejection;
-            let platform = self.platform.is_none() || self.platform == rejection.readable.platform;
-            let reason = self.reason.is_none_or(|reason| reason == rejection.kept);
-            if !platform || !reason || self.unresolved && !is_unresolved(&record) {
-                return Ok(true);
-            }
-            let recorded_at = match newest {
-                Some((commit, at)) if commit == rejection.commit => at,
-                _ => state.commit_instant(rejection.commit)?,
-            };
-            newest = Some((rejection.commit, recorded_at));
-            let late_enough = self.from.is_none_or(|from| from <= recorded_at);
-            if late_enough && self.to.is_none_or(|to| recorded_at < to) {
-                failed = each(record, recorded_at).err();
-            }
-            Ok(failed.is_none())
-        })?;
-        failed.map_or(Ok(()), |error| Err(error).context("writing the records"))
+    fn filter(&self, zone: &Zone) -> anyhow::Result<RejectionFilter> {
+        Ok(RejectionFilter {
+            ids: self.id.clone(),
+            platform: self.platform.clone(),
+            kept: self.reason,
+            from: self.from.as_deref().map(|text| typed::from(text, zone)).transpose()?,
+            to: self.to.as_deref().map(|text| typed::to(text, zone)).transpose()?,
+            unresolved: self.unresolved,
+            rider_id: self.rider.clone(),
+            unreadable: self.unreadable,
+            detail: self.detail.clone(),
+            topic: self.topic.clone(),
+            partition: self.partition,
+            offsets: self.offset.clone(),
+            lines: self.line.clone(),
+            content: self.content,
+        })
     }
+}
 
-    fn unsettled(&self, state: &Snapshot) -> anyhow::Result<Vec<KeptRecord>> {
-        let mut records = Vec::new();
-        self.visit(state, &mut |record, _| {
-            if is_unresolved(&record) {
-                records.push(record);
-            }
-            Ok(())
-        })?;
-        Ok(records)
-    }
-
-    fn export_to(&self, path: &Path, opened: &Opened, out: &mut dyn Write) -> anyhow::Result<()> {
-        let mut sink: Box<dyn Write + '_> = if path.as_os_str() == "-" {
-            Box::new(out)
-        } else {
-            let file = File::create(path).with_context(|| format!("creating {}", path.display()))?;
-            Box::new(BufWriter::new(file))
+/// Visits the records that a filter leaves, ascending by number.
+pub(super) fn visit(
+    state: &Snapshot,
+    filter: &RejectionFilter,
+    each: &mut dyn FnMut(KeptRecord, UtcMillis) -> io::Result<()>,
+) -> anyhow::Result<()> {
+    let mut newest = None;
+    let mut failed = None;
+    state.rejected().visit(state.store(), filter.first_id(), |record| {
+        let rejection = &record.rejection;
+        if filter.ends_before(rejection.id) {
+            return Ok(false);
+        }
+        if !filter.names(rejection) {
+            return Ok(true);
+        }
+        let recorded_at = match newest {
+            Some((commit, at)) if commit == rejection.commit => at,
+            _ => state.commit_instant(rejection.commit)?,
         };
-        let state = opened.snapshot();
-        self.visit(&state, &mut |record, recorded_at| {
-            let raw = state.rejected().raw(state.store(), &record).map_err(io::Error::other)?;
-            let key_base64 = record.key.as_deref().map(base64::encode);
-            let headers = record.headers.iter();
-            let headers = headers
-                .map(|(name, value)| Header { name: name.clone(), value_base64: base64::encode(value) });
-            let headers = headers.collect();
-            let line = RejectionLine::new(record.rejection, recorded_at, &opened.config.zone);
-            json_line(&Exported { line, key_base64, headers, raw_base64: base64::encode(&raw) }, &mut sink)
-        })?;
-        sink.flush().with_context(|| format!("writing {}", path.display()))
-    }
+        newest = Some((rejection.commit, recorded_at));
+        if filter.is_in_time(recorded_at) {
+            failed = each(record, recorded_at).err();
+        }
+        Ok(failed.is_none())
+    })?;
+    failed.map_or(Ok(()), |error| Err(error).context("Failed to write the records"))
 }
 
-/// A record with everything that is kept of it.
-#[derive(Serialize)]
-struct Exported {
-    #[serde(flatten)]
-    line: RejectionLine,
-    key_base64: Option<String>,
-    headers: Vec<Header>,
-    raw_base64: String,
+/// Fails for a platform that was never registered, of which nothing is stored, and which no kept record names.
+fn check_platform(opened: &Opened, filter: &RejectionFilter) -> anyhow::Result<()> {
+    let known = opened.platforms();
+    let Err(unknown) = unknown_platform(&filter.platform, &known) else { return Ok(()) };
+    let state = opened.snapshot();
+    let mut is_named = false;
+    state.rejected().visit(state.store(), 0, |record| {
+        is_named = record.rejection.readable.platform == filter.platform;
+        Ok(!is_named)
+    })?;
+    if is_named { Ok(()) } else { Err(unknown.into()) }
 }
 
-#[derive(Serialize)]
-struct Header {
-    name: String,
-    value_base64: String,
+/// Numbers of the records that nothing has resolved, with or without conflicts.
+fn unresolved(opened: &Opened, filter: RejectionFilter, conflicts: bool) -> anyhow::Result<Vec<u64>> {
+    let filter = RejectionFilter { unresolved: true, ..filter };
+    let mut ids = Vec::new();
+    visit(&opened.snapshot(), &filter, &mut |record, _| {
+        if conflicts || record.rejection.kept != Kept::Conflict {
+            ids.push(record.rejection.id);
+        }
+        Ok(())
+    })?;
+    Ok(ids)
 }
 
-const fn is_unresolved(record: &KeptRecord) -> bool {
-    matches!(record.rejection.kept, Kept::Rejected(_)) && record.rejection.resolution.is_none()
-}
-
-fn json_line(line: &impl Serialize, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
+pub(super) fn json_line(line: &impl Serialize, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
     writeln!(out, "{}", serde_json::to_string(line)?)
 }
 
@@ -213,34 +259,27 @@ fn text(line: &RejectionLine) -> String {
     };
     let platform = line.platform.as_deref().unwrap_or("?");
     let order = line.order_id.as_deref().unwrap_or("?");
-    let settled = match (&line.resolution, line.reason) {
-        (Some(_), _) => "resolved",
-        (None, Some(_)) => "unresolved",
-        (None, None) => "first stands",
-    };
-    format!("{} {} {what} {settled} {platform} {order} ({place}): {}", line.id, line.recorded_at, line.detail)
+    let resolved = if line.resolution.is_some() { "resolved" } else { "unresolved" };
+    format!(
+        "{} {} {what} {resolved} {platform} {order} ({place}): {}",
+        line.id, line.recorded_at, line.detail
+    )
 }
 
-fn resolve(
-    opened: &mut Opened,
-    records: &[KeptRecord],
-    reason: &str,
-    out: &mut dyn Write,
-) -> anyhow::Result<Ending> {
-    let settled: Vec<_> = records.iter().map(|record| (record.rejection.id, reason.to_owned())).collect();
-    let count = settled.len();
-    if count > 0 {
-        let notes = vec![format!("settled {count} rejections: {reason}")];
+fn resolve(opened: &mut Opened, ids: &[u64], reason: &str, out: &mut dyn Write) -> anyhow::Result<Ending> {
+    for together in ids.chunks(RESOLVED_TOGETHER) {
+        let settled = together.iter().map(|id| (*id, reason.to_owned())).collect();
+        let notes = vec![format!("settled {} rejections: {reason}", together.len())];
         let also = Also { settled, notes, ..Also::default() };
         opened.ledger.commit(&Batch::default(), &also, opened.clock.now())?;
     }
-    writeln!(out, "{}", json!({"resolved": count}))?;
+    writeln!(out, "{}", json!({"resolved": ids.len()}))?;
     Ok(Ending::Holds)
 }
 
-fn send_again(opened: &mut Opened, records: &[KeptRecord], out: &mut dyn Write) -> anyhow::Result<Ending> {
+fn send_again(opened: &mut Opened, ids: &[u64], out: &mut dyn Write) -> anyhow::Result<Ending> {
     let clock = opened.clock;
-    let redriven = redrive::run(&mut opened.ledger, &opened.config, records, &|| clock.now())?;
+    let redriven = redrive::run(&mut opened.ledger, &opened.config, ids, &|| clock.now())?;
     let (dispositions, rejected) = counts_json(&redriven.sent);
     let line = json!({
         "records": redriven.sent.records,

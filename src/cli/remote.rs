@@ -1,7 +1,10 @@
 //! Asks a running service: one plain HTTP/1.1 exchange a connection.
 
 use super::WrongUsage;
+use crate::config::Config;
+use crate::domain::time::Zone;
 use anyhow::{Context, bail};
+use serde::Deserialize;
 use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -48,6 +51,26 @@ impl Remote {
         self.exchange(&head, body)
     }
 
+    /// What questions to the service may depend on.
+    pub(super) fn terms(&self) -> anyhow::Result<RemoteTerms> {
+        #[derive(Deserialize)]
+        struct Progress {
+            timezone: String,
+            platforms: Vec<Platform>,
+        }
+        #[derive(Deserialize)]
+        struct Platform {
+            platform: String,
+        }
+        let progress: Progress = serde_json::from_slice(&self.get("/v1/progress")?).context(
+            "the service does not tell its zone: write times with their offset, without --platform",
+        )?;
+        let config = Config::from_text(&format!("timezone = {:?}", progress.timezone))
+            .with_context(|| format!("the service's zone {} is not known here", progress.timezone))?;
+        let platforms = progress.platforms.into_iter().map(|line| line.platform).collect();
+        Ok(RemoteTerms { zone: config.zone, platforms })
+    }
+
     fn exchange(&self, head: &str, body: &str) -> anyhow::Result<Vec<u8>> {
         let authority = &self.authority;
         let mut stream =
@@ -66,6 +89,15 @@ impl Remote {
         }
         Ok(reply.body)
     }
+}
+
+/// What a service knows that questions depend on.
+#[derive(Debug)]
+pub(super) struct RemoteTerms {
+    /// The zone of local times.
+    pub(super) zone: Zone,
+    /// Every platform that was ever registered or stored.
+    pub(super) platforms: Vec<String>,
 }
 
 /// The path and query of a request.

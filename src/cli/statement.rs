@@ -1,7 +1,7 @@
 //! `coverledger statement`: what each platform owes.
 
-use super::Ending;
 use super::reading::Opened;
+use super::{Ending, load_config};
 use crate::coverage::statement::{statement, write_csv};
 use crate::domain::time::Month;
 use clap::{Args, ValueEnum};
@@ -32,7 +32,7 @@ pub struct StatementArgs {
     /// Only this month of the configured zone; all months without it.
     #[arg(long, value_name = "YYYY-MM", value_parser = month)]
     month: Option<Month>,
-    /// Only this platform.
+    /// Only this platform; an error when it was never registered and nothing of it is stored.
     #[arg(long)]
     platform: Option<String>,
     /// How to write it.
@@ -47,10 +47,11 @@ fn month(text: &str) -> Result<Month, String> {
 /// Prints the statement.
 ///
 /// # Errors
-/// A ledger that cannot be read.
+/// A ledger that cannot be read, an unknown platform.
 pub fn run(args: &StatementArgs, mut out: &mut dyn Write) -> anyhow::Result<Ending> {
-    let opened =
-        Opened::read(&args.config, "a running service answers too: GET /v1/statements?month=YYYY-MM")?;
+    let config = load_config(&args.config)?;
+    let opened = Opened::read(config, "a running service answers too: GET /v1/statements?month=YYYY-MM")?;
+    opened.check_platforms(&args.platform)?;
     let lines = statement(&*opened.snapshot(), args.month, args.platform.as_deref())?;
     match args.format {
         Format::Csv => write_csv(&lines, &mut out)?,

@@ -2,8 +2,9 @@
 
 use super::lookup_text::window;
 use super::reading::Opened;
-use super::{Ending, WrongUsage};
-use crate::coverage::question::{check_rider, parse_interval};
+use super::typed::interval;
+use super::{Ending, WrongUsage, load_config};
+use crate::coverage::question::{check_interval_years, check_rider};
 use crate::coverage::timeline::{Timeline, timeline};
 use clap::Args;
 use std::io::{self, Write};
@@ -23,10 +24,10 @@ pub struct TimelineArgs {
     /// The rider.
     #[arg(long)]
     rider: String,
-    /// Start (RFC 3339 with an offset).
+    /// Start: RFC 3339, or a local time of the configured zone such as `2026-11-20 12:07` or `2026-11-20`.
     #[arg(long, value_name = "A")]
     from: String,
-    /// End, exclusive.
+    /// End, exclusive; a day without a time of day counts through its end.
     #[arg(long, value_name = "B")]
     to: String,
     /// Print one line of JSON.
@@ -40,9 +41,11 @@ pub struct TimelineArgs {
 /// Times that are none, a ledger that cannot be read.
 pub fn run(args: &TimelineArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
     check_rider(&args.rider).map_err(|error| WrongUsage(error.to_string()))?;
-    let within = parse_interval(&args.from, &args.to).map_err(|error| WrongUsage(error.to_string()))?;
+    let config = load_config(&args.config)?;
+    let within = interval(&args.from, &args.to, &config.zone)?;
+    check_interval_years(within, &config.zone).map_err(|error| WrongUsage(error.to_string()))?;
     let opened =
-        Opened::read(&args.config, "a running service answers too: GET /v1/riders/RIDER/timeline?from=&to=")?;
+        Opened::read(config, "a running service answers too: GET /v1/riders/RIDER/timeline?from=&to=")?;
     let found = timeline(&*opened.snapshot(), opened.terms(), &args.rider, within)?;
     if args.json {
         writeln!(out, "{}", serde_json::to_string(&found)?)?;

@@ -10,6 +10,7 @@ use super::{platforms, value, zone};
 use crate::domain::platform::Platforms;
 use crate::domain::time::Zone;
 use sha2::{Digest, Sha256};
+use std::cell::RefCell;
 use std::io;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
@@ -30,12 +31,17 @@ impl Config {
     /// # Errors
     /// Every problem of all files.
     pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, ConfigErrors> {
-        let read: &dyn Fn(&Path) -> io::Result<String> = &|path| std::fs::read_to_string(path);
+        let files = RefCell::new(Vec::new());
+        let read: &dyn Fn(&Path) -> io::Result<String> = &|path| {
+            files.borrow_mut().push(path.to_path_buf());
+            std::fs::read_to_string(path)
+        };
         let name = path.display().to_string();
         match read(path) {
             Ok(text) => {
                 let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
-                build(source(name, folder, text), Outside { read, env }).map(|(config, _)| config)
+                let (config, _) = build(source(name, folder, text), Outside { read, env })?;
+                Ok(Self { files: files.take(), ..config })
             }
             Err(error) => {
                 let mut report = Report::default();
@@ -180,6 +186,7 @@ pub(super) fn build(main: Source, outside: Outside<'_>) -> Result<(Config, Repor
                 shutdown,
                 text,
                 hash,
+                files: Vec::new(),
                 warnings,
             };
             Ok((config, report))

@@ -3,6 +3,7 @@
 //! `config/default.toml` documents every key and is the bottom layer: what a file does not say, it says. Nothing here
 //! reads the environment or the clock by itself.
 
+mod host;
 mod kafka;
 mod load;
 mod platforms;
@@ -17,6 +18,7 @@ mod tests;
 mod value;
 mod zone;
 
+pub use host::HostName;
 pub use kafka::{KafkaOption, KafkaSettings};
 pub use problem::{ConfigErrors, Problem};
 pub use secret::Secret;
@@ -25,6 +27,7 @@ pub use settings::{HttpSettings, IngestSettings, LedgerSettings, Limits, Shutdow
 use crate::domain::platform::Platforms;
 use crate::domain::tariff::Tariff;
 use crate::domain::time::Zone;
+use std::path::PathBuf;
 
 /// A valid configuration.
 #[derive(Clone, Debug)]
@@ -51,6 +54,8 @@ pub struct Config {
     pub text: String,
     /// SHA-256 of `text`.
     pub hash: [u8; 32],
+    /// The files that were read for it: its own, what it includes, and those of secrets.
+    pub files: Vec<PathBuf>,
     /// What is legal but probably not meant.
     pub warnings: Vec<String>,
 }

@@ -4,9 +4,10 @@ use super::problem::Report;
 use super::reader::{Section, as_layer};
 use super::value;
 use crate::domain::order::PLATFORM_BYTES_MAX;
-use crate::domain::platform::{Platforms, Promise};
+use crate::domain::platform::{Platforms, Promise, UnreadableRecords};
 use crate::domain::time::Zone;
 use std::collections::BTreeMap;
+use toml::de::DeValue;
 
 /// Whether a platform may be called that.
 pub(super) fn is_platform_name(name: &str) -> bool {
@@ -90,6 +91,17 @@ fn promise(section: &mut Section<'_>, zone: &Zone, report: &mut Report) -> Promi
         max_order_duration_ms: section
             .read("max_order_duration", report, value::duration("1s", "366d"))
             .unwrap_or_default(),
+        unreadable_records: section
+            .read("unreadable_records", report, unreadable_records)
+            .unwrap_or_default(),
+    }
+}
+
+fn unreadable_records(value: &DeValue<'_>) -> Result<UnreadableRecords, String> {
+    match value::text(value)?.as_str() {
+        "hold" => Ok(UnreadableRecords::Hold),
+        "warn" => Ok(UnreadableRecords::Warn),
+        other => Err(format!("`{other}` is unknown: write \"hold\" or \"warn\"")),
     }
 }
 

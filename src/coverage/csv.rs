@@ -1,4 +1,7 @@
 //! Comma-separated values as RFC 4180 has them: a strict reader, and the quoting that writers need.
+//!
+//! The `csv` crate reads leniently: a quote that never closes takes in the rest of the file as one field, without an error.
+//! A file of questions must not lose rows that way, so this reader stays.
 
 use std::borrow::Cow;
 use std::io::{self, BufRead};
@@ -13,15 +16,52 @@ pub enum CsvError {
     /// A quote inside a field that does not start with one, or text after a closing quote.
     #[error("a quote is misplaced: a field with quotes must be quoted, and its quotes doubled")]
     MisplacedQuote,
-    /// The input ends inside a quoted field.
-    #[error("a quoted field is not closed")]
-    NotClosed,
+    /// The input, or the longest record, ends inside a quoted field.
+    #[error(
+        "the quote that opens on line {opened} is never closed, so the lines after it cannot be told apart: close it, or \
+         double it within a quoted field"
+    )]
+    NotClosed {
+        /// The line of the opening quote, from 1.
+        opened: u64,
+    },
+    /// A quoted field that goes over lines is closed where text follows: another row was taken in.
+    #[error(
+        "the quote that opens on line {opened} runs on to line {last}, so the rows between cannot be told apart: close it \
+         on its own line, or double it within a quoted field"
+    )]
+    Runaway {
+        /// The line of the opening quote, from 1.
+        opened: u64,
+        /// The line on which the record goes wrong.
+        last: u64,
+    },
     /// Not text.
-    #[error("not UTF-8")]
+    #[error("not UTF-8: save the file as CSV UTF-8")]
     NotUtf8,
+    /// Not UTF-8, but every byte pair is one of GBK.
+    #[error(
+        "not UTF-8, but probably GBK: save the file as CSV UTF-8, or convert it: iconv -f GB18030 -t UTF-8"
+    )]
+    ProbablyGbk,
+    /// The file is something else, by its first bytes.
+    #[error("the file is {what}, not text in UTF-8: {remedy}")]
+    NotText {
+        /// What it is.
+        what: &'static str,
+        /// What to do.
+        remedy: &'static str,
+    },
     /// Beyond [`RECORD_BYTES_MAX`].
     #[error("longer than 65536 bytes")]
     TooLong,
+}
+
+impl CsvError {
+    /// Whether the rows after it cannot be told apart, or none can be read at all.
+    pub const fn is_of_whole_file(self) -> bool {
+        matches!(self, Self::NotClosed { .. } | Self::Runaway { .. } | Self::NotText { .. })
+    }
 }
 
 /// One record of a file.
@@ -29,6 +69,8 @@ pub enum CsvError {
 pub struct Record {
     /// The line on which it starts, from 1.
     pub line: u64,
+    /// The line on which it ends.
+    pub last_line: u64,
     /// Its fields, or what is wrong with it.
     pub fields: Result<Vec<String>, CsvError>,
 }
@@ -52,27 +94,37 @@ impl<R: BufRead> Reader<R> {
             let mut raw = Vec::new();
             let Some(whole) = self.read_line(&mut raw)? else { return Ok(None) };
             let line = self.line;
-            if line == 1 && raw.starts_with(b"\xEF\xBB\xBF") {
-                raw.drain(..3);
+            if line == 1 {
+                if let Some(error) = not_text(&raw) {
+                    return Ok(Some(Record { line, last_line: line, fields: Err(error) }));
+                }
+                if raw.starts_with(b"\xEF\xBB\xBF") {
+                    raw.drain(..3);
+                }
             }
             if whole && trim_end(&raw).is_empty() {
                 continue;
             }
-            let fields = if whole { self.finish(&mut raw)? } else { Err(CsvError::TooLong) };
-            return Ok(Some(Record { line, fields }));
+            let fields = if whole { self.finish(raw)? } else { Err(CsvError::TooLong) };
+            return Ok(Some(Record { line, last_line: self.line, fields }));
         }
     }
 
-    /// Reads on while a quoted field is open, then cuts the record into fields.
-    fn finish(&mut self, raw: &mut Vec<u8>) -> io::Result<Result<Vec<String>, CsvError>> {
+    /// Cuts the record into fields; reads on while a quoted field is open.
+    fn finish(&mut self, mut raw: Vec<u8>) -> io::Result<Result<Vec<String>, CsvError>> {
+        let mut cutter = Cutter::default();
+        let mut bytes = 0_usize;
         loop {
-            match cut(trim_end(raw)) {
-                Err(CsvError::NotClosed) => match self.read_line(raw)? {
-                    Some(true) => {}
-                    Some(false) => return Ok(Err(CsvError::TooLong)),
-                    None => return Ok(Err(CsvError::NotClosed)),
-                },
-                result => return Ok(result),
+            match cutter.take(&raw, self.line) {
+                Ok(true) => return Ok(cutter.fields()),
+                Ok(false) => {}
+                Err(error) => return Ok(Err(error)),
+            }
+            bytes = bytes.saturating_add(raw.len());
+            raw.clear();
+            let whole = self.read_line(&mut raw)?;
+            if whole != Some(true) || bytes.saturating_add(raw.len()) > RECORD_BYTES_MAX {
+                return Ok(Err(CsvError::NotClosed { opened: cutter.opened }));
             }
         }
     }
@@ -107,41 +159,124 @@ impl<R: BufRead> Reader<R> {
     }
 }
 
+/// What a file is that is no text in UTF-8, by its first line.
+fn not_text(first_line: &[u8]) -> Option<CsvError> {
+    const UTF16: &str = "save it as CSV UTF-8, or convert it: iconv -f UTF-16 -t UTF-8";
+    const UTF32: &str = "save it as CSV UTF-8, or convert it: iconv -f UTF-32 -t UTF-8";
+    const WORKBOOK: &str = "save the sheet as CSV UTF-8";
+    const PACKED: &str = "unpack it first";
+    let kinds: [(&[u8], &str, &str); 10] = [
+        (b"\xFF\xFE\0\0", "in UTF-32", UTF32),
+        (b"\0\0\xFE\xFF", "in UTF-32", UTF32),
+        (b"\xFF\xFE", "in UTF-16", UTF16),
+        (b"\xFE\xFF", "in UTF-16", UTF16),
+        (b"PK\x03\x04", "a workbook (.xlsx) or a zip archive", WORKBOOK),
+        (b"\xD0\xCF\x11\xE0", "a workbook (.xls)", WORKBOOK),
+        (b"\x1F\x8B", "compressed with gzip", PACKED),
+        (b"\x28\xB5\x2F\xFD", "compressed with zstd", PACKED),
+        (b"\xFD7zXZ\0", "compressed with xz", PACKED),
+        (b"BZh", "compressed with bzip2", PACKED),
+    ];
+    let by_start = kinds.into_iter().find(|(start, ..)| first_line.starts_with(start));
+    let kind = by_start.map(|(_, what, remedy)| (what, remedy));
+    let zeros = first_line.contains(&0).then_some(("binary, or in UTF-16 without its mark", UTF16));
+    kind.or(zeros).map(|(what, remedy)| CsvError::NotText { what, remedy })
+}
+
 fn trim_end(raw: &[u8]) -> &[u8] {
     let raw = raw.strip_suffix(b"\n").unwrap_or(raw);
     raw.strip_suffix(b"\r").unwrap_or(raw)
 }
 
-/// Cuts a record into fields.
-fn cut(record: &[u8]) -> Result<Vec<String>, CsvError> {
-    let mut fields = Vec::new();
-    let mut bytes = record.iter().copied().peekable();
-    loop {
-        let mut field = Vec::new();
-        let quoted = bytes.next_if_eq(&b'"').is_some();
-        if quoted {
-            loop {
-                match bytes.next() {
-                    None => return Err(CsvError::NotClosed),
-                    Some(b'"') if bytes.next_if_eq(&b'"').is_none() => break,
-                    Some(byte) => field.push(byte),
-                }
-            }
-        } else {
-            while let Some(byte) = bytes.next_if(|&byte| byte != b',') {
-                if byte == b'"' {
-                    return Err(CsvError::MisplacedQuote);
-                }
-                field.push(byte);
-            }
+/// Where in a field the cutter stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum State {
+    #[default]
+    Start,
+    Plain,
+    Quoted,
+    /// After a quote within a quoted field: it closes the field, or is the first of two.
+    Closed,
+}
+
+/// Cuts a record into fields, line by line.
+#[derive(Debug, Default)]
+struct Cutter {
+    done: Vec<Vec<u8>>,
+    field: Vec<u8>,
+    state: State,
+    /// The line of the newest opening quote.
+    opened: u64,
+}
+
+impl Cutter {
+    /// Takes in a line with its end; whether the record ends with it.
+    fn take(&mut self, line: &[u8], number: u64) -> Result<bool, CsvError> {
+        let body = trim_end(line);
+        for &byte in body {
+            self.step(byte, number)?;
         }
-        fields.push(String::from_utf8(field).map_err(|_| CsvError::NotUtf8)?);
-        match bytes.next() {
-            None => return Ok(fields),
-            Some(b',') => {}
-            Some(_) => return Err(CsvError::MisplacedQuote),
+        if self.state == State::Quoted {
+            self.field.extend(line.iter().skip(body.len()));
+            return Ok(false);
+        }
+        self.done.push(std::mem::take(&mut self.field));
+        Ok(true)
+    }
+
+    fn step(&mut self, byte: u8, number: u64) -> Result<(), CsvError> {
+        self.state = match (self.state, byte) {
+            (State::Start, b'"') => {
+                self.opened = number;
+                State::Quoted
+            }
+            (State::Start | State::Plain | State::Closed, b',') => {
+                self.done.push(std::mem::take(&mut self.field));
+                State::Start
+            }
+            (State::Plain, b'"') => return Err(self.misplaced(number)),
+            (State::Quoted, b'"') => State::Closed,
+            (State::Closed, b'"') | (State::Quoted, _) => {
+                self.field.push(byte);
+                State::Quoted
+            }
+            (State::Closed, _) => return Err(self.misplaced(number)),
+            (State::Start | State::Plain, _) => {
+                self.field.push(byte);
+                State::Plain
+            }
+        };
+        Ok(())
+    }
+
+    const fn misplaced(&self, number: u64) -> CsvError {
+        if self.opened > 0 && self.opened < number {
+            CsvError::Runaway { opened: self.opened, last: number }
+        } else {
+            CsvError::MisplacedQuote
         }
     }
+
+    fn fields(self) -> Result<Vec<String>, CsvError> {
+        let text = |field: Vec<u8>| {
+            String::from_utf8(field).map_err(|error| {
+                if is_probably_gbk(error.as_bytes()) { CsvError::ProbablyGbk } else { CsvError::NotUtf8 }
+            })
+        };
+        self.done.into_iter().map(text).collect()
+    }
+}
+
+/// Whether every byte beyond ASCII stands in a pair of GBK.
+fn is_probably_gbk(field: &[u8]) -> bool {
+    let mut bytes = field.iter();
+    while let Some(byte) = bytes.next() {
+        let mut is_pair = || matches!(bytes.next(), Some(0x40..=0x7E | 0x80..=0xFE));
+        if *byte >= 0x80 && !((0x81..=0xFE).contains(byte) && is_pair()) {
+            return false;
+        }
+    }
+    true
 }
 
 /// A field as it is written: quoted when it must be.
@@ -166,9 +301,9 @@ mod tests {
     #[test]
     fn strict_and_line_by_line() {
         let records =
-            read(b"\xEF\xBB\xBFa,b\r\n\n\"x\ny\",\"\"\"\"\nbad\"quote,1\n\"a\"b,1\n,\n\xFF,1\n\"open,1\n");
+            read(b"\xEF\xBB\xBFa,b\r\n\n\"x\ny\",\"\"\"\"\nbad\"quote,1\n\"a\"b,1\n,\n\xFF,1\n\xC4\xE3,1\n\"open,1\n");
         let lines: Vec<u64> = records.iter().map(|record| record.line).collect();
-        assert_eq!(lines, [1, 3, 5, 6, 7, 8, 9]);
+        assert_eq!(lines, [1, 3, 5, 6, 7, 8, 9, 10]);
         let fields: Vec<_> = records.into_iter().map(|record| record.fields).collect();
         assert_eq!(fields[0], Ok(vec!["a".to_owned(), "b".to_owned()]));
         assert_eq!(fields[1], Ok(vec!["x\ny".to_owned(), "\"".to_owned()]));
@@ -176,7 +311,33 @@ mod tests {
         assert_eq!(fields[3], Err(CsvError::MisplacedQuote));
         assert_eq!(fields[4], Ok(vec![String::new(), String::new()]));
         assert_eq!(fields[5], Err(CsvError::NotUtf8));
-        assert_eq!(fields[6], Err(CsvError::NotClosed));
+        assert_eq!(fields[6], Err(CsvError::ProbablyGbk));
+        assert_eq!(fields[7], Err(CsvError::NotClosed { opened: 10 }));
+    }
+
+    #[test]
+    fn a_quote_that_runs_over_rows_names_its_line() {
+        let error = |text: &str| read(text.as_bytes()).into_iter().find_map(|record| record.fields.err());
+        let over = "a,b\n1,\"open\n2,\"x\"\n";
+        assert_eq!(error(over), Some(CsvError::Runaway { opened: 2, last: 3 }));
+        assert_eq!(error("a,b\n1,\"x\ny\"\n"), None);
+        let long = format!("a\n\"{}", "b\n".repeat(RECORD_BYTES_MAX));
+        assert_eq!(error(&long), Some(CsvError::NotClosed { opened: 2 }));
+    }
+
+    #[test]
+    fn what_is_no_text_is_named() {
+        let what = |bytes: &[u8]| read(bytes).remove(0).fields.unwrap_err().to_string();
+        for (bytes, name) in [
+            (&b"\xFF\xFEr\0i\0\n\0"[..], "in UTF-16"),
+            (b"\xFE\xFF\0r\0i\0\n", "in UTF-16"),
+            (b"\xFF\xFE\0\0r\0\0\0", "in UTF-32"),
+            (b"\0\0\xFE\xFF\0\0\0r", "in UTF-32"),
+            (b"r\0i\0d\0", "UTF-16 without its mark"),
+            (b"PK\x03\x04\x14\0", ".xlsx"),
+        ] {
+            assert!(what(bytes).contains(name), "{}", what(bytes));
+        }
     }
 
     #[test]
@@ -184,7 +345,7 @@ mod tests {
         let text = format!("{}\nb\n", "a".repeat(RECORD_BYTES_MAX + 1));
         let records = read(text.as_bytes());
         assert_eq!(records[0].fields, Err(CsvError::TooLong));
-        assert_eq!(records[1], Record { line: 2, fields: Ok(vec!["b".to_owned()]) });
+        assert_eq!(records[1], Record { line: 2, last_line: 2, fields: Ok(vec!["b".to_owned()]) });
     }
 
     proptest! {
@@ -192,7 +353,9 @@ mod tests {
         fn what_is_written_is_read(fields in prop::collection::vec("[ -~\n\r,\"]{1,9}", 1..5)) {
             let line: Vec<_> = fields.iter().map(|field| quoted(field)).collect();
             let text = format!("{}\n", line.join(","));
-            prop_assert_eq!(read(text.as_bytes()), [Record { line: 1, fields: Ok(fields) }]);
+            let records = read(text.as_bytes());
+            prop_assert_eq!(records.len(), 1);
+            prop_assert_eq!(records[0].fields.clone(), Ok(fields));
         }
     }
 }

@@ -8,12 +8,10 @@ use super::statement::{COLUMNS, statement, write_csv};
 use super::testing::{NaiveLedger, posting};
 use super::timeline::timeline;
 use crate::domain::money::Micros;
-use crate::domain::order::{Outcome, Phase};
-use crate::domain::platform::{Platforms, Promise};
+use crate::domain::order::Outcome;
+use crate::domain::platform::{Platforms, Promise, UnreadableRecords};
 use crate::domain::posting::{Charge, Posting};
-use crate::domain::reject::Readable;
 use crate::domain::time::{HOUR_MS, MINUTE_MS, Month, UtcMillis, Zone};
-use crate::domain::view::{Kept, Origin, Rejection};
 use crate::domain::window::Window;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -41,6 +39,7 @@ fn platforms() -> Platforms {
         delivery_delay_ms: 15 * MINUTE_MS,
         streams_open_orders_from: None,
         max_order_duration_ms: 24 * HOUR_MS,
+        unreadable_records: UnreadableRecords::default(),
     };
     Platforms::new(BTreeMap::from([("p".to_owned(), promise)]), Promise::default())
 }
@@ -164,37 +163,6 @@ fn an_open_order_covers_up_to_complete_through() {
     assert_eq!(answer["warnings"].as_array().unwrap().len(), 1);
     assert_eq!(answer["warnings"][0]["code"], "order_ended_by_another_rider");
     assert_eq!(ask(&transferred, "2026-11-20T04:20:00Z")["verdict"], "not_covered");
-}
-
-#[test]
-fn conflicts_are_disputed_and_change_no_verdict() {
-    let mut ledger = ledger(3_000, [order("a", 0, 5)]);
-    let conflict = order("a", 0, 15);
-    ledger.rejections.push(Rejection {
-        id: 7,
-        commit: 1,
-        kept: Kept::Conflict,
-        detail: String::new(),
-        origin: Origin::File { content: [0; 16], line: 3 },
-        readable: Readable {
-            platform: Some(conflict.platform),
-            order_id: Some(conflict.order_id),
-            leg: Some(0),
-            phase: Some(Phase::Ended),
-            rider_id: Some(conflict.rider_id),
-            accepted_at: Some(conflict.accepted_at),
-            ended_at: conflict.ended_at,
-            ..Readable::default()
-        },
-        raw_len: 0,
-        raw_sha256: [0; 32],
-        raw_truncated: false,
-        resolution: None,
-    });
-    let answer = ask(&ledger, "2026-11-20T04:07:31Z");
-    assert_eq!(answer["verdict"], "not_covered");
-    assert_eq!(answer["disputed"][0]["rejection"], 7);
-    assert_eq!(ask(&ledger, "2026-11-20T04:17:31Z")["disputed"], json!([]));
 }
 
 #[test]
@@ -330,3 +298,5 @@ fn a_statement_is_exact_and_rounds_once_a_line() {
     assert_eq!(only.len(), 1);
     assert_eq!(statement(&ledger, Month::parse("2027-01"), None).unwrap(), []);
 }
+
+mod pending;

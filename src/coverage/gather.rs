@@ -3,6 +3,7 @@
 use super::Terms;
 use super::rider_days::RiderDays;
 use crate::domain::order::{Outcome, Phase};
+use crate::domain::platform::UnreadableRecords;
 use crate::domain::posting::{Posting, SupersededBy};
 use crate::domain::settle::Reach;
 use crate::domain::time::UtcMillis;
@@ -30,8 +31,16 @@ pub(super) struct Gathered {
     pub(super) superseded: Vec<(Posting, SupersededBy)>,
     /// Unresolved rejected records.
     pub(super) rejected: Vec<Rejection>,
-    /// Conflicts, on whatever day.
-    pub(super) conflicts: Vec<Rejection>,
+    /// Unresolved conflicts, on whatever day.
+    pub(super) conflicts: Vec<Conflict>,
+}
+
+/// An unresolved conflicting record.
+#[derive(Clone, Debug)]
+pub(super) struct Conflict {
+    pub(super) record: Rejection,
+    /// Of an open event: the current ended version of its order.
+    pub(super) ended: Option<Posting>,
 }
 
 /// Reads what is stored around `around`; `wanted` says which platforms count.
@@ -47,9 +56,8 @@ pub(super) fn gather<V: LedgerView>(
     for rider_id in days.rider_ids {
         for rejection in view.rejections_of_rider(rider_id)? {
             match rejection.kept {
-                Kept::Conflict => gathered.conflicts.push(rejection),
-                Kept::Rejected(_) if rejection.resolution.is_none() => gathered.rejected.push(rejection),
-                Kept::Rejected(_) => {}
+                Kept::Conflict => gathered.add_conflict(view, rejection)?,
+                Kept::Rejected(_) => gathered.rejected.push(rejection),
             }
         }
     }
@@ -69,7 +77,7 @@ pub(super) fn gather<V: LedgerView>(
                     gathered.superseded.push((posting.clone(), by));
                 }
                 (Phase::Open, by) if near(posting, terms, reach).overlaps(around) => {
-                    gathered.add_open(view, posting.clone(), by)?;
+                    gathered.add_open(view, terms, posting.clone(), by)?;
                 }
                 _ => {}
             }
@@ -86,9 +94,23 @@ pub(super) fn gather<V: LedgerView>(
 }
 
 impl Gathered {
+    fn add_conflict<V: LedgerView>(&mut self, view: &V, record: Rejection) -> Result<(), V::Error> {
+        let read = &record.readable;
+        let order = read.platform.as_ref().zip(read.order_id.as_ref()).zip(read.leg.zip(read.accepted_at));
+        let ended = match order {
+            Some(((platform, order_id), (leg, accepted_at))) if read.phase == Some(Phase::Open) => {
+                view.ended_version(platform, order_id, leg, accepted_at)?
+            }
+            _ => None,
+        };
+        self.conflicts.push(Conflict { record, ended: ended.map(|version| version.posting) });
+        Ok(())
+    }
+
     fn add_open<V: LedgerView>(
         &mut self,
         view: &V,
+        terms: Terms<'_>,
         posting: Posting,
         superseded_by: Option<SupersededBy>,
     ) -> Result<(), V::Error> {
@@ -105,7 +127,8 @@ impl Gathered {
                 self.superseded.push((posting, by));
             }
             (None, ended) => {
-                let end_refused = self.rejected.iter().any(|rejection| may_be_end(rejection, &posting));
+                let end_refused = self.rejected.iter().any(|rejection| may_be_end(rejection, &posting))
+                    || may_end_unreadably(view, terms, &posting);
                 let ended_elsewhere_at = ended.and_then(|ended| ended.ended_at);
                 self.open.push(OpenOrder { posting, ended_elsewhere_at, end_refused });
             }
@@ -146,6 +169,15 @@ fn near(posting: &Posting, terms: Terms<'_>, reach: Reach) -> Window {
     let max_ms = terms.platforms.get(&posting.platform).max_order_duration_ms;
     let until = posting.accepted_at.plus(max_ms.saturating_add(reach.tail_ms));
     Window::new(posting.accepted_at.minus(reach.lead_ms), until)
+}
+
+/// Whether an unresolved record in which no rider can be read may have told the end of an open order.
+fn may_end_unreadably<V: LedgerView>(view: &V, terms: Terms<'_>, open: &Posting) -> bool {
+    let promise = terms.platforms.get(&open.platform);
+    let latest = open.accepted_at.plus(promise.max_order_duration_ms.saturating_add(1));
+    let within = Window::new(open.accepted_at, latest);
+    promise.unreadable_records == UnreadableRecords::Hold
+        && !view.unreadable_time(&open.platform, terms.platforms, within).is_empty()
 }
 
 /// Whether a rejected record names the same order and may have told its end.

@@ -1,30 +1,26 @@
-//! Many questions from a CSV file: one answer a line, in the same order.
+//! Many questions from a CSV file, one a row.
 
-use super::Terms;
-use super::answer::Verdict;
-use super::csv::Reader;
+use super::csv::{CsvError, Reader};
 use super::question::{Question, QuestionText};
-use super::resolve::resolve;
-use crate::domain::view::LedgerView;
+use super::question_columns::{Columns, HeaderError};
+use super::spreadsheet::damage;
+use crate::domain::time::Zone;
 use serde::Serialize;
-use std::io::{self, BufRead, Write};
+use std::io::{self, BufRead};
 use thiserror::Error;
 
-/// Why a file of questions cannot be read at all.
+/// Why a file of questions is unreadable as a whole.
 #[derive(Debug, Error)]
 pub enum BatchError {
     /// The input failed.
     #[error("failed to read the questions")]
     Read(#[from] io::Error),
     /// The first line does not name the columns.
-    #[error("the first line must name the columns: rider_id and at, or rider_id, from and to")]
-    Header,
-    /// The answers cannot be written.
-    #[error("failed to write the answers")]
-    Write(#[source] io::Error),
-    /// The ledger failed.
-    #[error("failed to look up an answer")]
-    Ledger(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error(transparent)]
+    Header(#[from] HeaderError),
+    /// Rows cannot be told apart.
+    #[error(transparent)]
+    Rows(CsvError),
 }
 
 /// What stands in the place of an answer to a row that is no question.
@@ -36,144 +32,109 @@ pub struct BadRow {
     pub error: String,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Columns {
-    count: usize,
-    rider_id: usize,
-    at: Option<usize>,
-    from: Option<usize>,
-    to: Option<usize>,
+/// A row of the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// The line on which it starts.
+    pub line: u64,
+    /// The line on which it ends: a later one when a quoted field holds line ends.
+    pub last_line: u64,
+    /// The question, or what is wrong.
+    pub question: Result<Question, BadRow>,
 }
 
-/// The questions of a CSV file whose header has rider_id and at, or from and to. Other columns are ignored.
+/// The questions of a CSV file. Its header has rider_id (further identifiers of one person: rider_id_2 and so on) and at, or
+/// from and to; platform (several: with blanks between them) and reference may follow. Other columns are ignored.
 #[derive(Debug)]
 pub struct Questions<R> {
     reader: Reader<R>,
     columns: Columns,
-    /// Where the last row started.
-    line: u64,
+    /// In which answers are written, if that is known here.
+    zone: Option<Zone>,
 }
 
 impl<R: BufRead> Questions<R> {
     /// Reads the header.
+    ///
+    /// # Errors
+    /// An input that fails, a header that names no questions.
     pub fn new(input: R) -> Result<Self, BatchError> {
         let mut reader = Reader::new(input);
-        let header = reader.next_record()?.and_then(|record| record.fields.ok()).ok_or(BatchError::Header)?;
-        let column = |name: &str| {
-            let mut found = header.iter().enumerate().filter(|(_, field)| field.as_str() == name);
-            match (found.next(), found.next()) {
-                (Some((place, _)), None) => Ok(Some(place)),
-                (None, _) => Ok(None),
-                _ => Err(BatchError::Header),
-            }
-        };
-        let (at, from, to) = (column("at")?, column("from")?, column("to")?);
-        let rider_id = column("rider_id")?.ok_or(BatchError::Header)?;
-        if at.is_none() && (from.is_none() || to.is_none()) {
-            return Err(BatchError::Header);
-        }
-        Ok(Self { reader, columns: Columns { count: header.len(), rider_id, at, from, to }, line: 1 })
+        let header = reader.next_record()?.ok_or(HeaderError::Empty)?.fields;
+        let columns = Columns::of(&header.map_err(HeaderError::Unreadable)?)?;
+        Ok(Self { reader, columns, zone: None })
     }
 
-    /// The next question, or what is wrong with its row; `None` at the end.
-    pub fn next_question(&mut self) -> Result<Option<Result<Question, BadRow>>, BatchError> {
+    /// Refuses questions about times that no answer in this zone could write.
+    pub fn in_zone(self, zone: &Zone) -> Self {
+        Self { zone: Some(zone.clone()), ..self }
+    }
+
+    /// The next row; `None` at the end.
+    ///
+    /// # Errors
+    /// An input that fails, or in which rows cannot be told apart: nothing after it can be read.
+    pub fn next_row(&mut self) -> Result<Option<Row>, BatchError> {
         let Some(record) = self.reader.next_record()? else { return Ok(None) };
-        self.line = record.line;
+        let (line, last_line) = (record.line, record.last_line);
         let question = match record.fields {
+            Err(error) if error.is_of_whole_file() => return Err(BatchError::Rows(error)),
             Err(error) => Err(error.to_string()),
-            Ok(fields) if fields.len() != self.columns.count => {
-                Err(format!("{} fields where the header has {}", fields.len(), self.columns.count))
+            Ok(fields) => {
+                // A term never holds a line end. Where one does, or fields are missing, a quote took in other rows.
+                let has_line_end = |place: usize| fields.get(place).is_some_and(|field| field.contains('\n'));
+                let is_sound = fields.len() == self.columns.count && !self.columns.terms().any(has_line_end);
+                if last_line > line && !is_sound {
+                    return Err(BatchError::Rows(CsvError::Runaway { opened: line, last: last_line }));
+                }
+                self.question(&fields)
             }
-            Ok(fields) => self.question(&fields),
         };
-        Ok(Some(question.map_err(|error| BadRow { line: record.line, error })))
+        let question = question.map_err(|error| BadRow { line, error });
+        Ok(Some(Row { line, last_line, question }))
     }
 
     fn question(&self, fields: &[String]) -> Result<Question, String> {
-        let field = |place: Option<usize>| {
-            place.and_then(|place| fields.get(place)).map(String::as_str).filter(|field| !field.is_empty())
-        };
-        let rider_ids = field(Some(self.columns.rider_id)).map(str::to_owned).into_iter().collect();
+        let columns = &self.columns;
+        if fields.len() != columns.count {
+            return Err(format!("{} fields where the header has {}", fields.len(), columns.count));
+        }
+        let field = |place: usize| fields.get(place).map(String::as_str).filter(|field| !field.is_empty());
+        let term = |place: Option<usize>| place.and_then(field);
+        let rider_ids: Vec<String> =
+            columns.rider_ids.iter().filter_map(|&place| field(place)).map(str::to_owned).collect();
+        if let Some(damage) = rider_ids.iter().find_map(|rider_id| damage(rider_id)) {
+            return Err(format!(
+                "rider_id looks damaged by a spreadsheet: {damage}; take the identifier from where the sheet took it, and \
+                 import the column as text (if it is right as it stands, ask with --rider)"
+            ));
+        }
+        let platforms = term(columns.platform).unwrap_or_default().split_ascii_whitespace();
         let text = QuestionText {
             rider_ids,
-            at: field(self.columns.at),
-            from: field(self.columns.from),
-            to: field(self.columns.to),
-            ..QuestionText::default()
+            at: term(columns.at),
+            from: term(columns.from),
+            to: term(columns.to),
+            platforms: platforms.map(str::to_owned).collect(),
+            reference: term(columns.reference).map(str::to_owned),
         };
-        Question::parse(text).map_err(|error| error.to_string())
+        let question = Question::parse(text).map_err(|error| error.to_string())?;
+        let years = self.zone.as_ref().map(|zone| question.when.check_years(zone));
+        years.transpose().map_err(|error| error.to_string())?;
+        Ok(question)
     }
-}
-
-/// Answers every row of `input`, one JSON object a line of `out` in the same order. `each` is told the verdict of every
-/// row as it is written; `None` for a bad row.
-pub fn answer_all<V: LedgerView>(
-    view: &V,
-    terms: Terms<'_>,
-    input: impl BufRead,
-    out: &mut impl Write,
-    mut each: impl FnMut(Option<Verdict>),
-) -> Result<(), BatchError> {
-    let mut questions = Questions::new(input)?;
-    while let Some(question) = questions.next_question()? {
-        let verdict = match question {
-            Ok(question) => match resolve(view, terms, &question) {
-                Ok(answer) => {
-                    write_line(out, &answer)?;
-                    Some(answer.verdict)
-                }
-                Err(error) => {
-                    let Some(told) = V::refusal(&error) else {
-                        return Err(BatchError::Ledger(Box::new(error)));
-                    };
-                    write_line(out, &BadRow { line: questions.line, error: told })?;
-                    None
-                }
-            },
-            Err(bad) => {
-                write_line(out, &bad)?;
-                None
-            }
-        };
-        each(verdict);
-    }
-    out.flush().map_err(BatchError::Write)
-}
-
-fn write_line(out: &mut impl Write, line: &impl Serialize) -> Result<(), BatchError> {
-    serde_json::to_writer(&mut *out, line).map_err(|error| BatchError::Write(error.into()))?;
-    out.write_all(b"\n").map_err(BatchError::Write)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::coverage::question::When;
-    use crate::coverage::testing::NaiveLedger;
-    use crate::domain::platform::Platforms;
-
-    #[test]
-    fn every_row_has_its_line() {
-        let ledger = NaiveLedger::default();
-        let terms = Terms { platforms: &Platforms::default(), zone: &ledger.zone };
-        let text = "rider_id,from,to\nR,2026-11-20T12:07Z,2026-11-20T12:08Z\nR,x,2026-11-20T12:08Z\n";
-        let (mut out, mut verdicts) = (Vec::new(), Vec::new());
-        answer_all(&ledger, terms, text.as_bytes(), &mut out, |verdict| verdicts.push(verdict)).unwrap();
-        let out = String::from_utf8(out).unwrap();
-        let lines: Vec<&str> = out.lines().collect();
-        assert!(
-            lines[0]
-                .starts_with(r#"{"verdict":"undetermined","rider_id":["R"],"from":"2026-11-20T12:07:00.000"#)
-        );
-        assert!(lines[1].starts_with(r#"{"line":3,"error":"from: not an RFC 3339 time"#));
-        assert_eq!((lines.len(), verdicts), (2, vec![Some(Verdict::Undetermined), None]));
-    }
 
     #[test]
     fn rows_become_questions_or_say_what_is_wrong() {
         let text = "x,rider_id,at\n1,\"R,1\",2026-11-20T12:07:31Z\n,R2,\n2,R3\n3,,2026-11-20T12:07:31Z\n4,R4,2026-11-20T12:07Z";
         let mut questions = Questions::new(text.as_bytes()).unwrap();
-        let mut next = || questions.next_question().unwrap();
+        let mut next = || questions.next_row().unwrap().map(|row| row.question);
         assert_eq!(next().unwrap().unwrap().rider_ids, ["R,1"]);
         let bad = |line, error: &str| Some(Err(BadRow { line, error: error.to_owned() }));
         assert_eq!(next(), bad(3, "give either at, or from and to"));
@@ -181,11 +142,56 @@ mod tests {
         assert_eq!(next(), bad(5, "rider_id is missing"));
         assert!(matches!(next().unwrap().unwrap().when, When::Minute(_)));
         assert_eq!(next(), None);
-        assert!(matches!(Questions::new("rider_id,from\n".as_bytes()), Err(BatchError::Header)));
-        assert!(matches!(Questions::new("".as_bytes()), Err(BatchError::Header)));
+        assert!(matches!(Questions::new("rider_id,from\n".as_bytes()), Err(BatchError::Header(_))));
+        assert!(matches!(Questions::new("".as_bytes()).unwrap_err(), BatchError::Header(HeaderError::Empty)));
         assert_eq!(
             serde_json::to_string(&BadRow { line: 3, error: "x".to_owned() }).unwrap(),
             r#"{"line":3,"error":"x"}"#
         );
+    }
+
+    #[test]
+    fn every_term_of_a_question_is_read() {
+        let text = "reference,rider_id_2,rider_id,from,to,platform,at\n\
+                    c-1,R2,R1,2026-11-20T12:07Z,2026-11-20T12:08Z,dada  meituan,\n\
+                    ,,R1,,,,2026-11-20T12:07:31Z\n\
+                    ,,R1,,,Dada,2026-11-20T12:07:31Z\n";
+        let mut questions = Questions::new(text.as_bytes()).unwrap();
+        let mut next = || questions.next_row().unwrap().unwrap().question;
+        let first = next().unwrap();
+        assert_eq!(first.rider_ids, ["R1", "R2"]);
+        assert_eq!(first.platforms.unwrap(), ["dada", "meituan"]);
+        assert_eq!(first.reference.as_deref(), Some("c-1"));
+        assert!(matches!(first.when, When::Interval(_)));
+        let second = next().unwrap();
+        assert_eq!((second.platforms, second.reference), (None, None));
+        assert!(next().unwrap_err().error.contains("platform must have"));
+    }
+
+    #[test]
+    fn a_quote_that_takes_in_rows_ends_the_file() {
+        let rows = |text: &str| {
+            let mut questions = Questions::new(text.as_bytes()).unwrap();
+            let mut lines = Vec::new();
+            loop {
+                match questions.next_row() {
+                    Ok(Some(row)) => lines.push((row.line, row.last_line)),
+                    Ok(None) => return Ok(lines),
+                    Err(error) => return Err(error.to_string()),
+                }
+            }
+        };
+        let at = "2026-11-20T12:07Z";
+        let note = format!("rider_id,at,note\nR1,{at},\"two\nlines\"\nR2,{at},\n");
+        assert_eq!(rows(&note), Ok(vec![(2, 3), (4, 4)]));
+        for text in [
+            format!("rider_id,at\nR1,{at}\n\"R2,{at}\nR3,{at}\n"),
+            format!("rider_id,at\nR1,{at}\n\"R2,{at}\nR3\",{at}\n"),
+            format!("rider_id,at\nR1,{at}\n\"R2,{at}\n\"R3\",{at}\n"),
+            format!("rider_id,at\nR1,{at}\n\"R2,{at}\n\",R3,{at}\n"),
+        ] {
+            let error = rows(&text).unwrap_err();
+            assert!(error.contains("opens on line 3"), "{error}");
+        }
     }
 }

@@ -17,11 +17,14 @@ pub mod lookup_batch;
 mod nearest;
 pub mod order;
 pub mod question;
+mod question_columns;
 pub mod rejection;
+pub mod rejection_filter;
 mod render;
 pub mod resolve;
 mod rider_days;
 pub mod seen;
+mod spreadsheet;
 pub mod statement;
 #[cfg(test)]
 pub mod testing;

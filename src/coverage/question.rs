@@ -1,8 +1,8 @@
 //! A coverage question and how it is put.
 
-use super::instant::{At, InstantError, parse_at, parse_from, parse_to};
+use super::instant::{At, InstantError, check_year, parse_at, parse_from, parse_to};
 use crate::domain::order::{ID_BYTES_MAX, PLATFORM_BYTES_MAX};
-use crate::domain::time::UtcMillis;
+use crate::domain::time::{UtcMillis, Zone};
 use crate::domain::window::Window;
 use serde::Deserialize;
 use thiserror::Error;
@@ -153,23 +153,21 @@ pub struct QuestionText<'a> {
 
 impl Question {
     /// Reads a question.
+    ///
+    /// # Errors
+    /// The first term that is wrong.
     pub fn parse(text: QuestionText<'_>) -> Result<Self, QuestionError> {
-        let mut rider_ids: Vec<String> = Vec::with_capacity(text.rider_ids.len().min(NAMES_MAX));
-        if text.rider_ids.is_empty() {
-            return Err(QuestionError::NoRider);
-        }
-        for rider_id in text.rider_ids {
-            check_rider(&rider_id)?;
-            if rider_ids.contains(&rider_id) {
-                continue;
-            }
-            if rider_ids.len() >= NAMES_MAX {
-                return Err(QuestionError::TooMany { field: "rider_id" });
-            }
-            rider_ids.push(rider_id);
-        }
+        let rider_ids = parse_riders(text.rider_ids)?;
         let when = parse_when(text.at, text.from, text.to)?;
         Self { rider_ids, when, platforms: None, reference: text.reference }.with_platforms(text.platforms)
+    }
+
+    /// A question about a time that was read before.
+    ///
+    /// # Errors
+    /// No rider, or identifiers that no record can have.
+    pub fn about(rider_ids: Vec<String>, when: When) -> Result<Self, QuestionError> {
+        Ok(Self { rider_ids: parse_riders(rider_ids)?, when, platforms: None, reference: None })
     }
 
     /// The question narrowed to platforms (none: all), with its reference checked.
@@ -183,6 +181,51 @@ impl Question {
         }
         Ok(Self { platforms, ..self })
     }
+}
+
+impl When {
+    /// Refuses a time that no answer in this zone could write.
+    pub fn check_years(self, zone: &Zone) -> Result<(), QuestionError> {
+        match self {
+            Self::Instant(at) => {
+                check_year(at, zone).map_err(|error| QuestionError::Time { field: "at", error })
+            }
+            Self::Minute(window) => check_window_years(window, ("at", "at"), zone),
+            Self::Interval(window) => check_window_years(window, ("from", "to"), zone),
+        }
+    }
+}
+
+/// Refuses an interval that no answer in this zone could write.
+pub fn check_interval_years(window: Window, zone: &Zone) -> Result<(), QuestionError> {
+    check_window_years(window, ("from", "to"), zone)
+}
+
+fn check_window_years(
+    window: Window,
+    (from, to): (&'static str, &'static str),
+    zone: &Zone,
+) -> Result<(), QuestionError> {
+    check_year(window.from, zone).map_err(|error| QuestionError::Time { field: from, error })?;
+    check_year(window.until, zone).map_err(|error| QuestionError::Time { field: to, error })
+}
+
+fn parse_riders(names: Vec<String>) -> Result<Vec<String>, QuestionError> {
+    let mut rider_ids: Vec<String> = Vec::with_capacity(names.len().min(NAMES_MAX));
+    if names.is_empty() {
+        return Err(QuestionError::NoRider);
+    }
+    for rider_id in names {
+        check_rider(&rider_id)?;
+        if rider_ids.contains(&rider_id) {
+            continue;
+        }
+        if rider_ids.len() >= NAMES_MAX {
+            return Err(QuestionError::TooMany { field: "rider_id" });
+        }
+        rider_ids.push(rider_id);
+    }
+    Ok(rider_ids)
 }
 
 /// Whether a record can name this rider.

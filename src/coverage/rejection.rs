@@ -1,10 +1,11 @@
 //! A rejected or conflicting record in the words of an answer.
 
+use crate::domain::pending::{PendingKind, pending_kind};
 use crate::domain::reject::ReadRevision;
 use crate::domain::time::{UtcMillis, Zone};
 use crate::domain::view::{Kept, Origin, Rejection, Resolution};
+use data_encoding::HEXLOWER;
 use serde::Serialize;
-use std::fmt::Write;
 
 /// A kept record as lists show it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -41,6 +42,9 @@ pub struct RejectionLine {
     pub raw_sha256: String,
     /// Whether something of the record was too large to be kept.
     pub raw_truncated: bool,
+    /// Why it keeps answers open, as in an answer: `rejected_record` and `conflicting_record` those about its rider,
+    /// `unreadable_record` those about every rider. Null when it keeps none open.
+    pub keeps_open: Option<&'static str>,
     /// How it was settled; null while it is not.
     pub resolution: Option<ResolutionLine>,
     /// When it was recorded.
@@ -99,6 +103,7 @@ pub enum ResolutionLine {
 impl RejectionLine {
     /// The words of a kept record.
     pub fn new(record: Rejection, recorded_at: UtcMillis, zone: &Zone) -> Self {
+        let keeps_open = pending_kind(&record).filter(|_| record.resolution.is_none());
         let read = record.readable;
         let (disposition, reason) = match record.kept {
             Kept::Rejected(reason) => ("rejected", Some(reason.as_str())),
@@ -124,6 +129,7 @@ impl RejectionLine {
             raw_bytes: record.raw_len,
             raw_sha256: hexadecimal(&record.raw_sha256),
             raw_truncated: record.raw_truncated,
+            keeps_open: keeps_open.map(PendingKind::as_str),
             resolution: record.resolution.map(|resolution| match resolution {
                 Resolution::Event { commit } => ResolutionLine::Event { commit },
                 Resolution::Operator { commit, reason } => ResolutionLine::Operator { commit, reason },
@@ -136,7 +142,7 @@ impl RejectionLine {
 
 fn origin(origin: Origin, zone: &Zone) -> OriginLine {
     match origin {
-        Origin::Kafka { topic, partition, offset, timestamp } => {
+        Origin::Kafka { topic, partition, offset, timestamp, .. } => {
             let timestamp = timestamp.map(|at| zone.rfc3339(at));
             OriginLine::Kafka { topic, partition, offset, timestamp }
         }
@@ -146,9 +152,5 @@ fn origin(origin: Origin, zone: &Zone) -> OriginLine {
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len().saturating_mul(2)), |mut text, byte| {
-        // Writing to a String does not fail.
-        write!(text, "{byte:02x}").unwrap_or_default();
-        text
-    })
+    HEXLOWER.encode(bytes)
 }

@@ -4,17 +4,19 @@ use super::Terms;
 use super::answer::{
     Answer, AnswerWhen, AsOfLine, NearestAfter, NearestBefore, Part, PlatformStatus, RiderSeenLine, Verdict,
 };
-use super::gather::{Gathered, OpenOrder, gather, window_of};
+use super::gather::{Conflict, Gathered, OpenOrder, gather, window_of};
 use super::nearest::Search;
 use super::question::{Question, When};
 use super::render::{Pen, seconds};
 use super::rider_days::RiderDays;
 use super::seen::rider_seen;
 use super::warning::Warning;
+use crate::domain::pending::{PendingKind, Scope};
+use crate::domain::platform::UnreadableRecords;
 use crate::domain::posting::Posting;
 use crate::domain::settle::{PlatformLine, Reach, Stretch};
 use crate::domain::time::Zone;
-use crate::domain::view::{AsOf, LedgerView, Origin, Rejection, RiderSeen};
+use crate::domain::view::{AsOf, LedgerView, Rejection, RiderSeen};
 use crate::domain::window::{Window, subtract, union_within};
 
 /// Answers a question from one committed state.
@@ -30,7 +32,7 @@ pub fn resolve<V: LedgerView>(view: &V, terms: Terms<'_>, question: &Question) -
     let line_of = |name: &'_ String| PlatformLine::new(name, view.completeness(), terms.platforms, reach);
     let mut lines: Vec<Line<'_>> = wanted.iter().map(|name| (name.as_str(), line_of(name))).collect();
     let (cover, holding) = cover(&gathered, &lines, around);
-    hold(&mut lines, &gathered, terms, &known);
+    hold(view, &mut lines, &gathered, terms, &known, around);
     let stretches: Vec<Vec<Stretch>> =
         lines.iter().map(|(_, line)| line.stretches(around, as_of.recorded_at)).collect();
     let unsettled = unsettled(&stretches, around);
@@ -46,6 +48,8 @@ pub fn resolve<V: LedgerView>(view: &V, terms: Terms<'_>, question: &Question) -
         }
         _ => (None, None),
     };
+    let mut warnings = warnings(question, &gathered, seen.is_some(), &known);
+    warnings.extend(lines.iter().filter_map(|line| unreadable_ignored(view, terms, line, around)));
     let disputed = gathered.conflicts.iter().filter(|conflict| disputes(conflict, &lines, around));
     let superseded = gathered.superseded.iter().map(|(posting, by)| pen.superseded(posting, *by));
     let statuses = lines.iter().zip(&stretches).map(|(line, stretches)| status(&pen, line, stretches));
@@ -61,8 +65,8 @@ pub fn resolve<V: LedgerView>(view: &V, terms: Terms<'_>, question: &Question) -
         settled: unsettled.is_empty(),
         platforms: statuses.collect(),
         superseded: superseded.collect::<Result<_, _>>()?,
-        disputed: disputed.map(|conflict| pen.disputed(conflict)).collect::<Result<_, _>>()?,
-        warnings: warnings(question, &gathered, seen.is_some(), &known),
+        disputed: disputed.map(|conflict| pen.disputed(&conflict.record)).collect::<Result<_, _>>()?,
+        warnings,
         rider_seen: seen.map(|seen| rider_seen_line(&pen, seen)),
         as_of: as_of_line(as_of, terms.zone),
     })
@@ -105,42 +109,47 @@ pub(super) fn reach_of<V: LedgerView>(view: &V) -> Reach {
     Reach { lead_ms, tail_ms }
 }
 
-/// What this rider's own records keep unsettled.
-fn hold(lines: &mut [Line<'_>], gathered: &Gathered, terms: Terms<'_>, known: &[String]) {
-    for open in &gathered.open {
-        if let Some((_, line)) = lines.iter_mut().find(|(name, _)| *name == open.posting.platform) {
+/// What this rider's own records, and those that may be about any rider, keep unsettled.
+fn hold<V: LedgerView>(
+    view: &V,
+    lines: &mut [Line<'_>],
+    gathered: &Gathered,
+    terms: Terms<'_>,
+    known: &[String],
+    around: Window,
+) {
+    let is_known = |name: &str| {
+        known.binary_search_by(|known| known.as_str().cmp(name)).is_ok()
+            || lines.iter().any(|(wanted, _)| *wanted == name)
+    };
+    let rejected = gathered.rejected.iter().map(|record| (Scope::of(record, is_known), record));
+    let rejected: Vec<(Scope, &Rejection)> = rejected.collect();
+    for (name, line) in lines.iter_mut() {
+        for open in gathered.open.iter().filter(|open| open.posting.platform == **name) {
             line.hold_open(&open.posting, open.ended_elsewhere_at);
         }
-    }
-    for rejection in &gathered.rejected {
-        for (name, line) in lines.iter_mut() {
-            if counts_for(rejection, name, line, terms, known) {
-                line.hold_rejected(rejection);
+        for (_, record) in rejected.iter().filter(|(scope, _)| scope.contains(name, terms.platforms)) {
+            line.hold_rejected(record);
+        }
+        if line.promise().unreadable_records == UnreadableRecords::Hold {
+            let near = line.unreadable_near(around);
+            for window in view.unreadable_time(name, terms.platforms, near) {
+                line.hold_unreadable(window);
             }
+        }
+        let conflicts = gathered.conflicts.iter().filter_map(|conflict| added_by(conflict, name, line));
+        for window in conflicts.collect::<Vec<_>>() {
+            line.hold_conflicting(window);
         }
     }
 }
 
-/// A rejected record counts for its platform; when that is nobody's name, for all platforms of its topic; and from
-/// a file, which has no topic, for all.
-fn counts_for(
-    rejection: &Rejection,
-    platform: &str,
-    line: &PlatformLine,
-    terms: Terms<'_>,
-    known: &[String],
-) -> bool {
-    if let Some(named) = &rejection.readable.platform
-        && (named == platform || known.binary_search(named).is_ok())
-    {
-        return named == platform;
+/// The cover that a conflicting record would add on a platform.
+fn added_by(conflict: &Conflict, platform: &str, line: &PlatformLine) -> Option<Window> {
+    if conflict.record.readable.platform.as_deref() != Some(platform) {
+        return None;
     }
-    match &rejection.origin {
-        Origin::Kafka { topic, .. } => {
-            line.promise().topics.contains(topic) || terms.platforms.of_topic(topic).is_empty()
-        }
-        Origin::File { .. } | Origin::Redrive { .. } => true,
-    }
+    line.conflict_window(&conflict.record, conflict.ended.as_ref())
 }
 
 /// The time in pieces of one verdict each, ascending, without holes.
@@ -195,7 +204,9 @@ fn status<V: LedgerView>(pen: &Pen<'_, V>, (name, line): &Line<'_>, stretches: &
         settled: reason.is_none(),
         reason: reason.map(|reason| reason.as_str()),
         complete_through: line.complete_through().map(|at| pen.time(at)),
-        ask_again_at: latest.filter(|_| !hopeless).map(|at| pen.time(at)),
+        ask_again_at: latest
+            .filter(|&at| !hopeless && pen.zone.has_four_digit_year(at))
+            .map(|at| pen.time(at)),
     }
 }
 
@@ -225,12 +236,10 @@ fn nearest_after<V: LedgerView>(pen: &Pen<'_, V>, posting: Posting, when: When) 
     }
 }
 
-/// Whether a conflicting record would hold some of the time on a platform that counts.
-fn disputes(conflict: &Rejection, lines: &[Line<'_>], around: Window) -> bool {
-    lines
-        .iter()
-        .filter(|(name, _)| conflict.readable.platform.as_deref().is_none_or(|platform| platform == *name))
-        .any(|(_, line)| line.may_hold(conflict).is_some_and(|window| window.overlaps(around)))
+/// Whether a conflicting record would add cover of some of the time on a platform that counts.
+fn disputes(conflict: &Conflict, lines: &[Line<'_>], around: Window) -> bool {
+    let added = lines.iter().filter_map(|(name, line)| added_by(conflict, name, line));
+    added.into_iter().any(|window| window.overlaps(around))
 }
 
 fn rider_seen_line<V: LedgerView>(pen: &Pen<'_, V>, seen: RiderSeen) -> RiderSeenLine {
@@ -259,6 +268,22 @@ fn warnings(question: &Question, gathered: &Gathered, is_seen: bool, known: &[St
         order_id: open.posting.order_id.clone(),
     }));
     warnings
+}
+
+/// The warning of a platform whose unreadable records keep nothing open, where they may concern the time.
+fn unreadable_ignored<V: LedgerView>(
+    view: &V,
+    terms: Terms<'_>,
+    (name, line): &Line<'_>,
+    around: Window,
+) -> Option<Warning> {
+    let is_ignored = line.promise().unreadable_records == UnreadableRecords::Warn;
+    if !is_ignored || view.unreadable_time(name, terms.platforms, line.unreadable_near(around)).is_empty() {
+        return None;
+    }
+    let counts = view.pending_counts(name, terms.platforms);
+    let count = counts.get(&PendingKind::Unreadable).map_or(0, |count| count.records);
+    Some(Warning::UnreadableRecordsIgnored { platform: (*name).to_owned(), count })
 }
 
 #[cfg(test)]

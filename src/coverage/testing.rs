@@ -3,9 +3,12 @@
 use crate::domain::completeness::Completeness;
 use crate::domain::money::Micros;
 use crate::domain::order::{Outcome, Phase, Region};
+use crate::domain::pending::{PendingKind, RecordTimes, Scope, pending_kind};
+use crate::domain::platform::Platforms;
 use crate::domain::posting::{Charge, ConfigNo, Posting, Pricing, RuleNo, StoredVersion, SupersededBy};
 use crate::domain::time::{LocalDay, UtcMillis, Zone};
-use crate::domain::view::{AsOf, LedgerView, Rejection, RuleKind, Total, TotalKey};
+use crate::domain::view::{AsOf, LedgerView, PendingCount, Rejection, RuleKind, Total, TotalKey};
+use crate::domain::window::Window;
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 
@@ -89,6 +92,19 @@ impl NaiveLedger {
         }
         self.versions.push(StoredVersion { posting, superseded_by: None });
         true
+    }
+
+    /// The unresolved records that concern a platform.
+    fn pending<'a>(
+        &'a self,
+        platform: &'a str,
+        platforms: &'a Platforms,
+    ) -> impl Iterator<Item = (PendingKind, &'a Rejection)> {
+        let stored = self.platforms_stored();
+        let is_known = move |name: &str| platforms.is_registered(name) || stored.contains(&name);
+        let unresolved = self.rejections.iter().filter(|r| r.resolution.is_none());
+        let concerns = unresolved.filter(move |r| Scope::of(r, &is_known).contains(platform, platforms));
+        concerns.filter_map(|r| Some((pending_kind(r)?, r)))
     }
 
     /// The current version of an order's phase.
@@ -230,7 +246,24 @@ impl LedgerView for NaiveLedger {
     }
 
     fn rejections_of_rider(&self, rider_id: &str) -> Result<Vec<Rejection>, Infallible> {
-        let names = |r: &&Rejection| r.readable.rider_id.as_deref() == Some(rider_id);
+        let names =
+            |r: &&Rejection| r.resolution.is_none() && r.readable.rider_id.as_deref() == Some(rider_id);
         Ok(self.rejections.iter().filter(names).cloned().collect())
+    }
+
+    fn unreadable_time(&self, platform: &str, platforms: &Platforms, within: Window) -> Vec<Window> {
+        let pending = self.pending(platform, platforms);
+        let unreadable = pending.filter(|(kind, _)| *kind == PendingKind::Unreadable);
+        let windows = unreadable.map(|(_, r)| RecordTimes::of(r).window(platforms.get(platform)));
+        windows.filter(|window| window.overlaps(within)).collect()
+    }
+
+    fn pending_counts(&self, platform: &str, platforms: &Platforms) -> BTreeMap<PendingKind, PendingCount> {
+        let mut counts = BTreeMap::new();
+        for (kind, record) in self.pending(platform, platforms) {
+            let first = PendingCount { records: 0, since_commit: record.commit };
+            counts.entry(kind).or_insert(first).records += 1;
+        }
+        counts
     }
 }

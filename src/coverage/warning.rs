@@ -26,7 +26,7 @@ pub enum Warning {
     UnreadableRecordsIgnored {
         /// The platform.
         platform: String,
-        /// Unresolved records that may hold the time.
+        /// Its unresolved records in which no rider can be read.
         count: u64,
     },
 }
@@ -62,8 +62,8 @@ impl fmt::Display for Warning {
             }
             Self::UnreadableRecordsIgnored { platform, count } => write!(
                 f,
-                "platform {platform} has unresolved rejected records in which no rider can be read ({count} around \
-                 the time): the answer passes over them, because unreadable_records is \"warn\""
+                "platform {platform} has {count} unresolved rejected records in which no rider can be read, and some may \
+                 concern this time: the answer passes over them, because unreadable_records is \"warn\""
             ),
         }
     }

@@ -6,26 +6,31 @@
 
 mod careful;
 mod content;
+mod detail;
 mod escape;
 mod fast;
 mod fields;
+mod form;
 mod json;
+mod names;
 mod readable;
 mod rfc3339;
 mod rules;
+mod salvage;
 mod scalar;
 #[cfg(test)]
 mod tests;
 
 pub use content::same_content;
+pub use detail::misspelt_optional_field;
 pub use rfc3339::ExactTime;
 pub use rules::EventRules;
 
 use super::order::Event;
-use super::reject::{Readable, Reason, Refusal};
-use careful::Fault;
+use super::reject::{Reason, Refusal};
 use fields::Fields;
 use json::Malformed;
+use salvage::Salvaged;
 
 /// Decodes one record.
 ///
@@ -35,7 +40,10 @@ use json::Malformed;
 pub fn decode<'a>(record: &'a [u8], rules: &EventRules) -> Result<Event<'a>, Refusal> {
     let text = match std::str::from_utf8(record) {
         Ok(text) => text,
-        Err(error) => return Err(malformed(error.valid_up_to(), "the record is not UTF-8")),
+        Err(error) => {
+            let malformed = Malformed { at: error.valid_up_to(), what: "the record is not UTF-8" };
+            return Err(refuse_malformed(record, malformed, rules));
+        }
     };
     let mut fields = Fields::EMPTY;
     match fields.fill(text) {
@@ -43,26 +51,25 @@ pub fn decode<'a>(record: &'a [u8], rules: &EventRules) -> Result<Event<'a>, Ref
             Some(order) => Ok(Event::Order(order)),
             None => judge_carefully(text, &fields, rules),
         },
-        Err(Malformed { at, what }) => Err(malformed(at, what)),
+        Err(malformed) => Err(refuse_malformed(record, malformed, rules)),
     }
 }
 
 #[cold]
 fn judge_carefully<'a>(text: &str, fields: &Fields<'a>, rules: &EventRules) -> Result<Event<'a>, Refusal> {
-    careful::judge(fields, rules).map_err(|Fault { reason, field, value, what }| {
-        let detail = match value.place_in(text) {
-            Some(place) => format!("field {field}, at byte {place}: {what}"),
-            None => format!("field {field}: {what}"),
-        };
-        Refusal { reason, detail, readable: Box::new(readable::readable(fields)) }
+    careful::judge(fields, rules).map_err(|fault| {
+        let salvaged = Salvaged::of(text.as_bytes());
+        let detail = detail::of_fault(text, &fault, &salvaged);
+        Refusal { reason: fault.reason, detail, readable: Box::new(readable::readable(&salvaged, rules)) }
     })
 }
 
 #[cold]
-fn malformed(at: usize, what: &str) -> Refusal {
+fn refuse_malformed(record: &[u8], malformed: Malformed, rules: &EventRules) -> Refusal {
+    let salvaged = Salvaged::of(record);
     Refusal {
         reason: Reason::MalformedJson,
-        detail: format!("at byte {at}: {what}"),
-        readable: Box::new(Readable::default()),
+        detail: detail::of_malformed(record, malformed, &salvaged),
+        readable: Box::new(readable::readable(&salvaged, rules)),
     }
 }

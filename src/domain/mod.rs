@@ -3,11 +3,13 @@
 //! Nothing here has a clock, does I/O or names tokio, rdkafka, sled, axum or serde: time and configuration are
 //! arguments, so every rule can be run a million times a second in a test with a seed.
 
+pub mod arrival;
 pub mod completeness;
 pub mod decide;
 pub mod event;
 pub mod money;
 pub mod order;
+pub mod pending;
 pub mod platform;
 pub mod posting;
 pub mod reject;

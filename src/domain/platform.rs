@@ -18,6 +18,18 @@ pub struct Promise {
     pub streams_open_orders_from: Option<UtcMillis>,
     /// A longer order is rejected; exactly as long is fine.
     pub max_order_duration_ms: i64,
+    /// What a rejected record in which no rider can be read does to answers.
+    pub unreadable_records: UnreadableRecords,
+}
+
+/// What an unresolved rejected record in which no rider can be read does to answers about its platform.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum UnreadableRecords {
+    /// It may be about any rider: absences that it could contradict stay open.
+    #[default]
+    Hold,
+    /// Answers are final beside it and carry a warning.
+    Warn,
 }
 
 /// Every platform's promise.
@@ -88,6 +100,7 @@ mod tests {
             delivery_delay_ms: 1,
             streams_open_orders_from: None,
             max_order_duration_ms: 2,
+            unreadable_records: UnreadableRecords::Hold,
         }
     }
 

@@ -1,6 +1,6 @@
 //! Why a record was refused, and what could still be read of it.
 
-use super::order::Phase;
+use super::order::{Outcome, Phase};
 use super::time::UtcMillis;
 use std::fmt;
 
@@ -110,35 +110,55 @@ impl fmt::Display for Reason {
 /// A revision as far as a refused record told it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum ReadRevision {
-    /// The record was not readable that far, or its revision is not a whole number in range.
+    /// Whether a revision stands there is in doubt, or it is not a whole number in range.
     #[default]
     Unreadable,
-    /// The revision (0 when the field is absent).
+    /// The revision (0 when the field is certainly absent).
     Known(u64),
 }
 
-/// What could be read of a refused record, each field valid by its own rule or absent.
+/// What could be read of a refused record without guessing, each field valid by its own rule or absent.
 ///
-/// It decides whom an unresolved rejection may concern (`rejected_record` in an answer) and which later event resolves
-/// it.
+/// It decides whom an unresolved rejection may concern (`rejected_record` or `unreadable_record` in an answer) and which
+/// later event resolves it. A value counts when it stands at the top of the record, is whole, and stands there once or
+/// always the same; defects elsewhere in the record do not matter as long as they leave its structure certain.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Readable {
     /// Valid characters and length; known to the configuration or not.
     pub platform: Option<String>,
-    /// A valid order identifier.
+    /// A valid order identifier; of an integer its digits.
     pub order_id: Option<String>,
-    /// The leg (0 when the field is absent); `None` when unreadable.
+    /// The leg (0 when the field is certainly absent); `None` when unreadable.
     pub leg: Option<u8>,
-    /// `Ended` when an `ended_at` is there at all, readable or not; `None` when the record is no object.
+    /// `Ended` when an `ended_at` is there, readable or not; `Open` when there is certainly none; `None` in doubt.
     pub phase: Option<Phase>,
-    /// A valid rider identifier: present exactly when the record names its rider.
+    /// A valid rider identifier; of an integer its digits. `None`: see [`Readable::concerns_every_rider`].
     pub rider_id: Option<String>,
-    /// The revision.
+    /// The revision (0 when the field is certainly absent).
     pub revision: ReadRevision,
     /// A valid instant, rounded down, within the horizon or not.
     pub accepted_at: Option<UtcMillis>,
-    /// A valid instant, rounded up.
+    /// A valid instant, rounded up. With `ended_before_accepted` it can lie after `accepted_at`: the check compares
+    /// unrounded instants.
     pub ended_at: Option<UtcMillis>,
+    /// One of the known outcomes.
+    pub outcome: Option<Outcome>,
+    /// The record is a completeness record beyond doubt: no order is in it, and it concerns no rider.
+    pub is_completeness: bool,
+    /// One of its times lies outside the horizon: its clock is wrong, so its times bound nothing.
+    pub is_clock_wrong: bool,
+}
+
+impl Readable {
+    /// Whether the record names its rider: it concerns that rider and no other.
+    pub const fn names_rider(&self) -> bool {
+        self.rider_id.is_some()
+    }
+
+    /// Whether the record may be about any rider: it names none, and an order may be in it.
+    pub const fn concerns_every_rider(&self) -> bool {
+        self.rider_id.is_none() && !self.is_completeness
+    }
 }
 
 /// A refused record: reason, the detail that names field and place, and what could still be read.

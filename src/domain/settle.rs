@@ -4,11 +4,12 @@
 //! a question about an instant, a minute or a month takes one path: cut the claims to the question and name, for each
 //! piece, the first reason that applies.
 
-use super::completeness::{Completeness, PlatformFacts};
+use super::completeness::{Completeness, PartitionFacts, PlatformFacts};
+use super::pending::{PendingKind, RecordTimes, conflict_window};
 use super::platform::{Platforms, Promise};
 use super::posting::Posting;
 use super::time::UtcMillis;
-use super::view::{Origin, Rejection};
+use super::view::Rejection;
 use super::window::{Window, subtract, union};
 
 /// The shortest wait for what is overdue.
@@ -36,8 +37,12 @@ pub enum UnsettledReason {
     Incomplete,
     /// The rider has an order there whose end is not known.
     OrderOpen,
-    /// A rejected record names the rider and may hold the instant.
+    /// A rejected record names the rider and may concern the instant.
     RejectedRecord,
+    /// A rejected record in which no rider can be read may concern the instant.
+    UnreadableRecord,
+    /// A conflicting record would add cover of the instant to the rider.
+    ConflictingRecord,
 }
 
 impl UnsettledReason {
@@ -48,7 +53,9 @@ impl UnsettledReason {
             Self::Gap => "gap",
             Self::Incomplete => "incomplete",
             Self::OrderOpen => "order_open",
-            Self::RejectedRecord => "rejected_record",
+            Self::RejectedRecord => PendingKind::Rejected.as_str(),
+            Self::UnreadableRecord => PendingKind::Unreadable.as_str(),
+            Self::ConflictingRecord => PendingKind::Conflicting.as_str(),
         }
     }
 }
@@ -161,8 +168,7 @@ impl PlatformLine {
         let bound_now = self.promise.topics.iter().filter(|topic| !facts.topics.contains(*topic));
         let mut gaps = Vec::new();
         for topic in facts.topics.iter().chain(bound_now).filter_map(|topic| completeness.topics.get(topic)) {
-            for partition in topic.partitions.values().filter(|partition| partition.first_offset != 0) {
-                let until = partition.first_timestamp.unwrap_or(UtcMillis::MAX);
+            for until in topic.partitions.values().filter_map(PartitionFacts::lost_until) {
                 if facts.stated_through < Some(until) {
                     gaps.push(Window::new(UtcMillis::MIN, until.plus(self.aftermath_ms())));
                 }
@@ -202,8 +208,10 @@ impl PlatformLine {
     pub fn open_window(&self, open: &Posting, ended_elsewhere_at: Option<UtcMillis>) -> Window {
         let from = open.accepted_at.minus(self.reach.lead_ms);
         let latest = open.accepted_at.plus(self.aftermath_ms());
-        let told = ended_elsewhere_at.map(|ended_at| ended_at.plus(self.reach.tail_ms));
-        Window::new(from, told.map_or(latest, |told| told.min(latest)))
+        // An end before the start is that of an earlier order with the same number.
+        let ended_at = ended_elsewhere_at.filter(|&ended_at| ended_at >= open.accepted_at);
+        let until = ended_at.map_or(latest, |ended_at| ended_at.plus(self.reach.tail_ms).min(latest));
+        Window::new(from, until)
     }
 
     /// What an open order covers for certain: until `complete_through`, for its end would have arrived; nothing once
@@ -237,32 +245,41 @@ impl PlatformLine {
         self.claim(window, UnsettledReason::OrderOpen, ask_again);
     }
 
-    /// The stretch that a rejected record may hold; `None` when it can hold nothing.
-    pub fn may_hold(&self, rejection: &Rejection) -> Option<Window> {
-        let max_ms = self.max_ms();
-        let (from, until) = match (rejection.readable.accepted_at, rejection.readable.ended_at) {
-            (Some(accepted), Some(ended)) if ended >= accepted => (accepted, ended),
-            // One of the two is wrong, and nobody knows which.
-            (Some(accepted), Some(ended)) => (ended.minus(max_ms), accepted.plus(max_ms)),
-            (Some(accepted), None) => (accepted, accepted.plus(max_ms)),
-            (None, Some(ended)) => (ended.minus(max_ms), ended),
-            (None, None) => match &rejection.origin {
-                Origin::Kafka { timestamp: Some(sent), .. } => {
-                    (sent.minus(max_ms.saturating_add(self.promise.delivery_delay_ms)), *sent)
-                }
-                Origin::Kafka { timestamp: None, .. } => (UtcMillis::MIN, UtcMillis::MAX),
-                Origin::File { .. } | Origin::Redrive { .. } => return None,
-            },
-        };
-        let window = Window::new(from.minus(self.reach.lead_ms), until.plus(self.reach.tail_ms));
-        (!window.is_empty()).then_some(window)
+    /// A window with the widest cover around it.
+    pub fn with_cover(&self, window: Window) -> Window {
+        Window::new(window.from.minus(self.reach.lead_ms), window.until.plus(self.reach.tail_ms))
+    }
+
+    /// The stretch that a rejected record may concern.
+    pub fn rejected_window(&self, rejection: &Rejection) -> Window {
+        self.with_cover(RecordTimes::of(rejection).window(&self.promise))
+    }
+
+    /// The stretch of cover that a conflicting record would add; `None` when it adds none. `ended` is the current ended
+    /// version of its order.
+    pub fn conflict_window(&self, conflict: &Rejection, ended: Option<&Posting>) -> Option<Window> {
+        let window = conflict_window(conflict, ended, &self.promise)?;
+        Some(self.with_cover(window)).filter(|window| !window.is_empty())
     }
 
     /// An unresolved rejected record names the rider and counts here.
     pub fn hold_rejected(&mut self, rejection: &Rejection) {
-        if let Some(window) = self.may_hold(rejection) {
-            self.claim(window, UnsettledReason::RejectedRecord, AskAgain::Never);
-        }
+        self.claim(self.rejected_window(rejection), UnsettledReason::RejectedRecord, AskAgain::Never);
+    }
+
+    /// The time of records, lead and tail not counted, that can concern some of `around`.
+    pub fn unreadable_near(&self, around: Window) -> Window {
+        Window::new(around.from.minus(self.reach.tail_ms), around.until.plus(self.reach.lead_ms))
+    }
+
+    /// Unresolved records in which no rider can be read may concern this time, lead and tail not counted.
+    pub fn hold_unreadable(&mut self, window: Window) {
+        self.claim(self.with_cover(window), UnsettledReason::UnreadableRecord, AskAgain::Never);
+    }
+
+    /// An unresolved conflicting record would add this cover.
+    pub fn hold_conflicting(&mut self, window: Window) {
+        self.claim(window, UnsettledReason::ConflictingRecord, AskAgain::Never);
     }
 
     /// Forgets the rider: what [`Self::new`] made is left.

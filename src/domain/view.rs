@@ -3,13 +3,17 @@
 //! The ledger implements [`LedgerView`] for its snapshots; answers are computed against the trait, so that the same
 //! rules can be run over a naive model in a test.
 
+use super::arrival::{Arrived, Timestamp};
 use super::completeness::Completeness;
 use super::money::Micros;
 use super::order::Region;
+use super::pending::PendingKind;
+use super::platform::Platforms;
 use super::posting::{ConfigNo, RuleNo, StoredVersion};
 use super::reject::{Readable, Reason};
 use super::time::{LocalDay, UtcMillis};
-use std::collections::BTreeSet;
+use super::window::Window;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The state that an answer was given from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,8 +37,10 @@ pub enum Origin {
         partition: i32,
         /// Offset.
         offset: i64,
-        /// The record's timestamp, if it has one.
+        /// The record's timestamp, whoever wrote it, if it has one.
         timestamp: Option<UtcMillis>,
+        /// When the record arrived, which a producer's timestamp does not tell.
+        arrived: Arrived,
     },
     /// A line of an ingested file.
     File {
@@ -48,6 +54,23 @@ pub enum Origin {
         /// The rejection that was sent again.
         of: u64,
     },
+}
+
+impl Origin {
+    /// The place of a Kafka record; when it arrived is known once it is taken in ([`Self::arrived`]).
+    pub fn kafka(topic: &str, partition: i32, offset: i64, timestamp: Timestamp) -> Self {
+        let (topic, timestamp) = (topic.to_owned(), timestamp.instant());
+        Self::Kafka { topic, partition, offset, timestamp, arrived: Arrived::UNKNOWN }
+    }
+
+    /// The same place, with when the record arrived; files have no such instant.
+    #[must_use]
+    pub fn arrived(mut self, at: Arrived) -> Self {
+        if let Self::Kafka { arrived, .. } = &mut self {
+            *arrived = at;
+        }
+        self
+    }
 }
 
 /// Why a record is kept with the rejected ones.
@@ -99,6 +122,15 @@ pub struct Rejection {
     pub raw_truncated: bool,
     /// `None` while unresolved.
     pub resolution: Option<Resolution>,
+}
+
+/// How many unresolved records of one kind keep answers open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PendingCount {
+    /// Records.
+    pub records: u64,
+    /// The commit that recorded the oldest of them.
+    pub since_commit: u64,
 }
 
 /// The key of a statement line within one local day.
@@ -247,6 +279,11 @@ pub trait LedgerView {
     fn days_of_totals(&self) -> Option<(LocalDay, LocalDay)> {
         self.days()
     }
-    /// Unresolved rejections and all conflicts that name the rider.
+    /// Unresolved rejected and conflicting records that name the rider.
     fn rejections_of_rider(&self, rider_id: &str) -> Result<Vec<Rejection>, Self::Error>;
+    /// The time, without lead and tail, that unresolved records in which no rider can be read may concern on a platform, as
+    /// far as it meets `within`.
+    fn unreadable_time(&self, platform: &str, platforms: &Platforms, within: Window) -> Vec<Window>;
+    /// Unresolved rejected and conflicting records that concern a platform, by kind.
+    fn pending_counts(&self, platform: &str, platforms: &Platforms) -> BTreeMap<PendingKind, PendingCount>;
 }

@@ -16,6 +16,8 @@ use serde::Serialize;
 #[derive(Debug, Serialize)]
 pub(super) struct Progress {
     now: String,
+    /// The zone of days and of local times.
+    timezone: String,
     /// Nobody writes to this ledger: completeness stands still.
     read_only: bool,
     platforms: Vec<PlatformProgress>,
@@ -79,6 +81,7 @@ pub(super) async fn get<S: Source>(
         let platform = |name| platform(name, completeness, state, facts.now);
         Ok(Progress {
             now: state.zone().rfc3339(facts.now),
+            timezone: state.zone().name().to_owned(),
             read_only: state.source().is_read_only(),
             platforms: known.into_iter().map(platform).collect(),
             partitions: facts.partitions.into_iter().map(partition).collect(),

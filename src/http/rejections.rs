@@ -1,17 +1,35 @@
 //! `GET /v1/rejections`: rejected and conflicting records, in pages.
 
+use super::platforms;
 use super::problem::{Kind, Problem};
 use super::query::Query;
-use super::source::{KeptFilter, RejectionPage, RejectionQuery, Source};
+use super::source::{RejectionPage, RejectionQuery, Source};
 use super::state::HttpState;
 use crate::coverage::rejection::RejectionLine;
-use crate::domain::reject::Reason;
+use crate::coverage::rejection_filter::{NumberRange, RejectionFilter, parse_content, parse_kept};
 use crate::domain::time::Zone;
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use serde::Serialize;
 
-const PARAMETERS: &[&str] = &["platform", "reason", "from", "to", "unresolved", "limit", "page_token"];
+const PARAMETERS: &[&str] = &[
+    "id",
+    "platform",
+    "reason",
+    "from",
+    "to",
+    "unresolved",
+    "rider_id",
+    "unreadable",
+    "detail",
+    "topic",
+    "partition",
+    "offset",
+    "line",
+    "content",
+    "limit",
+    "page_token",
+];
 
 /// A page of kept records.
 #[derive(Debug, Serialize)]
@@ -25,29 +43,32 @@ pub(super) async fn get<S: Source>(
     State(state): State<HttpState<S>>,
     RawQuery(raw): RawQuery,
 ) -> Result<Json<Page>, Problem> {
-    let query = parse(raw.as_deref(), state.settings().page_rows_max)?;
-    let page = state.read(move |state| state.source().rejections(&query)).await?;
-    Ok(Json(written(page, state.zone())))
+    let query = parse(raw.as_deref(), state.settings().page_rows_max, state.zone())?;
+    let platform = query.filter.platform.clone();
+    let found = move |state: &HttpState<S>| {
+        if let Some(name) = &query.filter.platform
+            && !platforms::known(state).contains(name)
+            && state.source().rejections(&first_of(name))?.records.is_empty()
+        {
+            return Ok(None);
+        }
+        state.source().rejections(&query).map(Some)
+    };
+    match (state.read(found).await?, platform) {
+        (Some(page), _) => Ok(Json(written(page, state.zone()))),
+        (None, platform) => Err(platforms::unknown(&state, platform.as_deref().unwrap_or_default())),
+    }
 }
 
-fn parse(raw: Option<&str>, rows_max: usize) -> Result<RejectionQuery, Problem> {
+/// Asks whether any record names a platform: a misspelt one stands in a record, too.
+fn first_of(platform: &str) -> RejectionQuery {
+    let filter = RejectionFilter { platform: Some(platform.to_owned()), ..RejectionFilter::default() };
+    RejectionQuery { filter, after: None, limit: 1 }
+}
+
+fn parse(raw: Option<&str>, rows_max: usize, zone: &Zone) -> Result<RejectionQuery, Problem> {
     let query = Query::strict(raw, PARAMETERS)?;
-    let kept = match query.one("reason")? {
-        None => None,
-        Some("conflict") => Some(KeptFilter::Conflict),
-        Some(name) => Some(KeptFilter::Reason(Reason::parse(name).ok_or_else(|| {
-            let names: Vec<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
-            let detail = format!("reason must be conflict or one of: {}", names.join(", "));
-            Problem::of(Kind::BadParameter, "reason", detail)
-        })?)),
-    };
-    let unresolved = match query.one("unresolved")? {
-        None | Some("false") => false,
-        Some("true") => true,
-        Some(_) => {
-            return Err(Problem::of(Kind::BadParameter, "unresolved", "unresolved must be true or false"));
-        }
-    };
+    let bad = |name: &'static str, detail: String| Problem::of(Kind::BadParameter, name, detail);
     let after = match query.one("page_token")? {
         None => None,
         Some(text) => Some(
@@ -55,15 +76,53 @@ fn parse(raw: Option<&str>, rows_max: usize) -> Result<RejectionQuery, Problem> 
                 .map_err(|_| Problem::of(Kind::BadPageToken, "page_token", "take it from the page before"))?,
         ),
     };
-    Ok(RejectionQuery {
-        platform: query.one("platform")?.map(str::to_owned),
-        kept,
-        from: query.instant("from")?,
-        to: query.instant("to")?,
-        unresolved,
-        after,
-        limit: query.limit(rows_max)?,
-    })
+    let text = |name: &'static str| -> Result<Option<String>, Problem> {
+        match query.one(name)? {
+            Some("") => Err(bad(name, format!("{name} is empty"))),
+            text => Ok(text.map(str::to_owned)),
+        }
+    };
+    let kept = query.one("reason")?.map(parse_kept).transpose();
+    let partition = query.one("partition")?.map(str::parse).transpose();
+    let content = query.one("content")?.map(|text| {
+        let hash = parse_content(text);
+        hash.ok_or_else(|| bad("content", "content must have 32 hexadecimal digits".to_owned()))
+    });
+    let filter = RejectionFilter {
+        ids: ranges(&query, "id")?,
+        platform: text("platform")?,
+        kept: kept.map_err(|detail| bad("reason", format!("reason: {detail}")))?,
+        from: query.instant("from", zone)?,
+        to: query.instant("to", zone)?,
+        unresolved: flag(&query, "unresolved")?,
+        rider_id: text("rider_id")?,
+        unreadable: flag(&query, "unreadable")?,
+        detail: text("detail")?,
+        topic: text("topic")?,
+        partition: partition.map_err(|_| bad("partition", "partition must be a number".to_owned()))?,
+        offsets: ranges(&query, "offset")?,
+        lines: ranges(&query, "line")?,
+        content: content.transpose()?,
+    };
+    Ok(RejectionQuery { filter, after, limit: query.limit(rows_max)? })
+}
+
+fn flag(query: &Query, name: &'static str) -> Result<bool, Problem> {
+    match query.one(name)? {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(_) => Err(Problem::of(Kind::BadParameter, name, format!("{name} must be true or false"))),
+    }
+}
+
+/// Numbers, or ranges of them; may be repeated.
+fn ranges(query: &Query, name: &'static str) -> Result<Vec<NumberRange>, Problem> {
+    let read = |text: &String| {
+        NumberRange::parse(text).ok_or_else(|| {
+            Problem::of(Kind::BadParameter, name, format!("{name} must be a number, or two such as 12-40"))
+        })
+    };
+    query.all(name).iter().map(read).collect()
 }
 
 fn written(page: RejectionPage, zone: &Zone) -> Page {

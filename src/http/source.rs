@@ -1,6 +1,6 @@
 //! What the service asks of the rest of the program.
 
-use crate::domain::reject::Reason;
+use crate::coverage::rejection_filter::RejectionFilter;
 use crate::domain::time::UtcMillis;
 use crate::domain::view::{LedgerView, Rejection};
 use std::sync::Arc;
@@ -90,32 +90,15 @@ pub struct PartitionProgress {
     pub end: Option<i64>,
 }
 
-/// Which kept records are asked for: those that every part that is given names.
+/// A page of kept records that is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RejectionQuery {
-    /// Records that name this platform.
-    pub platform: Option<String>,
-    /// Records kept for this.
-    pub kept: Option<KeptFilter>,
-    /// Recorded at or after this instant.
-    pub from: Option<UtcMillis>,
-    /// Recorded before this instant.
-    pub to: Option<UtcMillis>,
-    /// Only unresolved ones.
-    pub unresolved: bool,
+    /// Which.
+    pub filter: RejectionFilter,
     /// Records with a higher number than this.
     pub after: Option<u64>,
     /// Records in the page at most.
     pub limit: usize,
-}
-
-/// For what a record is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KeptFilter {
-    /// Rejected for this reason.
-    Reason(Reason),
-    /// Conflicts.
-    Conflict,
 }
 
 /// A page of kept records.

@@ -1,5 +1,6 @@
 //! `GET /v1/statements`: what each platform owes for a month, as JSON or CSV.
 
+use super::platforms;
 use super::problem::{Kind, Problem};
 use super::query::Query;
 use super::source::Source;
@@ -44,6 +45,9 @@ pub(super) async fn get<S: Source>(
     let format = accepted(&accept.join(",")).ok_or_else(|| {
         Problem::new(Kind::NotAcceptable, "a statement is given as application/json or as text/csv")
     })?;
+    if let Some(name) = platform.as_ref().filter(|name| !platforms::known(&state).contains(name)) {
+        return Err(platforms::unknown(&state, name));
+    }
     let read = move |state: &HttpState<S>| {
         let view = state.source().view();
         let lines = statement(&*view, Some(month), platform.as_deref())?;

@@ -8,7 +8,7 @@ use super::manifest::kind;
 use super::parts;
 use super::rejected::{RejectedEntry, RejectedRun};
 use super::run::Run;
-use super::writer::Ledger;
+use super::writer::{Ledger, is_platform_known};
 use crate::domain::settle::Reach;
 use std::sync::Arc;
 
@@ -84,9 +84,12 @@ impl Ledger {
             live.entry(run.entry.day).or_default().push(Arc::new(run));
         }
         self.balance_filters();
+        let (platforms, stats) = (&self.setup.platforms, &self.stats);
         for kept in &kept {
-            self.rejected.add(kept.id, kept.entry, &kept.content);
+            let is_known = |name: &str| is_platform_known(name, platforms, stats);
+            self.rejected.add(kept.id, kept.entry, &kept.content, is_known);
         }
+        self.rejected.refresh(kept.iter().map(|kept| &kept.content), platforms);
         kept.iter().for_each(|kept| self.book.add(&kept.content, &self.rejected));
         debug_assert_eq!(
             keeping.run.records.len(),

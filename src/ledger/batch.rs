@@ -14,6 +14,7 @@ pub use names::Names;
 use super::draft::Draft;
 use super::identity::IdentityHash;
 use super::row::OrderId;
+use crate::domain::arrival::Timestamp;
 use crate::domain::order::{CompletenessRecord, OrderEvent};
 use crate::domain::posting::{Charge, ConfigNo, Posting, Pricing};
 use crate::domain::reject::Refusal;
@@ -101,7 +102,7 @@ impl Batch {
                 records: 0,
                 bytes: 0,
                 offsets: (i64::MAX, -1),
-                timestamps: (None, None),
+                timestamps: (Timestamp::Missing, None),
                 digest: [0; 16],
                 last: (Span::default(), None, None),
             });
@@ -142,8 +143,8 @@ impl Batch {
             span.records += 1;
             span.bytes += u64::try_from(arrival.payload.len()).unwrap_or(0);
             span.offsets.1 = arrival.offset;
-            span.timestamps.1 = span.timestamps.1.max(arrival.timestamp);
-            span.last = (raw, key, arrival.timestamp);
+            span.timestamps.1 = span.timestamps.1.max(arrival.timestamp.instant());
+            span.last = (raw, key, arrival.timestamp.instant());
         }
         self.records += 1;
         (self.records - 1, raw, key)
@@ -189,6 +190,7 @@ impl Batch {
         let packed = OrderId::pack(&event.order_id);
         if let Some(newest) = arrival
             .timestamp
+            .instant()
             .and_then(|timestamp| crate::domain::completeness::vouching_instant(event, timestamp))
         {
             let at = usize::from(platform);
@@ -257,6 +259,7 @@ impl Batch {
             refusal,
             source: arrival.source,
             origin: self.origin(arrival.source, arrival.offset, arrival.timestamp, ordinal),
+            timestamp: arrival.timestamp,
             raw: arrival.payload.to_vec(),
             key: arrival.key.map(<[u8]>::to_vec),
             headers: arrival.headers.to_vec(),
@@ -273,11 +276,9 @@ impl Batch {
     }
 
     /// The origin of a record.
-    fn origin(&self, source: u16, offset: i64, timestamp: Option<UtcMillis>, ordinal: u32) -> Origin {
+    fn origin(&self, source: u16, offset: i64, timestamp: Timestamp, ordinal: u32) -> Origin {
         match self.sources.get(usize::from(source)).map(|span| &span.source) {
-            Some(Source::Kafka { topic, partition }) => {
-                Origin::Kafka { topic: topic.clone(), partition: *partition, offset, timestamp }
-            }
+            Some(Source::Kafka { topic, partition }) => Origin::kafka(topic, *partition, offset, timestamp),
             Some(Source::Files) | None => {
                 let line = offset.unsigned_abs();
                 let stretch = self.lines.iter().rev().find(|(first, _)| *first <= ordinal);

@@ -9,10 +9,12 @@ use super::resolve::Decided;
 use super::settling::Refused;
 use super::store::Store;
 use super::unresolved::RejectedBook;
+use crate::domain::arrival::Timestamp;
+use crate::domain::completeness::Completeness;
 use crate::domain::platform::Platforms;
 use crate::domain::posting::Disposition;
 use crate::domain::reject::{ReadRevision, Readable};
-use crate::domain::time::Zone;
+use crate::domain::time::{UtcMillis, Zone};
 use crate::domain::view::{Kept, Origin, Rejection, Resolution};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
@@ -23,8 +25,6 @@ const RAW_BYTES_MAX: usize = 900 << 10;
 /// Longest key and headers that are kept.
 const KEY_BYTES_MAX: usize = 4_096;
 
-/// Why a conflicting record is kept.
-const CONFLICT_DETAIL: &str = "the stored version of this revision has other content";
 /// Why a record is refused that was decoded before its day was dropped, or that amends an order of such a day.
 const DROPPED_DETAIL: &str = "the order lies on a day that retention has dropped";
 
@@ -60,6 +60,9 @@ fn readable_of(batch: &Batch, entry: &OrderEntry) -> Readable {
         revision: ReadRevision::Known(event.revision),
         accepted_at: Some(event.accepted_at),
         ended_at: event.ended_at,
+        outcome: event.outcome,
+        is_completeness: false,
+        is_clock_wrong: false,
     }
 }
 
@@ -87,6 +90,10 @@ pub struct Shelf<'a> {
     pub next_id: u64,
     /// The commit under way.
     pub commit: u64,
+    /// Its instant.
+    pub now: UtcMillis,
+    /// What was read before it.
+    pub completeness: &'a Completeness,
 }
 
 impl Shelf<'_> {
@@ -108,7 +115,7 @@ impl Shelf<'_> {
             let mut rejection = self.rejection(
                 Kept::Rejected(refused.refusal.reason),
                 refused.refusal.detail.clone(),
-                refused.origin.clone(),
+                self.arrived(&refused.origin, refused.timestamp),
                 (*refused.refusal.readable).clone(),
                 &refused.raw,
             );
@@ -117,6 +124,7 @@ impl Shelf<'_> {
             }
             refusals.push(Refused {
                 id: self.id_of_next(&keeping),
+                kept: rejection.kept,
                 readable: Cow::Borrowed(&*refused.refusal.readable),
                 source: refused.source,
                 ordinal: refused.ordinal,
@@ -125,7 +133,10 @@ impl Shelf<'_> {
         }
         for &(at, disposition) in &decided.unbooked {
             let (kept, detail) = match disposition {
-                Disposition::Conflict => (Kept::Conflict, CONFLICT_DETAIL),
+                Disposition::Conflict => {
+                    let kind = decided.conflicts.get(&at).copied().unwrap_or_default();
+                    (Kept::Conflict, kind.detail())
+                }
                 Disposition::Rejected(reason) => (Kept::Rejected(reason), DROPPED_DETAIL),
                 _ => continue,
             };
@@ -136,23 +147,32 @@ impl Shelf<'_> {
                 continue;
             }
             let raw = batch.bytes_of(entry.raw);
+            let origin = self.arrived(&origin, entry.timestamp);
             let rejection = self.rejection(kept, detail.to_owned(), origin, readable_of(batch, entry), raw);
             let key = entry.has_key.then(|| batch.bytes_of(entry.key));
             let headers = batch.extra(entry).map_or(&[][..], |extra| &extra.headers);
-            if kept != Kept::Conflict {
-                refusals.push(Refused {
-                    id: self.id_of_next(&keeping),
-                    readable: Cow::Owned(rejection.readable.clone()),
-                    source: entry.source,
-                    ordinal: entry.ordinal,
-                });
-            }
+            refusals.push(Refused {
+                id: self.id_of_next(&keeping),
+                kept,
+                readable: Cow::Owned(rejection.readable.clone()),
+                source: entry.source,
+                ordinal: entry.ordinal,
+            });
             self.push(&mut keeping, rejection, key, headers, raw, stats);
         }
         self.settle_refused(batch, decided, &refusals, &mut keeping)?;
         self.settle_stored(batch, decided, &mut keeping)?;
         self.settle_redriven(batch, decided, &mut keeping);
         Ok(keeping)
+    }
+
+    /// The origin of a record of this commit, with when it arrived.
+    fn arrived(&self, origin: &Origin, timestamp: Timestamp) -> Origin {
+        let read_after = match origin {
+            Origin::Kafka { topic, partition, .. } => self.completeness.read_to(topic, *partition),
+            Origin::File { .. } | Origin::Redrive { .. } => None,
+        };
+        origin.clone().arrived(timestamp.arrival(read_after, self.now))
     }
 
     fn rejection(

@@ -1,18 +1,24 @@
 //! Counts events that add cover before a `complete_through` already committed.
 
 use super::batch::{Batch, OrderEntry};
+use super::error::Outcome;
 use super::identity::IdentityHash;
 use super::pricing::price_posting;
 use super::resolve::{Decided, Replaced};
+use super::snapshot::Snapshot;
 use super::writer::Ledger;
 use crate::domain::completeness::{Told, is_late};
 use crate::domain::order::Phase;
+use crate::domain::pending::Scope;
+use crate::domain::platform::UnreadableRecords;
 use crate::domain::posting::Posting;
 use crate::domain::settle::PlatformLine;
+use crate::domain::view::{Kept, LedgerView, Origin, Rejection};
+use crate::domain::window::{Window, union};
 use std::collections::{BTreeMap, HashMap};
 
 /// Late events of a batch, by platform.
-pub fn late_events(ledger: &Ledger, batch: &Batch, decided: &Decided) -> BTreeMap<String, u64> {
+pub fn late_events(ledger: &Ledger, batch: &Batch, decided: &Decided) -> Outcome<BTreeMap<String, u64>> {
     let state = ledger.tracker.state();
     let reach = ledger.reach();
     // By batch number of the platform; none where nothing was ever complete.
@@ -27,7 +33,7 @@ pub fn late_events(ledger: &Ledger, batch: &Batch, decided: &Decided) -> BTreeMa
         .collect();
     let mut late = BTreeMap::new();
     if lines.iter().all(Option::is_none) {
-        return late;
+        return Ok(late);
     }
     let previous: HashMap<usize, &Replaced> =
         decided.replaced.iter().map(|(at, replaced)| (*at, replaced)).collect();
@@ -53,12 +59,55 @@ pub fn late_events(ledger: &Ledger, batch: &Batch, decided: &Decided) -> BTreeMa
         let reach = ledger.setup.identity_days.unsigned_abs();
         let here = other_phase_here(batch, fresh, (entry, decided.other_phase.get(&at)), &previous, reach);
         let other_phase = here.as_ref().or_else(|| decided.other_phase.get(&at));
-        let told = Told { previous: old.as_ref(), other_phase };
-        if is_late(line, &new, told) {
+        let told = Told { previous: old.as_ref(), other_phase, kept_open: &[] };
+        if !is_late(line, &new, told) || is_mended(ledger, batch, entry) {
+            continue;
+        }
+        // Read only for the few events that are late without it.
+        let kept_open = kept_open(ledger, line, &new)?;
+        if is_late(line, &new, Told { kept_open: &kept_open, ..told }) {
             *late.entry(new.platform).or_default() += 1;
         }
     }
-    late
+    Ok(late)
+}
+
+/// The time that unresolved records kept open for an event's rider and platform before the batch, perhaps the event's own
+/// earlier version among them.
+fn kept_open(ledger: &Ledger, line: &PlatformLine, event: &Posting) -> Outcome<Vec<Window>> {
+    let (index, platforms) = (&ledger.rejected, &ledger.setup.platforms);
+    let mut windows: Vec<Window> = Vec::new();
+    if line.promise().unreadable_records == UnreadableRecords::Hold {
+        let unreadable = index.pending().unreadable(&event.platform, platforms, Window::ALWAYS);
+        windows.extend(unreadable.into_iter().map(|window| line.with_cover(window)));
+    }
+    let is_known = |name: &str| ledger.knows_platform(name);
+    let of_rider = index.of_rider(&ledger.store, &event.rider_id)?;
+    let concerns = |record: &&Rejection| Scope::of(record, is_known).contains(&event.platform, platforms);
+    let state = ledger.published.current();
+    for record in of_rider.iter().filter(concerns) {
+        windows.extend(match record.kept {
+            Kept::Rejected(_) => Some(line.rejected_window(record)),
+            Kept::Conflict => line.conflict_window(record, ended_of(&state, record)?.as_ref()),
+        });
+    }
+    Ok(union(windows))
+}
+
+/// The current ended version of the order of a conflicting open event.
+fn ended_of(state: &Snapshot, conflict: &Rejection) -> Outcome<Option<Posting>> {
+    let read = &conflict.readable;
+    let order = read.platform.as_ref().zip(read.order_id.as_ref()).zip(read.leg.zip(read.accepted_at));
+    let Some(((platform, order_id), (leg, accepted_at))) = order.filter(|_| read.phase == Some(Phase::Open))
+    else {
+        return Ok(None);
+    };
+    Ok(state.ended_version(platform, order_id, leg, accepted_at)?.map(|version| version.posting))
+}
+
+/// Whether the event mends a record that an operator sent again or had resolved: an earlier version of it had arrived.
+fn is_mended(ledger: &Ledger, batch: &Batch, entry: &OrderEntry) -> bool {
+    matches!(batch.origin_of(entry), Origin::Redrive { .. }) || ledger.book.was_given_up(entry.hash)
 }
 
 /// Positions of booked events by the hash of their identity, in the order of effect; none when the batch has no open ones.

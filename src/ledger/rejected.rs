@@ -1,12 +1,17 @@
 //! Rejected and conflicting records: kept in the same commit as everything else, known again, resolved.
 
 use super::codec::{CodecError, Decoded, Reader, Writer};
-use super::error::{LedgerError, Outcome};
+use super::error::{self, LedgerError};
 use super::identity::IdentityHash;
 use super::keys::{self, in_run};
 use super::parts;
+use super::pending::PendingRecords;
+use super::row::{outcome_code, outcome_of};
 use super::store::Store;
+use crate::domain::arrival::Arrived;
 use crate::domain::order::Phase;
+use crate::domain::pending::PendingKind;
+use crate::domain::platform::Platforms;
 use crate::domain::reject::{ReadRevision, Readable, Reason};
 use crate::domain::time::UtcMillis;
 use crate::domain::view::{Kept, Origin, Rejection, Resolution};
@@ -109,14 +114,14 @@ impl RejectedRun {
     }
 
     /// Reads a run of the manifest.
-    pub fn load(store: &Store, run: u64, entry: &RejectedEntry) -> Outcome<Self> {
+    pub fn load(store: &Store, run: u64, entry: &RejectedEntry) -> error::Outcome<Self> {
         let body = parts::get(store, keys::REJECTED, run, entry.parts)?;
         Self::decode(&body).map_err(LedgerError::damaged(format!("the rejected records of run {run}")))
     }
 }
 
 /// The raw bytes of the `nth` record of a run.
-pub fn load_raw(store: &Store, run: u64, nth: u32) -> Outcome<Vec<u8>> {
+pub fn load_raw(store: &Store, run: u64, nth: u32) -> error::Outcome<Vec<u8>> {
     parts::get_one(store, &in_run(keys::RAW, run, nth))
 }
 
@@ -130,12 +135,14 @@ fn encode_record(record: &KeptRecord, out: &mut Vec<u8>) {
     });
     out.put_prefixed(r.detail.as_bytes());
     match &r.origin {
-        Origin::Kafka { topic, partition, offset, timestamp } => {
+        Origin::Kafka { topic, partition, offset, timestamp, arrived } => {
             out.push(0);
             out.put_prefixed(topic.as_bytes());
             out.put_signed(i64::from(*partition));
             out.put_signed(*offset);
             out.put_option(*timestamp, |out, at| out.put_signed(at.millis()));
+            out.put_signed(arrived.after.millis());
+            out.put_signed(arrived.by.millis());
         }
         Origin::File { content, line } => {
             out.push(1);
@@ -161,6 +168,9 @@ fn encode_record(record: &KeptRecord, out: &mut Vec<u8>) {
     out.put_option(revision, |out, revision| out.put_varint(revision));
     out.put_option(readable.accepted_at, |out, at| out.put_signed(at.millis()));
     out.put_option(readable.ended_at, |out, at| out.put_signed(at.millis()));
+    out.put_option(readable.outcome, |out, outcome| out.push(outcome_code(outcome)));
+    out.push(u8::from(readable.is_completeness));
+    out.push(u8::from(readable.is_clock_wrong));
     out.put_varint(r.raw_len);
     out.extend_from_slice(&r.raw_sha256);
     out.push(u8::from(r.raw_truncated));
@@ -194,6 +204,9 @@ fn decode_record(r: &mut Reader<'_>) -> Decoded<KeptRecord> {
             .map_or(ReadRevision::Unreadable, ReadRevision::Known),
         accepted_at: instant(r)?,
         ended_at: instant(r)?,
+        outcome: r.option("outcome", |r| outcome_of(r.u8("outcome")?))?,
+        is_completeness: r.u8("kind")? != 0,
+        is_clock_wrong: r.u8("clock")? != 0,
     };
     let raw_len = r.varint("length")?;
     let (raw_sha256, raw_truncated) = (r.array("hash")?, r.u8("truncated")? != 0);
@@ -225,6 +238,10 @@ fn decode_origin(r: &mut Reader<'_>) -> Decoded<Origin> {
             partition: i32::try_from(r.signed("partition")?).map_err(|_| CodecError::Invalid("partition"))?,
             offset: r.signed("offset")?,
             timestamp: r.option("timestamp", |r| r.signed("timestamp").map(UtcMillis::new))?,
+            arrived: Arrived {
+                after: UtcMillis::new(r.signed("arrival")?),
+                by: UtcMillis::new(r.signed("arrival")?),
+            },
         }),
         1 => Ok(Origin::File { content: r.array("content hash")?, line: r.varint("line")? }),
         2 => Ok(Origin::Redrive { of: r.varint("rejection")? }),
@@ -248,34 +265,45 @@ pub struct RejectedIndex {
     riders: imbl::HashMap<u64, imbl::Vector<u64>>,
     /// How rejections were settled.
     resolved: imbl::HashMap<u64, Resolution>,
-    /// Numbers of the conflicts: nobody waits for anything that settles them.
-    conflicts: imbl::OrdSet<u64>,
+    /// Those that are not resolved.
+    pending: PendingRecords,
     /// Records kept.
     count: u64,
-    /// Rejections less those settled; below zero while the parts of one commit are taken in.
-    unresolved: i64,
 }
 
 impl RejectedIndex {
-    /// Takes in a run that was committed.
-    pub fn add(&mut self, run: u64, entry: RejectedEntry, content: &RejectedRun) {
+    /// Takes in a run that was committed; `is_known` tells the platforms whose names count. [`Self::refresh`] completes it.
+    pub fn add(
+        &mut self,
+        run: u64,
+        entry: RejectedEntry,
+        content: &RejectedRun,
+        is_known: impl Fn(&str) -> bool,
+    ) {
         if entry.records > 0 {
             self.runs.insert(entry.first, (run, entry));
         }
         for record in &content.records {
-            match record.rejection.kept {
-                Kept::Rejected(_) => self.unresolved += 1,
-                Kept::Conflict => drop(self.conflicts.insert(record.rejection.id)),
-            }
+            self.pending.add(&record.rejection, &is_known);
             if let Some(rider) = &record.rejection.readable.rider_id {
                 self.riders.entry(rider_hash(rider)).or_default().push_back(record.rejection.id);
             }
         }
         for (id, resolution) in &content.resolved {
-            let is_new = self.resolved.insert(*id, resolution.clone()).is_none();
-            self.unresolved -= i64::from(is_new && !self.conflicts.contains(id));
+            self.resolved.insert(*id, resolution.clone());
         }
         self.count += u64::from(entry.records);
+    }
+
+    /// Completes [`Self::add`] of the runs of one commit, or of a start: resolutions may stand before their records.
+    pub fn refresh<'a>(&mut self, added: impl Iterator<Item = &'a RejectedRun>, platforms: &Platforms) {
+        added.flat_map(|content| &content.resolved).for_each(|(id, _)| self.pending.remove(*id));
+        self.pending.refresh(platforms);
+    }
+
+    /// The unresolved records.
+    pub const fn pending(&self) -> &PendingRecords {
+        &self.pending
     }
 
     /// Records kept.
@@ -283,9 +311,9 @@ impl RejectedIndex {
         self.count
     }
 
-    /// Rejections that nothing settled yet; conflicts are none.
+    /// Rejected records that are not resolved; conflicts are none.
     pub fn unresolved_count(&self) -> u64 {
-        u64::try_from(self.unresolved).unwrap_or(0)
+        self.pending.count(PendingKind::Rejected) + self.pending.count(PendingKind::Unreadable)
     }
 
     /// How a rejection was settled.
@@ -293,8 +321,8 @@ impl RejectedIndex {
         self.resolved.get(&id)
     }
 
-    /// Unresolved rejections and all conflicts that name the rider.
-    pub fn of_rider(&self, store: &Store, rider_id: &str) -> Outcome<Vec<Rejection>> {
+    /// Unresolved rejected and conflicting records that name the rider.
+    pub fn of_rider(&self, store: &Store, rider_id: &str) -> error::Outcome<Vec<Rejection>> {
         let ids = self.riders.get(&rider_hash(rider_id)).into_iter().flatten();
         let open: BTreeSet<u64> = ids.copied().filter(|id| !self.resolved.contains_key(id)).collect();
         let mut found = Vec::new();
@@ -312,7 +340,7 @@ impl RejectedIndex {
         store: &Store,
         ids: &BTreeSet<u64>,
         mut visit: impl FnMut(KeptRecord),
-    ) -> Outcome<()> {
+    ) -> error::Outcome<()> {
         let mut last_run = None;
         for id in ids {
             let Some((first, (run, entry))) = self.runs.get_prev(id) else { continue };
@@ -327,7 +355,7 @@ impl RejectedIndex {
     }
 
     /// A kept record by its number.
-    pub fn get(&self, store: &Store, id: u64) -> Outcome<Option<KeptRecord>> {
+    pub fn get(&self, store: &Store, id: u64) -> error::Outcome<Option<KeptRecord>> {
         let Some((_, (run, entry))) = self.runs.get_prev(&id) else { return Ok(None) };
         let mut content = RejectedRun::load(store, *run, entry)?;
         let found = content.records.iter().position(|record| record.rejection.id == id);
@@ -335,7 +363,7 @@ impl RejectedIndex {
     }
 
     /// The raw bytes kept of a record.
-    pub fn raw(&self, store: &Store, record: &KeptRecord) -> Outcome<Vec<u8>> {
+    pub fn raw(&self, store: &Store, record: &KeptRecord) -> error::Outcome<Vec<u8>> {
         let id = record.rejection.id;
         match self.runs.get_prev(&id) {
             Some((first, (run, _))) if record.raw_kept > 0 => {
@@ -355,8 +383,8 @@ impl RejectedIndex {
         &self,
         store: &Store,
         from: u64,
-        mut visit: impl FnMut(KeptRecord) -> Outcome<bool>,
-    ) -> Outcome<()> {
+        mut visit: impl FnMut(KeptRecord) -> error::Outcome<bool>,
+    ) -> error::Outcome<()> {
         let first = self.runs.get_prev(&from).map_or(from, |(&first, _)| first);
         for (_, (run, entry)) in self.runs.range(first..) {
             for record in RejectedRun::load(store, *run, entry)?.records {

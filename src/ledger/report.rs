@@ -116,7 +116,7 @@ impl CommitReport {
             let range = Taken {
                 source: span.source.clone(),
                 offsets: span.offsets,
-                timestamps: span.timestamps,
+                timestamps: (span.timestamps.0.instant(), span.timestamps.1),
                 counts: *counts,
             };
             taken.push((range, span.bytes));

@@ -54,6 +54,47 @@ pub enum Replaced {
     Fresh(usize),
 }
 
+/// What a conflict looks like, by what differs from the stored version.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ConflictKind {
+    /// The same rider and day.
+    #[default]
+    OtherContent,
+    /// Another rider on the same day.
+    OtherRider,
+    /// Another day.
+    OtherDay,
+}
+
+impl ConflictKind {
+    fn of(stored: &Item, day: LocalDay, rider_id: &str) -> Self {
+        if stored.day != day {
+            Self::OtherDay
+        } else if stored.rider_id != rider_id {
+            Self::OtherRider
+        } else {
+            Self::OtherContent
+        }
+    }
+
+    /// For a person: what differs, and what the platform should do.
+    pub const fn detail(self) -> &'static str {
+        match self {
+            Self::OtherContent => {
+                "the stored version of this revision has other content: a correction needs a higher revision"
+            }
+            Self::OtherRider => {
+                "the stored version of this revision names another rider: an order that is handed on needs a higher \
+                 revision, or a leg for each rider"
+            }
+            Self::OtherDay => {
+                "the stored version of this revision lies on another day: an order number that is used again within \
+                 identity_days is one order; a correction needs a higher revision"
+            }
+        }
+    }
+}
+
 /// The decisions on a batch.
 #[derive(Debug, Default)]
 pub struct Decided {
@@ -63,6 +104,8 @@ pub struct Decided {
     pub amended: Vec<usize>,
     /// Every event that is not booked, and why.
     pub unbooked: Vec<(usize, Disposition)>,
+    /// What the conflicting ones among them look like.
+    pub conflicts: HashMap<usize, ConflictKind>,
     /// Marks to be left where amended orders lay.
     pub marks: Vec<Mark>,
     /// Versions whose charge is taken back, with the position of the event that replaced them.
@@ -315,7 +358,11 @@ fn decide_group(
                 decided.amended.push(at);
                 replace(batch, at, &current, &mut history, decided);
             }
-            (other, Some(_)) => {
+            (other, Some(current)) => {
+                if other == Disposition::Conflict {
+                    let kind = ConflictKind::of(&current, entry.day, batch.text(entry.rider));
+                    decided.conflicts.insert(at, kind);
+                }
                 decided.unbooked.push((at, other));
                 continue;
             }

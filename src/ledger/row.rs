@@ -93,7 +93,8 @@ impl Class {
     }
 }
 
-fn outcome_code(outcome: Outcome) -> u8 {
+/// The stored number of an outcome.
+pub(super) fn outcome_code(outcome: Outcome) -> u8 {
     match outcome {
         Outcome::Completed => 0,
         Outcome::Cancelled => 1,
@@ -103,7 +104,8 @@ fn outcome_code(outcome: Outcome) -> u8 {
     }
 }
 
-fn outcome_of(code: u8) -> Decoded<Outcome> {
+/// The outcome of a stored number.
+pub(super) fn outcome_of(code: u8) -> Decoded<Outcome> {
     Outcome::ALL.into_iter().find(|&o| outcome_code(o) == code).ok_or(CodecError::Invalid("outcome"))
 }
 

@@ -10,11 +10,12 @@ use super::keeping::{Keeping, Shelf};
 use super::rejected::identity_of;
 use super::resolve::Decided;
 use super::row::OrderId;
+use super::unresolved::resolving_revision;
 use crate::domain::order::Phase;
 use crate::domain::posting::Disposition;
 use crate::domain::reject::{ReadRevision, Readable};
 use crate::domain::time::{LocalDay, UtcMillis};
-use crate::domain::view::{Origin, Rejection, Resolution};
+use crate::domain::view::{Kept, Origin, Rejection, Resolution};
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 
@@ -22,6 +23,8 @@ use std::collections::{BTreeSet, HashMap};
 pub(super) struct Refused<'a> {
     /// Its number.
     pub(super) id: u64,
+    /// Rejected or conflicting.
+    pub(super) kept: Kept,
     /// What could be read of it.
     pub(super) readable: Cow<'a, Readable>,
     /// Batch number of its source.
@@ -99,7 +102,9 @@ impl Shelf<'_> {
             let readable = &*refused.readable;
             if booked.get(&hash).is_some_and(|same| self.is_booked_here(batch, refused, same)) {
                 keeping.settle(id, Resolution::Event { commit: self.commit });
-            } else if let ReadRevision::Known(revision) = readable.revision {
+            } else if let (Kept::Rejected(_), ReadRevision::Known(revision)) =
+                (refused.kept, readable.revision)
+            {
                 let days = self.days_of(readable);
                 let place =
                     places.entry((platform, order_id, leg, phase, days.0, days.1)).or_insert_with(|| {
@@ -123,17 +128,15 @@ impl Shelf<'_> {
         let readable = &*refused.readable;
         let Some((_, platform, order_id, leg, phase)) = identity_of(readable) else { return false };
         let place = batch.effect_order(refused.source, refused.ordinal);
-        let is_possible = match readable.revision {
-            ReadRevision::Unreadable => same.last > place,
-            ReadRevision::Known(revision) => same.revision_max >= revision,
-        };
+        let lowest = resolving_revision(refused.kept, readable.revision);
+        let is_possible = lowest.map_or(same.last > place, |lowest| same.revision_max >= lowest);
         is_possible
             && same.events.iter().rev().any(|entry| {
                 is_of(batch, entry, (platform, order_id, leg, phase))
                     && self.in_reach(readable, entry.day)
-                    && match readable.revision {
-                        ReadRevision::Unreadable => batch.effect_order(entry.source, entry.ordinal) > place,
-                        ReadRevision::Known(revision) => entry.revision >= revision,
+                    && match lowest {
+                        None => batch.effect_order(entry.source, entry.ordinal) > place,
+                        Some(lowest) => entry.revision >= lowest,
                     }
             })
     }
@@ -169,10 +172,8 @@ impl Shelf<'_> {
         booked.get(&hash).into_iter().flat_map(|same| same.events.iter().rev()).any(|entry| {
             is_of(batch, entry, (platform, order_id, leg, phase))
                 && self.in_reach(readable, entry.day)
-                && match readable.revision {
-                    ReadRevision::Unreadable => true,
-                    ReadRevision::Known(revision) => entry.revision >= revision,
-                }
+                && resolving_revision(rejection.kept, readable.revision)
+                    .is_none_or(|lowest| entry.revision >= lowest)
         })
     }
 

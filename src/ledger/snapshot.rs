@@ -20,9 +20,12 @@ use super::store::Store;
 use super::totals::DayTotals;
 use crate::domain::completeness::Completeness;
 use crate::domain::order::Phase;
+use crate::domain::pending::PendingKind;
+use crate::domain::platform::Platforms;
 use crate::domain::posting::{ConfigNo, RuleNo, StoredVersion, SupersededBy};
 use crate::domain::time::{LocalDay, UtcMillis, Zone};
-use crate::domain::view::{AsOf, LedgerView, Rejection, RuleKind, Total, TotalKey};
+use crate::domain::view::{AsOf, LedgerView, PendingCount, Rejection, RuleKind, Total, TotalKey};
+use crate::domain::window::Window;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -354,5 +357,12 @@ impl LedgerView for Snapshot {
 
     fn rejections_of_rider(&self, rider_id: &str) -> Outcome<Vec<Rejection>> {
         self.rejected.of_rider(&self.store, rider_id)
+    }
+    fn unreadable_time(&self, platform: &str, platforms: &Platforms, within: Window) -> Vec<Window> {
+        self.rejected.pending().unreadable(platform, platforms, within)
+    }
+
+    fn pending_counts(&self, platform: &str, platforms: &Platforms) -> BTreeMap<PendingKind, PendingCount> {
+        self.rejected.pending().counts(platform, platforms)
     }
 }

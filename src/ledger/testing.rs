@@ -51,7 +51,14 @@ pub(super) fn commit(ledger: &mut Ledger, first_offset: i64, records: &[String])
     let source = batch.source(&Source::Kafka { topic: "t".to_owned(), partition: 0 });
     for (record, offset) in records.iter().zip(first_offset..) {
         let payload = record.as_bytes();
-        let arrival = Arrival { source, offset, timestamp: None, payload, key: None, headers: &[] };
+        let arrival = Arrival {
+            source,
+            offset,
+            timestamp: crate::domain::arrival::Timestamp::Missing,
+            payload,
+            key: None,
+            headers: &[],
+        };
         receive(&mut batch, &arrival, &rules, &config.zone);
     }
     ledger.commit(&batch, &Also::default(), UtcMillis::new(NOW + first_offset)).unwrap();

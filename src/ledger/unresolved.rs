@@ -3,8 +3,18 @@
 use super::identity::IdentityHash;
 use super::rejected::{RejectedIndex, RejectedRun, identity_of};
 use crate::domain::reject::ReadRevision;
-use crate::domain::view::{Kept, Origin};
+use crate::domain::view::{Kept, Origin, Resolution};
 use std::collections::{BTreeSet, HashMap, HashSet};
+
+/// The lowest revision of an event that resolves a record; `None` where any does that comes after it. A conflicting record
+/// has the revision of what is stored: only a higher one decides between them.
+pub(super) fn resolving_revision(kept: Kept, revision: ReadRevision) -> Option<u64> {
+    match (kept, revision) {
+        (_, ReadRevision::Unreadable) => None,
+        (Kept::Rejected(_), ReadRevision::Known(revision)) => Some(revision),
+        (Kept::Conflict, ReadRevision::Known(revision)) => Some(revision.saturating_add(1)),
+    }
+}
 
 /// Unresolved rejections by what settles them, and the lines of files whose records are kept.
 #[derive(Debug, Default)]
@@ -15,6 +25,8 @@ pub struct RejectedBook {
     places: HashMap<u64, (IdentityHash, u64)>,
     /// Lines of files whose records are kept: ingesting the file again stores them once.
     lines: HashSet<([u8; 16], u64)>,
+    /// Identities of records that an operator resolved: an event that mends one of them after that is not late.
+    given_up: HashSet<IdentityHash>,
 }
 
 impl RejectedBook {
@@ -25,21 +37,27 @@ impl RejectedBook {
             if let Origin::File { content, line } = rejection.origin {
                 self.lines.insert((content, line));
             }
-            let is_settled = rejection.kept == Kept::Conflict || index.resolution(rejection.id).is_some();
-            if let (false, Some((hash, ..))) = (is_settled, identity_of(&rejection.readable)) {
-                let revision = match rejection.readable.revision {
-                    ReadRevision::Unreadable => 0,
-                    ReadRevision::Known(revision) => revision,
-                };
+            let Some((hash, ..)) = identity_of(&rejection.readable) else { continue };
+            if let Some(resolution) = index.resolution(rejection.id) {
+                if matches!(resolution, Resolution::Operator { .. }) {
+                    self.given_up.insert(hash);
+                }
+            } else {
+                let revision = resolving_revision(rejection.kept, rejection.readable.revision).unwrap_or(0);
                 self.waiting.entry(hash).or_default().insert((revision, rejection.id));
                 self.places.insert(rejection.id, (hash, revision));
             }
         }
-        content.resolved.iter().for_each(|(id, _)| self.remove(*id));
+        for (id, resolution) in &content.resolved {
+            self.remove(*id, matches!(resolution, Resolution::Operator { .. }));
+        }
     }
 
-    fn remove(&mut self, id: u64) {
+    fn remove(&mut self, id: u64, is_given_up: bool) {
         let Some((hash, revision)) = self.places.remove(&id) else { return };
+        if is_given_up {
+            self.given_up.insert(hash);
+        }
         if let Some(same) = self.waiting.get_mut(&hash) {
             same.remove(&(revision, id));
             if same.is_empty() {
@@ -51,6 +69,11 @@ impl RejectedBook {
     /// Whether this line of a file is kept already.
     pub fn knows(&self, origin: &Origin) -> bool {
         matches!(origin, Origin::File { content, line } if self.lines.contains(&(*content, *line)))
+    }
+
+    /// Whether an operator resolved a record of this identity.
+    pub fn was_given_up(&self, hash: IdentityHash) -> bool {
+        self.given_up.contains(&hash)
     }
 
     /// Whether any rejection of this identity waits for its order.

@@ -23,8 +23,9 @@ use super::setup::Setup;
 use super::snapshot::Snapshot;
 use super::store::{COMMIT_SEGMENT_BYTES_MIN, Freeing, Store, Writing};
 use super::unresolved::RejectedBook;
-use super::{garbage, head};
+use super::{data_dir, garbage, head};
 use crate::domain::completeness::CompletenessTracker;
+use crate::domain::platform::Platforms;
 use crate::domain::time::LocalDay;
 use arc_swap::ArcSwap;
 use std::collections::{BTreeMap, HashSet};
@@ -124,7 +125,8 @@ impl Ledger {
         let released = channel();
         let runs = open_runs(&store, &manifest, &released.0)?;
         let filters = DayFilters::new(setup.filter_bytes);
-        let (rejected, book) = open_rejected(&store, &manifest)?;
+        let stats = load_stats(&manifest)?;
+        let (rejected, book) = open_rejected(&store, &manifest, &setup.platforms, &stats)?;
         crash::after(Point::StartOpened);
         let books = ConfigBooks::load(&store, &manifest)?;
         if let Some((no, entry)) = books.all().find(|(_, entry)| entry.zone != setup.zone.name()) {
@@ -142,7 +144,6 @@ impl Ledger {
             setup.tariff = setup.tariff.with_config_no(manifest.root().config);
         }
         let tracker = CompletenessTracker::new(facts::load(&manifest)?);
-        let stats = load_stats(&manifest)?;
         let with_open = with_open(&stats);
         let sources = load_sources(&manifest)?;
         let state = Snapshot {
@@ -191,7 +192,7 @@ impl Ledger {
 
     /// Whether a platform is registered or has orders.
     pub fn knows_platform(&self, name: &str) -> bool {
-        self.setup.platforms.is_registered(name) || self.stats.get(name).is_some_and(|stats| stats.orders > 0)
+        is_platform_known(name, &self.setup.platforms, &self.stats)
     }
 
     /// Where readers find the newest state.
@@ -288,13 +289,10 @@ type Opened = (Store, Manifest, Option<Arc<DirLock>>);
 /// Locks the directory, opens the store, settles manifest and witness, and deletes what an interrupted process left.
 fn open_store(setup: &mut Setup) -> Outcome<Opened> {
     let dir = &setup.data_dir;
-    std::fs::create_dir_all(dir).map_err(LedgerError::file("creating", dir))?;
-    if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        head::sync_dir(parent)?;
-    }
-    let lock = Arc::new(DirLock::take(dir)?);
+    let lock = Arc::new(data_dir::claim(dir)?);
     crash::after(Point::StartLocked);
-    let store = Store::open(dir, setup.cache_bytes, setup.index_bytes)?.with_lock(Arc::clone(&lock));
+    let store = Store::open(dir, setup.cache_bytes, setup.index_bytes).map_err(data_dir::blame(dir))?;
+    let store = store.with_lock(Arc::clone(&lock));
     crash::after(Point::StartStoreOpened);
     let mut manifest = Manifest::load(&store)?;
     crash::after(Point::StartManifestLoaded);
@@ -311,6 +309,7 @@ fn open_store(setup: &mut Setup) -> Outcome<Opened> {
 /// Reads store and manifest where they lie, and passes over what an interrupted process left.
 fn open_store_read_only(setup: &Setup) -> Outcome<Opened> {
     let dir = &setup.data_dir;
+    data_dir::check(dir)?;
     if !dir.join("store").is_dir() {
         return Err(LedgerError::NoLedger { path: dir.clone() });
     }
@@ -334,16 +333,31 @@ fn open_runs(store: &Store, manifest: &Manifest, released: &Sender<u64>) -> Outc
     Ok(runs)
 }
 
-fn open_rejected(store: &Store, manifest: &Manifest) -> Outcome<(RejectedIndex, RejectedBook)> {
+fn open_rejected(
+    store: &Store,
+    manifest: &Manifest,
+    platforms: &Platforms,
+    stats: &BTreeMap<String, PlatformStats>,
+) -> Outcome<(RejectedIndex, RejectedBook)> {
     let (mut index, mut book) = (RejectedIndex::default(), RejectedBook::default());
     let mut contents = Vec::new();
     for (run, entry) in manifest.numbered(kind::REJECTED, RejectedEntry::decode)? {
         let content = RejectedRun::load(store, run, &entry)?;
-        index.add(run, entry, &content);
+        index.add(run, entry, &content, |name| is_platform_known(name, platforms, stats));
         contents.push(content);
     }
+    index.refresh(contents.iter(), platforms);
     contents.iter().for_each(|content| book.add(content, &index));
     Ok((index, book))
+}
+
+/// Whether a platform is registered or has orders: then its name counts in a rejected record.
+pub(super) fn is_platform_known(
+    name: &str,
+    platforms: &Platforms,
+    stats: &BTreeMap<String, PlatformStats>,
+) -> bool {
+    platforms.is_registered(name) || stats.get(name).is_some_and(|stats| stats.orders > 0)
 }
 
 fn load_stats(manifest: &Manifest) -> Outcome<BTreeMap<String, PlatformStats>> {

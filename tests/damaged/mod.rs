@@ -1,6 +1,7 @@
 //! A small ledger with every kind of value in it, made by the real binary and the library; copies of it to be damaged.
 
 use coverledger::config::Config;
+use coverledger::domain::arrival::Timestamp;
 use coverledger::domain::time::{LocalDay, UtcMillis};
 use coverledger::domain::view::LedgerView;
 use coverledger::generate::{Generator, GeneratorSettings};
@@ -127,7 +128,7 @@ fn add_from_kafka(dir: &Path) -> UtcMillis {
         let mut batch = Batch::default();
         let source = batch.source(&Source::Kafka { topic: "orders".to_owned(), partition: 3 });
         for (line, offset) in chunk.iter().zip(nth * 100_000..) {
-            let timestamp = Some(now);
+            let timestamp = Timestamp::Broker(now);
             let arrival = Arrival { source, offset, timestamp, payload: line, key: Some(b"k"), headers: &[] };
             receive(&mut batch, &arrival, &rules, &config.zone);
         }

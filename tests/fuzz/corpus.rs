@@ -1,6 +1,7 @@
 //! Valid inputs of every kind: the values of a small ledger that the library itself made, events, texts and files.
 
 use coverledger::config::Config;
+use coverledger::domain::arrival::Timestamp;
 use coverledger::domain::time::{LocalDay, UtcMillis};
 use coverledger::generate::{Generator, GeneratorSettings};
 use coverledger::ledger::batch::{Arrival, Batch, Source};
@@ -137,7 +138,7 @@ fn fill(dir: &Path, events: &[Vec<u8>]) {
         let source = batch.source(&Source::Kafka { topic: "orders".to_owned(), partition: 3 });
         for (payload, offset) in chunk.iter().zip(nth * 100_000..) {
             let headers = [("trace".to_owned(), b"1".to_vec())];
-            let timestamp = Some(now);
+            let timestamp = Timestamp::Broker(now);
             let arrival = Arrival { source, offset, timestamp, payload, key: Some(b"k"), headers: &headers };
             receive(&mut batch, &arrival, &rules, &config.zone);
         }

@@ -1,6 +1,7 @@
 //! Events, and a ledger that takes them in.
 
 use coverledger::config::Config;
+use coverledger::domain::arrival::Timestamp;
 use coverledger::domain::posting::Disposition;
 use coverledger::domain::time::{LocalDay, UtcMillis, Zone};
 use coverledger::ledger::batch::{Arrival, Batch, Source};
@@ -105,7 +106,7 @@ pub(crate) fn commit(
     let source = batch.source(&Source::Kafka { topic: "orders".to_owned(), partition: 0 });
     for event in events {
         let json = event.json();
-        let timestamp = Some(now);
+        let timestamp = Timestamp::Broker(now);
         let (payload, key, headers) = (json.as_bytes(), None, &[][..]);
         receive(
             &mut batch,

@@ -6,7 +6,8 @@ use crate::support::orders::{TOPIC, send_to};
 use crate::support::power::set_clock;
 use crate::support::program::{Program, until};
 use coverledger::config::Config;
-use coverledger::domain::completeness::{EndObserved, MetadataObserved};
+use coverledger::domain::arrival::Timestamp;
+use coverledger::domain::completeness::{EndObserved, MetadataObserved, PartitionStarted, TopicIdentity};
 use coverledger::domain::time::UtcMillis;
 use coverledger::domain::view::LedgerView;
 use coverledger::ledger::batch::{Arrival, Batch, Source};
@@ -35,13 +36,19 @@ fn nothing_becomes_complete_while_the_clock_cannot_be_trusted() {
     let complete = r#"{"kind":"complete","platform":"meituan","through":"2025-07-10T12:00:00Z"}"#;
     let order = order("o1", "2025-07-10T08:00:00Z", "2025-07-10T08:30:00Z");
     for (payload, offset) in [order.as_str(), complete].into_iter().zip(0..) {
-        let (payload, timestamp) = (payload.as_bytes(), Some(at(0)));
+        let (payload, timestamp) = (payload.as_bytes(), Timestamp::Broker(at(0)));
         let arrival = Arrival { source, offset, timestamp, payload, key: None, headers: &[] };
         receive(&mut batch, &arrival, &rules, &config.zone);
     }
     let place = || (TOPIC.to_owned(), 0);
     let observed = |seconds| Observations {
-        started: vec![(TOPIC.to_owned(), 0, 0)],
+        started: vec![PartitionStarted {
+            topic: TOPIC.to_owned(),
+            partition: 0,
+            offset: 0,
+            seen_at: at(0),
+            identity: TopicIdentity::default(),
+        }],
         ends: vec![EndObserved {
             topic: place().0,
             partition: place().1,

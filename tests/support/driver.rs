@@ -5,6 +5,7 @@
 use super::stream::RATES;
 use super::told::{Told, rider};
 use coverledger::config::Config;
+use coverledger::domain::arrival::Timestamp;
 use coverledger::domain::time::{LocalDay, UtcMillis};
 use coverledger::generate::{Generator, GeneratorSettings};
 use coverledger::ledger::batch::{Arrival, Batch, Source};
@@ -108,8 +109,14 @@ impl Life {
             let number = batch.source(&source);
             for offset in position..(position + BATCH).min(end) {
                 let (payload, offset) = (self.events[offset].as_slice(), i64::try_from(offset).unwrap());
-                let arrival =
-                    Arrival { source: number, offset, timestamp: None, payload, key: None, headers: &[] };
+                let arrival = Arrival {
+                    source: number,
+                    offset,
+                    timestamp: Timestamp::Missing,
+                    payload,
+                    key: None,
+                    headers: &[],
+                };
                 receive(&mut batch, &arrival, &rules, &config.zone);
             }
             ledger.commit(&batch, &Also::default(), at(commits)).unwrap();
@@ -165,7 +172,8 @@ pub(crate) fn commit_in_bulk(data_dir: &Path) -> Ledger {
             let mut payload = Vec::new();
             generator.next_event(&mut payload).unwrap();
             let payload = payload.as_slice();
-            let arrival = Arrival { source, offset, timestamp: None, payload, key: None, headers: &[] };
+            let arrival =
+                Arrival { source, offset, timestamp: Timestamp::Missing, payload, key: None, headers: &[] };
             receive(&mut batch, &arrival, &rules, &config.zone);
         }
         ledger.commit(&batch, &Also::default(), at(0)).unwrap();

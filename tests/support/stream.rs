@@ -4,6 +4,7 @@
 use super::program::{binary, until};
 use super::told::{Told, rider};
 use coverledger::config::Config;
+use coverledger::domain::arrival::Timestamp;
 use coverledger::domain::time::UtcMillis;
 use coverledger::generate::{Generator, GeneratorSettings, PLATFORMS};
 use coverledger::ledger::batch::{Arrival, Batch, Source};
@@ -189,6 +190,6 @@ fn take(batch: &mut Batch, config: &Config, source: &Source, offset: i64, record
     };
     let rules = rules_for(config, topic, None);
     let (source, payload) = (batch.source(source), record.payload.as_slice());
-    let arrival = Arrival { source, offset, timestamp: None, payload, key: None, headers: &[] };
+    let arrival = Arrival { source, offset, timestamp: Timestamp::Missing, payload, key: None, headers: &[] };
     receive(batch, &arrival, &rules, &config.zone);
 }

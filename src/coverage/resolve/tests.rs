@@ -2,12 +2,13 @@
 
 use super::*;
 use crate::coverage::testing::{NaiveLedger, posting};
+use crate::domain::arrival::{Arrived, Timestamp};
 use crate::domain::completeness::{PartitionFacts, PlatformFacts, SkippedSpan, TopicFacts};
 use crate::domain::order::{Outcome, Phase};
-use crate::domain::platform::{Platforms, Promise};
+use crate::domain::platform::{Platforms, Promise, UnreadableRecords};
 use crate::domain::reject::{Readable, Reason};
 use crate::domain::time::{HOUR_MS, MINUTE_MS, UtcMillis};
-use crate::domain::view::{Kept, Resolution};
+use crate::domain::view::{Kept, Origin, Resolution};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -60,19 +61,51 @@ impl Brute<'_> {
                 if ended.posting.rider_id == "R" {
                     continue;
                 }
-                until = until.min(ended.posting.ended_at.unwrap().plus(tail));
+                let ended_at = ended.posting.ended_at.unwrap();
+                if ended_at >= open.accepted_at {
+                    until = until.min(ended_at.plus(tail));
+                }
             }
             if open.accepted_at.minus(lead) <= t && t < until {
                 return Some("order_open");
             }
         }
-        let held = self.ledger.rejections.iter().any(|r| {
-            let unresolved = r.resolution.is_none() && r.kept != Kept::Conflict;
+        let unresolved = || self.ledger.rejections.iter().filter(|r| r.resolution.is_none());
+        let counts = |r: &&Rejection| {
             let named = r.readable.platform.as_deref();
-            let counts = named == Some(name) || named.is_none_or(|n| !NAMES.contains(&n));
-            unresolved && counts && self.may_hold(r, max, promise.delivery_delay_ms, t)
-        });
-        held.then_some("rejected_record")
+            named == Some(name) || named.is_none_or(|n| !NAMES.contains(&n))
+        };
+        let within = |(from, until): (UtcMillis, UtcMillis)| from.minus(lead) <= t && t < until.plus(tail);
+        let rejected = || unresolved().filter(counts).filter(|r| r.kept != Kept::Conflict);
+        let concerns = |r: &Rejection| within(self.time_of(r, max, promise.delivery_delay_ms));
+        if rejected().any(|r| r.readable.rider_id.as_deref() == Some("R") && concerns(r)) {
+            return Some("rejected_record");
+        }
+        if promise.unreadable_records == UnreadableRecords::Hold
+            && rejected().any(|r| r.readable.rider_id.is_none() && concerns(r))
+        {
+            return Some("unreadable_record");
+        }
+        let conflicts = unresolved().filter(|r| r.kept == Kept::Conflict);
+        let named = conflicts.filter(|r| r.readable.platform.as_deref() == Some(name));
+        let adds = |r: &&Rejection| self.added_by(r, name, max).is_some_and(within);
+        let mut of_rider = named.filter(|r| r.readable.rider_id.as_deref() == Some("R"));
+        of_rider.any(|r| adds(&r)).then_some("conflicting_record")
+    }
+
+    /// The time that a conflicting record would add.
+    fn added_by(&self, r: &Rejection, name: &str, max: i64) -> Option<(UtcMillis, UtcMillis)> {
+        let accepted = r.readable.accepted_at?;
+        if let Some(ended) = r.readable.ended_at {
+            return Some((accepted, ended));
+        }
+        let latest = accepted.plus(max);
+        let stored = self.ledger.current(name, r.readable.order_id.as_ref().unwrap(), 0, Phase::Ended);
+        match stored.map(|v| (v.posting.ended_at.unwrap(), v.posting.rider_id == "R")) {
+            Some((ended, true)) if ended >= accepted => None,
+            Some((ended, false)) if ended >= accepted => Some((accepted, ended.min(latest))),
+            _ => Some((accepted, latest)),
+        }
     }
 
     fn in_gap(&self, name: &str, t: UtcMillis) -> bool {
@@ -82,34 +115,54 @@ impl Brute<'_> {
         let facts = &self.ledger.completeness.platforms[name];
         let lost = self.ledger.completeness.topics.iter().filter(|(topic, _)| promise.topics.contains(topic));
         lost.flat_map(|(_, topic)| topic.partitions.values()).any(|partition| {
-            let first = partition.first_timestamp.unwrap();
+            let first = partition.first_arrived.unwrap();
             partition.first_offset != 0
                 && facts.stated_through.is_none_or(|stated| stated < first)
                 && t < first.plus(after)
         }) || facts.skips.iter().any(|s| s.from <= t && s.until.is_none_or(|until| t < until.plus(after)))
     }
 
-    fn may_hold(&self, r: &Rejection, max: i64, delay: i64, t: UtcMillis) -> bool {
-        let (lead, tail) = self.ledger.widest;
-        let (from, until) = match (r.readable.accepted_at, r.readable.ended_at, &r.origin) {
-            (Some(a), Some(e), _) if a <= e => (a, e),
-            (Some(a), Some(e), _) => (e.minus(max), a.plus(max)),
-            (Some(a), None, _) => (a, a.plus(max)),
-            (None, Some(e), _) => (e.minus(max), e),
-            (None, None, Origin::Kafka { timestamp: Some(k), .. }) => (k.minus(max + delay), *k),
-            (None, None, _) => return false,
+    /// The time that a rejected record may concern.
+    fn time_of(&self, r: &Rejection, max: i64, delay: i64) -> (UtcMillis, UtcMillis) {
+        let arrival = match &r.origin {
+            Origin::Kafka { arrived, .. } => (arrived.after.minus(max + delay), arrived.by),
+            _ => (UtcMillis::MIN, UtcMillis::MAX),
         };
-        from.minus(lead) <= t && t < until.plus(tail)
+        let told = match (r.readable.accepted_at, r.readable.ended_at) {
+            // Unrounded, the end may lie before the start.
+            (Some(a), Some(e)) if e <= a.plus(1) => (a.min(e).minus(max), a.max(e).plus(max)),
+            (Some(a), Some(e)) => (a, e),
+            (Some(a), None) => (a, a.plus(max)),
+            (None, Some(e)) => (e.minus(max), e),
+            (None, None) => return arrival,
+        };
+        if r.kept == Kept::Rejected(Reason::BeyondHorizon) {
+            return (told.0.min(arrival.0), told.1.max(arrival.1));
+        }
+        told
     }
 
     fn open_covers(&self, open: &Posting, t: UtcMillis) -> bool {
-        let max = self.platforms.get(&open.platform).max_order_duration_ms;
+        let promise = self.platforms.get(&open.platform);
+        let max = promise.max_order_duration_ms;
         let through = self.ledger.completeness.platforms[&open.platform].complete_through;
-        let refused = self.ledger.rejections.iter().any(|r| {
-            r.resolution.is_none()
-                && r.kept != Kept::Conflict
-                && r.readable.order_id.as_ref() == Some(&open.order_id)
-                && r.readable.platform.as_ref().is_none_or(|p| *p == open.platform)
+        let unresolved = self.ledger.rejections.iter().filter(|r| r.resolution.is_none());
+        let mut rejected = unresolved.filter(|r| r.kept != Kept::Conflict);
+        let refused = rejected.any(|r| match r.readable.rider_id.as_deref() {
+            Some("R") => {
+                r.readable.order_id.as_ref() == Some(&open.order_id)
+                    && r.readable.platform.as_ref().is_none_or(|p| *p == open.platform)
+                    && r.readable.phase != Some(Phase::Open)
+            }
+            Some(_) => false,
+            None => {
+                let named = r.readable.platform.as_deref();
+                let (from, until) = self.time_of(r, max, promise.delivery_delay_ms);
+                (named == Some(&open.platform) || named.is_none_or(|n| !NAMES.contains(&n)))
+                    && promise.unreadable_records == UnreadableRecords::Hold
+                    && from <= open.accepted_at.plus(max)
+                    && open.accepted_at < until
+            }
         });
         self.ledger.current(&open.platform, &open.order_id, open.leg, Phase::Ended).is_none()
             && !refused
@@ -235,22 +288,31 @@ fn rejection(
     kind: u8,
     unit: i64,
 ) -> Rejection {
-    let (topic, timestamp) = ("gone".to_owned(), Some(at(sent * unit)));
+    let sent = Arrived { after: at(sent * unit), by: at(sent * unit + i64::from(order)) };
     Rejection {
         id,
         commit: 1,
-        kept: if kind == 0 { Kept::Conflict } else { Kept::Rejected(Reason::BadRegion) },
+        kept: match kind {
+            0 | 7 => Kept::Conflict,
+            3 => Kept::Rejected(Reason::BeyondHorizon),
+            _ => Kept::Rejected(Reason::BadRegion),
+        },
         detail: String::new(),
         origin: if kind == 1 {
             Origin::File { content: [0; 16], line: 1 }
         } else {
-            Origin::Kafka { topic, partition: 0, offset: 0, timestamp }
+            Origin::kafka("gone", 0, 0, Timestamp::Missing).arrived(sent)
         },
         readable: Readable {
             platform: NAMES.get(name).map(|name| (*name).to_owned()),
             order_id: Some(format!("o{order}")),
-            rider_id: Some("R".to_owned()),
-            phase: Some(Phase::Ended),
+            leg: Some(0),
+            rider_id: match kind {
+                4 | 5 => None,
+                6 => Some("S".to_owned()),
+                _ => Some("R".to_owned()),
+            },
+            phase: Some(if ended.is_some() { Phase::Ended } else { Phase::Open }),
             accepted_at: accepted.map(|a| at(a * unit)),
             ended_at: ended.map(|e| at(e * unit)),
             ..Readable::default()
@@ -275,11 +337,16 @@ fn platform(name: &str, facts: RandomFacts, unit: i64) -> (Promise, PlatformFact
         delivery_delay_ms: 2 * unit,
         streams_open_orders_from: streams.map(|s| at(s * unit)),
         max_order_duration_ms: 15 * unit,
+        unreadable_records: match stated {
+            Some(_) => UnreadableRecords::Warn,
+            None => UnreadableRecords::Hold,
+        },
     };
     let skips = skip.map(|(from, length)| SkippedSpan {
         topic,
         partition: 0,
         from: at(from * unit),
+        skipped_at: at(from * unit),
         until: length.map(|length| at((from + length) * unit)),
     });
     let facts = PlatformFacts {
@@ -290,7 +357,8 @@ fn platform(name: &str, facts: RandomFacts, unit: i64) -> (Promise, PlatformFact
     };
     let partition = PartitionFacts {
         first_offset: i64::from(first.is_some()),
-        first_timestamp: Some(at(first.unwrap_or(0) * unit)),
+        seen_at: UtcMillis::MAX,
+        first_arrived: Some(at(first.unwrap_or(0) * unit)),
         ..PartitionFacts::default()
     };
     (promise, facts, TopicFacts { listed_at: None, partitions: BTreeMap::from([(0, partition)]) })

@@ -354,7 +354,7 @@ impl Nesting {
 
 /// The first `"`, `\` or control character at or after `from`, or the length; eight bytes at a time.
 #[inline(always)]
-fn next_special(bytes: &[u8], from: usize) -> usize {
+pub(super) fn next_special(bytes: &[u8], from: usize) -> usize {
     let mut at = from;
     while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
         let word = u64::from_be_bytes(*chunk);

@@ -1,29 +1,86 @@
 //! What can still be read of a refused record: each field by its own rule, whatever else is wrong.
 
-use super::fields::Fields;
-use super::json::Value;
+use super::json::{Kind, Value};
 use super::rfc3339::ExactTime;
+use super::rules::EventRules;
+use super::salvage::Salvaged;
 use super::scalar;
-use crate::domain::order::Phase;
+use crate::domain::order::{Outcome, Phase};
 use crate::domain::reject::{ReadRevision, Readable};
 use crate::domain::time::UtcMillis;
 
-pub(super) fn readable(fields: &Fields<'_>) -> Readable {
+/// The largest integer below which every integer survives a program that keeps numbers as doubles.
+const EXACT_INTEGER_MAX: u128 = (1 << 53) - 1;
+
+/// Fields that make a record an order event, whatever its kind.
+const OF_ORDERS: [&str; 6] = ["order_id", "rider_id", "category", "region", "accepted_at", "ended_at"];
+
+pub(super) fn readable(salvaged: &Salvaged<'_>, rules: &EventRules) -> Readable {
+    let value = |name| salvaged.value(name);
+    let accepted_at = value("accepted_at").and_then(|value| time(&value, |time| time.floor()));
+    let ended_at = value("ended_at").and_then(|value| time(&value, |time| time.ceil()));
+    let (from, until) = rules.horizon;
+    let is_beyond = |at: &UtcMillis| *at < from || until < *at;
     Readable {
-        platform: text(&fields.platform, scalar::is_platform),
-        order_id: text(&fields.order_id, scalar::is_id),
-        leg: scalar::leg(&fields.leg),
-        phase: Some(if fields.ended_at.is_given() { Phase::Ended } else { Phase::Open }),
-        rider_id: text(&fields.rider_id, scalar::is_id),
-        revision: scalar::revision(&fields.revision).map_or(ReadRevision::Unreadable, ReadRevision::Known),
-        accepted_at: time(&fields.accepted_at, |time| time.floor()),
-        ended_at: time(&fields.ended_at, |time| time.ceil()),
+        platform: value("platform").and_then(|value| text(&value, scalar::is_platform)),
+        order_id: value("order_id").and_then(|value| identifier(&value)),
+        leg: value("leg").and_then(|value| scalar::leg(&value)),
+        phase: phase(salvaged),
+        rider_id: value("rider_id").and_then(|value| identifier(&value)),
+        revision: value("revision")
+            .and_then(|value| scalar::revision(&value))
+            .map_or(ReadRevision::Unreadable, ReadRevision::Known),
+        accepted_at,
+        ended_at,
+        is_completeness: is_completeness(salvaged),
+        is_clock_wrong: accepted_at.iter().chain(&ended_at).any(is_beyond),
+        outcome: value("outcome").and_then(|value| Outcome::parse(&value.text()?)),
     }
+}
+
+/// The phase, where it is certain. An outcome without an end is no open order: its end is missing.
+fn phase(salvaged: &Salvaged<'_>) -> Option<Phase> {
+    match (salvaged.is_given("ended_at")?, salvaged.is_given("outcome")) {
+        (true, _) => Some(Phase::Ended),
+        (false, Some(false)) => Some(Phase::Open),
+        (false, _) => None,
+    }
+}
+
+/// Whether the record is a completeness record beyond doubt: of that kind, and without any field of an order.
+fn is_completeness(salvaged: &Salvaged<'_>) -> bool {
+    let kind = salvaged.value("kind").and_then(|kind| kind.text());
+    kind.as_deref() == Some("complete")
+        && OF_ORDERS.into_iter().all(|name| salvaged.value(name) == Some(Value::ABSENT))
 }
 
 fn text(value: &Value<'_>, is_valid: fn(&str) -> bool) -> Option<String> {
     // A longer raw text can still be valid: an escape takes up to six bytes for each byte it stands for.
     value.text().filter(|text| is_valid(text)).map(std::borrow::Cow::into_owned)
+}
+
+/// An identifier: a valid string, or the digits of an integer.
+fn identifier(value: &Value<'_>) -> Option<String> {
+    if value.kind == Kind::Number {
+        return is_exact_integer(value.raw).then(|| value.raw.to_owned());
+    }
+    text(value, scalar::is_id)
+}
+
+/// Whether the digits are those that the sender meant. No sign, fraction or exponent; and beyond 2^53 - 1 a program
+/// that keeps numbers as doubles writes other digits than it was given: an integer that may be its work is not read.
+fn is_exact_integer(digits: &str) -> bool {
+    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return false;
+    }
+    let Ok(number) = digits.parse::<u128>() else { return false };
+    if number <= EXACT_INTEGER_MAX {
+        return true;
+    }
+    let bits = u128::BITS - number.leading_zeros() - number.trailing_zeros();
+    let is_double = bits <= f64::MANTISSA_DIGITS;
+    let is_shortest = digits.parse::<f64>().is_ok_and(|double| double.to_string() == digits);
+    !is_double && !is_shortest
 }
 
 fn time(value: &Value<'_>, round: fn(ExactTime<'_>) -> UtcMillis) -> Option<UtcMillis> {

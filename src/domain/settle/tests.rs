@@ -1,5 +1,6 @@
 use super::*;
 use crate::domain::completeness::TopicFacts;
+use crate::domain::platform::UnreadableRecords;
 use std::collections::BTreeMap;
 
 fn at(ms: i64) -> UtcMillis {
@@ -23,6 +24,7 @@ fn promise() -> Promise {
         delivery_delay_ms: 10,
         streams_open_orders_from: None,
         max_order_duration_ms: 100,
+        unreadable_records: UnreadableRecords::default(),
     }
 }
 

@@ -166,6 +166,7 @@ async fn a_statement_is_given_as_json_or_csv() {
 async fn progress_says_how_far_and_why_not_further() {
     let progress = get(&state(), "/v1/progress").await.json();
     assert_eq!(progress["now"], "2026-11-20T14:00:00.000+08:00");
+    assert_eq!(progress["timezone"], "Asia/Shanghai");
     let dada = &progress["platforms"][0];
     assert_eq!((&dada["platform"], &dada["late"]), (&json!("dada"), &json!(2)));
     assert_eq!(dada["complete_through"], "2026-11-20T12:58:00.000+08:00");

@@ -94,6 +94,18 @@ async fn rejections_are_filtered_and_paged() {
         ("unresolved=true", vec![1, 2]),
         ("from=2026-11-20T12:59:00+08:00", vec![1, 2, 3]),
         ("to=2026-11-20T12:59:00+08:00", vec![]),
+        ("id=2", vec![2]),
+        ("id=1&id=3-9", vec![1, 3]),
+        ("id=4-9", vec![]),
+        ("topic=orders.dada&partition=3&offset=11", vec![1, 2, 3]),
+        ("topic=orders.dada&partition=2", vec![]),
+        ("topic=orders.meituan", vec![]),
+        ("offset=0-10&offset=12", vec![]),
+        ("line=1", vec![]),
+        ("content=00112233445566778899aabbccddeeff", vec![]),
+        ("detail=nothing+of+this", vec![]),
+        ("unreadable=true", vec![3]),
+        ("rider_id=nobody", vec![]),
     ] {
         assert_eq!(ids(&get(&state, &format!("/v1/rejections?{query}")).await.json()), expected, "{query}");
     }
@@ -101,4 +113,16 @@ async fn rejections_are_filtered_and_paged() {
     get(&state, "/v1/rejections?unresolved=maybe").await.is_problem(400, "bad-parameter");
     get(&state, "/v1/rejections?page_token=x").await.is_problem(400, "bad-page-token");
     get(&state, "/v1/rejections?from=x").await.is_problem(400, "bad-time");
+    for query in
+        ["id=x", "id=3-1", "offset=-1", "partition=x", "content=1", "detail=", "line=", "unreadable=1"]
+    {
+        get(&state, &format!("/v1/rejections?{query}")).await.is_problem(400, "bad-parameter");
+    }
+    get(&state, "/v1/rejections?ids=1").await.is_problem(400, "unknown-parameter");
+    let reply = get(&state, "/v1/rejections?platform=dadaa").await;
+    assert!(reply.json()["detail"].as_str().unwrap().ends_with("known: dada, meituan"));
+    reply.is_problem(404, "platform-unknown");
+    get(&state, "/v1/statements?month=2026-11&platform=dadaa").await.is_problem(404, "platform-unknown");
+    let answer = get(&state, "/v1/coverage?rider_id=R&at=2026-11-20T12:07Z&platform=dadaa").await.json();
+    assert!(answer["warnings"].to_string().contains("dadaa"), "{answer}");
 }

@@ -2,20 +2,21 @@
 
 use crate::config::{Config, HttpSettings};
 use crate::coverage::testing::{NaiveLedger, posting};
+use crate::domain::arrival::Arrived;
 use crate::domain::completeness::{PartitionFacts, PlatformFacts, TopicFacts};
 use crate::domain::order::{Outcome, Phase};
-use crate::domain::platform::{Platforms, Promise};
+use crate::domain::platform::{Platforms, Promise, UnreadableRecords};
 use crate::domain::posting::Posting;
 use crate::domain::reject::{ReadRevision, Readable, Reason};
 use crate::domain::time::{DAY_MS, HOUR_MS, LocalDay, MINUTE_MS, UtcMillis, Zone};
 use crate::domain::view::{Kept, Origin, Rejection, Resolution};
 use crate::http::{
-    HttpState, KeptFilter, NotReady, PartitionProgress, Paused, ProgressFacts, RejectionPage, RejectionQuery,
-    Source, router,
+    HttpState, NotReady, PartitionProgress, Paused, ProgressFacts, RejectionPage, RejectionQuery, Source,
+    router,
 };
 use crate::telemetry::metrics::Metrics;
 use axum::body::Body;
-use axum::http::{HeaderMap, Request, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Request, StatusCode};
 use std::convert::Infallible;
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex};
@@ -65,15 +66,8 @@ impl Source for World {
         let wanted = |r: &&Rejection| {
             let at = self.ledger.commits[usize::try_from(r.commit).unwrap() - 1];
             query.after.is_none_or(|after| r.id > after)
-                && query.from.is_none_or(|from| at >= from)
-                && query.to.is_none_or(|to| at < to)
-                && (!query.unresolved || r.resolution.is_none())
-                && (query.platform.is_none() || query.platform == r.readable.platform)
-                && match query.kept {
-                    None => true,
-                    Some(KeptFilter::Conflict) => r.kept == Kept::Conflict,
-                    Some(KeptFilter::Reason(reason)) => r.kept == Kept::Rejected(reason),
-                }
+                && query.filter.names(r)
+                && query.filter.is_in_time(at)
         };
         let found: Vec<&Rejection> = self.ledger.rejections.iter().filter(wanted).collect();
         let page: Vec<&Rejection> = found.iter().copied().take(query.limit).collect();
@@ -105,6 +99,7 @@ fn promise(topic: &str) -> Promise {
         delivery_delay_ms: 15 * MINUTE_MS,
         streams_open_orders_from: None,
         max_order_duration_ms: DAY_MS,
+        unreadable_records: UnreadableRecords::default(),
     }
 }
 
@@ -128,6 +123,7 @@ fn kept(id: u64, kept: Kept, readable: Readable) -> Rejection {
             partition: 3,
             offset: 11,
             timestamp: Some(UtcMillis::new(NOON)),
+            arrived: Arrived { after: UtcMillis::new(NOON), by: UtcMillis::new(NOON) },
         },
         readable,
         raw_len: 230,
@@ -147,6 +143,7 @@ fn readable(platform: &str, order_id: &str, rider: &str, from_min: i64, to_min: 
         revision: ReadRevision::Known(0),
         accepted_at: Some(UtcMillis::new(NOON + from_min * MINUTE_MS)),
         ended_at: Some(UtcMillis::new(NOON + to_min * MINUTE_MS)),
+        ..Readable::default()
     }
 }
 
@@ -198,7 +195,7 @@ pub(super) fn ledger() -> NaiveLedger {
         };
         ledger.completeness.platforms.insert(name.to_owned(), facts);
         let read = PartitionFacts {
-            first_timestamp: Some(UtcMillis::new(0)),
+            first_arrived: Some(UtcMillis::new(0)),
             read_to: Some(through),
             ..PartitionFacts::default()
         };
@@ -254,7 +251,13 @@ impl Reply {
     }
 }
 
-pub(super) async fn send(state: &HttpState<World>, request: Request<Body>) -> Reply {
+/// Sends a request, addressed to this machine unless it says otherwise.
+pub(super) async fn send(state: &HttpState<World>, mut request: Request<Body>) -> Reply {
+    request.headers_mut().entry("host").or_insert(HeaderValue::from_static("localhost"));
+    send_as_it_is(state, request).await
+}
+
+pub(super) async fn send_as_it_is(state: &HttpState<World>, request: Request<Body>) -> Reply {
     let response = router(state.clone()).oneshot(request).await.unwrap();
     let (status, headers) = (response.status(), response.headers().clone());
     let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();

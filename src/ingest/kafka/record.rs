@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use rdkafka::message::{BorrowedHeaders, BorrowedMessage, Headers, Message};
 
 use super::digest::record_digest;
+use crate::domain::arrival::Timestamp;
 use crate::domain::time::UtcMillis;
 
 /// A record in librdkafka's own buffer. It is given back when it is dropped; holding many holds memory.
@@ -23,9 +24,13 @@ impl<'a> Record<'a> {
         Self { topic, partition: message.partition(), offset: message.offset(), message }
     }
 
-    /// The record's timestamp, if it has one.
-    pub fn timestamp(&self) -> Option<UtcMillis> {
-        self.message.timestamp().to_millis().map(UtcMillis::new)
+    /// The record's timestamp, and whose it is.
+    pub fn timestamp(&self) -> Timestamp {
+        match self.message.timestamp() {
+            rdkafka::Timestamp::NotAvailable => Timestamp::Missing,
+            rdkafka::Timestamp::CreateTime(at) => Timestamp::Producer(UtcMillis::new(at)),
+            rdkafka::Timestamp::LogAppendTime(at) => Timestamp::Broker(UtcMillis::new(at)),
+        }
     }
 
     /// The key, if it has one.
@@ -49,7 +54,7 @@ impl<'a> Record<'a> {
 
     /// What tells this record from another one at the same offset.
     pub fn digest(&self) -> [u8; 16] {
-        record_digest(self.key(), self.payload(), self.timestamp())
+        record_digest(self.key(), self.payload(), self.timestamp().instant())
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a batch holds: records by kind, and where they come from.
 
+use crate::domain::arrival::Timestamp;
 use crate::domain::order::{Outcome, Phase, Region};
 use crate::domain::reject::Refusal;
 use crate::domain::time::{LocalDay, UtcMillis};
@@ -35,7 +36,7 @@ pub struct SourceSpan {
     /// First and last offset (or line).
     pub offsets: (i64, i64),
     /// Kafka timestamps of the first and the newest record.
-    pub timestamps: (Option<UtcMillis>, Option<UtcMillis>),
+    pub timestamps: (Timestamp, Option<UtcMillis>),
     /// Digest of the last record, by which a re-created topic is noticed.
     pub digest: [u8; 16],
     /// Value, key and timestamp of the last record.
@@ -56,7 +57,7 @@ pub struct Arrival<'a> {
     /// Offset in the partition, or line in the file, or number of the rejection.
     pub offset: i64,
     /// Kafka timestamp.
-    pub timestamp: Option<UtcMillis>,
+    pub timestamp: Timestamp,
     /// The record's value.
     pub payload: &'a [u8],
     /// The record's key.
@@ -99,7 +100,7 @@ pub struct OrderEntry {
     /// Offset, line or number.
     pub offset: i64,
     /// Kafka timestamp.
-    pub timestamp: Option<UtcMillis>,
+    pub timestamp: Timestamp,
     /// The record's value.
     pub raw: Span,
     /// The record's key; empty and `has_key` false when there is none.
@@ -144,6 +145,8 @@ pub struct RefusedEntry {
     pub source: u16,
     /// Where it came from.
     pub origin: Origin,
+    /// Kafka timestamp.
+    pub timestamp: Timestamp,
     /// The record's value.
     pub raw: Vec<u8>,
     /// The record's key.

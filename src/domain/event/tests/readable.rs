@@ -1,7 +1,7 @@
 //! What a refused record still tells.
 
 use super::{record, refusal};
-use crate::domain::order::Phase;
+use crate::domain::order::{Outcome, Phase};
 use crate::domain::reject::{ReadRevision, Readable};
 use crate::domain::time::UtcMillis;
 
@@ -15,6 +15,9 @@ fn whole() -> Readable {
         revision: ReadRevision::Known(0),
         accepted_at: Some(UtcMillis::new(1_795_147_200_000)),
         ended_at: Some(UtcMillis::new(1_795_149_000_000)),
+        outcome: None,
+        is_completeness: false,
+        is_clock_wrong: false,
     }
 }
 
@@ -44,10 +47,11 @@ fn each_field_is_read_by_its_own_rule() {
     assert_eq!(revision, Readable { revision: ReadRevision::Unreadable, ..whole() });
     assert_eq!(readable(&[("accepted_at", "\"noon\"")]), Readable { accepted_at: None, ..whole() });
     assert_eq!(readable(&[("ended_at", "7")]), Readable { ended_at: None, ..whole() });
-    let open = readable(&[("ended_at", ""), ("outcome", "\"completed\""), ("leg", "3"), ("revision", "9")]);
+    let open = readable(&[("region", "1"), ("ended_at", ""), ("leg", "3"), ("revision", "9")]);
     let expected = Readable {
         phase: Some(Phase::Open),
         ended_at: None,
+        outcome: Some(Outcome::Completed),
         leg: Some(3),
         revision: ReadRevision::Known(9),
         ..whole()
@@ -70,8 +74,9 @@ fn times_are_rounded_outwards_and_read_beyond_the_horizon() {
 
 #[test]
 fn nothing_is_read_of_what_is_no_object() {
-    assert_eq!(*refusal(b"{\"rider_id\":\"R1\"").readable, Readable::default());
-    assert_eq!(*refusal(b"{\"rider_id\":\"R1\",\"rider_id\":\"R1\"}").readable, Readable::default());
+    for record in [&b"[]"[..], b"null", b"", b"\"rider_id\"", b"\xff\xfe", b"x{\"rider_id\":\"R1\"}"] {
+        assert_eq!(*refusal(record).readable, Readable::default());
+    }
     let empty = *refusal(b"{}").readable;
     let expected = Readable {
         leg: Some(0),
