@@ -126,7 +126,7 @@ words! {
     superseded: "曾经覆盖、后被更正的记录", "Versions that once covered the time";
     replaced_by: "被修订 {} 取代", "replaced by revision {}";
     disputed: "有争议的记录", "Disputed records";
-    disputed_text: "与已入账的同一修订内容不同，以先到的为准，不改变结论。", "They contradict a recorded revision. The first one stands, and the verdict is not changed.";
+    disputed_text: "与已入账的同一修订内容不同，以先到的为准：不会取消已有的保障，但处理之前可能使结论暂不能确定。", "They contradict a recorded revision. The first one stands and no cover is taken away, but until they are resolved the answer may stay open.";
     warnings: "请注意", "Please note";
     rider_seen: "该骑手的记录", "Records of this rider";
     seen_on: "出现于", "on";

@@ -55,7 +55,7 @@ const CASES: [Case; 6] = [
     Case {
         name: "covered-zh",
         query: "&at=2026-11-20+12:07:31&reference=2026-%E6%B2%AA-0317&lang=zh",
-        size: (1200, 1900),
+        size: (1200, 2330),
         has: &[
             "lang=\"zh-CN\"",
             "data-verdict=\"covered\"",
@@ -70,7 +70,7 @@ const CASES: [Case; 6] = [
     Case {
         name: "covered-en",
         query: "&at=2026-11-20+12:07:31&lang=en",
-        size: (1200, 1900),
+        size: (1200, 2180),
         has: &[
             "lang=\"en\"",
             "Covered",
