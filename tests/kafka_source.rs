@@ -5,6 +5,12 @@
 mod support;
 
 #[cfg(test)]
+#[path = "kafka_source/again.rs"]
+mod again;
+#[cfg(test)]
+#[path = "kafka_source/arrival.rs"]
+mod arrival;
+#[cfg(test)]
 #[path = "kafka_source/faults.rs"]
 mod faults;
 #[cfg(test)]

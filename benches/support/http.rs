@@ -27,7 +27,7 @@ impl Client {
     /// Sends `GET target` in one piece.
     pub(crate) fn send(&mut self, target: &str) -> Result<()> {
         self.request.clear();
-        write!(self.request, "GET {target} HTTP/1.1\r\nHost: bench\r\n\r\n")?;
+        write!(self.request, "GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n")?;
         self.stream.write_all(&self.request)
     }
 

@@ -197,7 +197,8 @@ fn broker(config: &Config) -> anyhow::Result<MockCluster<'static, DefaultProduce
 fn start_service(config: Config, threads: &mut Threads) -> anyhow::Result<Running> {
     let (started, wait) = channel();
     threads.start("service", Urgency::Answering, move || {
-        serve(&config, &ServeOptions::default(), |running| {
+        let options = ServeOptions { ends_on_hangup: true, ..ServeOptions::default() };
+        serve(&config, &options, |running| {
             // Nobody waits any more when the demo is ending.
             let _ending = started.send(running);
             Ok(())

@@ -9,7 +9,7 @@ use super::threads::{Stop, Threads, Urgency};
 use super::writer::Work;
 use super::{ServeOptions, Skip};
 use crate::config::{Config, KafkaSettings as Settings};
-use crate::domain::completeness::MetadataObserved;
+use crate::domain::completeness::{MetadataObserved, PartitionFacts, TopicIdentity};
 use crate::domain::view::LedgerView;
 use crate::ingest::kafka::{
     EndsSeen, KafkaFault, KafkaHealth, KafkaProbe, KafkaSettings, LastApplied, OffsetRange, PartitionSource,
@@ -39,6 +39,7 @@ pub(super) struct Connected {
     source: PartitionSource,
     probe: KafkaProbe,
     topics: Vec<String>,
+    identities: BTreeMap<String, TopicIdentity>,
     observed: Observations,
 }
 
@@ -87,7 +88,13 @@ pub(super) fn connect(
     skips::record(ledger, options, &survey, clock.now())?;
     let state = ledger.published().current();
     let begun = patiently((telling, stop), || link.begin(&survey, &state))?;
-    Ok(begun.map(|(source, observed)| Connected { source, probe: link.probe, topics: link.topics, observed }))
+    Ok(begun.map(|(source, observed)| Connected {
+        source,
+        probe: link.probe,
+        topics: link.topics,
+        identities: survey.identities().map(|(topic, identity)| (topic.clone(), identity.clone())).collect(),
+        observed,
+    }))
 }
 
 /// Asks until Kafka answers; `None` when the service was asked to stop meanwhile.
@@ -121,12 +128,18 @@ impl Link<'_> {
         self.probe.discover(self.topics.first().map(String::as_str), REACH)?;
         let requested_at = self.clock.now();
         let found = self.probe.discover(self.topics.iter().map(String::as_str), TIMEOUT)?;
-        let resumes: Vec<Resume> = positions(state)
-            .into_iter()
+        let described = self.probe.describe(&self.topics, TIMEOUT)?;
+        let resumes: Vec<Resume> = partitions(state)
             .filter(|(place, _)| self.topics.contains(&place.topic))
-            .map(|(place, position)| Resume { last: last_applied(state, &place), place, position })
+            .map(|(place, facts)| Resume {
+                last: last_applied(state, &place),
+                position: facts.next_offset,
+                identity: facts.identity.clone(),
+                place,
+            })
             .collect();
-        let checked = check_continuation(&self.settings, &self.health, &self.probe, &resumes, TIMEOUT)?;
+        let checked =
+            check_continuation(&self.settings, &self.health, &self.probe, &resumes, &described, TIMEOUT)?;
         let named: Vec<TopicPartition> = found
             .iter()
             .flat_map(TopicPartitions::places)
@@ -137,6 +150,7 @@ impl Link<'_> {
         Ok(Survey {
             requested_at,
             found,
+            described,
             standings: standings.map(|(r, standing)| (r.place, (r.position, standing))).collect(),
             ranges: ranges.into_iter().map(|range| (range.place.clone(), range)).collect(),
         })
@@ -148,7 +162,8 @@ impl Link<'_> {
         survey: &Survey,
         state: &Snapshot,
     ) -> Result<(PartitionSource, Observations), KafkaFault> {
-        let positions = positions(state);
+        let positions: BTreeMap<TopicPartition, i64> =
+            partitions(state).map(|(place, facts)| (place, facts.next_offset)).collect();
         let (known, new): (Vec<_>, Vec<_>) = survey
             .found
             .iter()
@@ -162,10 +177,12 @@ impl Link<'_> {
         }
         let mut observed = Observations::default();
         for OffsetRange { place, low, .. } in self.probe.ranges(&new, TIMEOUT)? {
-            observed.started.push((place.topic.clone(), place.partition, low));
+            observed.started.push(place.started(low, self.clock.now(), survey.identity(&place.topic)));
             // Exactly there: what retention takes before it is read must not be stepped over.
             starts.push(Start { place, at: StartAt::Offset(low) });
         }
+        let identities = survey.identities();
+        observed.identified = identities.map(|(topic, identity)| (topic.clone(), identity.clone())).collect();
         observed.metadata.push(MetadataObserved {
             requested_at: survey.requested_at,
             topics: survey.found.iter().map(|t| (t.topic.clone(), t.partitions.clone())).collect(),
@@ -177,16 +194,12 @@ impl Link<'_> {
     }
 }
 
-/// The ledger's positions.
-fn positions(state: &Snapshot) -> BTreeMap<TopicPartition, i64> {
-    let topics = state.completeness().topics.iter();
-    topics
-        .flat_map(|(topic, facts)| {
-            facts.partitions.iter().map(move |(&partition, facts)| {
-                (TopicPartition::new(topic.as_str(), partition), facts.next_offset)
-            })
-        })
-        .collect()
+/// What the ledger knows of the partitions that it reads.
+fn partitions(state: &Snapshot) -> impl Iterator<Item = (TopicPartition, &PartitionFacts)> {
+    state.completeness().topics.iter().flat_map(|(topic, facts)| {
+        let partitions = facts.partitions.iter();
+        partitions.map(move |(&partition, facts)| (TopicPartition::new(topic.as_str(), partition), facts))
+    })
 }
 
 fn last_applied(state: &Snapshot, place: &TopicPartition) -> Option<LastApplied> {
@@ -231,6 +244,7 @@ impl Connected {
         let prober = Prober {
             probe: self.probe,
             topics: self.topics,
+            identities: self.identities,
             known,
             seen: EndsSeen::default(),
             work,

@@ -15,6 +15,7 @@ mod open_files;
 pub mod prober;
 pub mod reader;
 pub mod service;
+mod signals;
 mod skips;
 pub mod status;
 pub mod telling;
@@ -41,7 +42,6 @@ use telling::Telling;
 use threads::{Ended, Stop, Threads, Urgency};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 use writer::Writer;
@@ -79,6 +79,8 @@ pub struct ServeOptions {
     pub reason: String,
     /// Answering from the ledger as it stands, without Kafka.
     pub read_only: bool,
+    /// Ending when the terminal goes away (SIGHUP); else that is logged and ignored.
+    pub ends_on_hangup: bool,
 }
 
 /// A service that answers.
@@ -106,6 +108,14 @@ pub fn serve(
     if config.kafka.is_none() && !options.skips.is_empty() {
         anyhow::bail!("--skip is about Kafka, and the configuration has no [kafka]");
     }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(http::THREADS)
+        .enable_all()
+        .build()
+        .context("starting the HTTP side")?;
+    let stop = Stop::default();
+    // Before the ledger is opened, which may take a while: a stray signal must not end that either.
+    signals::outlive(&runtime, &stop, options.ends_on_hangup)?;
     let clock = Clock::start();
     let telling = Telling { metrics: Metrics::new()? };
     let ledger = match options.read_only {
@@ -114,12 +124,6 @@ pub fn serve(
     };
     let published = ledger.published();
     let status = Arc::new(Status::new(options.read_only));
-    let stop = Stop::default();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(http::THREADS)
-        .enable_all()
-        .build()
-        .context("starting the HTTP side")?;
     let service = Service {
         published: Arc::clone(&published),
         status: Arc::clone(&status),
@@ -320,6 +324,13 @@ impl Web {
             .with_context(|| format!("listening on {listen} (http.listen); is another process there?"))?;
         let address = listener.local_addr()?;
         telling.listening(&format!("http://{address}"));
+        if !address.ip().to_canonical().is_loopback() {
+            warn!(
+                %address,
+                "the service listens beyond this machine (http.listen): answers are about persons, there is no sign-in and no \
+                 TLS, and whoever reaches this address can read them; put a proxy with both before it, or listen on 127.0.0.1"
+            );
+        }
         let state = HttpState::new(
             service,
             config.platforms.clone(),
@@ -342,7 +353,7 @@ impl Web {
         });
         let asked = stop.clone();
         runtime.spawn(async move {
-            match signals().await {
+            match signals::end().await {
                 Ok(()) => asked.set(),
                 Err(problem) => {
                     error!(%problem, "signals cannot be waited for: stop the process with SIGKILL")
@@ -365,14 +376,4 @@ impl Web {
             }
         }
     }
-}
-
-/// Ends with the first SIGTERM or SIGINT.
-async fn signals() -> std::io::Result<()> {
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(())
 }

@@ -4,11 +4,11 @@ use super::status::Status;
 use super::telling::Telling;
 use super::threads::Stop;
 use super::writer::Work;
-use crate::domain::completeness::{EndObserved, MetadataObserved};
+use crate::domain::completeness::{Difference, EndObserved, MetadataObserved, TopicIdentity};
 use crate::ingest::kafka::{EndsSeen, KafkaFault, KafkaProbe, OffsetRange, Start, StartAt, TopicPartition};
 use crate::ledger::commit::Observations;
 use crate::telemetry::clock::Clock;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender};
 use std::time::{Duration, Instant};
@@ -26,6 +26,8 @@ pub struct Prober {
     pub probe: KafkaProbe,
     /// Every configured topic.
     pub topics: Vec<String>,
+    /// Which topics these names meant when reading began.
+    pub identities: BTreeMap<String, TopicIdentity>,
     /// Partitions that are read already.
     pub known: BTreeSet<TopicPartition>,
     /// The ends that Kafka named so far.
@@ -102,8 +104,13 @@ impl Prober {
             .filter(|place| !self.known.contains(place))
             .collect();
         let mut new_places = Vec::new();
-        for OffsetRange { place, low, .. } in self.probe.ranges(&new, TIMEOUT)? {
-            observed.started.push((place.topic.clone(), place.partition, low));
+        let ranges = self.probe.ranges(&new, TIMEOUT)?;
+        let seen_at = self.clock.now();
+        self.probe.cleanups(&self.topics, TIMEOUT)?;
+        observed.identified = self.compare_topics()?;
+        for OffsetRange { place, low, .. } in ranges {
+            let identity = self.identities.get(&place.topic).cloned().unwrap_or_default();
+            observed.started.push(place.started(low, seen_at, identity));
             // Exactly there: what retention takes before it is read must not be stepped over.
             new_places.push(Start { place, at: StartAt::Offset(low) });
         }
@@ -119,10 +126,34 @@ impl Prober {
         Ok(observed)
     }
 
+    /// The names must mean the topics that are read; what was not known of these before is returned.
+    fn compare_topics(&mut self) -> Result<Vec<(String, TopicIdentity)>, KafkaFault> {
+        let mut learned = Vec::new();
+        for (topic, now) in self.probe.identities(&self.topics, TIMEOUT)? {
+            let known = self.identities.entry(topic.clone()).or_default();
+            let (what, before, now_id) = match known.difference(&now) {
+                None => {
+                    let before = known.clone();
+                    known.learn(&now);
+                    if *known != before {
+                        learned.push((topic, now));
+                    }
+                    continue;
+                }
+                Some(Difference::Topic) => ("id", &known.topic, now.topic),
+                Some(Difference::Cluster) => ("cluster", &known.cluster, now.cluster),
+            };
+            let (before, now) = (before.clone().unwrap_or_default(), now_id.unwrap_or_default());
+            return Err(KafkaFault::Replaced { topic, what, before, now });
+        }
+        Ok(learned)
+    }
+
     fn ends(&mut self) -> Result<Observations, KafkaFault> {
         let places: Vec<TopicPartition> = self.known.iter().cloned().collect();
         let report = self.probe.ends(&places, || self.clock.now(), TIMEOUT)?;
-        let mut observed = Observations::default();
+        // Asked after the ends: they are those of the topics that are read, or nothing of them counts.
+        let mut observed = Observations { identified: self.compare_topics()?, ..Observations::default() };
         for (place, end_offset) in report.ends {
             self.seen.note(&place, end_offset)?;
             self.status.note(&place, Some(end_offset));

@@ -1,9 +1,10 @@
 //! An operator's decisions to go on past what cannot be read: checked against Kafka and the ledger, then recorded.
 
 use super::{ServeOptions, Skip};
+use crate::domain::completeness::{PartitionSkipped, TopicIdentity};
 use crate::domain::time::UtcMillis;
 use crate::domain::view::LedgerView;
-use crate::ingest::kafka::{KafkaFault, OffsetRange, Standing, TopicPartition, TopicPartitions};
+use crate::ingest::kafka::{Described, KafkaFault, OffsetRange, Standing, TopicPartition, TopicPartitions};
 use crate::ledger::batch::Batch;
 use crate::ledger::commit::{Also, Observations};
 use crate::ledger::snapshot::Snapshot;
@@ -18,10 +19,24 @@ pub(super) struct Survey {
     pub(super) requested_at: UtcMillis,
     /// The configured topics.
     pub(super) found: Vec<TopicPartitions>,
+    /// Which topics they are, and what is deleted of them.
+    pub(super) described: BTreeMap<String, Described>,
     /// Position of each partition that the ledger read before, and whether it can be read on there.
     pub(super) standings: BTreeMap<TopicPartition, (i64, Standing)>,
     /// What Kafka holds of the partitions that decisions name, as far as they exist.
     pub(super) ranges: BTreeMap<TopicPartition, OffsetRange>,
+}
+
+impl Survey {
+    /// Which topics the configured names mean.
+    pub(super) fn identities(&self) -> impl Iterator<Item = (&String, &TopicIdentity)> {
+        self.described.iter().map(|(topic, described)| (topic, &described.identity))
+    }
+
+    /// Which topic a name means.
+    pub(super) fn identity(&self, topic: &str) -> TopicIdentity {
+        self.described.get(topic).map(|described| described.identity.clone()).unwrap_or_default()
+    }
 }
 
 /// What a decision comes to.
@@ -57,7 +72,13 @@ pub(super) fn record(
             .map_err(|problem| problem.context(format!("--skip {place}:{} cannot be done", skip.offset)))?;
         let note = note(&verdict, skip, &options.reason);
         match verdict {
-            Verdict::To => observed.skips.push((place.topic, place.partition, skip.offset)),
+            Verdict::To => observed.skips.push(PartitionSkipped {
+                identity: survey.identity(&place.topic),
+                topic: place.topic,
+                partition: place.partition,
+                offset: skip.offset,
+                at: now,
+            }),
             Verdict::Without => observed.dropped.push((place.topic, place.partition, now)),
             Verdict::Nothing => {
                 info!(%place, "this --skip was made before, or is not needed: reading goes on where it stands");

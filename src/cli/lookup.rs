@@ -104,6 +104,8 @@ impl LookupArgs {
         }
         let config = self.config()?;
         let question = self.question(&config.zone)?;
+        let years = question.when.check_years(&config.zone);
+        years.map_err(|error| WrongUsage(error.to_string()))?;
         let opened = self.open(config)?;
         let answer = resolve(&*opened.snapshot(), opened.terms(), &question)?;
         if self.json {

@@ -46,6 +46,9 @@ pub(super) fn run(
     input.rewind().with_context(reading)?;
     let mut bar = Bar::new(input.len());
     let mut rows = Questions::new(BufReader::new(bar.bar.wrap_read(input))).with_context(reading)?;
+    if let Answerer::Ledger(opened) = answerer {
+        rows = rows.in_zone(&opened.config.zone);
+    }
     loop {
         let mut together = Vec::with_capacity(TOGETHER);
         while together.len() < TOGETHER

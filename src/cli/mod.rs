@@ -22,6 +22,7 @@ pub mod statement;
 pub mod timeline;
 mod typed;
 pub mod verify;
+mod version;
 
 use crate::config::{Config, ConfigErrors};
 use crate::ledger::error::LedgerError;
@@ -31,15 +32,15 @@ use thiserror::Error;
 
 /// The order-level occupational-injury coverage ledger for gig platforms.
 #[derive(Debug, Parser)]
-#[command(name = "coverledger", version, about, after_help = EXIT_CODES)]
+#[command(name = "coverledger", version = version::SHORT, long_version = version::long(), about, after_help = EXIT_CODES)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 done and holds; 1 failed or does not hold; 2 wrong usage; 75 the data directory is in \
-                          use; 78 the configuration has errors; 141 the reader of standard output went away.";
+const EXIT_CODES: &str = "Exit codes: 0 done and holds; 1 failed or does not hold; 2 wrong usage; 73 the data directory cannot be \
+                          used; 75 it is in use; 78 the configuration has errors; 141 the reader of standard output went away.";
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -115,7 +116,13 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
     let in_use = |cause: &(dyn std::error::Error + 'static)| {
         matches!(cause.downcast_ref::<LedgerError>(), Some(LedgerError::InUse { .. }))
     };
-    if error.chain().any(in_use) { 75 } else { 1 }
+    if error.chain().any(in_use) {
+        return 75;
+    }
+    let unusable = |cause: &(dyn std::error::Error + 'static)| {
+        matches!(cause.downcast_ref::<LedgerError>(), Some(LedgerError::DataDir { .. }))
+    };
+    if error.chain().any(unusable) { 73 } else { 1 }
 }
 
 /// Loads a configuration; its warnings go to standard error.

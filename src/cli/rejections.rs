@@ -4,7 +4,8 @@ use super::ingest::counts_json;
 use super::reading::{Opened, unknown_platform};
 use super::rejection_export;
 use super::rejection_send;
-use super::{Ending, load_config, typed};
+use super::{Ending, WrongUsage, load_config, typed};
+use crate::coverage::instant::check_year;
 use crate::coverage::rejection::{OriginLine, RejectionLine};
 use crate::coverage::rejection_filter::{NumberRange, RejectionFilter, parse_content, parse_kept};
 use crate::domain::time::{UtcMillis, Zone};
@@ -131,6 +132,9 @@ fn content(text: &str) -> Result<[u8; 16], String> {
 pub fn run(args: &RejectionsArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
     let config = load_config(&args.config)?;
     let filter = args.filter(&config.zone)?;
+    for at in [filter.from, filter.to].into_iter().flatten() {
+        check_year(at, &config.zone).map_err(|error| WrongUsage(error.to_string()))?;
+    }
     let writes = args.redrive || args.resolve.is_some() || args.send.is_some();
     let open = if writes { Opened::open } else { Opened::read };
     let mut opened = open(

@@ -4,7 +4,7 @@ use super::lookup_text::window;
 use super::reading::Opened;
 use super::typed::interval;
 use super::{Ending, WrongUsage, load_config};
-use crate::coverage::question::check_rider;
+use crate::coverage::question::{check_interval_years, check_rider};
 use crate::coverage::timeline::{Timeline, timeline};
 use clap::Args;
 use std::io::{self, Write};
@@ -43,6 +43,7 @@ pub fn run(args: &TimelineArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
     check_rider(&args.rider).map_err(|error| WrongUsage(error.to_string()))?;
     let config = load_config(&args.config)?;
     let within = interval(&args.from, &args.to, &config.zone)?;
+    check_interval_years(within, &config.zone).map_err(|error| WrongUsage(error.to_string()))?;
     let opened =
         Opened::read(config, "a running service answers too: GET /v1/riders/RIDER/timeline?from=&to=")?;
     let found = timeline(&*opened.snapshot(), opened.terms(), &args.rider, within)?;

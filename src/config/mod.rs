@@ -3,6 +3,7 @@
 //! `config/default.toml` documents every key and is the bottom layer: what a file does not say, it says. Nothing here
 //! reads the environment or the clock by itself.
 
+mod host;
 mod kafka;
 mod load;
 mod platforms;
@@ -17,6 +18,7 @@ mod tests;
 mod value;
 mod zone;
 
+pub use host::HostName;
 pub use kafka::{KafkaOption, KafkaSettings};
 pub use problem::{ConfigErrors, Problem};
 pub use secret::Secret;

@@ -1,5 +1,6 @@
 //! The settings of ledger, ingest, HTTP, limits and shutdown.
 
+use super::host::{self, HostName};
 use super::problem::Report;
 use super::reader::Section;
 use super::value;
@@ -92,6 +93,8 @@ impl IngestSettings {
 pub struct HttpSettings {
     /// Address and port; port 0 = any free one.
     pub listen: SocketAddr,
+    /// Names under which it is asked, besides loopback and the address that a client connects to.
+    pub hosts: Vec<HostName>,
     /// Requests answered at a time; more are refused with 503.
     pub concurrent_requests_max: usize,
     /// Bytes of a request body at most.
@@ -118,6 +121,7 @@ impl HttpSettings {
         let timeout_ms = section.read("timeout", report, value::duration("1s", "10m")).unwrap_or_default();
         let settings = Self {
             listen: listen.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
+            hosts: section.read("hosts", report, host::names).unwrap_or_default(),
             concurrent_requests_max: section
                 .read("concurrent_requests_max", report, value::integer(1, 100_000))
                 .unwrap_or_default(),

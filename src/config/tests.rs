@@ -68,6 +68,7 @@ fn an_empty_file_takes_every_default() {
         config.http,
         HttpSettings {
             listen: "127.0.0.1:8080".parse().unwrap(),
+            hosts: Vec::new(),
             concurrent_requests_max: 256,
             body_bytes_max: 16 << 20,
             timeout: Duration::from_secs(30),

@@ -4,7 +4,9 @@ mod typed;
 
 pub use typed::{TYPED_FORMS, TypedError, from_local, offset, parse_typed, parse_typed_from, parse_typed_to};
 
-use crate::domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, UtcMillis, days_from_civil, days_in_month};
+use crate::domain::time::{
+    DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, UtcMillis, Zone, days_from_civil, days_in_month,
+};
 use crate::domain::window::Window;
 use thiserror::Error;
 
@@ -26,6 +28,14 @@ pub enum InstantError {
     /// A minute where an instant is needed.
     #[error("the seconds are missing")]
     NoSeconds,
+    /// No answer could write it.
+    #[error("its year in the configured time zone does not have four digits (0000 to 9999)")]
+    Year,
+}
+
+/// Refuses an instant that no answer could write: RFC 3339 has years of four digits.
+pub fn check_year(at: UtcMillis, zone: &Zone) -> Result<(), InstantError> {
+    if zone.has_four_digit_year(at) { Ok(()) } else { Err(InstantError::Year) }
 }
 
 /// What `at` may be.

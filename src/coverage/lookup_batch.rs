@@ -4,6 +4,7 @@ use super::csv::{CsvError, Reader};
 use super::question::{Question, QuestionText};
 use super::question_columns::{Columns, HeaderError};
 use super::spreadsheet::damage;
+use crate::domain::time::Zone;
 use serde::Serialize;
 use std::io::{self, BufRead};
 use thiserror::Error;
@@ -48,6 +49,8 @@ pub struct Row {
 pub struct Questions<R> {
     reader: Reader<R>,
     columns: Columns,
+    /// In which answers are written, if that is known here.
+    zone: Option<Zone>,
 }
 
 impl<R: BufRead> Questions<R> {
@@ -59,7 +62,12 @@ impl<R: BufRead> Questions<R> {
         let mut reader = Reader::new(input);
         let header = reader.next_record()?.ok_or(HeaderError::Empty)?.fields;
         let columns = Columns::of(&header.map_err(HeaderError::Unreadable)?)?;
-        Ok(Self { reader, columns })
+        Ok(Self { reader, columns, zone: None })
+    }
+
+    /// Refuses questions about times that no answer in this zone could write.
+    pub fn in_zone(self, zone: &Zone) -> Self {
+        Self { zone: Some(zone.clone()), ..self }
     }
 
     /// The next row; `None` at the end.
@@ -110,7 +118,10 @@ impl<R: BufRead> Questions<R> {
             platforms: platforms.map(str::to_owned).collect(),
             reference: term(columns.reference).map(str::to_owned),
         };
-        Question::parse(text).map_err(|error| error.to_string())
+        let question = Question::parse(text).map_err(|error| error.to_string())?;
+        let years = self.zone.as_ref().map(|zone| question.when.check_years(zone));
+        years.transpose().map_err(|error| error.to_string())?;
+        Ok(question)
     }
 }
 

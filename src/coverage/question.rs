@@ -1,8 +1,8 @@
 //! A coverage question and how it is put.
 
-use super::instant::{At, InstantError, parse_at, parse_from, parse_to};
+use super::instant::{At, InstantError, check_year, parse_at, parse_from, parse_to};
 use crate::domain::order::{ID_BYTES_MAX, PLATFORM_BYTES_MAX};
-use crate::domain::time::UtcMillis;
+use crate::domain::time::{UtcMillis, Zone};
 use crate::domain::window::Window;
 use serde::Deserialize;
 use thiserror::Error;
@@ -181,6 +181,33 @@ impl Question {
         }
         Ok(Self { platforms, ..self })
     }
+}
+
+impl When {
+    /// Refuses a time that no answer in this zone could write.
+    pub fn check_years(self, zone: &Zone) -> Result<(), QuestionError> {
+        match self {
+            Self::Instant(at) => {
+                check_year(at, zone).map_err(|error| QuestionError::Time { field: "at", error })
+            }
+            Self::Minute(window) => check_window_years(window, ("at", "at"), zone),
+            Self::Interval(window) => check_window_years(window, ("from", "to"), zone),
+        }
+    }
+}
+
+/// Refuses an interval that no answer in this zone could write.
+pub fn check_interval_years(window: Window, zone: &Zone) -> Result<(), QuestionError> {
+    check_window_years(window, ("from", "to"), zone)
+}
+
+fn check_window_years(
+    window: Window,
+    (from, to): (&'static str, &'static str),
+    zone: &Zone,
+) -> Result<(), QuestionError> {
+    check_year(window.from, zone).map_err(|error| QuestionError::Time { field: from, error })?;
+    check_year(window.until, zone).map_err(|error| QuestionError::Time { field: to, error })
 }
 
 fn parse_riders(names: Vec<String>) -> Result<Vec<String>, QuestionError> {

@@ -204,7 +204,9 @@ fn status<V: LedgerView>(pen: &Pen<'_, V>, (name, line): &Line<'_>, stretches: &
         settled: reason.is_none(),
         reason: reason.map(|reason| reason.as_str()),
         complete_through: line.complete_through().map(|at| pen.time(at)),
-        ask_again_at: latest.filter(|_| !hopeless).map(|at| pen.time(at)),
+        ask_again_at: latest
+            .filter(|&at| !hopeless && pen.zone.has_four_digit_year(at))
+            .map(|at| pen.time(at)),
     }
 }
 

@@ -6,12 +6,16 @@
 
 mod advance;
 mod facts;
+mod identity;
 mod late;
 mod tracker;
 
 pub use advance::{Bound, HeldBy};
+pub use identity::{Difference, TopicIdentity};
 pub use late::{Told, is_late, newest_instant, vouching_instant};
-pub use tracker::{CompletenessTracker, EndObserved, MetadataObserved, PartitionApplied};
+pub use tracker::{
+    CompletenessTracker, EndObserved, MetadataObserved, PartitionApplied, PartitionSkipped, PartitionStarted,
+};
 
 use super::time::UtcMillis;
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,8 +49,13 @@ pub struct TopicFacts {
 pub struct PartitionFacts {
     /// The offset at which reading started. The first record may lie behind it: aborted transactions leave none.
     pub first_offset: i64,
-    /// Kafka timestamp of the first record read; `None` until one is.
-    pub first_timestamp: Option<UtcMillis>,
+    /// When that start was first seen: whatever lay before it had arrived by then.
+    pub seen_at: UtcMillis,
+    /// By when the first record read had arrived: the broker's stamp, else the instant of its commit; `None` until one is
+    /// read.
+    pub first_arrived: Option<UtcMillis>,
+    /// The topic that is read.
+    pub identity: TopicIdentity,
     /// Every record below it is applied or was skipped.
     pub next_offset: i64,
     /// Kafka timestamp of the newest record applied.
@@ -71,10 +80,12 @@ pub struct SkippedSpan {
     pub topic: String,
     /// Partition.
     pub partition: i32,
-    /// `complete_through` at the skip, less the longest order and the widest lead.
+    /// `complete_through` at the skip, or the skip if that was earlier, less the longest order and the widest lead.
     pub from: UtcMillis,
-    /// Kafka timestamp of the next record read; `None` until there is one. Of a partition that exists no more, the
-    /// instant of the skip.
+    /// The instant of the skip.
+    pub skipped_at: UtcMillis,
+    /// By when the next record read had arrived, at least [`Self::skipped_at`]; `None` until there is one. Of a partition that
+    /// exists no more, the instant of the skip.
     pub until: Option<UtcMillis>,
 }
 
@@ -99,6 +110,16 @@ pub struct PlatformFacts {
     pub skips: Vec<SkippedSpan>,
     /// Events that added cover before a complete_through already committed.
     pub late: u64,
+}
+
+impl PartitionFacts {
+    /// What lay before the start of reading had arrived by this instant; `None` when nothing did.
+    ///
+    /// A producer's timestamp has no say in it: it may be the time of an event, or anything else.
+    pub fn lost_until(&self) -> Option<UtcMillis> {
+        let until = self.first_arrived.map_or(self.seen_at, |arrived| arrived.min(self.seen_at));
+        (self.first_offset != 0).then_some(until)
+    }
 }
 
 impl Completeness {

@@ -4,7 +4,7 @@
 //! a question about an instant, a minute or a month takes one path: cut the claims to the question and name, for each
 //! piece, the first reason that applies.
 
-use super::completeness::{Completeness, PlatformFacts};
+use super::completeness::{Completeness, PartitionFacts, PlatformFacts};
 use super::pending::{PendingKind, RecordTimes, conflict_window};
 use super::platform::{Platforms, Promise};
 use super::posting::Posting;
@@ -168,8 +168,7 @@ impl PlatformLine {
         let bound_now = self.promise.topics.iter().filter(|topic| !facts.topics.contains(*topic));
         let mut gaps = Vec::new();
         for topic in facts.topics.iter().chain(bound_now).filter_map(|topic| completeness.topics.get(topic)) {
-            for partition in topic.partitions.values().filter(|partition| partition.first_offset != 0) {
-                let until = partition.first_timestamp.unwrap_or(UtcMillis::MAX);
+            for until in topic.partitions.values().filter_map(PartitionFacts::lost_until) {
                 if facts.stated_through < Some(until) {
                     gaps.push(Window::new(UtcMillis::MIN, until.plus(self.aftermath_ms())));
                 }

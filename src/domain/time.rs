@@ -293,6 +293,14 @@ impl Zone {
         (first, if self.start_of(after) < until { after } else { last })
     }
 
+    /// Whether the local year of an instant has four digits: RFC 3339 can write no other.
+    pub fn has_four_digit_year(&self, at: UtcMillis) -> bool {
+        let minutes = self.offset_s(at) / 60;
+        let local_ms = at.millis().saturating_add(i64::from(minutes) * MINUTE_MS);
+        let days = i32::try_from(local_ms.div_euclid(DAY_MS)).unwrap_or(i32::MAX);
+        (0..=9_999).contains(&civil_from_days(days).0)
+    }
+
     /// `at` as RFC 3339 with milliseconds and this zone's offset, e.g. `2026-11-20T12:07:31.000+08:00`.
     pub fn rfc3339(&self, at: UtcMillis) -> String {
         // Whole minutes only in RFC 3339: local mean time before the first standard time is cut to the minute.

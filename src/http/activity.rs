@@ -1,4 +1,4 @@
-//! Whether a connection is owed an answer: that is what keeps its place when others wait for one.
+//! What a connection and its requests tell each other: who is owed an answer keeps its place when others wait for one.
 
 use super::connection::{Connection, Patient};
 use axum::body::{Body, Bytes};
@@ -8,6 +8,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use axum::serve::IncomingStream;
 use http_body::{Frame, SizeHint};
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,16 +16,67 @@ use std::task::{Context, Poll};
 
 /// Shared by a connection and its requests, of which there is one at a time.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Activity(Arc<AtomicBool>);
+pub(super) struct Activity {
+    flags: Arc<Flags>,
+    /// The address that the client connected to.
+    local: Option<IpAddr>,
+}
+
+#[derive(Debug, Default)]
+struct Flags {
+    /// An answer is being worked out.
+    answering: AtomicBool,
+    /// The head of a request was read, and its answer has not begun to go out.
+    reached: AtomicBool,
+    /// The answer under way keeps a body in memory.
+    keeps_body: AtomicBool,
+}
 
 impl Activity {
+    pub(super) fn new(local: Option<IpAddr>) -> Self {
+        Self { flags: Arc::default(), local }
+    }
+
+    /// The address that the client connected to.
+    pub(super) const fn local(&self) -> Option<IpAddr> {
+        self.local
+    }
+
     /// Whether an answer is being worked out.
     pub(super) fn is_answering(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.flags.answering.load(Ordering::Relaxed)
+    }
+
+    /// Whether a handler has the request that came in last.
+    pub(super) fn has_reached(&self) -> bool {
+        self.flags.reached.load(Ordering::Relaxed)
+    }
+
+    /// Its answer begins to go out.
+    pub(super) fn is_answered(&self) {
+        self.flags.reached.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether the answer under way keeps a body in memory.
+    pub(super) fn keeps_body(&self) -> bool {
+        self.flags.keeps_body.load(Ordering::Relaxed)
+    }
+
+    /// Until the result is dropped, the request is still being sent: no answer is owed.
+    pub(super) fn receiving(&self) -> Receiving {
+        self.flags.answering.store(false, Ordering::Relaxed);
+        Receiving(self.clone())
+    }
+
+    /// Until the result is dropped, the answer keeps a body in memory.
+    pub(super) fn keeping_body(&self) -> KeepingBody {
+        self.flags.keeps_body.store(true, Ordering::Relaxed);
+        KeepingBody(self.clone())
     }
 
     fn begin(&self) -> Answering {
-        self.0.store(true, Ordering::Relaxed);
+        self.flags.answering.store(true, Ordering::Relaxed);
+        self.flags.reached.store(true, Ordering::Relaxed);
         Answering(self.clone())
     }
 }
@@ -35,19 +87,43 @@ impl Connected<IncomingStream<'_, Patient>> for Activity {
     }
 }
 
+/// The activity of the connection on which a request came; its own where there is none.
+pub(super) fn of(request: &Request) -> Activity {
+    let info = request.extensions().get::<ConnectInfo<Activity>>();
+    info.map(|ConnectInfo(activity)| activity.clone()).unwrap_or_default()
+}
+
 /// Until it is dropped, an answer is being worked out.
 struct Answering(Activity);
 
 impl Drop for Answering {
     fn drop(&mut self) {
-        self.0.0.store(false, Ordering::Relaxed);
+        self.0.flags.answering.store(false, Ordering::Relaxed);
+    }
+}
+
+/// See [`Activity::receiving`].
+pub(super) struct Receiving(Activity);
+
+impl Drop for Receiving {
+    fn drop(&mut self) {
+        self.0.flags.answering.store(true, Ordering::Relaxed);
+    }
+}
+
+/// See [`Activity::keeping_body`].
+#[derive(Debug)]
+pub(super) struct KeepingBody(Activity);
+
+impl Drop for KeepingBody {
+    fn drop(&mut self) {
+        self.0.flags.keeps_body.store(false, Ordering::Relaxed);
     }
 }
 
 /// Marks the connection of a request while its answer is worked out; of a streamed one, until its end.
 pub(super) async fn mark(request: Request, next: Next) -> Response {
-    let activity = request.extensions().get::<ConnectInfo<Activity>>();
-    let answering = activity.map(|ConnectInfo(activity)| activity.begin());
+    let answering = of(&request).begin();
     let response = next.run(request).await;
     // A whole body only has to be read: whoever is slow at that has no right to the place.
     if http_body::Body::size_hint(response.body()).exact().is_some() {
@@ -59,7 +135,7 @@ pub(super) async fn mark(request: Request, next: Next) -> Response {
 /// A body that is worked out while it is sent.
 struct Streamed {
     body: Body,
-    _answering: Option<Answering>,
+    _answering: Answering,
 }
 
 impl http_body::Body for Streamed {

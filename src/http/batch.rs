@@ -1,11 +1,15 @@
 //! `POST /v1/coverage/batch`: a question a line, an answer a line, in the same order.
 //!
-//! All answers come from one state. They are streamed: the asker's pace is the pace, and memory stays bounded.
+//! All answers come from one state. They are streamed: the asker's pace is the pace, and memory stays bounded. A batch has a
+//! place among those that are worked on only while it is: not while its body comes, nor while its asker reads.
 
+use super::activity::{self, KeepingBody};
+use super::bodies::{BodyError, WholeBody};
 use super::coverage::within_limits;
 use super::problem::{Kind, Problem};
 use super::source::Source;
 use super::state::HttpState;
+use super::text;
 use crate::coverage::lookup_batch::BadRow;
 use crate::coverage::question::{Question, QuestionLine};
 use crate::coverage::resolve::resolve;
@@ -13,158 +17,185 @@ use crate::domain::view::LedgerView;
 use crate::telemetry::metrics::Lookup;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
-use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use http_body::Frame;
-use std::future::poll_fn;
+use std::error::Error as StdError;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 use thiserror::Error;
-use tokio::sync::mpsc;
 
-const MEDIA_TYPES: &[&str] = &["application/x-ndjson", "application/ndjson", "application/jsonl"];
 /// Answers are sent in pieces of about this size.
 const PIECE_BYTES: usize = 64 * 1024;
-/// Pieces that wait for a slow asker.
-const PIECES_WAITING_MAX: usize = 4;
 
 pub(super) async fn post<S: Source>(
     State(state): State<HttpState<S>>,
     request: Request,
 ) -> Result<Response, Problem> {
-    check_media_type(request.headers())?;
-    // Before the body: bodies that are slow to come, or large, are as few as the places.
-    let Some(place) = state.batch_place() else {
-        state.metrics().request_shed();
-        return Err(Problem::new(Kind::Overloaded, "too many batches are being answered: try again shortly"));
+    text::check_headers(request.headers())?;
+    let activity = activity::of(&request);
+    let body = {
+        let _receiving = activity.receiving();
+        body(&state, request).await?
     };
-    let body = body(&state, request).await?;
+    let lines = text::lines_of(&body.bytes)?;
     let lines_max = state.settings().batch_lines_max;
-    if body.split(|&byte| byte == b'\n').filter(|line| !line.trim_ascii().is_empty()).count() > lines_max {
+    if lines.split(|&byte| byte == b'\n').filter(|line| !line.trim_ascii().is_empty()).count() > lines_max {
         return Err(Problem::new(Kind::BatchTooLong, format!("a batch has at most {lines_max} lines")));
     }
-    let (pieces, receiver) = mpsc::channel(PIECES_WAITING_MAX);
-    tokio::task::spawn_blocking(move || {
-        let _place = place;
-        let done = answer_all(&state, &body, &pieces);
-        // When the asker is gone, nobody needs to know.
-        drop(pieces.blocking_send(done.unwrap_or(Piece::Failed)));
-    });
-    let answers = Answers { receiver, over: false };
+    let Some(_place) = state.request_place() else {
+        state.metrics().request_shed();
+        return Err(Problem::new(
+            Kind::Overloaded,
+            "too many requests are being answered: try again shortly",
+        ));
+    };
+    let at = body.bytes.len().saturating_sub(lines.len());
+    let (view, keeping) = (state.source().view(), activity.keeping_body());
+    let batch = Batch { state, view, body, at, line: 0, _keeping: keeping };
+    let answers = Answers { next: Some(Box::pin(batch.work())) };
     Ok(([(CONTENT_TYPE, "application/x-ndjson")], Body::new(answers)).into_response())
 }
 
-fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
-    let Some(given) = headers.get(CONTENT_TYPE) else { return Ok(()) };
-    let name = given.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
-    if MEDIA_TYPES.iter().any(|known| name.eq_ignore_ascii_case(known)) {
-        return Ok(());
-    }
-    let detail = "send one question a line, with the header `Content-Type: application/x-ndjson`";
-    Err(Problem::new(Kind::UnsupportedMediaType, detail))
-}
-
-async fn body<S: Source>(state: &HttpState<S>, request: Request) -> Result<Vec<u8>, Problem> {
+async fn body<S: Source>(state: &HttpState<S>, request: Request) -> Result<WholeBody, Problem> {
     let bytes_max = state.settings().body_bytes_max;
     let too_large = || Problem::new(Kind::BodyTooLarge, format!("a body has at most {bytes_max} bytes"));
+    let slow = || Problem::new(Kind::SlowRequest, "the body did not arrive in time");
     let length = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     if length.is_some_and(|length: u64| usize::try_from(length).map_or(true, |length| length > bytes_max)) {
         return Err(too_large());
     }
-    // A little sooner than the request as a whole, so that the reason is told.
+    // A little sooner than the connection gives up, so that the reason is told.
     let patience = state.settings().timeout.saturating_mul(9) / 10;
-    match tokio::time::timeout(patience, collect(request.into_body(), bytes_max)).await {
-        Ok(Ok(Some(body))) => Ok(body),
-        Ok(Ok(None)) => Err(too_large()),
-        Ok(Err(_)) => Err(Problem::new(Kind::BadRequest, "the body broke off")),
-        Err(_) => Err(Problem::new(Kind::SlowRequest, "the body did not arrive in time")),
-    }
-}
-
-/// The whole body; `None` when it has more than `bytes_max` bytes.
-async fn collect(mut body: Body, bytes_max: usize) -> Result<Option<Vec<u8>>, axum::Error> {
-    let mut whole = Vec::new();
-    loop {
-        let next = poll_fn(|cx| http_body::Body::poll_frame(Pin::new(&mut body), cx)).await;
-        let Some(frame) = next.transpose()? else { return Ok(Some(whole)) };
-        let Ok(data) = frame.into_data() else { continue };
-        if data.len() > bytes_max.saturating_sub(whole.len()) {
-            return Ok(None);
+    let bodies = state.bodies();
+    match tokio::time::timeout(patience, bodies.collect(request.into_body())).await {
+        Ok(Ok(body)) => Ok(body),
+        Ok(Err(BodyError::TooLarge)) => Err(too_large()),
+        Ok(Err(BodyError::Slow)) | Err(_) => Err(slow()),
+        Ok(Err(BodyError::BrokenOff(error))) if is_timeout(&error) => Err(slow()),
+        Ok(Err(BodyError::BrokenOff(_))) => {
+            Err(Problem::new(Kind::BadRequest, "the body broke off, or its length is wrong"))
         }
-        whole.extend_from_slice(&data);
+        Ok(Err(BodyError::NoMemory)) => {
+            state.metrics().request_shed();
+            Err(Problem::new(Kind::Overloaded, "too many large bodies at a time: try again shortly"))
+        }
     }
 }
 
-enum Piece {
-    Lines(Bytes),
-    End,
-    Failed,
+/// Whether the connection lost its patience.
+fn is_timeout(error: &axum::Error) -> bool {
+    let mut cause: Option<&(dyn StdError + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if error.downcast_ref::<std::io::Error>().is_some_and(|io| io.kind() == std::io::ErrorKind::TimedOut)
+        {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
-/// Answers every line; `None` when the asker is gone or storage failed.
-fn answer_all<S: Source>(state: &HttpState<S>, body: &[u8], pieces: &mpsc::Sender<Piece>) -> Option<Piece> {
-    let view = state.source().view();
-    let mut piece = Vec::with_capacity(PIECE_BYTES);
-    for (line, number) in body.split(|&byte| byte == b'\n').zip(1_u64..) {
+/// A batch that is being answered, from one state.
+struct Batch<S: Source> {
+    state: HttpState<S>,
+    view: Arc<S::View>,
+    body: WholeBody,
+    /// Where the next line begins.
+    at: usize,
+    /// The number of the line before.
+    line: u64,
+    _keeping: KeepingBody,
+}
+
+/// What came of a piece of work; the batch, if there is more to do.
+type Worked<S> = Result<(Bytes, Option<Batch<S>>), BrokenOff>;
+type Work<S> = Pin<Box<dyn Future<Output = Worked<S>> + Send>>;
+
+impl<S: Source> Batch<S> {
+    /// Answers lines for one piece, in a place of its own.
+    async fn work(mut self) -> Worked<S> {
+        let place = self.state.batch_place().await;
+        let piece = tokio::task::spawn_blocking(move || {
+            let _place = place;
+            let mut piece = Vec::with_capacity(PIECE_BYTES);
+            while piece.len() < PIECE_BYTES {
+                if !self.answer_next(&mut piece)? {
+                    return Ok((piece.into(), None));
+                }
+            }
+            Ok((piece.into(), Some(self)))
+        });
+        piece.await.map_err(|failed| {
+            tracing::error!(error = &failed as &dyn StdError, "a batch failed: a defect");
+            BrokenOff
+        })?
+    }
+
+    /// Answers the next line; `false` when there is none.
+    fn answer_next(&mut self, piece: &mut Vec<u8>) -> Result<bool, BrokenOff> {
+        let Some(rest) = self.body.bytes.get(self.at..).filter(|rest| !rest.is_empty()) else {
+            return Ok(false);
+        };
+        let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
+        let line = rest.get(..end).unwrap_or_default();
+        (self.at, self.line) = (self.at.saturating_add(end).saturating_add(1), self.line.saturating_add(1));
         if line.trim_ascii().is_empty() {
-            continue;
+            return Ok(true);
         }
         let begun = Instant::now();
-        let lookup = match question(line, state) {
-            Err(error) => {
-                serde_json::to_writer(&mut piece, &BadRow { line: number, error }).ok()?;
-                Lookup::Refused
-            }
-            Ok(question) => match resolve(&*view, state.terms(), &question) {
-                Ok(answer) => {
-                    serde_json::to_writer(&mut piece, &answer).ok()?;
-                    Lookup::Answered(answer.verdict)
-                }
-                Err(error) => match S::View::refusal(&error) {
-                    Some(error) => {
-                        serde_json::to_writer(&mut piece, &BadRow { line: number, error }).ok()?;
-                        Lookup::Refused
-                    }
-                    None => {
-                        tracing::error!(
-                            error = &error as &dyn std::error::Error,
-                            "a batch failed: storage could not be read"
-                        );
-                        state.metrics().looked_up(Lookup::Failed, begun.elapsed());
-                        return None;
-                    }
-                },
+        let answered = match question(line, &self.state) {
+            Err(error) => Err(error),
+            Ok(question) => match resolve(&*self.view, self.state.terms(), &question) {
+                Ok(answer) => Ok(answer),
+                Err(error) => Err(S::View::refusal(&error).ok_or_else(|| {
+                    tracing::error!(
+                        error = &error as &dyn StdError,
+                        "a batch failed: storage could not be read"
+                    );
+                    self.state.metrics().looked_up(Lookup::Failed, begun.elapsed());
+                    BrokenOff
+                })?),
             },
         };
-        state.metrics().looked_up(lookup, begun.elapsed());
+        let lookup = match answered {
+            Ok(answer) => {
+                serde_json::to_writer(&mut *piece, &answer).map_err(|_| BrokenOff)?;
+                Lookup::Answered(answer.verdict)
+            }
+            Err(error) => {
+                let row = BadRow { line: self.line, error };
+                serde_json::to_writer(&mut *piece, &row).map_err(|_| BrokenOff)?;
+                Lookup::Refused
+            }
+        };
+        self.state.metrics().looked_up(lookup, begun.elapsed());
         piece.push(b'\n');
-        if piece.len() >= PIECE_BYTES {
-            pieces.blocking_send(Piece::Lines(std::mem::take(&mut piece).into())).ok()?;
-        }
+        Ok(true)
     }
-    pieces.blocking_send(Piece::Lines(piece.into())).ok()?;
-    Some(Piece::End)
 }
 
 fn question<S: Source>(line: &[u8], state: &HttpState<S>) -> Result<Question, String> {
     let line: QuestionLine =
         serde_json::from_slice(line).map_err(|error| format!("not a JSON object with texts: {error}"))?;
     let question = line.parse().map_err(|error| error.to_string())?;
-    within_limits(question, state.settings()).map_err(|problem| problem.detail)
+    within_limits(question, state).map_err(|problem| problem.detail)
 }
 
-/// The answers broke off: the connection is closed, so that nobody takes a part for the whole.
+/// The answers broke off: the connection is closed, so that a part is never taken for the whole.
 #[derive(Debug, Error)]
 #[error("the answers broke off")]
 struct BrokenOff;
 
-struct Answers {
-    receiver: mpsc::Receiver<Piece>,
-    over: bool,
+/// The answers, worked out as they are asked for.
+struct Answers<S: Source> {
+    /// The work on the next piece; `None` at the end.
+    next: Option<Work<S>>,
 }
 
-impl http_body::Body for Answers {
+impl<S: Source> http_body::Body for Answers<S> {
     type Data = Bytes;
     type Error = BrokenOff;
 
@@ -172,19 +203,15 @@ impl http_body::Body for Answers {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
-        if self.over {
-            return Poll::Ready(None);
-        }
-        self.receiver.poll_recv(cx).map(|piece| match piece {
-            Some(Piece::Lines(lines)) => Some(Ok(Frame::data(lines))),
-            Some(Piece::End) => {
-                self.over = true;
-                None
+        let Some(next) = &mut self.next else { return Poll::Ready(None) };
+        let worked = std::task::ready!(next.as_mut().poll(cx));
+        self.next = None;
+        Poll::Ready(match worked {
+            Ok((piece, batch)) => {
+                self.next = batch.map(|batch| Box::pin(batch.work()) as Work<S>);
+                (!piece.is_empty()).then(|| Ok(Frame::data(piece)))
             }
-            Some(Piece::Failed) | None => {
-                self.over = true;
-                Some(Err(BrokenOff))
-            }
+            Err(broken_off) => Some(Err(broken_off)),
         })
     }
 }

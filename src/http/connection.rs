@@ -1,13 +1,17 @@
 //! Connections that do not wait for ever: a client that is slow to send or to read loses its place, and sooner when
-//! others wait for one.
+//! others wait for one. What the HTTP library refuses by itself leaves as a problem document.
 
 use super::activity::Activity;
+use super::bodies::Bodies;
+use super::refusal::{self, Automatic};
+use crate::telemetry::metrics::Metrics;
+use axum::http::StatusCode;
 use axum::serve::Listener;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
@@ -16,8 +20,11 @@ use tokio::time::{Instant, Sleep};
 
 /// While every place is taken, a connection that is owed no answer keeps its own for so long.
 const CROWDED_PATIENCE: Duration = Duration::from_secs(1);
-/// Who reads less of an answer than this within the patience loses the place.
-const READ_AT_LEAST: usize = 64 * 1024;
+/// Who sends less of a request, or reads less of an answer, than this within the patience loses the place.
+const COMES_ON_BYTES: usize = 64 * 1024;
+/// After a refusal, what the client still sends is read for so long at most: a connection that is closed before would be
+/// reset, and the refusal be lost.
+const LINGER: Duration = Duration::from_secs(2);
 
 /// Accepts connections, as many at a time as there are places.
 #[derive(Debug)]
@@ -25,12 +32,19 @@ pub(super) struct Patient {
     listener: TcpListener,
     patience: Duration,
     places: Arc<Semaphore>,
+    bodies: Arc<Bodies>,
+    metrics: Metrics,
 }
 
 impl Patient {
-    pub(super) fn new(listener: TcpListener, patience: Duration, connections_max: usize) -> Self {
+    pub(super) fn new(
+        listener: TcpListener,
+        (patience, connections_max): (Duration, usize),
+        bodies: Arc<Bodies>,
+        metrics: Metrics,
+    ) -> Self {
         let places = Arc::new(Semaphore::new(connections_max.min(Semaphore::MAX_PERMITS)));
-        Self { listener, patience, places }
+        Self { listener, patience, places, bodies, metrics }
     }
 }
 
@@ -45,8 +59,13 @@ impl Listener for Patient {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "a connection keeps its delay");
         }
-        let (crowded, patience) = (Arc::clone(&self.places), self.patience);
-        (Connection::new(stream, Patience { crowded, patience, _place: place }), peer)
+        let patience = Patience {
+            crowded: Arc::clone(&self.places),
+            bodies: Arc::clone(&self.bodies),
+            patience: self.patience,
+            _place: place,
+        };
+        (Connection::new(stream, patience, self.metrics.clone()), peer)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -59,13 +78,15 @@ impl Listener for Patient {
 struct Patience {
     /// Has no place left when others may be waiting for one.
     crowded: Arc<Semaphore>,
+    /// Says when others wait for memory.
+    bodies: Arc<Bodies>,
     patience: Duration,
     _place: Option<OwnedSemaphorePermit>,
 }
 
 /// A connection with a deadline, which moves when the first byte of a request comes in, when an answer begins to go
-/// out, and with every so many bytes of it: so it bounds idling, a request from its first byte to its answer, and an
-/// answer that nobody reads; and dripping bytes, in or out, does not move it.
+/// out, and with every so many bytes of them: so it bounds idling, a request from its first byte to its answer, and an
+/// answer that is not read; and dripping bytes, in or out, does not move it.
 #[derive(Debug)]
 pub(super) struct Connection {
     stream: TcpStream,
@@ -75,17 +96,47 @@ pub(super) struct Connection {
     since: Instant,
     patience: Patience,
     activity: Activity,
+    metrics: Metrics,
     /// Nothing of the next request has come in.
     answered: bool,
-    /// Bytes that went out since it last came on.
-    written: usize,
+    /// The client does not take what is written.
+    blocked: bool,
+    /// The last answer was a refusal.
+    refused: bool,
+    /// Bytes that went in or out since it last came on.
+    moved: usize,
+    /// What is sent instead of an answer of the library.
+    instead: Option<Instead>,
+    /// Until when what still comes is read, after a refusal.
+    lingers: bool,
+}
+
+#[derive(Debug)]
+struct Instead {
+    bytes: Vec<u8>,
+    sent: usize,
+    /// Bytes of the library's answer.
+    replaces: usize,
 }
 
 impl Connection {
-    fn new(stream: TcpStream, patience: Patience) -> Self {
+    fn new(stream: TcpStream, patience: Patience, metrics: Metrics) -> Self {
         let look = Box::pin(tokio::time::sleep(patience.patience.min(CROWDED_PATIENCE)));
-        let (since, activity) = (Instant::now(), Activity::default());
-        Self { stream, look, since, patience, activity, answered: true, written: 0 }
+        let activity = Activity::new(stream.local_addr().ok().map(|address| address.ip()));
+        Self {
+            stream,
+            look,
+            since: Instant::now(),
+            patience,
+            activity,
+            metrics,
+            answered: true,
+            blocked: false,
+            refused: false,
+            moved: 0,
+            instead: None,
+            lingers: false,
+        }
     }
 
     /// What its requests tell it.
@@ -95,23 +146,48 @@ impl Connection {
 
     fn came_on(&mut self) {
         self.since = Instant::now();
-        self.written = 0;
+        self.moved = 0;
+    }
+
+    fn moved(&mut self, count: usize) {
+        self.moved = self.moved.saturating_add(count);
+        if self.moved >= COMES_ON_BYTES {
+            self.came_on();
+        }
     }
 
     fn still_waiting<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
         // A timer that fires too early is cheaper than one that is moved with every request.
         while self.look.as_mut().poll(cx).is_ready() {
             let waited = self.since.elapsed();
-            let crowded = self.patience.crowded.available_permits() == 0 && !self.activity.is_answering();
             let limit = self.patience.patience;
-            if waited >= limit || (crowded && waited >= CROWDED_PATIENCE) {
-                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            if waited >= limit || (self.is_in_the_way() && waited >= CROWDED_PATIENCE) {
+                return Poll::Ready(Err(self.give_up()));
             }
             let now = Instant::now();
             let left = limit.saturating_sub(waited).min(CROWDED_PATIENCE);
             self.look.as_mut().reset(now.checked_add(left).unwrap_or(now));
         }
         Poll::Pending
+    }
+
+    /// Whether others wait for what this connection has, and its client is to blame.
+    fn is_in_the_way(&self) -> bool {
+        let wanted = self.patience.crowded.available_permits() == 0 && !self.activity.is_answering();
+        wanted || (self.blocked && self.activity.keeps_body() && self.patience.bodies.is_crowded())
+    }
+
+    fn give_up(&mut self) -> io::Error {
+        // A head that began and did not come to its end is told so; an idle connection is closed without a word.
+        let is_owed_nothing = self.answered || self.blocked || self.activity.has_reached();
+        if !is_owed_nothing && !self.activity.is_answering() {
+            // The little that it is fits the socket's buffer; where it does not, the client is gone.
+            if self.stream.try_write(&refusal::too_slow()).is_ok() {
+                self.metrics.refused_head(StatusCode::REQUEST_TIMEOUT);
+            }
+            self.answered = true;
+        }
+        io::ErrorKind::TimedOut.into()
     }
 
     fn after_write(
@@ -121,16 +197,75 @@ impl Connection {
     ) -> Poll<io::Result<usize>> {
         match polled {
             Poll::Ready(Ok(count)) => {
-                self.written = self.written.saturating_add(count);
-                if !self.answered || self.written >= READ_AT_LEAST {
+                if !self.answered {
                     self.came_on();
+                    self.activity.is_answered();
                 }
+                self.moved(count);
                 self.answered = true;
+                self.blocked = false;
                 Poll::Ready(Ok(count))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            Poll::Pending => self.still_waiting(cx),
+            Poll::Pending => {
+                self.blocked = true;
+                self.still_waiting(cx)
+            }
         }
+    }
+
+    /// Looks at what is to be written: how much of it may go out, if an answer of the library stands behind.
+    fn look_at(&mut self, bytes: &[u8]) -> Option<usize> {
+        if self.instead.is_some() {
+            return None;
+        }
+        if !self.answered {
+            // `HTTP/1.1 404 ...`
+            self.refused = matches!(bytes.get(9), Some(b'4' | b'5'));
+        }
+        let automatic = Automatic::find(bytes)?;
+        if automatic.start > 0 {
+            return Some(automatic.start);
+        }
+        self.refused = true;
+        self.metrics.refused_head(automatic.status);
+        self.instead = Some(Instead { bytes: automatic.instead(), sent: 0, replaces: bytes.len() });
+        None
+    }
+
+    /// Sends what stands instead of the library's answer, to its end.
+    fn send_instead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        while let Some(instead) = &mut self.instead {
+            let rest = instead.bytes.get(instead.sent..).unwrap_or_default();
+            if rest.is_empty() {
+                let replaces = instead.replaces;
+                self.instead = None;
+                return Poll::Ready(Ok(replaces));
+            }
+            let polled = Pin::new(&mut self.stream).poll_write(cx, rest);
+            match ready!(self.after_write(cx, polled))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                count => {
+                    if let Some(instead) = &mut self.instead {
+                        instead.sent = instead.sent.saturating_add(count);
+                    }
+                }
+            }
+        }
+        Poll::Ready(Ok(0))
+    }
+
+    /// Reads on after a refusal, until the client has done or the time is over.
+    fn linger(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut sink = [0; 4_096];
+        while self.look.as_mut().poll(cx).is_pending() {
+            let mut buf = ReadBuf::new(&mut sink);
+            match ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buf)) {
+                Ok(()) if !buf.filled().is_empty() => {}
+                _ => break,
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -140,12 +275,14 @@ impl AsyncRead for Connection {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
         match Pin::new(&mut self.stream).poll_read(cx, buf) {
             Poll::Ready(Ok(())) => {
                 if self.answered {
                     self.answered = false;
                     self.came_on();
                 }
+                self.moved(buf.filled().len().saturating_sub(before));
                 Poll::Ready(Ok(()))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
@@ -156,6 +293,10 @@ impl AsyncRead for Connection {
 
 impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let buf = self.look_at(buf).and_then(|before| buf.get(..before)).unwrap_or(buf);
+        if self.instead.is_some() {
+            return self.send_instead(cx);
+        }
         let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
         self.after_write(cx, polled)
     }
@@ -165,6 +306,15 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        // The library writes heads first: its own answer is nowhere else.
+        let first: &[u8] = bufs.first().map_or(&[], |first| first);
+        if let Some(before) = self.look_at(first).and_then(|before| first.get(..before)) {
+            let polled = Pin::new(&mut self.stream).poll_write(cx, before);
+            return self.after_write(cx, polled);
+        }
+        if self.instead.is_some() {
+            return self.send_instead(cx);
+        }
         let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
         self.after_write(cx, polled)
     }
@@ -178,6 +328,15 @@ impl AsyncWrite for Connection {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        if !self.lingers {
+            ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+            if !self.refused {
+                return Poll::Ready(Ok(()));
+            }
+            self.lingers = true;
+            let now = Instant::now();
+            self.look.as_mut().reset(now.checked_add(LINGER).unwrap_or(now));
+        }
+        self.linger(cx)
     }
 }

@@ -28,7 +28,7 @@ pub(super) async fn get<S: Source>(
     State(state): State<HttpState<S>>,
     RawQuery(raw): RawQuery,
 ) -> Result<Response, Problem> {
-    let question = question(raw.as_deref(), state.settings());
+    let question = question(raw.as_deref(), &state);
     let question =
         question.inspect_err(|_| state.metrics().looked_up(Lookup::Refused, Default::default()))?;
     answer(&state, question).await.map(|answer| as_json(&answer))
@@ -43,7 +43,7 @@ fn as_json(answer: &Answer) -> Response {
     }
 }
 
-fn question(raw: Option<&str>, settings: &HttpSettings) -> Result<Question, Problem> {
+fn question<S: Source>(raw: Option<&str>, state: &HttpState<S>) -> Result<Question, Problem> {
     let query = Query::strict(raw, PARAMETERS)?;
     let question = Question::parse(QuestionText {
         rider_ids: query.all("rider_id"),
@@ -53,7 +53,7 @@ fn question(raw: Option<&str>, settings: &HttpSettings) -> Result<Question, Prob
         platforms: query.all("platform"),
         reference: query.one("reference")?.map(str::to_owned),
     })?;
-    within_limits(question, settings)
+    within_limits(question, state)
 }
 
 /// Answers a question, and counts it.
@@ -68,12 +68,17 @@ pub(super) async fn answer<S: Source>(state: &HttpState<S>, question: Question) 
     answered
 }
 
-/// A question that the configuration lets one ask.
-pub(super) fn within_limits(question: Question, settings: &HttpSettings) -> Result<Question, Problem> {
+/// A question that the configuration lets one ask, about a time that an answer can write.
+pub(super) fn within_limits<S: Source>(
+    question: Question,
+    state: &HttpState<S>,
+) -> Result<Question, Problem> {
+    let settings = state.settings();
     if question.rider_ids.len() > settings.rider_ids_max {
         let detail = format!("at most {} identifiers of one person may be given", settings.rider_ids_max);
         return Err(Problem::of(Kind::BadParameter, "rider_id", detail));
     }
+    question.when.check_years(state.zone())?;
     interval_within_limits(question.when.window(), settings)?;
     Ok(question)
 }

@@ -6,7 +6,7 @@ use super::state::HttpState;
 use axum::extract::{Request, State};
 use axum::http::HeaderName;
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, EXPECT, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
     X_FRAME_OPTIONS,
 };
 use axum::middleware::Next;
@@ -16,10 +16,13 @@ use std::any::Any;
 /// Nothing but the service's own style sheet and images, no script, no frame.
 const CSP: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-const HEADERS: [(HeaderName, &str); 5] = [
+/// The headers that every response carries.
+pub(super) const HEADERS: [(HeaderName, &str); 6] = [
     (CONTENT_SECURITY_POLICY, CSP),
     (X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (X_FRAME_OPTIONS, "DENY"),
+    // A page of another site may not even show an answer as an image or a script.
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
     // A page's address holds a rider identifier.
     (REFERRER_POLICY, "no-referrer"),
     // Answers are about persons, and are true of one state.
@@ -46,6 +49,16 @@ pub(super) async fn limited<S: Source>(
         )
         .into_response(),
     }
+}
+
+/// Refuses what no handler could meet: an expectation other than that of `100 Continue`.
+pub(super) async fn expectations(request: Request, next: Next) -> Response {
+    let unmet = |value: &HeaderValue| !value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"100-continue");
+    if request.headers().get_all(EXPECT).iter().any(unmet) {
+        let detail = "the only expectation that is met is 100-continue";
+        return Problem::new(Kind::UnsupportedExpectation, detail).into_response();
+    }
+    next.run(request).await
 }
 
 /// Adds the headers that every response carries; a handler may have chosen otherwise.

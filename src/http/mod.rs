@@ -1,27 +1,32 @@
 //! The service over HTTP: one file a resource. It only reads: nothing here writes to the ledger.
 //!
 //! ```text
-//! connection -> headers -> limits -> a resource -> (a blocking thread) -> coverage over one committed state
+//! connection -> headers -> host -> limits -> a resource -> (a blocking thread) -> coverage over one committed state
 //! ```
 
 mod activity;
 mod batch;
+mod bodies;
 mod connection;
 mod coverage;
 mod guard;
 mod health;
+mod host;
+mod observed;
 mod order;
 mod page;
 mod platforms;
 mod problem;
 mod progress;
 mod query;
+mod refusal;
 mod rejections;
 mod source;
 mod state;
 mod statement;
 #[cfg(test)]
 mod tests;
+mod text;
 mod timeline;
 
 pub use problem::{Kind, Problem};
@@ -45,7 +50,6 @@ pub fn router<S: Source>(state: HttpState<S>) -> Router {
     let limited = Router::new()
         .route("/", get(page::get::<S>))
         .route("/v1/coverage", get(coverage::get::<S>))
-        .route("/v1/coverage/batch", post(batch::post::<S>))
         .route("/v1/riders/{rider_id}/timeline", get(timeline::get::<S>))
         .route("/v1/orders/{platform}/{order_id}", get(order::get::<S>))
         .route("/v1/statements", get(statement::get::<S>))
@@ -58,12 +62,18 @@ pub fn router<S: Source>(state: HttpState<S>) -> Router {
         .route("/readyz", get(health::ready::<S>))
         .route("/metrics", get(health::metrics::<S>))
         .merge(page::assets());
+    // A body may be long in coming: its place among the requests is taken when it is there.
+    let batch = Router::new().route("/v1/coverage/batch", post(batch::post::<S>));
     limited
+        .merge(batch)
         .merge(watched)
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
         .layer(CatchPanicLayer::custom(guard::panicked))
+        .layer(from_fn_with_state(state.clone(), host::check::<S>))
+        .layer(from_fn(guard::expectations))
         .layer(from_fn(guard::headers))
+        .layer(from_fn_with_state(state.clone(), observed::count::<S>))
         .layer(from_fn(activity::mark))
         .with_state(state)
 }
@@ -81,7 +91,8 @@ pub async fn serve<S: Source>(
     let settings = state.settings();
     let patience = settings.timeout.saturating_mul(2);
     let connections_max = settings.concurrent_requests_max.saturating_mul(CONNECTIONS_PER_REQUEST);
-    let patient = connection::Patient::new(listener, patience, connections_max.min(room).max(1));
+    let bounds = (patience, connections_max.min(room).max(1));
+    let patient = connection::Patient::new(listener, bounds, state.bodies(), state.metrics().clone());
     let service = router(state).into_make_service_with_connect_info::<activity::Activity>();
     axum::serve(patient, service).with_graceful_shutdown(shutdown).await
 }

@@ -1,7 +1,6 @@
 //! Errors as RFC 9457 problem documents: the only place where an error meets a status.
 
 use crate::coverage::question::QuestionError;
-use axum::Json;
 use axum::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use axum::http::{Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
@@ -47,6 +46,20 @@ pub enum Kind {
     BatchTooLong,
     /// A body of another media type.
     UnsupportedMediaType,
+    /// A compressed body, or one in another encoding of text.
+    UnsupportedEncoding,
+    /// A transfer coding other than chunked.
+    UnsupportedTransferCoding,
+    /// An expectation other than 100-continue.
+    UnsupportedExpectation,
+    /// The target of the request is beyond the limit.
+    UriTooLong,
+    /// The head of the request is beyond the limit.
+    HeadTooLarge,
+    /// The request is addressed to another host.
+    Misdirected,
+    /// A page of another site asks.
+    CrossSite,
     /// More orders of one rider on a day than are read.
     TooManyOrders,
     /// A defect.
@@ -88,6 +101,21 @@ impl Kind {
             Self::UnsupportedMediaType => {
                 (S::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "The body has another media type")
             }
+            Self::UnsupportedEncoding => {
+                (S::UNSUPPORTED_MEDIA_TYPE, "unsupported-encoding", "The body is no plain text in UTF-8")
+            }
+            Self::UnsupportedTransferCoding => {
+                (S::NOT_IMPLEMENTED, "unsupported-transfer-coding", "There is no such transfer coding here")
+            }
+            Self::UnsupportedExpectation => {
+                (S::EXPECTATION_FAILED, "unsupported-expectation", "The expectation cannot be met")
+            }
+            Self::UriTooLong => (S::URI_TOO_LONG, "uri-too-long", "The target of the request is too long"),
+            Self::HeadTooLarge => {
+                (S::REQUEST_HEADER_FIELDS_TOO_LARGE, "head-too-large", "The head of the request is too large")
+            }
+            Self::Misdirected => (S::MISDIRECTED_REQUEST, "misdirected", "The request names another host"),
+            Self::CrossSite => (S::FORBIDDEN, "cross-site", "A page of another site asks"),
             Self::TooManyOrders => {
                 (S::UNPROCESSABLE_ENTITY, "too-many-orders", "Too many orders name this rider")
             }
@@ -135,6 +163,20 @@ impl Problem {
         Self { kind, detail: detail.into(), parameter: Some(parameter) }
     }
 
+    /// The document, as JSON.
+    pub(super) fn document(&self) -> Vec<u8> {
+        let (status, name, title) = self.kind.facts();
+        let document = Document {
+            r#type: format!("urn:coverledger:problem:{name}"),
+            title,
+            status: status.as_u16(),
+            detail: &self.detail,
+            parameter: self.parameter,
+        };
+        // Texts and a number: writing them to memory does not fail.
+        serde_json::to_vec(&document).unwrap_or_default()
+    }
+
     /// A storage failure: the log says which, the asker is told that there is one.
     pub(super) fn storage(error: &(dyn std::error::Error + 'static)) -> Self {
         tracing::error!(error, "an answer failed: storage could not be read");
@@ -160,15 +202,8 @@ impl From<QuestionError> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let (status, name, title) = self.kind.facts();
-        let document = Document {
-            r#type: format!("urn:coverledger:problem:{name}"),
-            title,
-            status: status.as_u16(),
-            detail: &self.detail,
-            parameter: self.parameter,
-        };
-        let mut response = (status, Json(document)).into_response();
+        let status = self.kind.status();
+        let mut response = (status, self.document()).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
         if status == StatusCode::SERVICE_UNAVAILABLE {

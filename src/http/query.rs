@@ -1,8 +1,9 @@
 //! Query strings, strictly: a mistake must not quietly become another question.
 
 use super::problem::{Kind, Problem};
+use crate::coverage::instant::{check_year, parse_from};
 use crate::coverage::question::QuestionError;
-use crate::domain::time::UtcMillis;
+use crate::domain::time::{UtcMillis, Zone};
 
 /// Parameters of one query string at most.
 const PARAMETERS_MAX: usize = 256;
@@ -76,11 +77,11 @@ impl Query {
         Ok(self.one(name)?.map(plus_for_space))
     }
 
-    /// An instant.
-    pub(super) fn instant(&self, name: &'static str) -> Result<Option<UtcMillis>, Problem> {
+    /// An instant that an answer in this zone can write.
+    pub(super) fn instant(&self, name: &'static str, zone: &Zone) -> Result<Option<UtcMillis>, Problem> {
         let Some(text) = self.time(name)? else { return Ok(None) };
-        crate::coverage::instant::parse_from(&text)
-            .map(Some)
+        parse_from(&text)
+            .and_then(|at| check_year(at, zone).map(|()| Some(at)))
             .map_err(|error| QuestionError::Time { field: name, error }.into())
     }
 

@@ -43,7 +43,7 @@ pub(super) async fn get<S: Source>(
     State(state): State<HttpState<S>>,
     RawQuery(raw): RawQuery,
 ) -> Result<Json<Page>, Problem> {
-    let query = parse(raw.as_deref(), state.settings().page_rows_max)?;
+    let query = parse(raw.as_deref(), state.settings().page_rows_max, state.zone())?;
     let platform = query.filter.platform.clone();
     let found = move |state: &HttpState<S>| {
         if let Some(name) = &query.filter.platform
@@ -66,7 +66,7 @@ fn first_of(platform: &str) -> RejectionQuery {
     RejectionQuery { filter, after: None, limit: 1 }
 }
 
-fn parse(raw: Option<&str>, rows_max: usize) -> Result<RejectionQuery, Problem> {
+fn parse(raw: Option<&str>, rows_max: usize, zone: &Zone) -> Result<RejectionQuery, Problem> {
     let query = Query::strict(raw, PARAMETERS)?;
     let bad = |name: &'static str, detail: String| Problem::of(Kind::BadParameter, name, detail);
     let after = match query.one("page_token")? {
@@ -92,8 +92,8 @@ fn parse(raw: Option<&str>, rows_max: usize) -> Result<RejectionQuery, Problem> 
         ids: ranges(&query, "id")?,
         platform: text("platform")?,
         kept: kept.map_err(|detail| bad("reason", format!("reason: {detail}")))?,
-        from: query.instant("from")?,
-        to: query.instant("to")?,
+        from: query.instant("from", zone)?,
+        to: query.instant("to", zone)?,
         unresolved: flag(&query, "unresolved")?,
         rider_id: text("rider_id")?,
         unreadable: flag(&query, "unreadable")?,

@@ -1,5 +1,6 @@
 //! What every handler needs, and the way from a request to a blocking thread.
 
+use super::bodies::Bodies;
 use super::problem::{Kind, Problem};
 use super::source::{Source, ViewError};
 use crate::config::HttpSettings;
@@ -18,7 +19,7 @@ const READERS_MAX: usize = 32;
 const QUICK_MAX: usize = 3;
 /// Threads for connections.
 pub const THREADS: usize = QUICK_MAX + 1;
-/// Batches at a time: each holds a thread for as long as its asker takes to read.
+/// Batches that are worked on at a time, each on a thread. A batch that waits for its asker is not worked on.
 const BATCHES_MAX: usize = 8;
 
 /// What every handler needs. Clones share it.
@@ -38,6 +39,7 @@ struct Inner<S> {
     readers: Arc<Semaphore>,
     quick: Semaphore,
     batches: Arc<Semaphore>,
+    bodies: Arc<Bodies>,
 }
 
 impl<S> Clone for HttpState<S> {
@@ -56,6 +58,7 @@ impl<S: Source> HttpState<S> {
         metrics: Metrics,
     ) -> Self {
         let requests_max = settings.concurrent_requests_max.min(Semaphore::MAX_PERMITS);
+        let bodies = Arc::new(Bodies::new(settings.body_bytes_max));
         let inner = Inner {
             source,
             platforms,
@@ -66,6 +69,7 @@ impl<S: Source> HttpState<S> {
             readers: Arc::new(Semaphore::new(READERS_MAX)),
             quick: Semaphore::new(QUICK_MAX),
             batches: Arc::new(Semaphore::new(BATCHES_MAX)),
+            bodies,
         };
         Self { inner: Arc::new(inner) }
     }
@@ -99,9 +103,15 @@ impl<S: Source> HttpState<S> {
         Arc::clone(&self.inner.requests).try_acquire_owned().ok()
     }
 
-    /// A place among the batches.
-    pub(super) fn batch_place(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.inner.batches).try_acquire_owned().ok()
+    /// A place among the batches that are worked on, once one is free.
+    pub(super) async fn batch_place(&self) -> Option<OwnedSemaphorePermit> {
+        // The semaphore is never closed.
+        Arc::clone(&self.inner.batches).acquire_owned().await.ok()
+    }
+
+    /// The memory of request bodies.
+    pub(super) fn bodies(&self) -> Arc<Bodies> {
+        Arc::clone(&self.inner.bodies)
     }
 
     /// Does a job that reads a few blocks: here and now, or like any other when others do so already.

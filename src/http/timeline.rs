@@ -10,7 +10,7 @@ use super::source::Source;
 use super::state::HttpState;
 use crate::coverage::answer::{AsOfLine, WindowLine};
 use crate::coverage::instant::parse_from;
-use crate::coverage::question::{check_rider, parse_interval};
+use crate::coverage::question::{check_interval_years, check_rider, parse_interval};
 use crate::coverage::resolve::as_of_line;
 use crate::coverage::timeline::{CoverLine, timeline};
 use crate::domain::time::{HOUR_MS, UtcMillis};
@@ -57,6 +57,7 @@ pub(super) async fn get<S: Source>(
     let from = query.time("from")?.ok_or_else(|| missing("from"))?;
     let to = query.time("to")?.ok_or_else(|| missing("to"))?;
     let within = parse_interval(&from, &to)?;
+    check_interval_years(within, state.zone())?;
     interval_within_limits(within, state.settings())?;
     let limit = query.limit(state.settings().page_rows_max)?;
     let start = match query.one("page_token")? {

@@ -13,7 +13,9 @@ use super::manifest::kind;
 use super::report::CommitReport;
 use super::resolve::{Decided, Terms, resolve};
 use super::writer::Ledger;
-use crate::domain::completeness::{EndObserved, MetadataObserved, PartitionApplied};
+use crate::domain::completeness::{
+    EndObserved, MetadataObserved, PartitionApplied, PartitionSkipped, PartitionStarted, TopicIdentity,
+};
 use crate::domain::posting::{ConfigNo, Disposition};
 use crate::domain::time::{LocalDay, UtcMillis};
 use crate::domain::view::Resolution;
@@ -30,7 +32,9 @@ const STRAGGLERS_PER: usize = 64;
 #[derive(Clone, Debug, Default)]
 pub struct Observations {
     /// Partitions that are read from an offset on.
-    pub started: Vec<(String, i32, i64)>,
+    pub started: Vec<PartitionStarted>,
+    /// Which topics these names mean.
+    pub identified: Vec<(String, TopicIdentity)>,
     /// Answers to end-offset requests.
     pub ends: Vec<EndObserved>,
     /// Positions that the consumer reached with every record below applied (control records lie between).
@@ -38,7 +42,7 @@ pub struct Observations {
     /// Answers to metadata requests.
     pub metadata: Vec<MetadataObserved>,
     /// Offsets to which an operator lets the ledger go.
-    pub skips: Vec<(String, i32, i64)>,
+    pub skips: Vec<PartitionSkipped>,
     /// Partitions that existed no more at an instant, and that an operator lets the ledger go on without.
     pub dropped: Vec<(String, i32, UtcMillis)>,
 }
@@ -57,9 +61,8 @@ pub struct Also {
 impl Ledger {
     /// Takes in what was learned of Kafka. It is committed with the next commit.
     pub fn observe(&mut self, observed: &Observations) {
-        for (topic, partition, offset) in &observed.started {
-            self.tracker.started(topic, *partition, *offset);
-        }
+        observed.started.iter().for_each(|started| self.tracker.started(started));
+        observed.identified.iter().for_each(|(topic, identity)| self.tracker.identified(topic, identity));
         if !observed.skips.is_empty() || !observed.dropped.is_empty() {
             self.let_pass(observed);
         }
@@ -73,13 +76,11 @@ impl Ledger {
     /// Takes in what an operator decided. Whatever the partition is now, it is not compared with what it was.
     fn let_pass(&mut self, observed: &Observations) {
         let (reach, platforms) = (self.reach(), self.setup.platforms.clone());
-        for (topic, partition, offset) in &observed.skips {
-            self.tracker.skipped(topic, *partition, *offset, &platforms, reach);
-        }
+        observed.skips.iter().for_each(|skipped| self.tracker.skipped(skipped, &platforms, reach));
         for (topic, partition, at) in &observed.dropped {
             self.tracker.dropped(topic, *partition, *at, &platforms, reach);
         }
-        let skipped = observed.skips.iter().map(|(topic, partition, _)| (topic, *partition));
+        let skipped = observed.skips.iter().map(|skipped| (&skipped.topic, skipped.partition));
         let dropped = observed.dropped.iter().map(|(topic, partition, _)| (topic, *partition));
         let sources = Arc::make_mut(&mut self.sources);
         for (topic, partition) in skipped.chain(dropped) {
@@ -230,7 +231,7 @@ impl Ledger {
                     topic,
                     partition: *partition,
                     first_offset: span.offsets.0,
-                    first_timestamp: span.timestamps.0.instant(),
+                    first_arrived: span.timestamps.0.arrival(None, now).by,
                     next_offset: span.offsets.1 + 1,
                     newest_timestamp: span.timestamps.1,
                 };

@@ -39,6 +39,17 @@ pub enum LedgerError {
         /// The data directory.
         path: PathBuf,
     },
+    /// The data directory cannot be used.
+    #[error(
+        "the data directory {path} (`data_dir` under [ledger]) cannot be used: {reason}; make it a directory that this user \
+         can write to, with room on its disk, or name another one"
+    )]
+    DataDir {
+        /// The data directory.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
     /// What this process locked is not what lies there now.
     #[error(
         "{path} or its LOCK was moved, replaced or deleted while this process had it: another process may be at work there, \

@@ -4,7 +4,7 @@ use super::codec::{CodecError, Decoded, Reader, Writer};
 use super::error::{LedgerError, Outcome};
 use super::manifest::{Manifest, kind};
 use crate::domain::completeness::{
-    Completeness, PartitionFacts, PlatformFacts, SkippedSpan, TopicFacts, Vouch,
+    Completeness, PartitionFacts, PlatformFacts, SkippedSpan, TopicFacts, TopicIdentity, Vouch,
 };
 use crate::domain::time::UtcMillis;
 
@@ -20,33 +20,54 @@ fn optional(r: &mut Reader<'_>) -> Decoded<Option<UtcMillis>> {
     r.option("instant", instant)
 }
 
+fn put_identity(out: &mut Vec<u8>, identity: &TopicIdentity) {
+    for id in [&identity.cluster, &identity.topic] {
+        out.put_option(id.as_ref(), |out, id: &String| out.put_prefixed(id.as_bytes()));
+    }
+}
+
+fn get_identity(r: &mut Reader<'_>) -> Decoded<TopicIdentity> {
+    let id = |r: &mut Reader<'_>| r.option("id", |r| r.text("id").map(str::to_owned));
+    Ok(TopicIdentity { cluster: id(r)?, topic: id(r)? })
+}
+
 fn encode_topic(facts: &TopicFacts) -> Vec<u8> {
     let mut out = Vec::new();
     out.put_option(facts.listed_at, put_instant);
     out.put_len(facts.partitions.len());
+    // Mostly all partitions were read from the same topic: it is told where it changes.
+    let mut identity = &TopicIdentity::default();
     for (&partition, p) in &facts.partitions {
         out.put_signed(i64::from(partition));
         out.put_signed(p.first_offset);
-        out.put_option(p.first_timestamp, put_instant);
+        put_instant(&mut out, p.seen_at);
+        out.put_option(p.first_arrived, put_instant);
         out.put_signed(p.next_offset);
         out.put_option(p.newest_timestamp, put_instant);
         out.put_option(p.read_to, put_instant);
+        let changed = (p.identity != *identity).then_some(&p.identity);
+        out.put_option(changed, put_identity);
+        identity = &p.identity;
     }
     out
 }
 
 fn decode_topic(r: &mut Reader<'_>) -> Decoded<TopicFacts> {
     let mut facts = TopicFacts { listed_at: optional(r)?, ..TopicFacts::default() };
-    for _ in 0..r.count(6, "partitions")? {
+    let mut identity = TopicIdentity::default();
+    for _ in 0..r.count(8, "partitions")? {
         let partition =
             i32::try_from(r.signed("partition")?).map_err(|_| CodecError::Invalid("partition"))?;
         let p = PartitionFacts {
             first_offset: r.signed("first offset")?,
-            first_timestamp: optional(r)?,
+            seen_at: instant(r)?,
+            first_arrived: optional(r)?,
             next_offset: r.signed("next offset")?,
             newest_timestamp: optional(r)?,
             read_to: optional(r)?,
+            identity: r.option("topic identity", get_identity)?.unwrap_or(identity),
         };
+        identity = p.identity.clone();
         facts.partitions.insert(partition, p);
     }
     Ok(facts)
@@ -69,6 +90,7 @@ fn encode_platform(facts: &PlatformFacts) -> Vec<u8> {
         out.put_prefixed(skip.topic.as_bytes());
         out.put_signed(i64::from(skip.partition));
         put_instant(&mut out, skip.from);
+        put_instant(&mut out, skip.skipped_at);
         out.put_option(skip.until, put_instant);
     }
     out.put_varint(facts.late);
@@ -87,11 +109,12 @@ fn decode_platform(r: &mut Reader<'_>) -> Decoded<PlatformFacts> {
     for _ in 0..r.count(2, "vouches")? {
         facts.vouches_pending.push(Vouch { through: instant(r)?, applied_at: instant(r)? });
     }
-    for _ in 0..r.count(4, "skips")? {
+    for _ in 0..r.count(5, "skips")? {
         facts.skips.push(SkippedSpan {
             topic: r.text("topic")?.to_owned(),
             partition: i32::try_from(r.signed("partition")?).map_err(|_| CodecError::Invalid("partition"))?,
             from: instant(r)?,
+            skipped_at: instant(r)?,
             until: optional(r)?,
         });
     }

@@ -4,17 +4,18 @@ use super::batch::{Batch, OrderEntry};
 use super::error::Outcome;
 use super::identity::IdentityHash;
 use super::pricing::price_posting;
-use super::rejected::identity_of;
 use super::resolve::{Decided, Replaced};
+use super::snapshot::Snapshot;
 use super::writer::Ledger;
 use crate::domain::completeness::{Told, is_late};
 use crate::domain::order::Phase;
-use crate::domain::pending::{RecordTimes, Scope};
+use crate::domain::pending::Scope;
+use crate::domain::platform::UnreadableRecords;
 use crate::domain::posting::Posting;
 use crate::domain::settle::PlatformLine;
-use crate::domain::view::{Origin, Rejection};
-use crate::domain::window::Window;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use crate::domain::view::{Kept, LedgerView, Origin, Rejection};
+use crate::domain::window::{Window, union};
+use std::collections::{BTreeMap, HashMap};
 
 /// Late events of a batch, by platform.
 pub fn late_events(ledger: &Ledger, batch: &Batch, decided: &Decided) -> Outcome<BTreeMap<String, u64>> {
@@ -37,7 +38,6 @@ pub fn late_events(ledger: &Ledger, batch: &Batch, decided: &Decided) -> Outcome
     let previous: HashMap<usize, &Replaced> =
         decided.replaced.iter().map(|(at, replaced)| (*at, replaced)).collect();
     let mut fresh: Option<Fresh> = None;
-    let mut arrived: Option<Arrived<'_>> = None;
     for &at in &decided.booked {
         let Some(entry) = batch.orders.get(at) else { continue };
         let Some(line) = lines.get(usize::from(entry.platform)).and_then(Option::as_ref) else { continue };
@@ -59,58 +59,55 @@ pub fn late_events(ledger: &Ledger, batch: &Batch, decided: &Decided) -> Outcome
         let reach = ledger.setup.identity_days.unsigned_abs();
         let here = other_phase_here(batch, fresh, (entry, decided.other_phase.get(&at)), &previous, reach);
         let other_phase = here.as_ref().or_else(|| decided.other_phase.get(&at));
-        let told = Told { previous: old.as_ref(), other_phase };
-        if !is_late(line, &new, told) {
+        let told = Told { previous: old.as_ref(), other_phase, kept_open: &[] };
+        if !is_late(line, &new, told) || is_mended(ledger, batch, entry) {
             continue;
         }
-        let arrived = arrived.get_or_insert_with(|| Arrived::new(ledger, batch, decided));
-        if !arrived.had(batch, entry, &new)? {
+        // Read only for the few events that are late without it.
+        let kept_open = kept_open(ledger, line, &new)?;
+        if is_late(line, &new, Told { kept_open: &kept_open, ..told }) {
             *late.entry(new.platform).or_default() += 1;
         }
     }
     Ok(late)
 }
 
-/// What arrived before and was refused or in conflict: it kept its time open, so that an event which mends it breaks no promise.
-struct Arrived<'a> {
-    ledger: &'a Ledger,
-    /// Identities of the batch's own refused and conflicting records.
-    here: HashSet<IdentityHash>,
+/// The time that unresolved records kept open for an event's rider and platform before the batch, perhaps the event's own
+/// earlier version among them.
+fn kept_open(ledger: &Ledger, line: &PlatformLine, event: &Posting) -> Outcome<Vec<Window>> {
+    let (index, platforms) = (&ledger.rejected, &ledger.setup.platforms);
+    let mut windows: Vec<Window> = Vec::new();
+    if line.promise().unreadable_records == UnreadableRecords::Hold {
+        let unreadable = index.pending().unreadable(&event.platform, platforms, Window::ALWAYS);
+        windows.extend(unreadable.into_iter().map(|window| line.with_cover(window)));
+    }
+    let is_known = |name: &str| ledger.knows_platform(name);
+    let of_rider = index.of_rider(&ledger.store, &event.rider_id)?;
+    let concerns = |record: &&Rejection| Scope::of(record, is_known).contains(&event.platform, platforms);
+    let state = ledger.published.current();
+    for record in of_rider.iter().filter(concerns) {
+        windows.extend(match record.kept {
+            Kept::Rejected(_) => Some(line.rejected_window(record)),
+            Kept::Conflict => line.conflict_window(record, ended_of(&state, record)?.as_ref()),
+        });
+    }
+    Ok(union(windows))
 }
 
-impl<'a> Arrived<'a> {
-    fn new(ledger: &'a Ledger, batch: &Batch, decided: &Decided) -> Self {
-        let refused = batch.refused.iter().filter_map(|refused| identity_of(&refused.refusal.readable));
-        let conflicts = decided.conflicts.keys().filter_map(|&at| batch.orders.get(at));
-        let here = refused.map(|(hash, ..)| hash).chain(conflicts.map(|entry| entry.hash)).collect();
-        Self { ledger, here }
-    }
+/// The current ended version of the order of a conflicting open event.
+fn ended_of(state: &Snapshot, conflict: &Rejection) -> Outcome<Option<Posting>> {
+    let read = &conflict.readable;
+    let order = read.platform.as_ref().zip(read.order_id.as_ref()).zip(read.leg.zip(read.accepted_at));
+    let Some(((platform, order_id), (leg, accepted_at))) = order.filter(|_| read.phase == Some(Phase::Open))
+    else {
+        return Ok(None);
+    };
+    Ok(state.ended_version(platform, order_id, leg, accepted_at)?.map(|version| version.posting))
+}
 
-    /// Whether a version of the event's order had arrived before, or may have: in either phase, or as a record without a
-    /// readable identity that is unresolved.
-    fn had(&self, batch: &Batch, entry: &OrderEntry, event: &Posting) -> Outcome<bool> {
-        if matches!(batch.origin_of(entry), Origin::Redrive { .. }) {
-            return Ok(true);
-        }
-        let phases = [Phase::Open, Phase::Ended];
-        let hashes = phases.map(|p| IdentityHash::of(&event.platform, &event.order_id, event.leg, p));
-        if hashes.iter().any(|hash| self.here.contains(hash) || self.ledger.book.has_arrived(*hash)) {
-            return Ok(true);
-        }
-        let platforms = &self.ledger.setup.platforms;
-        let promise = platforms.get(&event.platform);
-        let longest = event.accepted_at.plus(promise.max_order_duration_ms);
-        // One millisecond more: an order of no length has a time, too.
-        let window = Window::new(event.accepted_at, event.ended_at.unwrap_or(longest).plus(1));
-        let index = &self.ledger.rejected;
-        if !index.pending().unreadable(&event.platform, platforms, window).is_empty() {
-            return Ok(true);
-        }
-        let of_rider = index.of_rider(&self.ledger.store, &event.rider_id)?;
-        let is_known = |name: &str| self.ledger.knows_platform(name);
-        let concerns = |record: &&Rejection| Scope::of(record, is_known).contains(&event.platform, platforms);
-        Ok(of_rider.iter().filter(concerns).any(|r| RecordTimes::of(r).window(promise).overlaps(window)))
-    }
+/// Whether the event mends a record that an operator sent again or had resolved: an earlier version of it had arrived.
+fn is_mended(ledger: &Ledger, batch: &Batch, entry: &OrderEntry) -> bool {
+    matches!(batch.origin_of(entry), Origin::Redrive { .. }) || ledger.book.was_given_up(entry.hash)
 }
 
 /// Positions of booked events by the hash of their identity, in the order of effect; none when the batch has no open ones.

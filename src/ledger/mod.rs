@@ -44,6 +44,7 @@ pub mod commit;
 pub mod commit_record;
 pub mod compaction;
 pub mod crash;
+mod data_dir;
 pub mod days;
 pub mod draft;
 pub mod enforce;

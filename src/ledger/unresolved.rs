@@ -3,7 +3,7 @@
 use super::identity::IdentityHash;
 use super::rejected::{RejectedIndex, RejectedRun, identity_of};
 use crate::domain::reject::ReadRevision;
-use crate::domain::view::{Kept, Origin};
+use crate::domain::view::{Kept, Origin, Resolution};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// The lowest revision of an event that resolves a record; `None` where any does that comes after it. A conflicting record
@@ -25,8 +25,8 @@ pub struct RejectedBook {
     places: HashMap<u64, (IdentityHash, u64)>,
     /// Lines of files whose records are kept: ingesting the file again stores them once.
     lines: HashSet<([u8; 16], u64)>,
-    /// Identities of every kept record, resolved ones too: an event of one of them is not late, for a version of it had arrived.
-    arrived: HashSet<IdentityHash>,
+    /// Identities of records that an operator resolved: an event that mends one of them after that is not late.
+    given_up: HashSet<IdentityHash>,
 }
 
 impl RejectedBook {
@@ -38,18 +38,26 @@ impl RejectedBook {
                 self.lines.insert((content, line));
             }
             let Some((hash, ..)) = identity_of(&rejection.readable) else { continue };
-            self.arrived.insert(hash);
-            if index.resolution(rejection.id).is_none() {
+            if let Some(resolution) = index.resolution(rejection.id) {
+                if matches!(resolution, Resolution::Operator { .. }) {
+                    self.given_up.insert(hash);
+                }
+            } else {
                 let revision = resolving_revision(rejection.kept, rejection.readable.revision).unwrap_or(0);
                 self.waiting.entry(hash).or_default().insert((revision, rejection.id));
                 self.places.insert(rejection.id, (hash, revision));
             }
         }
-        content.resolved.iter().for_each(|(id, _)| self.remove(*id));
+        for (id, resolution) in &content.resolved {
+            self.remove(*id, matches!(resolution, Resolution::Operator { .. }));
+        }
     }
 
-    fn remove(&mut self, id: u64) {
+    fn remove(&mut self, id: u64, is_given_up: bool) {
         let Some((hash, revision)) = self.places.remove(&id) else { return };
+        if is_given_up {
+            self.given_up.insert(hash);
+        }
         if let Some(same) = self.waiting.get_mut(&hash) {
             same.remove(&(revision, id));
             if same.is_empty() {
@@ -63,9 +71,9 @@ impl RejectedBook {
         matches!(origin, Origin::File { content, line } if self.lines.contains(&(*content, *line)))
     }
 
-    /// Whether a record of this identity is kept.
-    pub fn has_arrived(&self, hash: IdentityHash) -> bool {
-        self.arrived.contains(&hash)
+    /// Whether an operator resolved a record of this identity.
+    pub fn was_given_up(&self, hash: IdentityHash) -> bool {
+        self.given_up.contains(&hash)
     }
 
     /// Whether any rejection of this identity waits for its order.

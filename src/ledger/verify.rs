@@ -37,7 +37,7 @@ pub type Progress<'a> = &'a mut dyn FnMut(u64, u64);
 pub fn verify_dir(setup: Setup, progress: Progress<'_>) -> Outcome<Verification> {
     match Ledger::open_read_only(setup) {
         Ok(ledger) => Ok(verify(&ledger, progress)),
-        Err(error @ LedgerError::InUse { .. }) => Err(error),
+        Err(error @ (LedgerError::InUse { .. } | LedgerError::DataDir { .. })) => Err(error),
         Err(error @ LedgerError::NoLedger { .. }) => Ok(Verification::failed(error.to_string())),
         Err(error) => Ok(Verification::failed(format!("the ledger does not open: {error}"))),
     }

@@ -23,7 +23,7 @@ use super::setup::Setup;
 use super::snapshot::Snapshot;
 use super::store::{COMMIT_SEGMENT_BYTES_MIN, Freeing, Store, Writing};
 use super::unresolved::RejectedBook;
-use super::{garbage, head};
+use super::{data_dir, garbage, head};
 use crate::domain::completeness::CompletenessTracker;
 use crate::domain::platform::Platforms;
 use crate::domain::time::LocalDay;
@@ -289,13 +289,10 @@ type Opened = (Store, Manifest, Option<Arc<DirLock>>);
 /// Locks the directory, opens the store, settles manifest and witness, and deletes what an interrupted process left.
 fn open_store(setup: &mut Setup) -> Outcome<Opened> {
     let dir = &setup.data_dir;
-    std::fs::create_dir_all(dir).map_err(LedgerError::file("creating", dir))?;
-    if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        head::sync_dir(parent)?;
-    }
-    let lock = Arc::new(DirLock::take(dir)?);
+    let lock = Arc::new(data_dir::claim(dir)?);
     crash::after(Point::StartLocked);
-    let store = Store::open(dir, setup.cache_bytes, setup.index_bytes)?.with_lock(Arc::clone(&lock));
+    let store = Store::open(dir, setup.cache_bytes, setup.index_bytes).map_err(data_dir::blame(dir))?;
+    let store = store.with_lock(Arc::clone(&lock));
     crash::after(Point::StartStoreOpened);
     let mut manifest = Manifest::load(&store)?;
     crash::after(Point::StartManifestLoaded);
@@ -312,6 +309,7 @@ fn open_store(setup: &mut Setup) -> Outcome<Opened> {
 /// Reads store and manifest where they lie, and passes over what an interrupted process left.
 fn open_store_read_only(setup: &Setup) -> Outcome<Opened> {
     let dir = &setup.data_dir;
+    data_dir::check(dir)?;
     if !dir.join("store").is_dir() {
         return Err(LedgerError::NoLedger { path: dir.clone() });
     }

@@ -1,6 +1,7 @@
 //! Every metric, in one struct that owns the registry. Events are told by name; what they mean in numbers is here.
 
 mod facts;
+mod http;
 mod make;
 
 pub use facts::{
@@ -11,6 +12,7 @@ use super::label::Labels;
 use crate::domain::money::Micros;
 use crate::domain::reject::Reason;
 use crate::domain::time::UtcMillis;
+use http::Http;
 use make::Maker;
 use prometheus::{
     Counter, CounterVec, Encoder, GaugeVec, Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
@@ -53,7 +55,7 @@ struct Inner {
     late: IntGaugeVec,
     lookups: IntCounterVec,
     lookup_seconds: Histogram,
-    requests_shed: IntCounter,
+    http: Http,
     compactions: IntCounter,
     compactions_running: IntGauge,
     compaction_bytes: IntCounter,
@@ -154,11 +156,6 @@ impl Metrics {
         if lookup != Lookup::Refused {
             self.inner.lookup_seconds.observe(took.as_secs_f64());
         }
-    }
-
-    /// A request was refused because too many others were being answered.
-    pub fn request_shed(&self) {
-        self.inner.requests_shed.inc();
     }
 
     /// A compaction began.

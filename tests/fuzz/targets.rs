@@ -4,7 +4,7 @@ use super::corpus::{CONFIG, Corpus, setup};
 use super::mutate::Mutator;
 use coverledger::config::Config;
 use coverledger::coverage::question::QuestionLine;
-use coverledger::domain::event::decode;
+use coverledger::domain::event::{decode, misspelt_optional_field};
 use coverledger::domain::time::{UtcMillis, Zone};
 use coverledger::ingest::file::LineReader;
 use coverledger::ledger::block::{ROWS_MAX, Select, rows_of_orders, visit_block};
@@ -31,8 +31,9 @@ use xxhash_rust::xxh3::xxh3_64;
 /// A target: whether it refused the mutant.
 pub(crate) type Target = fn(&Corpus, &mut Mutator) -> bool;
 
-pub(crate) const TARGETS: [(&str, Target); 16] = [
+pub(crate) const TARGETS: [(&str, Target); 17] = [
     ("event", event),
+    ("salvage", salvage),
     ("question", question),
     ("configuration", configuration),
     ("block", block),
@@ -85,6 +86,40 @@ fn event(corpus: &Corpus, mutator: &mut Mutator) -> bool {
             assert!(is_json, "{:?}", String::from_utf8_lossy(&bytes));
         }
         decoded.is_err()
+    })
+}
+
+/// Defects in front of an event's fields, so that the mutant is refused and read leniently.
+const DEFECTS: [&str; 6] = [
+    "\u{feff}{",
+    "{\"km\":NaN,",
+    "{\"note\":\"\\ud83d\",",
+    "{\"note\":\"\t\",",
+    "{\"x\":{\"rider_id\":\"DECOY\"},,",
+    "{\"a\":1,\"a\":[],",
+];
+
+/// Refused is what names no rider.
+fn salvage(corpus: &Corpus, mutator: &mut Mutator) -> bool {
+    let mut bytes = mutator.mutant(&corpus.events);
+    if bytes.first() == Some(&b'{') {
+        bytes.splice(..1, mutator.pick(&DEFECTS).bytes());
+    }
+    CONFIGURED.with(|config| {
+        let config = config.get_or_init(|| Config::from_text(CONFIG).unwrap());
+        let decoded = decode(&bytes, &rules_for(config, Some("orders"), None));
+        assert!(misspelt_optional_field(&bytes).is_none_or(|name| name != "rider_id"));
+        let Err(refusal) = decoded else { return false };
+        assert!(refusal.detail.len() < 300, "{}", refusal.detail);
+        let Some(rider) = refusal.readable.rider_id else { return true };
+        assert!(!rider.contains("DECOY"), "{:?}", String::from_utf8_lossy(&bytes));
+        // What an independent reader of JSON reads is no other rider.
+        if let Ok(json) = serde_json::from_slice::<serde_json::Value>(&bytes) {
+            let read = &json["rider_id"];
+            // A number beyond 64 bits is a double to it.
+            assert!(read.is_f64() || read.as_str().map_or_else(|| read.to_string(), str::to_owned) == rider);
+        }
+        false
     })
 }
 

@@ -1,7 +1,9 @@
 //! In this process: fast, and broken at will.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 
+use coverledger::domain::completeness::TopicIdentity;
 use coverledger::domain::time::UtcMillis;
 use coverledger::ingest::kafka::{
     Continuation, KafkaFault, KafkaHealth, KafkaProbe, LastApplied, PartitionSource, Resume, Start, StartAt,
@@ -153,8 +155,10 @@ fn a_position_that_kafka_does_not_hold_stops_with_the_partition_and_the_range() 
     // The same is noticed before anything is read.
     let probe = KafkaProbe::new(&settings, KafkaHealth::new()).unwrap();
     let last = Some(LastApplied { offset: 98, digest: [0; 16] });
-    let resume = Resume { place, position: 99, last };
-    let checked = check_continuation(&settings, &KafkaHealth::new(), &probe, &[resume], PATIENCE);
+    let identity = TopicIdentity::default();
+    let resume = Resume { place, position: 99, last, identity };
+    let checked =
+        check_continuation(&settings, &KafkaHealth::new(), &probe, &[resume], &BTreeMap::new(), PATIENCE);
     assert_eq!(checked, Ok(vec![Err(fault)]));
 }
 
@@ -173,20 +177,22 @@ fn the_last_applied_record_is_compared_before_reading_goes_on() {
     let health = KafkaHealth::new();
     let probe = KafkaProbe::new(&settings, health.clone()).unwrap();
     let mut known = resumes(&seen);
-    let checked = check_continuation(&settings, &health, &probe, &known, PATIENCE);
+    let checked = check_continuation(&settings, &health, &probe, &known, &BTreeMap::new(), PATIENCE);
     assert_eq!(checked, Ok(vec![Ok(Continuation::Verified); 4]));
 
     known[0].last = None;
-    let checked = check_continuation(&settings, &health, &probe, &known, PATIENCE).unwrap();
+    let checked = check_continuation(&settings, &health, &probe, &known, &BTreeMap::new(), PATIENCE).unwrap();
     assert_eq!(checked[0], Ok(Continuation::NothingApplied));
 
     known[2].last.as_mut().unwrap().digest[7] ^= 1;
-    let checked = check_continuation(&settings, &health, &probe, &known, PATIENCE);
+    let checked = check_continuation(&settings, &health, &probe, &known, &BTreeMap::new(), PATIENCE);
     let place = TopicPartition::new("orders.b", 0);
     assert_eq!(checked.unwrap()[2], Err(KafkaFault::AnotherLog { place, offset: 24, low: 0 }));
 
-    let gone = Resume { place: TopicPartition::new("orders.b", 7), position: 1, last: None };
-    let checked = check_continuation(&settings, &health, &probe, std::slice::from_ref(&gone), PATIENCE);
+    let identity = TopicIdentity::default();
+    let gone = Resume { place: TopicPartition::new("orders.b", 7), position: 1, last: None, identity };
+    let asked = std::slice::from_ref(&gone);
+    let checked = check_continuation(&settings, &health, &probe, asked, &BTreeMap::new(), PATIENCE);
     assert_eq!(checked, Ok(vec![Err(KafkaFault::PartitionMissing { place: gone.place })]));
 }
 

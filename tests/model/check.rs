@@ -13,7 +13,7 @@ use coverledger::coverage::statement::statement;
 use coverledger::domain::order::Phase;
 use coverledger::domain::posting::{Charge as Booked, StoredVersion};
 use coverledger::domain::time::UtcMillis;
-use coverledger::domain::view::{Kept, LedgerView, Origin as Source};
+use coverledger::domain::view::{Kept, LedgerView, Origin as Source, Rejection};
 use coverledger::ledger::batch;
 use coverledger::ledger::snapshot::Snapshot;
 use std::collections::{BTreeMap, BTreeSet};
@@ -48,6 +48,9 @@ pub(crate) fn everything(drive: &mut Drive) {
         assert_eq!(facts.complete_through, through, "complete_through of {}", promise.name);
         let late = model.facts.late.get(promise.name).copied().unwrap_or(0);
         assert_eq!(facts.late, late, "late events of {}", promise.name);
+        let pending = view.pending_counts(promise.name, &drive.config.platforms);
+        let pending = pending.into_iter().map(|(kind, count)| (kind.as_str(), count.records)).collect();
+        assert_eq!(model.pending(promise.name), pending, "unresolved records of {}", promise.name);
         drive.shown.counts.insert(format!("(late {})", promise.name), late);
     }
     answers(drive, 40);
@@ -115,23 +118,25 @@ fn same_versions<'a>(stored: Vec<StoredVersion>, expected: impl Iterator<Item = 
     assert_eq!(stored, expected, "the versions of {of} that differ");
 }
 
+/// Where a kept record came from, as the model names it.
+pub(crate) fn origin_of(rejection: &Rejection) -> Origin {
+    match &rejection.origin {
+        Source::Kafka { topic, partition, offset, .. } => {
+            let topic = if topic == "own" { "own" } else { "shared" };
+            Origin::Kafka((topic, *partition), *offset)
+        }
+        Source::File { content, line } => {
+            Origin::File(usize::from(content[0]), i64::try_from(*line).unwrap())
+        }
+        Source::Redrive { .. } => panic!("nothing was sent again"),
+    }
+}
+
 fn kept_records(model: &Model, view: &Snapshot, rider: &str) {
     let mut stored: Vec<(Origin, bool)> = Vec::new();
     for rejection in view.rejections_of_rider(rider).unwrap() {
-        if rejection.resolution.is_some() {
-            continue;
-        }
-        let origin = match &rejection.origin {
-            Source::Kafka { topic, partition, offset, .. } => {
-                let topic = if topic == "own" { "own" } else { "shared" };
-                Origin::Kafka((topic, *partition), *offset)
-            }
-            Source::File { content, line } => {
-                Origin::File(usize::from(content[0]), i64::try_from(*line).unwrap())
-            }
-            Source::Redrive { .. } => panic!("nothing was sent again"),
-        };
-        stored.push((origin, rejection.kept == Kept::Conflict));
+        assert!(rejection.resolution.is_none());
+        stored.push((origin_of(&rejection), rejection.kept == Kept::Conflict));
     }
     let of_rider = model.kept.iter().filter(|kept| kept.read.rider.as_deref() == Some(rider));
     let mut expected: Vec<(Origin, bool)> = of_rider

@@ -6,14 +6,26 @@ use super::terms::Terms;
 use super::world::{Place, places};
 use std::collections::BTreeMap;
 
+/// All time that a history may speak of, far from the bounds of the type.
+const ALWAYS: (i64, i64) = (i64::MIN / 4, i64::MAX / 4);
+
 #[derive(Clone, Debug, Default)]
 struct Partition {
     first_offset: i64,
+    /// When its start was first seen.
+    seen: i64,
     first_sent: Option<i64>,
     next: i64,
     read_to: Option<i64>,
     /// End-offset requests whose records are not all applied: instant and end.
     ends: Vec<(i64, i64)>,
+}
+
+impl Partition {
+    /// What lay before its start had arrived by then.
+    fn lost_until(&self) -> i64 {
+        self.first_sent.map_or(self.seen, |sent| sent.min(self.seen))
+    }
 }
 
 #[derive(Clone, Debug, Default)]
@@ -51,9 +63,9 @@ impl Facts {
     }
 
     /// Reading begins at this offset.
-    pub(crate) fn started(&mut self, place: Place, offset: i64) {
+    pub(crate) fn started(&mut self, place: Place, offset: i64, seen: i64) {
         let partition = self.partitions.get_mut(&place).unwrap();
-        (partition.first_offset, partition.next) = (offset, offset);
+        (partition.first_offset, partition.next, partition.seen) = (offset, offset, seen);
     }
 
     pub(crate) fn listed(&mut self, requested: i64) {
@@ -160,7 +172,7 @@ impl Model {
         }
         let parts = self.facts.partitions.iter().filter(|((topic, _), _)| promise.topics.contains(topic));
         for (_, partition) in parts.filter(|(_, partition)| partition.first_offset != 0) {
-            if partition.first_sent.is_none_or(|sent| at < sent + promise.max + tail) {
+            if at < partition.lost_until() + promise.max + tail {
                 return Some("gap");
             }
         }
@@ -175,8 +187,8 @@ impl Model {
         let promise = self.terms.promise(platform);
         let (lead, tail) = self.widest;
         let mut at = vec![promise.records_from, promise.records_from + promise.max + tail];
-        let firsts = self.facts.partitions.values().filter_map(|partition| partition.first_sent);
-        at.extend(firsts.map(|sent| sent + promise.max + tail));
+        let lost = self.facts.partitions.values().map(Partition::lost_until);
+        at.extend(lost.map(|until| until + promise.max + tail));
         at.extend(promise.opens_from.map(|from| from + promise.max + tail));
         at.extend(self.facts.through(platform).map(|through| through - lead - promise.max));
         at
@@ -211,10 +223,13 @@ impl Model {
         // An open order whose end was known held nothing.
         let open = other.filter(|other| other.event.ended.is_none() && known.is_none());
         let open = open.map(|open| self.may_cover(open));
+        let kept_open = self.kept_open(&event.rider, &event.platform);
+        let is_kept_open = |at: i64| kept_open.iter().any(|(_, window)| inside(Some(*window), at));
         let mut instants = self.changes(&event.platform);
+        instants.extend(kept_open.iter().flat_map(|(_, (from, until))| [*from, *until]));
         instants.extend([from, from.max(event.accepted)]);
         instants.extend(known.into_iter().chain(open).flat_map(|(from, until)| [from, until]));
-        let added = |at: &i64| from <= *at && *at < until && !inside(known, *at);
+        let added = |at: &i64| from <= *at && *at < until && !inside(known, *at) && !is_kept_open(*at);
         let mut added = instants.into_iter().filter(added).peekable();
         if added.peek().is_none() {
             return false;
@@ -236,17 +251,78 @@ impl Model {
         open
     }
 
-    /// Where an unresolved rejected record may hold its rider on a platform.
-    fn may_hold(&self, kept: &Kept, platform: &str) -> Option<(i64, i64)> {
+    /// The time that a rejected record may concern on a platform, without lead and tail.
+    fn time_of(&self, kept: &Kept, platform: &str) -> (i64, i64) {
         let promise = self.terms.promise(platform);
-        let (from, until) = match (kept.read.accepted, kept.read.ended) {
-            (Some(accepted), Some(ended)) if ended >= accepted => (accepted, ended),
-            (Some(accepted), Some(ended)) => (ended - promise.max, accepted + promise.max),
+        let arrival = kept.sent.map_or(ALWAYS, |sent| (sent - promise.max - promise.delay, sent));
+        let told = match (kept.read.accepted, kept.read.ended) {
+            // Unrounded, the end may lie before the start.
+            (Some(accepted), Some(ended)) if ended <= accepted + 1 => {
+                (accepted.min(ended) - promise.max, accepted.max(ended) + promise.max)
+            }
+            (Some(accepted), Some(ended)) => (accepted, ended),
             (Some(accepted), None) => (accepted, accepted + promise.max),
             (None, Some(ended)) => (ended - promise.max, ended),
-            (None, None) => (kept.sent? - promise.max - promise.delay, kept.sent?),
+            (None, None) => return arrival,
         };
-        Some((from - self.widest.0, until + self.widest.1))
+        if kept.read.clock_wrong { (told.0.min(arrival.0), told.1.max(arrival.1)) } else { told }
+    }
+
+    /// The time that a conflicting record would add on its platform, without lead and tail.
+    fn added_by(&self, kept: &Kept) -> Option<(i64, i64)> {
+        let read = &kept.read;
+        let (platform, accepted) = (read.platform.as_deref()?, read.accepted?);
+        if read.is_void {
+            return None;
+        }
+        if let Some(ended) = read.ended {
+            return Some((accepted, ended));
+        }
+        let latest = accepted + self.terms.promise(platform).max;
+        let ended = self.find_ended(platform, read.order_id.as_deref()?, read.leg?, accepted);
+        match ended.map(|ended| (&ended.event, ended.event.ended.unwrap())) {
+            Some((event, ended)) if ended >= accepted && Some(&event.rider) == read.rider.as_ref() => None,
+            Some((_, ended)) if ended >= accepted => Some((accepted, ended.min(latest))),
+            _ => Some((accepted, latest)),
+        }
+    }
+
+    fn find_ended(&self, platform: &str, order_id: &str, leg: u8, accepted: i64) -> Option<&Version> {
+        let orders = self.orders.iter().flatten().map(|version| &version.event);
+        let mut same = orders.filter(|e| e.platform == platform && e.order_id == order_id && e.leg == leg);
+        let like = same.find(|event| event.ended.is_some())?;
+        let like = Event { accepted, previous: None, ..like.clone() };
+        self.find(&like).and_then(|at| self.orders[at].last())
+    }
+
+    /// Unresolved records that keep answers about a platform open, by reason.
+    pub(crate) fn pending(&self, platform: &str) -> BTreeMap<&'static str, u64> {
+        let mut pending = BTreeMap::new();
+        for kept in self.kept.iter().filter(|kept| !kept.resolved && self.counts_for(kept, platform)) {
+            let reason = match (kept.reason, &kept.read.rider) {
+                (None, _) => "conflicting_record",
+                (Some(_), None) => "unreadable_record",
+                (Some(_), Some(_)) => "rejected_record",
+            };
+            *pending.entry(reason).or_default() += 1;
+        }
+        pending
+    }
+
+    /// What unresolved records keep open for a rider on a platform, with the reason, lead and tail included.
+    fn kept_open(&self, rider: &str, platform: &str) -> Vec<(&'static str, (i64, i64))> {
+        let mut open = Vec::new();
+        for kept in self.kept.iter().filter(|kept| !kept.resolved && self.counts_for(kept, platform)) {
+            let is_own = kept.read.rider.as_deref() == Some(rider);
+            let (reason, time) = match (kept.reason, &kept.read.rider) {
+                (None, _) if is_own => ("conflicting_record", self.added_by(kept)),
+                (Some(_), None) => ("unreadable_record", Some(self.time_of(kept, platform))),
+                (Some(_), _) if is_own => ("rejected_record", Some(self.time_of(kept, platform))),
+                _ => continue,
+            };
+            open.extend(time.map(|(from, until)| (reason, (from - self.widest.0, until + self.widest.1))));
+        }
+        open
     }
 
     fn counts_for(&self, kept: &Kept, platform: &str) -> bool {
@@ -273,16 +349,16 @@ impl Model {
         for open in self.open_orders(rider).iter().filter(|open| open.version.event.platform == platform) {
             let from = open.version.event.accepted - self.widest.0;
             let latest = open.version.event.accepted + max + self.widest.1;
-            let until = open.elsewhere.map_or(latest, |ended| latest.min(ended + self.widest.1));
+            let elsewhere = open.elsewhere.filter(|ended| *ended >= open.version.event.accepted);
+            let until = elsewhere.map_or(latest, |ended| latest.min(ended + self.widest.1));
             if from <= at && at < until {
                 return Some("order_open");
             }
         }
-        let holds = |kept: &&Kept| {
-            self.counts_for(kept, platform)
-                && self.may_hold(kept, platform).is_some_and(|(from, until)| from <= at && at < until)
-        };
-        self.rejected_of(rider).iter().any(holds).then_some("rejected_record")
+        let kept_open = self.kept_open(rider, platform);
+        ["rejected_record", "unreadable_record", "conflicting_record"].into_iter().find(|reason| {
+            kept_open.iter().any(|(of, (from, until))| of == reason && *from <= at && at < *until)
+        })
     }
 
     /// Whether an open order covers an instant for certain: its end would have arrived.
@@ -296,6 +372,16 @@ impl Model {
                 && read.order_id.as_ref() == Some(&event.order_id)
                 && read.leg.is_none_or(|leg| leg == event.leg)
         });
+        let may_have_ended = may_have_ended
+            || self.kept.iter().any(|kept| {
+                let (from, until) = self.time_of(kept, &event.platform);
+                kept.reason.is_some()
+                    && kept.read.rider.is_none()
+                    && !kept.resolved
+                    && self.counts_for(kept, &event.platform)
+                    && from <= event.accepted + max
+                    && event.accepted < until
+            });
         let Some(through) = self.facts.through(&event.platform) else { return false };
         open.elsewhere.is_none()
             && !may_have_ended

@@ -10,13 +10,14 @@ use super::terms::Terms;
 use super::world::{Place, World, places};
 use coverledger::config::Config;
 use coverledger::domain::arrival::Timestamp;
-use coverledger::domain::completeness::{EndObserved, MetadataObserved};
+use coverledger::domain::completeness::{EndObserved, MetadataObserved, PartitionStarted, TopicIdentity};
 use coverledger::domain::posting::Disposition;
 use coverledger::domain::time::UtcMillis;
 use coverledger::ledger::batch::{Arrival, Batch, LineHashes, Source};
 use coverledger::ledger::commit::{Also, Observations};
 use coverledger::ledger::compaction::Compacted;
 use coverledger::ledger::setup::Setup;
+use coverledger::ledger::snapshot::Snapshot;
 use coverledger::ledger::writer::Ledger;
 use coverledger::pipeline::{receive, rules_for};
 use std::collections::BTreeMap;
@@ -111,7 +112,7 @@ impl Drive {
         };
         drive.open();
         for (place, (offset, _)) in drive.positions.clone() {
-            drive.model.facts.started(place, offset);
+            drive.model.facts.started(place, offset, switch);
         }
         drive.committed = drive.model.clone();
         drive
@@ -142,8 +143,12 @@ impl Drive {
         let mut ledger =
             patiently(|| Ledger::open(setup.clone()).map_err(|error| format!("{error}: {error:?}")));
         ledger.enforce(UtcMillis::new(self.now)).unwrap();
-        let started = self.positions.iter().map(|(place, (first, done))| {
-            (place.0.to_owned(), place.1, first + i64::try_from(*done).unwrap())
+        let started = self.positions.iter().map(|(place, (first, done))| PartitionStarted {
+            topic: place.0.to_owned(),
+            partition: place.1,
+            offset: first + i64::try_from(*done).unwrap(),
+            seen_at: UtcMillis::new(self.switch),
+            identity: TopicIdentity::default(),
         });
         ledger.observe(&Observations { started: started.collect(), ..Observations::default() });
         self.ledger = Some(ledger);
@@ -336,7 +341,12 @@ impl Drive {
 
     fn commit(&mut self, records: Vec<(Origin, Record)>, stated: Option<i64>) {
         let batch = self.batch(&records);
+        let resolves = self.random.percent(25);
+        let settled = if resolves { self.model.resolvable() } else { Vec::new() };
+        self.shown.count("resolved by an operator", u64::try_from(settled.len()).unwrap());
+        let numbers = numbers_of(&self.ledger().published().current(), &settled);
         let also = Also {
+            settled: numbers.into_iter().map(|id| (id, "garbage".to_owned())).collect(),
             stated: stated.map(|at| (Some("filed".to_owned()), UtcMillis::new(at))).into_iter().collect(),
             ..Also::default()
         };
@@ -352,6 +362,7 @@ impl Drive {
         let in_effect: Vec<_> = order.iter().map(|&at| records[at].clone()).collect();
         let late_before = self.model.facts.late.clone();
         let expected = self.model.commit(&in_effect, report.commit, self.now, stated);
+        self.model.resolve_by_operator(&settled);
         let late_now = &self.model.facts.late;
         for platform in late_now.keys().chain(report.late.keys()) {
             let count = |late: &BTreeMap<String, u64>| late.get(platform).copied().unwrap_or(0);
@@ -381,6 +392,21 @@ impl Drive {
             self.crash_before_witness(&witness);
         }
     }
+}
+
+/// The numbers of kept records by where they came from.
+fn numbers_of(view: &Snapshot, origins: &[Origin]) -> Vec<u64> {
+    let mut numbers = Vec::new();
+    view.rejected()
+        .visit(view.store(), 0, |record| {
+            if origins.contains(&check::origin_of(&record.rejection)) {
+                numbers.push(record.rejection.id);
+            }
+            Ok(true)
+        })
+        .unwrap();
+    assert_eq!(numbers.len(), origins.len());
+    numbers
 }
 
 fn view_through(drive: &Drive, platform: &str) -> Option<String> {

@@ -52,6 +52,9 @@ pub(crate) struct Read {
     pub(crate) revision: Option<u64>,
     pub(crate) accepted: Option<i64>,
     pub(crate) ended: Option<i64>,
+    pub(crate) is_void: bool,
+    /// A time lies beyond the horizon.
+    pub(crate) clock_wrong: bool,
 }
 
 impl Read {
@@ -65,6 +68,8 @@ impl Read {
             revision: Some(event.revision),
             accepted: Some(event.accepted),
             ended: event.ended,
+            is_void: event.is_void(),
+            clock_wrong: false,
         }
     }
 }
@@ -85,6 +90,8 @@ pub(crate) struct Record {
     pub(crate) raw: String,
     /// When it was sent, which is its Kafka timestamp.
     pub(crate) sent: i64,
+    /// The newest instant of an event that it tells first, as the platform promised.
+    pub(crate) owed: Option<i64>,
 }
 
 /// An instant in one of its many spellings; `finer` adds digits below the millisecond.
@@ -156,11 +163,11 @@ pub(crate) fn written(fields: &[(&'static str, String)]) -> String {
 
 pub(crate) fn order(event: &Event, kept: bool, sent: i64, random: &mut Random) -> Record {
     let raw = written(&fields(event, random));
-    Record { body: Body::Order(event.clone(), kept), raw, sent }
+    Record { body: Body::Order(event.clone(), kept), raw, sent, owed: kept.then(|| event.newest()) }
 }
 
 pub(crate) fn complete(platform: &str, through: i64, sent: i64, random: &mut Random) -> Record {
     let through_text = spell(through, "", random);
     let raw = format!(r#"{{"kind":"complete","platform":"{platform}","through":"{through_text}"}}"#);
-    Record { body: Body::Complete(platform.to_owned(), through), raw, sent }
+    Record { body: Body::Complete(platform.to_owned(), through), raw, sent, owed: None }
 }

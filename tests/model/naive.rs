@@ -40,6 +40,10 @@ pub(crate) struct Kept {
     /// `None` for a conflict.
     pub(crate) reason: Option<&'static str>,
     pub(crate) resolved: bool,
+    /// Its mended form is still to come.
+    pub(crate) owed: bool,
+    /// An operator resolved it.
+    pub(crate) given_up: bool,
 }
 
 /// A line of the statement: platform, region, category, month; then charged, micros, completed, cancelled, interrupted,
@@ -119,7 +123,7 @@ impl Model {
                     disposition.to_owned()
                 }
                 Body::Bad(reason, read) => {
-                    self.refuse(origin, record.sent, read, reason);
+                    self.refuse(origin, record.sent, (read, record.owed.is_some()), reason);
                     format!("rejected:{reason}")
                 }
                 Body::Complete(platform, through) => {
@@ -193,7 +197,15 @@ impl Model {
         if disposition == "conflict" && self.kept.iter().all(|kept| kept.origin != *origin) {
             let (reason, read) = (None, Read::all(event));
             let sent = matches!(origin, Origin::Kafka(..)).then_some(sent);
-            self.kept.push(Kept { origin: origin.clone(), sent, read, reason, resolved: false });
+            self.kept.push(Kept {
+                origin: origin.clone(),
+                sent,
+                read,
+                reason,
+                resolved: false,
+                owed: true,
+                given_up: false,
+            });
         }
         if !matches!(disposition, "accepted" | "amended") {
             return disposition;
@@ -202,7 +214,10 @@ impl Model {
         let version = Version { event: event.clone(), price, commit, superseded: None };
         if before.is_late(self, &version, current) {
             assert!(!(honest && disposition == "accepted"), "a kept promise counts as broken: {event:?}");
-            *self.facts.late.entry(event.platform.clone()).or_default() += 1;
+            // What an operator gave up had arrived: its platform kept its promise, and the operator answers for the rest.
+            if !before.was_given_up(event) {
+                *self.facts.late.entry(event.platform.clone()).or_default() += 1;
+            }
             let (from, until) = before.may_cover(&version);
             self.late_cover.push((event.rider.clone(), from, until));
         }
@@ -217,26 +232,37 @@ impl Model {
         disposition
     }
 
-    fn refuse(&mut self, origin: &Origin, sent: i64, read: &Read, reason: &'static str) {
+    fn refuse(&mut self, origin: &Origin, sent: i64, (read, owed): (&Read, bool), reason: &'static str) {
         if self.kept.iter().any(|kept| kept.origin == *origin) {
             return;
         }
         let sent = matches!(origin, Origin::Kafka(..)).then_some(sent);
         let resolved = read.revision.is_some()
-            && self.orders.iter().flatten().any(|version| self.resolves(&version.event, read));
+            && self.orders.iter().flatten().any(|version| self.resolves(&version.event, read, 0));
         let origin = origin.clone();
-        self.kept.push(Kept { origin, sent, read: read.clone(), reason: Some(reason), resolved });
+        self.kept.push(Kept {
+            origin,
+            sent,
+            read: read.clone(),
+            reason: Some(reason),
+            resolved,
+            owed,
+            given_up: false,
+        });
     }
 
     fn resolve(&mut self, event: &Event) {
-        let resolved: Vec<bool> = self.kept.iter().map(|kept| self.resolves(event, &kept.read)).collect();
+        // A conflict has the revision of what is stored: only a higher one decides.
+        let more = |kept: &Kept| u64::from(kept.reason.is_none());
+        let resolved = self.kept.iter().map(|kept| self.resolves(event, &kept.read, more(kept)));
+        let resolved: Vec<bool> = resolved.collect();
         for (kept, resolved) in self.kept.iter_mut().zip(resolved) {
-            kept.resolved |= resolved && kept.reason.is_some();
+            kept.resolved |= resolved;
         }
     }
 
     /// Whether a booked event settles a refused record that came before it.
-    fn resolves(&self, event: &Event, read: &Read) -> bool {
+    fn resolves(&self, event: &Event, read: &Read, more: u64) -> bool {
         let time = read.accepted.or(read.ended);
         let days = time.map_or(0, |at| (self.terms.day(at) - self.terms.day(event.accepted)).abs());
         read.platform.as_ref() == Some(&event.platform)
@@ -244,7 +270,31 @@ impl Model {
             && read.leg == Some(event.leg)
             && read.is_ended == Some(event.ended.is_some())
             && days <= self.terms.identity_days
-            && read.revision.is_none_or(|revision| event.revision >= revision)
+            && read.revision.is_none_or(|revision| event.revision >= revision + more)
+    }
+
+    /// Unresolved records in which no rider can be read, and whose mended form is not still to come.
+    pub(crate) fn resolvable(&self) -> Vec<Origin> {
+        let garbage = |kept: &&Kept| kept.reason.is_some() && kept.read.rider.is_none() && !kept.owed;
+        let unresolved = self.kept.iter().filter(|kept| !kept.resolved);
+        unresolved.filter(garbage).map(|kept| kept.origin.clone()).collect()
+    }
+
+    /// An operator resolves these, but for what an event of the same commit resolves.
+    pub(crate) fn resolve_by_operator(&mut self, origins: &[Origin]) {
+        for kept in self.kept.iter_mut().filter(|kept| !kept.resolved && origins.contains(&kept.origin)) {
+            (kept.resolved, kept.given_up) = (true, true);
+        }
+    }
+
+    fn was_given_up(&self, event: &Event) -> bool {
+        let mut given_up = self.kept.iter().filter(|kept| kept.given_up).map(|kept| &kept.read);
+        given_up.any(|read| {
+            read.platform.as_ref() == Some(&event.platform)
+                && read.order_id.as_ref() == Some(&event.order_id)
+                && read.leg == Some(event.leg)
+                && read.is_ended == Some(event.ended.is_some())
+        })
     }
 
     /// The statement of all months.

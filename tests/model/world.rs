@@ -1,7 +1,7 @@
 //! What happens in the world of one history: orders, and what the platforms send about them.
 
-use super::bad::bad;
-use super::event::{self, Body, DAY, Event, HOUR, MINUTE, Record};
+use super::bad::{bad, garbled};
+use super::event::{self, DAY, Event, HOUR, MINUTE, Record};
 use super::random::Random;
 use super::terms::{Terms, midnight};
 use std::collections::BTreeMap;
@@ -117,8 +117,16 @@ impl Maker<'_> {
             let in_time = self.random.percent(93);
             honest &= in_time || !announced;
             let sent = self.first_sent(open.accepted, in_time, promise.delay);
-            let record = event::order(&open, is_new && in_time, sent, self.random);
-            self.send(platform, record);
+            self.first(platform, &open, is_new && in_time, sent);
+            if announced && self.random.percent(8) {
+                // Handed on without a new revision: in conflict with the first.
+                let next = Event { rider: (*self.random.pick(&RIDERS)).to_owned(), ..open.clone() };
+                let sent = self.first_sent(open.accepted, true, promise.delay);
+                let mut record = event::order(&next, false, sent, self.random);
+                record.owed = Some(next.newest());
+                self.send(platform, record);
+                honest &= next.rider == ended.rider || open.rider == ended.rider;
+            }
             told.push((open, sent));
         } else {
             honest &= !announced;
@@ -126,8 +134,7 @@ impl Maker<'_> {
         if self.random.percent(92) {
             let in_time = self.random.percent(88);
             let sent = self.first_sent(ended.ended.unwrap(), in_time, promise.delay);
-            let record = event::order(ended, honest && in_time, sent, self.random);
-            self.send(platform, record);
+            self.first(platform, ended, honest && in_time, sent);
             told.push((ended.clone(), sent));
         }
         for at in 0..told.len() {
@@ -136,6 +143,18 @@ impl Maker<'_> {
                 self.mishaps(platform, at, &mut told);
             }
         }
+    }
+
+    /// The first event of an order and phase; now and then it cannot be read, and its mended form comes some time later.
+    fn first(&mut self, platform: &'static str, event: &Event, honest: bool, sent: i64) {
+        let mut record = event::order(event, honest, sent, self.random);
+        if honest && self.random.percent(12) {
+            let mut first = garbled(event, self.random);
+            (first.sent, first.owed) = (sent, Some(event.newest()));
+            self.send(platform, first);
+            (record.sent, record.owed) = (sent + 1 + self.later(), None);
+        }
+        self.send(platform, record);
     }
 
     fn first_sent(&mut self, about: i64, in_time: bool, delay: i64) -> i64 {
@@ -239,10 +258,7 @@ impl Maker<'_> {
                 .get(platform)
                 .into_iter()
                 .flatten()
-                .filter_map(|record| match &record.body {
-                    Body::Order(event, true) => Some((record.sent, event.newest())),
-                    _ => None,
-                })
+                .filter_map(|record| Some((record.sent, record.owed?)))
                 .collect();
             for _ in 0..self.random.between(0, 14) {
                 let at = self.random.between(self.begin, end);

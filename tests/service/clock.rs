@@ -7,7 +7,7 @@ use crate::support::power::set_clock;
 use crate::support::program::{Program, until};
 use coverledger::config::Config;
 use coverledger::domain::arrival::Timestamp;
-use coverledger::domain::completeness::{EndObserved, MetadataObserved};
+use coverledger::domain::completeness::{EndObserved, MetadataObserved, PartitionStarted, TopicIdentity};
 use coverledger::domain::time::UtcMillis;
 use coverledger::domain::view::LedgerView;
 use coverledger::ledger::batch::{Arrival, Batch, Source};
@@ -42,7 +42,13 @@ fn nothing_becomes_complete_while_the_clock_cannot_be_trusted() {
     }
     let place = || (TOPIC.to_owned(), 0);
     let observed = |seconds| Observations {
-        started: vec![(TOPIC.to_owned(), 0, 0)],
+        started: vec![PartitionStarted {
+            topic: TOPIC.to_owned(),
+            partition: 0,
+            offset: 0,
+            seen_at: at(0),
+            identity: TopicIdentity::default(),
+        }],
         ends: vec![EndObserved {
             topic: place().0,
             partition: place().1,

@@ -52,9 +52,9 @@ fn send_all(brokers: &str, lines: &[String]) {
 /// What a slow client begins with; none of them is ever whole, or ever read.
 const BEGINNINGS: [&str; 4] = [
     "",
-    "GET /v1/coverage?rider_id=R1&at=2025-07-10T12:00:00Z HTTP/1.1\r\nHost: x\r\nX-Slow: ",
-    "POST /v1/coverage/batch HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\nContent-Length: 100000\r\n\r\n",
-    "GET /v1/riders/R1/timeline?from=2025-07-01T00:00:00Z&to=2025-08-01T00:00:00Z HTTP/1.1\r\nHost: x\r\n\r\n",
+    "GET /v1/coverage?rider_id=R1&at=2025-07-10T12:00:00Z HTTP/1.1\r\nHost: localhost\r\nX-Slow: ",
+    "POST /v1/coverage/batch HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\nContent-Length: 100000\r\n\r\n",
+    "GET /v1/riders/R1/timeline?from=2025-07-01T00:00:00Z&to=2025-08-01T00:00:00Z HTTP/1.1\r\nHost: localhost\r\n\r\n",
 ];
 
 /// Keeps `count` clients connected that send a byte now and then, until `over`; one that is thrown out comes back.

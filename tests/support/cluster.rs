@@ -5,12 +5,15 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use super::random::Draws;
 use super::reading::PATIENCE;
 use coverledger::ingest::kafka::KafkaSettings;
-use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
+use rdkafka::admin::{
+    AdminClient, AdminOptions, AlterConfig, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication,
+};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::metadata::MetadataPartition;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
@@ -38,6 +41,17 @@ impl RealKafka {
     /// Starts a second broker in the cluster of this one.
     pub(crate) fn start_another(&self) -> Self {
         Self::start_in(Some(self.dir.path().to_path_buf()))
+    }
+
+    /// The broker that the tests of a program share while any of them runs.
+    pub(crate) fn shared() -> Arc<Self> {
+        static SHARED: Mutex<Weak<RealKafka>> = Mutex::new(Weak::new());
+        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.upgrade().unwrap_or_else(|| {
+            let kafka = Arc::new(Self::start());
+            *shared = Arc::downgrade(&kafka);
+            kafka
+        })
     }
 
     fn start_in(joined: Option<PathBuf>) -> Self {
@@ -121,6 +135,21 @@ impl RealKafka {
     pub(crate) fn create_copied_topic(&self, name: &str, partitions: i32, copies: i32) {
         let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(copies));
         let results = wait(self.admin().create_topics(&[topic], &admin_options())).unwrap();
+        assert!(results.iter().all(Result::is_ok), "{results:?}");
+    }
+
+    /// Makes a topic with these settings.
+    pub(crate) fn create_topic_with(&self, name: &str, settings: &[(&str, &str)]) {
+        let topic = NewTopic::new(name, 1, TopicReplication::Fixed(1));
+        let topic = settings.iter().fold(topic, |topic, (key, value)| topic.set(key, value));
+        let results = wait(self.admin().create_topics(&[topic], &admin_options())).unwrap();
+        assert!(results.iter().all(Result::is_ok), "{results:?}");
+    }
+
+    /// Changes a setting of a topic.
+    pub(crate) fn configure_topic(&self, name: &str, key: &str, value: &str) {
+        let change = AlterConfig::new(ResourceSpecifier::Topic(name)).set(key, value);
+        let results = wait(self.admin().alter_configs(&[change], &admin_options())).unwrap();
         assert!(results.iter().all(Result::is_ok), "{results:?}");
     }
 

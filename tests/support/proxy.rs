@@ -49,8 +49,16 @@ impl Proxy {
         Self::start(broker, |line| Line { delay, ..line })
     }
 
+    /// In front of `broker`, on a port that was bound before: whoever connected to it is answered from now on.
+    pub(crate) fn answering(listener: TcpListener, broker: &str) -> Self {
+        Self::start_on(listener, broker, |line| line)
+    }
+
     fn start(broker: &str, set: impl FnOnce(Line) -> Line) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::start_on(TcpListener::bind("127.0.0.1:0").unwrap(), broker, set)
+    }
+
+    fn start_on(listener: TcpListener, broker: &str, set: impl FnOnce(Line) -> Line) -> Self {
         let port = listener.local_addr().unwrap().port();
         let (mark, damages, breaks_after) = ("", AtomicI64::new(0), 0);
         let (broker, broken, delay) = (broker.to_owned(), AtomicUsize::new(0), Duration::ZERO);

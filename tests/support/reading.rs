@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use coverledger::domain::completeness::TopicIdentity;
 use coverledger::ingest::kafka::{
     EventProducer, KafkaFault, KafkaHealth, KafkaSettings, LastApplied, Outgoing, PartitionSource, Polled,
     Resume, Start, StartAt, TopicPartition,
@@ -154,6 +155,7 @@ pub(crate) fn resumes(seen: &[Seen]) -> Vec<Resume> {
             place,
             position: coverledger::ingest::kafka::next_offset(record.offset),
             last: Some(LastApplied { offset: record.offset, digest: record.digest }),
+            identity: TopicIdentity::default(),
         })
         .collect()
 }

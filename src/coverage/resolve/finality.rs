@@ -3,8 +3,10 @@
 
 use super::*;
 use crate::coverage::testing::{NaiveLedger, posting};
+use crate::domain::arrival::Timestamp;
 use crate::domain::completeness::{
-    CompletenessTracker, EndObserved, MetadataObserved, PartitionApplied, Told, is_late,
+    CompletenessTracker, EndObserved, MetadataObserved, PartitionApplied, PartitionSkipped, PartitionStarted,
+    Told, TopicIdentity, is_late,
 };
 use crate::domain::order::Phase;
 use crate::domain::platform::{Platforms, Promise, UnreadableRecords};
@@ -55,6 +57,8 @@ struct World {
     delay: i64,
     vouches: bool,
     skips: bool,
+    /// Whether the broker stamps records.
+    stamped: bool,
     streams_from: Option<i64>,
     records_from: i64,
     complete_start: bool,
@@ -97,7 +101,7 @@ impl World {
         let widest = (dice.below(3), dice.below(3));
         let ledger = NaiveLedger { widest, ..NaiveLedger::default() };
         let logs = vec![Vec::new(); 1 + usize::try_from(dice.below(3)).unwrap()];
-        let (vouches, skips) = (dice.one_in(2), dice.one_in(3));
+        let (vouches, skips, stamped) = (dice.one_in(2), dice.one_in(3), dice.one_in(2));
         let mut tracker = CompletenessTracker::default();
         tracker.state_mut().register(&platforms);
         if vouches {
@@ -112,6 +116,7 @@ impl World {
             delay,
             vouches,
             skips,
+            stamped,
             streams_from,
             records_from,
             complete_start,
@@ -231,7 +236,9 @@ impl World {
             // What is new is read from now on.
             for partition in partitions {
                 let low = self.low[usize::try_from(partition).unwrap()];
-                self.tracker.started("t", partition, i64::try_from(low).unwrap());
+                let (topic, offset) = ("t".to_owned(), i64::try_from(low).unwrap());
+                let (seen_at, identity) = (at(self.now), TopicIdentity::default());
+                self.tracker.started(&PartitionStarted { topic, partition, offset, seen_at, identity });
             }
         }
     }
@@ -246,6 +253,11 @@ impl World {
             };
             let offset = next;
             next += 1;
+            // A producer may write anything: it closes no gap.
+            let timestamp = match self.stamped {
+                true => Timestamp::Broker(at(sent)),
+                false => Timestamp::Producer(at(sent - self.dice.below(40))),
+            };
             match message {
                 Message::Control => {
                     self.tracker.tail_reached("t", number, next);
@@ -261,7 +273,7 @@ impl World {
                     topic: "t",
                     partition: number,
                     first_offset: offset,
-                    first_timestamp: Some(at(sent)),
+                    first_arrived: timestamp.arrival(None, at(self.now)).by,
                     next_offset: next,
                     newest_timestamp: Some(at(sent)),
                 },
@@ -276,6 +288,7 @@ impl World {
         let told = Told {
             previous: None,
             other_phase: self.ledger.current("p", &event.order_id, 0, other).map(|v| &v.posting),
+            kept_open: &[],
         };
         assert!(!is_late(&line, &event, told), "in time: {event:?}");
         let newest = [Some(event.accepted_at), event.ended_at].into_iter().flatten().max();
@@ -330,8 +343,10 @@ impl World {
         let end = i64::try_from(self.logs[partition].len()).unwrap();
         if end > next {
             let offset = next + 1 + self.dice.below(end - next);
-            let reach = self.reach();
-            self.tracker.skipped("t", i32::try_from(partition).unwrap(), offset, &self.platforms, reach);
+            let (reach, partition) = (self.reach(), i32::try_from(partition).unwrap());
+            let (topic, identity) = ("t".to_owned(), TopicIdentity::default());
+            let skipped = PartitionSkipped { topic, partition, offset, at: at(self.now), identity };
+            self.tracker.skipped(&skipped, &self.platforms, reach);
             self.commit();
         }
     }

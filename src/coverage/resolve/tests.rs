@@ -115,7 +115,7 @@ impl Brute<'_> {
         let facts = &self.ledger.completeness.platforms[name];
         let lost = self.ledger.completeness.topics.iter().filter(|(topic, _)| promise.topics.contains(topic));
         lost.flat_map(|(_, topic)| topic.partitions.values()).any(|partition| {
-            let first = partition.first_timestamp.unwrap();
+            let first = partition.first_arrived.unwrap();
             partition.first_offset != 0
                 && facts.stated_through.is_none_or(|stated| stated < first)
                 && t < first.plus(after)
@@ -346,6 +346,7 @@ fn platform(name: &str, facts: RandomFacts, unit: i64) -> (Promise, PlatformFact
         topic,
         partition: 0,
         from: at(from * unit),
+        skipped_at: at(from * unit),
         until: length.map(|length| at((from + length) * unit)),
     });
     let facts = PlatformFacts {
@@ -356,7 +357,8 @@ fn platform(name: &str, facts: RandomFacts, unit: i64) -> (Promise, PlatformFact
     };
     let partition = PartitionFacts {
         first_offset: i64::from(first.is_some()),
-        first_timestamp: Some(at(first.unwrap_or(0) * unit)),
+        seen_at: UtcMillis::MAX,
+        first_arrived: Some(at(first.unwrap_or(0) * unit)),
         ..PartitionFacts::default()
     };
     (promise, facts, TopicFacts { listed_at: None, partitions: BTreeMap::from([(0, partition)]) })

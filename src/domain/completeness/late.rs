@@ -13,6 +13,8 @@ pub struct Told<'a> {
     pub previous: Option<&'a Posting>,
     /// The current version of the other phase of the same order, if any.
     pub other_phase: Option<&'a Posting>,
+    /// What unresolved rejected and conflicting records had kept open for the event's rider and platform.
+    pub kept_open: &'a [Window],
 }
 
 /// The newest instant that an event tells.
@@ -29,7 +31,8 @@ pub fn vouching_instant(event: &OrderEvent<'_>, kafka_timestamp: UtcMillis) -> O
 /// Whether an event adds cover before a `complete_through` that was already committed: the platform broke its promise.
 ///
 /// It does when it adds cover at all, and its newest instant lies before that `complete_through`, or it adds at an
-/// instant that was settled. What a stored open event of the same order and rider kept open was never settled; one whose
+/// instant that was settled. What an unresolved rejected or conflicting record kept open, perhaps the event's own earlier
+/// version, was never settled. What a stored open event of the same order and rider kept open was never settled; one whose
 /// end was known kept nothing open.
 ///
 /// `line` is the platform as committed, without any rider held.
@@ -47,7 +50,8 @@ pub fn is_late(line: &PlatformLine, new: &Posting, told: Told<'_>) -> bool {
     }
     let before = told.previous.filter(|previous| previous.rider_id == new.rider_id);
     let known: Vec<Window> = before.map(|previous| cover(line, previous)).into_iter().collect();
-    let added = subtract(window, &known);
+    let added: Vec<Window> =
+        subtract(window, &known).iter().flat_map(|&part| subtract(part, told.kept_open)).collect();
     if added.is_empty() {
         return false;
     }

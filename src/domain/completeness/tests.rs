@@ -1,4 +1,5 @@
 use super::*;
+use crate::domain::arrival::Timestamp;
 use crate::domain::order::{OrderEvent, Phase, Region};
 use crate::domain::platform::{Platforms, Promise, UnreadableRecords};
 use crate::domain::posting::{Charge, ConfigNo, Posting, Pricing};
@@ -28,11 +29,35 @@ fn applied(tracker: &mut CompletenessTracker, partition: i32, offset: i64, sent:
         topic: "t",
         partition,
         first_offset: offset,
-        first_timestamp: Some(at(sent)),
+        first_arrived: at(sent),
         next_offset: offset + 1,
         newest_timestamp: Some(at(sent)),
     };
     tracker.applied(&applied, at(sent));
+}
+
+fn started(tracker: &mut CompletenessTracker, partition: i32, offset: i64, seen_at: i64) {
+    let (topic, identity) = ("t".to_owned(), TopicIdentity::default());
+    tracker.started(&PartitionStarted { topic, partition, offset, seen_at: at(seen_at), identity });
+}
+
+const REACH: Reach = Reach { lead_ms: 5, tail_ms: 7 };
+
+fn skipped(
+    tracker: &mut CompletenessTracker,
+    offset: i64,
+    now: i64,
+    identity: &TopicIdentity,
+    platforms: &Platforms,
+) {
+    let (topic, identity) = ("t".to_owned(), identity.clone());
+    let skipped = PartitionSkipped { topic, partition: 0, offset, at: at(now), identity };
+    tracker.skipped(&skipped, platforms, REACH);
+}
+
+fn settled(tracker: &CompletenessTracker, platforms: &Platforms) -> Vec<(i64, i64)> {
+    let line = PlatformLine::new("p", tracker.state(), platforms, REACH);
+    line.settled(Window::ALWAYS).map(|w| (w.from.millis(), w.until.millis())).collect()
 }
 
 fn end(tracker: &mut CompletenessTracker, partition: i32, requested_at: i64, end_offset: i64) {
@@ -55,8 +80,8 @@ fn every_partition_must_be_read_to_an_end_and_silence_is_not_completeness() {
     let platforms = platforms(&["t"]);
     let mut tracker = CompletenessTracker::default();
     tracker.state_mut().register(&platforms);
-    tracker.started("t", 0, 0);
-    tracker.started("t", 1, 0);
+    started(&mut tracker, 0, 0, 80_000);
+    started(&mut tracker, 1, 0, 80_000);
     listing(&mut tracker, 900, &[0, 1]);
     end(&mut tracker, 0, 500, 0);
     end(&mut tracker, 1, 600, 2);
@@ -79,7 +104,7 @@ fn every_partition_must_be_read_to_an_end_and_silence_is_not_completeness() {
     listing(&mut tracker, 990, &[0, 1, 2]);
     assert_eq!(advanced(&mut tracker, &platforms, 1_000), Some(890), "held by the listing of 900");
     assert_eq!(by(&tracker), HeldBy::Listing { topic: "t".to_owned() });
-    tracker.started("t", 2, 0);
+    started(&mut tracker, 2, 0, 80_000);
     end(&mut tracker, 2, 995, 0);
     listing(&mut tracker, 996, &[0, 1, 2]);
     assert_eq!(advanced(&mut tracker, &platforms, 1_000), Some(940));
@@ -89,7 +114,7 @@ fn every_partition_must_be_read_to_an_end_and_silence_is_not_completeness() {
 fn without_events_or_with_old_ones_nothing_is_complete() {
     let platforms = platforms(&["t"]);
     let mut tracker = CompletenessTracker::default();
-    tracker.started("t", 0, 0);
+    started(&mut tracker, 0, 0, 80_000);
     listing(&mut tracker, 900, &[0]);
     end(&mut tracker, 0, 900, 0);
     assert_eq!(advanced(&mut tracker, &platforms, 1_000), None);
@@ -103,7 +128,7 @@ fn without_events_or_with_old_ones_nothing_is_complete() {
 fn a_completeness_record_counts_after_an_end_requested_later() {
     let platforms = platforms(&["t"]);
     let mut tracker = CompletenessTracker::default();
-    tracker.started("t", 0, 0);
+    started(&mut tracker, 0, 0, 80_000);
     listing(&mut tracker, 900, &[0]);
     end(&mut tracker, 0, 700, 0);
     tracker.state_mut().events_applied("p", at(650));
@@ -146,7 +171,7 @@ fn a_platform_without_topics_needs_a_statement() {
 fn a_restart_forgets_only_what_was_not_applied() {
     let platforms = platforms(&["t"]);
     let mut tracker = CompletenessTracker::default();
-    tracker.started("t", 0, 0);
+    started(&mut tracker, 0, 0, 80_000);
     listing(&mut tracker, 400, &[0]);
     end(&mut tracker, 0, 300, 0);
     end(&mut tracker, 0, 400, 7);
@@ -154,66 +179,137 @@ fn a_restart_forgets_only_what_was_not_applied() {
     tracker.advance(&platforms, at(500));
     let mut again = CompletenessTracker::new(tracker.state().clone());
     assert_eq!(advanced(&mut again, &platforms, 500), Some(200));
-    again.started("t", 0, 9);
+    started(&mut again, 0, 9, 80_000);
     assert_eq!(again.state().topics["t"].partitions[&0].first_offset, 0);
 }
 
 #[test]
 fn gaps_reach_until_records_are_whole_again() {
     let platforms = platforms(&["t"]);
-    let reach = Reach { lead_ms: 5, tail_ms: 7 };
     let mut tracker = CompletenessTracker::default();
     tracker.state_mut().register(&platforms);
-    tracker.started("t", 0, 40);
+    started(&mut tracker, 0, 40, 80_000);
     applied(&mut tracker, 0, 40, 1_000);
     tracker.state_mut().stated("p", at(999));
     tracker.state_mut().platform_mut("p").complete_through = Some(at(50_000));
-    let settled = |tracker: &CompletenessTracker| {
-        let line = PlatformLine::new("p", tracker.state(), &platforms, reach);
-        line.settled(Window::ALWAYS).map(|w| (w.from.millis(), w.until.millis())).collect::<Vec<_>>()
-    };
-    assert_eq!(settled(&tracker), [(1_107, 49_895)]);
+    assert_eq!(settled(&tracker, &platforms), [(1_107, 49_895)]);
     tracker.state_mut().stated("p", at(1_000));
-    assert_eq!(settled(&tracker), [(0, 49_895)], "a file ingest stated completeness beyond it");
-    tracker.skipped("t", 0, 60, &platforms, reach);
-    assert_eq!(settled(&tracker), [(0, 49_895)]);
+    assert_eq!(settled(&tracker, &platforms), [(0, 49_895)], "a file ingest stated completeness beyond it");
+    skipped(&mut tracker, 60, 55_000, &TopicIdentity::default(), &platforms);
+    assert_eq!(settled(&tracker, &platforms), [(0, 49_895)]);
     tracker.state_mut().platform_mut("p").complete_through = Some(at(90_000));
-    assert_eq!(settled(&tracker), [(0, 49_895)], "nothing was read since");
+    assert_eq!(settled(&tracker, &platforms), [(0, 49_895)], "nothing was read since");
     applied(&mut tracker, 0, 60, 60_000);
-    assert_eq!(settled(&tracker), [(0, 49_895), (60_107, 89_895)]);
+    assert_eq!(settled(&tracker, &platforms), [(0, 49_895), (60_107, 89_895)]);
     tracker.state_mut().days_dropped(at(400));
-    assert_eq!(settled(&tracker), [(507, 49_895), (60_107, 89_895)]);
+    assert_eq!(settled(&tracker, &platforms), [(507, 49_895), (60_107, 89_895)]);
 }
 
 #[test]
 fn what_a_partition_that_is_gone_may_have_held_is_a_gap_up_to_then() {
     let platforms = platforms(&["t"]);
-    let reach = Reach { lead_ms: 5, tail_ms: 7 };
     let mut tracker = CompletenessTracker::default();
     tracker.state_mut().register(&platforms);
     // Of the first, the offsets below 3 left no record: aborted transactions. Of the second, retention took them.
-    tracker.started("t", 0, 0);
+    started(&mut tracker, 0, 0, 80_000);
     applied(&mut tracker, 0, 3, 1_000);
-    tracker.started("t", 1, 40);
+    started(&mut tracker, 1, 40, 80_000);
     applied(&mut tracker, 1, 40, 2_000);
     listing(&mut tracker, 3_000, &[0, 1]);
     tracker.state_mut().platform_mut("p").complete_through = Some(at(50_000));
-    let settled = |tracker: &CompletenessTracker| {
-        let line = PlatformLine::new("p", tracker.state(), &platforms, reach);
-        line.settled(Window::ALWAYS).map(|w| (w.from.millis(), w.until.millis())).collect::<Vec<_>>()
-    };
-    assert_eq!(settled(&tracker), [(2_107, 49_895)]);
-    tracker.dropped("t", 1, at(60_000), &platforms, reach);
-    assert_eq!(settled(&tracker), [(2_107, 49_895)]);
+    assert_eq!(settled(&tracker, &platforms), [(2_107, 49_895)]);
+    tracker.dropped("t", 1, at(60_000), &platforms, REACH);
+    assert_eq!(settled(&tracker, &platforms), [(2_107, 49_895)]);
     // The partition holds nothing back any more.
     end(&mut tracker, 0, 70_000, 4);
     listing(&mut tracker, 71_000, &[0]);
     tracker.state_mut().vouched("p", at(69_000), at(69_500));
     assert_eq!(advanced(&mut tracker, &platforms, 90_000), Some(69_000));
-    assert_eq!(settled(&tracker), [(2_107, 49_895), (60_107, 68_895)]);
+    assert_eq!(settled(&tracker, &platforms), [(2_107, 49_895), (60_107, 68_895)]);
     // One of the same number is another one.
-    tracker.started("t", 1, 0);
-    assert_eq!(settled(&tracker), [(2_107, 49_895), (60_107, 68_895)]);
+    started(&mut tracker, 1, 0, 80_000);
+    assert_eq!(settled(&tracker, &platforms), [(2_107, 49_895), (60_107, 68_895)]);
+}
+
+#[test]
+fn a_producers_timestamp_closes_no_gap_and_a_brokers_stamp_does() {
+    let platforms = platforms(&["t"]);
+    let gap_of = |timestamp: Timestamp| {
+        let mut tracker = CompletenessTracker::default();
+        tracker.state_mut().register(&platforms);
+        started(&mut tracker, 0, 5, 50_000);
+        tracker.state_mut().platform_mut("p").complete_through = Some(at(90_000));
+        assert_eq!(
+            settled(&tracker, &platforms),
+            [(50_107, 89_895)],
+            "what lay before had arrived when the start was seen"
+        );
+        let first_arrived = timestamp.arrival(None, at(70_000)).by;
+        let (next_offset, newest_timestamp) = (6, timestamp.instant());
+        let topic = "t";
+        let applied = PartitionApplied {
+            topic,
+            partition: 0,
+            first_offset: 5,
+            first_arrived,
+            next_offset,
+            newest_timestamp,
+        };
+        tracker.applied(&applied, at(70_000));
+        settled(&tracker, &platforms)
+    };
+    for sent in [1, 1_000, 60_000, 500_000] {
+        assert_eq!(gap_of(Timestamp::Producer(at(sent))), [(50_107, 89_895)], "{sent}");
+    }
+    assert_eq!(gap_of(Timestamp::Missing), [(50_107, 89_895)]);
+    assert_eq!(gap_of(Timestamp::Broker(at(1_000))), [(1_107, 89_895)]);
+    assert_eq!(
+        gap_of(Timestamp::Broker(at(60_000))),
+        [(50_107, 89_895)],
+        "it arrived after the start was seen"
+    );
+}
+
+#[test]
+fn no_skipped_span_is_empty() {
+    let platforms = platforms(&["t"]);
+    // The next record may be much older than the skip, by anybody's word; a statement may lie far ahead of it.
+    for (through, sent) in [(50_000, 1), (50_000, 59_999), (500_000, 1), (60_000, 60_000)] {
+        let mut tracker = CompletenessTracker::default();
+        tracker.state_mut().register(&platforms);
+        started(&mut tracker, 0, 0, 10);
+        tracker.state_mut().platform_mut("p").complete_through = Some(at(through));
+        skipped(&mut tracker, 60, 60_000, &TopicIdentity::default(), &platforms);
+        applied(&mut tracker, 0, 60, sent);
+        tracker.state_mut().platform_mut("p").complete_through = Some(at(900_000));
+        let from = through.min(60_000) - 105;
+        assert_eq!(settled(&tracker, &platforms), [(0, from), (60_107, 899_895)], "{through} {sent}");
+    }
+}
+
+#[test]
+fn a_skip_into_another_topic_takes_it_for_the_one_that_is_read() {
+    let platforms = platforms(&["t"]);
+    let of = |id: &str| TopicIdentity { cluster: Some("c".to_owned()), topic: Some(id.to_owned()) };
+    let mut tracker = CompletenessTracker::default();
+    tracker.state_mut().register(&platforms);
+    started(&mut tracker, 0, 0, 10);
+    started(&mut tracker, 1, 0, 10);
+    let known = |tracker: &CompletenessTracker, partition: i32| {
+        tracker.state().topics["t"].partitions[&partition].identity.topic.clone()
+    };
+    assert_eq!(known(&tracker, 0), None);
+    tracker.identified("t", &of("first"));
+    applied(&mut tracker, 0, 0, 20);
+    end(&mut tracker, 0, 30, 1);
+    // Nothing but a decision replaces what is known, and one about a partition says nothing about another.
+    tracker.identified("t", &of("second"));
+    assert_eq!(known(&tracker, 0).as_deref(), Some("first"));
+    assert_eq!(tracker.state().read_to("t", 0), Some(at(30)));
+    skipped(&mut tracker, 0, 60_000, &of("second"), &platforms);
+    assert_eq!(known(&tracker, 0).as_deref(), Some("second"));
+    assert_eq!(known(&tracker, 1).as_deref(), Some("first"));
+    assert_eq!(tracker.state().read_to("t", 0), None, "that was the end of the other topic");
 }
 
 fn order(accepted: i64, ended: Option<i64>) -> Posting {
@@ -256,25 +352,25 @@ fn late_is_what_adds_cover_to_settled_time() {
     assert!(is_late(&line, &order(999, None), none));
     assert!(!is_late(&line, &order(1_000, None), none));
     let mut previous = order(500, Some(800));
-    let told = Told { previous: Some(&previous), other_phase: None };
+    let told = Told { previous: Some(&previous), other_phase: None, kept_open: &[] };
     assert!(!is_late(&line, &order(500, Some(800)), told), "nothing is added");
     assert!(!is_late(&line, &order(600, Some(700)), told));
     assert!(is_late(&line, &order(500, Some(801)), told));
     previous.rider_id = "S".to_owned();
-    let told = Told { previous: Some(&previous), other_phase: None };
+    let told = Told { previous: Some(&previous), other_phase: None, kept_open: &[] };
     assert!(is_late(&line, &order(600, Some(700)), told), "it covers another rider now");
     let open = order(850, None);
-    let told = Told { previous: None, other_phase: Some(&open) };
+    let told = Told { previous: None, other_phase: Some(&open), kept_open: &[] };
     assert!(!is_late(&line, &order(850, Some(1_100)), told), "the open order kept it open");
     assert!(is_late(&line, &order(849, Some(1_100)), told));
     let known = order(850, Some(880));
-    let told = Told { previous: Some(&known), other_phase: Some(&open) };
+    let told = Told { previous: Some(&known), other_phase: Some(&open), kept_open: &[] };
     assert!(
         is_late(&line, &order(850, Some(1_000)), told),
         "the open order came after its end: 880 was settled"
     );
     let ended = order(850, Some(900));
-    let told = Told { previous: None, other_phase: Some(&ended) };
+    let told = Told { previous: None, other_phase: Some(&ended), kept_open: &[] };
     assert!(!is_late(&line, &order(850, None), told), "its end is known already");
     let unknown = PlatformLine::new("q", &state, &platforms, Reach::default());
     assert!(!is_late(&unknown, &order(1, Some(2)), none));

@@ -1,6 +1,6 @@
 //! Observations of Kafka on their way into [`Completeness`].
 
-use super::{Completeness, PartitionFacts, PlatformFacts, SkippedSpan};
+use super::{Completeness, PartitionFacts, PlatformFacts, SkippedSpan, TopicIdentity};
 use crate::domain::platform::{Platforms, Promise};
 use crate::domain::settle::Reach;
 use crate::domain::time::UtcMillis;
@@ -32,6 +32,36 @@ pub struct MetadataObserved {
     pub topics: BTreeMap<String, Vec<i32>>,
 }
 
+/// A partition is read from an offset on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartitionStarted {
+    /// Topic.
+    pub topic: String,
+    /// Partition.
+    pub partition: i32,
+    /// Where reading starts: the first record that Kafka had.
+    pub offset: i64,
+    /// The instant just after Kafka named that offset.
+    pub seen_at: UtcMillis,
+    /// The topic.
+    pub identity: TopicIdentity,
+}
+
+/// An operator lets the ledger go on at an offset.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartitionSkipped {
+    /// Topic.
+    pub topic: String,
+    /// Partition.
+    pub partition: i32,
+    /// Where reading goes on.
+    pub offset: i64,
+    /// The instant of the decision.
+    pub at: UtcMillis,
+    /// The topic in which it goes on.
+    pub identity: TopicIdentity,
+}
+
 /// Records of one partition were applied, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartitionApplied<'a> {
@@ -41,8 +71,8 @@ pub struct PartitionApplied<'a> {
     pub partition: i32,
     /// Offset of the first of them.
     pub first_offset: i64,
-    /// Its Kafka timestamp.
-    pub first_timestamp: Option<UtcMillis>,
+    /// By when it had arrived.
+    pub first_arrived: UtcMillis,
     /// One more than the offset of the last of them.
     pub next_offset: i64,
     /// The newest of their Kafka timestamps.
@@ -72,28 +102,45 @@ impl CompletenessTracker {
         &mut self.state
     }
 
-    /// A partition is read from `offset` on. Known ones keep their history.
-    pub fn started(&mut self, topic: &str, partition: i32, offset: i64) {
-        self.state.topics.entry(topic.to_owned()).or_default().partitions.entry(partition).or_insert(
-            PartitionFacts { first_offset: offset, next_offset: offset, ..PartitionFacts::default() },
-        );
+    /// A partition is read from an offset on. Known ones keep their history.
+    pub fn started(&mut self, started: &PartitionStarted) {
+        let identity = started.identity.clone();
+        self.begin((&started.topic, started.partition), started.offset, started.seen_at, identity);
     }
 
-    /// Records were applied at `now`. A record without a Kafka timestamp counts as sent when it was applied: that only
-    /// makes gaps longer.
+    fn begin(
+        &mut self,
+        (topic, partition): (&str, i32),
+        offset: i64,
+        seen_at: UtcMillis,
+        identity: TopicIdentity,
+    ) {
+        let partitions = &mut self.state.topics.entry(topic.to_owned()).or_default().partitions;
+        partitions.entry(partition).or_insert_with(|| PartitionFacts {
+            first_offset: offset,
+            seen_at,
+            next_offset: offset,
+            identity,
+            ..PartitionFacts::default()
+        });
+    }
+
+    /// The broker says which topic this is. A partition of which that is known already keeps what it knows.
+    pub fn identified(&mut self, topic: &str, identity: &TopicIdentity) {
+        let partitions = self.state.topics.get_mut(topic).map(|facts| facts.partitions.values_mut());
+        partitions.into_iter().flatten().for_each(|facts| facts.identity.learn(identity));
+    }
+
+    /// Records were applied at `now`.
     pub fn applied(&mut self, applied: &PartitionApplied<'_>, now: UtcMillis) {
-        self.started(applied.topic, applied.partition, applied.first_offset);
-        let first_at = applied.first_timestamp.unwrap_or(now);
+        let place = (applied.topic, applied.partition);
+        self.begin(place, applied.first_offset, now, TopicIdentity::default());
         if let Some(facts) = self.partition_mut(applied.topic, applied.partition) {
-            facts.first_timestamp.get_or_insert(first_at);
+            facts.first_arrived.get_or_insert(applied.first_arrived);
             facts.next_offset = facts.next_offset.max(applied.next_offset);
             facts.newest_timestamp = facts.newest_timestamp.max(applied.newest_timestamp);
         }
-        for span in self.state.platforms.values_mut().flat_map(|facts| &mut facts.skips) {
-            if span.until.is_none() && span.topic == applied.topic && span.partition == applied.partition {
-                span.until = Some(first_at);
-            }
-        }
+        self.close_gaps(place, applied.first_arrived);
         self.resolve_ends(applied.topic, applied.partition);
     }
 
@@ -128,14 +175,30 @@ impl CompletenessTracker {
         }
     }
 
-    /// An operator lets the ledger go on at `offset`: what lay before is a gap of every platform of the topic.
-    pub fn skipped(&mut self, topic: &str, partition: i32, offset: i64, platforms: &Platforms, reach: Reach) {
-        self.started(topic, partition, offset);
-        if let Some(facts) = self.partition_mut(topic, partition) {
-            // Of a topic that was made again the offset may be lower than the position in the old one.
-            facts.next_offset = offset;
+    /// What was skipped of a partition had arrived by `arrived`, or by the skip if that was later.
+    fn close_gaps(&mut self, (topic, partition): (&str, i32), arrived: UtcMillis) {
+        for span in self.state.platforms.values_mut().flat_map(|facts| &mut facts.skips) {
+            if span.until.is_none() && span.topic == topic && span.partition == partition {
+                span.until = Some(arrived.max(span.skipped_at));
+            }
         }
-        self.open_gap((topic, partition), None, platforms, reach);
+    }
+
+    /// An operator lets the ledger go on at an offset: what lay before is a gap of every platform of the topic.
+    pub fn skipped(&mut self, skipped: &PartitionSkipped, platforms: &Platforms, reach: Reach) {
+        let place = (skipped.topic.as_str(), skipped.partition);
+        self.begin(place, skipped.offset, skipped.at, skipped.identity.clone());
+        if let Some(facts) = self.partition_mut(place.0, place.1) {
+            // Of a topic that was made again the offset may be lower than the position in the old one.
+            facts.next_offset = skipped.offset;
+            if facts.identity.difference(&skipped.identity).is_some() {
+                // The ends that were read to are those of the topic before.
+                facts.read_to = None;
+                facts.identity = skipped.identity.clone();
+            }
+            facts.identity.learn(&skipped.identity);
+        }
+        self.open_gap(place, skipped.at, None, platforms, reach);
     }
 
     /// A partition exists no more at `now`, and an operator lets the ledger go on without it: what it may still have
@@ -156,31 +219,36 @@ impl CompletenessTracker {
         if let Some(ends) = self.ends.get_mut(topic) {
             ends.remove(&partition);
         }
-        if facts.first_offset != 0 {
+        if let Some(until) = facts.lost_until() {
             // The gap before its first record went with the partition's facts.
-            let until = facts.first_timestamp.unwrap_or(now);
-            self.add_spans((topic, partition), platforms, |_, _| (UtcMillis::MIN, Some(until)));
+            self.add_spans((topic, partition), now, platforms, |_, _| (UtcMillis::MIN, Some(until)));
         }
-        self.open_gap((topic, partition), Some(now), platforms, reach);
+        // No record will come that closes what was skipped of it before.
+        self.close_gaps((topic, partition), now);
+        self.open_gap((topic, partition), now, Some(now), platforms, reach);
     }
 
-    /// A gap from `complete_through` on, less what may lie open around it.
+    /// A gap from `complete_through` on, less what may lie open around it. A statement may lie in the future: what is skipped
+    /// has arrived by now.
     fn open_gap(
         &mut self,
         place: (&str, i32),
+        now: UtcMillis,
         until: Option<UtcMillis>,
         platforms: &Platforms,
         reach: Reach,
     ) {
-        self.add_spans(place, platforms, |facts, promise| {
+        self.add_spans(place, now, platforms, |facts, promise| {
             let back_ms = promise.max_order_duration_ms.saturating_add(reach.lead_ms);
-            (facts.complete_through.map_or(UtcMillis::MIN, |through| through.minus(back_ms)), until)
+            let from = facts.complete_through.map(|through| through.min(now).minus(back_ms));
+            (from.unwrap_or(UtcMillis::MIN), until)
         });
     }
 
     fn add_spans(
         &mut self,
         (topic, partition): (&str, i32),
+        skipped_at: UtcMillis,
         platforms: &Platforms,
         span: impl Fn(&PlatformFacts, &Promise) -> (UtcMillis, Option<UtcMillis>),
     ) {
@@ -189,7 +257,8 @@ impl CompletenessTracker {
             let facts = self.state.platform_mut(&name);
             if facts.topics.contains(topic) || promise.topics.iter().any(|t| t == topic) {
                 let (from, until) = span(facts, promise);
-                facts.skips.push(SkippedSpan { topic: topic.to_owned(), partition, from, until });
+                let topic = topic.to_owned();
+                facts.skips.push(SkippedSpan { topic, partition, from, skipped_at, until });
             }
         }
     }

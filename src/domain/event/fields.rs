@@ -160,7 +160,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    fn slot(&mut self, name: &[u8]) -> Option<&mut Value<'a>> {
+    pub(super) fn slot(&mut self, name: &[u8]) -> Option<&mut Value<'a>> {
         Some(match name {
             b"kind" => &mut self.kind,
             b"platform" => &mut self.platform,

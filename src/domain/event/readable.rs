@@ -25,7 +25,7 @@ pub(super) fn readable(salvaged: &Salvaged<'_>, rules: &EventRules) -> Readable 
         platform: value("platform").and_then(|value| text(&value, scalar::is_platform)),
         order_id: value("order_id").and_then(|value| identifier(&value)),
         leg: value("leg").and_then(|value| scalar::leg(&value)),
-        phase: salvaged.is_given("ended_at").map(|ended| if ended { Phase::Ended } else { Phase::Open }),
+        phase: phase(salvaged),
         rider_id: value("rider_id").and_then(|value| identifier(&value)),
         revision: value("revision")
             .and_then(|value| scalar::revision(&value))
@@ -35,6 +35,15 @@ pub(super) fn readable(salvaged: &Salvaged<'_>, rules: &EventRules) -> Readable 
         is_completeness: is_completeness(salvaged),
         is_clock_wrong: accepted_at.iter().chain(&ended_at).any(is_beyond),
         outcome: value("outcome").and_then(|value| Outcome::parse(&value.text()?)),
+    }
+}
+
+/// The phase, where it is certain. An outcome without an end is no open order: its end is missing.
+fn phase(salvaged: &Salvaged<'_>) -> Option<Phase> {
+    match (salvaged.is_given("ended_at")?, salvaged.is_given("outcome")) {
+        (true, _) => Some(Phase::Ended),
+        (false, Some(false)) => Some(Phase::Open),
+        (false, _) => None,
     }
 }
 

@@ -147,7 +147,7 @@ impl<'a> Salvaged<'a> {
         // The letters and `_` of a name, written as escapes.
         let may_hide_names = ["\\u005", "\\u006", "\\u007"].iter().any(|escape| rest.contains(escape));
         for slot in &mut self.slots {
-            if may_hide_names || rest.contains(slot.name) {
+            if may_hide_names || names(rest, slot.name) {
                 slot.doubt();
             }
         }
@@ -234,4 +234,14 @@ fn header_length(record: &[u8]) -> usize {
         [0, _, _, _, _, b'{', ..] => 5,
         _ => 0,
     }
+}
+
+/// Whether `text` holds `name` as a word.
+fn names(text: &str, name: &str) -> bool {
+    let is_word = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
+    let bytes = text.as_bytes();
+    text.match_indices(name).any(|(at, _)| {
+        let before = at.checked_sub(1).and_then(|before| bytes.get(before));
+        !is_word(before) && !is_word(bytes.get(at + name.len()))
+    })
 }

@@ -1,10 +1,13 @@
 //! What the decoder promises, rule by rule, and against other implementations of the same standards.
 
 mod content;
+mod details;
 mod order_of_checks;
 mod properties;
 mod readable;
 mod reasons;
+mod salvage;
+mod salvage_properties;
 mod times;
 
 use super::{EventRules, decode};

@@ -101,7 +101,7 @@ pub(super) async fn get<S: Source>(
             status = StatusCode::BAD_REQUEST;
             state.metrics().looked_up(Lookup::Refused, Duration::ZERO);
         }
-        Asked::Question(question) => match within_limits(question, state.settings()) {
+        Asked::Question(question) => match within_limits(question, &state) {
             Err(problem) => status = page.fail(&problem),
             Ok(question) => match answer(&state, question, w).await {
                 Ok(shown) => page.shown = Some(shown),

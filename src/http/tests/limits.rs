@@ -79,9 +79,12 @@ async fn slow_clients_lose_their_place() {
     let settings = HttpSettings { timeout: Duration::from_millis(100), ..settings() };
     let replies = with_server(settings, |address| {
         [
-            exchange(address, "GET /livez HTTP/1.1\r\nHost: x\r\nX-Slow: "),
-            exchange(address, "POST /v1/coverage/batch HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nx"),
-            exchange(address, "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"),
+            exchange(address, "GET /livez HTTP/1.1\r\nHost: localhost\r\nX-Slow: "),
+            exchange(
+                address,
+                "POST /v1/coverage/batch HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nx",
+            ),
+            exchange(address, "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"),
         ]
     })
     .await;

@@ -16,7 +16,7 @@ use crate::http::{
 };
 use crate::telemetry::metrics::Metrics;
 use axum::body::Body;
-use axum::http::{HeaderMap, Request, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Request, StatusCode};
 use std::convert::Infallible;
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex};
@@ -189,7 +189,7 @@ pub(super) fn ledger() -> NaiveLedger {
         };
         ledger.completeness.platforms.insert(name.to_owned(), facts);
         let read = PartitionFacts {
-            first_timestamp: Some(UtcMillis::new(0)),
+            first_arrived: Some(UtcMillis::new(0)),
             read_to: Some(through),
             ..PartitionFacts::default()
         };
@@ -245,7 +245,13 @@ impl Reply {
     }
 }
 
-pub(super) async fn send(state: &HttpState<World>, request: Request<Body>) -> Reply {
+/// Sends a request, addressed to this machine unless it says otherwise.
+pub(super) async fn send(state: &HttpState<World>, mut request: Request<Body>) -> Reply {
+    request.headers_mut().entry("host").or_insert(HeaderValue::from_static("localhost"));
+    send_as_it_is(state, request).await
+}
+
+pub(super) async fn send_as_it_is(state: &HttpState<World>, request: Request<Body>) -> Reply {
     let response = router(state.clone()).oneshot(request).await.unwrap();
     let (status, headers) = (response.status(), response.headers().clone());
     let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();

@@ -1,8 +1,9 @@
 //! Whether a partition is still the log that was read before.
 //!
 //! A topic that was deleted and made again, or another cluster under the same name, has other records at the same
-//! offsets. The ledger keeps a digest of the last applied record of each partition; before reading goes on, that
-//! record is read back and compared.
+//! offsets. The ledger keeps which topic of which cluster it read each partition from, and a digest of the last applied
+//! record. Before reading goes on, both are compared: the ids first, then the record is read back. The record is all there
+//! is where a broker tells no ids, and it notices a log that was cut and filled again under the same id.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,12 +15,14 @@ use rdkafka::message::Message;
 use rdkafka::{Offset, TopicPartitionList};
 use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
 
+use super::described::{Cleanup, Described};
 use super::fault::{KafkaFault, describe, is_transient_code};
 use super::health::{KafkaContext, KafkaHealth};
 use super::place::TopicPartition;
 use super::probe::{Deadline, KafkaProbe};
 use super::settings::KafkaSettings;
 use super::watermark::OffsetRange;
+use crate::domain::completeness::{Difference, TopicIdentity};
 use crate::domain::time::UtcMillis;
 
 /// What tells a record from another one at the same offset: key, value and timestamp.
@@ -51,6 +54,8 @@ pub struct Resume {
     pub position: i64,
     /// `None` when no record of it was ever applied.
     pub last: Option<LastApplied>,
+    /// The topic that was read.
+    pub identity: TopicIdentity,
 }
 
 /// How sure it is that a partition can be continued.
@@ -58,7 +63,7 @@ pub struct Resume {
 pub enum Continuation {
     /// The last applied record was read back and is the same.
     Verified,
-    /// Retention or compaction has removed the last applied record; the position itself is within what Kafka holds.
+    /// Retention has removed the last applied record; the position itself is within what Kafka holds.
     LastRecordGone,
     /// No record was applied yet, so there is nothing to compare.
     NothingApplied,
@@ -67,8 +72,9 @@ pub enum Continuation {
 /// How one partition of several stands, or why it cannot be continued.
 pub type Standing = Result<Continuation, KafkaFault>;
 
-/// Checks of every partition of `resumes` that it still exists, holds its position and is the same log as before; the
-/// answers are in the order of `resumes`. No partition may be read before its own is `Ok`.
+/// Checks of every partition of `resumes` that it still exists in the topic that was read, holds its position and is the same
+/// log as before; the answers are in the order of `resumes`. No partition may be read before its own is `Ok`. `now` is what
+/// Kafka says about the topics.
 ///
 /// `timeout` bounds the whole call, but for closing a client that cannot reach its broker. An unreachable broker is a
 /// transient fault: try again.
@@ -77,6 +83,7 @@ pub fn check_continuation(
     health: &Arc<KafkaHealth>,
     probe: &KafkaProbe,
     resumes: &[Resume],
+    now: &BTreeMap<String, Described>,
     timeout: Duration,
 ) -> Result<Vec<Standing>, KafkaFault> {
     if resumes.is_empty() {
@@ -88,9 +95,8 @@ pub fn check_continuation(
     let range_of = |resume: &Resume| ranges.iter().find(|range| range.place == resume.place);
     let mut wanted: BTreeMap<&str, Vec<Wanted<'_>>> = BTreeMap::new();
     for resume in resumes {
-        let Some(range) = range_of(resume).filter(|range| range.check(resume.position).is_ok()) else {
-            continue;
-        };
+        let is_whole = |range: &&OffsetRange| check_range(resume, range, now).is_ok();
+        let Some(range) = range_of(resume).filter(is_whole) else { continue };
         if let Some(last) = resume.last.filter(|last| (range.low..range.end).contains(&last.offset)) {
             wanted.entry(&resume.place.topic).or_default().push(Wanted { range, last, found: None });
         }
@@ -100,9 +106,38 @@ pub fn check_continuation(
     }
     let standings = resumes.iter().map(|resume| match range_of(resume) {
         None => Err(KafkaFault::PartitionMissing { place: resume.place.clone() }),
-        Some(range) => range.check(resume.position).and_then(|()| verdict(resume, &wanted)),
+        Some(range) => check_range(resume, range, now)
+            .and_then(|()| verdict(resume, range, &wanted, cleanup(resume, now))),
     });
     Ok(standings.collect())
+}
+
+fn cleanup(resume: &Resume, now: &BTreeMap<String, Described>) -> Cleanup {
+    now.get(&resume.place.topic).map_or(Cleanup::Unknown, |topic| topic.cleanup)
+}
+
+/// Whether the partition belongs to the topic that was read, and holds the position.
+fn check_range(
+    resume: &Resume,
+    range: &OffsetRange,
+    now: &BTreeMap<String, Described>,
+) -> Result<(), KafkaFault> {
+    let (place, low) = (resume.place.clone(), range.low);
+    let (before, now) = match now.get(&place.topic) {
+        Some(topic) => (&resume.identity, &topic.identity),
+        None => return range.check(resume.position),
+    };
+    let text = |id: &Option<String>| id.clone().unwrap_or_default();
+    match before.difference(now) {
+        None => range.check(resume.position),
+        Some(Difference::Topic) => {
+            Err(KafkaFault::AnotherTopic { place, before: text(&before.topic), now: text(&now.topic), low })
+        }
+        Some(Difference::Cluster) => {
+            let (before, now) = (text(&before.cluster), text(&now.cluster));
+            Err(KafkaFault::AnotherCluster { place, before, now, low })
+        }
+    }
 }
 
 /// Those partitions that there are.
@@ -134,16 +169,27 @@ enum Found {
     Nothing,
 }
 
-fn verdict(resume: &Resume, wanted: &BTreeMap<&str, Vec<Wanted<'_>>>) -> Standing {
+fn verdict(
+    resume: &Resume,
+    range: &OffsetRange,
+    wanted: &BTreeMap<&str, Vec<Wanted<'_>>>,
+    cleanup: Cleanup,
+) -> Standing {
     let Some(last) = resume.last else { return Ok(Continuation::NothingApplied) };
     let topic = wanted.get(resume.place.topic.as_str());
     let asked = topic.and_then(|topic| topic.iter().find(|asked| asked.range.place == resume.place));
-    match asked.map(|asked| (asked.found, asked.range.low)) {
-        Some((Some(Found::Record(digest)), _)) if digest == last.digest => Ok(Continuation::Verified),
-        Some((Some(Found::Record(_)), low)) => {
-            Err(KafkaFault::AnotherLog { place: resume.place.clone(), offset: last.offset, low })
+    let (place, offset, low) = (resume.place.clone(), last.offset, range.low);
+    let missing = |place, why| Err(KafkaFault::LastRecordMissing { place, offset, why, low });
+    match asked.and_then(|asked| asked.found) {
+        Some(Found::Record(digest)) if digest == last.digest => Ok(Continuation::Verified),
+        Some(Found::Record(_)) => Err(KafkaFault::AnotherLog { place, offset, low }),
+        // Only records below the start of a log are deleted; in the middle they stay, each at its offset.
+        Some(Found::Nothing) => missing(place, "it lies within the log"),
+        // The start of a log lies behind the record, though it never moves.
+        None if low > offset && cleanup == Cleanup::Keeps => {
+            missing(place, "by its configuration the topic deletes no records")
         }
-        _ => {
+        None => {
             tracing::warn!(
                 event = "kafka_last_record_gone",
                 topic = resume.place.topic,
@@ -188,7 +234,7 @@ fn read_back(
                     let at = message.timestamp().to_millis().map(UtcMillis::new);
                     Found::Record(record_digest(message.key(), message.payload().unwrap_or_default(), at))
                 } else {
-                    // A later record comes first: the wanted one was compacted away.
+                    // A later record comes first: there is none at this offset, or a transaction marker.
                     Found::Nothing
                 }
             }),

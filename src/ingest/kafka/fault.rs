@@ -80,6 +80,83 @@ pub enum KafkaFault {
         /// First offset that Kafka has.
         low: i64,
     },
+    /// The topic has another id than the one that was read.
+    #[error(
+        "{place} belongs to another topic than the one that was read before: the ledger read the topic with the id {before}, \
+         and the topic of this name has the id {now}: it was deleted and made again; nothing of it was taken. Restore the \
+         topic that was read or correct `brokers`, or record the break and go on in the topic of now with \
+         `--skip {place}:{low} --reason ...`, once for each partition"
+    )]
+    AnotherTopic {
+        /// Which partition.
+        place: TopicPartition,
+        /// The id of the topic that was read.
+        before: String,
+        /// The id of the topic of now.
+        now: String,
+        /// First offset that Kafka has.
+        low: i64,
+    },
+    /// The cluster has another id than the one that was read.
+    #[error(
+        "{place} belongs to another cluster than the one that was read before: the ledger read it in the cluster with the id \
+         {before}, and the brokers are those of the cluster {now}, where the same offset means another record; nothing of it \
+         was taken. Correct `brokers`, or record the break and go on in the cluster of now with \
+         `--skip {place}:{low} --reason ...`, once for each partition"
+    )]
+    AnotherCluster {
+        /// Which partition.
+        place: TopicPartition,
+        /// The id of the cluster that was read.
+        before: String,
+        /// The id of the cluster of now.
+        now: String,
+        /// First offset that Kafka has.
+        low: i64,
+    },
+    /// The topic or its cluster became another one while it was read.
+    #[error(
+        "the topic {topic} was replaced while it was read: its {what} was {before} and is {now}; the topic was deleted and made \
+         again, or the address of the brokers leads to another cluster. Nothing more is taken: start again, and the message \
+         names the way on for each partition"
+    )]
+    Replaced {
+        /// Topic.
+        topic: String,
+        /// Which id: the topic's or the cluster's.
+        what: &'static str,
+        /// The id that was read.
+        before: String,
+        /// The id of now.
+        now: String,
+    },
+    /// There is no record at the last applied offset, though Kafka deletes nothing there.
+    #[error(
+        "{place} is not the log that was read before: the ledger applied the record at offset {offset}, and Kafka holds none \
+         there, though nothing is deleted there ({why}); the topic was made again, records were deleted by hand, or this is \
+         another cluster: restore the topic or correct `brokers`, or record the break and go on with \
+         `--skip {place}:{low} --reason ...`"
+    )]
+    LastRecordMissing {
+        /// Which partition.
+        place: TopicPartition,
+        /// The offset of the last applied record.
+        offset: i64,
+        /// Why it should be there.
+        why: &'static str,
+        /// First offset that Kafka has.
+        low: i64,
+    },
+    /// Topics that are compacted: records vanish from the middle of their logs.
+    #[error(
+        "compacted topics cannot be read: {}; with `cleanup.policy=compact` Kafka removes records of which a newer one has the \
+         same key, read or not, and an order that was removed looks like one that never was. Set \
+         `cleanup.policy=delete` on them, make good from the platform what was removed, and start again", topics.join(", ")
+    )]
+    Compacted {
+        /// Their names.
+        topics: Vec<String>,
+    },
     /// Kafka refused a position, and no single partition could be found out of range any more.
     #[error(
         "Kafka refused a position ({reason}); nothing was skipped: start again, the positions are checked then"

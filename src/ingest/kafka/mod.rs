@@ -8,8 +8,11 @@
 //! Nothing here starts a thread and every call that waits has a bound; one ingest thread, owned by `app`, calls
 //! [`PartitionSource::poll`] in a loop. Not polling is the back-pressure: the client's queue is bounded in bytes.
 
+#[expect(unsafe_code, reason = "rdkafka offers neither topic ids nor a cluster id without a leak")]
+mod broker_ids;
 mod consumer;
 mod damage;
+mod described;
 mod digest;
 mod discovery;
 mod fault;
@@ -24,6 +27,7 @@ mod topics;
 mod watermark;
 
 pub use consumer::{PartitionSource, Polled, Start, StartAt};
+pub use described::{Cleanup, Described};
 pub use digest::{Continuation, LastApplied, Resume, Standing, check_continuation, record_digest};
 pub use discovery::TopicPartitions;
 pub use fault::KafkaFault;

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use crate::domain::completeness::{PartitionStarted, TopicIdentity};
+use crate::domain::time::UtcMillis;
+
 /// A partition of a topic.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TopicPartition {
@@ -15,6 +18,12 @@ impl TopicPartition {
     /// Partition `partition` of `topic`.
     pub fn new(topic: impl Into<String>, partition: i32) -> Self {
         Self { topic: topic.into(), partition }
+    }
+
+    /// It is read from `offset` on, where it began at `seen_at`.
+    pub fn started(&self, offset: i64, seen_at: UtcMillis, identity: TopicIdentity) -> PartitionStarted {
+        let (topic, partition) = (self.topic.clone(), self.partition);
+        PartitionStarted { topic, partition, offset, seen_at, identity }
     }
 }
 

@@ -1,8 +1,11 @@
 //! A client of its own for questions: which partitions there are, and where they end.
 
+use std::cell::{OnceCell, RefCell};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rdkafka::admin::AdminClient;
 use rdkafka::consumer::BaseConsumer;
 
 use super::fault::KafkaFault;
@@ -14,6 +17,10 @@ use super::settings::KafkaSettings;
 pub struct KafkaProbe {
     pub(super) client: BaseConsumer<KafkaContext>,
     pub(super) health: Arc<KafkaHealth>,
+    pub(super) settings: KafkaSettings,
+    pub(super) admin: OnceCell<AdminClient<KafkaContext>>,
+    /// What the broker was found not to tell: warned of once.
+    pub(super) unknown: RefCell<BTreeSet<&'static str>>,
 }
 
 impl KafkaProbe {
@@ -21,7 +28,8 @@ impl KafkaProbe {
     pub fn new(settings: &KafkaSettings, health: Arc<KafkaHealth>) -> Result<Self, KafkaFault> {
         let context = KafkaContext::new(Arc::clone(&health), "probe");
         let client = settings.probe().create_with_context(context).map_err(|error| KafkaFault::of(&error))?;
-        Ok(Self { client, health })
+        let (admin, unknown) = (OnceCell::new(), RefCell::default());
+        Ok(Self { client, health, settings: settings.clone(), admin, unknown })
     }
 
     /// Hands librdkafka's queued log lines and errors to the context; without this they would pile up.

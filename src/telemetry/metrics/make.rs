@@ -1,18 +1,20 @@
 //! Names, help texts and buckets.
 
 use super::super::label::Labels;
+use super::http::Http;
 use super::{CATEGORIES_MAX, Inner, PLATFORMS_MAX};
 use prometheus::core::Collector;
+use prometheus::process_collector::ProcessCollector;
 use prometheus::{
-    Counter, CounterVec, Error, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge,
-    IntGaugeVec, Opts, Registry,
+    Counter, CounterVec, Error, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec,
+    IntGauge, IntGaugeVec, Opts, Registry,
 };
 
 const PLATFORM: &[&str] = &["platform"];
 const PARTITION: &[&str] = &["topic", "partition"];
 const MONEY: &[&str] = &["platform", "category"];
 /// 50 microseconds to 10 seconds.
-const LOOKUP_S: &[f64] = &[
+pub(super) const LOOKUP_S: &[f64] = &[
     0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0,
 ];
 const WRITE_S: &[f64] =
@@ -24,11 +26,16 @@ pub(super) struct Maker {
     registry: Registry,
 }
 
-type Made<T> = Result<T, Error>;
+pub(super) type Made<T> = Result<T, Error>;
 
 impl Maker {
     pub(super) fn new() -> Self {
         Self { registry: Registry::new() }
+    }
+
+    /// What the system says of the process: processor time, memory, open files.
+    fn process(&self) -> Made<()> {
+        self.registry.register(Box::new(ProcessCollector::for_self()))
     }
 
     fn register<C: Collector + Clone + 'static>(&self, collector: C) -> Made<C> {
@@ -36,11 +43,11 @@ impl Maker {
         Ok(collector)
     }
 
-    fn counter(&self, name: &str, help: &str) -> Made<IntCounter> {
+    pub(super) fn counter(&self, name: &str, help: &str) -> Made<IntCounter> {
         self.register(IntCounter::with_opts(opts(name, help))?)
     }
 
-    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Made<IntCounterVec> {
+    pub(super) fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Made<IntCounterVec> {
         self.register(IntCounterVec::new(opts(name, help), labels)?)
     }
 
@@ -61,14 +68,26 @@ impl Maker {
         self.register(Histogram::with_opts(opts)?)
     }
 
+    pub(super) fn histograms(
+        &self,
+        name: &str,
+        help: &str,
+        buckets: &[f64],
+        labels: &[&str],
+    ) -> Made<HistogramVec> {
+        let opts = HistogramOpts::from(opts(name, help)).buckets(buckets.to_vec());
+        self.register(HistogramVec::new(opts, labels)?)
+    }
+
     fn build_info(&self) -> Made<()> {
-        let info = self.gauges("build_info", "1, with the version.", &["version"])?;
-        info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        let info = self.gauges("build_info", "1, with version and commit.", &["version", "commit"])?;
+        info.with_label_values(&[env!("CARGO_PKG_VERSION"), env!("COVERLEDGER_COMMIT")]).set(1);
         Ok(())
     }
 
     pub(super) fn inner(self) -> Made<Inner> {
         self.build_info()?;
+        self.process()?;
         let m = &self;
         let inner = Inner {
             platforms: Labels::new(PLATFORMS_MAX),
@@ -105,7 +124,7 @@ impl Maker {
             late: m.gauges("late_events", "Events that broke the platform's promise.", PLATFORM)?,
             lookups: m.counters("lookups_total", "Coverage questions by verdict.", &["verdict"])?,
             lookup_seconds: m.histogram("lookup_duration_seconds", "Time of a coverage answer.", LOOKUP_S)?,
-            requests_shed: m.counter("http_requests_shed_total", "Requests refused: too many at a time.")?,
+            http: Http::new(m)?,
             compactions: m.counter("compactions_total", "Compactions done.")?,
             compactions_running: m.gauge("compactions_running", "Compactions under way.")?,
             compaction_bytes: m.counter("compaction_bytes_total", "Bytes that compactions wrote.")?,
@@ -113,7 +132,7 @@ impl Maker {
             runs: m.gauge("ledger_runs", "Runs in force.")?,
             blocks: m.gauge("ledger_blocks", "Blocks in force.")?,
             filter_bytes: m.gauge("ledger_filter_bytes", "Memory of filters of identities and riders.")?,
-            days_on_disk: m.gauge("ledger_days_on_disk", "Days whose filters are not in memory.")?,
+            days_on_disk: m.gauge("ledger_unloaded_filters", "Day filters that are not in memory.")?,
             index_bytes: m
                 .gauge("ledger_index_bytes", "Memory of what tells where values and blocks lie.")?,
             rejected_kept: m.gauge("rejected_kept", "Rejected and conflicting records kept.")?,

@@ -4,6 +4,8 @@
 use super::super::careful;
 use super::super::fast;
 use super::super::fields::Fields;
+use super::super::names::NAMES;
+use super::super::salvage::Salvaged;
 use super::{record, rules};
 use crate::domain::order::Event;
 use crate::generate::{Generator, GeneratorSettings};
@@ -54,6 +56,14 @@ fn hold(bytes: &[u8]) -> Result<(), TestCaseError> {
     });
     if let Some(expected) = is_object(bytes) {
         prop_assert_eq!(scanned.is_some(), expected, "{:?}", String::from_utf8_lossy(bytes));
+    }
+    if let Some(mut fields) = scanned.clone() {
+        // What is JSON is read alike by the lenient reader, but for what a misspelt key leaves open.
+        let salvaged = Salvaged::of(bytes);
+        for name in NAMES.into_iter().filter(|name| salvaged.misspelt(name).is_none()) {
+            let (read, strict) = (salvaged.value(name), fields.slot(name.as_bytes()).copied());
+            prop_assert_eq!(read, strict);
+        }
     }
     if let Some(fields) = &scanned
         && let Some(order) = fast::order(fields, &rules)
@@ -125,12 +135,12 @@ fn field() -> impl Strategy<Value = (String, String)> {
 }
 
 /// How many inputs each property gets.
-fn cases() -> u32 {
+pub(super) fn cases() -> u32 {
     std::env::var("COVERLEDGER_FUZZ_ROUNDS").map_or(2_000, |text| text.parse().unwrap())
 }
 
 /// Events as platforms send them, broken ones too.
-fn generated() -> &'static [Vec<u8>] {
+pub(super) fn generated() -> &'static [Vec<u8>] {
     static EVENTS: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
     EVENTS.get_or_init(|| {
         let settings = GeneratorSettings {
@@ -153,7 +163,7 @@ fn generated() -> &'static [Vec<u8>] {
 }
 
 /// Bytes replaced, put in, taken out, or cut off.
-fn changed(mut bytes: Vec<u8>, changes: Vec<(prop::sample::Index, u8, u8)>) -> Vec<u8> {
+pub(super) fn changed(mut bytes: Vec<u8>, changes: Vec<(prop::sample::Index, u8, u8)>) -> Vec<u8> {
     for (place, byte, how) in changes {
         if bytes.is_empty() {
             break;

@@ -47,7 +47,7 @@ fn each_field_is_read_by_its_own_rule() {
     assert_eq!(revision, Readable { revision: ReadRevision::Unreadable, ..whole() });
     assert_eq!(readable(&[("accepted_at", "\"noon\"")]), Readable { accepted_at: None, ..whole() });
     assert_eq!(readable(&[("ended_at", "7")]), Readable { ended_at: None, ..whole() });
-    let open = readable(&[("ended_at", ""), ("outcome", "\"completed\""), ("leg", "3"), ("revision", "9")]);
+    let open = readable(&[("region", "1"), ("ended_at", ""), ("leg", "3"), ("revision", "9")]);
     let expected = Readable {
         phase: Some(Phase::Open),
         ended_at: None,

@@ -1,0 +1,29 @@
+//! What `--version` tells: the version, the commit it was built from, and what is compiled in.
+
+use rdkafka::util::get_rdkafka_version;
+use std::sync::OnceLock;
+
+/// For `-V`.
+pub(super) const SHORT: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("COVERLEDGER_COMMIT"), ")");
+
+/// For `--version`.
+pub(super) fn long() -> &'static str {
+    static TEXT: OnceLock<String> = OnceLock::new();
+    TEXT.get_or_init(|| {
+        format!(
+            "{}\ncommit: {}\nfeatures: {}\nKafka client: librdkafka {} with {}\nbuild: {}, {}",
+            env!("CARGO_PKG_VERSION"),
+            env!("COVERLEDGER_COMMIT"),
+            FEATURES,
+            get_rdkafka_version().1,
+            KAFKA_FEATURES,
+            env!("COVERLEDGER_TARGET"),
+            env!("COVERLEDGER_PROFILE"),
+        )
+    })
+}
+
+/// The package has no optional parts: every build has them all.
+const FEATURES: &str = "serve, kafka, gzip, zstd, bundled time zones, jemalloc";
+/// As `Cargo.toml` asks for them.
+const KAFKA_FEATURES: &str = "ssl, sasl_plain, sasl_scram, gzip, zstd";

@@ -1,0 +1,118 @@
+//! Heads that the HTTP library refuses before any handler sees them. It answers such a request by itself, without a body;
+//! here that answer is known by its form and exchanged for a problem document.
+
+use super::guard;
+use super::problem::{Kind, MEDIA_TYPE, Problem};
+use axum::http::StatusCode;
+
+/// The library's answers are shorter.
+const LONGEST: usize = 256;
+const END: &[u8] = b"\r\n\r\n";
+
+/// An answer of the library at the end of what is to be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Automatic {
+    /// Where it begins.
+    pub(super) start: usize,
+    pub(super) status: StatusCode,
+    date: Option<String>,
+}
+
+impl Automatic {
+    /// Finds one. The service's own answers have a body or headers that the library's lack.
+    pub(super) fn find(bytes: &[u8]) -> Option<Self> {
+        if !bytes.ends_with(END) {
+            return None;
+        }
+        let earliest = bytes.len().saturating_sub(LONGEST);
+        let tail = bytes.get(earliest..)?;
+        let place = memchr::memmem::rfind(tail, b"HTTP/1.")?;
+        let head = std::str::from_utf8(tail.get(place..)?).ok()?;
+        let mut lines = head.split("\r\n");
+        let status = lines.next()?.split(' ').nth(1)?;
+        let status = StatusCode::from_bytes(status.as_bytes()).ok().filter(StatusCode::is_client_error)?;
+        let (mut is_empty, mut date) = (false, None);
+        for line in lines.filter(|line| !line.is_empty()) {
+            match line.split_once(": ")? {
+                ("content-length", "0") => is_empty = true,
+                ("date", at) => date = Some(at.to_owned()),
+                ("connection", "close") => {}
+                _ => return None,
+            }
+        }
+        is_empty.then_some(Self { start: earliest + place, status, date })
+    }
+
+    /// What is sent instead.
+    pub(super) fn instead(&self) -> Vec<u8> {
+        let problem = match self.status {
+            StatusCode::URI_TOO_LONG => Problem::new(
+                Kind::UriTooLong,
+                "the target of the request is too long: send many questions as a batch",
+            ),
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => {
+                Problem::new(Kind::HeadTooLarge, "the request has too many headers, or too large ones")
+            }
+            _ => Problem::new(
+                Kind::BadRequest,
+                "this is no HTTP/1.1 request: look at the request line and the headers",
+            ),
+        };
+        whole(&problem, self.date.as_deref())
+    }
+}
+
+/// The answer to a head that does not come to its end in time.
+pub(super) fn too_slow() -> Vec<u8> {
+    whole(&Problem::new(Kind::SlowRequest, "the head of the request did not arrive in time"), None)
+}
+
+/// A whole answer, after which the connection is closed.
+fn whole(problem: &Problem, date: Option<&str>) -> Vec<u8> {
+    let body = problem.document();
+    let status = problem.kind.status();
+    let reason = status.canonical_reason().unwrap_or_default();
+    let mut text = format!("HTTP/1.1 {} {reason}\r\ncontent-type: {MEDIA_TYPE}\r\n", status.as_u16());
+    for (name, value) in guard::HEADERS {
+        text.push_str(&format!("{name}: {value}\r\n"));
+    }
+    if let Some(date) = date {
+        text.push_str(&format!("date: {date}\r\n"));
+    }
+    text.push_str(&format!("content-length: {}\r\nconnection: close\r\n\r\n", body.len()));
+    let mut bytes = text.into_bytes();
+    bytes.extend_from_slice(&body);
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AUTOMATIC: &str =
+        "HTTP/1.1 414 URI Too Long\r\nconnection: close\r\ncontent-length: 0\r\ndate: today\r\n\r\n";
+
+    #[test]
+    fn only_an_answer_of_the_library_is_exchanged() {
+        let found = Automatic::find(AUTOMATIC.as_bytes()).unwrap();
+        assert_eq!((found.start, found.status.as_u16()), (0, 414));
+        let text = String::from_utf8(found.instead()).unwrap();
+        assert!(
+            text.starts_with("HTTP/1.1 414 URI Too Long\r\n") && text.contains("\r\ndate: today\r\n"),
+            "{text}"
+        );
+        assert!(text.contains("urn:coverledger:problem:uri-too-long"), "{text}");
+        let behind = format!("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok{AUTOMATIC}");
+        assert_eq!(Automatic::find(behind.as_bytes()).unwrap().start, behind.len() - AUTOMATIC.len());
+        for other in [
+            "HTTP/1.1 404 Not Found\r\ncontent-type: application/problem+json\r\ncontent-length: 0\r\n\r\n",
+            "HTTP/1.1 404 Not Found\r\ncontent-length: 9\r\n\r\n",
+            "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
+            "HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n",
+            "\r\n\r\n",
+            "",
+        ] {
+            assert_eq!(Automatic::find(other.as_bytes()), None, "{other}");
+        }
+    }
+}

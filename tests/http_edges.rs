@@ -1,0 +1,259 @@
+//! The real service at its edges: raw requests, signals, data directories that cannot be used, its metrics, its version.
+
+#[cfg(test)]
+mod support;
+
+#[cfg(test)]
+mod tests {
+    use crate::support::power::{Fault, tell_free};
+    use crate::support::program::{Program, binary, exchange, until};
+    use std::fs;
+    use std::io::{Read, Write};
+    use std::net::TcpStream;
+    use std::path::{Path, PathBuf};
+    use std::process::{Command, Stdio};
+    use tempfile::TempDir;
+
+    /// A service without Kafka, which answers from files; `ledger` and `http` are more lines of these tables.
+    fn config(folder: &TempDir, ledger: &str, http: &str) -> PathBuf {
+        let text = format!(
+            "[ledger]\n{ledger}\n[http]\n{http}\n[[rate]]\ncategory = \"instant_delivery\"\nper_order = \"0.25\"\n\
+             [platform.dada]\nrecords_from = 2025-07-01\n"
+        );
+        let path = folder.path().join("coverledger.toml");
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    const LISTEN: &str = "listen = \"127.0.0.1:0\"";
+
+    #[track_caller]
+    fn is_problem(reply: &str, status: u16, name: &str) {
+        let shown = &reply[..reply.len().min(1_000)];
+        assert_eq!(reply.get(8..12), Some(format!(" {status}").as_str()), "{shown}");
+        assert!(reply.contains("content-type: application/problem+json"), "{shown}");
+        assert!(reply.contains(&format!("\"type\":\"urn:coverledger:problem:{name}\"")), "{shown}");
+    }
+
+    fn batch(address: &str, headers: &str, body: &[u8]) -> String {
+        let head = format!(
+            "POST /v1/coverage/batch HTTP/1.0\r\nHost: {address}\r\n{headers}Content-Length: {}\r\n\r\n",
+            body.len()
+        );
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.write_all(&[head.as_bytes(), body].concat()).unwrap();
+        let mut reply = String::new();
+        stream.read_to_string(&mut reply).unwrap();
+        reply
+    }
+
+    const LINE: &str = "{\"rider_id\":\"R1\",\"at\":\"2026-11-20T12:07:31Z\"}\n";
+
+    #[test]
+    fn what_was_seen_in_the_field_is_refused_by_name() {
+        let folder = TempDir::new().unwrap();
+        let mut program = Program::serve(&config(&folder, "", LISTEN), &[]);
+        let address = program.address();
+        let ndjson = "Content-Type: application/x-ndjson\r\n";
+        is_problem(
+            &batch(&address, &format!("{ndjson}Content-Encoding: gzip\r\n"), LINE.as_bytes()),
+            415,
+            "unsupported-encoding",
+        );
+        let gbk = "Content-Type: application/x-ndjson; charset=gbk\r\n";
+        is_problem(&batch(&address, gbk, LINE.as_bytes()), 415, "unsupported-encoding");
+        let marked = batch(&address, ndjson, format!("\u{feff}{LINE}").as_bytes());
+        assert!(marked.contains("\"verdict\":\"undetermined\"") && !marked.contains("\"line\""), "{marked}");
+        let get = |target: &str, host: &str| {
+            exchange(&address, &format!("GET {target} HTTP/1.1\r\n{host}Connection: close\r\n\r\n")).unwrap()
+        };
+        let here = format!("Host: {address}\r\n");
+        is_problem(&get("/v1/coverage?rider_id=R1&at=9999-12-31T23:59:59Z", &here), 400, "bad-time");
+        is_problem(
+            &get(&format!("/v1/coverage?rider_id={}", "r".repeat(70_000)), &here),
+            414,
+            "uri-too-long",
+        );
+        let question = "/v1/coverage?rider_id=R1&at=2026-11-20T12:07:31Z";
+        is_problem(&get(question, "Host: evil.example\r\n"), 421, "misdirected");
+        is_problem(&get(question, ""), 400, "bad-request");
+        is_problem(&get(question, &format!("{here}{here}")), 400, "bad-request");
+        assert!(get(question, &here).contains("\"verdict\""));
+        let metrics = program.text("/metrics", "*/*");
+        let counted = "coverledger_http_requests_total{method=\"other\",route=\"unread\",status=\"414\"} 1\n";
+        assert!(metrics.contains(counted), "{metrics}");
+        assert_eq!(program.terminate(), Some(0));
+    }
+
+    #[test]
+    fn a_year_of_five_digits_is_refused_by_every_command() {
+        let folder = TempDir::new().unwrap();
+        let config = config(&folder, "", LISTEN);
+        let program = {
+            let mut program = Program::serve(&config, &[]);
+            program.address();
+            program
+        };
+        assert_eq!(program.terminate(), Some(0));
+        let (late, early) = ("9999-12-31T23:59:59Z", "2026-11-20T00:00:00Z");
+        for args in [
+            &["lookup", "--rider", "R1", "--at", late][..],
+            &["lookup", "--rider", "R1", "--from", early, "--to", late],
+            &["timeline", "--rider", "R1", "--from", early, "--to", late],
+            &["rejections", "--to", late],
+        ] {
+            let output = binary().args(args).arg("--config").arg(&config).output().unwrap();
+            let said = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(2), "{args:?}: {said}");
+            assert!(said.contains("four digits"), "{args:?}: {said}");
+        }
+        let (questions, answers) = (folder.path().join("q.csv"), folder.path().join("a.ndjson"));
+        fs::write(&questions, format!("rider_id,at\nR1,{late}\nR1,{early}\n")).unwrap();
+        let output = binary()
+            .args(["lookup", "--config"])
+            .arg(&config)
+            .arg("--batch")
+            .arg(&questions)
+            .arg("--out")
+            .arg(&answers)
+            .output();
+        assert_eq!(output.unwrap().status.code(), Some(0));
+        let answers = fs::read_to_string(answers).unwrap();
+        let lines: Vec<&str> = answers.lines().collect();
+        assert!(
+            lines[0].starts_with("{\"line\":2,\"error\":") && lines[0].contains("four digits"),
+            "{answers}"
+        );
+        assert!(lines[1].starts_with("{\"verdict\":"), "{answers}");
+    }
+
+    #[test]
+    fn hangup_and_user_signals_are_not_death() {
+        let folder = TempDir::new().unwrap();
+        let mut program = Program::serve(&config(&folder, "", LISTEN), &[]);
+        program.ready();
+        for (name, sent) in [("SIGHUP", "-HUP"), ("SIGUSR1", "-USR1"), ("SIGUSR2", "-USR2")] {
+            program.signal(sent);
+            until("the signal is logged", || {
+                assert!(!program.has_ended(), "it ended of {name}: {}", program.said());
+                program
+                    .said()
+                    .lines()
+                    .any(|line| line.contains("signal ignored") && line.contains(name))
+                    .then_some(())
+            });
+            assert!(program.get("/v1/progress").is_object());
+        }
+        assert_eq!(program.terminate(), Some(0));
+    }
+
+    /// What a command says, and its exit code.
+    fn refused(mut command: Command) -> (Option<i32>, String) {
+        let output = command.output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    }
+
+    fn command(args: &[&str], config: &Path) -> Command {
+        let mut command = binary();
+        command.args(args).arg("--config").arg(config);
+        command
+    }
+
+    #[test]
+    fn a_data_directory_that_cannot_be_used_is_named_with_its_key() {
+        let folder = TempDir::new().unwrap();
+        fs::write(folder.path().join("file"), "x").unwrap();
+        for (dir, words) in [
+            ("file", "is not a directory"),
+            ("file/below/it", "is not a directory"),
+            ("/proc/coverledger/data", "/proc"),
+        ] {
+            let config = config(&folder, &format!("data_dir = \"{dir}\""), LISTEN);
+            let (code, said) = refused(command(&["serve"], &config));
+            assert_eq!(code, Some(73), "{dir}: {said}");
+            assert!(said.contains("`data_dir` under [ledger]") && said.contains(words), "{dir}: {said}");
+        }
+        let config = config(&folder, "data_dir = \"file\"", LISTEN);
+        for args in
+            [&["lookup", "--rider", "R1", "--at", "2026-11-20T00:00:00Z"][..], &["verify"], &["statement"]]
+        {
+            let (code, said) = refused(command(args, &config));
+            assert_eq!(code, Some(73), "{args:?}: {said}");
+            assert!(said.contains("`data_dir` under [ledger]"), "{args:?}: {said}");
+        }
+    }
+
+    #[test]
+    fn a_full_disk_at_the_start_is_named_with_its_key() {
+        let folder = TempDir::new().unwrap();
+        let root = folder.path().join("disk");
+        fs::create_dir(&root).unwrap();
+        let free = folder.path().join("free");
+        fs::write(&free, "0").unwrap();
+        let mut command = command(&["serve"], &config(&folder, "data_dir = \"disk/data\"", LISTEN));
+        Fault::Full(0).enter(&root, &mut command);
+        tell_free(&free, &mut command);
+        let (code, said) = refused(command);
+        assert_eq!(code, Some(73), "{said}");
+        assert!(said.contains("`data_dir` under [ledger]") && said.contains("its disk is full"), "{said}");
+    }
+
+    #[test]
+    fn listening_beyond_this_machine_warns() {
+        let folder = TempDir::new().unwrap();
+        let mut beyond = Program::serve(&config(&folder, "", "listen = \"0.0.0.0:0\""), &[]);
+        beyond.ready();
+        let warned =
+            |said: &str| said.lines().any(|line| line.contains("WARN") && line.contains("no sign-in"));
+        assert!(warned(&beyond.said()), "{}", beyond.said());
+        assert_eq!(beyond.terminate(), Some(0));
+        let mut here = Program::serve(&config(&folder, "", LISTEN), &[]);
+        here.ready();
+        assert!(!warned(&here.said()), "{}", here.said());
+        assert_eq!(here.terminate(), Some(0));
+    }
+
+    #[test]
+    fn promtool_finds_nothing_wrong_with_the_metrics() {
+        let folder = TempDir::new().unwrap();
+        let mut program = Program::serve(&config(&folder, "", LISTEN), &[]);
+        program.ready();
+        program.get("/v1/coverage?rider_id=R1&at=2026-11-20T12:07:31Z");
+        let metrics = program.text("/metrics", "*/*");
+        for name in [
+            "process_cpu_seconds_total",
+            "process_resident_memory_bytes",
+            "process_open_fds",
+            "process_max_fds",
+            "process_start_time_seconds",
+        ] {
+            assert!(metrics.contains(&format!("\n{name} ")), "{name}: {metrics}");
+        }
+        let mut promtool = Command::new("promtool")
+            .args(["check", "metrics"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("promtool is needed (Debian package `prometheus`): scripts/setup installs it");
+        promtool.stdin.take().unwrap().write_all(metrics.as_bytes()).unwrap();
+        let output = promtool.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && said.trim().is_empty(), "{said}");
+        assert_eq!(program.terminate(), Some(0));
+    }
+
+    #[test]
+    fn the_version_tells_commit_and_features() {
+        let told = |arg: &str| String::from_utf8(binary().arg(arg).output().unwrap().stdout).unwrap();
+        let long = told("--version");
+        assert!(long.starts_with(&format!("coverledger {}\n", env!("CARGO_PKG_VERSION"))), "{long}");
+        for label in ["\ncommit: ", "\nfeatures: ", "\nKafka client: librdkafka "] {
+            assert!(long.contains(label), "{label}: {long}");
+        }
+        let commit = long.lines().find_map(|line| line.strip_prefix("commit: ")).unwrap();
+        let is_hash = commit.len() >= 7 && commit.bytes().all(|byte| byte.is_ascii_hexdigit());
+        assert!(is_hash || commit == "unknown", "{commit}");
+        assert_eq!(told("-V"), format!("coverledger {} ({commit})\n", env!("CARGO_PKG_VERSION")));
+    }
+}
