@@ -138,8 +138,8 @@ fn what_a_spreadsheet_made_of_the_file_is_named() {
     let bench = bench();
     let utf16 = |text: &str, big: bool| -> Vec<u8> {
         let mark = if big { [0xFE, 0xFF] } else { [0xFF, 0xFE] };
-        let units =
-            text.encode_utf16().flat_map(|unit| if big { unit.to_be_bytes() } else { unit.to_le_bytes() });
+        let bytes = |unit: u16| if big { unit.to_be_bytes() } else { unit.swap_bytes().to_be_bytes() };
+        let units = text.encode_utf16().flat_map(bytes);
         mark.into_iter().chain(units).collect()
     };
     let plain = format!("rider_id,at\nR1,{NOON}\n");

@@ -130,8 +130,8 @@ impl LookupArgs {
 
     fn ask_service(&self, remote: &Remote, out: &mut dyn Write) -> anyhow::Result<()> {
         // Times without an offset are local times of the service's zone; it knows which platforms there are, too.
-        let is_exact = |text: &String| parse_at(text).is_ok();
-        let are_exact = [&self.at, &self.from, &self.to].into_iter().flatten().all(is_exact);
+        let times = [("at", &self.at), ("from", &self.from), ("to", &self.to)];
+        let are_exact = times.iter().filter_map(|(_, text)| text.as_ref()).all(|text| parse_at(text).is_ok());
         let zone = if are_exact && self.platform.is_empty() {
             Zone::utc()
         } else {
@@ -139,7 +139,18 @@ impl LookupArgs {
             unknown_platform(&self.platform, &terms.platforms)?;
             terms.zone
         };
-        let answer = remote.get(&target(&self.question(&zone)?))?;
+        let question = self.question(&zone)?;
+        let mut target = Target::new("/v1/coverage");
+        question.rider_ids.iter().for_each(|rider| target.put("rider_id", rider));
+        if are_exact {
+            for (name, text) in times {
+                text.iter().for_each(|text| target.put(name, text));
+            }
+        } else {
+            put_time(question.when, &zone, &mut target);
+        }
+        question.platforms.iter().flatten().for_each(|platform| target.put("platform", platform));
+        let answer = remote.get(&target.finish())?;
         out.write_all(&answer)?;
         if !answer.ends_with(b"\n") {
             writeln!(out)?;
@@ -148,20 +159,15 @@ impl LookupArgs {
     }
 }
 
-/// The path and query of a question.
-fn target(question: &Question) -> String {
-    let utc = Zone::utc();
-    let mut target = Target::new("/v1/coverage");
-    question.rider_ids.iter().for_each(|rider| target.put("rider_id", rider));
-    match question.when {
-        When::Instant(at) => target.put("at", &utc.rfc3339(at)),
+/// The time of a question as the service reads it.
+fn put_time(when: When, zone: &Zone, target: &mut Target) {
+    match when {
+        When::Instant(at) => target.put("at", &zone.rfc3339(at)),
         // Without its seconds it is the whole minute.
-        When::Minute(minute) => target.put("at", &utc.rfc3339(minute.from).replace(":00.000", "")),
+        When::Minute(minute) => target.put("at", &zone.rfc3339(minute.from).replace(":00.000", "")),
         When::Interval(window) => {
-            target.put("from", &utc.rfc3339(window.from));
-            target.put("to", &utc.rfc3339(window.until));
+            target.put("from", &zone.rfc3339(window.from));
+            target.put("to", &zone.rfc3339(window.until));
         }
     }
-    question.platforms.iter().flatten().for_each(|platform| target.put("platform", platform));
-    target.finish()
 }

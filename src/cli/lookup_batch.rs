@@ -12,7 +12,7 @@ use crate::domain::view::LedgerView;
 use crate::ledger::snapshot::Snapshot;
 use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 use std::io::{BufReader, IsTerminal, Write};
 use std::path::Path;
 use std::time::Instant;
@@ -144,8 +144,9 @@ fn refused(answer: &str) -> Option<String> {
 
 /// A question as the service reads it.
 fn request_line(question: &Question, zone: &Zone) -> Value {
-    let mut line = json!({"rider_id": question.rider_ids});
-    let mut put = |name: &str, value: Value| line[name] = value;
+    let mut line = Map::new();
+    let mut put = |name: &str, value: Value| drop(line.insert(name.to_owned(), value));
+    put("rider_id", question.rider_ids.clone().into());
     match question.when {
         When::Instant(at) => put("at", zone.rfc3339(at).into()),
         When::Minute(window) | When::Interval(window) => {
@@ -159,7 +160,7 @@ fn request_line(question: &Question, zone: &Zone) -> Value {
     if let Some(reference) = &question.reference {
         put("reference", reference.clone().into());
     }
-    line
+    line.into()
 }
 
 /// A progress bar on a terminal, plain lines elsewhere.
