@@ -137,7 +137,7 @@ enum Sink<'a> {
         file: BufWriter<NamedTempFile>,
         place: PathBuf,
         /// The file that is replaced.
-        before: Option<Metadata>,
+        before: Option<Box<Metadata>>,
     },
 }
 
@@ -182,7 +182,10 @@ impl<'a> OutputFile<'a> {
             .permissions(Permissions::from_mode(mode))
             .tempfile_in(folder.unwrap_or(Path::new(".")))
             .with_context(failed)?;
-        Ok(Self { name, sink: Sink::Replaced { file: BufWriter::new(file), place, before } })
+        Ok(Self {
+            name,
+            sink: Sink::Replaced { file: BufWriter::new(file), place, before: before.map(Box::new) },
+        })
     }
 
     /// The output as messages name it.
@@ -199,7 +202,7 @@ impl<'a> OutputFile<'a> {
         let done = match sink {
             Sink::Standard(out) => out.flush(),
             Sink::Direct(mut file) => file.flush(),
-            Sink::Replaced { file, place, before } => replace(file, &place, before.as_ref()),
+            Sink::Replaced { file, place, before } => replace(file, &place, before.as_deref()),
         };
         done.with_context(|| format!("Failed to write {name}"))
     }

@@ -3,6 +3,7 @@
 mod facts;
 mod http;
 mod make;
+mod pending;
 
 pub use facts::{
     CommitFacts, CompactionFacts, EventCount, Lookup, PartitionFacts, PremiumMoved, RecordSource, Sample,
@@ -14,6 +15,7 @@ use crate::domain::reject::Reason;
 use crate::domain::time::UtcMillis;
 use http::Http;
 use make::Maker;
+use pending::Pending;
 use prometheus::{
     Counter, CounterVec, Encoder, GaugeVec, Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
     Registry, TextEncoder,
@@ -67,8 +69,7 @@ struct Inner {
     index_bytes: IntGauge,
     rejected_kept: IntGauge,
     rejected_unresolved: IntGauge,
-    pending_records: IntGaugeVec,
-    pending_since: GaugeVec,
+    pending: Pending,
     unrated: IntGauge,
     open_with_other_rider: IntGauge,
     disk_free_bytes: IntGauge,
@@ -187,19 +188,6 @@ impl Metrics {
         inner.rejected_unresolved.set(int(sample.rejected_unresolved));
         inner.unrated.set(sample.unrated);
         inner.open_with_other_rider.set(int(sample.open_with_other_rider));
-    }
-
-    /// How many unresolved records keep answers about a platform open for a reason, and since when.
-    pub fn pending(&self, platform: &str, reason: &str, records: u64, since: Option<UtcMillis>) {
-        let labels = [self.inner.platforms.bound(platform), reason];
-        self.inner.pending_records.with_label_values(&labels).set(int(records));
-        match since {
-            Some(since) => {
-                self.inner.pending_since.with_label_values(&labels).set(seconds(since.millis()));
-            }
-            // No series says that nothing is pending; zero would be the year 1970.
-            None => drop(self.inner.pending_since.remove_label_values(&labels)),
-        }
     }
 
     /// How much room there is on the disk, and whether it is too little to read on.

@@ -2,6 +2,7 @@
 
 use super::super::label::Labels;
 use super::http::Http;
+use super::pending::Pending;
 use super::{CATEGORIES_MAX, Inner, PLATFORMS_MAX};
 use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
@@ -12,7 +13,6 @@ use prometheus::{
 
 const PLATFORM: &[&str] = &["platform"];
 const PARTITION: &[&str] = &["topic", "partition"];
-const PENDING: &[&str] = &["platform", "reason"];
 const MONEY: &[&str] = &["platform", "category"];
 /// 50 microseconds to 10 seconds.
 pub(super) const LOOKUP_S: &[f64] = &[
@@ -39,7 +39,7 @@ impl Maker {
         self.registry.register(Box::new(ProcessCollector::for_self()))
     }
 
-    fn register<C: Collector + Clone + 'static>(&self, collector: C) -> Made<C> {
+    pub(super) fn register<C: Collector + Clone + 'static>(&self, collector: C) -> Made<C> {
         self.registry.register(Box::new(collector.clone()))?;
         Ok(collector)
     }
@@ -60,7 +60,7 @@ impl Maker {
         self.register(IntGauge::with_opts(opts(name, help))?)
     }
 
-    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Made<IntGaugeVec> {
+    pub(super) fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Made<IntGaugeVec> {
         self.register(IntGaugeVec::new(opts(name, help), labels)?)
     }
 
@@ -139,15 +139,7 @@ impl Maker {
             rejected_kept: m.gauge("rejected_kept", "Rejected and conflicting records kept.")?,
             rejected_unresolved: m
                 .gauge("rejected_unresolved", "Rejected records not resolved, without conflicts.")?,
-            pending_records: m.gauges(
-                "pending_records",
-                "Unresolved rejected and conflicting records that keep answers open, by reason.",
-                PENDING,
-            )?,
-            pending_since: m.register(GaugeVec::new(
-                opts("pending_since_seconds", "When the oldest of them was recorded (since the epoch)."),
-                PENDING,
-            )?)?,
+            pending: Pending::new(m)?,
             unrated: m.gauge("unrated_orders", "Orders of a charged outcome without a rate.")?,
             open_with_other_rider: m
                 .gauge("open_orders_with_other_rider", "Open orders that another rider ended.")?,
@@ -167,6 +159,6 @@ impl Maker {
     }
 }
 
-fn opts(name: &str, help: &str) -> Opts {
+pub(super) fn opts(name: &str, help: &str) -> Opts {
     Opts::new(name, help).namespace("coverledger")
 }
