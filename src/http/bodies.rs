@@ -107,6 +107,8 @@ impl Bodies {
             match timeout(LOOK_EVERY, pages.as_mut()).await {
                 Ok(Ok(pages)) => {
                     taken.add(pages);
+                    // The wait was for memory, not for the sender.
+                    taken.moved = Instant::now();
                     return Ok(());
                 }
                 // A body that waits with memory of its own gives it back in the end: else all might wait for each other.

@@ -1,7 +1,7 @@
 //! What a refused record still tells.
 
 use super::{record, refusal};
-use crate::domain::order::{Outcome, Phase};
+use crate::domain::order::Phase;
 use crate::domain::reject::{ReadRevision, Readable};
 use crate::domain::time::UtcMillis;
 
@@ -51,7 +51,6 @@ fn each_field_is_read_by_its_own_rule() {
     let expected = Readable {
         phase: Some(Phase::Open),
         ended_at: None,
-        outcome: Some(Outcome::Completed),
         leg: Some(3),
         revision: ReadRevision::Known(9),
         ..whole()
