@@ -137,7 +137,7 @@ enum Sink<'a> {
         file: BufWriter<NamedTempFile>,
         place: PathBuf,
         /// The file that is replaced.
-        before: Option<Metadata>,
+        before: Option<Box<Metadata>>,
     },
 }
 
@@ -182,7 +182,10 @@ impl<'a> OutputFile<'a> {
             .permissions(Permissions::from_mode(mode))
             .tempfile_in(folder.unwrap_or(Path::new(".")))
             .with_context(failed)?;
-        Ok(Self { name, sink: Sink::Replaced { file: BufWriter::new(file), place, before } })
+        Ok(Self {
+            name,
+            sink: Sink::Replaced { file: BufWriter::new(file), place, before: before.map(Box::new) },
+        })
     }
 
     /// The output as messages name it.
@@ -199,7 +202,7 @@ impl<'a> OutputFile<'a> {
         let done = match sink {
             Sink::Standard(out) => out.flush(),
             Sink::Direct(mut file) => file.flush(),
-            Sink::Replaced { file, place, before } => replace(file, &place, before.as_ref()),
+            Sink::Replaced { file, place, before } => replace(file, &place, before.as_deref()),
         };
         done.with_context(|| format!("Failed to write {name}"))
     }
@@ -305,15 +308,15 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_may_not_be_written_is_not_replaced() {
+    fn a_place_that_is_not_there_and_an_input_are_refused() {
         let folder = tempfile::tempdir().unwrap();
-        let error =
-            OutputFile::create(&folder.path().join("no/out.csv"), &Inputs::default(), &mut Vec::new());
+        let (mut first, mut second) = (Vec::new(), Vec::new());
+        let error = OutputFile::create(&folder.path().join("no/out.csv"), &Inputs::default(), &mut first);
         assert!(error.err().unwrap().to_string().starts_with("Failed to write"));
         let input = folder.path().join("in");
         fs::write(&input, "in").unwrap();
         let inputs = Inputs::default().with(&input);
-        let refused = OutputFile::create(&input, &inputs, &mut Vec::new()).err().unwrap();
+        let refused = OutputFile::create(&input, &inputs, &mut second).err().unwrap();
         assert!(refused.is::<WrongUsage>(), "{refused}");
     }
 }
