@@ -308,16 +308,15 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_may_not_be_written_is_not_replaced() {
+    fn a_place_that_is_not_there_and_an_input_are_refused() {
         let folder = tempfile::tempdir().unwrap();
-        let mut standard_output = Vec::new();
-        let error =
-            OutputFile::create(&folder.path().join("no/out.csv"), &Inputs::default(), &mut standard_output);
+        let (mut first, mut second) = (Vec::new(), Vec::new());
+        let error = OutputFile::create(&folder.path().join("no/out.csv"), &Inputs::default(), &mut first);
         assert!(error.err().unwrap().to_string().starts_with("Failed to write"));
         let input = folder.path().join("in");
         fs::write(&input, "in").unwrap();
         let inputs = Inputs::default().with(&input);
-        let refused = OutputFile::create(&input, &inputs, &mut Vec::new()).err().unwrap();
+        let refused = OutputFile::create(&input, &inputs, &mut second).err().unwrap();
         assert!(refused.is::<WrongUsage>(), "{refused}");
     }
 }
