@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 const LINES: &str = r#"{"platform":"meituan","order_id":"o1","rider_id":"R1","category":"instant_delivery","region":"310115","accepted_at":"2025-07-10T12:00:00+08:00","ended_at":"2025-07-10T12:30:00+08:00"}
 {"platform":"meituan","order_id":"o2","rider_id":"R1","category":"ride_hailing","region":"310115","accepted_at":"2025-07-10T13:00:00+08:00","ended_at":"2025-07-10T13:30:00+08:00"}
-not an order
+{"platform":"meituan","order_id":"o3","rider_id":"R9",NaN
 "#;
 
 struct Place {
