@@ -33,6 +33,7 @@ use crate::telemetry::metrics::Metrics;
 use admin::Admin;
 use anyhow::Context;
 use service::Service;
+use signals::EndSignals;
 use status::Status;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -327,6 +328,12 @@ impl Web {
             .block_on(TcpListener::bind(listen))
             .with_context(|| format!("listening on {listen} (http.listen); is another process there?"))?;
         let address = listener.local_addr()?;
+        // Whoever reads that it listens may ask it to stop at once.
+        let (signals, asked) = (EndSignals::catch(runtime).context("waiting for SIGTERM")?, stop.clone());
+        runtime.spawn(async move {
+            signals.first().await;
+            asked.set();
+        });
         telling.listening(&format!("http://{address}"));
         if !address.ip().to_canonical().is_loopback() {
             warn!(
@@ -354,15 +361,6 @@ impl Web {
             // However it ends: without answers the service is no service.
             asked.set();
             served.inspect_err(|problem| error!(%problem, "the HTTP side failed")).is_ok()
-        });
-        let asked = stop.clone();
-        runtime.spawn(async move {
-            match signals::end().await {
-                Ok(()) => asked.set(),
-                Err(problem) => {
-                    error!(%problem, "signals cannot be waited for: stop the process with SIGKILL")
-                }
-            }
         });
         Ok(Self { address, shutdown, serving })
     }

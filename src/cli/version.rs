@@ -1,6 +1,6 @@
 //! What `--version` tells: the version, the commit it was built from, and what is compiled in.
 
-use rdkafka::util::get_rdkafka_version;
+use crate::ingest::kafka::client_version;
 use std::sync::OnceLock;
 
 /// For `-V`.
@@ -15,7 +15,7 @@ pub(super) fn long() -> &'static str {
             env!("CARGO_PKG_VERSION"),
             env!("COVERLEDGER_COMMIT"),
             FEATURES,
-            get_rdkafka_version().1,
+            client_version(),
             KAFKA_FEATURES,
             env!("COVERLEDGER_TARGET"),
             env!("COVERLEDGER_PROFILE"),

@@ -73,13 +73,18 @@ impl Bodies {
         loop {
             let next = poll_fn(|cx| http_body::Body::poll_frame(Pin::new(&mut body), cx));
             let next = timeout(LOOK_EVERY, next).await;
+            // A body that has come to its end is not slow, however long it took.
+            let frame = match next {
+                Ok(next) => match next.transpose().map_err(BodyError::BrokenOff)? {
+                    Some(frame) => Some(frame),
+                    None => return Ok(WholeBody { bytes: taken.bytes, _pages: taken.pages }),
+                },
+                Err(_) => None,
+            };
             if self.is_crowded() && taken.moved.elapsed() >= CROWDED_PATIENCE {
                 return Err(BodyError::Slow);
             }
-            let Ok(next) = next else { continue };
-            let Some(frame) = next.transpose().map_err(BodyError::BrokenOff)? else {
-                return Ok(WholeBody { bytes: taken.bytes, _pages: taken.pages });
-            };
+            let Some(frame) = frame else { continue };
             let Ok(data) = frame.into_data() else { continue };
             if data.len() > self.bytes_max.saturating_sub(taken.bytes.len()) {
                 return Err(BodyError::TooLarge);

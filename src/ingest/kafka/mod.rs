@@ -24,6 +24,7 @@ mod progress;
 mod record;
 mod settings;
 mod topics;
+mod version;
 mod watermark;
 
 pub use consumer::{PartitionSource, Polled, Start, StartAt};
@@ -38,4 +39,5 @@ pub use producer::{EventProducer, Outgoing};
 pub use record::Record;
 pub use settings::{KafkaSettings, refusal};
 pub use topics::create_topics;
+pub use version::client_version;
 pub use watermark::{EndReport, EndsSeen, OffsetRange};
