@@ -24,6 +24,9 @@ mod event;
 #[path = "model/naive.rs"]
 mod naive;
 #[cfg(test)]
+#[path = "model/pending.rs"]
+mod pending;
+#[cfg(test)]
 #[path = "model/random.rs"]
 mod random;
 #[cfg(test)]

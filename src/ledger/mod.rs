@@ -44,6 +44,7 @@ pub mod codec;
 pub mod commit;
 pub mod commit_record;
 pub mod compaction;
+pub mod conflict;
 pub mod crash;
 mod data_dir;
 pub mod days;

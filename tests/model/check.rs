@@ -132,6 +132,21 @@ pub(crate) fn origin_of(rejection: &Rejection) -> Origin {
     }
 }
 
+/// The numbers of kept records by where they came from.
+pub(crate) fn numbers_of(view: &Snapshot, origins: &[Origin]) -> Vec<u64> {
+    let mut numbers = Vec::new();
+    view.rejected()
+        .visit(view.store(), 0, |record| {
+            if origins.contains(&origin_of(&record.rejection)) {
+                numbers.push(record.rejection.id);
+            }
+            Ok(true)
+        })
+        .unwrap();
+    assert_eq!(numbers.len(), origins.len());
+    numbers
+}
+
 fn kept_records(model: &Model, view: &Snapshot, rider: &str) {
     let mut stored: Vec<(Origin, bool)> = Vec::new();
     for rejection in view.rejections_of_rider(rider).unwrap() {

@@ -7,7 +7,7 @@ use super::naive::{Model, Origin};
 use super::random::Random;
 use super::shown::Shown;
 use super::terms::Terms;
-use super::world::{Place, World, places};
+use super::world::{BEGINNINGS, Place, World, places};
 use coverledger::config::Config;
 use coverledger::domain::arrival::Timestamp;
 use coverledger::domain::completeness::{EndObserved, MetadataObserved, PartitionStarted, TopicIdentity};
@@ -17,7 +17,6 @@ use coverledger::ledger::batch::{Arrival, Batch, LineHashes, Source};
 use coverledger::ledger::commit::{Also, Observations};
 use coverledger::ledger::compaction::Compacted;
 use coverledger::ledger::setup::Setup;
-use coverledger::ledger::snapshot::Snapshot;
 use coverledger::ledger::writer::Ledger;
 use coverledger::pipeline::{receive, rules_for};
 use std::collections::BTreeMap;
@@ -27,22 +26,6 @@ use tempfile::TempDir;
 
 /// Records in the order of arrival, and where each partition was left.
 type Read = (Vec<(Origin, Record)>, BTreeMap<Place, (i64, usize)>);
-
-/// Where histories begin: around changes of the clock and of the month.
-const BEGINNINGS: [(&str, &str); 10] = [
-    ("America/New_York", "2026-03-06T20:00:00Z"),
-    ("America/New_York", "2026-10-30T12:00:00Z"),
-    ("Europe/Berlin", "2026-03-27T08:00:00Z"),
-    ("Europe/Berlin", "2026-10-23T20:00:00Z"),
-    // A day there begins at one o'clock, and another has its last hour twice.
-    ("America/Santiago", "2026-09-04T12:00:00Z"),
-    ("America/Santiago", "2026-04-02T12:00:00Z"),
-    // Half an hour.
-    ("Australia/Lord_Howe", "2026-04-03T00:00:00Z"),
-    ("Asia/Kathmandu", "2026-02-27T00:00:00Z"),
-    ("Asia/Shanghai", "2026-06-29T00:00:00Z"),
-    ("Asia/Shanghai", "2026-12-30T10:00:00Z"),
-];
 
 #[derive(Debug)]
 struct FileLines(usize);
@@ -344,7 +327,7 @@ impl Drive {
         let resolves = self.random.percent(25);
         let settled = if resolves { self.model.resolvable() } else { Vec::new() };
         self.shown.count("resolved by an operator", u64::try_from(settled.len()).unwrap());
-        let numbers = numbers_of(&self.ledger().published().current(), &settled);
+        let numbers = check::numbers_of(&self.ledger().published().current(), &settled);
         let also = Also {
             settled: numbers.into_iter().map(|id| (id, "garbage".to_owned())).collect(),
             stated: stated.map(|at| (Some("filed".to_owned()), UtcMillis::new(at))).into_iter().collect(),
@@ -392,21 +375,6 @@ impl Drive {
             self.crash_before_witness(&witness);
         }
     }
-}
-
-/// The numbers of kept records by where they came from.
-fn numbers_of(view: &Snapshot, origins: &[Origin]) -> Vec<u64> {
-    let mut numbers = Vec::new();
-    view.rejected()
-        .visit(view.store(), 0, |record| {
-            if origins.contains(&check::origin_of(&record.rejection)) {
-                numbers.push(record.rejection.id);
-            }
-            Ok(true)
-        })
-        .unwrap();
-    assert_eq!(numbers.len(), origins.len());
-    numbers
 }
 
 fn view_through(drive: &Drive, platform: &str) -> Option<String> {

@@ -14,6 +14,22 @@ const CATEGORIES: [&str; 3] = ["ride", "delivery", "freight"];
 const OUTCOMES: [&str; 6] =
     ["completed", "completed", "completed", "cancelled", "interrupted", "transferred"];
 
+/// Where histories begin: around changes of the clock and of the month.
+pub(crate) const BEGINNINGS: [(&str, &str); 10] = [
+    ("America/New_York", "2026-03-06T20:00:00Z"),
+    ("America/New_York", "2026-10-30T12:00:00Z"),
+    ("Europe/Berlin", "2026-03-27T08:00:00Z"),
+    ("Europe/Berlin", "2026-10-23T20:00:00Z"),
+    // A day there begins at one o'clock, and another has its last hour twice.
+    ("America/Santiago", "2026-09-04T12:00:00Z"),
+    ("America/Santiago", "2026-04-02T12:00:00Z"),
+    // Half an hour.
+    ("Australia/Lord_Howe", "2026-04-03T00:00:00Z"),
+    ("Asia/Kathmandu", "2026-02-27T00:00:00Z"),
+    ("Asia/Shanghai", "2026-06-29T00:00:00Z"),
+    ("Asia/Shanghai", "2026-12-30T10:00:00Z"),
+];
+
 /// A place in Kafka.
 pub(crate) type Place = (&'static str, i32);
 

@@ -1,6 +1,8 @@
 //! Random histories within a platform's promises: what was once reported `not_covered` stays uncovered, whatever
 //! arrives later, and what an open order covered was covered.
 
+mod dice;
+
 use super::*;
 use crate::coverage::testing::{NaiveLedger, posting};
 use crate::domain::arrival::Timestamp;
@@ -11,28 +13,12 @@ use crate::domain::completeness::{
 use crate::domain::order::Phase;
 use crate::domain::platform::{Platforms, Promise, UnreadableRecords};
 use crate::domain::time::UtcMillis;
+use dice::Dice;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
 fn at(ms: i64) -> UtcMillis {
     UtcMillis::new(ms)
-}
-
-/// Deterministic choices (splitmix64).
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, bound: i64) -> i64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        i64::try_from((z ^ (z >> 31)) % u64::try_from(bound).unwrap()).unwrap()
-    }
-
-    fn one_in(&mut self, bound: i64) -> bool {
-        self.below(bound) == 0
-    }
 }
 
 #[derive(Clone, Debug)]
