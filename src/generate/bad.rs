@@ -42,11 +42,33 @@ const BREAKS: [(Break, Reason); 20] = [
     (Break::Field("platform", "\"Meituan\""), Reason::BadField),
 ];
 
+impl Break {
+    /// Whether the rider can still be read: else the record may be about any rider.
+    fn leaves_rider(self) -> bool {
+        !matches!(self, Self::Empty | Self::Bytes | Self::Words | Self::Field("rider_id", _))
+    }
+}
+
 /// Breaks the record that starts at `start` of `out` in the way that `draw` picks; the reason why it will be refused
 /// with a horizon from 2000 to 2101.
 pub(super) fn break_record(out: &mut Vec<u8>, start: usize, draw: u64) -> Reason {
     let choice = usize::try_from(draw % BREAKS.len() as u64).unwrap_or(0);
     let (how, reason) = BREAKS.get(choice).copied().unwrap_or((Break::Empty, Reason::MalformedJson));
+    break_so(out, start, how);
+    reason
+}
+
+/// Breaks a record like [`break_record`], but only in ways that leave its rider legible: it keeps answers about that rider
+/// open, not those about every rider.
+pub(super) fn break_but_for_rider(out: &mut Vec<u8>, start: usize, draw: u64) -> Reason {
+    let ways: Vec<(Break, Reason)> = BREAKS.into_iter().filter(|(how, _)| how.leaves_rider()).collect();
+    let choice = usize::try_from(draw % u64::try_from(ways.len()).unwrap_or(1)).unwrap_or(0);
+    let (how, reason) = ways.get(choice).copied().unwrap_or((Break::Cut, Reason::MalformedJson));
+    break_so(out, start, how);
+    reason
+}
+
+fn break_so(out: &mut Vec<u8>, start: usize, how: Break) {
     match how {
         Break::Empty => out.truncate(start),
         Break::Cut => out.truncate(out.len().saturating_sub(9).max(start)),
@@ -61,7 +83,6 @@ pub(super) fn break_record(out: &mut Vec<u8>, start: usize, draw: u64) -> Reason
             set_field(out, start, "order_id", &id);
         }
     }
-    reason
 }
 
 /// Sets a field of the flat object that starts at `start`.

@@ -1,11 +1,11 @@
 //! Orders as they happen: an endless, steady stream from an instant on, each event at the instant at which it is sent.
 //!
 //! Unlike [`super::Generator`] there is no day curve, so that there is something to see at night too; every order is
-//! announced when it is accepted; and nothing that comes later adds cover: whoever sends these events on time may vouch
-//! for them.
+//! announced when it is accepted; nothing that comes later adds cover, so that who sends these events on time may vouch for
+//! them; and broken records name their riders: one that names none would keep answers about every rider open.
 
 use super::Label;
-use super::bad::break_record;
+use super::bad::break_but_for_rider;
 use super::plan::{Mishap, PLATFORMS, Plan, Planner};
 use super::record::{write_complete, write_order};
 use super::settings::GeneratorSettings;
@@ -139,7 +139,7 @@ impl LiveGenerator {
         };
         write_order(out, &plan, rider, label == Label::Open);
         let label = match due.step {
-            Step::Bad => Label::Bad(break_record(out, start, plan.draws.next())),
+            Step::Bad => Label::Bad(break_but_for_rider(out, start, plan.draws.next())),
             _ => label,
         };
         let topic = PLATFORMS.get(plan.platform).map_or("", |platform| platform.1);

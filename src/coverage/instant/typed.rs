@@ -27,6 +27,9 @@ pub enum TypedError {
     /// No such date or time of day.
     #[error("there is no such date or time of day")]
     NoSuchTime,
+    /// The year of the local date has not four digits.
+    #[error("{}", InstantError::Year)]
+    Year,
     /// The clocks went back.
     #[error("the clocks went back, so this local time came twice: write its offset, {} or {}", offset(*first_s), offset(*second_s))]
     Twice {
@@ -115,7 +118,7 @@ impl From<At> for When {
 fn in_four_digits(when: When, zone: &Zone) -> Result<When, TypedError> {
     let Window { from, until } = when.window();
     let fits = |at: UtcMillis| zone.rfc3339(at).find('-') == Some(4);
-    if fits(from) && fits(until) { Ok(when) } else { Err(TypedError::NoSuchTime) }
+    if fits(from) && fits(until) { Ok(when) } else { Err(TypedError::Year) }
 }
 
 /// The text in ASCII where that changes no meaning: full-width forms, spaces, dashes and colons of other scripts;

@@ -233,7 +233,7 @@ impl Words {
             TypedError::Form => fill(self.error_time_form, &[TYPED_FORMS]),
             TypedError::DayOrder => fill(self.error_day_order, &[TYPED_FORMS]),
             TypedError::NoDate => fill(self.error_no_date, &[TYPED_FORMS]),
-            TypedError::NoSuchTime => self.error_no_such_time.to_owned(),
+            TypedError::NoSuchTime | TypedError::Year => self.error_no_such_time.to_owned(),
             TypedError::Twice { first_s, second_s } => {
                 fill(self.error_twice, &[&offset(first_s), &offset(second_s)])
             }
