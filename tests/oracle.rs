@@ -4,10 +4,13 @@
 
 #[path = "support/cases.rs"]
 mod cases;
+#[path = "support/skipped.rs"]
+mod skipped;
 
 use cases::{Bench, Case, table};
 use coverledger::domain::event::ExactTime;
 use serde_json::Value;
+use skipped::skipped;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write;
@@ -38,7 +41,7 @@ fn flights_h1_agrees_with_the_oracle() {
             agrees(&Case::new(folder));
             eprintln!("flights-h1: run");
         }
-        None => eprintln!("flights-h1: NOT RUN, {H1_FOLDER} does not name its folder"),
+        None => skipped("flights-h1 from files", "set COVERLEDGER_CASES_H1 to its folder"),
     }
 }
 

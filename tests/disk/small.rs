@@ -1,5 +1,6 @@
 //! A small file system in memory, seen by one process of the tests only.
 
+use crate::support::skipped::skipped;
 use std::fs::File;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -26,9 +27,10 @@ pub(crate) fn file_system(name: &str) -> Option<PathBuf> {
         output.is_ok_and(|output| output.status.success())
     };
     let Some(way) = ways.iter().find(works) else {
-        println!(
-            "NOT RUN: a small tmpfs could not be mounted; as root, or where users may have namespaces of their own \
-             (sysctl kernel.unprivileged_userns_clone=1 kernel.apparmor_restrict_unprivileged_userns=0), it is"
+        skipped(
+            "a full disk",
+            "run as root, or let users have namespaces of their own (sysctl kernel.unprivileged_userns_clone=1 \
+             kernel.apparmor_restrict_unprivileged_userns=0): a small tmpfs is mounted",
         );
         return None;
     };

@@ -11,5 +11,6 @@ pub(crate) mod program;
 pub(crate) mod proxy;
 pub(crate) mod random;
 pub(crate) mod reading;
+pub(crate) mod skipped;
 pub(crate) mod stream;
 pub(crate) mod told;
