@@ -26,7 +26,7 @@ fn bench() -> Bench {
     let bench = Bench::flights();
     let orders = [order("aa", "o1", "R1"), order("bb", "o2", "R2"), order("bb", "o3", "R3")];
     fs::write(bench.path("in.jsonl"), orders.join("\n")).unwrap();
-    bench.ok("ingest", &["--complete-through", "2100-01-01T00:00:00Z", "in.jsonl"]);
+    bench.ok("ingest", &["--complete-through", "2014-01-01T00:00:00Z", "in.jsonl"]);
     bench
 }
 

@@ -197,7 +197,9 @@ impl Shelf<'_> {
 
     /// Days on which the order of a refused record may lie; all of them when it tells no time.
     fn days_of(&self, readable: &Readable) -> (LocalDay, LocalDay) {
-        let at: Option<UtcMillis> = readable.accepted_at.or(readable.ended_at);
+        // A wrong clock tells no day.
+        let at: Option<UtcMillis> =
+            readable.accepted_at.or(readable.ended_at).filter(|_| !readable.is_clock_wrong);
         match at.map(|at| self.zone.day(at)) {
             Some(day) => (day.plus_days(-self.identity_days), day.plus_days(self.identity_days)),
             None => (LocalDay(i32::MIN), LocalDay(i32::MAX)),

@@ -276,7 +276,7 @@ impl Model {
 
     /// Whether a booked event settles a refused record that came before it.
     fn resolves(&self, event: &Event, read: &Read, more: u64) -> bool {
-        let time = read.accepted.or(read.ended);
+        let time = read.accepted.or(read.ended).filter(|_| !read.clock_wrong);
         let days = time.map_or(0, |at| (self.terms.day(at) - self.terms.day(event.accepted)).abs());
         read.platform.as_ref() == Some(&event.platform)
             && read.order_id.as_ref() == Some(&event.order_id)
