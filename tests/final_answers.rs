@@ -238,3 +238,46 @@ fn a_zero_clock_bounds_nothing() {
     ledger.takes(order("R2"));
     ledger.is("R2", AT, ("covered", "none"));
 }
+
+#[test]
+fn an_event_of_another_rider_or_a_shorter_one_does_not_resolve_a_broken_record_of_the_same_revision() {
+    let good = order("A").replace("o-A", "o1");
+    let broken = order("B").replace("o-B", "o1").replace('}', r#","distance_km":NaN}"#);
+    for lines in [[&good, &broken], [&broken, &good]] {
+        let ledger = Ledger::new("");
+        lines.iter().for_each(|line| ledger.takes(line));
+        ledger.completes();
+        ledger.is("A", AT, ("covered", "none"));
+        ledger.is("B", AT, ("undetermined", "rejected_record"));
+        // A higher revision decides between them.
+        ledger.takes(order("B").replace("o-B", "o1").replace('}', r#","revision":1}"#));
+        ledger.is("B", AT, ("covered", "none"));
+        assert_eq!(ledger.late(), 0);
+    }
+    let shorter = order("B").replace("o-B", "o1").replace("10:40:00Z", "10:05:00Z");
+    let ledger = Ledger::new("");
+    ledger.takes(&shorter);
+    ledger.takes(&broken);
+    ledger.completes();
+    ledger.is("B", AT, ("undetermined", "rejected_record"));
+}
+
+#[test]
+fn the_same_number_long_ago_does_not_resolve_a_record_without_a_readable_time() {
+    let long_ago = order("A").replace("o-A", "12").replace("2013-03-01", "2013-01-01");
+    let broken = order("B").replace("o-B", "12").replace("T10:", " 10:");
+    for lines in [[&long_ago, &broken], [&broken, &long_ago]] {
+        let ledger = Ledger::new("");
+        lines.iter().for_each(|line| ledger.takes(line));
+        ledger.completes();
+        ledger.is("B", AT, ("undetermined", "rejected_record"));
+    }
+}
+
+#[test]
+fn a_rider_named_behind_the_object_in_other_quotes_is_not_passed_over() {
+    let ledger = Ledger::new("");
+    ledger.takes(format!("{} 'rider_id':'B'", order("A")));
+    ledger.completes();
+    ledger.is("B", AT, ("undetermined", "unreadable_record"));
+}

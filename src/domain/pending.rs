@@ -7,7 +7,7 @@ use super::arrival::Arrived;
 use super::order::{Outcome, Phase};
 use super::platform::{Platforms, Promise};
 use super::posting::Posting;
-use super::reject::Reason;
+use super::reject::{ReadRevision, Readable, Reason};
 use super::time::UtcMillis;
 use super::view::{Kept, Origin, Rejection};
 use super::window::Window;
@@ -174,4 +174,54 @@ pub fn conflict_window(conflict: &Rejection, ended: Option<&Posting>, promise: &
         Some(ended) => Some(Window::new(accepted, ended.ended_at?.min(longest))),
         None => Some(Window::new(accepted, longest)),
     }
+}
+
+/// An accepted or amended event of the identity of a record.
+#[derive(Clone, Copy, Debug)]
+pub struct SameIdentity<'a> {
+    /// Its revision.
+    pub revision: u64,
+    /// Its rider.
+    pub rider_id: &'a str,
+    /// Its start.
+    pub accepted_at: UtcMillis,
+    /// Its end.
+    pub ended_at: Option<UtcMillis>,
+    /// It took effect after the record.
+    pub is_after: bool,
+}
+
+/// Whether an event of the same identity resolves a record: whether a mended form of the record can add nothing to it.
+///
+/// A higher revision decides, whatever it says. Of the same revision, and of one that cannot be read, an event that comes later
+/// is the mended form, unless it names another rider than the record: without the defect that would be a conflict. One that
+/// came before resolves only what it includes, rider and times. A conflicting record waits for a higher revision.
+pub fn is_resolved_by(kept: Kept, readable: &Readable, event: &SameIdentity<'_>) -> bool {
+    let names_another = readable.rider_id.as_deref().is_some_and(|rider_id| rider_id != event.rider_id);
+    match (kept, readable.revision) {
+        (Kept::Conflict, ReadRevision::Known(revision)) => event.is_after && event.revision > revision,
+        (Kept::Conflict, ReadRevision::Unreadable) => false,
+        (Kept::Rejected(_), ReadRevision::Unreadable) => event.is_after && !names_another,
+        (Kept::Rejected(_), ReadRevision::Known(revision)) if event.revision > revision => {
+            // Without a time the earlier event may be another order with the same number.
+            event.is_after || tells_time(readable)
+        }
+        (Kept::Rejected(_), ReadRevision::Known(revision)) if event.revision == revision => {
+            !names_another && (event.is_after || readable.names_rider() && includes(event, readable))
+        }
+        (Kept::Rejected(_), ReadRevision::Known(_)) => false,
+    }
+}
+
+/// Whether a record tells on which day its order lies.
+pub const fn tells_time(readable: &Readable) -> bool {
+    !readable.is_clock_wrong && (readable.accepted_at.is_some() || readable.ended_at.is_some())
+}
+
+/// Whether everything that a record tells of its time lies within an event's.
+fn includes(event: &SameIdentity<'_>, readable: &Readable) -> bool {
+    let is_within = |at: UtcMillis| {
+        event.accepted_at <= at && event.ended_at.map_or(at == event.accepted_at, |ended_at| at <= ended_at)
+    };
+    tells_time(readable) && readable.accepted_at.iter().chain(&readable.ended_at).all(|&at| is_within(at))
 }

@@ -12,8 +12,9 @@ use super::resolve::Decided;
 use super::row::OrderId;
 use super::unresolved::resolving_revision;
 use crate::domain::order::Phase;
+use crate::domain::pending::{SameIdentity, is_resolved_by, tells_time};
 use crate::domain::posting::Disposition;
-use crate::domain::reject::{ReadRevision, Readable};
+use crate::domain::reject::Readable;
 use crate::domain::time::{LocalDay, UtcMillis};
 use crate::domain::view::{Kept, Origin, Rejection, Resolution};
 use std::borrow::Cow;
@@ -59,23 +60,32 @@ fn booked<'a>(
     booked
 }
 
-/// By revision, ascending: the newest commit that recorded this or a higher one. A mark is no event: the one that it points
-/// to may lie too far away to settle anything here.
-fn newest_commits(rows: Vec<Found>) -> Vec<(u64, u64)> {
-    let events = rows.into_iter().filter(|row| row.moved_to.is_none());
-    let mut steps: Vec<(u64, u64)> = events.map(|row| (row.posting.revision, row.posting.commit)).collect();
-    steps.sort_unstable();
-    let mut newest = 0;
-    for (_, commit) in steps.iter_mut().rev() {
-        newest = newest.max(*commit);
-        *commit = newest;
+/// An event of the batch, as the rule of resolution sees it.
+fn as_same<'a>(batch: &'a Batch, entry: &OrderEntry, is_after: bool) -> SameIdentity<'a> {
+    SameIdentity {
+        revision: entry.revision,
+        rider_id: batch.text(entry.rider),
+        accepted_at: entry.accepted_at,
+        ended_at: batch.event(entry).ended_at,
+        is_after,
     }
-    steps
 }
 
-fn newest_commit(steps: &[(u64, u64)], revision: u64) -> Option<u64> {
-    let at = steps.partition_point(|(known, _)| *known < revision);
-    steps.get(at).map(|(_, commit)| *commit)
+/// The newest commit that stored an event which resolves a record that came after it. A mark is no event: the one that it
+/// points to may lie too far away to resolve anything here.
+fn resolved_before(rows: &[Found], refused: &Refused<'_>) -> Option<u64> {
+    let events = rows.iter().filter(|row| row.moved_to.is_none()).map(|row| &row.posting);
+    let resolving = events.filter(|posting| {
+        let event = SameIdentity {
+            revision: posting.revision,
+            rider_id: &posting.rider_id,
+            accepted_at: posting.accepted_at,
+            ended_at: posting.ended_at,
+            is_after: false,
+        };
+        is_resolved_by(refused.kept, &refused.readable, &event)
+    });
+    resolving.map(|posting| posting.commit).max()
 }
 
 impl Shelf<'_> {
@@ -97,14 +107,12 @@ impl Shelf<'_> {
         let booked = booked(batch, decided, |hash| awaited.contains(&hash));
         let mut wanted: Vec<Wanted<'_>> = Vec::new();
         let mut places: HashMap<(&str, &str, u8, Phase, LocalDay, LocalDay), usize> = HashMap::new();
-        let mut asked: Vec<(u64, u64, usize)> = Vec::new();
+        let mut asked: Vec<(u64, &Refused<'_>, usize)> = Vec::new();
         for (id, refused, (hash, platform, order_id, leg, phase)) in told() {
             let readable = &*refused.readable;
             if booked.get(&hash).is_some_and(|same| self.is_booked_here(batch, refused, same)) {
                 keeping.settle(id, Resolution::Event { commit: self.commit });
-            } else if let (Kept::Rejected(_), ReadRevision::Known(revision)) =
-                (refused.kept, readable.revision)
-            {
+            } else if refused.kept != Kept::Conflict && tells_time(readable) {
                 let days = self.days_of(readable);
                 let place =
                     places.entry((platform, order_id, leg, phase, days.0, days.1)).or_insert_with(|| {
@@ -112,12 +120,13 @@ impl Shelf<'_> {
                         wanted.push(Wanted { hash, order_id, platform, leg, phase, days, also: Vec::new() });
                         wanted.len() - 1
                     });
-                asked.push((id, revision, *place));
+                asked.push((id, refused, *place));
             }
         }
-        let stored: Vec<_> = find(self.runs, &wanted)?.into_iter().map(newest_commits).collect();
-        for (id, revision, place) in asked {
-            if let Some(commit) = stored.get(place).and_then(|steps| newest_commit(steps, revision)) {
+        let stored = find(self.runs, &wanted)?;
+        for (id, refused, place) in asked {
+            let rows = stored.get(place).map(Vec::as_slice).unwrap_or_default();
+            if let Some(commit) = resolved_before(rows, refused) {
                 keeping.settle(id, Resolution::Event { commit });
             }
         }
@@ -129,15 +138,13 @@ impl Shelf<'_> {
         let Some((_, platform, order_id, leg, phase)) = identity_of(readable) else { return false };
         let place = batch.effect_order(refused.source, refused.ordinal);
         let lowest = resolving_revision(refused.kept, readable.revision);
-        // What stands before a conflict did not decide it.
-        let must_follow = lowest.is_none() || refused.kept == Kept::Conflict;
         let is_possible = lowest.map_or(same.last > place, |lowest| same.revision_max >= lowest);
         is_possible
             && same.events.iter().rev().any(|entry| {
+                let is_after = batch.effect_order(entry.source, entry.ordinal) > place;
                 is_of(batch, entry, (platform, order_id, leg, phase))
                     && self.in_reach(readable, entry.day)
-                    && (!must_follow || batch.effect_order(entry.source, entry.ordinal) > place)
-                    && lowest.is_none_or(|lowest| entry.revision >= lowest)
+                    && is_resolved_by(refused.kept, readable, &as_same(batch, entry, is_after))
             })
     }
 
@@ -172,8 +179,7 @@ impl Shelf<'_> {
         booked.get(&hash).into_iter().flat_map(|same| same.events.iter().rev()).any(|entry| {
             is_of(batch, entry, (platform, order_id, leg, phase))
                 && self.in_reach(readable, entry.day)
-                && resolving_revision(rejection.kept, readable.revision)
-                    .is_none_or(|lowest| entry.revision >= lowest)
+                && is_resolved_by(rejection.kept, readable, &as_same(batch, entry, true))
         })
     }
 
@@ -195,20 +201,26 @@ impl Shelf<'_> {
         }
     }
 
-    /// Days on which the order of a refused record may lie; all of them when it tells no time.
-    fn days_of(&self, readable: &Readable) -> (LocalDay, LocalDay) {
-        // A wrong clock tells no day.
-        let at: Option<UtcMillis> =
-            readable.accepted_at.or(readable.ended_at).filter(|_| !readable.is_clock_wrong);
-        match at.map(|at| self.zone.day(at)) {
-            Some(day) => (day.plus_days(-self.identity_days), day.plus_days(self.identity_days)),
-            None => (LocalDay(i32::MIN), LocalDay(i32::MAX)),
-        }
+    /// Days within the reach of identity around a time.
+    fn days_around(&self, at: UtcMillis) -> (LocalDay, LocalDay) {
+        let day = self.zone.day(at);
+        (day.plus_days(-self.identity_days), day.plus_days(self.identity_days))
     }
 
+    /// Days on which the order of a refused record may lie; all of them when it tells no time.
+    fn days_of(&self, readable: &Readable) -> (LocalDay, LocalDay) {
+        let at = readable.accepted_at.or(readable.ended_at).filter(|_| tells_time(readable));
+        at.map_or((LocalDay(i32::MIN), LocalDay(i32::MAX)), |at| self.days_around(at))
+    }
+
+    /// Whether a day lies within the reach of any time that the record tells: where two are far apart, one is wrong.
     fn in_reach(&self, readable: &Readable, day: LocalDay) -> bool {
-        let (from, to) = self.days_of(readable);
-        from <= day && day <= to
+        let mut times = readable.accepted_at.iter().chain(&readable.ended_at);
+        !tells_time(readable)
+            || times.any(|&at| {
+                let (from, to) = self.days_around(at);
+                from <= day && day <= to
+            })
     }
 }
 

@@ -248,8 +248,8 @@ impl Model {
             return;
         }
         let sent = matches!(origin, Origin::Kafka(..)).then_some(sent);
-        let resolved = read.revision.is_some()
-            && self.orders.iter().flatten().any(|version| self.resolves(&version.event, read, 0));
+        let mut versions = self.orders.iter().flatten();
+        let resolved = versions.any(|version| self.resolves(&version.event, (read, false), false));
         let settled_by = before.settled_by(read, origin);
         let origin = origin.clone();
         self.kept.push(Kept {
@@ -265,25 +265,42 @@ impl Model {
     }
 
     fn resolve(&mut self, event: &Event) {
-        // A conflict has the revision of what is stored: only a higher one decides.
-        let more = |kept: &Kept| u64::from(kept.reason.is_none());
-        let resolved = self.kept.iter().map(|kept| self.resolves(event, &kept.read, more(kept)));
+        let resolved = self.kept.iter().map(|kept| {
+            let is_conflict = kept.reason.is_none();
+            self.resolves(event, (&kept.read, is_conflict), true)
+        });
         let resolved: Vec<bool> = resolved.collect();
         for (kept, resolved) in self.kept.iter_mut().zip(resolved) {
             kept.resolved |= resolved;
         }
     }
 
-    /// Whether a booked event settles a refused record that came before it.
-    fn resolves(&self, event: &Event, read: &Read, more: u64) -> bool {
-        let time = read.accepted.or(read.ended).filter(|_| !read.clock_wrong);
-        let days = time.map_or(0, |at| (self.terms.day(at) - self.terms.day(event.accepted)).abs());
-        read.platform.as_ref() == Some(&event.platform)
+    /// Whether a booked event resolves a record that came before it, or after.
+    fn resolves(&self, event: &Event, (read, is_conflict): (&Read, bool), is_after: bool) -> bool {
+        let times = [read.accepted, read.ended].into_iter().flatten();
+        let times: Vec<i64> = times.filter(|_| !read.clock_wrong).collect();
+        let day = |at: i64| self.terms.day(at);
+        let is_near = |at: &i64| (day(*at) - day(event.accepted)).abs() <= self.terms.identity_days;
+        // What was stored is looked for around the start, where there is one.
+        let is_near = if is_after { times.iter().any(is_near) } else { times.first().is_some_and(is_near) };
+        let same = read.platform.as_ref() == Some(&event.platform)
             && read.order_id.as_ref() == Some(&event.order_id)
             && read.leg == Some(event.leg)
-            && read.is_ended == Some(event.ended.is_some())
-            && days <= self.terms.identity_days
-            && read.revision.is_none_or(|revision| event.revision >= revision + more)
+            && read.is_ended == Some(event.ended.is_some());
+        if !same || !(is_near || times.is_empty() && is_after) {
+            return false;
+        }
+        let is_other = read.rider.as_ref().is_some_and(|rider| *rider != event.rider);
+        let Some(revision) = read.revision else { return is_after && !is_other };
+        let until = event.ended.unwrap_or(event.accepted);
+        let includes = times.iter().all(|at| event.accepted <= *at && *at <= until);
+        if event.revision > revision {
+            return is_after || !is_conflict;
+        }
+        event.revision == revision
+            && !is_conflict
+            && !is_other
+            && (is_after || read.rider.is_some() && includes)
     }
 
     /// Unresolved records in which no rider can be read, and whose mended form is not still to come.

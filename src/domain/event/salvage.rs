@@ -136,7 +136,8 @@ impl<'a> Salvaged<'a> {
         if rest.contains('{') {
             self.slots.iter_mut().for_each(Slot::doubt);
         }
-        if rest.contains(['"', '{']) {
+        // A name may stand there in quotes of another kind, or in none.
+        if rest.contains(['"', '{']) || self.slots.iter().any(|slot| rest.contains(slot.name)) {
             self.behind_doubt(rest);
         }
     }
