@@ -1,8 +1,8 @@
 //! The main line: one record on its way into the ledger, and one batch on its way into a commit.
 //!
 //! ```text
-//! Record -> OrderEvent -> RatedOrder -> Posting -> Run (sorted blocks) -> Committed -> CoverageView
-//!  receive   decode        price         decide     write runs            advance      publish
+//! Arrival -> OrderEvent -> OrderEntry -> Decided -> Run (sorted blocks) -> CommitReport -> Snapshot
+//!  receive    decode        stage         decide     price, write runs      advance         publish
 //! ```
 //!
 //! [`receive`] is the first half, run where records arrive; [`crate::ledger::writer::Ledger::commit`] is the second, run by the one
