@@ -55,8 +55,9 @@ pub enum BackfillError {
     /// Completeness was stated over records that may be about any rider.
     #[error(
         "no rider can be read in {count} records, the first is line {first_line}: the orders are booked, \
-         --complete-through is not. Mend the records and run again; or list them with `coverledger rejections \
-         --unresolved`, and state it all the same with --accept-unreadable REASON"
+         --complete-through is not. List the records with `coverledger rejections --unreadable --unresolved`; mend them \
+         with its --export-plain and --send, or give them up with its --resolve REASON, and run this again; or state it all \
+         the same with --accept-unreadable REASON. Mending the input alone may leave them unresolved"
     )]
     Unreadable {
         /// Records.

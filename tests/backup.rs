@@ -4,6 +4,7 @@
 
 mod support;
 
+use coverledger::app::admin::{self, Answer, Request};
 use coverledger::config::Config;
 use coverledger::domain::arrival::Timestamp;
 use coverledger::domain::time::{LocalDay, UtcMillis};
@@ -19,6 +20,7 @@ use coverledger::ledger::writer::Ledger;
 use coverledger::pipeline::{receive, rules_for};
 use serde_json::Value;
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::sync::atomic::AtomicBool;
@@ -205,6 +207,72 @@ fn run(args: &[&str], config: &Path) -> Output {
 
 fn charged(program: &mut Program) -> Option<i64> {
     program.get("/v1/statements?month=2025-07")["lines"][0]["orders_charged"].as_i64()
+}
+
+/// Paths below a folder.
+fn paths(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        found.push(path.clone());
+        if path.is_dir() && !path.is_symlink() {
+            found.extend(paths(&path));
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn a_backup_into_the_data_directory_is_refused_before_anything_is_touched() {
+    let cluster = mock::cluster(&[(TOPIC, 1)]);
+    let (brokers, folder) = (cluster.bootstrap_servers(), TempDir::new().unwrap());
+    let config = config(folder.path(), "data", &brokers);
+    send(&brokers, &(0..50).map(order).collect::<Vec<_>>());
+    let mut program = Program::serve(&config, &[]);
+    program.applied(50);
+    symlink("data", folder.path().join("link")).unwrap();
+    fs::create_dir(folder.path().join("data/segments/empty")).unwrap();
+    symlink("data/segments/empty", folder.path().join("link-to-empty")).unwrap();
+    let refuse = || {
+        for target in [
+            "data",
+            "data/b",
+            "data/store/blobs",
+            "data/store/x",
+            "data/segments",
+            "data/segments/x",
+            "data/segments/x/y",
+            "data/segments/empty",
+            "./link/b",
+            "link/../data/b",
+            "link-to-empty",
+            "link-to-empty/x",
+        ] {
+            let mut command = binary();
+            command.current_dir(folder.path()).args(["backup", target, "--config"]).arg(&config);
+            let output = command.output().unwrap();
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert_eq!(output.status.code(), Some(2), "{target}: {said}");
+            assert!(said.contains("lies in the data directory"), "{target}: {said}");
+        }
+        paths(&folder.path().join("data"))
+    };
+    let while_it_runs = refuse();
+    assert!(
+        !while_it_runs.iter().any(|path| path.ends_with("b") || path.ends_with("x")),
+        "{while_it_runs:?}"
+    );
+    // The service refuses it, too: another client may ask.
+    let request = Request::Backup(folder.path().join("link/segments/x"));
+    let answer = admin::ask(&folder.path().join("data"), &request, |_, _| ()).unwrap();
+    assert!(
+        matches!(&answer, Answer::Error(why) if why.contains("lies in the data directory")),
+        "{answer:?}"
+    );
+    assert_eq!(program.terminate(), Some(0));
+    let before = paths(&folder.path().join("data"));
+    assert_eq!(refuse(), before);
 }
 
 #[test]

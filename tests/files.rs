@@ -106,7 +106,8 @@ fn what_is_no_json_lines_is_refused_by_name_before_anything_is_booked() {
         ("7-Zip", "7z x", b"7z\xbc\xaf\x27\x1c\0\x04".to_vec()),
         ("Parquet", "JSON lines", b"PAR1\x15\x04".to_vec()),
         ("Avro", "JSON lines", b"Obj\x01\x04\x14avro.codec".to_vec()),
-        ("UTF-16LE", "iconv", [b"\xff\xfe", wide.as_slice()].concat()),
+        ("TOML", "--config", b"[ledger]\ndata_dir = \"data\"\n".to_vec()),
+        ("UTF-16LE", "iconv -f UTF-16LE -t UTF-8", [b"\xff\xfe", wide.as_slice()].concat()),
         ("UTF-16LE", "iconv", wide),
         ("JSON array", "jq", array.into_bytes()),
         ("CSV", "JSON object", csv.clone().into_bytes()),
@@ -120,9 +121,15 @@ fn what_is_no_json_lines_is_refused_by_name_before_anything_is_booked() {
         assert_eq!(output.status.code(), Some(1), "{what}: {}", said(&output));
         assert!(said(&output).contains(what) && said(&output).contains(advice), "{what}: {}", said(&output));
         assert!(output.stdout.is_empty() && is_nothing_booked(&bench), "{what}");
+        fs::write(bench.path("my orders'.gz"), &bytes).unwrap();
+        let output = bench.run("ingest", &["my orders'.gz"]);
+        let is_quoted = !advice.contains("-dc") || said(&output).contains(r"-dc 'my orders'\''.gz' |");
+        assert!(is_quoted, "{what}: {}", said(&output));
         let output = piped(&bench, &[STATE[0], STATE[1], "-"], &bytes);
         assert_eq!(output.status.code(), Some(1), "{what}: {}", said(&output));
         assert!(said(&output).contains(what), "{what}: {}", said(&output));
+        // Advice names the file that was piped in, not standard input.
+        assert_eq!(said(&output).matches("standard input").count(), 1, "{what}: {}", said(&output));
         assert_eq!(bench.ok("statement", &[]).lines().count(), 1, "{what}");
         assert_eq!(verdict(&bench, "R1"), "undetermined", "{what}");
     }
@@ -152,9 +159,22 @@ fn whole_lines_before_a_cut_are_booked_with_the_right_number_and_nothing_is_stat
     let again = bench.json("ingest", &[STATE[0], STATE[1], "cut.jsonl.gz"]);
     assert_eq!(again["dispositions"]["duplicate"], lines);
     assert_eq!(verdict(&bench, "R1"), "not_covered");
-    // One that was cut to nothing.
-    fs::write(bench.path("nothing.jsonl.gz"), "").unwrap();
-    assert_eq!(bench.run("ingest", &[STATE[0], STATE[1], "nothing.jsonl.gz"]).status.code(), Some(1));
+}
+
+#[test]
+fn an_empty_file_whose_name_says_packed_states_nothing() {
+    let bench = Bench::flights();
+    for ending in ["gz", "zst", "xz", "bz2", "lz4", "zip", "7z", "sz", "br", "lzma", "Z", "XZ", "xz.1", "tar"]
+    {
+        let name = format!("orders.jsonl.{ending}");
+        fs::write(bench.path(&name), "").unwrap();
+        let output = bench.run("ingest", &[STATE[0], STATE[1], &name]);
+        assert_eq!(output.status.code(), Some(1), "{name}: {}", said(&output));
+        assert!(said(&output).contains("cut off"), "{name}: {}", said(&output));
+        assert!(is_nothing_booked(&bench), "{name}");
+    }
+    fs::write(bench.path("orders.jsonl"), "").unwrap();
+    bench.ok("ingest", &[STATE[0], STATE[1], "orders.jsonl"]);
 }
 
 #[test]
@@ -212,6 +232,31 @@ fn a_record_that_names_no_rider_keeps_the_statement_out_until_it_is_accepted() {
     // Once resolved, the same file is no doubt any more.
     assert_eq!(said(&bench.run("ingest", &stated)), "");
     bench.ok("verify", &[]);
+}
+
+#[test]
+fn what_leads_on_after_unreadable_records_is_said_and_does_it() {
+    let bench = Bench::flights();
+    let nameless = order(1).replace("\"rider_id\":\"R1\",", "").replace("o1", "");
+    fs::write(bench.path("in.jsonl"), format!("{nameless}\n{}\n", order(2))).unwrap();
+    let output = bench.run("ingest", &[STATE[0], STATE[1], "in.jsonl"]);
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    for part in ["rejections --unreadable", "--export-plain", "--send", "--resolve", "--accept-unreadable"] {
+        assert!(said(&output).contains(part), "{part}: {}", said(&output));
+    }
+    // The input alone is mended: the statement is booked, and what is left is said.
+    fs::write(bench.path("in.jsonl"), format!("{}\n{}\n", order(1), order(2))).unwrap();
+    let output = bench.run("ingest", &[STATE[0], STATE[1], "in.jsonl"]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    for part in ["warning:", "1 records", "rejections --unreadable --unresolved", "--resolve"] {
+        assert!(said(&output).contains(part), "{part}: {}", said(&output));
+    }
+    assert_eq!(verdict(&bench, "R9"), "undetermined");
+    // A run without a statement has nothing to warn of.
+    assert_eq!(said(&bench.run("ingest", &["in.jsonl"])), "");
+    bench.ok("rejections", &["--unreadable", "--resolve", "mended in the input"]);
+    assert_eq!(said(&bench.run("ingest", &[STATE[0], STATE[1], "in.jsonl"])), "");
+    assert_eq!(verdict(&bench, "R9"), "not_covered");
 }
 
 #[test]

@@ -116,6 +116,76 @@ fn a_standard_output_that_is_an_input_is_refused() {
     }
 }
 
+/// Runs a command whose standard output the shell appends to a file.
+fn appended(bench: &Bench, command: &str, args: &[&str], file: &str) -> Output {
+    let file = OpenOptions::new().append(true).open(bench.path(file)).unwrap();
+    let mut child = match command {
+        "check-config" => {
+            let mut child = cases::binary();
+            child.arg(command).arg(bench.path("flights.toml")).current_dir(bench.folder.path());
+            child
+        }
+        _ => bench.command(command, args),
+    };
+    child.stdout(file).stderr(std::process::Stdio::piped()).spawn().unwrap().wait_with_output().unwrap()
+}
+
+#[test]
+fn a_standard_output_in_the_configuration_or_the_data_directory_is_refused() {
+    let bench = bench();
+    let config = fs::read_to_string(bench.path("flights.toml")).unwrap();
+    fs::write(bench.path("more.toml"), "").unwrap();
+    fs::write(bench.path("flights.toml"), format!("include = [\"more.toml\"]\n{config}")).unwrap();
+    bench.ok("rejections", &["--export-plain", "mend.ndjson"]);
+    let segment = fs::read_dir(bench.path("data/store")).unwrap().next().unwrap().unwrap().path();
+    let segment = segment.strip_prefix(bench.folder.path()).unwrap().display().to_string();
+    fs::hard_link(bench.path("data/HEAD"), bench.path("hard-head")).unwrap();
+    symlink("data/HEAD", bench.path("soft-head")).unwrap();
+    let (at, from) =
+        (["--rider", "R1", "--at", "2013-03-01"], ["--from", "2013-03-01", "--to", "2013-03-02"]);
+    let span = [at[0], at[1], from[0], from[1], from[2], from[3]];
+    let commands: [(&str, &[&str]); 14] = [
+        ("check-config", &[]),
+        ("verify", &[]),
+        ("statement", &[]),
+        ("timeline", &span),
+        ("lookup", &at),
+        ("lookup", &["--batch", "q.csv", "--out", "x.ndjson"]),
+        ("rejections", &[]),
+        ("rejections", &["--json"]),
+        ("rejections", &["--export", "x.ndjson"]),
+        ("rejections", &["--resolve", "ticket 4711"]),
+        ("rejections", &["--send", "mend.ndjson"]),
+        ("ingest", &["/dev/null"]),
+        ("backup", &["elsewhere"]),
+        ("serve", &["--read-only"]),
+    ];
+    for file in ["flights.toml", "more.toml", "data/HEAD", &segment, "hard-head", "soft-head"] {
+        for (command, args) in commands {
+            let before = fs::read(bench.path(file)).unwrap();
+            let output = appended(&bench, command, args, file);
+            let said = said(&output);
+            assert_eq!(output.status.code(), Some(2), "{command} {args:?} >> {file}: {said}");
+            assert!(said.contains("standard output is"), "{command} {args:?} >> {file}: {said}");
+            assert_eq!(fs::read(bench.path(file)).unwrap(), before, "{command} {args:?} >> {file}");
+        }
+    }
+    assert!(!bench.path("x.ndjson").exists() && !bench.path("elsewhere").exists());
+    // A configuration with errors is not written to, either.
+    let usable = fs::read_to_string(bench.path("flights.toml")).unwrap();
+    fs::write(bench.path("flights.toml"), format!("{usable}\n[unknown]\nx = 1\n")).unwrap();
+    for file in ["flights.toml", "more.toml"] {
+        let before = fs::read(bench.path(file)).unwrap();
+        let output = appended(&bench, "check-config", &[], file);
+        assert_eq!(output.status.code(), Some(2), ">> {file}: {}", said(&output));
+        assert_eq!(fs::read(bench.path(file)).unwrap(), before, ">> {file}");
+    }
+    fs::write(bench.path("flights.toml"), usable).unwrap();
+    let output = appended(&bench, "rejections", &["--send", "mend.ndjson"], "mend.ndjson");
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    bench.ok("verify", &[]);
+}
+
 #[test]
 fn the_data_directory_is_not_written_to() {
     let bench = bench();

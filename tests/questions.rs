@@ -103,6 +103,42 @@ fn a_service_is_asked_the_same_and_says_which_platforms_and_times_there_are() {
 }
 
 #[test]
+fn a_note_that_takes_in_rows_ends_the_file() {
+    let bench = bench();
+    let row = |rider: &str, note: &str| format!("{rider},{NOON},{note}\n");
+    let text = format!(
+        "rider_id,at,note\n{}{}{}{}",
+        row("R9", "\"open"),
+        row("R1", "x"),
+        row("R2", "y\""),
+        row("R1", "z")
+    );
+    refused(&bench, text.as_bytes(), "the quote that opens on line 2 runs on to line 4");
+    // A note over lines is a note.
+    let text = format!(
+        "rider_id,at,note\n{}called twice,\nno answer\"\n{}",
+        row("R9", "\"open").trim_end(),
+        row("R1", "x")
+    );
+    assert_eq!(answers(&bench, text.as_bytes()).len(), 2);
+}
+
+#[test]
+fn a_file_of_another_format_is_named_once() {
+    let bench = bench();
+    for (text, what) in [
+        (format!("{{\"rider_id\":\"R1\",\"at\":\"{NOON}\"}}\n"), "JSON lines"),
+        (format!("[{{\"rider_id\":\"R1\",\"at\":\"{NOON}\"}}]\n"), "a JSON array"),
+        (format!("\"rider_id,at\nR1,{NOON}\n"), "is never closed"),
+        (format!("rider\"_id,at\nR1,{NOON}\n"), "a quote is misplaced"),
+    ] {
+        refused(&bench, text.as_bytes(), what);
+        let said = stderr(&asked(&bench, text.as_bytes()));
+        assert_eq!(said.matches(what).count(), 1, "{said}");
+    }
+}
+
+#[test]
 fn a_byte_order_mark_is_skipped_and_a_pipe_is_read() {
     let bench = bench();
     let text = format!("\u{feff}rider_id,at\r\nR1,{NOON}\r\n");

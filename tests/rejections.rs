@@ -218,6 +218,64 @@ fn a_file_with_wrong_lines_is_not_sent_and_a_record_is_not_put_beside_another_nu
 }
 
 #[test]
+fn mended_records_in_another_encoding_or_packed_are_named() {
+    use std::io::Write;
+    let bench = bench(&odd_lines());
+    bench.ok("rejections", &["--export-plain", "mend.ndjson"]);
+    let text = fs::read_to_string(bench.path("mend.ndjson")).unwrap();
+    let wide = |marked: &str, text: &str, big: bool| -> Vec<u8> {
+        let bytes = |unit: u16| {
+            let mut bytes = unit.to_be_bytes();
+            if !big {
+                bytes.reverse();
+            }
+            bytes
+        };
+        format!("{marked}{text}").encode_utf16().flat_map(bytes).collect()
+    };
+    let wider: Vec<u8> = text.chars().flat_map(|letter| u32::from(letter).to_be_bytes()).collect();
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(text.as_bytes()).unwrap();
+    for (bytes, what) in [
+        (wide("\u{feff}", &text, false), "iconv -f UTF-16LE -t UTF-8"),
+        (wide("\u{feff}", &text, true), "iconv -f UTF-16BE -t UTF-8"),
+        (wide("", &text, false), "iconv -f UTF-16LE -t UTF-8"),
+        (wider, "iconv -f UTF-32BE -t UTF-8"),
+        (gzip.finish().unwrap(), "gzip -dc"),
+        (zstd::encode_all(text.as_bytes(), 1).unwrap(), "zstd -dc"),
+    ] {
+        fs::write(bench.path("mend.ndjson"), bytes).unwrap();
+        let output = bench.run("rejections", &["--send", "mend.ndjson"]);
+        let said = stderr(&output);
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0), "{said}");
+        assert!(said.contains(what) && said.contains("nothing was sent"), "{what}: {said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+    }
+    fs::write(bench.path("mend.ndjson"), "[]\n").unwrap();
+    let said = stderr(&bench.run("rejections", &["--send", "mend.ndjson"]));
+    assert!(said.contains("line 1: not a line of such a file: it is no JSON object"), "{said}");
+    assert!(!said.contains("struct"), "{said}");
+}
+
+#[test]
+fn a_blank_reason_is_refused() {
+    let bench = bench(&odd_lines());
+    for blank in ["", " ", " \t\n", "\u{3000}", "\u{200b}"] {
+        for (command, args) in [
+            ("rejections", vec!["--resolve", blank]),
+            ("ingest", vec!["--accept-unreadable", blank, "in.jsonl"]),
+            ("serve", vec!["--skip", "t:0:1", "--reason", blank]),
+            ("serve", vec!["--accept-older-state", "--reason", blank]),
+        ] {
+            let output = bench.run(command, &args);
+            assert_eq!(output.status.code(), Some(2), "{command} {blank:?}: {}", stderr(&output));
+            assert!(stderr(&output).contains("it is blank"), "{}", stderr(&output));
+        }
+    }
+    assert_eq!(ids(&bench, &["--unresolved"]).len(), 6);
+}
+
+#[test]
 fn a_record_that_is_kept_in_part_only_is_left_out_and_counted() {
     let bench = Bench::flights();
     let config = fs::read_to_string(bench.path("flights.toml")).unwrap();
@@ -239,4 +297,5 @@ fn a_platform_that_only_a_refused_record_names_is_known() {
     let output = bench.run("rejections", &["--platform", "z"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("--platform z: no such platform"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("known are aa; kept records also name zz"), "{}", stderr(&output));
 }

@@ -12,6 +12,7 @@ use super::threads::Stop;
 use crate::ledger::backup::{BackupReport, backup};
 use crate::ledger::writer::Published;
 use serde::{Deserialize, Serialize};
+use std::fs::Metadata;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -53,10 +54,29 @@ pub fn socket(data_dir: &Path) -> PathBuf {
     data_dir.join("admin.sock")
 }
 
+/// Whether a folder, which need not be there yet, lies in the data directory or is it: also under another name, through
+/// links, or where a part of the data directory is a link to another disk.
+pub fn is_in_data_dir(folder: &Path, data_dir: &Path) -> bool {
+    let parts = [data_dir.to_path_buf(), data_dir.join("store"), data_dir.join("segments")];
+    let parts: Vec<(u64, u64)> =
+        parts.iter().filter_map(|part| std::fs::metadata(part).ok()).map(|found| id_of(&found)).collect();
+    // What is not there yet has no links: its nearest folder that is there decides.
+    let Some(real) = folder.ancestors().find_map(|above| std::fs::canonicalize(above).ok()) else {
+        return false;
+    };
+    let mut above = real.ancestors().filter_map(|above| std::fs::metadata(above).ok());
+    above.any(|above| parts.contains(&id_of(&above)))
+}
+
+fn id_of(metadata: &Metadata) -> (u64, u64) {
+    (metadata.dev(), metadata.ino())
+}
+
 /// The listening end.
 #[derive(Debug)]
 pub struct Admin {
     listener: UnixListener,
+    data_dir: PathBuf,
     published: Arc<Published>,
     stop: Stop,
     /// Hangs up when the [`AdminEnd`] is gone.
@@ -82,7 +102,7 @@ impl Drop for AdminEnd {
 }
 
 fn file_of(path: &Path) -> io::Result<(u64, u64)> {
-    std::fs::symlink_metadata(path).map(|metadata| (metadata.dev(), metadata.ino()))
+    std::fs::symlink_metadata(path).map(|metadata| id_of(&metadata))
 }
 
 impl Admin {
@@ -101,7 +121,11 @@ impl Admin {
         listener.set_nonblocking(true)?;
         let (listening, end) = channel();
         let file = file_of(&path)?;
-        Ok((Self { listener, published, stop, end }, AdminEnd { path, file, _listening: listening }))
+        let data_dir = data_dir.to_path_buf();
+        Ok((
+            Self { listener, data_dir, published, stop, end },
+            AdminEnd { path, file, _listening: listening },
+        ))
     }
 
     /// Answers one request after the other until its [`AdminEnd`] is dropped.
@@ -139,6 +163,12 @@ impl Admin {
     }
 
     fn back_up(&self, target: &Path, stream: &UnixStream) -> Answer {
+        if is_in_data_dir(target, &self.data_dir) {
+            return Answer::Error(format!(
+                "the folder {} lies in the data directory: name one elsewhere",
+                target.display()
+            ));
+        }
         let started = Instant::now();
         // Held until it is done: nothing that this state needs is deleted.
         let state = self.published.current();

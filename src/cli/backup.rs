@@ -1,6 +1,6 @@
 //! `coverledger backup`: a copy of one committed state, beside a running service or without one.
 
-use super::{Ending, load_config};
+use super::{Ending, WrongUsage, load_config};
 use crate::app::admin::{self, Answer, Request};
 use crate::domain::time::UtcMillis;
 use crate::ledger::backup::{BackupReport, backup_dir};
@@ -40,6 +40,14 @@ pub fn run(args: &BackupArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
     let config = load_config(&args.config)?;
     let started = Instant::now();
     let target = std::path::absolute(&args.dir).context("the folder of the backup")?;
+    let data_dir = &config.ledger.data_dir;
+    if admin::is_in_data_dir(&target, data_dir) {
+        return Err(anyhow!(WrongUsage(format!(
+            "the folder {} lies in the data directory {}: name one elsewhere, best on another disk",
+            args.dir.display(),
+            data_dir.display()
+        ))));
+    }
     let bar = std::io::stderr().is_terminal().then(|| {
         let style = ProgressStyle::with_template("{bar:40} {pos}/{len} files {eta}");
         ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
@@ -50,7 +58,7 @@ pub fn run(args: &BackupArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
             bar.set_position(done);
         });
     };
-    let report = back_up(&config.ledger.data_dir, &target, &mut progress)?;
+    let report = back_up(data_dir, &target, &mut progress)?;
     bar.iter().for_each(ProgressBar::finish_and_clear);
     let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     let recorded_at = config.zone.rfc3339(UtcMillis::new(report.recorded_at_ms));

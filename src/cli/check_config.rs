@@ -1,5 +1,6 @@
 //! `coverledger check-config FILE`: all problems and warnings at once.
 
+use super::output::Inputs;
 use crate::config::Config;
 use std::io::{self, Write};
 use std::path::Path;
@@ -26,14 +27,15 @@ impl CheckOutcome {
 /// Checks the file and writes what it finds.
 ///
 /// # Errors
-/// `out` cannot be written.
+/// `out` cannot be written, or is a file of the configuration or its data directory.
 pub fn run(
     path: &Path,
     env: &dyn Fn(&str) -> Option<String>,
     out: &mut dyn Write,
-) -> io::Result<CheckOutcome> {
+) -> anyhow::Result<CheckOutcome> {
     match Config::load(path, env) {
         Ok(config) => {
+            Inputs::of_config(&config).refuse_standard_output()?;
             write_warnings(&config.warnings, out)?;
             let book = config.tariff.book();
             writeln!(
@@ -51,6 +53,7 @@ pub fn run(
             Ok(CheckOutcome::Usable)
         }
         Err(errors) => {
+            Inputs::of_errors(&errors).with(path).refuse_standard_output()?;
             write_warnings(&errors.warnings, out)?;
             for problem in &errors.problems {
                 writeln!(out, "error: {problem}")?;

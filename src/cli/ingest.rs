@@ -2,10 +2,11 @@
 
 use super::output::{Inputs, OutputFile};
 use super::reading::enforce;
-use super::{Ending, WrongUsage, load_config};
+use super::{Ending, WrongUsage, load_config, typed};
 use crate::backfill::{Backfill, BackfillError, Done, Summary, run as backfill};
 use crate::config::Config;
 use crate::domain::event::ExactTime;
+use crate::domain::pending::PendingKind;
 use crate::domain::time::{LocalDay, UtcMillis};
 use crate::ingest::file::{LineReader, Progress};
 use crate::ledger::error::LedgerError;
@@ -50,7 +51,7 @@ pub struct IngestArgs {
     future: bool,
     /// Settle the records of this run in which no rider can be read, for this reason, and state --complete-through all the
     /// same.
-    #[arg(long, value_name = "REASON", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    #[arg(long, value_name = "REASON", value_parser = typed::reason)]
     accept_unreadable: Option<String>,
     /// End with 1 where the disk lacks room, instead of waiting for it.
     #[arg(long)]
@@ -119,6 +120,15 @@ pub fn run(args: &IngestArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
     let compaction_ms = started.elapsed().as_millis().saturating_sub(elapsed_ms);
     writeln!(out, "{}", summary_json(&done, elapsed_ms, compaction_ms))?;
     warn(&done);
+    let pending = ledger.published().current().rejected().pending().count(PendingKind::Unreadable);
+    if done.problem.is_none() && !args.complete_through.is_empty() && pending > 0 {
+        eprintln!(
+            "warning: --complete-through is booked, but {pending} records of this run or earlier ones in which no rider can \
+             be read are unresolved: answers about every rider wait for them. List them with `coverledger rejections \
+             --unreadable --unresolved`; mend them with its --export-plain and --send, or give them up with its --resolve \
+             REASON"
+        );
+    }
     Ok(match done.problem {
         None => Ending::Holds,
         Some(problem) => {

@@ -95,7 +95,7 @@ impl LookupArgs {
     }
 
     fn config(&self) -> anyhow::Result<Config> {
-        Ok(load_config(self.config.as_deref().unwrap_or_else(|| "".as_ref()))?)
+        load_config(self.config.as_deref().unwrap_or_else(|| "".as_ref()))
     }
 
     fn ask_one(&self, out: &mut dyn Write) -> anyhow::Result<()> {

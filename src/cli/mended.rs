@@ -1,11 +1,13 @@
 //! Rejected records as lines that a person edits and sends again: each with its number and the record itself.
 
 use super::input::Input;
+use crate::coverage::foreign_text::{ForeignText, foreign_text};
 use crate::coverage::rejection::OriginLine;
-use anyhow::Context;
+use anyhow::{Context, bail};
 use data_encoding::BASE64;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
+use serde_json::error::Category;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::io::{BufRead, BufReader, Write};
@@ -109,8 +111,12 @@ struct ReadLine<'a> {
 impl Mended {
     fn read(line: &[u8]) -> Result<Self, String> {
         let text = std::str::from_utf8(line).map_err(|_| "not UTF-8: save the file in UTF-8".to_owned())?;
-        let read: ReadLine<'_> =
-            serde_json::from_str(text).map_err(|error| format!("not a line of such a file: {error}"))?;
+        let read: ReadLine<'_> = match serde_json::from_str(text) {
+            Ok(read) if text.trim_start().starts_with('{') => read,
+            Ok(_) => return Err(not_a_line("it is no JSON object")),
+            Err(_) if !text.trim_start().starts_with('{') => return Err(not_a_line("it is no JSON object")),
+            Err(error) => return Err(not_a_line(&plain(&error))),
+        };
         let payload = match (read.record, read.text, read.base64) {
             (Some(record), None, None) => record.get().as_bytes().to_vec(),
             (None, Some(text), None) => text.into_bytes(),
@@ -120,6 +126,29 @@ impl Mended {
             _ => return Err("write the record once, as \"record\", \"text\" or \"base64\"".to_owned()),
         };
         Ok(Self { rejection: read.rejection, payload })
+    }
+}
+
+fn not_a_line(what: &str) -> String {
+    format!(
+        "not a line of such a file: {what}; write a JSON object with a number under \"rejection\" and the record under \
+         \"record\", \"text\" or \"base64\", as --export-plain does"
+    )
+}
+
+/// What is wrong, without the words of the program: names of fields stay.
+fn plain(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match error.classify() {
+        Category::Data if text.starts_with("invalid") => {
+            "\"rejection\" must be a number, \"text\" and \"base64\" must be in quotes".to_owned()
+        }
+        // `unknown field NAME, expected one of ...`, `missing field NAME at line ...`
+        Category::Data => {
+            let end = text.find(", expected").or_else(|| text.find(" at line")).unwrap_or(text.len());
+            text.get(..end).unwrap_or(&text).to_owned()
+        }
+        Category::Io | Category::Syntax | Category::Eof => format!("it is no JSON ({text})"),
     }
 }
 
@@ -135,6 +164,11 @@ pub(super) fn read_lines(
         line.clear();
         if input.read_until(b'\n', &mut line).context("Failed to read the mended records")? == 0 {
             break;
+        }
+        if number == 1
+            && let Some(ForeignText { what, remedy }) = foreign_text(&line)
+        {
+            bail!("the file of mended records is {what}, not text in UTF-8; nothing was sent: {remedy}");
         }
         let text = if number == 1 { line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&line) } else { &line };
         if !text.trim_ascii().is_empty() {
@@ -197,17 +231,27 @@ mod tests {
     #[test]
     fn lines_that_say_nothing_certain_are_refused() {
         for (line, what) in [
-            ("", "EOF"),
+            ("", "no JSON object"),
+            ("[]", "no JSON object"),
+            ("[7,{},null,null,null,null,null]", "no JSON object"),
+            ("null", "no JSON object"),
+            ("{", "no JSON"),
             (r#"{"rejection":7}"#, "write the record once"),
             (r#"{"rejection":7,"record":{},"text":""}"#, "write the record once"),
             (r#"{"rejection":7,"recrod":{}}"#, "recrod"),
             (r#"{"record":{}}"#, "rejection"),
-            (r#"{"rejection":"7","record":{}}"#, "u64"),
+            (r#"{"rejection":"7","record":{}}"#, "must be a number"),
+            (r#"{"rejection":-7,"record":{}}"#, "must be a number"),
+            (r#"{"rejection":7,"text":{}}"#, "must be in quotes"),
+            (r#"{"rejection":7,"rejection":7,"text":""}"#, "duplicate field `rejection`"),
             (r#"{"rejection":7,"base64":"?"}"#, "base64 is damaged"),
             (r#"{"rejection":7,"record":{}} {}"#, "trailing"),
         ] {
             let error = Mended::read(line.as_bytes()).unwrap_err();
             assert!(error.contains(what), "{line}: {error}");
+            for internal in ["struct", "u64", "ReadLine", "expected", "invalid type"] {
+                assert!(!error.contains(internal) || error.contains("no JSON ("), "{line}: {error}");
+            }
         }
     }
 

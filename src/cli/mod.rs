@@ -27,6 +27,7 @@ mod version;
 use crate::config::{Config, ConfigErrors};
 use crate::ledger::error::LedgerError;
 use clap::{Parser, Subcommand};
+use output::Inputs;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
@@ -125,12 +126,14 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
     if error.chain().any(unusable) { 73 } else { 1 }
 }
 
-/// Loads a configuration; its warnings go to standard error.
+/// Loads a configuration; its warnings go to standard error. No command may print into its files or its data directory, so
+/// this is checked here for all of them.
 ///
 /// # Errors
-/// [`BadConfig`] with every problem.
-pub fn load_config(path: &Path) -> Result<Config, BadConfig> {
+/// [`BadConfig`] with every problem; [`WrongUsage`] when standard output is one of these files.
+pub fn load_config(path: &Path) -> anyhow::Result<Config> {
     let config = Config::load(path, &|name| std::env::var(name).ok()).map_err(BadConfig)?;
+    Inputs::of_config(&config).refuse_standard_output()?;
     config.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
     Ok(config)
 }

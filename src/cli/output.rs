@@ -2,8 +2,9 @@
 //! it is written beside its place under another name, and renamed once everything is on the disk.
 
 use super::WrongUsage;
-use crate::config::Config;
+use crate::config::{Config, ConfigErrors};
 use anyhow::{Context, anyhow};
+use std::collections::BTreeSet;
 use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, fchown};
@@ -36,6 +37,11 @@ impl Inputs {
     pub fn of_config(config: &Config) -> Self {
         let inputs = Self { files: Vec::new(), data_dir: Some(config.ledger.data_dir.clone()) };
         config.files.iter().fold(inputs, |inputs, path| inputs.with(path))
+    }
+
+    /// The files of a configuration that has errors.
+    pub fn of_errors(errors: &ConfigErrors) -> Self {
+        errors.files.iter().fold(Self::default(), |inputs, path| inputs.with(path))
     }
 
     /// With a file; `-` is standard input. One that is not there cannot be written to by mistake.
@@ -74,18 +80,25 @@ impl Inputs {
         Ok(())
     }
 
-    /// Refuses a standard output that a shell has made one of these files (`command FILE >> FILE`).
+    /// Refuses a standard output that a shell has made one of these files (`command FILE >> FILE`), or a file of the data
+    /// directory.
     ///
     /// # Errors
     /// [`WrongUsage`] when it is.
     pub fn refuse_standard_output(&self) -> anyhow::Result<()> {
         let stdout = Path::new("/dev/stdout");
-        let found = fs::metadata(stdout).ok().and_then(|found| id_of(&found));
-        match self.files.iter().find(|(_, input)| Some(*input) == found) {
-            Some((input, _)) => Err(usage(format!(
+        let Some(found) = fs::metadata(stdout).ok().and_then(|found| id_of(&found)) else { return Ok(()) };
+        if let Some((input, _)) = self.files.iter().find(|(_, input)| *input == found) {
+            return Err(usage(format!(
                 "standard output is {input}, which this command reads: send it to another file"
+            )));
+        }
+        match &self.data_dir {
+            Some(data_dir) if has_file(data_dir, Some(found)) => Err(usage(format!(
+                "standard output is a file of the data directory {}: send it to a file elsewhere",
+                data_dir.display()
             ))),
-            None => Ok(()),
+            _ => Ok(()),
         }
     }
 }
@@ -105,14 +118,18 @@ fn real_folder(folder: &Path) -> io::Result<PathBuf> {
     fs::canonicalize(if folder.as_os_str().is_empty() { Path::new(".") } else { folder })
 }
 
-/// Whether a folder or one below it holds that file.
+/// Whether a folder or one below it holds that file. Parts of a data directory may be links to another disk.
 fn has_file(folder: &Path, id: Option<FileId>) -> bool {
     let mut folders = vec![folder.to_path_buf()];
+    let mut seen = BTreeSet::new();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-            let Ok(metadata) = entry.metadata() else { continue };
+            let Ok(metadata) = fs::metadata(entry.path()) else { continue };
             if metadata.is_dir() {
-                folders.push(entry.path());
+                // A link may lead back.
+                if seen.insert((metadata.dev(), metadata.ino())) {
+                    folders.push(entry.path());
+                }
             } else if id.is_some() && id_of(&metadata) == id {
                 return true;
             }

@@ -4,6 +4,7 @@ use super::Ending;
 use super::ingest::counts_json;
 use super::input::Input;
 use super::mended::{Mended, Wrong, read_lines};
+use super::output::Inputs;
 use super::reading::Opened;
 use crate::domain::event::{EventRules, decode};
 use crate::domain::order::Event;
@@ -25,6 +26,7 @@ struct Known {
 
 /// Checks the whole file, then sends its records.
 pub(super) fn run(opened: &mut Opened, file: &Path, out: &mut dyn Write) -> anyhow::Result<Ending> {
+    Inputs::default().with(file).refuse_standard_output()?;
     let mut input = Input::open(file)?;
     let known = check(&mut input, opened)?;
     let clock = opened.clock;

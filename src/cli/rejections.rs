@@ -19,9 +19,12 @@ use anyhow::Context;
 use clap::Args;
 use serde::Serialize;
 use serde_json::json;
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
+/// Names of platforms that only records name, in a message.
+const NAMES_LISTED: usize = 20;
 /// Rejections that one commit resolves.
 const RESOLVED_TOGETHER: usize = 10_000;
 
@@ -113,7 +116,7 @@ pub struct RejectionsArgs {
     #[arg(long, conflicts_with = "resolve")]
     redrive: bool,
     /// Resolve the unresolved records, conflicts too, for this reason.
-    #[arg(long, value_name = "REASON", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    #[arg(long, value_name = "REASON", value_parser = typed::reason)]
     resolve: Option<String>,
 }
 
@@ -224,12 +227,21 @@ fn check_platform(opened: &Opened, filter: &RejectionFilter) -> anyhow::Result<(
     let known = opened.platforms();
     let Err(unknown) = unknown_platform(&filter.platform, &known) else { return Ok(()) };
     let state = opened.snapshot();
-    let mut is_named = false;
+    let mut named = BTreeSet::new();
     state.rejected().visit(state.store(), 0, |record| {
-        is_named = record.rejection.readable.platform == filter.platform;
-        Ok(!is_named)
+        named.extend(record.rejection.readable.platform);
+        Ok(true)
     })?;
-    if is_named { Ok(()) } else { Err(unknown.into()) }
+    if filter.platform.as_ref().is_some_and(|platform| named.contains(platform)) {
+        return Ok(());
+    }
+    let others: Vec<String> = named.into_iter().filter(|name| !known.contains(name)).collect();
+    if others.is_empty() {
+        return Err(unknown.into());
+    }
+    let listed: Vec<&str> = others.iter().take(NAMES_LISTED).map(String::as_str).collect();
+    let more = if others.len() > listed.len() { ", and others" } else { "" };
+    Err(WrongUsage(format!("{}; kept records also name {}{more}", unknown.0, listed.join(", "))).into())
 }
 
 /// Numbers of the records that nothing has resolved, with or without conflicts.

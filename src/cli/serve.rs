@@ -1,6 +1,6 @@
 //! `coverledger serve`: the service.
 
-use super::{Ending, load_config};
+use super::{Ending, load_config, typed};
 use crate::app::{ServeOptions, Skip, serve};
 use crate::telemetry::log::{self, LogFormat};
 use anyhow::bail;
@@ -26,7 +26,7 @@ pub struct ServeArgs {
     #[arg(long, conflicts_with_all = ["skip", "accept_older_state"])]
     read_only: bool,
     /// Why; kept in the ledger.
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = typed::reason)]
     reason: Option<String>,
     /// Log filter, such as `info` or `coverledger=debug,info`.
     #[arg(long, env = "COVERLEDGER_LOG", default_value = "info")]

@@ -1,4 +1,4 @@
-//! Times of arguments, as people type them: every form that the page takes.
+//! Arguments as people type them: times in every form that the page takes, and reasons that say something.
 
 use super::WrongUsage;
 use crate::coverage::instant::{parse_typed, parse_typed_from, parse_typed_to};
@@ -25,4 +25,15 @@ pub(super) fn to(text: &str, zone: &Zone) -> Result<UtcMillis, WrongUsage> {
 pub(super) fn interval(begin: &str, end: &str, zone: &Zone) -> Result<Window, WrongUsage> {
     let window = Window::new(from(begin, zone)?, to(end, zone)?);
     if window.is_empty() { Err(WrongUsage("--to must be later than --from".to_owned())) } else { Ok(window) }
+}
+
+/// A reason that is kept in the ledger: it must say something.
+pub(super) fn reason(text: &str) -> Result<String, String> {
+    let is_hidden =
+        |letter: char| matches!(letter, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}');
+    let is_blank = |letter: char| letter.is_whitespace() || letter.is_control() || is_hidden(letter);
+    if text.chars().all(is_blank) {
+        return Err("it is blank: write why, it is kept in the ledger".to_owned());
+    }
+    Ok(text.to_owned())
 }

@@ -40,8 +40,10 @@ impl Config {
         match read(path) {
             Ok(text) => {
                 let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
-                let (config, _) = build(source(name, folder, text), Outside { read, env })?;
-                Ok(Self { files: files.take(), ..config })
+                match build(source(name, folder, text), Outside { read, env }) {
+                    Ok((config, _)) => Ok(Self { files: files.take(), ..config }),
+                    Err(errors) => Err(ConfigErrors { files: files.take(), ..errors }),
+                }
             }
             Err(error) => {
                 let mut report = Report::default();

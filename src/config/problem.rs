@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
+use std::path::PathBuf;
 
 /// One thing that is wrong, or that is probably not meant.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,6 +27,8 @@ pub struct ConfigErrors {
     pub problems: Vec<Problem>,
     /// What would have been warned of.
     pub warnings: Vec<String>,
+    /// The files that were read, or looked for.
+    pub files: Vec<PathBuf>,
 }
 
 impl fmt::Display for ConfigErrors {
@@ -73,6 +76,6 @@ impl Report {
         };
         self.problems.sort_by_key(order);
         self.problems.dedup();
-        ConfigErrors { warnings: self.warnings(), problems: self.problems }
+        ConfigErrors { warnings: self.warnings(), problems: self.problems, files: Vec::new() }
     }
 }

@@ -3,12 +3,16 @@
 //! The `csv` crate reads leniently: a quote that never closes takes in the rest of the file as one field, without an error.
 //! A file of questions must not lose rows that way, so this reader stays.
 
+use super::foreign_text::{ForeignText, foreign_text};
 use std::borrow::Cow;
 use std::io::{self, BufRead};
 use thiserror::Error;
 
 /// Longest record, in bytes: a question or a statement line is far shorter.
 pub const RECORD_BYTES_MAX: usize = 64 * 1024;
+
+/// The mark that some programs write before UTF-8 text.
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// Why a record cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -52,6 +56,15 @@ pub enum CsvError {
         /// What to do.
         remedy: &'static str,
     },
+    /// Text, but no CSV, by its first character.
+    #[error(
+        "the file is {what}, not CSV: write a first line that names the columns, such as rider_id,at, and one question a \
+         line below it"
+    )]
+    NotCsv {
+        /// What it is.
+        what: &'static str,
+    },
     /// Beyond [`RECORD_BYTES_MAX`].
     #[error("longer than 65536 bytes")]
     TooLong,
@@ -60,7 +73,10 @@ pub enum CsvError {
 impl CsvError {
     /// Whether the rows after it cannot be told apart, or none can be read at all.
     pub const fn is_of_whole_file(self) -> bool {
-        matches!(self, Self::NotClosed { .. } | Self::Runaway { .. } | Self::NotText { .. })
+        matches!(
+            self,
+            Self::NotClosed { .. } | Self::Runaway { .. } | Self::NotText { .. } | Self::NotCsv { .. }
+        )
     }
 }
 
@@ -80,12 +96,18 @@ pub struct Record {
 pub struct Reader<R> {
     input: R,
     line: u64,
+    other_format: Option<&'static str>,
 }
 
 impl<R: BufRead> Reader<R> {
     /// Reads from `input`; a byte-order mark at its start is skipped.
     pub fn new(input: R) -> Self {
-        Self { input, line: 0 }
+        Self { input, line: 0, other_format: None }
+    }
+
+    /// What the input looks like by its first line, where that is not CSV; a CSV may begin like it all the same.
+    pub const fn other_format(&self) -> Option<&'static str> {
+        self.other_format
     }
 
     /// The next record; `None` at the end of the input.
@@ -95,11 +117,13 @@ impl<R: BufRead> Reader<R> {
             let Some(whole) = self.read_line(&mut raw)? else { return Ok(None) };
             let line = self.line;
             if line == 1 {
-                if let Some(error) = not_text(&raw) {
+                self.other_format = other_format(&raw);
+                if let Some(ForeignText { what, remedy }) = foreign_text(&raw) {
+                    let error = CsvError::NotText { what, remedy };
                     return Ok(Some(Record { line, last_line: line, fields: Err(error) }));
                 }
-                if raw.starts_with(b"\xEF\xBB\xBF") {
-                    raw.drain(..3);
+                if raw.starts_with(BYTE_ORDER_MARK) {
+                    raw.drain(..BYTE_ORDER_MARK.len());
                 }
             }
             if whole && trim_end(&raw).is_empty() {
@@ -159,28 +183,15 @@ impl<R: BufRead> Reader<R> {
     }
 }
 
-/// What a file is that is no text in UTF-8, by its first line.
-fn not_text(first_line: &[u8]) -> Option<CsvError> {
-    const UTF16: &str = "save it as CSV UTF-8, or convert it: iconv -f UTF-16 -t UTF-8";
-    const UTF32: &str = "save it as CSV UTF-8, or convert it: iconv -f UTF-32 -t UTF-8";
-    const WORKBOOK: &str = "save the sheet as CSV UTF-8";
-    const PACKED: &str = "unpack it first";
-    let kinds: [(&[u8], &str, &str); 10] = [
-        (b"\xFF\xFE\0\0", "in UTF-32", UTF32),
-        (b"\0\0\xFE\xFF", "in UTF-32", UTF32),
-        (b"\xFF\xFE", "in UTF-16", UTF16),
-        (b"\xFE\xFF", "in UTF-16", UTF16),
-        (b"PK\x03\x04", "a workbook (.xlsx) or a zip archive", WORKBOOK),
-        (b"\xD0\xCF\x11\xE0", "a workbook (.xls)", WORKBOOK),
-        (b"\x1F\x8B", "compressed with gzip", PACKED),
-        (b"\x28\xB5\x2F\xFD", "compressed with zstd", PACKED),
-        (b"\xFD7zXZ\0", "compressed with xz", PACKED),
-        (b"BZh", "compressed with bzip2", PACKED),
-    ];
-    let by_start = kinds.into_iter().find(|(start, ..)| first_line.starts_with(start));
-    let kind = by_start.map(|(_, what, remedy)| (what, remedy));
-    let zeros = first_line.contains(&0).then_some(("binary, or in UTF-16 without its mark", UTF16));
-    kind.or(zeros).map(|(what, remedy)| CsvError::NotText { what, remedy })
+/// What a text is that is probably no CSV, by its first line.
+fn other_format(first_line: &[u8]) -> Option<&'static str> {
+    let text = first_line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(first_line);
+    match text.trim_ascii_start() {
+        [b'{', ..] => Some("JSON lines, or another kind of JSON"),
+        [b'[', ..] => Some("a JSON array"),
+        [b'<', ..] => Some("XML or HTML"),
+        _ => None,
+    }
 }
 
 fn trim_end(raw: &[u8]) -> &[u8] {
@@ -328,14 +339,9 @@ mod tests {
     #[test]
     fn what_is_no_text_is_named() {
         let what = |bytes: &[u8]| read(bytes).remove(0).fields.unwrap_err().to_string();
-        for (bytes, name) in [
-            (&b"\xFF\xFEr\0i\0\n\0"[..], "in UTF-16"),
-            (b"\xFE\xFF\0r\0i\0\n", "in UTF-16"),
-            (b"\xFF\xFE\0\0r\0\0\0", "in UTF-32"),
-            (b"\0\0\xFE\xFF\0\0\0r", "in UTF-32"),
-            (b"r\0i\0d\0", "UTF-16 without its mark"),
-            (b"PK\x03\x04\x14\0", ".xlsx"),
-        ] {
+        for (bytes, name) in
+            [(&b"\xFF\xFEr\0i\0\n\0"[..], "in UTF-16LE, not text in UTF-8"), (b"PK\x03\x04\x14\0", ".xlsx")]
+        {
             assert!(what(bytes).contains(name), "{}", what(bytes));
         }
     }

@@ -61,7 +61,11 @@ impl<R: BufRead> Questions<R> {
     pub fn new(input: R) -> Result<Self, BatchError> {
         let mut reader = Reader::new(input);
         let header = reader.next_record()?.ok_or(HeaderError::Empty)?.fields;
-        let columns = Columns::of(&header.map_err(HeaderError::Unreadable)?)?;
+        let columns = header.map_err(HeaderError::Unreadable).and_then(|header| Columns::of(&header));
+        let columns = columns.map_err(|error| match reader.other_format() {
+            Some(what) => HeaderError::Unreadable(CsvError::NotCsv { what }),
+            None => error,
+        })?;
         Ok(Self { reader, columns, zone: None })
     }
 
@@ -81,17 +85,39 @@ impl<R: BufRead> Questions<R> {
             Err(error) if error.is_of_whole_file() => return Err(BatchError::Rows(error)),
             Err(error) => Err(error.to_string()),
             Ok(fields) => {
-                // A term never holds a line end. Where one does, or fields are missing, a quote took in other rows.
-                let has_line_end = |place: usize| fields.get(place).is_some_and(|field| field.contains('\n'));
-                let is_sound = fields.len() == self.columns.count && !self.columns.terms().any(has_line_end);
-                if last_line > line && !is_sound {
-                    return Err(BatchError::Rows(CsvError::Runaway { opened: line, last: last_line }));
+                if last_line > line
+                    && let Some(opened) = self.runaway(&fields, line)
+                {
+                    return Err(BatchError::Rows(CsvError::Runaway { opened, last: last_line }));
                 }
                 self.question(&fields)
             }
         };
         let question = question.map_err(|error| BadRow { line, error });
         Ok(Some(Row { line, last_line, question }))
+    }
+
+    /// The line of the quote that took in other rows, where one probably did: fields are missing, a term holds a line end,
+    /// which none ever does, or a line of another field looks like a row.
+    fn runaway(&self, fields: &[String], line: u64) -> Option<u64> {
+        let separators = self.columns.count.saturating_sub(1);
+        let mut opened = line;
+        let (mut first_of_all, is_whole) = (None, fields.len() == self.columns.count);
+        for (place, field) in fields.iter().enumerate() {
+            let lines: Vec<usize> = field.split('\n').map(|line| line.matches(',').count()).collect();
+            let [first, inner @ ..] = lines.as_slice() else { continue };
+            if let [.., last] = inner {
+                first_of_all.get_or_insert(opened);
+                // The row in which the quote opens may end in the field, and another one begin there.
+                let is_two_rows = place + first >= separators && *last >= place;
+                let holds_row = inner.iter().any(|count| *count >= separators) || is_two_rows;
+                if holds_row || self.columns.terms().any(|term| term == place) {
+                    return Some(opened);
+                }
+                opened = opened.saturating_add(u64::try_from(inner.len()).unwrap_or(u64::MAX));
+            }
+        }
+        first_of_all.filter(|_| !is_whole)
     }
 
     fn question(&self, fields: &[String]) -> Result<Question, String> {
@@ -182,8 +208,29 @@ mod tests {
             }
         };
         let at = "2026-11-20T12:07Z";
-        let note = format!("rider_id,at,note\nR1,{at},\"two\nlines\"\nR2,{at},\n");
-        assert_eq!(rows(&note), Ok(vec![(2, 3), (4, 4)]));
+        for note in [
+            format!("rider_id,at,note\nR1,{at},\"two\nlines\"\nR2,{at},\n"),
+            format!("rider_id,at,note\nR1,{at},\"one, two, three, four\nand, five\"\nR2,{at},\n"),
+            format!("note,rider_id,at\n\"two\nlines\",R1,{at}\n,R2,{at}\n"),
+            format!("rider_id,note,at\nR1,\"two\r\nlines\",{at}\r\nR2,,{at}\n"),
+        ] {
+            assert_eq!(rows(&note), Ok(vec![(2, 3), (4, 4)]), "{note}");
+        }
+        // Notes that hold rows: at the end, in the middle, at the beginning of a row, and behind another note.
+        for text in [
+            format!("rider_id,at,note\nR1,{at},\nR9,{at},\"open\nR1,{at},x\nR2,{at},y\"\nR1,{at},z\n"),
+            format!("rider_id,at,note\nR1,{at},\nR9,{at},\"open\nR1,{at},x\"\nR1,{at},z\n"),
+            format!("rider_id,at,note\nR1,{at},\nR9,{at},\"open\r\nR1,{at},x\r\ny\"\r\nR1,{at},z\n"),
+            format!("rider_id,note,at\nR1,,{at}\nR9,\"open,{at}\nR1,x\",{at}\nR1,z,{at}\n"),
+            format!("rider_id,note,at\nR1,,{at}\nR9,\"open,{at}\nR1,x,{at}\nR2,y\",{at}\n"),
+            format!("note,rider_id,at\n,R1,{at}\n\"open,R9,{at}\nx\",R1,{at}\nz,R1,{at}\n"),
+            format!("a,rider_id,at,b\nx,R1,{at},\n,R9,{at},\"open\nx,R1,{at},x\"\n"),
+        ] {
+            let error = rows(&text).unwrap_err();
+            assert!(error.contains("opens on line 3"), "{text}: {error}");
+        }
+        let error = rows(&format!("a,rider_id,at,b\n\"1\n2\",R9,{at},\"open\nx,R1,{at},x\"\n")).unwrap_err();
+        assert!(error.contains("opens on line 3"), "{error}");
         for text in [
             format!("rider_id,at\nR1,{at}\n\"R2,{at}\nR3,{at}\n"),
             format!("rider_id,at\nR1,{at}\n\"R2,{at}\nR3\",{at}\n"),

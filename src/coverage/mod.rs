@@ -11,6 +11,7 @@ pub mod answer;
 pub mod csv;
 #[cfg(test)]
 mod examples;
+pub mod foreign_text;
 mod gather;
 pub mod instant;
 pub mod lookup_batch;

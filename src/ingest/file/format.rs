@@ -59,7 +59,16 @@ pub(super) struct Foreign {
 
 const UNPACKED_TWICE: &str = "unpack it once: `gzip -dc FILE | coverledger ingest --config CONFIG -`";
 const EXPORT: &str = "export its rows as JSON lines with the fields of the contract, and ingest those";
-const TO_UTF_8: &str = "turn it into UTF-8 with `iconv -f FROM -t UTF-8 FILE`, where FROM is that encoding";
+const FROM_UTF_32BE: &str =
+    "turn it into UTF-8: `iconv -f UTF-32BE -t UTF-8 FILE | coverledger ingest --config CONFIG -`";
+const FROM_UTF_32LE: &str =
+    "turn it into UTF-8: `iconv -f UTF-32LE -t UTF-8 FILE | coverledger ingest --config CONFIG -`";
+const FROM_UTF_16BE: &str =
+    "turn it into UTF-8: `iconv -f UTF-16BE -t UTF-8 FILE | coverledger ingest --config CONFIG -`";
+const FROM_UTF_16LE: &str =
+    "turn it into UTF-8: `iconv -f UTF-16LE -t UTF-8 FILE | coverledger ingest --config CONFIG -`";
+const FROM_UTF_7: &str =
+    "turn it into UTF-8: `iconv -f UTF-7 -t UTF-8 FILE | coverledger ingest --config CONFIG -`";
 
 /// Formats by the bytes at their beginning.
 const SIGNATURES: [(&[u8], &str, &str); 33] = [
@@ -134,12 +143,16 @@ const SIGNATURES: [(&[u8], &str, &str); 33] = [
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "a spreadsheet or document of Office", EXPORT),
     (b"%PDF-", "a PDF document", "look for the file that was meant"),
     (b"\x7fELF", "a program", "look for the file that was meant"),
-    (b"\x1e{", "a JSON text sequence (RFC 7464)", "take its separators out: `tr -d '\\036' <FILE`"),
-    (b"\0\0\xfe\xff", "text in UTF-32BE", TO_UTF_8),
-    (b"\xff\xfe\0\0", "text in UTF-32LE", TO_UTF_8),
-    (b"\xfe\xff", "text in UTF-16BE", TO_UTF_8),
-    (b"\xff\xfe", "text in UTF-16LE", TO_UTF_8),
-    (b"+/v8", "text in UTF-7", TO_UTF_8),
+    (
+        b"\x1e{",
+        "a JSON text sequence (RFC 7464)",
+        "take its separators out: `tr -d '\\036' <FILE | coverledger ingest --config CONFIG -`",
+    ),
+    (b"\0\0\xfe\xff", "text in UTF-32BE", FROM_UTF_32BE),
+    (b"\xff\xfe\0\0", "text in UTF-32LE", FROM_UTF_32LE),
+    (b"\xfe\xff", "text in UTF-16BE", FROM_UTF_16BE),
+    (b"\xff\xfe", "text in UTF-16LE", FROM_UTF_16LE),
+    (b"+/v8", "text in UTF-7", FROM_UTF_7),
 ];
 
 /// Where a tar archive says what it is.
@@ -156,17 +169,21 @@ pub(super) fn foreign(start: &[u8]) -> Option<Foreign> {
         let advice = "unpack it: `tar -xOf FILE | coverledger ingest --config CONFIG -`";
         return Some(Foreign { what: "a tar archive", advice });
     }
-    wide_text(start).map(|what| Foreign { what, advice: TO_UTF_8 }).or_else(|| text(start))
+    wide_text(start).map(|(what, advice)| Foreign { what, advice }).or_else(|| text(start))
 }
 
 /// UTF-16 and UTF-32 without a mark: JSON begins with two characters of ASCII, whose other bytes are zero.
-fn wide_text(start: &[u8]) -> Option<&'static str> {
+fn wide_text(start: &[u8]) -> Option<(&'static str, &'static str)> {
     let is_ascii = |byte: u8| byte.is_ascii_graphic() || byte.is_ascii_whitespace();
     match *start {
-        [a, 0, 0, 0, b, 0, 0, 0, ..] if is_ascii(a) && is_ascii(b) => Some("text in UTF-32LE"),
-        [0, 0, 0, a, 0, 0, 0, b, ..] if is_ascii(a) && is_ascii(b) => Some("text in UTF-32BE"),
-        [a, 0, b, 0, ..] if is_ascii(a) && is_ascii(b) => Some("text in UTF-16LE"),
-        [0, a, 0, b, ..] if is_ascii(a) && is_ascii(b) => Some("text in UTF-16BE"),
+        [a, 0, 0, 0, b, 0, 0, 0, ..] if is_ascii(a) && is_ascii(b) => {
+            Some(("text in UTF-32LE", FROM_UTF_32LE))
+        }
+        [0, 0, 0, a, 0, 0, 0, b, ..] if is_ascii(a) && is_ascii(b) => {
+            Some(("text in UTF-32BE", FROM_UTF_32BE))
+        }
+        [a, 0, b, 0, ..] if is_ascii(a) && is_ascii(b) => Some(("text in UTF-16LE", FROM_UTF_16LE)),
+        [0, a, 0, b, ..] if is_ascii(a) && is_ascii(b) => Some(("text in UTF-16BE", FROM_UTF_16BE)),
         _ => None,
     }
 }
@@ -176,6 +193,10 @@ fn text(start: &[u8]) -> Option<Foreign> {
     let text = start.trim_ascii_start();
     let foreign = |what, advice| Some(Foreign { what, advice });
     match text.first()? {
+        _ if is_toml(text) => foreign(
+            "TOML, such as a configuration",
+            "look for the file that was meant; the configuration goes to --config",
+        ),
         b'[' => foreign(
             "a JSON array",
             "write one object a line: `jq -c '.[]' FILE | coverledger ingest --config CONFIG -`",
@@ -199,6 +220,28 @@ fn text(start: &[u8]) -> Option<Foreign> {
         ),
         _ => None,
     }
+}
+
+/// Whether the first line that is no comment is the name of a table, and the next one a key with its value, or a table.
+fn is_toml(text: &[u8]) -> bool {
+    let lines = text.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii);
+    let mut lines = lines.filter(|line| !line.is_empty() && !line.starts_with(b"#"));
+    let is_name = |name: &[u8]| {
+        !name.is_empty() && name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"_-.\"' ".contains(byte))
+    };
+    let is_table = |line: &[u8]| {
+        let line = line.split(|&byte| byte == b'#').next().unwrap_or_default().trim_ascii();
+        let inner = line.strip_prefix(b"[").and_then(|line| line.strip_suffix(b"]"));
+        let inner = inner
+            .map(|line| line.strip_prefix(b"[").and_then(|line| line.strip_suffix(b"]")).unwrap_or(line));
+        inner.is_some_and(is_name)
+    };
+    let is_value = |line: &[u8]| {
+        let at = line.iter().position(|&byte| byte == b'=');
+        let key = at.and_then(|at| line.get(..at)).map(<[u8]>::trim_ascii);
+        key.is_some_and(is_name)
+    };
+    lines.next().is_some_and(is_table) && lines.next().is_some_and(|line| is_value(line) || is_table(line))
 }
 
 /// Whether the first line is only the beginning of an object.
@@ -279,6 +322,16 @@ mod tests {
             assert_eq!(what(table.as_bytes()), Some("a table such as CSV"), "{table}");
         }
         assert_eq!(what(b"<!DOCTYPE html>"), Some("XML or HTML"));
+        for toml in [
+            "[ledger]\ndata_dir = \"data\"\n",
+            "# settings\n\n[[rate]] # one\ncategory = \"x\"\r\n",
+            "[platform.\"a b\"]\n# nothing yet\n[http]\n",
+        ] {
+            assert_eq!(what(toml.as_bytes()), Some("TOML, such as a configuration"), "{toml}");
+        }
+        for array in ["[1]\n", "[\"a = b\",\n\"c\"]", "[ledger]\n{\"a\":1}", "[]\n"] {
+            assert_eq!(what(array.as_bytes()), Some("a JSON array"), "{array}");
+        }
     }
 
     #[test]

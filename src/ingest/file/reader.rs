@@ -6,6 +6,7 @@ use super::unpack::unpacked;
 use super::{BLOCK_BYTES, LINE_BYTES_MAX, READ_BYTES};
 use memchr::{memchr, memrchr};
 use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Cursor, Read};
 use std::path::Path;
@@ -14,7 +15,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use xxhash_rust::xxh3::Xxh3;
 
 /// Parts of names that say that the file is packed: an empty one was cut off.
-const PACKED_NAMES: [&str; 5] = ["gz", "zst", "zstd", "gzip", "tgz"];
+const PACKED_NAMES: [&str; 39] = [
+    "gz", "gzip", "tgz", "z", "zst", "zstd", "tzst", "xz", "txz", "lzma", "lz", "tlz", "bz2", "bzip2", "tbz",
+    "tbz2", "bz", "lz4", "lzo", "zip", "zipx", "7z", "rar", "sz", "snappy", "snz", "br", "tar", "jar", "cab",
+    "arj", "lha", "lzh", "zpaq", "deflate", "zz", "zlib", "parquet", "avro",
+];
+
+/// The name of standard input, for people.
+const STANDARD_INPUT: &str = "standard input";
 
 /// An input that could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -99,7 +107,7 @@ impl LineReader {
     pub fn open(path: &Path) -> Result<Self, FileError> {
         let name = path.display().to_string();
         if name == "-" {
-            return Self::look("standard input", io::stdin(), None);
+            return Self::look(STANDARD_INPUT, io::stdin(), None);
         }
         let open = |source| FileError::Open { name: name.clone(), source };
         let file = File::open(path).map_err(open)?;
@@ -169,7 +177,11 @@ impl LineReader {
             start.drain(..BYTE_ORDER_MARK.len());
         }
         if let Some(Foreign { what, advice }) = foreign(&start) {
-            let advice = advice.replace("FILE", &self.name);
+            let advice = match self.name.as_str() {
+                // What came through a pipe is a file somewhere before it.
+                STANDARD_INPUT => advice.to_owned(),
+                name => advice.replace("FILE", &shell_word(name)),
+            };
             return Err(FileError::Foreign { name: self.name.clone(), what, advice });
         }
         self.rest = start;
@@ -290,6 +302,16 @@ fn beginning(input: &mut impl Read) -> (Vec<u8>, Option<io::Error>) {
     let limit = u64::try_from(LOOK_BYTES).unwrap_or(u64::MAX);
     let failure = input.take(limit).read_to_end(&mut start).err();
     (start, failure)
+}
+
+/// A name as a shell reads it as one word.
+fn shell_word(name: &str) -> Cow<'_, str> {
+    let is_plain = |letter: char| letter.is_alphanumeric() || "/._-+:@%,=".contains(letter);
+    if name.chars().all(is_plain) {
+        Cow::Borrowed(name)
+    } else {
+        Cow::Owned(format!("'{}'", name.replace('\'', "'\\''")))
+    }
 }
 
 /// Whether a part of the file's name says that it is packed, as in `orders.jsonl.gz.1`.
