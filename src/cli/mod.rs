@@ -27,6 +27,7 @@ mod version;
 use crate::config::{Config, ConfigErrors};
 use crate::ledger::error::LedgerError;
 use clap::{Parser, Subcommand};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
@@ -131,6 +132,9 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
 /// [`BadConfig`] with every problem.
 pub fn load_config(path: &Path) -> Result<Config, BadConfig> {
     let config = Config::load(path, &|name| std::env::var(name).ok()).map_err(BadConfig)?;
-    config.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+    for warning in &config.warnings {
+        // Nothing ends because standard error has no reader.
+        let _unread = writeln!(std::io::stderr(), "warning: {warning}");
+    }
     Ok(config)
 }

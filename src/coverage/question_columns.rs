@@ -17,7 +17,7 @@ pub enum HeaderError {
     Empty,
     /// The first line cannot be read.
     #[error("the first line is unreadable: {0}")]
-    Unreadable(#[source] CsvError),
+    Unreadable(CsvError),
     /// A column that every question needs is absent.
     #[error(
         "the first line must name the columns: rider_id and at, or rider_id, from and to; it names {}",

@@ -114,6 +114,8 @@ words! {
     find_not_nfc: "不是 Unicode 规范形式 NFC：看起来相同的文字，编码不同。", "It is not in Unicode's normal form NFC: it looks the same and is another text.";
     find_alike: "含有形似的其他文字的字母：{}。", "It holds letters of another script that look like plain ones: {}.";
     find_alike_one: "{}（{} {}）形似 {}", "{} ({}, {}) looks like {}";
+    find_signs: "含有形似普通字符的符号：{}。", "It holds signs that look like plain ones: {}.";
+    find_sign_one: "{}（{}）形似 {}", "{} ({}) looks like {}";
     find_confused: "含有容易混淆的字符：{}。", "It holds characters that are easily taken for one another: {}.";
     rider_exact: "含空格或逗号的标识", "An identifier with blanks or commas inside";
     answered_at: "查询于", "Asked on";
@@ -255,6 +257,10 @@ impl Words {
             let Lookalike { letter, script, code_point, looks_like } = letter;
             fill(self.find_alike_one, &[&letter.to_string(), script, code_point, looks_like])
         };
+        let sign = |sign: &Lookalike| {
+            let Lookalike { letter, code_point, looks_like, .. } = sign;
+            fill(self.find_sign_one, &[&letter.to_string(), code_point, looks_like])
+        };
         match finding {
             Finding::EdgeBlanks => self.find_edges.to_owned(),
             Finding::Several => self.find_several.to_owned(),
@@ -263,6 +269,9 @@ impl Words {
             Finding::NotNfc => self.find_not_nfc.to_owned(),
             Finding::Lookalikes(letters) => {
                 fill(self.find_alike, &[&letters.iter().map(one).collect::<Vec<_>>().join("; ")])
+            }
+            Finding::SignsAlike(signs) => {
+                fill(self.find_signs, &[&signs.iter().map(sign).collect::<Vec<_>>().join("; ")])
             }
             Finding::EasilyConfused(characters) => fill(self.find_confused, &[&spaced(characters)]),
         }

@@ -40,3 +40,20 @@ async fn an_unknown_parameter_is_named() {
         assert!(detail.contains(&format!("`{name}`")) && detail.contains(rest), "{target}: {detail}");
     }
 }
+
+#[tokio::test]
+async fn rejections_refuse_an_empty_interval_and_a_negative_partition() {
+    let state = state();
+    let (early, late) = ("2026-11-18T00:00:00Z", "2026-11-19T00:00:00Z");
+    for (from, to) in [(late, early), (early, early)] {
+        let reply = get(&state, &format!("/v1/rejections?from={from}&to={to}")).await;
+        reply.is_problem(400, "empty-interval");
+    }
+    assert_eq!(get(&state, &format!("/v1/rejections?from={early}&to={late}")).await.status, 200);
+    for partition in ["-1", "x", "", "99999999999"] {
+        let reply = get(&state, &format!("/v1/rejections?partition={partition}")).await;
+        reply.is_problem(400, "bad-parameter");
+        assert_eq!(reply.json()["parameter"], "partition");
+    }
+    assert_eq!(get(&state, "/v1/rejections?partition=0").await.status, 200);
+}
