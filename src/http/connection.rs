@@ -239,7 +239,7 @@ impl Connection {
 
     /// Looks at the first bytes of a request; `true` if they were HTTP/2 and have their answer.
     fn begins_request(&mut self, bytes: &[u8]) -> bool {
-        self.monstrous_length = refusal::has_monstrous_length(bytes);
+        self.monstrous_length = false;
         if !bytes.starts_with(refusal::HTTP_2_PREFACE) {
             return false;
         }
@@ -304,6 +304,11 @@ impl AsyncRead for Connection {
                         buf.set_filled(before);
                         return Poll::Ready(Ok(()));
                     }
+                }
+                if !self.activity.has_reached() {
+                    // The library reads a head in several pieces.
+                    let piece = buf.filled().get(before..).unwrap_or_default();
+                    self.monstrous_length |= refusal::has_monstrous_length(piece);
                 }
                 self.moved(buf.filled().len().saturating_sub(before));
                 Poll::Ready(Ok(()))
