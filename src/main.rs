@@ -49,7 +49,8 @@ fn main() -> ExitCode {
         // Whoever read has enough (`coverledger statement | head`): nothing went wrong, and nothing is said.
         Err(_) if out.is_closed => ExitCode::from(CLOSED_PIPE),
         Err(error) => {
-            eprintln!("coverledger: failed: {error:#}");
+            // The exit code counts even where standard error has no reader.
+            let _unread = writeln!(std::io::stderr(), "coverledger: failed: {error:#}");
             ExitCode::from(cli::exit_code(&error))
         }
     }

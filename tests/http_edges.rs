@@ -8,7 +8,7 @@ mod tests {
     use crate::support::power::{Fault, tell_free};
     use crate::support::program::{Program, binary, exchange, until};
     use std::fs;
-    use std::io::{Read, Write};
+    use std::io::{BufRead, BufReader, Read, Write};
     use std::net::TcpStream;
     use std::path::{Path, PathBuf};
     use std::process::{Command, Stdio};
@@ -166,7 +166,7 @@ mod tests {
         for (dir, words) in [
             ("file", "is not a directory"),
             ("file/below/it", "is not a directory"),
-            ("/proc/coverledger/data", "/proc"),
+            ("/proc/coverledger/data", "creating /proc/coverledger/data failed"),
         ] {
             let config = config(&folder, &format!("data_dir = \"{dir}\""), LISTEN);
             let (code, said) = refused(command(&["serve"], &config));
@@ -181,6 +181,96 @@ mod tests {
             assert_eq!(code, Some(73), "{args:?}: {said}");
             assert!(said.contains("`data_dir` under [ledger]"), "{args:?}: {said}");
         }
+    }
+
+    #[test]
+    fn a_ledger_that_cannot_be_read_is_not_called_missing() {
+        let folder = TempDir::new().unwrap();
+        std::os::unix::fs::symlink("round", folder.path().join("round")).unwrap();
+        let config = config(&folder, "data_dir = \"round\"", LISTEN);
+        let target = folder.path().join("copy").display().to_string();
+        for args in [
+            &["lookup", "--rider", "R1", "--at", "2026-11-20T00:00:00Z"][..],
+            &["verify"],
+            &["statement"],
+            &["rejections"],
+            &["serve", "--read-only"],
+            &["backup", target.as_str()],
+        ] {
+            let (code, said) = refused(command(args, &config));
+            assert_eq!(code, Some(73), "{args:?}: {said}");
+            assert!(
+                said.contains("`data_dir` under [ledger]") && said.contains("os error"),
+                "{args:?}: {said}"
+            );
+            assert!(!said.contains("is missing"), "{args:?}: {said}");
+        }
+    }
+
+    #[test]
+    fn a_service_whose_log_has_lost_its_reader_ends_well() {
+        let folder = TempDir::new().unwrap();
+        let mut command = command(&["serve"], &config(&folder, "", LISTEN));
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap());
+        let mut line = String::new();
+        while !line.contains("listening") {
+            line.clear();
+            assert!(log.read_line(&mut line).unwrap() > 0, "the service ended early");
+        }
+        drop(log);
+        let signals = ["-HUP", "-TERM"].map(|signal| {
+            Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success()
+        });
+        assert_eq!((signals, child.wait().unwrap().code()), ([true, true], Some(0)));
+    }
+
+    #[test]
+    fn records_that_are_passed_over_keep_nothing_open_anywhere() {
+        let folder = TempDir::new().unwrap();
+        let records = folder.path().join("records.jsonl");
+        fs::write(&records, "garbage, all of it\n").unwrap();
+        for (treatment, kept, kept_by, counted) in [
+            ("warn", serde_json::Value::Null, "none", 0),
+            ("hold", "unreadable_record".into(), "every_rider", 1),
+        ] {
+            let path = config(&folder, &format!("data_dir = \"{treatment}\""), LISTEN);
+            let text = fs::read_to_string(&path).unwrap();
+            fs::write(&path, format!("{text}unreadable_records = \"{treatment}\"\n")).unwrap();
+            let ingested = binary().args(["ingest", "--config"]).arg(&path).arg(&records).output().unwrap();
+            let mut program = Program::serve(&path, &[]);
+            program.ready();
+            let rejections = program.get("/v1/rejections");
+            let rejection = &rejections["rejections"][0];
+            assert_eq!(rejection["reason"], "malformed_json", "{rejections} {ingested:?}");
+            assert_eq!(rejection["keeps_open"], kept, "{treatment}");
+            let progress = program.get("/v1/progress");
+            assert_eq!(progress["platforms"][0]["pending"][0]["keeps_open"], kept_by, "{progress}");
+            let metrics = program.text("/metrics", "*/*");
+            let line = "coverledger_pending_records{platform=\"dada\",reason=\"unreadable_record\"}";
+            assert!(metrics.contains(&format!("{line} {counted}\n")), "{treatment}: {metrics}");
+            assert_eq!(program.terminate(), Some(0));
+        }
+    }
+
+    #[test]
+    fn a_packed_file_of_questions_is_refused_in_one_sentence() {
+        let folder = TempDir::new().unwrap();
+        let packed = folder.path().join("q.csv.gz");
+        fs::write(&packed, b"\x1f\x8b\x08\0\0\0\0\0\0\x03\"packed\"\xff\n").unwrap();
+        let config = config(&folder, "", LISTEN);
+        let program = {
+            let mut program = Program::serve(&config, &[]);
+            program.ready();
+            program
+        };
+        assert_eq!(program.terminate(), Some(0));
+        let packed = packed.display().to_string();
+        let (code, said) = refused(command(&["lookup", "--batch", packed.as_str()], &config));
+        assert_eq!(code, Some(1), "{said}");
+        let parts: Vec<&str> = said.trim().split(": ").collect();
+        let once: std::collections::BTreeSet<&&str> = parts.iter().collect();
+        assert_eq!(once.len(), parts.len(), "{said}");
     }
 
     #[test]

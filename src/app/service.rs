@@ -3,7 +3,7 @@
 use super::status::Status;
 use super::telling::Telling;
 use crate::domain::pending::PendingKind;
-use crate::domain::platform::Platforms;
+use crate::domain::platform::{Platforms, UnreadableRecords};
 use crate::domain::view::LedgerView;
 use crate::http::{
     NotReady, PartitionProgress, Paused, ProgressFacts, RejectionPage, RejectionQuery, Source,
@@ -130,8 +130,11 @@ impl Service {
         let known = state.completeness().platforms_known(&self.platforms, state.platforms_stored());
         for platform in known {
             let counts = state.pending_counts(&platform, &self.platforms);
+            let treatment = self.platforms.get(&platform).unreadable_records;
             for kind in PendingKind::ALL {
-                let count = counts.get(&kind);
+                // What is passed over keeps no answer open: `/v1/progress` lists it, and no alert may rest on it.
+                let passed_over = kind == PendingKind::Unreadable && treatment == UnreadableRecords::Warn;
+                let count = counts.get(&kind).filter(|_| !passed_over);
                 let since = count.and_then(|count| state.commit_instant(count.since_commit).ok());
                 let records = count.map_or(0, |count| count.records);
                 self.telling.metrics.pending(&platform, kind.as_str(), records, since);

@@ -28,6 +28,7 @@ use crate::config::{Config, ConfigErrors};
 use crate::ledger::error::LedgerError;
 use clap::{Parser, Subcommand};
 use output::Inputs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
@@ -135,5 +136,9 @@ pub fn load_config(path: &Path) -> anyhow::Result<Config> {
     let config = Config::load(path, &|name| std::env::var(name).ok()).map_err(BadConfig)?;
     Inputs::of_config(&config).refuse_standard_output()?;
     config.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+    for warning in &config.warnings {
+        // Nothing ends because standard error has no reader.
+        let _unread = writeln!(std::io::stderr(), "warning: {warning}");
+    }
     Ok(config)
 }

@@ -1,6 +1,7 @@
 //! A rejected or conflicting record in the words of an answer.
 
-use crate::domain::pending::{PendingKind, pending_kind};
+use crate::domain::pending::{PendingKind, Scope, pending_kind};
+use crate::domain::platform::{Platforms, UnreadableRecords};
 use crate::domain::reject::ReadRevision;
 use crate::domain::time::{UtcMillis, Zone};
 use crate::domain::view::{Kept, Origin, Rejection, Resolution};
@@ -138,6 +139,20 @@ impl RejectionLine {
             commit: record.commit,
         }
     }
+}
+
+/// As [`RejectionLine::keeps_open`], with what the configuration says of the platforms that the record may concern: where
+/// each of them passes over records in which no rider can be read, such a record keeps no answer open. `known` are the
+/// platforms that were ever registered or stored.
+pub fn keeps_open(record: &Rejection, platforms: &Platforms, known: &[String]) -> Option<&'static str> {
+    let kind = pending_kind(record).filter(|_| record.resolution.is_none())?;
+    let is_known = |name: &str| known.iter().any(|known| known == name);
+    let scope = Scope::of(record, is_known);
+    let mut concerned = known.iter().filter(|name| scope.contains(name, platforms)).peekable();
+    let passed_over = kind == PendingKind::Unreadable
+        && concerned.peek().is_some()
+        && concerned.all(|name| platforms.get(name).unreadable_records == UnreadableRecords::Warn);
+    (!passed_over).then_some(kind.as_str())
 }
 
 fn origin(origin: Origin, zone: &Zone) -> OriginLine {

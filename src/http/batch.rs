@@ -6,12 +6,14 @@
 use super::activity::{self, KeepingBody};
 use super::bodies::{BodyError, WholeBody};
 use super::coverage::within_limits;
+use super::line;
 use super::problem::{Kind, Problem};
+use super::query::Query;
 use super::source::Source;
 use super::state::HttpState;
 use super::text;
 use crate::coverage::lookup_batch::BadRow;
-use crate::coverage::question::{Question, QuestionLine};
+use crate::coverage::question::Question;
 use crate::coverage::resolve::resolve;
 use crate::domain::view::LedgerView;
 use crate::telemetry::metrics::Lookup;
@@ -34,6 +36,7 @@ pub(super) async fn post<S: Source>(
     State(state): State<HttpState<S>>,
     request: Request,
 ) -> Result<Response, Problem> {
+    Query::strict(request.uri().query(), &[])?;
     text::check_headers(request.headers())?;
     let activity = activity::of(&request);
     let body = {
@@ -178,9 +181,7 @@ impl<S: Source> Batch<S> {
 }
 
 fn question<S: Source>(line: &[u8], state: &HttpState<S>) -> Result<Question, String> {
-    let line: QuestionLine =
-        serde_json::from_slice(line).map_err(|error| format!("not a JSON object with texts: {error}"))?;
-    let question = line.parse().map_err(|error| error.to_string())?;
+    let question = line::read(line)?.parse().map_err(|error| error.to_string())?;
     within_limits(question, state).map_err(|problem| problem.detail)
 }
 

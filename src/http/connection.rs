@@ -105,6 +105,8 @@ pub(super) struct Connection {
     refused: bool,
     /// Bytes that went in or out since it last came on.
     moved: usize,
+    /// The request has a `Content-Length` beyond every limit.
+    monstrous_length: bool,
     /// What is sent instead of an answer of the library.
     instead: Option<Instead>,
     /// Until when what still comes is read, after a refusal.
@@ -134,6 +136,7 @@ impl Connection {
             blocked: false,
             refused: false,
             moved: 0,
+            monstrous_length: false,
             instead: None,
             lingers: false,
         }
@@ -229,8 +232,23 @@ impl Connection {
         }
         self.refused = true;
         self.metrics.refused_head(automatic.status);
-        self.instead = Some(Instead { bytes: automatic.instead(), sent: 0, replaces: bytes.len() });
+        let instead = automatic.instead(self.monstrous_length);
+        self.instead = Some(Instead { bytes: instead, sent: 0, replaces: bytes.len() });
         None
+    }
+
+    /// Looks at the first bytes of a request; `true` if they were HTTP/2 and have their answer.
+    fn begins_request(&mut self, bytes: &[u8]) -> bool {
+        self.monstrous_length = false;
+        if !bytes.starts_with(refusal::HTTP_2_PREFACE) {
+            return false;
+        }
+        // The little that it is fits the socket's buffer; where it does not, the client is gone.
+        if self.stream.try_write(&refusal::http_2()).is_ok() {
+            self.metrics.refused_head(StatusCode::BAD_REQUEST);
+        }
+        (self.answered, self.refused) = (true, true);
+        true
     }
 
     /// Sends what stands instead of the library's answer, to its end.
@@ -281,6 +299,16 @@ impl AsyncRead for Connection {
                 if self.answered {
                     self.answered = false;
                     self.came_on();
+                    if self.begins_request(buf.filled().get(before..).unwrap_or_default()) {
+                        // The library would close the connection without a word.
+                        buf.set_filled(before);
+                        return Poll::Ready(Ok(()));
+                    }
+                }
+                if !self.activity.has_reached() {
+                    // The library reads a head in several pieces.
+                    let piece = buf.filled().get(before..).unwrap_or_default();
+                    self.monstrous_length |= refusal::has_monstrous_length(piece);
                 }
                 self.moved(buf.filled().len().saturating_sub(before));
                 Poll::Ready(Ok(()))

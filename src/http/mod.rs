@@ -12,6 +12,7 @@ mod coverage;
 mod guard;
 mod health;
 mod host;
+mod line;
 mod observed;
 mod order;
 mod page;

@@ -5,6 +5,7 @@ use axum::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use axum::http::{Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use std::borrow::Cow;
 
 /// The media type of problem documents.
 pub(super) const MEDIA_TYPE: &str = "application/problem+json";
@@ -141,7 +142,7 @@ pub struct Problem {
     /// For a person.
     pub detail: String,
     /// The parameter that is wrong.
-    pub parameter: Option<&'static str>,
+    pub parameter: Option<Cow<'static, str>>,
 }
 
 #[derive(Serialize)]
@@ -151,7 +152,7 @@ struct Document<'a> {
     status: u16,
     detail: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    parameter: Option<&'static str>,
+    parameter: Option<&'a str>,
 }
 
 impl Problem {
@@ -159,8 +160,8 @@ impl Problem {
         Self { kind, detail: detail.into(), parameter: None }
     }
 
-    pub(super) fn of(kind: Kind, parameter: &'static str, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), parameter: Some(parameter) }
+    pub(super) fn of(kind: Kind, parameter: impl Into<Cow<'static, str>>, detail: impl Into<String>) -> Self {
+        Self { kind, detail: detail.into(), parameter: Some(parameter.into()) }
     }
 
     /// The document, as JSON.
@@ -171,7 +172,7 @@ impl Problem {
             title,
             status: status.as_u16(),
             detail: &self.detail,
-            parameter: self.parameter,
+            parameter: self.parameter.as_deref(),
         };
         // Texts and a number: writing them to memory does not fail.
         serde_json::to_vec(&document).unwrap_or_default()

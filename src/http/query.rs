@@ -9,6 +9,8 @@ use crate::domain::time::{UtcMillis, Zone};
 const PARAMETERS_MAX: usize = 256;
 /// Bytes of one query string at most.
 const BYTES_MAX: usize = 128 * 1024;
+/// Characters of an unknown name that a message repeats.
+const NAME_CHARACTERS_MAX: usize = 64;
 
 /// The parameters of a request, decoded.
 #[derive(Debug, Default)]
@@ -20,13 +22,22 @@ impl Query {
     /// Reads a query string that may have the `known` parameters.
     pub(super) fn strict(raw: Option<&str>, known: &[&str]) -> Result<Self, Problem> {
         let query = Self::lenient(raw)?;
-        match query.pairs.iter().find(|(name, _)| !known.contains(&name.as_str())) {
-            Some(_) => Err(Problem::new(
-                Kind::UnknownParameter,
-                format!("the parameters of this resource are: {}", known.join(", ")),
-            )),
-            None => Ok(query),
-        }
+        query.check_names(known)?;
+        Ok(query)
+    }
+
+    /// Refuses the first parameter that is not among the `known` ones.
+    pub(super) fn check_names(&self, known: &[&str]) -> Result<(), Problem> {
+        let Some((name, _)) = self.pairs.iter().find(|(name, _)| !known.contains(&name.as_str())) else {
+            return Ok(());
+        };
+        let name = shortened(name);
+        let rest = match known {
+            [] => "this resource takes no parameters".to_owned(),
+            known => format!("the parameters of this resource are: {}", known.join(", ")),
+        };
+        let detail = format!("there is no parameter `{name}`; {rest}");
+        Err(Problem::of(Kind::UnknownParameter, name, detail))
     }
 
     /// Reads a query string; parameters that nobody asks for are passed over.
@@ -97,6 +108,14 @@ impl Query {
 
 pub(super) fn missing(name: &'static str) -> Problem {
     Problem::of(Kind::MissingParameter, name, format!("{name} is missing"))
+}
+
+/// A name that a client chose, short enough to be repeated to it.
+pub(super) fn shortened(name: &str) -> String {
+    match name.char_indices().nth(NAME_CHARACTERS_MAX) {
+        Some((end, _)) => format!("{}…", name.get(..end).unwrap_or_default()),
+        None => name.to_owned(),
+    }
 }
 
 /// `+` means a space in a query string. No time has a space where the sign of its offset belongs, so one that stands

@@ -44,8 +44,11 @@ impl Automatic {
     }
 
     /// What is sent instead.
-    pub(super) fn instead(&self) -> Vec<u8> {
+    pub(super) fn instead(&self, monstrous_length: bool) -> Vec<u8> {
         let problem = match self.status {
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE if monstrous_length => {
+                Problem::new(Kind::BadRequest, "the header Content-Length is a number beyond every limit")
+            }
             StatusCode::URI_TOO_LONG => Problem::new(
                 Kind::UriTooLong,
                 "the target of the request is too long: send many questions as a batch",
@@ -60,6 +63,30 @@ impl Automatic {
         };
         whole(&problem, self.date.as_deref())
     }
+}
+
+/// The first bytes of a client that speaks HTTP/2 from the start.
+pub(super) const HTTP_2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n";
+
+/// The answer to them.
+pub(super) fn http_2() -> Vec<u8> {
+    whole(
+        &Problem::new(Kind::BadRequest, "this service speaks HTTP/1.1, not HTTP/2: ask with HTTP/1.1"),
+        None,
+    )
+}
+
+/// Whether a head has a `Content-Length` that the library takes for a head that is too large.
+pub(super) fn has_monstrous_length(bytes: &[u8]) -> bool {
+    const NAME: &[u8] = b"content-length:";
+    let head = bytes.get(..memchr::memmem::find(bytes, END).unwrap_or(bytes.len())).unwrap_or_default();
+    let lines = memchr::memchr_iter(b'\n', head).filter_map(|end| head.get(end.saturating_add(1)..));
+    let mut values = lines.filter_map(|line| {
+        let (name, value) = line.split_at_checked(NAME.len())?;
+        name.eq_ignore_ascii_case(NAME).then(|| value.trim_ascii_start())
+    });
+    let digits = |value: &[u8]| value.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    values.any(|value| digits(value) >= u64::MAX.ilog10().try_into().unwrap_or(usize::MAX))
 }
 
 /// The answer to a head that does not come to its end in time.
@@ -93,10 +120,24 @@ mod tests {
         "HTTP/1.1 414 URI Too Long\r\nconnection: close\r\ncontent-length: 0\r\ndate: today\r\n\r\n";
 
     #[test]
+    fn a_monstrous_length_is_seen() {
+        let head =
+            |line: &str| format!("POST / HTTP/1.1\r\nHost: x\r\n{line}\r\n\r\ncontent-length: {}", u64::MAX);
+        for (line, monstrous) in [
+            ("Content-Length: 18446744073709551615", true),
+            ("content-length:99999999999999999999999", true),
+            ("Content-Length: 12", false),
+            ("X: 18446744073709551615", false),
+        ] {
+            assert_eq!(has_monstrous_length(head(line).as_bytes()), monstrous, "{line}");
+        }
+    }
+
+    #[test]
     fn only_an_answer_of_the_library_is_exchanged() {
         let found = Automatic::find(AUTOMATIC.as_bytes()).unwrap();
         assert_eq!((found.start, found.status.as_u16()), (0, 414));
-        let text = String::from_utf8(found.instead()).unwrap();
+        let text = String::from_utf8(found.instead(false)).unwrap();
         assert!(
             text.starts_with("HTTP/1.1 414 URI Too Long\r\n") && text.contains("\r\ndate: today\r\n"),
             "{text}"

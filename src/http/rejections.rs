@@ -5,9 +5,11 @@ use super::problem::{Kind, Problem};
 use super::query::Query;
 use super::source::{RejectionPage, RejectionQuery, Source};
 use super::state::HttpState;
-use crate::coverage::rejection::RejectionLine;
+use crate::coverage::question::QuestionError;
+use crate::coverage::rejection::{RejectionLine, keeps_open};
 use crate::coverage::rejection_filter::{NumberRange, RejectionFilter, parse_content, parse_kept};
-use crate::domain::time::Zone;
+use crate::domain::time::{UtcMillis, Zone};
+use crate::domain::view::Rejection;
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use serde::Serialize;
@@ -55,7 +57,7 @@ pub(super) async fn get<S: Source>(
         state.source().rejections(&query).map(Some)
     };
     match (state.read(found).await?, platform) {
-        (Some(page), _) => Ok(Json(written(page, state.zone()))),
+        (Some(page), _) => Ok(Json(written(page, &state))),
         (None, platform) => Err(platforms::unknown(&state, platform.as_deref().unwrap_or_default())),
     }
 }
@@ -83,7 +85,14 @@ fn parse(raw: Option<&str>, rows_max: usize, zone: &Zone) -> Result<RejectionQue
         }
     };
     let kept = query.one("reason")?.map(parse_kept).transpose();
-    let partition = query.one("partition")?.map(str::parse).transpose();
+    let partition = query.one("partition")?.map(|text| {
+        let number = text.parse().ok().filter(|&number: &i32| number >= 0);
+        number.ok_or_else(|| bad("partition", "partition must be a number from 0".to_owned()))
+    });
+    let (from, to) = (query.instant("from", zone)?, query.instant("to", zone)?);
+    if from.zip(to).is_some_and(|(from, to)| from >= to) {
+        return Err(QuestionError::EmptyInterval.into());
+    }
     let content = query.one("content")?.map(|text| {
         let hash = parse_content(text);
         hash.ok_or_else(|| bad("content", "content must have 32 hexadecimal digits".to_owned()))
@@ -92,14 +101,14 @@ fn parse(raw: Option<&str>, rows_max: usize, zone: &Zone) -> Result<RejectionQue
         ids: ranges(&query, "id")?,
         platform: text("platform")?,
         kept: kept.map_err(|detail| bad("reason", format!("reason: {detail}")))?,
-        from: query.instant("from", zone)?,
-        to: query.instant("to", zone)?,
+        from,
+        to,
         unresolved: flag(&query, "unresolved")?,
         rider_id: text("rider_id")?,
         unreadable: flag(&query, "unreadable")?,
         detail: text("detail")?,
         topic: text("topic")?,
-        partition: partition.map_err(|_| bad("partition", "partition must be a number".to_owned()))?,
+        partition: partition.transpose()?,
         offsets: ranges(&query, "offset")?,
         lines: ranges(&query, "line")?,
         content: content.transpose()?,
@@ -125,13 +134,14 @@ fn ranges(query: &Query, name: &'static str) -> Result<Vec<NumberRange>, Problem
     query.all(name).iter().map(read).collect()
 }
 
-fn written(page: RejectionPage, zone: &Zone) -> Page {
+fn written<S: Source>(page: RejectionPage, state: &HttpState<S>) -> Page {
+    let known = platforms::known(state);
+    let line = |(record, at): (Rejection, UtcMillis)| {
+        let keeps_open = keeps_open(&record, state.platforms(), &known);
+        RejectionLine { keeps_open, ..RejectionLine::new(record, at, state.zone()) }
+    };
     Page {
-        rejections: page
-            .records
-            .into_iter()
-            .map(|(record, at)| RejectionLine::new(record, at, zone))
-            .collect(),
+        rejections: page.records.into_iter().map(line).collect(),
         next_page_token: page.next_after.map(|id| id.to_string()),
     }
 }

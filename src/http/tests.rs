@@ -1,6 +1,7 @@
 //! Every resource over the naive ledger.
 
 mod api;
+mod batch_lines;
 mod browser;
 mod edges;
 mod fuzz;
@@ -8,6 +9,8 @@ mod limits;
 mod page;
 mod page_browser;
 mod page_names;
+mod page_parameters;
 mod pages;
+mod parameters;
 mod raw;
 mod world;

@@ -53,29 +53,48 @@ fn check_parameter(parameter: &str) -> Result<(), Problem> {
     Err(Problem::new(Kind::UnsupportedEncoding, detail))
 }
 
-/// The lines of a body, without the byte order mark that may stand before the first. UTF-16, UTF-32 and compressed bodies
-/// are refused by name.
+/// The lines of a body, without the byte order mark that may come before the first. A body that is not UTF-8 is refused,
+/// by name where its first bytes tell what it is.
 pub(super) fn lines_of(body: &[u8]) -> Result<&[u8], Problem> {
-    if let Some(name) = other_encoding(body) {
-        let detail = format!("the body is {name}: send the lines in UTF-8, without compression");
-        return Err(Problem::new(Kind::UnsupportedEncoding, detail));
+    let refused = |detail: String| Err(Problem::new(Kind::UnsupportedEncoding, detail));
+    if let Some(name) = compression(body).or_else(|| wide_encoding(body)) {
+        return refused(format!("the body is {name}: send the lines in UTF-8, without compression"));
+    }
+    if let Err(error) = std::str::from_utf8(body) {
+        let offset = error.valid_up_to();
+        return refused(format!(
+            "the body is not UTF-8 at byte offset {offset}: send the lines in UTF-8, without compression"
+        ));
     }
     Ok(body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body))
 }
 
-/// What a body is, by its first bytes, if it is no UTF-8 text. JSON begins with ASCII, so a zero byte among the first four
-/// tells the wider encodings (RFC 4627, section 3).
-fn other_encoding(body: &[u8]) -> Option<&'static str> {
+/// The compression whose first bytes a body has. They may contain zero bytes, so they come before [`wide_encoding`].
+fn compression(body: &[u8]) -> Option<&'static str> {
+    match body {
+        [0x1f, 0x8b, ..] => Some("compressed with gzip"),
+        [0x1f, 0x9d, ..] => Some("compressed with compress"),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => Some("compressed with zstd"),
+        [0xfd, b'7', b'z', b'X', b'Z', ..] => Some("compressed with xz"),
+        [0x5d, 0, 0, ..] => Some("compressed with lzma"),
+        [b'B', b'Z', b'h', ..] => Some("compressed with bzip2"),
+        [0x04, 0x22, 0x4d, 0x18, ..] => Some("compressed with lz4"),
+        [0xff, 0x06, 0, 0, b's', b'N', b'a', b'P', b'p', b'Y', ..] => Some("compressed with snappy"),
+        [0x78, 0x01 | 0x9c | 0xda, ..] => Some("compressed with zlib"),
+        [b'7', b'z', 0xbc, 0xaf, ..] => Some("a 7z archive"),
+        [b'P', b'K', 3, 4, ..] => Some("a zip archive"),
+        _ => None,
+    }
+}
+
+/// UTF-16 and UTF-32 by their byte order marks. JSON begins with ASCII, so a zero byte among the first four tells them
+/// without a mark (RFC 4627, section 3).
+fn wide_encoding(body: &[u8]) -> Option<&'static str> {
     match body {
         [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => Some("UTF-32"),
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Some("UTF-16"),
         [0, 0, 0, ..] | [_, 0, 0, 0, ..] => Some("UTF-32"),
         [0, _, ..] | [_, 0, ..] | [_, _, 0, ..] | [_, _, _, 0, ..] => Some("UTF-16"),
-        [0x1f, 0x8b, ..] => Some("compressed with gzip"),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => Some("compressed with zstd"),
-        [0xfd, b'7', b'z', b'X', b'Z', ..] => Some("compressed with xz"),
-        [b'B', b'Z', b'h', ..] => Some("compressed with bzip2"),
-        [b'P', b'K', 3, 4, ..] => Some("a zip archive"),
         _ => None,
     }
 }

@@ -70,10 +70,8 @@ pub fn backup_dir(
     stop: &AtomicBool,
     progress: Progress<'_>,
 ) -> Outcome<BackupReport> {
-    if !data_dir.join("store").is_dir() {
-        return Err(LedgerError::NoLedger { path: data_dir.to_path_buf() });
-    }
-    let lock = DirLock::take(data_dir)?;
+    super::data_dir::check_ledger(data_dir)?;
+    let lock = DirLock::take(data_dir).map_err(super::data_dir::unusable(data_dir))?;
     let store = Store::open(data_dir, CACHE_BYTES, INDEX_BYTES)?.with_lock(Arc::new(lock));
     let manifest = Manifest::load(&store)?;
     manifest.witness(head::read(data_dir)?.as_ref())?;

@@ -5,6 +5,7 @@ use super::head;
 use super::lock::DirLock;
 use super::store::StoreError;
 use std::fs;
+use std::io::{self, ErrorKind};
 use std::path::Path;
 
 /// A disk with less free is full: no store can be opened on it.
@@ -15,31 +16,62 @@ const FULL_BELOW_BYTES: u64 = 1 << 20;
 /// # Errors
 /// [`LedgerError::DataDir`] when it cannot be made or written to; [`LedgerError::InUse`].
 pub(super) fn claim(dir: &Path) -> Outcome<DirLock> {
-    let unusable = |error: LedgerError| match error {
-        LedgerError::File { .. } => {
-            let reason =
-                reason(dir).map_or_else(|| error.to_string(), |reason| format!("{reason} ({error})"));
-            LedgerError::DataDir { path: dir.to_path_buf(), reason }
-        }
-        other => other,
-    };
-    fs::create_dir_all(dir).map_err(LedgerError::file("creating", dir)).map_err(unusable)?;
+    fs::create_dir_all(dir).map_err(LedgerError::file("creating", dir)).map_err(unusable(dir))?;
     if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        head::sync_dir(parent).map_err(unusable)?;
+        head::sync_dir(parent).map_err(unusable(dir))?;
     }
-    DirLock::take(dir).map_err(unusable)
+    DirLock::take(dir).map_err(unusable(dir))
 }
 
-/// Refuses what is there but no directory.
+/// Refuses a directory without a ledger, and one that cannot be read.
 ///
 /// # Errors
-/// [`LedgerError::DataDir`].
-pub(super) fn check(dir: &Path) -> Outcome<()> {
+/// [`LedgerError::DataDir`] when it is no directory or the system refuses to read it; [`LedgerError::NoLedger`].
+pub(super) fn check_ledger(dir: &Path) -> Outcome<()> {
+    let is_absent = |error: &io::Error| error.kind() == ErrorKind::NotFound;
+    let refused = |path: &Path, error: io::Error| unreadable(dir)(LedgerError::file("reading", path)(error));
+    let none = || LedgerError::NoLedger { path: dir.to_path_buf() };
     match fs::metadata(dir) {
         Ok(found) if !found.is_dir() => {
-            Err(LedgerError::DataDir { path: dir.to_path_buf(), reason: "it is not a directory".to_owned() })
+            let reason = "it is not a directory: name another one".to_owned();
+            return Err(LedgerError::DataDir { path: dir.to_path_buf(), reason });
         }
-        _ => Ok(()),
+        Ok(_) => {}
+        Err(error) if is_absent(&error) => return Err(none()),
+        Err(error) => return Err(refused(dir, error)),
+    }
+    let store = dir.join("store");
+    match fs::read_dir(&store) {
+        Ok(_) => Ok(()),
+        Err(error) if is_absent(&error) || error.kind() == ErrorKind::NotADirectory => Err(none()),
+        Err(error) => Err(refused(&store, error)),
+    }
+}
+
+/// The system refused to read a file of the directory: the directory's fault, and no sign that there is no ledger.
+pub(super) fn unreadable(dir: &Path) -> impl Fn(LedgerError) -> LedgerError + use<> {
+    let path = dir.to_path_buf();
+    move |error| match error {
+        LedgerError::File { .. } => {
+            let reason = format!("{error}; run the command as a user that can read it");
+            LedgerError::DataDir { path: path.clone(), reason }
+        }
+        other => other,
+    }
+}
+
+/// The system refused to make or write a file of the directory.
+pub(super) fn unusable(dir: &Path) -> impl Fn(LedgerError) -> LedgerError + use<> {
+    let path = dir.to_path_buf();
+    move |error| match error {
+        LedgerError::File { .. } => {
+            let reason = reason(&path).map_or_else(
+                || format!("{error}; name another directory, in which this user can write"),
+                |reason| format!("{error}; {reason}"),
+            );
+            LedgerError::DataDir { path: path.clone(), reason }
+        }
+        other => other,
     }
 }
 
@@ -48,27 +80,40 @@ pub(super) fn blame(dir: &Path) -> impl FnOnce(StoreError) -> LedgerError + use<
     let path = dir.to_path_buf();
     move |error| match (&error, reason(&path)) {
         (StoreError::Failed { .. }, Some(reason)) => {
-            LedgerError::DataDir { path, reason: format!("{reason} ({error})") }
+            LedgerError::DataDir { path, reason: format!("{error}; {reason}") }
         }
         _ => error.into(),
     }
 }
 
-/// Why a directory cannot be used, as far as it shows.
+/// Why a directory cannot be used, as far as it shows, and what to do.
 fn reason(dir: &Path) -> Option<String> {
     use rustix::fs::{Access, access};
+    use rustix::io::Errno;
     // A way that does not exist is as good as its nearest part that does.
     let there = dir.ancestors().find(|path| fs::symlink_metadata(path).is_ok())?;
-    if fs::metadata(there).is_ok_and(|found| !found.is_dir()) {
-        return Some(format!("{} is not a directory", there.display()));
+    let shown = there.display();
+    match fs::metadata(there) {
+        Ok(found) if !found.is_dir() => return Some(format!("{shown} is not a directory: name another one")),
+        Ok(_) => {}
+        Err(error) if there.is_symlink() => {
+            return Some(format!("{shown} is a symbolic link that leads nowhere ({error}): mend the link"));
+        }
+        Err(_) => return None,
     }
     match access(there, Access::WRITE_OK | Access::EXEC_OK) {
-        Err(rustix::io::Errno::ROFS) => return Some("its file system is read-only".to_owned()),
-        Err(_) => return Some(format!("{} cannot be written to by this user", there.display())),
-        Ok(()) => {}
+        Err(Errno::ROFS) => return Some("its file system is read-only: name another directory".to_owned()),
+        Err(Errno::ACCESS | Errno::PERM) => {
+            return Some(format!("{shown} cannot be written to by this user: let this user write there"));
+        }
+        Err(_) | Ok(()) => {}
     }
+    // A file system such as /proc has no room at all, and is not full.
+    let has_room = fs2::total_space(there).is_ok_and(|bytes| bytes > 0);
     match fs2::available_space(there) {
-        Ok(free) if free < FULL_BELOW_BYTES => Some("its disk is full".to_owned()),
+        Ok(free) if has_room && free < FULL_BELOW_BYTES => {
+            Some("its disk is full: make room on it".to_owned())
+        }
         _ => None,
     }
 }
@@ -91,8 +136,39 @@ mod tests {
                 "{told}"
             );
         }
-        assert!(matches!(check(&file), Err(LedgerError::DataDir { .. })));
-        assert!(check(&folder.path().join("absent")).is_ok());
+        assert!(matches!(check_ledger(&file), Err(LedgerError::DataDir { .. })));
+        assert!(matches!(check_ledger(&folder.path().join("absent")), Err(LedgerError::NoLedger { .. })));
         claim(&folder.path().join("new").join("data")).unwrap();
+        assert!(matches!(check_ledger(&folder.path().join("new")), Err(LedgerError::NoLedger { .. })));
+    }
+
+    #[test]
+    fn a_ledger_that_the_system_refuses_to_read_is_not_missing() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let (round, holder) = (folder.path().join("round"), folder.path().join("holder"));
+        std::os::unix::fs::symlink(&round, &round).unwrap();
+        fs::create_dir(&holder).unwrap();
+        std::os::unix::fs::symlink("store", holder.join("store")).unwrap();
+        for dir in [round, holder, folder.path().join("n".repeat(300))] {
+            let error = check_ledger(&dir).unwrap_err();
+            assert!(matches!(error, LedgerError::DataDir { .. }), "{error}");
+            assert!(
+                error.to_string().contains("reading") && error.to_string().contains("os error"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_cause_is_the_systems_and_no_guess() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let dangling = folder.path().join("dangling");
+        std::os::unix::fs::symlink(folder.path().join("gone").join("far"), &dangling).unwrap();
+        let told = claim(&dangling).unwrap_err().to_string();
+        assert!(told.contains("symbolic link that leads nowhere") && told.contains("creating"), "{told}");
+        assert!(!told.contains("by this user"), "{told}");
+        let told = claim(Path::new("/proc/nope/data")).unwrap_err().to_string();
+        assert!(told.contains("creating /proc/nope/data failed") && told.contains("os error"), "{told}");
+        assert!(!told.contains("disk is full"), "{told}");
     }
 }

@@ -40,10 +40,7 @@ pub enum LedgerError {
         path: PathBuf,
     },
     /// The data directory cannot be used.
-    #[error(
-        "the data directory {path} (`data_dir` under [ledger]) cannot be used: {reason}; make it a directory that this user \
-         can write to, with room on its disk, or name another one"
-    )]
+    #[error("the data directory {path} (`data_dir` under [ledger]) cannot be used: {reason}")]
     DataDir {
         /// The data directory.
         path: PathBuf,

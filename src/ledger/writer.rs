@@ -324,11 +324,8 @@ fn open_store(setup: &mut Setup) -> Outcome<Opened> {
 /// Reads store and manifest where they lie, and passes over what an interrupted process left.
 fn open_store_read_only(setup: &Setup) -> Outcome<Opened> {
     let dir = &setup.data_dir;
-    data_dir::check(dir)?;
-    if !dir.join("store").is_dir() {
-        return Err(LedgerError::NoLedger { path: dir.clone() });
-    }
-    let lock = DirLock::share(dir)?.map(Arc::new);
+    data_dir::check_ledger(dir)?;
+    let lock = DirLock::share(dir).map_err(data_dir::unreadable(dir))?.map(Arc::new);
     let mut store = Store::open_read_only(dir, setup.cache_bytes, setup.index_bytes)?;
     if let Some(lock) = &lock {
         store = store.with_lock(Arc::clone(lock));

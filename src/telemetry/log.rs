@@ -2,7 +2,7 @@
 //!
 //! No rider identifier is ever logged: a log is read by people who have no business with a person's working day.
 
-use std::io::IsTerminal;
+use std::io::{self, ErrorKind, IsTerminal, Write};
 use thiserror::Error;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt;
@@ -31,6 +31,23 @@ pub enum LogError {
     Twice,
 }
 
+/// A writer whose failures count for nothing: a log that has lost its reader must not end the service.
+#[derive(Debug)]
+struct Unfailing<W>(W);
+
+impl<W: Write> Write for Unfailing<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self.0.write(bytes) {
+            Err(error) if error.kind() != ErrorKind::Interrupted => Ok(bytes.len()),
+            written => written,
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush().or(Ok(()))
+    }
+}
+
 /// Sets up the log of this process. `filter` is a level, or levels by module: `coverledger=debug,info`.
 ///
 /// # Errors
@@ -38,7 +55,8 @@ pub enum LogError {
 pub fn init(format: LogFormat, filter: &str) -> Result<(), LogError> {
     let levels = parse(filter)?;
     let to_terminal = std::io::stderr().is_terminal();
-    let plain = fmt().with_env_filter(levels).with_writer(std::io::stderr).with_ansi(to_terminal);
+    let plain =
+        fmt().with_env_filter(levels).with_writer(|| Unfailing(std::io::stderr())).with_ansi(to_terminal);
     let done = match format {
         LogFormat::Text => plain.with_target(false).try_init(),
         LogFormat::Json => plain.json().flatten_event(true).try_init(),

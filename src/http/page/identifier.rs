@@ -84,6 +84,8 @@ pub(super) enum Finding {
     NotNfc,
     /// Letters of other scripts that look like plain ones: what each is and looks like.
     Lookalikes(Vec<Lookalike>),
+    /// Other signs that look like plain ones, such as quotes.
+    SignsAlike(Vec<Lookalike>),
     /// Plain characters that are easily taken for one another.
     EasilyConfused(String),
 }
@@ -119,8 +121,13 @@ pub(super) fn findings(text: &str) -> Vec<Finding> {
         found.push(Finding::NotNfc);
     }
     let alike: BTreeSet<char> = text.chars().filter(|&c| plain_lookalike(c).is_some()).collect();
-    if !alike.is_empty() {
-        found.push(Finding::Lookalikes(alike.into_iter().filter_map(lookalike).collect()));
+    let (letters, signs): (Vec<char>, Vec<char>) = alike.into_iter().partition(|c| c.is_alphanumeric());
+    for (characters, finding) in
+        [(letters, Finding::Lookalikes as fn(Vec<Lookalike>) -> Finding), (signs, Finding::SignsAlike)]
+    {
+        if !characters.is_empty() {
+            found.push(finding(characters.into_iter().filter_map(lookalike).collect()));
+        }
     }
     let confused: BTreeSet<char> = text.chars().filter(|c| "0Oo1lI".contains(*c)).collect();
     if !confused.is_empty() {
@@ -159,7 +166,8 @@ pub(super) fn parts(text: &str) -> Vec<String> {
 pub(super) fn plain(text: &str) -> String {
     let seen: String =
         text.chars().filter(|&c| c == ' ' || c == '\u{a0}' || c == '\u{3000}' || !is_unseen(c)).collect();
-    seen.nfkc().collect::<String>().trim().to_owned()
+    // The parts of `½` come with a slash of their own, which no keyboard has.
+    seen.nfkc().map(|c| if c == '\u{2044}' { '/' } else { c }).collect::<String>().trim().to_owned()
 }
 
 /// Other identifiers that look like this one, likeliest first, each once, this one not.

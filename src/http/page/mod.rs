@@ -8,7 +8,7 @@ mod show;
 mod words;
 
 use super::coverage::within_limits;
-use super::problem::Problem;
+use super::problem::{Kind, Problem};
 use super::query::Query;
 use super::source::{Source, ViewError};
 use super::state::HttpState;
@@ -28,7 +28,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing;
 use figure::Figure;
 use form::{Asked, Form};
-use identifier::Piece;
+use identifier::{Ident, Piece};
 use note::{Note, notes};
 use show::{Beside, Shown};
 use std::time::{Duration, Instant};
@@ -36,6 +36,11 @@ use words::Words;
 
 const CSS: &str = include_str!("../../../assets/page.css");
 const ICON: &str = include_str!("../../../assets/icon.svg");
+
+/// What an address of the page may hold.
+const PARAMETERS: &[&str] = &["lang", "riders", "rider_id", "at", "from", "to", "platform", "reference"];
+/// Parameters of which one value counts.
+const SINGLE: &[&str] = &["lang", "at", "from", "to", "reference"];
 
 /// The style sheet and the icon; both are part of the program.
 pub(super) fn assets<S: Source>() -> Router<HttpState<S>> {
@@ -61,7 +66,7 @@ impl Page {
     /// Says what is wrong, beside its field where it has one.
     fn fail(&mut self, problem: &Problem) -> StatusCode {
         let status = problem.kind.status();
-        match problem.parameter {
+        match problem.parameter.as_deref() {
             Some("to") => self.form.to_error = Some(self.w.error_interval_long.to_owned()),
             Some("rider_id") => self.form.rider_error = Some(self.w.error_riders_many.to_owned()),
             _ if status.is_server_error() => self.fault = Some(self.w.error_service.to_owned()),
@@ -69,6 +74,25 @@ impl Page {
         }
         status
     }
+
+    /// Says that the address cannot be read, and which parameter is to blame.
+    fn fail_address(&mut self, problem: &Problem) -> StatusCode {
+        let text = match problem.kind {
+            Kind::UnknownParameter => self.w.error_parameter_unknown,
+            Kind::BadParameter => self.w.error_parameter_twice,
+            _ => self.w.error_address,
+        };
+        let parameter = Ident::new(problem.parameter.as_deref().unwrap_or_default()).to_string();
+        self.fault = Some(words::fill(text, &[&parameter]));
+        problem.kind.status()
+    }
+}
+
+/// Refuses a parameter that the page does not have, and a second value of one that has one: it never becomes another
+/// question.
+fn check_parameters(query: &Query) -> Result<(), Problem> {
+    query.check_names(PARAMETERS)?;
+    SINGLE.iter().try_for_each(|name| query.one(name).map(drop))
 }
 
 pub(super) async fn get<S: Source>(
@@ -77,7 +101,10 @@ pub(super) async fn get<S: Source>(
     RawQuery(raw): RawQuery,
 ) -> Response {
     let (query, fault) = match Query::lenient(raw.as_deref()) {
-        Ok(query) => (query, None),
+        Ok(query) => {
+            let fault = check_parameters(&query).err();
+            (query, fault)
+        }
         Err(problem) => {
             // What is wrong is told in the language that was asked for all the same.
             let lang = raw.as_deref().and_then(|raw| raw.split('&').find(|pair| pair.starts_with("lang=")));
@@ -98,9 +125,14 @@ pub(super) async fn get<S: Source>(
         other_language,
     };
     let mut status = StatusCode::OK;
-    if let Some(problem) = fault {
-        status = page.fail(&problem);
-    }
+    let asked = match fault {
+        Some(problem) => {
+            status = page.fail_address(&problem);
+            state.metrics().looked_up(Lookup::Refused, Duration::ZERO);
+            Asked::Nothing
+        }
+        None => asked,
+    };
     match asked {
         Asked::Nothing => {}
         Asked::Mistaken => {

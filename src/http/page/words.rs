@@ -114,6 +114,8 @@ words! {
     find_not_nfc: "不是 Unicode 规范形式 NFC：看起来相同的文字，编码不同。", "It is not in Unicode's normal form NFC: it looks the same and is another text.";
     find_alike: "含有形似的其他文字的字母：{}。", "It holds letters of another script that look like plain ones: {}.";
     find_alike_one: "{}（{} {}）形似 {}", "{} ({}, {}) looks like {}";
+    find_signs: "含有形似普通字符的符号：{}。", "It holds signs that look like plain ones: {}.";
+    find_sign_one: "{}（{}）形似 {}", "{} ({}) looks like {}";
     find_confused: "含有容易混淆的字符：{}。", "It holds characters that are easily taken for one another: {}.";
     rider_exact: "含空格或逗号的标识", "An identifier with blanks or commas inside";
     answered_at: "查询于", "Asked on";
@@ -147,6 +149,8 @@ words! {
     example_from: "2026-11-20 08:00", "2026-11-20 08:00";
     example_to: "2026-11-20 18:00", "2026-11-20 18:00";
     outcome_void: "作废", "void";
+    whole_minute: "整分钟", "the whole minute";
+    whole_day: "整天", "the whole day";
     days: "天", "d";
     hours: "小时", "h";
     minutes: "分", "min";
@@ -158,6 +162,7 @@ words! {
     error_both: "时刻和时段只能填一种", "Give an instant or an interval, not both";
     error_time_form: "无法识别，请写成下列之一：{}", "This is no time. Write it like one of: {}";
     error_no_such_time: "没有这个日期或时间", "There is no such date or time of day";
+    error_year: "年份须为四位数字（当地时间 0000 至 9999 年）；该时间本身或其结束超出了这个范围", "The year must have four digits in local time (0000 to 9999); this time, or its end, lies beyond";
     error_twice: "时钟回拨，当地有两个这样的时间；请在末尾写明时差：{} 或 {}", "The clocks went back, so this local time came twice. Write its offset at the end: {} or {}";
     error_day_order: "分不清月和日，请先写年：{}", "Day and month cannot be told apart. Write the year first: {}";
     error_no_date: "缺少日期，请写成下列之一：{}", "The date is missing. Write the time like one of: {}";
@@ -166,6 +171,8 @@ words! {
     error_interval_long: "时段过长，请缩短", "The interval is longer than may be asked about";
     error_riders_many: "标识过多", "Too many identifiers";
     error_address: "网址无法识别", "The address cannot be read";
+    error_parameter_unknown: "网址中有本页没有的参数：{}", "The address has a parameter that this page does not have: {}";
+    error_parameter_twice: "网址中的参数只能出现一次：{}", "The address gives a parameter more than once: {}";
     error_service: "服务暂时无法回答，请稍后再试", "The service cannot answer at the moment: try again later";
     more_orders: "另有 {} 笔，见 JSON。", "{} more are in the JSON answer.";
     error_platform: "平台名由 1 至 32 个 a-z、0-9、_、- 组成", "A platform name has 1 to 32 characters of a-z, 0-9, _ and -";
@@ -178,7 +185,7 @@ words! {
 }
 
 /// A text with what belongs into its gaps.
-fn fill(text: &str, values: &[&str]) -> String {
+pub(super) fn fill(text: &str, values: &[&str]) -> String {
     values.iter().fold(text.to_owned(), |text, value| text.replacen("{}", value, 1))
 }
 
@@ -229,11 +236,14 @@ impl Words {
     }
 
     pub(super) fn time_error(&self, error: TypedError) -> String {
+        let forms =
+            TYPED_FORMS.replace(EN.whole_minute, self.whole_minute).replace(EN.whole_day, self.whole_day);
         match error {
-            TypedError::Form => fill(self.error_time_form, &[TYPED_FORMS]),
-            TypedError::DayOrder => fill(self.error_day_order, &[TYPED_FORMS]),
-            TypedError::NoDate => fill(self.error_no_date, &[TYPED_FORMS]),
-            TypedError::NoSuchTime | TypedError::Year => self.error_no_such_time.to_owned(),
+            TypedError::Form => fill(self.error_time_form, &[&forms]),
+            TypedError::DayOrder => fill(self.error_day_order, &[&forms]),
+            TypedError::NoDate => fill(self.error_no_date, &[&forms]),
+            TypedError::NoSuchTime => self.error_no_such_time.to_owned(),
+            TypedError::Year => self.error_year.to_owned(),
             TypedError::Twice { first_s, second_s } => {
                 fill(self.error_twice, &[&offset(first_s), &offset(second_s)])
             }
@@ -247,6 +257,10 @@ impl Words {
             let Lookalike { letter, script, code_point, looks_like } = letter;
             fill(self.find_alike_one, &[&letter.to_string(), script, code_point, looks_like])
         };
+        let sign = |sign: &Lookalike| {
+            let Lookalike { letter, code_point, looks_like, .. } = sign;
+            fill(self.find_sign_one, &[&letter.to_string(), code_point, looks_like])
+        };
         match finding {
             Finding::EdgeBlanks => self.find_edges.to_owned(),
             Finding::Several => self.find_several.to_owned(),
@@ -255,6 +269,9 @@ impl Words {
             Finding::NotNfc => self.find_not_nfc.to_owned(),
             Finding::Lookalikes(letters) => {
                 fill(self.find_alike, &[&letters.iter().map(one).collect::<Vec<_>>().join("; ")])
+            }
+            Finding::SignsAlike(signs) => {
+                fill(self.find_signs, &[&signs.iter().map(sign).collect::<Vec<_>>().join("; ")])
             }
             Finding::EasilyConfused(characters) => fill(self.find_confused, &[&spaced(characters)]),
         }

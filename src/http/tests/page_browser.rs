@@ -11,7 +11,7 @@ const PICTURES: &str = "COVERLEDGER_PICTURES";
 const RIDER: &str = "rider_id=3f9c-rider-7e21";
 
 /// Every kind of page, in one language or the other.
-fn pages() -> [(&'static str, String); 9] {
+fn pages() -> [(&'static str, String); 11] {
     [
         ("start", "lang=zh".to_owned()),
         ("covered", format!("{RIDER}&at=2026-11-20+12:07:31&reference=2026-%E6%B2%AA-0317&lang=zh")),
@@ -22,6 +22,8 @@ fn pages() -> [(&'static str, String); 9] {
         ("no-record", "rider_id=%EF%BC%B23f9c-rider-7e2l%E2%80%8B&at=2026-11-18+15:00:00&lang=en".to_owned()),
         ("look-alike", "rider_id=3f9c-rid%D0%B5r-7e21&at=2026-11-20+14:10:00&lang=zh".to_owned()),
         ("mistakes", "riders=a&at=11/20/2026&platform=MEITUAN&lang=en".to_owned()),
+        ("long-identifier", format!("rider_id={}&at=2026-11-18&lang=en", "x".repeat(300))),
+        ("long-parameter", format!("{RIDER}&{}=1&lang=zh", "x".repeat(300))),
     ]
 }
 

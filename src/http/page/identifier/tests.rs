@@ -47,6 +47,14 @@ fn what_is_typed_is_told_for_what_it_is() {
     assert_eq!(alike("ΑB"), "Greek>A");
     assert_eq!(alike("Ꭱ7"), "Cherokee>R");
     assert_eq!(alike("Ӏ7"), "Cyrillic>I");
+    for sign in ["O’7", "O‘7", "R‐7", "R−7", "R∕7"] {
+        let found = findings(sign);
+        assert!(
+            found.iter().any(|found| matches!(found, Finding::SignsAlike(signs) if signs.len() == 1)),
+            "{sign}"
+        );
+        assert!(!found.iter().any(|found| matches!(found, Finding::Lookalikes(_))), "{sign}: {found:?}");
+    }
 }
 
 #[test]
@@ -58,6 +66,7 @@ fn what_may_have_been_meant_is_offered() {
     assert_eq!(meant("\u{a0}R7\u{3000}"), ["R7"]);
     assert_eq!(meant("Rene\u{301}"), ["René"]);
     assert_eq!(meant("Т7"), ["T7"]);
+    assert_eq!(meant("R½"), ["R1/2"]);
     assert!(others("René").forms.contains(&"Rene\u{301}".to_owned()));
     assert!(others("R7").forms.contains(&"Ｒ７".to_owned()));
     for (typed, other) in [("RO7", "R07"), ("R07", "RO7"), ("Rl7", "R17"), ("RI7", "Rl7"), ("ra", "RA")] {
