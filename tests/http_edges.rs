@@ -266,7 +266,7 @@ mod tests {
         };
         assert_eq!(program.terminate(), Some(0));
         let packed = packed.display().to_string();
-        let (code, said) = refused(command(&["lookup", "--batch", packed.as_str()], &config));
+        let (code, said) = refused(command(&["lookup", "--batch", packed.as_str(), "--out", "-"], &config));
         assert_eq!(code, Some(1), "{said}");
         let parts: Vec<&str> = said.trim().split(": ").collect();
         let once: std::collections::BTreeSet<&&str> = parts.iter().collect();
