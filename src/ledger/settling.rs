@@ -142,8 +142,12 @@ impl Shelf<'_> {
         is_possible
             && same.events.iter().rev().any(|entry| {
                 let is_after = batch.effect_order(entry.source, entry.ordinal) > place;
+                // What came before is looked for where the stored versions are: how a batch was cut changes nothing.
+                let (from, to) = self.days_of(readable);
+                let is_near = (from <= entry.day && entry.day <= to)
+                    || (is_after && self.in_reach(readable, entry.day));
                 is_of(batch, entry, (platform, order_id, leg, phase))
-                    && self.in_reach(readable, entry.day)
+                    && is_near
                     && is_resolved_by(refused.kept, readable, &as_same(batch, entry, is_after))
             })
     }
