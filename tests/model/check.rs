@@ -249,7 +249,9 @@ impl Model {
             self.current().filter(|version| version.event.rider == rider).filter(holds).collect();
         let open = self.open_orders(rider);
         windows.extend(open.iter().filter(|open| self.open_covers(open, at)).map(|open| open.version));
-        windows.sort_by_key(|version| place(version));
+        // Two orders may have one number, out of each other's reach: the earlier first.
+        windows
+            .sort_by_key(|version| (place(version), version.event.ended.is_none(), version.event.accepted));
         windows
     }
 
