@@ -6,6 +6,8 @@ use std::collections::{BTreeMap, HashMap};
 
 /// Names of fields that are remembered.
 const NAMES_MAX: usize = 1_000;
+/// Places of a record whose names are remembered.
+const PLACES_MAX: usize = 64;
 /// Longer names resemble none.
 const NAME_BYTES_MAX: usize = 40;
 
@@ -25,6 +27,9 @@ pub(super) fn add(sum: &mut Misspelt, more: &Misspelt) {
 pub(super) struct Speller {
     /// Names that the contract does not know, and whether one resembles a name that it knows.
     names: HashMap<Vec<u8>, bool>,
+    /// The names that resemble none, in quotes, at each place of the records before: records of one source are alike, so
+    /// one comparison a name is mostly enough.
+    layout: Vec<Vec<u8>>,
 }
 
 impl Speller {
@@ -40,13 +45,33 @@ impl Speller {
     /// Whether any name in the record, however deep, resembles an optional field.
     fn is_suspect(&mut self, record: &[u8]) -> bool {
         let first = record.iter().position(|&byte| byte == b'{');
-        first.into_iter().chain(memchr_iter(b',', record)).any(|at| {
-            let rest = record.get(at + 1..).unwrap_or_default().trim_ascii_start();
+        first.into_iter().chain(memchr_iter(b',', record)).enumerate().any(|(place, at)| {
+            let rest = record.get(at + 1..).unwrap_or_default();
+            if self.layout.get(place).is_some_and(|name| !name.is_empty() && rest.starts_with(name)) {
+                return false;
+            }
+            let rest = rest.trim_ascii_start();
             let Some(rest) = rest.strip_prefix(b"\"") else { return false };
             let rest = rest.get(..rest.len().min(NAME_BYTES_MAX)).unwrap_or_default();
             let Some(end) = rest.iter().position(|&byte| byte == b'"') else { return false };
-            self.resembles(rest.get(..end).unwrap_or_default())
+            let name = rest.get(..end).unwrap_or_default();
+            let resembles = self.resembles(name);
+            if !resembles {
+                self.remember(place, name);
+            }
+            resembles
         })
+    }
+
+    fn remember(&mut self, place: usize, name: &[u8]) {
+        if place < PLACES_MAX {
+            if self.layout.len() <= place {
+                self.layout.resize(place + 1, Vec::new());
+            }
+            if let Some(known) = self.layout.get_mut(place) {
+                *known = [b"\"", name, b"\""].concat();
+            }
+        }
     }
 
     fn resembles(&mut self, name: &[u8]) -> bool {
