@@ -328,7 +328,7 @@ impl Web {
             .block_on(TcpListener::bind(listen))
             .with_context(|| format!("listening on {listen} (http.listen); is another process there?"))?;
         let address = listener.local_addr()?;
-        // Whoever reads that it listens may ask it to stop at once.
+        // A supervisor that reads "listening" may send SIGTERM at once.
         let (signals, asked) = (EndSignals::catch(runtime).context("waiting for SIGTERM")?, stop.clone());
         runtime.spawn(async move {
             signals.first().await;

@@ -1,4 +1,4 @@
-//! What spreadsheet programs do to identifiers: a damaged one is another person's, or nobody's.
+//! What spreadsheet programs do to identifiers: a damaged one names another person, or none.
 
 /// Digits that a spreadsheet keeps of a number.
 const DIGITS_KEPT: usize = 15;

@@ -15,7 +15,7 @@ pub enum Timestamp {
 }
 
 impl Timestamp {
-    /// The instant, whoever wrote it.
+    /// The instant, from the producer or the broker.
     pub const fn instant(self) -> Option<UtcMillis> {
         match self {
             Self::Missing => None,

@@ -37,7 +37,7 @@ pub enum Origin {
         partition: i32,
         /// Offset.
         offset: i64,
-        /// The record's timestamp, whoever wrote it, if it has one.
+        /// The record's timestamp, from the producer or the broker, if it has one.
         timestamp: Option<UtcMillis>,
         /// When the record arrived, which a producer's timestamp does not tell.
         arrived: Arrived,

@@ -70,7 +70,7 @@ async fn body<S: Source>(state: &HttpState<S>, request: Request) -> Result<Whole
     if length.is_some_and(|length: u64| usize::try_from(length).map_or(true, |length| length > bytes_max)) {
         return Err(too_large());
     }
-    // A little sooner than the connection gives up, so that the reason is told.
+    // A little sooner than the connection times out, so that the client gets the reason.
     let patience = state.settings().timeout.saturating_mul(9) / 10;
     let bodies = state.bodies();
     match tokio::time::timeout(patience, bodies.collect(request.into_body())).await {

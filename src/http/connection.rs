@@ -181,7 +181,7 @@ impl Connection {
     }
 
     fn give_up(&mut self) -> io::Error {
-        // A head that began and did not come to its end is told so; an idle connection is closed without a word.
+        // An incomplete head gets a 408; an idle connection is closed without an answer.
         let is_owed_nothing = self.answered || self.blocked || self.activity.has_reached();
         if !is_owed_nothing && !self.activity.is_answering() {
             // The little that it is fits the socket's buffer; where it does not, the client is gone.

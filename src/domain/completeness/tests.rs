@@ -273,7 +273,7 @@ fn a_producers_timestamp_closes_no_gap_and_a_brokers_stamp_does() {
 #[test]
 fn no_skipped_span_is_empty() {
     let platforms = platforms(&["t"]);
-    // The next record may be much older than the skip, by anybody's word; a statement may lie far ahead of it.
+    // The next record may be much older than the skip, by its timestamp; a statement may lie far ahead of it.
     for (through, sent) in [(50_000, 1), (50_000, 59_999), (500_000, 1), (60_000, 60_000)] {
         let mut tracker = CompletenessTracker::default();
         tracker.state_mut().register(&platforms);
