@@ -9,19 +9,25 @@
 //! writer. Between them stands a [`Batch`]: bounded, owned, sent from one to the other.
 
 use crate::config::{Config, Limits};
-use crate::domain::event::{EventRules, decode};
+use crate::domain::event::{EventRules, decode_noting_unknown};
 use crate::domain::order::Event;
 use crate::domain::time::{LocalDay, UtcMillis, Zone};
 use crate::ledger::batch::{Arrival, Batch};
 
-/// Decodes one record into the batch: an order, a completeness record, or a counted refusal.
+/// Decodes one record into the batch: an order, a completeness record, or a counted refusal. Returns whether it is an
+/// order with fields that the contract does not know.
 #[inline]
-pub fn receive(batch: &mut Batch, arrival: &Arrival<'_>, rules: &EventRules, zone: &Zone) {
-    match decode(arrival.payload, rules) {
-        Ok(Event::Order(order)) => batch.push_order(&order, arrival, zone),
+pub fn receive(batch: &mut Batch, arrival: &Arrival<'_>, rules: &EventRules, zone: &Zone) -> bool {
+    let (event, has_unknown) = decode_noting_unknown(arrival.payload, rules);
+    match event {
+        Ok(Event::Order(order)) => {
+            batch.push_order(&order, arrival, zone);
+            return has_unknown;
+        }
         Ok(Event::Complete(record)) => batch.push_control(&record, arrival),
         Err(refusal) => batch.push_refused(refusal, arrival),
     }
+    false
 }
 
 /// Refuses what lies further ahead of `now` than records of Kafka may: a producer's clock is wrong there.

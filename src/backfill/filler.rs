@@ -113,9 +113,7 @@ impl Filler<'_> {
                 key: None,
                 headers: &[],
             };
-            let orders = filled.batch.orders.len();
-            receive(&mut filled.batch, &arrival, self.rules, self.zone);
-            if filled.batch.orders.len() > orders {
+            if receive(&mut filled.batch, &arrival, self.rules, self.zone) {
                 self.speller.look(line.bytes, self.lines, &mut filled.misspelt);
             }
         }

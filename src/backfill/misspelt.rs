@@ -22,7 +22,7 @@ pub(super) fn add(sum: &mut Misspelt, more: &Misspelt) {
     }
 }
 
-/// Looks for them; most records hold only names of the contract, and cost one look at each name.
+/// Looks for them in orders that have fields which the contract does not know.
 #[derive(Debug, Default)]
 pub(super) struct Speller {
     /// Names that the contract does not know, and whether one resembles a name that it knows.

@@ -38,21 +38,28 @@ use salvage::Salvaged;
 /// A [`Refusal`] with the first rule that the record breaks and with what could still be read of it. Any bytes at all
 /// are survived.
 pub fn decode<'a>(record: &'a [u8], rules: &EventRules) -> Result<Event<'a>, Refusal> {
+    decode_noting_unknown(record, rules).0
+}
+
+/// Decodes one record as [`decode`] does, and says whether it has a field that the contract does not know.
+#[inline]
+pub fn decode_noting_unknown<'a>(record: &'a [u8], rules: &EventRules) -> (Result<Event<'a>, Refusal>, bool) {
     let text = match std::str::from_utf8(record) {
         Ok(text) => text,
         Err(error) => {
             let malformed = Malformed { at: error.valid_up_to(), what: "the record is not UTF-8" };
-            return Err(refuse_malformed(record, malformed, rules));
+            return (Err(refuse_malformed(record, malformed, rules)), false);
         }
     };
     let mut fields = Fields::EMPTY;
-    match fields.fill(text) {
+    let event = match fields.fill(text) {
         Ok(()) => match fast::order(&fields, rules) {
             Some(order) => Ok(Event::Order(order)),
             None => judge_carefully(text, &fields, rules),
         },
         Err(malformed) => Err(refuse_malformed(record, malformed, rules)),
-    }
+    };
+    (event, fields.has_unknown)
 }
 
 #[cold]

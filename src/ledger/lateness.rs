@@ -13,7 +13,7 @@ use crate::domain::pending::Scope;
 use crate::domain::platform::UnreadableRecords;
 use crate::domain::posting::Posting;
 use crate::domain::settle::PlatformLine;
-use crate::domain::time::UtcMillis;
+use crate::domain::time::{LocalDay, UtcMillis, Zone};
 use crate::domain::view::{Kept, LedgerView, Origin, Rejection};
 use crate::domain::window::{Window, union, union_within};
 use std::collections::{BTreeMap, HashMap};
@@ -59,8 +59,10 @@ pub fn late_events(ledger: &Ledger, batch: &Batch, decided: &Decided) -> Outcome
         });
         let fresh = fresh.get_or_insert_with(|| fresh_events(batch, decided));
         let reach = ledger.setup.identity_days.unsigned_abs();
-        let here = other_phase_here(batch, fresh, (entry, decided.other_phase.get(&at)), &previous, reach);
-        let other_phase = here.as_ref().or_else(|| decided.other_phase.get(&at));
+        let stored = decided.other_phase.get(&at);
+        let reach = (reach, &ledger.setup.zone);
+        let here = other_phase_here(batch, fresh, (entry, stored), &previous, reach);
+        let other_phase = here.as_ref().or(stored);
         let told = Told { previous: old.as_ref(), other_phase, kept_open: &[] };
         if !is_late(line, &new, told) || is_mended(ledger, batch, entry) {
             continue;
@@ -151,17 +153,25 @@ fn other_phase_here(
     fresh: &Fresh,
     (entry, stored): (&OrderEntry, Option<&Posting>),
     previous: &HashMap<usize, &Replaced>,
-    reach: u32,
+    (reach, zone): (u32, &Zone),
 ) -> Option<Posting> {
     let before = told_before(batch, fresh, entry);
-    let is_near =
-        |at: &&usize| batch.orders.get(**at).is_some_and(|other| other.day.0.abs_diff(entry.day.0) <= reach);
-    let replaces_stored = |at: &&usize| match (previous.get(*at), stored) {
+    // As identity finds orders: the nearest day first, of two equally near the earlier.
+    let rank = |day: LocalDay| (day.0.abs_diff(entry.day.0), day);
+    let rank_of =
+        |at: usize| batch.orders.get(at).map(|other| rank(other.day)).filter(|(days, _)| *days <= reach);
+    let near = before.iter().filter_map(|&at| Some((rank_of(at)?, at))).min_by_key(|(rank, _)| *rank);
+    let stored_rank = stored.map(|stored| rank(zone.day(stored.accepted_at)));
+    // What began within reach may have been moved beyond it since: it is still the same order.
+    let replaces_stored = |at: &usize| match (previous.get(at), stored) {
         (Some(Replaced::Stored(old)), Some(stored)) => old.accepted_at == stored.accepted_at,
         _ => false,
     };
-    // What began within reach may have been moved beyond it since: it is still the same order.
-    let mut at = *before.iter().find(is_near).or_else(|| before.iter().find(replaces_stored))?;
+    let replacing = before.iter().copied().find(replaces_stored);
+    let mut at = match (near, stored_rank) {
+        (Some((rank, at)), stored) if stored.is_none_or(|stored| rank <= stored) => at,
+        _ => replacing?,
+    };
     let next = |of: usize| {
         before.iter().find(|at| matches!(previous.get(at), Some(Replaced::Fresh(old)) if *old == of))
     };

@@ -25,6 +25,8 @@ pub(super) struct Fields<'a> {
     pub(super) previous_accepted_at: Value<'a>,
     /// Of completeness records.
     pub(super) through: Value<'a>,
+    /// Whether there is a field that the contract does not know.
+    pub(super) has_unknown: bool,
 }
 
 impl<'a> Fields<'a> {
@@ -43,6 +45,7 @@ impl<'a> Fields<'a> {
         fare: Value::ABSENT,
         previous_accepted_at: Value::ABSENT,
         through: Value::ABSENT,
+        has_unknown: false,
     };
 
     /// Reads one JSON object, the whole text and nothing but it, into empty fields: in place, as they are too large
@@ -151,6 +154,7 @@ impl<'a> Fields<'a> {
             }
             Some(_) => Ok(false),
             None => {
+                self.has_unknown = true;
                 let is_new = key.text().is_some_and(|name| unknown.insert(name));
                 if is_new {
                     scanner.value()?;
