@@ -45,4 +45,5 @@ pub mod ingest;
 pub mod ledger;
 pub mod pipeline;
 pub mod redrive;
+pub mod storage;
 pub mod telemetry;

@@ -11,7 +11,7 @@ use crate::domain::view::{Origin, Rejection};
 use crate::ledger::batch::{Arrival, Batch, Source};
 use crate::ledger::commit::Also;
 use crate::ledger::error::LedgerError;
-use crate::ledger::rejected::KeptRecord;
+use crate::ledger::rejections::stored::KeptRecord;
 use crate::ledger::writer::Ledger;
 use crate::pipeline::{limit_ahead, receive, rules_for};
 use std::collections::{BTreeMap, BTreeSet};

@@ -6,7 +6,7 @@
 
 mod support;
 
-use coverledger::ledger::crash::Point;
+use coverledger::storage::crash_points::Point;
 use std::path::Path;
 use support::driver::{Death, Life, dying, is_asked_to_live, living, verified};
 use support::folders::copy_dir;

@@ -4,12 +4,12 @@
 
 mod damaged;
 
+use coverledger::ledger::codec::keys::{self, in_run, run_of};
 use coverledger::ledger::codec::{Packing, frame, unframe};
-use coverledger::ledger::head;
-use coverledger::ledger::keys::{self, in_run, run_of};
-use coverledger::ledger::store::Change;
 use coverledger::ledger::verify::verify_dir;
 use coverledger::ledger::writer::Ledger;
+use coverledger::storage::Change;
+use coverledger::storage::head;
 use damaged::{
     Fixture, Random, copy_of, db_file, dump, is_refused, lose, open_store, replace, segment_files, setup,
     values,

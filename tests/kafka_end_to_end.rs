@@ -167,7 +167,8 @@ mod tests {
     /// The counts of all commits together.
     fn dispositions_agree(folder: &TempDir, config: &Path, case: &Case, controls: usize) {
         use coverledger::config::Config;
-        use coverledger::ledger::{setup::Setup, writer::Ledger};
+        use coverledger::ledger::options::Setup;
+        use coverledger::ledger::writer::Ledger;
         let config = Config::load(config, &|_| None).unwrap();
         assert!(config.ledger.data_dir.starts_with(folder.path()));
         let ledger = Ledger::open(Setup::new(&config)).unwrap();

@@ -15,7 +15,7 @@ mod tests {
     };
     use coverledger::generate::PLATFORMS;
     use coverledger::ingest::kafka::{EventProducer, KafkaHealth, Outgoing};
-    use coverledger::ledger::crash::{Point, VARIABLE};
+    use coverledger::storage::crash_points::{Point, VARIABLE};
     use std::path::Path;
     use std::time::{Duration, Instant};
     use tempfile::TempDir;

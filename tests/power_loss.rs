@@ -7,7 +7,7 @@
 mod support;
 
 use coverledger::domain::time::LocalDay;
-use coverledger::ledger::crash::Point;
+use coverledger::storage::crash_points::Point;
 use std::fs::{self, File};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -4,7 +4,7 @@ use crate::now;
 use crate::support::{Figures, cpu, disk_bytes, flag, nanos_each, per_second, removed_bytes};
 use coverledger::app::threads::Urgency;
 use coverledger::domain::time::LocalDay;
-use coverledger::ledger::compaction::{Compacted, CompactionJob};
+use coverledger::ledger::maintenance::compaction::{Compacted, CompactionJob};
 use coverledger::ledger::writer::Ledger;
 use std::path::Path;
 use std::sync::Arc;

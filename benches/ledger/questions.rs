@@ -15,7 +15,7 @@ use coverledger::domain::time::{DAY_MS, LocalDay, UtcMillis};
 use coverledger::generate::{Generator, GeneratorSettings};
 use coverledger::ledger::batch::Batch;
 use coverledger::ledger::commit::Also;
-use coverledger::ledger::warming::Warming;
+use coverledger::ledger::maintenance::cache_warmup::Warming;
 use coverledger::ledger::writer::{Ledger, Published};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

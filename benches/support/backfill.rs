@@ -1,7 +1,13 @@
 //! The same events from a compressed file instead of Kafka: what a platform hands over when it joins.
 
+use super::Figures;
+use super::Side;
+use super::disk_bytes;
+use super::median;
+use super::option;
+use super::per_second;
+use super::resident;
 use super::service::binary;
-use super::{Figures, Side, disk_bytes, median, option, per_second, resident};
 use coverledger::generate::{Generator, GeneratorSettings};
 use std::fs::{self, File};
 use std::io::{BufWriter, Read, Write};

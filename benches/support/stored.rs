@@ -1,7 +1,12 @@
 //! The service on a ledger that holds much already: its rate, how soon it is ready again, backup and restore.
 
+use super::Figures;
+use super::Side;
+use super::disk_bytes;
+use super::option;
+use super::per_second;
+use super::resident;
 use super::service::{Kafka, Service, binary, fill};
-use super::{Figures, Side, disk_bytes, option, per_second, resident};
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};

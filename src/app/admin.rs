@@ -9,7 +9,7 @@
 //! ```
 
 use super::threads::Stop;
-use crate::ledger::backup::{BackupReport, backup};
+use crate::ledger::maintenance::backup::{BackupReport, backup};
 use crate::ledger::writer::Published;
 use serde::{Deserialize, Serialize};
 use std::fs::Metadata;

@@ -3,8 +3,8 @@
 use super::telling::Telling;
 use super::threads::Stop;
 use crate::domain::time::LocalDay;
-use crate::ledger::compaction::{Compacted, CompactionJob};
 use crate::ledger::error::Outcome;
+use crate::ledger::maintenance::compaction::{Compacted, CompactionJob};
 use crate::ledger::writer::Ledger;
 use crate::telemetry::clock::Clock;
 use crate::telemetry::metrics::CompactionFacts;

@@ -11,8 +11,10 @@ mod scenes;
 pub use home::Home;
 pub use scenes::{Order, Scenes, Seen};
 
+use super::Running;
+use super::ServeOptions;
+use super::serve;
 use super::threads::{Ended, Stop, Threads, Urgency};
-use super::{Running, ServeOptions, serve};
 use crate::config::Config;
 use crate::domain::time::{UtcMillis, Zone};
 use crate::generate::LiveSettings;

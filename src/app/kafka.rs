@@ -1,5 +1,7 @@
 //! Getting from the ledger's positions to partitions that are read.
 
+use super::ServeOptions;
+use super::Skip;
 use super::prober::Prober;
 use super::reader::Reader;
 use super::skips::{self, Survey};
@@ -7,7 +9,6 @@ use super::status::Status;
 use super::telling::Telling;
 use super::threads::{Stop, Threads, Urgency};
 use super::writer::Work;
-use super::{ServeOptions, Skip};
 use crate::config::{Config, KafkaSettings as Settings};
 use crate::domain::completeness::{MetadataObserved, PartitionFacts, TopicIdentity};
 use crate::domain::view::LedgerView;

@@ -1,6 +1,7 @@
 //! An operator's decisions to go on past what cannot be read: checked against Kafka and the ledger, then recorded.
 
-use super::{ServeOptions, Skip};
+use super::ServeOptions;
+use super::Skip;
 use crate::domain::completeness::{PartitionSkipped, TopicIdentity};
 use crate::domain::time::UtcMillis;
 use crate::domain::view::LedgerView;

@@ -1,7 +1,7 @@
 //! What the threads tell each other and the people who ask: readiness, partitions, positions.
 
 use crate::ingest::kafka::TopicPartition;
-use crate::ledger::room::Free;
+use crate::ledger::maintenance::disk_space::Free;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};

@@ -6,9 +6,9 @@ use crate::domain::posting::Disposition;
 use crate::domain::reject::Reason;
 use crate::domain::view::LedgerView;
 use crate::ledger::batch::Source;
+use crate::ledger::commit::report::CommitReport;
 use crate::ledger::error::LedgerError;
-use crate::ledger::report::CommitReport;
-use crate::ledger::room::Free;
+use crate::ledger::maintenance::disk_space::Free;
 use crate::ledger::snapshot::Snapshot;
 use crate::ledger::writer::Ledger;
 use crate::telemetry::metrics::{

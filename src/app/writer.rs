@@ -4,7 +4,7 @@ use super::status::Status;
 use super::telling::Telling;
 use crate::ledger::batch::Batch;
 use crate::ledger::commit::{Also, Observations};
-use crate::ledger::room::Room;
+use crate::ledger::maintenance::disk_space::Room;
 use crate::ledger::writer::Ledger;
 use crate::telemetry::clock::Clock;
 use std::sync::Arc;

@@ -1,10 +1,13 @@
 //! `coverledger backup`: a copy of one committed state, beside a running service or without one.
 
-use super::{Ending, WrongUsage, load_config};
+use super::Ending;
+use super::WrongUsage;
+use super::load_config;
 use crate::app::admin::{self, Answer, Request};
 use crate::domain::time::UtcMillis;
-use crate::ledger::backup::{BackupReport, backup_dir};
 use crate::ledger::error::LedgerError;
+use crate::ledger::maintenance::backup::{BackupReport, backup_dir};
+use crate::storage::StorageError;
 use anyhow::{Context, anyhow};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -99,7 +102,7 @@ fn back_up(
 ) -> anyhow::Result<BackupReport> {
     let never = AtomicBool::new(false);
     let in_use = match backup_dir(data_dir, target, &never, &mut *progress) {
-        Err(error @ LedgerError::InUse { .. }) => error,
+        Err(error @ LedgerError::Store(StorageError::InUse { .. })) => error,
         outcome => return Ok(outcome?),
     };
     let asked = admin::ask(data_dir, &Request::Backup(target.to_path_buf()), progress);

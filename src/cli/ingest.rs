@@ -1,18 +1,21 @@
 //! `coverledger ingest`: backfill from files.
 
+use super::Ending;
+use super::WrongUsage;
+use super::load_config;
 use super::output::{Inputs, OutputFile};
 use super::reading::enforce;
-use super::{Ending, WrongUsage, load_config, typed};
+use super::typed;
 use crate::backfill::{Backfill, BackfillError, Done, Summary, run as backfill};
 use crate::config::Config;
 use crate::domain::event::ExactTime;
 use crate::domain::pending::PendingKind;
 use crate::domain::time::{LocalDay, UtcMillis};
 use crate::ingest::file::{LineReader, Progress};
+use crate::ledger::commit::report::CommitReport;
 use crate::ledger::error::LedgerError;
-use crate::ledger::report::CommitReport;
-use crate::ledger::room::{Free, Room};
-use crate::ledger::setup::Setup;
+use crate::ledger::maintenance::disk_space::{Free, Room};
+use crate::ledger::options::Setup;
 use crate::ledger::writer::Ledger;
 use crate::pipeline::rules_for;
 use crate::telemetry::clock::Clock;

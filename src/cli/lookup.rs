@@ -1,11 +1,13 @@
 //! `coverledger lookup`: was this rider covered?
 
+use super::Ending;
+use super::WrongUsage;
+use super::load_config;
 use super::lookup_batch;
 use super::lookup_text;
 use super::reading::{Opened, unknown_platform};
 use super::remote::{Remote, Target};
 use super::typed;
-use super::{Ending, WrongUsage, load_config};
 use crate::config::Config;
 use crate::coverage::instant::parse_at;
 use crate::coverage::question::{Question, QuestionError, When};

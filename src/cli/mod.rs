@@ -26,6 +26,7 @@ mod version;
 
 use crate::config::{Config, ConfigErrors};
 use crate::ledger::error::LedgerError;
+use crate::storage::StorageError;
 use clap::{Parser, Subcommand};
 use output::Inputs;
 use std::io::Write as _;
@@ -116,13 +117,13 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
         return 78;
     }
     let in_use = |cause: &(dyn std::error::Error + 'static)| {
-        matches!(cause.downcast_ref::<LedgerError>(), Some(LedgerError::InUse { .. }))
+        matches!(cause.downcast_ref::<LedgerError>(), Some(LedgerError::Store(StorageError::InUse { .. })))
     };
     if error.chain().any(in_use) {
         return 75;
     }
     let unusable = |cause: &(dyn std::error::Error + 'static)| {
-        matches!(cause.downcast_ref::<LedgerError>(), Some(LedgerError::DataDir { .. }))
+        matches!(cause.downcast_ref::<LedgerError>(), Some(LedgerError::Store(StorageError::DataDir { .. })))
     };
     if error.chain().any(unusable) { 73 } else { 1 }
 }

@@ -5,9 +5,10 @@ use crate::config::Config;
 use crate::coverage::Terms;
 use crate::domain::view::LedgerView;
 use crate::ledger::error::LedgerError;
-use crate::ledger::setup::Setup;
+use crate::ledger::options::Setup;
 use crate::ledger::snapshot::Snapshot;
 use crate::ledger::writer::Ledger;
+use crate::storage::StorageError;
 use crate::telemetry::clock::Clock;
 use anyhow::Context;
 use std::sync::Arc;
@@ -34,7 +35,7 @@ impl Opened {
         let clock = Clock::start();
         let ledger = Ledger::open(Setup::new(&config));
         let mut ledger = match ledger {
-            Err(error @ LedgerError::InUse { .. }) => {
+            Err(error @ LedgerError::Store(StorageError::InUse { .. })) => {
                 return Err(error).with_context(|| other_way.to_owned());
             }
             ledger => ledger?,
@@ -46,7 +47,7 @@ impl Opened {
     /// Opens the ledger of a configuration to read it, as it stands and under the configuration in force.
     pub(super) fn read(config: Config, other_way: &str) -> anyhow::Result<Self> {
         let ledger = match Ledger::open_read_only(Setup::new(&config)) {
-            Err(error @ LedgerError::InUse { .. }) => {
+            Err(error @ LedgerError::Store(StorageError::InUse { .. })) => {
                 return Err(error).with_context(|| other_way.to_owned());
             }
             ledger => ledger?,

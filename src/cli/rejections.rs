@@ -1,10 +1,13 @@
 //! `coverledger rejections`: list, export, send again, resolve.
 
+use super::Ending;
+use super::WrongUsage;
 use super::ingest::counts_json;
+use super::load_config;
 use super::reading::{Opened, unknown_platform};
 use super::rejection_export;
 use super::rejection_send;
-use super::{Ending, WrongUsage, load_config, typed};
+use super::typed;
 use crate::coverage::instant::check_year;
 use crate::coverage::rejection::{OriginLine, RejectionLine};
 use crate::coverage::rejection_filter::{NumberRange, RejectionFilter, parse_content, parse_kept};
@@ -12,7 +15,7 @@ use crate::domain::time::{UtcMillis, Zone};
 use crate::domain::view::{Kept, LedgerView};
 use crate::ledger::batch::Batch;
 use crate::ledger::commit::Also;
-use crate::ledger::rejected::KeptRecord;
+use crate::ledger::rejections::stored::KeptRecord;
 use crate::ledger::snapshot::Snapshot;
 use crate::redrive;
 use anyhow::Context;

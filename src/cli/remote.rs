@@ -121,7 +121,7 @@ impl Target {
             if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
                 self.0.push(char::from(byte));
             } else if write!(self.0, "%{byte:02X}").is_err() {
-                // Writing to a String does not fail.
+                // ValueWriter to a String does not fail.
                 return;
             }
         }

@@ -1,6 +1,8 @@
 //! `coverledger serve`: the service.
 
-use super::{Ending, load_config, typed};
+use super::Ending;
+use super::load_config;
+use super::typed;
 use crate::app::{ServeOptions, Skip, serve};
 use crate::telemetry::log::{self, LogFormat};
 use anyhow::bail;

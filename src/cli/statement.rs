@@ -1,7 +1,8 @@
 //! `coverledger statement`: what each platform owes.
 
+use super::Ending;
+use super::load_config;
 use super::reading::Opened;
-use super::{Ending, load_config};
 use crate::coverage::statement::{statement, write_csv};
 use crate::domain::time::Month;
 use clap::{Args, ValueEnum};

@@ -1,9 +1,11 @@
 //! `coverledger timeline`: a rider's orders and merged cover.
 
+use super::Ending;
+use super::WrongUsage;
+use super::load_config;
 use super::lookup_text::window;
 use super::reading::Opened;
 use super::typed::interval;
-use super::{Ending, WrongUsage, load_config};
 use crate::coverage::question::{check_interval_years, check_rider};
 use crate::coverage::timeline::{Timeline, timeline};
 use clap::Args;

@@ -1,7 +1,8 @@
 //! `coverledger verify`: reads everything again; exit code 0 only if all of it holds.
 
-use super::{Ending, load_config};
-use crate::ledger::setup::Setup;
+use super::Ending;
+use super::load_config;
+use crate::ledger::options::Setup;
 use crate::ledger::verify::{ADVICE, Verification, verify_dir};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};

@@ -1,12 +1,20 @@
 //! From a path to a [`Config`]: files are read, laid over the embedded defaults, and checked as a whole.
 
+use super::Config;
+use super::HttpSettings;
+use super::IngestSettings;
+use super::KafkaSettings;
+use super::LedgerSettings;
+use super::Limits;
+use super::ShutdownSettings;
+use super::platforms;
 use super::problem::{ConfigErrors, Report};
 use super::reader::{Layer, Section};
 use super::secret::Outside;
 use super::source::Source;
 use super::tariff::Rules;
-use super::{Config, HttpSettings, IngestSettings, KafkaSettings, LedgerSettings, Limits, ShutdownSettings};
-use super::{platforms, value, zone};
+use super::value;
+use super::zone;
 use crate::domain::platform::Platforms;
 use crate::domain::time::Zone;
 use sha2::{Digest, Sha256};

@@ -1,6 +1,12 @@
 //! The stream is what it says it is.
 
-use super::{CATEGORIES, Generator, GeneratorSettings, Label, PLATFORMS, SettingsError, county_codes};
+use super::CATEGORIES;
+use super::Generator;
+use super::GeneratorSettings;
+use super::Label;
+use super::PLATFORMS;
+use super::SettingsError;
+use super::county_codes;
 use crate::domain::event::{EventRules, decode};
 use crate::domain::order::{Event, OrderEvent};
 use crate::domain::time::{DAY_MS, MINUTE_MS, UtcMillis};

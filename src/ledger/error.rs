@@ -1,7 +1,7 @@
 //! What can go wrong in the ledger, in words that say what to do.
 
-use super::codec::CodecError;
-use super::store::StoreError;
+use crate::ledger::codec::CodecError;
+use crate::storage::StorageError;
 use std::path::PathBuf;
 use thiserror::Error;
 
@@ -10,7 +10,7 @@ use thiserror::Error;
 pub enum LedgerError {
     /// The store failed.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(#[from] StorageError),
     /// A stored value is damaged.
     #[error("{what} is damaged: {source}; restore a backup or rebuild the ledger from Kafka or files")]
     Damaged {
@@ -31,50 +31,9 @@ pub enum LedgerError {
     /// The manifest does not agree with itself or with the witness.
     #[error("{0}")]
     Inconsistent(String),
-    /// Another process has the data directory.
-    #[error(
-        "{path} is in use by another coverledger process; stop it first, or choose another ledger.data_dir"
-    )]
-    InUse {
-        /// The data directory.
-        path: PathBuf,
-    },
-    /// The data directory cannot be used.
-    #[error("the data directory {path} (`data_dir` under [ledger]) cannot be used: {reason}")]
-    DataDir {
-        /// The data directory.
-        path: PathBuf,
-        /// Why.
-        reason: String,
-    },
-    /// What this process locked is not what lies there now.
-    #[error(
-        "{path} or its LOCK was moved, replaced or deleted while this process had it: another process may be at work there, \
-         so nothing more is written; start again, and leave the directory alone while a process has it"
-    )]
-    LockLost {
-        /// The data directory.
-        path: PathBuf,
-    },
-    /// A file beside the store cannot be used.
-    #[error("{doing} {path} failed: {message}")]
-    File {
-        /// What was being done.
-        doing: &'static str,
-        /// Which file.
-        path: PathBuf,
-        /// The system's message.
-        message: String,
-    },
     /// An earlier write failed: nothing is written any more.
     #[error("the ledger is poisoned by an earlier failure ({0}); nothing is written until a restart")]
     Poisoned(String),
-    /// There is nothing to read.
-    #[error("there is no ledger in {path}: its `store` is missing; is ledger.data_dir right?")]
-    NoLedger {
-        /// The data directory.
-        path: PathBuf,
-    },
     /// The ledger was opened to be read.
     #[error("the ledger was opened read-only: nothing is written")]
     ReadOnly,
@@ -108,12 +67,6 @@ impl LedgerError {
     pub fn damaged(what: impl Into<String>) -> impl FnOnce(CodecError) -> Self {
         let what = what.into();
         move |source| Self::Damaged { what, source }
-    }
-
-    /// Names the file.
-    pub fn file(doing: &'static str, path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Self {
-        let path = path.to_path_buf();
-        move |error| Self::File { doing, path, message: error.to_string() }
     }
 }
 

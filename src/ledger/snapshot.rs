@@ -1,23 +1,5 @@
 //! One committed state as readers see it: immutable, shared, never blocking the writer.
 
-use super::batch::Source;
-use super::books::ConfigBooks;
-use super::codec::unframe;
-use super::commit_record::CommitRecord;
-use super::days::DayRuns;
-use super::error::{LedgerError, Outcome};
-use super::facts::{PlatformStats, SourceFacts};
-use super::find::{Found, Wanted, find};
-use super::head::hex;
-use super::history::{History, Step};
-use super::identity::IdentityHash;
-use super::keys;
-use super::manifest::{Entries, Manifest, Root};
-use super::rejected::RejectedIndex;
-use super::row::{OrderId, RowKind};
-use super::run::Run;
-use super::store::Store;
-use super::totals::DayTotals;
 use crate::domain::completeness::Completeness;
 use crate::domain::order::Phase;
 use crate::domain::pending::PendingKind;
@@ -26,6 +8,24 @@ use crate::domain::posting::{ConfigNo, RuleNo, StoredVersion, SupersededBy};
 use crate::domain::time::{LocalDay, UtcMillis, Zone};
 use crate::domain::view::{AsOf, LedgerView, PendingCount, Rejection, RuleKind, Total, TotalKey};
 use crate::domain::window::Window;
+use crate::ledger::batch::Source;
+use crate::ledger::codec::keys;
+use crate::ledger::codec::unframe;
+use crate::ledger::error::{LedgerError, Outcome};
+use crate::ledger::lookup::day_filters::DayRuns;
+use crate::ledger::lookup::identity_lookup::{Found, Wanted, find};
+use crate::ledger::lookup::version_history::{History, Step};
+use crate::ledger::manifest::commit_record::CommitRecord;
+use crate::ledger::manifest::configuration_history::ConfigBooks;
+use crate::ledger::manifest::state_codec::{PlatformStats, SourceFacts};
+use crate::ledger::manifest::{Entries, Manifest, Root};
+use crate::ledger::rejections::stored::RejectedIndex;
+use crate::ledger::run::Run;
+use crate::ledger::run::identity::IdentityHash;
+use crate::ledger::run::row::{OrderId, RowKind};
+use crate::ledger::run::totals::DayTotals;
+use crate::storage::Store;
+use crate::storage::head::hex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -39,18 +39,18 @@ const BLOCKS_FETCHED_MAX: usize = 64;
 /// A committed state.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
-    pub(super) store: Store,
-    pub(super) root: Root,
-    pub(super) entries: Entries,
-    pub(super) runs: Arc<DayRuns>,
-    pub(super) books: Arc<ConfigBooks>,
-    pub(super) completeness: Arc<Completeness>,
-    pub(super) rejected: RejectedIndex,
-    pub(super) stats: Arc<BTreeMap<String, PlatformStats>>,
-    pub(super) sources: Arc<BTreeMap<Source, SourceFacts>>,
-    pub(super) zone: Arc<Zone>,
-    pub(super) identity_days: i32,
-    pub(super) day_filter_bytes: usize,
+    pub(crate) store: Store,
+    pub(crate) root: Root,
+    pub(crate) entries: Entries,
+    pub(crate) runs: Arc<DayRuns>,
+    pub(crate) books: Arc<ConfigBooks>,
+    pub(crate) completeness: Arc<Completeness>,
+    pub(crate) rejected: RejectedIndex,
+    pub(crate) stats: Arc<BTreeMap<String, PlatformStats>>,
+    pub(crate) sources: Arc<BTreeMap<Source, SourceFacts>>,
+    pub(crate) zone: Arc<Zone>,
+    pub(crate) identity_days: i32,
+    pub(crate) day_filter_bytes: usize,
 }
 
 /// Where a row lies: rows of one place and identity are versions of one order.
@@ -63,12 +63,12 @@ impl Snapshot {
     }
 
     /// The first day whose orders are shown: rows of days before it that are still there only serve identity.
-    pub(super) fn first_kept(&self) -> LocalDay {
+    pub(crate) fn first_kept(&self) -> LocalDay {
         self.root.retention_line.unwrap_or(LocalDay(i32::MIN))
     }
 
     /// The runs of the days that retention kept.
-    pub(super) fn kept(&self) -> impl DoubleEndedIterator<Item = (&LocalDay, &Vec<Arc<Run>>)> {
+    pub(crate) fn kept(&self) -> impl DoubleEndedIterator<Item = (&LocalDay, &Vec<Arc<Run>>)> {
         self.runs.range(self.first_kept()..)
     }
 

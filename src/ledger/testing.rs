@@ -1,11 +1,11 @@
 //! A small ledger for tests: orders of one rider of platform `p`, all on 2026-11-20 unless they say otherwise.
 
-use super::batch::{Arrival, Batch, Source};
-use super::commit::Also;
-use super::setup::Setup;
-use super::writer::Ledger;
 use crate::config::Config;
 use crate::domain::time::{LocalDay, UtcMillis};
+use crate::ledger::batch::{Arrival, Batch, Source};
+use crate::ledger::commit::Also;
+use crate::ledger::options::Setup;
+use crate::ledger::writer::Ledger;
 use crate::pipeline::{receive, rules_for};
 use std::fs::File;
 use std::path::Path;
@@ -17,7 +17,7 @@ const CONFIG: &str = "[platform_defaults]\nrecords_from = 2026-11-01\n\
 const NOW: i64 = 1_795_000_000_000;
 
 /// The ledger of a folder.
-pub(super) fn open(dir: &Path) -> Ledger {
+pub(crate) fn open(dir: &Path) -> Ledger {
     let mut setup = Setup::new(&Config::from_text(CONFIG).unwrap());
     setup.data_dir = dir.to_path_buf();
     let mut ledger = Ledger::open(setup).unwrap();
@@ -26,17 +26,17 @@ pub(super) fn open(dir: &Path) -> Ledger {
 }
 
 /// The day of the orders.
-pub(super) fn day() -> LocalDay {
+pub(crate) fn day() -> LocalDay {
     LocalDay::from_ymd(2026, 11, 20).unwrap()
 }
 
 /// An event of an order, half an hour long.
-pub(super) fn event(order_id: u64, revision: u64) -> String {
+pub(crate) fn event(order_id: u64, revision: u64) -> String {
     event_at(order_id, revision, "2026-11-20T12:00:00Z", "2026-11-20T12:30:00Z")
 }
 
 /// An event of an order.
-pub(super) fn event_at(order_id: u64, revision: u64, accepted: &str, ended: &str) -> String {
+pub(crate) fn event_at(order_id: u64, revision: u64, accepted: &str, ended: &str) -> String {
     format!(
         r#"{{"platform":"p","order_id":"{order_id}","rider_id":"R","category":"ride","region":"310115",
             "accepted_at":"{accepted}","ended_at":"{ended}","revision":{revision}}}"#
@@ -44,7 +44,7 @@ pub(super) fn event_at(order_id: u64, revision: u64, accepted: &str, ended: &str
 }
 
 /// Commits records of a topic.
-pub(super) fn commit(ledger: &mut Ledger, first_offset: i64, records: &[String]) {
+pub(crate) fn commit(ledger: &mut Ledger, first_offset: i64, records: &[String]) {
     let config = Config::from_text(CONFIG).unwrap();
     let rules = rules_for(&config, None, None);
     let mut batch = Batch::default();
@@ -66,7 +66,7 @@ pub(super) fn commit(ledger: &mut Ledger, first_offset: i64, records: &[String])
 
 /// Makes the system forget what it holds in memory of a ledger's segment files. `false` where they are nowhere else, or the
 /// system does not tell what it fetches: then nothing can be seen of it.
-pub(super) fn forget(dir: &Path) -> bool {
+pub(crate) fn forget(dir: &Path) -> bool {
     let files = std::fs::read_dir(dir.join("segments")).unwrap().map(|entry| entry.unwrap().path());
     let files: Vec<File> = files.map(|path| File::open(path).unwrap()).collect();
     assert!(!files.is_empty(), "nothing was large enough for a segment file");
@@ -84,7 +84,7 @@ pub(super) fn forget(dir: &Path) -> bool {
 }
 
 /// Bytes that the system has to fetch from a disk for what this thread does.
-pub(super) fn bytes_fetched<T>(work: impl FnOnce() -> T) -> u64 {
+pub(crate) fn bytes_fetched<T>(work: impl FnOnce() -> T) -> u64 {
     let fetched = || {
         let text = std::fs::read_to_string("/proc/thread-self/io").unwrap_or_default();
         let bytes = text.lines().find_map(|line| line.strip_prefix("read_bytes: "));

@@ -6,7 +6,7 @@ use coverledger::domain::posting::Disposition;
 use coverledger::domain::time::{LocalDay, UtcMillis, Zone};
 use coverledger::ledger::batch::{Arrival, Batch, Source};
 use coverledger::ledger::commit::Also;
-use coverledger::ledger::setup::Setup;
+use coverledger::ledger::options::Setup;
 use coverledger::ledger::verify::verify;
 use coverledger::ledger::writer::Ledger;
 use coverledger::pipeline::{receive, rules_for};

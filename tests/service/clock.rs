@@ -12,7 +12,7 @@ use coverledger::domain::time::UtcMillis;
 use coverledger::domain::view::LedgerView;
 use coverledger::ledger::batch::{Arrival, Batch, Source};
 use coverledger::ledger::commit::{Also, Observations};
-use coverledger::ledger::setup::Setup;
+use coverledger::ledger::options::Setup;
 use coverledger::ledger::writer::Ledger;
 use coverledger::pipeline::{receive, rules_for};
 use tempfile::TempDir;

@@ -6,7 +6,7 @@ use crate::support::program::{Program, until};
 use crate::support::random::Draws;
 use crate::support::stream::{Sent, commit, kill_ingest};
 use coverledger::ingest::kafka::{EventProducer, Outgoing};
-use coverledger::ledger::crash::{Point, VARIABLE};
+use coverledger::storage::crash_points::{Point, VARIABLE};
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! Writing records and reading them with the source, waiting for conditions by a bounded number of polls.
+//! ValueWriter records and reading them with the source, waiting for conditions by a bounded number of polls.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

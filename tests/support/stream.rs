@@ -9,7 +9,7 @@ use coverledger::domain::time::UtcMillis;
 use coverledger::generate::{Generator, GeneratorSettings, PLATFORMS};
 use coverledger::ledger::batch::{Arrival, Batch, Source};
 use coverledger::ledger::commit::Also;
-use coverledger::ledger::setup::Setup;
+use coverledger::ledger::options::Setup;
 use coverledger::ledger::writer::Ledger;
 use coverledger::pipeline::{receive, rules_for};
 use std::collections::{BTreeMap, BTreeSet};

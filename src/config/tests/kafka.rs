@@ -1,6 +1,9 @@
 //! Secrets, and options that are refused.
 
-use super::{FULL, expect, problems, with_files};
+use super::FULL;
+use super::expect;
+use super::problems;
+use super::with_files;
 
 #[test]
 fn secrets_are_for_librdkafka_alone() {

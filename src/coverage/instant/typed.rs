@@ -1,6 +1,9 @@
 //! Times as people type them: local times of a zone, a whole day, Chinese dates, full-width digits; and RFC 3339.
 
-use super::{At, InstantError, parse_at, parse_to};
+use super::At;
+use super::InstantError;
+use super::parse_at;
+use super::parse_to;
 use crate::coverage::question::When;
 use crate::domain::time::{DAY_MS, HOUR_MS, LocalDay, MINUTE_MS, SECOND_MS, UtcMillis, Zone};
 use crate::domain::window::Window;

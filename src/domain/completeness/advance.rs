@@ -1,6 +1,7 @@
 //! The rule by which `complete_through` advances.
 
-use super::{Completeness, PlatformFacts};
+use super::Completeness;
+use super::PlatformFacts;
 use crate::domain::platform::{Platforms, Promise};
 use crate::domain::time::UtcMillis;
 

@@ -1,6 +1,9 @@
 //! How facts about platforms enter [`Completeness`].
 
-use super::{Completeness, PlatformFacts, VOUCHES_PENDING_MAX, Vouch};
+use super::Completeness;
+use super::PlatformFacts;
+use super::VOUCHES_PENDING_MAX;
+use super::Vouch;
 use crate::domain::platform::Platforms;
 use crate::domain::time::UtcMillis;
 

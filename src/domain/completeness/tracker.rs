@@ -1,6 +1,10 @@
 //! Observations of Kafka on their way into [`Completeness`].
 
-use super::{Completeness, PartitionFacts, PlatformFacts, SkippedSpan, TopicIdentity};
+use super::Completeness;
+use super::PartitionFacts;
+use super::PlatformFacts;
+use super::SkippedSpan;
+use super::TopicIdentity;
 use crate::domain::platform::{Platforms, Promise};
 use crate::domain::settle::Reach;
 use crate::domain::time::UtcMillis;

@@ -10,7 +10,8 @@ mod salvage;
 mod salvage_properties;
 mod times;
 
-use super::{EventRules, decode};
+use super::EventRules;
+use super::decode;
 use crate::domain::order::{Event, OrderEvent};
 use crate::domain::reject::Refusal;
 use crate::domain::time::{DAY_MS, HOUR_MS, LocalDay, UtcMillis, Zone};

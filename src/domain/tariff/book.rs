@@ -69,7 +69,7 @@ impl RuleBook {
         lines.sort();
         let mut hash = String::new();
         for byte in Sha256::digest(lines.concat()).iter().take(8) {
-            // Writing to a string cannot fail.
+            // ValueWriter to a string cannot fail.
             write!(hash, "{byte:02x}").unwrap_or_default();
         }
         hash

@@ -1,8 +1,9 @@
 //! What is wrong with a set of rules: every problem is found, none stops the search.
 
+use super::PriceQuery;
+use super::Tariff;
 use super::names::RegionClasses;
 use super::rule::{CoverRule, FactorRule, RateRule, Scope, Scoped};
-use super::{PriceQuery, Tariff};
 use crate::domain::money::Micros;
 use crate::domain::order::Outcome;
 use crate::domain::posting::{Charge, RuleNo};

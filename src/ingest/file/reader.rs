@@ -1,9 +1,11 @@
 //! Reads an input block by block.
 
+use super::BLOCK_BYTES;
+use super::LINE_BYTES_MAX;
+use super::READ_BYTES;
 use super::block::{LineBlock, OversizedLine};
 use super::format::{BYTE_ORDER_MARK, Foreign, LOOK_BYTES, Packing, foreign};
 use super::unpack::unpacked;
-use super::{BLOCK_BYTES, LINE_BYTES_MAX, READ_BYTES};
 use memchr::{memchr, memrchr};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;

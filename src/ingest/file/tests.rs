@@ -1,6 +1,8 @@
 //! Every byte arrives once, in order, whatever the input is wrapped in.
 
-use super::{FileError, LineReader, OversizedLine};
+use super::FileError;
+use super::LineReader;
+use super::OversizedLine;
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 use std::io::{Read, Write};

@@ -1,4 +1,4 @@
-//! Writing events to Kafka, for `generate` and the demo.
+//! ValueWriter events to Kafka, for `generate` and the demo.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -5,7 +5,7 @@ use crate::domain::order::{Outcome, Phase, Region};
 use crate::domain::reject::Refusal;
 use crate::domain::time::{LocalDay, UtcMillis};
 use crate::domain::view::Origin;
-use crate::ledger::identity::IdentityHash;
+use crate::ledger::run::identity::IdentityHash;
 use rust_decimal::Decimal;
 
 /// Where records of a batch come from.

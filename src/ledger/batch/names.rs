@@ -1,6 +1,6 @@
 //! Names told apart by small numbers.
 
-use crate::ledger::identity::IdentityHash;
+use crate::ledger::run::identity::IdentityHash;
 use std::collections::HashMap;
 
 /// Names that are compared one by one before the others are looked up.

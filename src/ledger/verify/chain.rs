@@ -1,16 +1,16 @@
 //! The witness, the manifest and the chain of commits.
 
-use super::super::batch::Source;
-use super::super::codec::unframe;
-use super::super::commit_record::CommitRecord;
-use super::super::error::{LedgerError, Outcome};
-use super::super::facts::Counts;
-use super::super::head;
-use super::super::keys;
-use super::super::manifest::{Manifest, Witness};
-use super::super::writer::Ledger;
 use super::findings::Findings;
 use crate::domain::time::UtcMillis;
+use crate::ledger::batch::Source;
+use crate::ledger::codec::keys;
+use crate::ledger::codec::unframe;
+use crate::ledger::error::{LedgerError, Outcome};
+use crate::ledger::manifest::commit_record::CommitRecord;
+use crate::ledger::manifest::state_codec::Counts;
+use crate::ledger::manifest::{Manifest, Witness};
+use crate::ledger::writer::Ledger;
+use crate::storage::head;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 

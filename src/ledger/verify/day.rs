@@ -1,19 +1,19 @@
 //! One day: its current versions, its totals, and what they say about the platforms.
 
-use super::super::batch::Source;
-use super::super::compaction::Merge;
-use super::super::error::{LedgerError, Outcome};
-use super::super::facts::PlatformStats;
-use super::super::row::{Class, Row, RowKind};
-use super::super::run::Run;
-use super::super::run_writer::ClassTable;
-use super::super::totals::{DayTotals, scaled, total_of};
-use super::super::writer::Ledger;
 use super::findings::Findings;
 use crate::domain::order::{Phase, Region};
 use crate::domain::posting::Charge;
 use crate::domain::time::{LocalDay, UtcMillis};
 use crate::domain::view::TotalKey;
+use crate::ledger::batch::Source;
+use crate::ledger::error::{LedgerError, Outcome};
+use crate::ledger::maintenance::compaction::Merge;
+use crate::ledger::manifest::state_codec::PlatformStats;
+use crate::ledger::run::Run;
+use crate::ledger::run::row::{Class, Row, RowKind};
+use crate::ledger::run::totals::{DayTotals, scaled, total_of};
+use crate::ledger::run::writer::ClassTable;
+use crate::ledger::writer::Ledger;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -171,7 +171,7 @@ impl DayChecker {
     }
 }
 
-fn booked(counts: &super::super::facts::Counts) -> u64 {
+fn booked(counts: &crate::ledger::manifest::state_codec::Counts) -> u64 {
     counts.iter().take(2).sum()
 }
 

@@ -1,6 +1,6 @@
 //! What a verification counted, and what it found wrong.
 
-use super::super::error::Outcome;
+use crate::ledger::error::Outcome;
 
 /// Problems that are listed; more are only counted.
 pub const PROBLEMS_MAX: usize = 100;

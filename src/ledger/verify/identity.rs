@@ -3,16 +3,16 @@
 //! The identity indexes of all runs are merged by hash, a chunk of each in memory; only the few identities that stand in
 //! them more than once are read.
 
-use super::super::block::Select;
-use super::super::compaction::Hasher;
-use super::super::error::Outcome;
-use super::super::identity::{Entry, IdentityHash};
-use super::super::row::RowKind;
-use super::super::run::Run;
-use super::super::writer::Ledger;
 use super::findings::Findings;
 use crate::domain::order::Phase;
 use crate::domain::time::{LocalDay, UtcMillis};
+use crate::ledger::error::Outcome;
+use crate::ledger::maintenance::compaction::Hasher;
+use crate::ledger::run::Run;
+use crate::ledger::run::block::Select;
+use crate::ledger::run::identity::{Entry, IdentityHash};
+use crate::ledger::run::row::RowKind;
+use crate::ledger::writer::Ledger;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::sync::Arc;

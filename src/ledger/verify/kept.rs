@@ -1,13 +1,13 @@
 //! Kept records with their raw bytes, and the texts of configurations.
 
-use super::super::batch::Source;
-use super::super::error::Outcome;
-use super::super::head::hex;
-use super::super::manifest::kind;
-use super::super::rejected::{KeptRecord, RejectedEntry, RejectedRun, load_raw};
-use super::super::writer::Ledger;
 use super::findings::Findings;
 use crate::domain::view::{Origin, Resolution};
+use crate::ledger::batch::Source;
+use crate::ledger::error::Outcome;
+use crate::ledger::manifest::kind;
+use crate::ledger::rejections::stored::{KeptRecord, RejectedEntry, RejectedRun, load_raw};
+use crate::ledger::writer::Ledger;
+use crate::storage::head::hex;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 

@@ -1,17 +1,17 @@
 //! One run: blocks, the order of rows, the manifest entry, and the indexes that lead to the rows.
 
-use super::super::block::Select;
-use super::super::compaction::Hasher;
-use super::super::error::Outcome;
-use super::super::filter::Filter;
-use super::super::identity::{Entry, IdentityHash};
-use super::super::riders::RiderCollector;
-use super::super::row::{Class, OrderId, Row};
-use super::super::run::{Run, RunEntry};
-use super::super::run_filter::RunFilter;
-use super::super::writer::Ledger;
 use super::findings::Findings;
 use crate::domain::time::UtcMillis;
+use crate::ledger::error::Outcome;
+use crate::ledger::maintenance::compaction::Hasher;
+use crate::ledger::run::block::Select;
+use crate::ledger::run::filter::Filter;
+use crate::ledger::run::identity::{Entry, IdentityHash};
+use crate::ledger::run::riders::RiderCollector;
+use crate::ledger::run::row::{Class, OrderId, Row};
+use crate::ledger::run::stored_filter::RunFilter;
+use crate::ledger::run::{Run, RunEntry};
+use crate::ledger::writer::Ledger;
 use std::sync::Arc;
 
 /// The row before, owned.
@@ -85,7 +85,7 @@ impl Seen {
 pub(super) fn check(ledger: &Ledger, run: &Run, findings: &mut Findings) -> Outcome<()> {
     findings.verification.runs += 1;
     let name = format!("run {}", run.id);
-    let stored = ledger.manifest.get(super::super::manifest::kind::RUN, &run.id.to_be_bytes());
+    let stored = ledger.manifest.get(crate::ledger::manifest::kind::RUN, &run.id.to_be_bytes());
     let mut body = Vec::new();
     run.entry.encode(&mut body);
     findings.expect(stored == Some(body.as_slice()), || format!("{name}: not the entry of the manifest"));

@@ -1,14 +1,14 @@
 //! No value without an owner: every key belongs to a run, a commit, a configuration or the manifest.
 
-use super::super::error::Outcome;
-use super::super::keys;
-use super::super::manifest::kind;
-use super::super::parts::key_name;
-use super::super::rejected::RejectedEntry;
-use super::super::run::RunEntry;
-use super::super::writer::Ledger;
 use super::findings::Findings;
 use crate::domain::posting::ConfigNo;
+use crate::ledger::codec::chunked::key_name;
+use crate::ledger::codec::keys;
+use crate::ledger::error::Outcome;
+use crate::ledger::manifest::kind;
+use crate::ledger::rejections::stored::RejectedEntry;
+use crate::ledger::run::RunEntry;
+use crate::ledger::writer::Ledger;
 use std::collections::BTreeMap;
 
 const MANIFEST_KINDS: [u8; 8] = [

@@ -1,9 +1,11 @@
 //! Names, help texts and buckets.
 
 use super::super::label::Labels;
+use super::CATEGORIES_MAX;
+use super::Inner;
+use super::PLATFORMS_MAX;
 use super::http::Http;
 use super::pending::Pending;
-use super::{CATEGORIES_MAX, Inner, PLATFORMS_MAX};
 use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{

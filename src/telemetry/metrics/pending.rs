@@ -1,7 +1,9 @@
 //! Unresolved rejected and conflicting records that keep answers open.
 
+use super::Metrics;
+use super::int;
 use super::make::{Made, Maker, opts};
-use super::{Metrics, int, seconds};
+use super::seconds;
 use crate::domain::time::UtcMillis;
 use prometheus::{GaugeVec, IntGaugeVec};
 

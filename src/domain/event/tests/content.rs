@@ -1,7 +1,8 @@
 //! Content is compared by value, and every field counts.
 
 use super::super::same_content;
-use super::{order, record};
+use super::order;
+use super::record;
 use crate::domain::order::OrderEvent;
 use crate::domain::posting::{Charge, ConfigNo, Posting, Pricing};
 

@@ -1,6 +1,8 @@
 //! What a refusal says of records that are no event, and of misspelt fields.
 
-use super::{record, refusal, verdict};
+use super::record;
+use super::refusal;
+use super::verdict;
 use crate::domain::event::misspelt_optional_field;
 use crate::domain::reject::{Readable, Reason};
 

@@ -1,6 +1,7 @@
 //! What a refused record still tells.
 
-use super::{record, refusal};
+use super::record;
+use super::refusal;
 use crate::domain::order::Phase;
 use crate::domain::reject::{ReadRevision, Readable};
 use crate::domain::time::UtcMillis;

@@ -1,7 +1,11 @@
 //! Every reason by itself, and what is fine just beside it.
 
 use super::super::decode;
-use super::{order, record, refusal, rules, verdict};
+use super::order;
+use super::record;
+use super::refusal;
+use super::rules;
+use super::verdict;
 use crate::domain::order::{Event, Outcome, Phase};
 use crate::domain::reject::Reason;
 use crate::domain::time::UtcMillis;

@@ -1,6 +1,9 @@
 //! What is read of refused records past their defects, and what is not.
 
-use super::{VALID, order, record, refusal};
+use super::VALID;
+use super::order;
+use super::record;
+use super::refusal;
 use crate::domain::order::Phase;
 use crate::domain::reject::{ReadRevision, Readable, Reason};
 use crate::domain::time::UtcMillis;

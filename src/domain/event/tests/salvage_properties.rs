@@ -1,8 +1,9 @@
 //! Salvage on random events, defects and mutations.
 
+use super::VALID;
 use super::properties::{cases, changed, generated};
+use super::rules;
 use super::salvage::{around, read, whole};
-use super::{VALID, rules};
 use crate::domain::event::{decode, misspelt_optional_field};
 use crate::domain::reject::Readable;
 use proptest::collection::vec;

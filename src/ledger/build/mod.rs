@@ -1,0 +1,238 @@
+//! Writes what was decided: orders and marks, sorted by (rider, start), one run for each event day.
+
+pub mod pricing;
+
+use crate::domain::posting::{Charge, ConfigNo, Posting, Pricing};
+use crate::domain::tariff::Tariff;
+use crate::domain::time::{LocalDay, UtcMillis, Zone};
+use crate::ledger::batch::staged_row::{Body, DayDrafts, Draft, Sorter, in_order};
+use crate::ledger::batch::{Batch, OrderEntry};
+use crate::ledger::build::pricing::{PriceBook, line_of, take_back};
+use crate::ledger::decide::{Decided, Mark, Replaced};
+use crate::ledger::error::Outcome;
+use crate::ledger::run::Run;
+use crate::ledger::run::identity::IdentityHash;
+use crate::ledger::run::row::{Class, OrderId, Row, RowKind};
+use crate::ledger::run::totals::DayTotals;
+use crate::ledger::run::writer::{ClassTable, RunWriter};
+use crate::ledger::yield_points::{ROWS, in_turns};
+use crate::storage::ValueWriter;
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+
+/// A row that is not an order of the batch: a mark, or a stored version with a new price.
+#[derive(Clone, Debug)]
+pub struct ExtraRow {
+    /// The version at whose place it lies.
+    pub posting: Posting,
+    /// Event day of that place.
+    pub day: LocalDay,
+    /// Revision of the row.
+    pub revision: u64,
+    /// Where the order went, for a mark.
+    pub moved_to: Option<UtcMillis>,
+}
+
+impl ExtraRow {
+    /// The row that a mark leaves.
+    pub fn mark(mark: &Mark, zone: &Zone) -> Self {
+        Self {
+            posting: mark.replaced.clone(),
+            day: zone.day(mark.replaced.accepted_at),
+            revision: mark.revision,
+            moved_to: Some(mark.moved_to),
+        }
+    }
+
+    fn class(&self) -> Class {
+        let p = &self.posting;
+        let none = Pricing {
+            config: ConfigNo(0),
+            charge: Charge::None,
+            cover_config: ConfigNo(0),
+            cover: None,
+            lead_ms: 0,
+            tail_ms: 0,
+        };
+        let is_mark = self.moved_to.is_some();
+        Class {
+            kind: if is_mark { RowKind::Moved } else { RowKind::Version },
+            platform: p.platform.as_str().into(),
+            category: p.category.as_str().into(),
+            leg: p.leg,
+            phase: p.phase,
+            outcome: p.outcome,
+            pricing: if is_mark { none } else { p.pricing },
+        }
+    }
+}
+
+/// Memory that one commit leaves to the next.
+#[derive(Debug, Default)]
+pub struct Workbench {
+    drafts: DayDrafts,
+    sorter: Sorter,
+}
+
+/// Where runs are written to.
+pub struct Desk<'a> {
+    /// The store.
+    pub store: &'a ValueWriter,
+    /// Classes met so far.
+    pub classes: &'a mut ClassTable,
+    /// Prices met so far.
+    pub prices: &'a mut PriceBook,
+    /// Memory for drafts and for sorting them.
+    pub bench: &'a mut Workbench,
+    /// The tariff in force.
+    pub tariff: &'a Tariff,
+    /// Zone of days.
+    pub zone: &'a Zone,
+    /// Number of the first run to be written.
+    pub next_run: &'a mut u64,
+    /// Told when runs are released.
+    pub released: &'a Sender<u64>,
+    /// The commit under way.
+    pub commit: u64,
+}
+
+/// Runs that were written, and the totals of their days.
+pub type Written = (Vec<Run>, BTreeMap<LocalDay, DayTotals>);
+
+/// Writes one run for each day that `decided` or `extra` touches.
+pub fn write_runs(batch: &Batch, decided: &Decided, extra: &[ExtraRow], desk: Desk<'_>) -> Outcome<Written> {
+    let Desk { store, classes, prices, bench, tariff, zone, next_run, released, commit } = desk;
+    let mut totals: BTreeMap<LocalDay, DayTotals> = BTreeMap::new();
+    prices.prepare(batch);
+    for &at in in_turns(ROWS, &decided.booked) {
+        let (Some(entry), Some(draft)) = (batch.orders.get(at), batch.drafts.get(at)) else { continue };
+        let slot = prices.slot(batch, entry, tariff, classes);
+        prices.count(slot, 1);
+        bench.drafts.push(entry.day, draft.with_class(prices.class(slot)));
+    }
+    for (_, replaced) in &decided.replaced {
+        match replaced {
+            Replaced::Stored(posting) => take_back(posting, zone.day(posting.accepted_at), &mut totals)?,
+            Replaced::Fresh(at) => {
+                if let Some(entry) = batch.orders.get(*at) {
+                    let slot = prices.slot(batch, entry, tariff, classes);
+                    prices.count(slot, -1);
+                }
+            }
+        }
+    }
+    for (row, at) in extra.iter().zip(0u32..) {
+        if row.moved_to.is_none() {
+            let (key, unit) = line_of(&row.posting);
+            totals.entry(row.day).or_default().add(&key, &unit)?;
+        }
+        let (rider, start) = (row.posting.rider_id.as_bytes(), row.posting.accepted_at);
+        let class = classes.number(&Arc::new(row.class()));
+        bench.drafts.push(row.day, Draft::of_extra(rider, start, at, class));
+    }
+    prices.drain(&mut totals)?;
+    let page = Page { batch, extra, commit };
+    let mut runs = Vec::new();
+    for (day, drafts) in bench.drafts.take() {
+        let mut writer = RunWriter::new(store, classes, *next_run, day, 0);
+        *next_run += 1;
+        in_order(
+            &mut bench.sorter,
+            &drafts,
+            |a, b| page.compare(classes, a, b),
+            |draft| match draft.row(commit) {
+                Some(row) => writer.push(&row, draft.hash),
+                None => page.row(draft).map_or(Ok(()), |(row, hash)| writer.push(&row, hash)),
+            },
+        )?;
+        bench.drafts.give_back(drafts);
+        let empty = DayTotals::default();
+        runs.push(writer.finish(totals.get(&day).unwrap_or(&empty), released)?);
+    }
+    Ok((runs, totals))
+}
+
+struct Page<'a> {
+    batch: &'a Batch,
+    extra: &'a [ExtraRow],
+    commit: u64,
+}
+
+impl<'a> Page<'a> {
+    /// The row of any draft, from where its values are.
+    fn row(&self, draft: &Draft) -> Option<(Row<'a>, IdentityHash)> {
+        let at = usize::try_from(draft.at).ok()?;
+        match draft.body {
+            Body::Here | Body::Order => {
+                let entry = self.batch.orders.get(at)?;
+                Some((self.order_row(entry, draft.class), entry.hash))
+            }
+            Body::Extra => {
+                let extra = self.extra.get(at)?;
+                let p = &extra.posting;
+                let row = Row {
+                    rider_id: &p.rider_id,
+                    accepted_at: p.accepted_at,
+                    order_id: OrderId::pack(&p.order_id),
+                    ended_at: p.ended_at.filter(|_| extra.moved_to.is_none()),
+                    class: draft.class,
+                    region: p.region,
+                    revision: extra.revision,
+                    commit: self.commit,
+                    fare: p.fare.filter(|_| extra.moved_to.is_none()),
+                    previous_accepted_at: p.previous_accepted_at.filter(|_| extra.moved_to.is_none()),
+                    moved_to: extra.moved_to,
+                };
+                Some((row, IdentityHash::of(&p.platform, &p.order_id, p.leg, p.phase)))
+            }
+        }
+    }
+
+    fn order_row(&self, entry: &OrderEntry, class: u32) -> Row<'a> {
+        let extra = self.batch.extra(entry);
+        Row {
+            rider_id: self.batch.text(entry.rider),
+            accepted_at: entry.accepted_at,
+            order_id: OrderId::pack(self.batch.text(entry.order)),
+            ended_at: entry.ended_at,
+            class,
+            region: entry.region,
+            revision: entry.revision,
+            commit: self.commit,
+            fare: extra.and_then(|extra| extra.fare),
+            previous_accepted_at: extra.and_then(|extra| extra.previous_accepted_at),
+            moved_to: None,
+        }
+    }
+
+    /// The order of places. Rows themselves are made and compared only where rider and start are the same.
+    fn compare(&self, classes: &ClassTable, a: &Draft, b: &Draft) -> Ordering {
+        a.rider
+            .cmp(&b.rider)
+            .then_with(|| match a.holds_rider() && b.holds_rider() {
+                true => Ordering::Equal,
+                false => self.rider(a).cmp(self.rider(b)),
+            })
+            .then_with(|| a.accepted_at.cmp(&b.accepted_at))
+            .then_with(|| match (self.row(a), self.row(b)) {
+                (Some((a_row, _)), Some((b_row, _))) => match (classes.get(a.class), classes.get(b.class)) {
+                    (Some(a_class), Some(b_class)) => a_row.cmp_place(a_class, &b_row, b_class),
+                    _ => Ordering::Equal,
+                },
+                _ => Ordering::Equal,
+            })
+    }
+
+    /// The whole rider identifier.
+    fn rider(&self, draft: &Draft) -> &[u8] {
+        let at = usize::try_from(draft.at).unwrap_or(usize::MAX);
+        match draft.body {
+            Body::Here | Body::Order => {
+                self.batch.orders.get(at).map_or(&[], |entry| self.batch.bytes_of(entry.rider))
+            }
+            Body::Extra => self.extra.get(at).map_or(&[], |extra| extra.posting.rider_id.as_bytes()),
+        }
+    }
+}

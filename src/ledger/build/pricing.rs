@@ -1,0 +1,286 @@
+//! Prices orders: every distinct combination of platform, category, region, day and outcome is priced once and
+//! remembered, and the orders of each are counted, so that totals cost one addition an order.
+
+use crate::domain::order::{Outcome as OrderOutcome, Phase, Region};
+use crate::domain::posting::{Posting, Pricing};
+use crate::domain::tariff::{PriceQuery, Tariff};
+use crate::domain::time::LocalDay;
+use crate::domain::view::{Total, TotalKey};
+use crate::ledger::batch::{Batch, OrderEntry};
+use crate::ledger::error::LedgerError;
+use crate::ledger::error::Outcome;
+use crate::ledger::run::row::{Class, RowKind};
+use crate::ledger::run::totals::{DayTotals, scaled, sum, total_of};
+use crate::ledger::run::writer::ClassTable;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::Arc;
+
+/// Combinations that are remembered, places of the grid included; beyond it all are forgotten and met again.
+const SLOTS_MAX: usize = 4 << 20;
+
+/// What an order's slot depends on besides its region: platform, category, leg and outcome in one number, and the day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Combination(u64, i32);
+
+/// One remembered combination.
+#[derive(Debug)]
+struct Slot {
+    day: LocalDay,
+    /// Position of its platform and category in [`PriceBook::groups`].
+    group: u32,
+    region: Region,
+    unit: Total,
+}
+
+/// What every order touches of its combination, kept apart so that it stays in the caches.
+#[derive(Clone, Copy, Debug)]
+struct Tally {
+    class: u32,
+    /// Net orders of the commit under way.
+    count: i64,
+}
+
+/// The memory of prices of one batch's numbering.
+#[derive(Debug, Default)]
+pub struct PriceBook {
+    slots: Vec<Slot>,
+    /// As many as slots.
+    tallies: Vec<Tally>,
+    /// The row of the grid of each combination: dozens, met again and again.
+    rows: HashMap<Combination, u32, BuildHasherDefault<MixHasher>>,
+    /// For each row the slot of each region, by the region's number: 0 = not met yet, else the slot plus one.
+    grid: Vec<Vec<u32>>,
+    /// The number of each region code, plus one: some thousands are in use, which the nearest caches hold.
+    regions: Vec<u32>,
+    regions_met: u32,
+    /// Numbers of names that hold across batches, and what the batch's own numbers stand for.
+    names: HashMap<String, u64>,
+    platforms: Vec<u64>,
+    categories: Vec<u64>,
+    /// Platform and category of slots, and their positions.
+    groups: Vec<(String, String)>,
+    group_numbers: HashMap<(u64, u64), u32>,
+    touched: Vec<u32>,
+}
+
+impl PriceBook {
+    /// Prepares for a batch, whose numbers of names are its own.
+    pub fn prepare(&mut self, batch: &Batch) {
+        let places = self.grid.len().saturating_mul(usize_of(self.regions_met));
+        if places > SLOTS_MAX || self.names.len() > SLOTS_MAX {
+            self.forget();
+        }
+        let mut number = |name: &String| {
+            let next = u64::try_from(self.names.len()).unwrap_or(u64::MAX);
+            *self.names.entry(name.clone()).or_insert(next)
+        };
+        self.platforms = batch.platforms.all().iter().map(&mut number).collect();
+        self.categories = batch.categories.all().iter().map(&mut number).collect();
+    }
+
+    /// Forgets every price: the tariff changed.
+    pub fn forget(&mut self) {
+        *self = Self::default();
+    }
+
+    /// The slot of an order.
+    pub fn slot(
+        &mut self,
+        batch: &Batch,
+        entry: &OrderEntry,
+        tariff: &Tariff,
+        classes: &mut ClassTable,
+    ) -> usize {
+        let outcome = entry.outcome.map_or(7, |outcome| outcome as u64);
+        let name = |names: &[u64], number: u16| names.get(usize::from(number)).copied().unwrap_or(0);
+        let combination = Combination(
+            (name(&self.platforms, entry.platform) << 38)
+                | (name(&self.categories, entry.category) << 16)
+                | (u64::from(entry.leg) << 8)
+                | outcome,
+            entry.day.0,
+        );
+        let code = usize_of(entry.region.code());
+        if let Some(&row) = self.rows.get(&combination)
+            && let Some(&region @ 1..) = self.regions.get(code)
+            && let Some(&slot @ 1..) = self.grid.get(usize_of(row)).and_then(|row| row.get(usize_of(region)))
+        {
+            return usize_of(slot - 1);
+        }
+        self.learn(batch, entry, combination, tariff, classes)
+    }
+
+    /// Prices a combination that was not met yet.
+    #[cold]
+    fn learn(
+        &mut self,
+        batch: &Batch,
+        entry: &OrderEntry,
+        combination: Combination,
+        tariff: &Tariff,
+        classes: &mut ClassTable,
+    ) -> usize {
+        let name = |names: &[u64], number: u16| names.get(usize::from(number)).copied().unwrap_or(0);
+        let (platform, category) =
+            (batch.platforms.name(entry.platform), batch.categories.name(entry.category));
+        let query =
+            PriceQuery { platform, category, region: entry.region, day: entry.day, outcome: entry.outcome };
+        let pricing = tariff.price(&query);
+        let class = Class {
+            kind: RowKind::Version,
+            platform: platform.into(),
+            category: category.into(),
+            leg: entry.leg,
+            phase: entry.phase(),
+            outcome: entry.outcome,
+            pricing,
+        };
+        let names = (name(&self.platforms, entry.platform), name(&self.categories, entry.category));
+        let group = *self.group_numbers.entry(names).or_insert_with(|| {
+            self.groups.push((platform.to_owned(), category.to_owned()));
+            u32::try_from(self.groups.len() - 1).unwrap_or(u32::MAX)
+        });
+        let unit = total_of(pricing.charge, entry.outcome);
+        let slot = Slot { day: entry.day, group, region: entry.region, unit };
+        let number = self.slots.len();
+        self.slots.push(slot);
+        self.tallies.push(Tally { class: classes.number(&Arc::new(class)), count: 0 });
+        self.place(combination, entry.region, number);
+        number
+    }
+
+    /// Puts a slot into the grid.
+    fn place(&mut self, combination: Combination, region: Region, slot: usize) {
+        let code = usize_of(region.code());
+        if self.regions.len() <= code {
+            self.regions.resize(code + 1, 0);
+        }
+        let Some(number) = self.regions.get_mut(code) else { return };
+        if *number == 0 {
+            self.regions_met += 1;
+            *number = self.regions_met;
+        }
+        let number = usize_of(*number);
+        let next = u32::try_from(self.grid.len()).unwrap_or(u32::MAX);
+        let row = *self.rows.entry(combination).or_insert(next);
+        if row == next {
+            self.grid.push(Vec::new());
+        }
+        let Some(row) = self.grid.get_mut(usize_of(row)) else { return };
+        if row.len() <= number {
+            row.resize(number + 1, 0);
+        }
+        if let Some(place) = row.get_mut(number) {
+            *place = u32::try_from(slot + 1).unwrap_or(u32::MAX);
+        }
+    }
+
+    /// Counts an order (or takes one back).
+    pub fn count(&mut self, slot: usize, orders: i64) {
+        if let Some(tally) = self.tallies.get_mut(slot) {
+            if tally.count == 0 {
+                self.touched.push(u32::try_from(slot).unwrap_or(u32::MAX));
+            }
+            tally.count += orders;
+        }
+    }
+
+    /// Class number of a slot.
+    pub fn class(&self, slot: usize) -> u32 {
+        self.tallies.get(slot).map_or(0, |tally| tally.class)
+    }
+
+    /// Adds what was counted to the totals of its days, and starts again from zero.
+    pub fn drain(&mut self, totals: &mut BTreeMap<LocalDay, DayTotals>) -> Outcome<()> {
+        let mut changes: Vec<(LocalDay, u32, Region, u32)> = Vec::with_capacity(self.touched.len());
+        for number in std::mem::take(&mut self.touched) {
+            let slot = self.slots.get(usize_of(number));
+            changes.extend(slot.map(|slot| (slot.day, slot.group, slot.region, number)));
+        }
+        changes.sort_unstable();
+        // Platform and category by platform and category: each list of regions is merged once.
+        let mut lines: Vec<(Region, Total)> = Vec::new();
+        for same in changes.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
+            let Some(&(day, group, ..)) = same.first() else { continue };
+            let Some((platform, category)) = self.groups.get(usize_of(group)) else { continue };
+            lines.clear();
+            let overflow = || LedgerError::Overflow(format!("{platform} {day}"));
+            for &(_, _, region, number) in same {
+                let number = usize_of(number);
+                let (Some(slot), Some(tally)) = (self.slots.get(number), self.tallies.get_mut(number)) else {
+                    continue;
+                };
+                let change = scaled(&slot.unit, std::mem::take(&mut tally.count)).ok_or_else(overflow)?;
+                match lines.last_mut() {
+                    Some((last, total)) if *last == region => {
+                        *total = sum(total, &change).ok_or_else(overflow)?;
+                    }
+                    _ => lines.push((region, change)),
+                }
+            }
+            totals.entry(day).or_default().add_lines(platform, category, &lines)?;
+        }
+        Ok(())
+    }
+}
+
+/// Takes a stored version's charge back.
+pub fn take_back(
+    posting: &Posting,
+    day: LocalDay,
+    totals: &mut BTreeMap<LocalDay, DayTotals>,
+) -> Outcome<()> {
+    let (key, unit) = line_of(posting);
+    let change = scaled(&unit, -1).ok_or_else(|| LedgerError::Overflow(posting.platform.clone()))?;
+    totals.entry(day).or_default().add(&key, &change)
+}
+
+/// The statement line of a version, and what it adds to it.
+pub fn line_of(posting: &Posting) -> (TotalKey, Total) {
+    let key = TotalKey {
+        platform: posting.platform.clone(),
+        region: posting.region,
+        category: posting.category.clone(),
+    };
+    (key, total_of(posting.pricing.charge, posting.outcome))
+}
+
+/// Prices a stored version anew.
+pub fn price_posting(posting: &Posting, day: LocalDay, tariff: &Tariff) -> Pricing {
+    let outcome: Option<OrderOutcome> = posting.outcome.filter(|_| posting.phase == Phase::Ended);
+    let region: Region = posting.region;
+    tariff.price(&PriceQuery {
+        platform: &posting.platform,
+        category: &posting.category,
+        region,
+        day,
+        outcome,
+    })
+}
+
+fn usize_of(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+/// Mixes small integers well enough for a table that nobody can attack: its size is bounded.
+#[derive(Default)]
+pub struct MixHasher(u64);
+
+impl Hasher for MixHasher {
+    fn finish(&self) -> u64 {
+        self.0 ^ (self.0 >> 32)
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|&byte| self.write_u64(u64::from(byte)));
+    }
+
+    fn write_i32(&mut self, value: i32) {
+        self.write_u64(u64::from(value.cast_unsigned()));
+    }
+
+    fn write_u64(&mut self, value: u64) {
+        self.0 = (self.0.rotate_left(23) ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+}

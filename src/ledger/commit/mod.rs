@@ -1,0 +1,359 @@
+//! One commit, from a batch to a published state. The order of its effects is written once, in [`Ledger::commit`].
+
+pub mod activation;
+pub mod apply;
+pub mod lateness;
+pub mod report;
+
+use crate::domain::completeness::{
+    EndObserved, MetadataObserved, PartitionApplied, PartitionSkipped, PartitionStarted, TopicIdentity,
+};
+use crate::domain::posting::{ConfigNo, Disposition};
+use crate::domain::time::{LocalDay, UtcMillis};
+use crate::domain::view::Resolution;
+use crate::ledger::batch::{Batch, ControlEntry, Source, SourceSpan};
+use crate::ledger::build::{Desk, ExtraRow, Written, write_runs};
+use crate::ledger::commit::report::CommitReport;
+use crate::ledger::decide::{Decided, Terms, resolve};
+use crate::ledger::error::Outcome;
+use crate::ledger::manifest::commit_record::{CommitRecord, Taken, encode_source};
+use crate::ledger::manifest::kind;
+use crate::ledger::manifest::state_codec::{self, Counts, SourceFacts};
+use crate::ledger::rejections::dead_letters::{Keeping, Shelf};
+use crate::ledger::writer::Ledger;
+use crate::storage::crash_points::{self, Point};
+use crate::storage::head;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Events of a batch that are looked at to learn which days it meets.
+const DAY_SAMPLES: usize = 2_048;
+/// Of so many events of a batch, one or fewer of a day are stragglers.
+const STRAGGLERS_PER: usize = 64;
+
+/// What was learned of Kafka besides records.
+#[derive(Clone, Debug, Default)]
+pub struct Observations {
+    /// Partitions that are read from an offset on.
+    pub started: Vec<PartitionStarted>,
+    /// Which topics these names mean.
+    pub identified: Vec<(String, TopicIdentity)>,
+    /// Answers to end-offset requests.
+    pub ends: Vec<EndObserved>,
+    /// Positions that the consumer reached with every record below applied (control records lie between).
+    pub tails: Vec<(String, i32, i64)>,
+    /// Answers to metadata requests.
+    pub metadata: Vec<MetadataObserved>,
+    /// Offsets to which an operator lets the ledger go.
+    pub skips: Vec<PartitionSkipped>,
+    /// Partitions that existed no more at an instant, and that an operator lets the ledger go on without.
+    pub dropped: Vec<(String, i32, UtcMillis)>,
+}
+
+/// What a commit takes in besides its batch.
+#[derive(Clone, Debug, Default)]
+pub struct Also {
+    /// Statements of completeness: for one platform, or for all in the ledger.
+    pub stated: Vec<(Option<String>, UtcMillis)>,
+    /// Rejections that an operator settles, with the reason.
+    pub settled: Vec<(u64, String)>,
+    /// What an operator did, with the reason.
+    pub notes: Vec<String>,
+}
+
+impl Ledger {
+    /// Takes in what was learned of Kafka. It is committed with the next commit.
+    pub fn observe(&mut self, observed: &Observations) {
+        observed.started.iter().for_each(|started| self.tracker.started(started));
+        observed.identified.iter().for_each(|(topic, identity)| self.tracker.identified(topic, identity));
+        if !observed.skips.is_empty() || !observed.dropped.is_empty() {
+            self.let_pass(observed);
+        }
+        observed.ends.iter().for_each(|end| self.tracker.end_observed(end));
+        for (topic, partition, offset) in &observed.tails {
+            self.tracker.tail_reached(topic, *partition, *offset);
+        }
+        observed.metadata.iter().for_each(|metadata| self.tracker.metadata_observed(metadata));
+    }
+
+    /// Takes in what an operator decided. Whatever the partition is now, it is not compared with what it was.
+    fn let_pass(&mut self, observed: &Observations) {
+        let (reach, platforms) = (self.reach(), self.setup.platforms.clone());
+        observed.skips.iter().for_each(|skipped| self.tracker.skipped(skipped, &platforms, reach));
+        for (topic, partition, at) in &observed.dropped {
+            self.tracker.dropped(topic, *partition, *at, &platforms, reach);
+        }
+        let skipped = observed.skips.iter().map(|skipped| (&skipped.topic, skipped.partition));
+        let dropped = observed.dropped.iter().map(|(topic, partition, _)| (topic, *partition));
+        let sources = Arc::make_mut(&mut self.sources);
+        for (topic, partition) in skipped.chain(dropped) {
+            if let Some(facts) = sources.get_mut(&Source::Kafka { topic: topic.clone(), partition }) {
+                facts.digest = SourceFacts::NOTHING_TO_COMPARE;
+            }
+        }
+    }
+
+    /// While the clock cannot be trusted, nothing becomes complete; records are taken in as ever.
+    pub const fn hold_completeness(&mut self, hold: bool) {
+        self.hold_completeness = hold;
+    }
+
+    /// Whether completeness moved since the last commit.
+    pub fn has_news(&mut self, now: UtcMillis) -> bool {
+        let platforms = self.setup.platforms.clone();
+        self.tracker.advance(&platforms, now);
+        *self.tracker.state() != *self.published.current().completeness
+    }
+
+    /// Commits a batch. Exactly one of two things holds afterwards, after a crash too: everything of it counts, or nothing.
+    ///
+    /// # Errors
+    /// A failure poisons the ledger: what was written so far is collected at the next start, and Kafka is read again.
+    pub fn commit(&mut self, batch: &Batch, also: &Also, now: UtcMillis) -> Outcome<CommitReport> {
+        self.guarded(|ledger| {
+            let started = Instant::now();
+            let commit = ledger.manifest.root().commit + 1;
+            // 1. Decide, touching nothing.
+            let decided = ledger.decide(batch)?;
+            crash_points::after(Point::CommitDecided);
+            let mut report = CommitReport::new(commit, batch, &decided);
+            report.conserves(batch)?;
+            report.late = lateness::late_events(ledger, batch, &decided)?;
+            let mut stats = (*ledger.stats).clone();
+            let keeping = ledger.keep((batch, &decided), also, &mut stats, now)?;
+            report.decide = started.elapsed();
+            // 2. Write blocks. They count for nothing before the manifest names them.
+            let (runs, totals) = ledger.write_orders(batch, &decided, &[])?;
+            crash_points::after(Point::CommitOrdersWritten);
+            let kept = ledger.write_kept(&keeping)?;
+            crash_points::after(Point::CommitKeptWritten);
+            report.written(&runs, &totals, &keeping);
+            report.write = started.elapsed() - report.decide;
+            // 3. Blocks are durable.
+            let syncing = Instant::now();
+            ledger.writing.sync()?;
+            crash_points::after(Point::CommitSynced);
+            report.sync = syncing.elapsed();
+            // 4. The manifest moves on, atomically and durably.
+            report.add_to(&mut stats, batch, &decided);
+            ledger.stats = Arc::new(stats);
+            ledger.take_in(batch, &report, also, now);
+            ledger.stage_runs(&runs, &kept);
+            crash_points::after(Point::CommitStaged);
+            let recorded_at = ledger.advance(&report.taken, &also.notes, now)?;
+            // 5. Durable before visible: only now do readers see it, and only after that is Kafka told.
+            ledger.adopt(runs, kept, &keeping)?;
+            crash_points::after(Point::CommitAdopted);
+            ledger.publish();
+            crash_points::after(Point::CommitPublished);
+            report.recorded_at = recorded_at;
+            report.total = started.elapsed();
+            Ok(report)
+        })
+    }
+
+    fn decide(&mut self, batch: &Batch) -> Outcome<Decided> {
+        self.filters.prepare(&days_met(batch, self.setup.identity_days), &self.runs)?;
+        let terms = Terms {
+            identity_days: self.setup.identity_days,
+            zone: &self.setup.zone,
+            with_open: &self.with_open,
+            retention_line: self.retention_line(),
+        };
+        resolve(batch, &self.runs, &self.filters, terms)
+    }
+
+    fn keep(
+        &self,
+        (batch, decided): (&Batch, &Decided),
+        also: &Also,
+        stats: &mut BTreeMap<String, state_codec::PlatformStats>,
+        now: UtcMillis,
+    ) -> Outcome<Keeping> {
+        let commit = self.manifest.root().commit + 1;
+        let shelf = Shelf {
+            store: &self.store,
+            runs: &self.runs,
+            index: &self.rejected,
+            book: &self.book,
+            zone: &self.setup.zone,
+            platforms: &self.setup.platforms,
+            identity_days: self.setup.identity_days,
+            bytes_per_record: self.setup.rejected_bytes_per_record,
+            bytes_per_platform: self.setup.rejected_bytes_per_platform,
+            next_id: self.manifest.root().next_rejection,
+            commit,
+            now,
+            completeness: self.tracker.state(),
+        };
+        let mut keeping = shelf.keep(batch, decided, stats)?;
+        for (id, reason) in &also.settled {
+            let known = *id < self.manifest.root().next_rejection;
+            if known && self.rejected.resolution(*id).is_none() {
+                keeping.settle(*id, Resolution::Operator { commit, reason: reason.clone() });
+            }
+        }
+        Ok(keeping)
+    }
+
+    /// Writes the runs of a batch and of rows that are written again.
+    pub(crate) fn write_orders(
+        &mut self,
+        batch: &Batch,
+        decided: &Decided,
+        again: &[ExtraRow],
+    ) -> Outcome<Written> {
+        let mut extra: Vec<ExtraRow> =
+            decided.marks.iter().map(|mark| ExtraRow::mark(mark, &self.setup.zone)).collect();
+        extra.extend_from_slice(again);
+        let commit = self.manifest.root().commit + 1;
+        let mut next_run = self.manifest.root().next_run;
+        let desk = Desk {
+            store: &self.writing,
+            classes: &mut self.classes,
+            prices: &mut self.prices,
+            bench: &mut self.bench,
+            tariff: &self.setup.tariff,
+            zone: &self.setup.zone,
+            next_run: &mut next_run,
+            released: &self.released.0,
+            commit,
+        };
+        let written = write_runs(batch, decided, &extra, desk)?;
+        self.manifest.root_mut().next_run = next_run;
+        Ok(written)
+    }
+
+    /// Updates sources and completeness with what the batch brought.
+    fn take_in(&mut self, batch: &Batch, report: &CommitReport, also: &Also, now: UtcMillis) {
+        let mut sources = (*self.sources).clone();
+        for (span, taken) in batch.sources.iter().zip(&report.by_source) {
+            add_source(sources.entry(span.source.clone()).or_default(), span, taken);
+            if let Source::Kafka { topic, partition } = &span.source {
+                let applied = PartitionApplied {
+                    topic,
+                    partition: *partition,
+                    first_offset: span.offsets.0,
+                    first_arrived: span.timestamps.0.arrival(None, now).by,
+                    next_offset: span.offsets.1 + 1,
+                    newest_timestamp: span.timestamps.1,
+                };
+                self.tracker.applied(&applied, now);
+            }
+        }
+        self.sources = Arc::new(sources);
+        // A line of a file says nothing about what Kafka still holds.
+        let from_kafka =
+            |control: &&ControlEntry| matches!(batch.source_of(control.source), Some(Source::Kafka { .. }));
+        let mut controls: Vec<&ControlEntry> = batch.controls.iter().filter(from_kafka).collect();
+        controls.sort_by_key(|control| batch.effect_order(control.source, control.ordinal));
+        for control in controls {
+            self.tracker.state_mut().vouched(&control.platform, control.through, now);
+        }
+        for (platform, newest) in batch.platforms.all().iter().zip(&batch.newest) {
+            if let Some(newest) = newest {
+                self.tracker.state_mut().events_applied(platform, (*newest).min(now));
+            }
+        }
+        for (platform, through) in &also.stated {
+            match platform {
+                Some(platform) => self.tracker.state_mut().stated(platform, *through),
+                None => {
+                    let stats = Arc::clone(&self.stats);
+                    let stored = stats.iter().filter(|(_, s)| s.orders > 0).map(|(name, _)| name.as_str());
+                    self.tracker.state_mut().stated_for_all(stored, *through);
+                }
+            }
+        }
+        for (platform, late) in &report.late {
+            self.tracker.state_mut().late_applied(platform, *late);
+        }
+    }
+
+    /// Moves the manifest on: the commit's record, every staged entry and the root, then the witness.
+    pub(crate) fn advance(
+        &mut self,
+        taken: &[Taken],
+        notes: &[String],
+        now: UtcMillis,
+    ) -> Outcome<UtcMillis> {
+        if !self.hold_completeness {
+            let platforms = self.setup.platforms.clone();
+            self.tracker.advance(&platforms, now);
+        }
+        state_codec::stage(&mut self.manifest, self.tracker.state());
+        for (source, source_facts) in self.sources.iter() {
+            let mut key = Vec::new();
+            encode_source(source, &mut key);
+            self.manifest.put(kind::SOURCE, &key, source_facts.encode());
+        }
+        for (platform, stats) in self.stats.iter() {
+            self.manifest.put(kind::STATS, platform.as_bytes(), stats.encode());
+        }
+        let pending = self.compacting.unwrap_or(u64::MAX);
+        let root = self.manifest.root_mut();
+        // Later than the commit before, whatever the clock says.
+        root.recorded_at = now.max(root.recorded_at.plus(1));
+        root.oldest_pending_run = root.next_run.min(pending);
+        let record = CommitRecord {
+            recorded_at: root.recorded_at,
+            config: root.config,
+            taken: taken.to_vec(),
+            complete_through: self
+                .tracker
+                .state()
+                .platforms
+                .iter()
+                .filter_map(|(name, facts)| Some((name.clone(), facts.complete_through?)))
+                .collect(),
+            notes: notes.to_vec(),
+        };
+        let recorded_at = record.recorded_at;
+        // Where another process may be at work, this one must not write, least of all what names its own state.
+        self.lock.as_ref().map_or(Ok(()), |lock| lock.check())?;
+        let head = self.manifest.advance(&self.store, &record.encode())?;
+        crash_points::after(Point::ManifestAdvanced);
+        self.lock.as_ref().map_or(Ok(()), |lock| lock.check())?;
+        head::write(&self.setup.data_dir, &head)?;
+        Ok(recorded_at)
+    }
+
+    /// The configuration that prices are made with.
+    pub fn config_no(&self) -> ConfigNo {
+        self.manifest.root().config
+    }
+}
+
+/// The stretches of days that many events of a batch meet, by a sample: a straggler moves no filter.
+fn days_met(batch: &Batch, identity_days: i32) -> Vec<(LocalDay, LocalDay)> {
+    let step = (batch.orders.len() / DAY_SAMPLES).max(1);
+    let mut days: BTreeMap<LocalDay, usize> = BTreeMap::new();
+    batch.orders.iter().step_by(step).for_each(|entry| *days.entry(entry.day).or_default() += 1);
+    let sampled: usize = days.values().sum();
+    let many = days.into_iter().filter(|(_, events)| events * STRAGGLERS_PER > sampled);
+    many.map(|(day, _)| (day.plus_days(-identity_days), day.plus_days(identity_days))).collect()
+}
+
+fn add_source(source: &mut SourceFacts, span: &SourceSpan, counts: &Counts) {
+    source.records += span.records;
+    source.bytes += span.bytes;
+    source.counts.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
+    if span.records > 0 {
+        source.last_offset = span.offsets.1;
+        source.digest = span.digest;
+    }
+}
+
+/// The place of a disposition in [`Counts`].
+pub const fn count_index(disposition: Disposition) -> usize {
+    match disposition {
+        Disposition::Accepted => 0,
+        Disposition::Amended => 1,
+        Disposition::Duplicate => 2,
+        Disposition::Stale => 3,
+        Disposition::Conflict => 4,
+        Disposition::Rejected(_) => 5,
+        Disposition::Control => 6,
+    }
+}

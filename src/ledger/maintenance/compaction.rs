@@ -1,0 +1,87 @@
+//! Compaction: the runs of an event day are merged into fewer and larger ones, in the background and never on the path of
+//! a lookup.
+//!
+//! [`plan`] says which runs are due. [`CompactionJob`] merges them on any thread, block by block; it owns what it reads.
+//! The writer reserves run numbers for it before ([`Ledger::begin_compaction`]) and swaps the runs in one commit after
+//! ([`Ledger::install`]). A crash at any point leaves the old runs in force: numbers from the oldest reservation on that no
+//! manifest entry names are orphans, collected at the next start, so no number meets values of another run.
+//!
+//! Every row survives with its commit number: versions, repriced versions, and marks.
+
+mod cursor;
+mod install;
+mod job;
+mod merge;
+mod plan;
+
+pub use install::CompactionReport;
+pub(crate) use job::Hasher;
+pub use job::{Compacted, CompactionJob};
+pub use merge::Merge;
+pub use plan::{LogicalRun, logical_runs, plan};
+
+use crate::domain::time::LocalDay;
+use crate::ledger::writer::Ledger;
+use crate::storage::crash_points::{self, Point};
+use std::sync::Arc;
+
+/// Rows of one output: bounds the memory in which identity hashes are sorted.
+const OUTPUT_ROWS_MAX: u64 = 4_000_000;
+
+impl Ledger {
+    /// The next compaction that is due, with run numbers reserved for it; `None` while one is under way or none is due.
+    ///
+    /// Days before `settled_before` end as one run. The reservation needs no write of its own: until the next commit the
+    /// stored manifest counts these numbers as free, from then on as pending, and either way what lies under them is
+    /// collected after a crash.
+    pub fn begin_compaction(&mut self, settled_before: LocalDay) -> Option<CompactionJob> {
+        if self.compacting.is_some() || self.poison.is_some() {
+            return None;
+        }
+        let due = self.runs.iter().filter_map(|(&day, runs)| {
+            let logical = logical_runs(runs);
+            let chosen = plan(&logical, day < settled_before)?;
+            Some((logical.len(), day, chosen))
+        });
+        let (_, day, chosen) = due.max_by_key(|(runs, day, _)| (*runs, std::cmp::Reverse(*day)))?;
+        let inputs: Vec<_> =
+            self.runs.get(&day)?.iter().filter(|run| chosen.contains(&run.id)).map(Arc::clone).collect();
+        let rows: u64 = inputs.iter().map(|run| run.entry.rows).sum();
+        let numbers = rows / self.output_rows_max + 1;
+        let root = self.manifest.root_mut();
+        let first = root.next_run;
+        root.next_run += numbers;
+        self.compacting = Some(first);
+        crash_points::after(Point::CompactionPlanned);
+        Some(CompactionJob {
+            day,
+            inputs,
+            // What it writes stays for long: all of it goes to segment files.
+            writing: self.store.begin(0),
+            released: self.released.0.clone(),
+            first,
+            numbers,
+            rows_max: self.output_rows_max,
+        })
+    }
+
+    /// Sets the rows after which a compaction begins another output.
+    pub const fn set_output_rows_max(&mut self, rows: u64) {
+        self.output_rows_max = rows;
+    }
+
+    /// The number of runs of a day; parts of one compaction count as one.
+    pub fn runs_of_day(&self, day: LocalDay) -> usize {
+        self.runs.get(&day).map_or(0, |runs| logical_runs(runs).len())
+    }
+
+    /// The number of runs of the day that has most of them; parts of one compaction count as one.
+    pub fn runs_a_day_max(&self) -> usize {
+        self.runs.values().map(|runs| logical_runs(runs).len()).max().unwrap_or(0)
+    }
+}
+
+/// What a new ledger uses.
+pub(crate) const fn output_rows_max() -> u64 {
+    OUTPUT_ROWS_MAX
+}

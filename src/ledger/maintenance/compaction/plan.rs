@@ -1,0 +1,124 @@
+//! Which runs of a day are to be merged.
+
+use crate::ledger::run::Run;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Runs of one tier that are merged; also the ratio between the sizes of two tiers. More would rewrite rows less often, but
+/// a question about a rider asks every run.
+const TIER_RUNS: u32 = 8;
+/// Rows below which runs are of the lowest tier.
+const SMALL_ROWS: u64 = 1_024;
+/// More runs than these of a day are always merged.
+const DAY_RUNS_MAX: usize = 24;
+/// Runs that one merge reads at most: bounds its memory to a block of each.
+const INPUTS_MAX: usize = 128;
+
+/// The runs that one commit or one compaction wrote for a day.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogicalRun {
+    /// Rows of all of them.
+    pub rows: u64,
+    /// Their numbers.
+    pub ids: Vec<u64>,
+}
+
+/// The logical runs of a day: outputs of one compaction count as one.
+pub fn logical_runs(runs: &[Arc<Run>]) -> Vec<LogicalRun> {
+    let mut compactions: BTreeMap<u64, LogicalRun> = BTreeMap::new();
+    for run in runs {
+        // A compaction is numbered by its first output, a commit's run counts under its own number: no two meet.
+        let number = if run.entry.compaction == 0 { run.id } else { run.entry.compaction };
+        let logical = compactions.entry(number).or_insert(LogicalRun { rows: 0, ids: Vec::new() });
+        logical.rows += run.entry.rows;
+        logical.ids.push(run.id);
+    }
+    compactions.into_values().collect()
+}
+
+/// The numbers of the runs of a day that are to be merged now; `None` when nothing is due.
+///
+/// A settled day becomes one run. Another is merged tier by tier, the smallest first, so that a row is rewritten about
+/// once a tier; a day with too many runs gives up its smallest.
+pub fn plan(runs: &[LogicalRun], settled: bool) -> Option<Vec<u64>> {
+    if runs.len() < 2 {
+        return None;
+    }
+    let mut by_size: Vec<&LogicalRun> = runs.iter().collect();
+    by_size.sort_by_key(|run| (run.rows, run.ids.first().copied()));
+    let ids = |chosen: &[&LogicalRun]| {
+        Some(chosen.iter().take(INPUTS_MAX).flat_map(|run| run.ids.iter().copied()).collect())
+    };
+    if settled {
+        return ids(&by_size);
+    }
+    let tier_runs = usize::try_from(TIER_RUNS).unwrap_or(usize::MAX);
+    let full = by_size.chunk_by(|a, b| tier(a.rows) == tier(b.rows)).find(|same| same.len() >= tier_runs);
+    match full {
+        Some(same) => ids(same),
+        None if runs.len() > DAY_RUNS_MAX => ids(by_size.get(..tier_runs)?),
+        None => None,
+    }
+}
+
+fn tier(rows: u64) -> u32 {
+    (rows / SMALL_ROWS).checked_ilog(u64::from(TIER_RUNS)).map_or(0, |tier| tier + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn runs(rows: &[u64]) -> Vec<LogicalRun> {
+        rows.iter().zip(0..).map(|(&rows, id)| LogicalRun { rows, ids: vec![id] }).collect()
+    }
+
+    #[test]
+    fn as_many_of_a_size_as_a_tier_takes_are_merged_the_smallest_first() {
+        let small = [10, 20, 30, 40, 50, 60, 70];
+        assert_eq!(plan(&runs(&small), false), None);
+        assert_eq!(plan(&runs(&[small.as_slice(), &[80]].concat()), false), Some((0..8).collect()));
+        let large: Vec<u64> = (2_000..2_008).collect();
+        assert_eq!(plan(&runs(&[large.as_slice(), &small].concat()), false), Some((0..8).collect()));
+        let both = plan(&runs(&[large.as_slice(), &small, &[900]].concat()), false);
+        assert_eq!(both, Some((8..16).collect()));
+    }
+
+    #[test]
+    fn too_many_runs_always_give_up_the_smallest() {
+        // Seven of each tier, so that no tier is full.
+        let sizes: Vec<u64> = (0..4).flat_map(|tier| [2_048 << (3 * tier); 7]).collect();
+        assert_eq!(plan(&runs(&sizes[..24]), false), None);
+        assert_eq!(plan(&runs(&sizes[..25]), false), Some((0..8).collect()));
+    }
+
+    #[test]
+    fn a_settled_day_becomes_one_run_and_then_rests() {
+        assert_eq!(plan(&runs(&[1_000_000, 1]), true), Some(vec![1, 0]));
+        assert_eq!(plan(&runs(&[1_000_000]), true), None);
+        assert_eq!(plan(&[], true), None);
+        let parts = LogicalRun { rows: 16_000_000, ids: vec![4, 5] };
+        assert_eq!(plan(std::slice::from_ref(&parts), true), None);
+        let late = LogicalRun { rows: 3, ids: vec![9] };
+        assert_eq!(plan(&[parts, late], true), Some(vec![9, 4, 5]));
+    }
+
+    #[test]
+    fn a_merge_never_reads_more_than_it_may_and_still_ends() {
+        let mut sizes = vec![7; 1_000];
+        let mut merges = 0;
+        while let Some(chosen) = plan(&runs(&sizes), true) {
+            assert!(chosen.len() >= 2 && chosen.len() <= INPUTS_MAX);
+            let merged = chosen.iter().map(|&id| sizes[usize::try_from(id).unwrap()]).sum();
+            let mut nth = 0;
+            sizes.retain(|_| {
+                nth += 1;
+                !chosen.contains(&(nth - 1))
+            });
+            sizes.push(merged);
+            merges += 1;
+        }
+        assert_eq!(sizes, [7_000]);
+        assert!(merges < 12, "{merges} merges");
+    }
+}

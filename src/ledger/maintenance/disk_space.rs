@@ -1,0 +1,122 @@
+//! Room on the disk: below a configured free space nothing more is taken in, so that a disk that fills up stops the intake
+//! and not the answers, and leaves room for what mends it.
+
+use crate::ledger::error::{LedgerError, Outcome};
+use crate::ledger::options::Setup;
+use crate::storage::StorageError;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How often one who waits for room looks again.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// The free space of the data directory's file system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Free {
+    /// Bytes free now.
+    pub bytes: u64,
+    /// Bytes at which the intake goes on.
+    pub needed: u64,
+    /// Whether there is too little.
+    pub is_short: bool,
+    /// Whether that is new.
+    pub has_changed: bool,
+}
+
+/// Watches the free space.
+#[derive(Clone, Debug)]
+pub struct Room {
+    dir: PathBuf,
+    min_free_bytes: u64,
+    is_short: bool,
+}
+
+impl Room {
+    /// Of the data directory of a ledger, which must be there.
+    pub fn of(setup: &Setup) -> Self {
+        Self { dir: setup.data_dir.clone(), min_free_bytes: setup.min_free_bytes, is_short: false }
+    }
+
+    /// Looks at the file system.
+    ///
+    /// # Errors
+    /// The data directory cannot be asked about.
+    pub fn look(&mut self) -> Outcome<Free> {
+        let bytes = fs2::available_space(&self.dir)
+            .map_err(StorageError::file("asking for the free space of", &self.dir))?;
+        Ok(self.judge(bytes))
+    }
+
+    /// Short below the limit, and until an eighth more is free: it must not go on and off with every file.
+    fn judge(&mut self, bytes: u64) -> Free {
+        let needed = self.min_free_bytes.saturating_add(self.min_free_bytes / 8);
+        let limit = if self.is_short { needed } else { self.min_free_bytes };
+        let was_short = std::mem::replace(&mut self.is_short, bytes < limit);
+        Free { bytes, needed, is_short: self.is_short, has_changed: was_short != self.is_short }
+    }
+
+    /// Gives up where [`Self::wait`] would wait.
+    ///
+    /// # Errors
+    /// [`LedgerError::NoRoom`] when there is too little, and as [`Self::look`].
+    pub fn require(&mut self) -> Outcome<()> {
+        let free = self.look()?;
+        if free.is_short {
+            return Err(LedgerError::NoRoom { bytes: free.bytes, needed: free.needed });
+        }
+        Ok(())
+    }
+
+    /// Waits until there is room; `tell` hears when waiting begins and when it is over.
+    ///
+    /// # Errors
+    /// As [`Self::look`].
+    pub fn wait(&mut self, tell: &mut dyn FnMut(&Free)) -> Outcome<()> {
+        loop {
+            let free = self.look()?;
+            if free.has_changed {
+                tell(&free);
+            }
+            if !free.is_short {
+                return Ok(());
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_short_below_the_limit_and_until_an_eighth_more_is_free() {
+        let mut room = Room { dir: PathBuf::new(), min_free_bytes: 800, is_short: false };
+        let mut seen = Vec::new();
+        for bytes in [801, 800, 799, 700, 800, 899, 900, 899, 800, 0] {
+            let free = room.judge(bytes);
+            seen.push((free.is_short, free.has_changed));
+            assert_eq!((free.bytes, free.needed), (bytes, 900));
+        }
+        let (yes, no) = (true, false);
+        let expected = [
+            (no, no),
+            (no, no),
+            (yes, yes),
+            (yes, no),
+            (yes, no),
+            (yes, no),
+            (no, yes),
+            (no, no),
+            (no, no),
+            (yes, yes),
+        ];
+        assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn with_no_limit_it_is_never_short() {
+        let mut room = Room { dir: PathBuf::new(), min_free_bytes: 0, is_short: false };
+        assert!(!room.judge(0).is_short);
+    }
+}

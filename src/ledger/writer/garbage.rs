@@ -1,0 +1,104 @@
+//! Values that nothing refers to: left by an interrupted process, or by runs that compaction replaced.
+
+use crate::ledger::codec::keys;
+use crate::ledger::error::Outcome;
+use crate::ledger::manifest::{Manifest, kind};
+use crate::ledger::rejections::stored::RejectedEntry;
+use crate::ledger::run::{RunEntry, run_values};
+use crate::storage::Store;
+use crate::storage::crash_points::{self, Point};
+use std::collections::HashSet;
+
+/// Kinds of values that belong to a run.
+pub const RUN_KINDS: [u8; 8] = [
+    keys::DATA,
+    keys::IDENTITY,
+    keys::SPARSE,
+    keys::FILTER,
+    keys::RIDERS,
+    keys::TOTALS,
+    keys::REJECTED,
+    keys::RAW,
+];
+
+/// Numbers that a manifest names.
+#[derive(Debug)]
+pub struct Named {
+    /// Runs of orders and of rejected records.
+    pub runs: HashSet<u64>,
+    /// Configurations.
+    pub configs: HashSet<u64>,
+}
+
+impl Named {
+    /// What `manifest` names.
+    pub fn by(manifest: &Manifest) -> Outcome<Self> {
+        let orders = manifest.numbered(kind::RUN, RunEntry::decode)?.into_iter().map(|(id, _)| id);
+        let rejected = manifest.numbered(kind::REJECTED, RejectedEntry::decode)?;
+        let configs = manifest.numbered(kind::CONFIG, |_| Ok(()))?;
+        Ok(Self {
+            runs: orders.chain(rejected.into_iter().map(|(id, _)| id)).collect(),
+            configs: configs.into_iter().map(|(no, ())| no).collect(),
+        })
+    }
+}
+
+/// Deletes what an interrupted process left: values of runs that the manifest does not name, from the oldest number that
+/// may have been under way, and texts of configurations that were never put in force.
+///
+/// Garbage that the process before did not get to is deleted too, and its manifest entries go with the next commit.
+pub fn collect_orphans(store: &Store, manifest: &mut Manifest) -> Outcome<u64> {
+    let Named { runs, configs } = Named::by(manifest)?;
+    // What was deleted from a segment file is in it as long as the file is. First, since it may hide a value of the same key in
+    // the hot part: the numbers of a run that was never named are given again.
+    let mut collected = store.keep_only(|kind, run| !RUN_KINDS.contains(&kind) || runs.contains(&run))?;
+    for kind in RUN_KINDS {
+        collected += delete_unnamed(store, kind, manifest.root().oldest_pending_run, &runs)?;
+    }
+    collected += delete_unnamed(store, keys::CONFIG_TEXT, 0, &configs)?;
+    crash_points::after(Point::OrphansCollected);
+    for (id, entry) in manifest.numbered(kind::GARBAGE, RunEntry::decode)? {
+        delete_run(store, id, &entry)?;
+        manifest.delete(kind::GARBAGE, &id.to_be_bytes());
+    }
+    Ok(collected)
+}
+
+/// Deletes the values of a kind whose number, from `first` on, is not among `named`.
+fn delete_unnamed(store: &Store, kind: u8, first: u64, named: &HashSet<u64>) -> Outcome<u64> {
+    let mut orphans = Vec::new();
+    for key in store.keys(&[kind], &keys::numbered(kind, first)) {
+        let key = key?;
+        if keys::run_of(&key).is_some_and(|number| !named.contains(&number)) {
+            orphans.push(key);
+        }
+    }
+    let deleted = u64::try_from(orphans.len()).unwrap_or(u64::MAX);
+    if deleted > 0 {
+        store.delete(orphans)?;
+        crash_points::after(Point::OrphansDeleted);
+    }
+    Ok(deleted)
+}
+
+/// Deletes every value of the run numbers from `first` up to `end`.
+pub fn delete_numbers(store: &Store, first: u64, end: u64) -> Outcome<()> {
+    for kind in RUN_KINDS {
+        if store.delete_runs(kind, first..end)? > 0 {
+            crash_points::after(Point::DiscardDeleted);
+        }
+    }
+    Ok(())
+}
+
+/// Deletes every value of a run.
+pub fn delete_run(store: &Store, id: u64, entry: &RunEntry) -> Outcome<()> {
+    for (kind, count) in run_values(entry) {
+        if count > 0 {
+            store.delete_runs(kind, id..id.saturating_add(1))?;
+            crash_points::after(Point::GarbageValueDeleted);
+        }
+    }
+    crash_points::after(Point::GarbageRunDeleted);
+    Ok(())
+}

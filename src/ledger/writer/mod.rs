@@ -1,0 +1,401 @@
+//! The one writer of a ledger: opens it, commits batches, publishes states.
+
+pub mod filter_eviction;
+pub mod garbage;
+pub mod tariff_change;
+
+#[cfg(test)]
+mod tests;
+
+use crate::domain::completeness::CompletenessTracker;
+use crate::domain::platform::Platforms;
+use crate::domain::time::LocalDay;
+use crate::domain::view::Origin;
+use crate::ledger::batch::Source;
+use crate::ledger::build::Workbench;
+use crate::ledger::build::pricing::PriceBook;
+use crate::ledger::codec::Reader;
+use crate::ledger::error::{LedgerError, Outcome};
+use crate::ledger::lookup::day_filters::{DayFilters, DayRuns};
+use crate::ledger::maintenance::compaction;
+use crate::ledger::manifest::commit_record::decode_source;
+use crate::ledger::manifest::configuration_history::{ConfigBooks, ConfigEntry};
+use crate::ledger::manifest::state_codec::{self, PlatformStats, SourceFacts};
+use crate::ledger::manifest::{Manifest, kind};
+use crate::ledger::options::Setup;
+use crate::ledger::rejections::by_identity::RejectedBook;
+use crate::ledger::rejections::stored::{RejectedEntry, RejectedIndex, RejectedRun};
+use crate::ledger::run::writer::ClassTable;
+use crate::ledger::run::{Run, RunEntry};
+use crate::ledger::snapshot::Snapshot;
+use crate::ledger::writer::tariff_change::TariffChange;
+use crate::storage::crash_points::{self, Point};
+use crate::storage::data_dir;
+use crate::storage::head;
+use crate::storage::lock::DirLock;
+use crate::storage::{COMMIT_SEGMENT_BYTES_MIN, Reclaimer, Store, ValueWriter};
+use arc_swap::ArcSwap;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Where readers find the newest state.
+#[derive(Debug)]
+pub struct Published {
+    current: ArcSwap<Snapshot>,
+    /// States that a reader may still have. Whoever lets a state go last frees what only it held, which may take many
+    /// milliseconds: that is the writer, not somebody who answers.
+    former: Mutex<Vec<Arc<Snapshot>>>,
+}
+
+impl Published {
+    fn new(first: Snapshot) -> Self {
+        Self { current: ArcSwap::from_pointee(first), former: Mutex::default() }
+    }
+
+    /// The newest committed state.
+    pub fn current(&self) -> Arc<Snapshot> {
+        self.current.load_full()
+    }
+
+    fn publish(&self, state: Snapshot) {
+        let former = self.current.swap(Arc::new(state));
+        self.former.lock().unwrap_or_else(PoisonError::into_inner).push(former);
+        self.let_go();
+    }
+
+    /// Frees the former states that no reader has any more.
+    pub(crate) fn let_go(&self) {
+        self.former
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|state| Arc::strong_count(state) > 1);
+    }
+}
+
+/// The open ledger. There is one for a data directory, and one writer.
+#[derive(Debug)]
+pub struct Ledger {
+    pub(crate) setup: Setup,
+    pub(crate) lock: Option<Arc<DirLock>>,
+    pub(crate) store: Store,
+    /// Where commits write their values.
+    pub(crate) writing: ValueWriter,
+    pub(crate) manifest: Manifest,
+    pub(crate) runs: Arc<DayRuns>,
+    pub(crate) filters: DayFilters,
+    pub(crate) classes: ClassTable,
+    pub(crate) prices: PriceBook,
+    pub(crate) bench: Workbench,
+    pub(crate) tracker: CompletenessTracker,
+    pub(crate) rejected: RejectedIndex,
+    pub(crate) book: RejectedBook,
+    pub(crate) books: Arc<ConfigBooks>,
+    pub(crate) stats: Arc<BTreeMap<String, PlatformStats>>,
+    pub(crate) sources: Arc<BTreeMap<Source, SourceFacts>>,
+    pub(crate) with_open: HashSet<String>,
+    pub(crate) released: (Sender<u64>, Receiver<u64>),
+    pub(crate) published: Arc<Published>,
+    pub(crate) poison: Option<String>,
+    /// Whether it was opened to be read.
+    pub(crate) read_only: bool,
+    /// Compactions under way: (first run number they may write).
+    pub(crate) compacting: Option<u64>,
+    /// Rows after which a compaction begins another output.
+    pub(crate) output_rows_max: u64,
+    /// Whether complete_through stands still.
+    pub(crate) hold_completeness: bool,
+    /// What the last change of the tariff left at other prices.
+    pub(crate) tariff_change: Option<TariffChange>,
+}
+
+impl Ledger {
+    /// Opens (or creates) the ledger of a data directory: checks the manifest against the witness, collects what an
+    /// interrupted process left, and opens every run. The configuration is put in force by [`Self::enforce`].
+    ///
+    /// # Errors
+    /// Another process has the directory; the store is damaged or stands elsewhere than the witness.
+    pub fn open(mut setup: Setup) -> Outcome<Self> {
+        let opened = open_store(&mut setup)?;
+        Self::with(setup, opened, false)
+    }
+
+    /// Opens a ledger to read it, without changing a byte of its data directory: the newest commit is shown as it stands,
+    /// under the configuration that was in force, and every write is refused.
+    ///
+    /// # Errors
+    /// A process writes to the directory; there is no ledger; the store is damaged or stands elsewhere than the witness.
+    pub fn open_read_only(setup: Setup) -> Outcome<Self> {
+        let opened = open_store_read_only(&setup)?;
+        Self::with(setup, opened, true)
+    }
+
+    fn with(mut setup: Setup, (store, manifest, lock): Opened, read_only: bool) -> Outcome<Self> {
+        let released = channel();
+        let runs = open_runs(&store, &manifest, &released.0)?;
+        let filters = DayFilters::new(setup.filter_bytes);
+        let stats = load_stats(&manifest)?;
+        let (rejected, book) = open_rejected(&store, &manifest, &setup.platforms, &stats)?;
+        crash_points::after(Point::StartOpened);
+        let books = ConfigBooks::load(&store, &manifest)?;
+        if let Some((no, entry)) = books.all().find(|(_, entry)| entry.zone != setup.zone.name()) {
+            return Err(LedgerError::Inconsistent(format!(
+                "the configuration says timezone {}, but the ledger's days were made in {} (configuration {}): a ledger \
+                 keeps its zone; restore the setting or start another data directory",
+                setup.zone.name(),
+                entry.zone,
+                no.0
+            )));
+        }
+        if let Some(entry) = books.get(manifest.root().config).filter(|entry| entry.hash == setup.config_hash)
+        {
+            debug_assert_eq!(entry.zone, setup.zone.name());
+            setup.tariff = setup.tariff.with_config_no(manifest.root().config);
+        }
+        let tracker = CompletenessTracker::new(state_codec::load(&manifest)?);
+        let with_open = with_open(&stats);
+        let sources = load_sources(&manifest)?;
+        let state = Snapshot {
+            store: store.clone(),
+            root: manifest.root().clone(),
+            entries: manifest.shared_entries(),
+            runs: Arc::new(runs),
+            books: Arc::new(books),
+            completeness: Arc::new(tracker.state().clone()),
+            rejected,
+            stats: Arc::new(stats),
+            sources: Arc::new(sources),
+            zone: Arc::new(setup.zone.clone()),
+            identity_days: setup.identity_days,
+            day_filter_bytes: filters.bytes(),
+        };
+        let ledger = Self {
+            lock,
+            writing: store.begin(COMMIT_SEGMENT_BYTES_MIN),
+            store,
+            manifest,
+            runs: Arc::clone(&state.runs),
+            filters,
+            classes: ClassTable::default(),
+            prices: PriceBook::default(),
+            bench: Workbench::default(),
+            tracker,
+            rejected: state.rejected.clone(),
+            book,
+            books: Arc::clone(&state.books),
+            stats: Arc::clone(&state.stats),
+            sources: Arc::clone(&state.sources),
+            with_open,
+            released,
+            published: Arc::new(Published::new(state)),
+            poison: None,
+            read_only,
+            compacting: None,
+            hold_completeness: false,
+            tariff_change: None,
+            output_rows_max: compaction::output_rows_max(),
+            setup,
+        };
+        ledger.warm_filters()?;
+        Ok(ledger)
+    }
+
+    /// Whether a platform is registered or has orders.
+    pub fn knows_platform(&self, name: &str) -> bool {
+        is_platform_known(name, &self.setup.platforms, &self.stats)
+    }
+
+    /// The number under which a line of a file is kept, rejected or conflicting.
+    pub fn rejection_of(&self, origin: &Origin) -> Option<u64> {
+        self.book.number(origin)
+    }
+
+    /// Whether a kept record is resolved.
+    pub fn is_resolved(&self, rejection: u64) -> bool {
+        self.rejected.resolution(rejection).is_some()
+    }
+
+    /// Where readers find the newest state.
+    pub fn published(&self) -> Arc<Published> {
+        Arc::clone(&self.published)
+    }
+
+    /// What gives the space of removed files back in steps, on a thread of its own, so that questions do not wait for the disk.
+    pub fn freeing(&self) -> Reclaimer {
+        self.store.freeing()
+    }
+
+    /// The first day that retention kept.
+    pub const fn retention_line(&self) -> Option<LocalDay> {
+        self.manifest.root().retention_line
+    }
+
+    /// What the ledger was told.
+    pub const fn setup(&self) -> &Setup {
+        &self.setup
+    }
+
+    /// Completeness as it stands, with observations that a restart may forget.
+    pub const fn tracker(&self) -> &CompletenessTracker {
+        &self.tracker
+    }
+
+    /// Bytes of memory of (filters of days, filters of runs, indexes).
+    pub fn memory_bytes(&self) -> (usize, usize, usize) {
+        let (filters, index) = self.published.current().memory_bytes();
+        (self.filters.bytes(), filters, index)
+    }
+
+    /// Why nothing is written any more, if so.
+    pub fn poisoned(&self) -> Option<&str> {
+        self.poison.as_deref()
+    }
+
+    /// Whether the configuration that it was opened with is the one in force.
+    pub fn is_in_force(&self) -> bool {
+        let entry = self.books.get(self.manifest.root().config);
+        entry.is_some_and(|entry| entry.hash == self.setup.config_hash)
+    }
+
+    /// Runs `write`; a failure poisons the ledger, and a poisoned ledger writes nothing.
+    pub(crate) fn guarded<T>(&mut self, write: impl FnOnce(&mut Self) -> Outcome<T>) -> Outcome<T> {
+        if self.read_only {
+            return Err(LedgerError::ReadOnly);
+        }
+        if let Some(why) = &self.poison {
+            return Err(LedgerError::Poisoned(why.clone()));
+        }
+        let result = write(self);
+        if let Err(error) = &result {
+            self.poison = Some(error.to_string());
+        }
+        result
+    }
+
+    /// Publishes the state after a commit.
+    pub(crate) fn publish(&self) {
+        let zone = Arc::clone(&self.published.current().zone);
+        self.published.publish(Snapshot {
+            store: self.store.clone(),
+            root: self.manifest.root().clone(),
+            entries: self.manifest.shared_entries(),
+            runs: Arc::clone(&self.runs),
+            books: Arc::clone(&self.books),
+            completeness: Arc::new(self.tracker.state().clone()),
+            rejected: self.rejected.clone(),
+            stats: Arc::clone(&self.stats),
+            sources: Arc::clone(&self.sources),
+            zone,
+            identity_days: self.setup.identity_days,
+            day_filter_bytes: self.filters.bytes(),
+        });
+    }
+
+    /// The configuration in force.
+    pub(crate) fn config_entry(&self) -> ConfigEntry {
+        ConfigEntry {
+            hash: self.setup.config_hash,
+            text_parts: 0,
+            parts_hash: [0; 32],
+            zone: self.setup.zone.name().to_owned(),
+            rules: self.setup.tariff.book().clone(),
+        }
+    }
+}
+
+/// Store, manifest and the lock; without one where no process ever wrote.
+type Opened = (Store, Manifest, Option<Arc<DirLock>>);
+
+/// Locks the directory, opens the store, settles manifest and witness, and deletes what an interrupted process left.
+fn open_store(setup: &mut Setup) -> Outcome<Opened> {
+    let dir = &setup.data_dir;
+    let lock = Arc::new(data_dir::claim(dir)?);
+    crash_points::after(Point::StartLocked);
+    let store = Store::open(dir, setup.cache_bytes, setup.index_bytes).map_err(data_dir::blame(dir))?;
+    let store = store.with_lock(Arc::clone(&lock));
+    crash_points::after(Point::StartStoreOpened);
+    let mut manifest = Manifest::load(&store)?;
+    crash_points::after(Point::StartManifestLoaded);
+    if !manifest.settle_witness(dir, setup.accept_older_state.is_some())? {
+        // Nothing differs: there is nothing to accept, and no note may say that there was.
+        setup.accept_older_state = None;
+    }
+    crash_points::after(Point::StartWitnessSettled);
+    garbage::collect_orphans(&store, &mut manifest)?;
+    crash_points::after(Point::StartGarbageCollected);
+    Ok((store, manifest, Some(lock)))
+}
+
+/// Reads store and manifest where they lie, and passes over what an interrupted process left.
+fn open_store_read_only(setup: &Setup) -> Outcome<Opened> {
+    let dir = &setup.data_dir;
+    data_dir::check_ledger(dir)?;
+    let lock = DirLock::share(dir).map_err(data_dir::unreadable(dir))?.map(Arc::new);
+    let mut store = Store::open_read_only(dir, setup.cache_bytes, setup.index_bytes)?;
+    if let Some(lock) = &lock {
+        store = store.with_lock(Arc::clone(lock));
+    }
+    let mut manifest = Manifest::load(&store)?;
+    manifest.witness(head::read(dir)?.as_ref())?;
+    garbage::collect_orphans(&store, &mut manifest)?;
+    Ok((store, manifest, lock))
+}
+
+fn open_runs(store: &Store, manifest: &Manifest, released: &Sender<u64>) -> Outcome<DayRuns> {
+    let mut runs = DayRuns::new();
+    for (id, entry) in manifest.numbered(kind::RUN, RunEntry::decode)? {
+        let run = Run::open(id, entry, store, released)?;
+        runs.entry(entry.day).or_default().push(Arc::new(run));
+    }
+    Ok(runs)
+}
+
+fn open_rejected(
+    store: &Store,
+    manifest: &Manifest,
+    platforms: &Platforms,
+    stats: &BTreeMap<String, PlatformStats>,
+) -> Outcome<(RejectedIndex, RejectedBook)> {
+    let (mut index, mut book) = (RejectedIndex::default(), RejectedBook::default());
+    let mut contents = Vec::new();
+    for (run, entry) in manifest.numbered(kind::REJECTED, RejectedEntry::decode)? {
+        let content = RejectedRun::load(store, run, &entry)?;
+        index.add(run, entry, &content, |name| is_platform_known(name, platforms, stats));
+        contents.push(content);
+    }
+    index.refresh(contents.iter(), platforms);
+    contents.iter().for_each(|content| book.add(content, &index));
+    Ok((index, book))
+}
+
+/// Whether a platform is registered or has orders: then its name counts in a rejected record.
+pub(crate) fn is_platform_known(
+    name: &str,
+    platforms: &Platforms,
+    stats: &BTreeMap<String, PlatformStats>,
+) -> bool {
+    platforms.is_registered(name) || stats.get(name).is_some_and(|stats| stats.orders > 0)
+}
+
+fn load_stats(manifest: &Manifest) -> Outcome<BTreeMap<String, PlatformStats>> {
+    let decode = |(platform, body): (&[u8], &[u8])| {
+        PlatformStats::decode(&mut Reader::new(body))
+            .map(|stats| (state_codec::name(platform), stats))
+            .map_err(LedgerError::damaged("the statistics of a platform"))
+    };
+    manifest.entries(kind::STATS).map(decode).collect()
+}
+
+fn load_sources(manifest: &Manifest) -> Outcome<BTreeMap<Source, SourceFacts>> {
+    let decode = |(key, body): (&[u8], &[u8])| {
+        decode_source(&mut Reader::new(key))
+            .and_then(|source| Ok((source, SourceFacts::decode(&mut Reader::new(body))?)))
+            .map_err(LedgerError::damaged("the counts of a source"))
+    };
+    manifest.entries(kind::SOURCE).map(decode).collect()
+}
+
+/// Platforms of which open orders are stored, whatever they promised: only there can an ended event meet one.
+fn with_open(stats: &BTreeMap<String, PlatformStats>) -> HashSet<String> {
+    stats.iter().filter(|(_, stats)| stats.open_orders > 0).map(|(name, _)| name.clone()).collect()
+}
