@@ -19,11 +19,11 @@ use coverledger::config::Config;
 use coverledger::domain::event::EventRules;
 use coverledger::domain::time::{LocalDay, UtcMillis};
 use coverledger::generate::{Generator, GeneratorSettings};
-use coverledger::ledger::batch::{Arrival, Batch, Source};
-use coverledger::ledger::commit::Also;
-use coverledger::ledger::commit::report::CommitReport;
-use coverledger::ledger::options::Setup;
-use coverledger::ledger::writer::Ledger;
+use coverledger::ledger::CommitExtras;
+use coverledger::ledger::CommitReport;
+use coverledger::ledger::Ledger;
+use coverledger::ledger::LedgerOptions;
+use coverledger::ledger::{Arrival, Batch, Source};
 use coverledger::pipeline::{receive, rules_for};
 use questions::lookups;
 use std::fs;
@@ -113,8 +113,8 @@ fn now() -> UtcMillis {
     UtcMillis::new(1_795_300_000_000)
 }
 
-fn setup(config: &Config) -> Setup {
-    let mut setup = Setup::new(config);
+fn setup(config: &Config) -> LedgerOptions {
+    let mut setup = LedgerOptions::new(config);
     let filter_bytes = option("filter-bytes", u64::try_from(setup.filter_bytes).unwrap_or(u64::MAX));
     setup.filter_bytes = usize::try_from(filter_bytes).unwrap_or(usize::MAX);
     let index_bytes = option("index-bytes", u64::try_from(setup.index_bytes).unwrap_or(u64::MAX));
@@ -131,7 +131,7 @@ fn main() -> ExitCode {
     let path = support::configuration(&folder, None, "", &extra);
     let config = Config::load(&path, &|_| None).unwrap_or_else(|errors| panic!("{errors}"));
     let mut ledger = Ledger::open(setup(&config)).expect("a new ledger");
-    ledger.enforce(now()).expect("the configuration is put in force");
+    ledger.activate_configuration(now()).expect("the configuration is put in force");
     let rules = rules_for(&config, Some("orders"), None);
     let settings = GeneratorSettings { orders, days, ..GeneratorSettings::default() };
     let mut feed = Feed {
@@ -212,7 +212,7 @@ fn ingest(
     let mut batch = Batch::default();
     while feed.fill(&mut batch) {
         let cpu = thread_cpu();
-        let report = ledger.commit(&batch, &Also::default(), now()).expect("the batch is committed");
+        let report = ledger.commit(&batch, &CommitExtras::default(), now()).expect("the batch is committed");
         all.cpu += thread_cpu() - cpu;
         if all.records < orders / 5 {
             first.add(&report);
@@ -270,7 +270,7 @@ fn restart(ledger: Ledger, config: &Config, dir: &Path, figures: &mut Figures) -
     forget_pages(dir);
     let started = Instant::now();
     let mut ledger = Ledger::open(setup(config)).expect("the ledger opens again");
-    ledger.enforce(now()).expect("the configuration is still in force");
+    ledger.activate_configuration(now()).expect("the configuration is still in force");
     let took = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     figures.judge("start, pages of the file not in memory", took, Side::AtMost, 5_000, "s");
     ledger

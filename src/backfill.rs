@@ -11,12 +11,12 @@ use crate::domain::posting::Disposition;
 use crate::domain::reject::Reason;
 use crate::domain::time::{LocalDay, UtcMillis, Zone};
 use crate::ingest::file::{FileError, LineBlock, LineReader};
-use crate::ledger::batch::{Batch, LineHashes};
-use crate::ledger::commit::Also;
-use crate::ledger::commit::report::CommitReport;
-use crate::ledger::error::LedgerError;
-use crate::ledger::manifest::state_codec::Counts;
-use crate::ledger::writer::Ledger;
+use crate::ledger::CommitExtras;
+use crate::ledger::CommitReport;
+use crate::ledger::Counts;
+use crate::ledger::Ledger;
+use crate::ledger::LedgerError;
+use crate::ledger::{Batch, LineHashes};
 use filler::{Filled, Filler};
 use misspelt::Speller;
 use std::collections::BTreeMap;
@@ -178,7 +178,7 @@ pub fn run<'a>(
         let committed = (|| -> Result<(), BackfillError> {
             for filled in to_commit {
                 if let Some(before) = last.replace(filled) {
-                    taker.take(&before, &Also::default())?;
+                    taker.take(&before, &CommitExtras::default())?;
                     give_back(&empty, before);
                 }
             }
@@ -222,11 +222,11 @@ struct Taker<'a> {
 
 impl Taker<'_> {
     /// Commits a batch, and says what became of its lines.
-    fn take(&mut self, filled: &Filled, also: &Also) -> Result<(), BackfillError> {
+    fn take(&mut self, filled: &Filled, extras: &CommitExtras) -> Result<(), BackfillError> {
         let lines_before = self.done.summary.records;
         let mut dispositions = Vec::new();
-        if !filled.batch.is_empty() || !also.stated.is_empty() || !also.settled.is_empty() {
-            let report = self.ledger.commit(&filled.batch, also, (self.now)())?;
+        if !filled.batch.is_empty() || !extras.stated.is_empty() || !extras.settled.is_empty() {
+            let report = self.ledger.commit(&filled.batch, extras, (self.now)())?;
             if self.dispositions.is_some() {
                 dispositions = report.dispositions(&filled.batch);
             }
@@ -289,9 +289,9 @@ impl Taker<'_> {
         self.done.problem = read.err().map(BackfillError::File).or_else(|| self.stranger(last, &stated));
         let is_doubtful = !self.unreadable.is_empty() || concerns_every_rider(&last.batch);
         if self.done.problem.is_none() && !is_doubtful {
-            return self.take(last, &Also { stated, ..Also::default() });
+            return self.take(last, &CommitExtras { stated, ..CommitExtras::default() });
         }
-        self.take(last, &Also::default())?;
+        self.take(last, &CommitExtras::default())?;
         let Self { ledger, unreadable, .. } = self;
         // What a later record of the run has mended does not matter.
         unreadable.retain(|(rejection, _)| !ledger.is_resolved(*rejection));
@@ -301,18 +301,19 @@ impl Taker<'_> {
             self.done.unreadable = first_line.map(|first_line| (count, first_line));
             return Ok(());
         }
-        let mut also = Also { stated, ..Also::default() };
+        let mut extras = CommitExtras { stated, ..CommitExtras::default() };
         if let (Some(reason), Some(_)) = (accept_unreadable, first_line) {
-            also.notes = vec![format!("settled {count} rejections in which no rider can be read: {reason}")];
-            also.settled = unreadable.drain(..).map(|(id, _)| (id, reason.to_owned())).collect();
+            extras.notes =
+                vec![format!("settled {count} rejections in which no rider can be read: {reason}")];
+            extras.settled = unreadable.drain(..).map(|(id, _)| (id, reason.to_owned())).collect();
         } else if let Some(first_line) = first_line {
             self.done.unreadable = Some((count, first_line));
-            if !also.stated.is_empty() {
+            if !extras.stated.is_empty() {
                 self.done.problem = Some(BackfillError::Unreadable { count, first_line });
             }
             return Ok(());
         }
-        self.take(&Filled::default(), &also)
+        self.take(&Filled::default(), &extras)
     }
 
     /// A platform of the statement that is not known.

@@ -5,14 +5,14 @@
 //!  receive    decode        stage         decide     price, write runs      advance         publish
 //! ```
 //!
-//! [`receive`] is the first half, run where records arrive; [`crate::ledger::writer::Ledger::commit`] is the second, run by the one
+//! [`receive`] is the first half, run where records arrive; [`crate::ledger::Ledger::commit`] is the second, run by the one
 //! writer. Between them stands a [`Batch`]: bounded, owned, sent from one to the other.
 
 use crate::config::{Config, Limits};
 use crate::domain::event::{EventRules, decode_noting_unknown};
 use crate::domain::order::Event;
 use crate::domain::time::{LocalDay, UtcMillis, Zone};
-use crate::ledger::batch::{Arrival, Batch};
+use crate::ledger::{Arrival, Batch};
 
 /// Decodes one record into the batch: an order, a completeness record, or a counted refusal. Returns whether it is an
 /// order with fields that the contract does not know.

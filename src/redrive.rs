@@ -8,11 +8,11 @@ use crate::domain::event::EventRules;
 use crate::domain::posting::Disposition;
 use crate::domain::time::UtcMillis;
 use crate::domain::view::{Origin, Rejection};
-use crate::ledger::batch::{Arrival, Batch, Source};
-use crate::ledger::commit::Also;
-use crate::ledger::error::LedgerError;
-use crate::ledger::rejections::stored::KeptRecord;
-use crate::ledger::writer::Ledger;
+use crate::ledger::CommitExtras;
+use crate::ledger::KeptRecord;
+use crate::ledger::Ledger;
+use crate::ledger::LedgerError;
+use crate::ledger::{Arrival, Batch, Source};
 use crate::pipeline::{limit_ahead, receive, rules_for};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -170,7 +170,7 @@ impl<'a> Line<'a> {
             return Ok(());
         }
         let now = (self.now)();
-        let report = self.ledger.commit(&self.batch, &Also::default(), now)?;
+        let report = self.ledger.commit(&self.batch, &CommitExtras::default(), now)?;
         let dispositions = report.dispositions(&self.batch);
         // Orders settle their rejections in the commit that takes them in; a completeness record has no identity to do so by.
         let controls = self.ids.iter().zip(&dispositions).filter(|(_, d)| **d == Disposition::Control);
@@ -178,7 +178,11 @@ impl<'a> Line<'a> {
         let settled: Vec<(u64, String)> = controls.map(|(&id, _)| (id, reason.to_owned())).collect();
         self.redriven.settled = self.redriven.settled.saturating_add(report.settled);
         if !settled.is_empty() {
-            let report = self.ledger.commit(&Batch::default(), &Also { settled, ..Also::default() }, now)?;
+            let report = self.ledger.commit(
+                &Batch::default(),
+                &CommitExtras { settled, ..CommitExtras::default() },
+                now,
+            )?;
             self.redriven.settled = self.redriven.settled.saturating_add(report.settled);
         }
         self.redriven.sent.add(&report);

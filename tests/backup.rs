@@ -10,13 +10,13 @@ use coverledger::domain::arrival::Timestamp;
 use coverledger::domain::time::{LocalDay, UtcMillis};
 use coverledger::domain::view::LedgerView;
 use coverledger::generate::{Generator, GeneratorSettings};
-use coverledger::ledger::batch::{Arrival, Batch, Source};
-use coverledger::ledger::commit::Also;
-use coverledger::ledger::maintenance::backup::{backup, backup_dir};
-use coverledger::ledger::options::Setup;
-use coverledger::ledger::snapshot::Snapshot;
-use coverledger::ledger::verify::verify_dir;
-use coverledger::ledger::writer::Ledger;
+use coverledger::ledger::CommitExtras;
+use coverledger::ledger::Ledger;
+use coverledger::ledger::LedgerOptions;
+use coverledger::ledger::Snapshot;
+use coverledger::ledger::verify_dir;
+use coverledger::ledger::{Arrival, Batch, Source};
+use coverledger::ledger::{backup, backup_dir};
 use coverledger::pipeline::{receive, rules_for};
 use serde_json::Value;
 use std::fs;
@@ -43,8 +43,8 @@ per_order = "0.04"
 const NOW: UtcMillis = UtcMillis::new(1_795_300_000_000);
 const BATCH: usize = 100;
 
-fn setup(data_dir: &Path) -> Setup {
-    let mut setup = Setup::new(&Config::from_text(CONFIG).unwrap());
+fn setup(data_dir: &Path) -> LedgerOptions {
+    let mut setup = LedgerOptions::new(&Config::from_text(CONFIG).unwrap());
     setup.data_dir = data_dir.to_path_buf();
     setup
 }
@@ -113,16 +113,16 @@ fn a_backup_made_beside_commits_and_compactions_is_one_committed_state() {
     let data = folder.path().join("data");
     let (never, batches) = (AtomicBool::new(false), batches(30));
     let mut ledger = Ledger::open(setup(&data)).unwrap();
-    ledger.enforce(NOW).unwrap();
+    ledger.activate_configuration(NOW).unwrap();
     let published = ledger.published();
     let (first, rest) = batches.split_at(6);
     for batch in first {
-        ledger.commit(batch, &Also::default(), NOW).unwrap();
+        ledger.commit(batch, &CommitExtras::default(), NOW).unwrap();
     }
     let states = std::thread::scope(|scope| {
         let writing = scope.spawn(|| {
             for batch in rest {
-                ledger.commit(batch, &Also::default(), NOW).unwrap();
+                ledger.commit(batch, &CommitExtras::default(), NOW).unwrap();
                 ledger.compact_now(LocalDay(i32::MAX), NOW).unwrap();
             }
         });
@@ -148,7 +148,7 @@ fn a_backup_made_beside_commits_and_compactions_is_one_committed_state() {
     let mut restored = Ledger::open(setup(&states[0].0)).unwrap();
     let taken = restored.published().current().sources().values().map(|s| s.records).sum::<u64>();
     for batch in batches.iter().skip(usize::try_from(taken).unwrap() / BATCH) {
-        restored.commit(batch, &Also::default(), NOW).unwrap();
+        restored.commit(batch, &CommitExtras::default(), NOW).unwrap();
     }
     // But for numbers and instants of commits.
     let orders =
@@ -169,9 +169,9 @@ fn a_backup_that_is_not_made_leaves_nothing() {
     assert!(refused(&target).contains("no ledger in"));
     assert!(!data.exists() && !target.exists());
     let mut ledger = Ledger::open(setup(&data)).unwrap();
-    ledger.enforce(NOW).unwrap();
+    ledger.activate_configuration(NOW).unwrap();
     for batch in batches(4) {
-        ledger.commit(&batch, &Also::default(), NOW).unwrap();
+        ledger.commit(&batch, &CommitExtras::default(), NOW).unwrap();
     }
     ledger.compact_now(LocalDay(i32::MAX), NOW).unwrap();
     assert!(refused(&target).contains("in use"));

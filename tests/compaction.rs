@@ -7,12 +7,12 @@ use coverledger::domain::arrival::Timestamp;
 use coverledger::domain::posting::StoredVersion;
 use coverledger::domain::time::{LocalDay, UtcMillis};
 use coverledger::domain::view::{LedgerView, Total, TotalKey};
-use coverledger::ledger::batch::{Arrival, Batch, Source};
-use coverledger::ledger::commit::Also;
-use coverledger::ledger::maintenance::compaction::Compacted;
-use coverledger::ledger::options::Setup;
+use coverledger::ledger::CommitExtras;
+use coverledger::ledger::Compacted;
+use coverledger::ledger::Ledger;
+use coverledger::ledger::LedgerOptions;
 use coverledger::ledger::verify::verify;
-use coverledger::ledger::writer::Ledger;
+use coverledger::ledger::{Arrival, Batch, Source};
 use coverledger::pipeline::{receive, rules_for};
 use proptest::prelude::*;
 use std::path::Path;
@@ -130,12 +130,12 @@ fn step() -> impl Strategy<Value = Step> {
 
 fn open(dir: &Path, filter_bytes: usize, now: UtcMillis) -> Ledger {
     let config = Config::from_text(CONFIG).unwrap();
-    let mut setup = Setup::new(&config);
+    let mut setup = LedgerOptions::new(&config);
     setup.data_dir = dir.to_path_buf();
     setup.filter_bytes = filter_bytes;
     let mut ledger = Ledger::open(setup).unwrap();
     ledger.set_output_rows_max(7);
-    ledger.enforce(now).unwrap();
+    ledger.activate_configuration(now).unwrap();
     ledger
 }
 
@@ -157,7 +157,7 @@ fn commit(ledger: &mut Ledger, events: &[Told], offset: &mut i64, now: UtcMillis
         *offset += 1;
         receive(&mut batch, &arrival, &rules, &config.zone);
     }
-    ledger.commit(&batch, &Also::default(), now).unwrap();
+    ledger.commit(&batch, &CommitExtras::default(), now).unwrap();
 }
 
 /// Versions with the instants of their commits, and totals.

@@ -4,10 +4,10 @@
 
 mod damaged;
 
+use coverledger::ledger::Ledger;
 use coverledger::ledger::codec::keys::{self, in_run, run_of};
 use coverledger::ledger::codec::{Packing, frame, unframe};
-use coverledger::ledger::verify::verify_dir;
-use coverledger::ledger::writer::Ledger;
+use coverledger::ledger::verify_dir;
 use coverledger::storage::Change;
 use coverledger::storage::head;
 use damaged::{
@@ -240,7 +240,7 @@ fn an_older_store_is_noticed_and_accepted_only_by_an_operator() {
     assert_eq!(fs::read(head::path(dir.path())).unwrap(), witness);
     assert!(is_refused(dir.path()));
     let mut ledger = Ledger::open(accepting.clone()).unwrap();
-    ledger.enforce(fixture.now).unwrap();
+    ledger.activate_configuration(fixture.now).unwrap();
     let view = ledger.published().current();
     let notes = view.commit(view.root().commit).unwrap().notes;
     assert!(notes.iter().any(|note| note.contains("the disk was replaced")), "{notes:?}");
@@ -249,6 +249,6 @@ fn an_older_store_is_noticed_and_accepted_only_by_an_operator() {
     assert!(!is_refused(dir.path()));
     // Left in a unit file it changes nothing, and notes nothing: there is no difference to accept.
     let mut ledger = Ledger::open(accepting).unwrap();
-    ledger.enforce(fixture.now).unwrap();
+    ledger.activate_configuration(fixture.now).unwrap();
     assert_eq!(ledger.published().current().root().commit, commit);
 }

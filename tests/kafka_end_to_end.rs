@@ -167,11 +167,11 @@ mod tests {
     /// The counts of all commits together.
     fn dispositions_agree(folder: &TempDir, config: &Path, case: &Case, controls: usize) {
         use coverledger::config::Config;
-        use coverledger::ledger::options::Setup;
-        use coverledger::ledger::writer::Ledger;
+        use coverledger::ledger::Ledger;
+        use coverledger::ledger::LedgerOptions;
         let config = Config::load(config, &|_| None).unwrap();
         assert!(config.ledger.data_dir.starts_with(folder.path()));
-        let ledger = Ledger::open(Setup::new(&config)).unwrap();
+        let ledger = Ledger::open(LedgerOptions::new(&config)).unwrap();
         let state = ledger.published().current();
         let names = ["accepted", "amended", "duplicate", "stale", "conflict", "rejected", "control"];
         let mut counted: BTreeMap<&str, u64> = BTreeMap::new();

@@ -18,7 +18,7 @@ use coverledger::domain::reject::Reason;
 use coverledger::domain::time::{LocalDay, UtcMillis, Zone};
 use coverledger::domain::view::LedgerView;
 use coverledger::domain::window::Window;
-use coverledger::ledger::writer::Ledger;
+use coverledger::ledger::Ledger;
 use std::path::Path;
 use world::{CONFIG, Told, commit, day, holds, noon, open};
 

@@ -13,10 +13,10 @@ use coverledger::coverage::question::{Question, QuestionText};
 use coverledger::coverage::resolve::resolve;
 use coverledger::domain::time::{DAY_MS, LocalDay, UtcMillis};
 use coverledger::generate::{Generator, GeneratorSettings};
-use coverledger::ledger::batch::Batch;
-use coverledger::ledger::commit::Also;
-use coverledger::ledger::maintenance::cache_warmup::Warming;
-use coverledger::ledger::writer::{Ledger, Published};
+use coverledger::ledger::Batch;
+use coverledger::ledger::CommitExtras;
+use coverledger::ledger::maintenance::cache_warmup::CacheWarmup;
+use coverledger::ledger::{Ledger, Published};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -58,7 +58,7 @@ pub(crate) fn lookups(
 
 fn idle(ledger: &Ledger, asker: &mut Asker<'_>, figures: &Figures) {
     let count = option("lookups", 20_000);
-    forget_pages(&ledger.setup().data_dir.join(".."));
+    forget_pages(&ledger.options().data_dir.join(".."));
     let mut cold = asker.ask(count / 10);
     tell("lookup, idle, cold", &mut cold, figures);
     let cpu = thread_cpu();
@@ -101,7 +101,7 @@ fn beside_ingest(
         stop.store(true, Ordering::Release);
         first
     });
-    forget_pages(&ledger.setup().data_dir.join(".."));
+    forget_pages(&ledger.options().data_dir.join(".."));
     let mut cold = beside(ledger, cold, Some(QUESTION_EVERY), figures);
     std::thread::scope(|scope| scope.spawn(|| warm_up(&warming, &AtomicBool::new(false), figures)).join())
         .expect("it is read");
@@ -117,7 +117,7 @@ fn beside_ingest(
 }
 
 /// As the service does after a start.
-fn warm_up(warming: &Warming, stop: &AtomicBool, figures: &Figures) {
+fn warm_up(warming: &CacheWarmup, stop: &AtomicBool, figures: &Figures) {
     Urgency::Background.apply();
     let started = Instant::now();
     if let Some(bytes) = warming.run(stop).expect("the store can be read") {
@@ -139,7 +139,9 @@ fn beside_part(
         let writing = scope.spawn(|| {
             Urgency::Ingest.apply();
             for batch in part {
-                sums.add(&ledger.commit(batch, &Also::default(), now()).expect("the batch is committed"));
+                sums.add(
+                    &ledger.commit(batch, &CommitExtras::default(), now()).expect("the batch is committed"),
+                );
                 compacting.step(ledger, LocalDay(i32::MIN));
             }
         });

@@ -9,8 +9,8 @@
 //! ```
 
 use super::threads::Stop;
-use crate::ledger::maintenance::backup::{BackupReport, backup};
-use crate::ledger::writer::Published;
+use crate::ledger::Published;
+use crate::ledger::{BackupReport, backup};
 use serde::{Deserialize, Serialize};
 use std::fs::Metadata;
 use std::io::{self, BufRead, BufReader, Read, Write};

@@ -1,11 +1,11 @@
 //! Compactions in the background, started and installed by the writer between two commits.
 
-use super::telling::Telling;
+use super::event_log::EventLog;
 use super::threads::Stop;
 use crate::domain::time::LocalDay;
-use crate::ledger::error::Outcome;
-use crate::ledger::maintenance::compaction::{Compacted, CompactionJob};
-use crate::ledger::writer::Ledger;
+use crate::ledger::Ledger;
+use crate::ledger::LedgerResult;
+use crate::ledger::{Compacted, CompactionJob};
 use crate::telemetry::clock::Clock;
 use crate::telemetry::metrics::CompactionFacts;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
@@ -24,7 +24,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub struct Compactor {
     jobs: SyncSender<CompactionJob>,
-    done: Receiver<Outcome<Compacted>>,
+    done: Receiver<LedgerResult<Compacted>>,
     /// The day whose runs are being merged.
     under_way: Option<LocalDay>,
     looked: Instant,
@@ -34,7 +34,7 @@ pub struct Compactor {
 #[derive(Debug)]
 pub struct Bench {
     jobs: Receiver<CompactionJob>,
-    done: SyncSender<Outcome<Compacted>>,
+    done: SyncSender<LedgerResult<Compacted>>,
     stop: Stop,
 }
 
@@ -64,7 +64,7 @@ impl Compactor {
         &mut self,
         ledger: &mut Ledger,
         clock: &Clock,
-        telling: &Telling,
+        telling: &EventLog,
         may_begin: bool,
     ) -> anyhow::Result<()> {
         match self.done.try_recv() {
@@ -94,7 +94,7 @@ impl Compactor {
             info!(first_kept = %dropped.line, days = dropped.days, rows = dropped.rows, "retention dropped days");
             return Ok(());
         }
-        let today = ledger.setup().zone.day(clock.now());
+        let today = ledger.options().zone.day(clock.now());
         let settled_before = LocalDay(today.0.saturating_sub(SETTLED_AFTER_DAYS));
         if let Some(job) = ledger.begin_compaction(settled_before) {
             debug!(day = %job.day(), rows = job.rows(), "compaction begins");
@@ -111,7 +111,7 @@ impl Compactor {
     }
 
     /// Waits for the job under way, which gives up when the service stops; it is begun again after the next start.
-    pub fn finish(&mut self, ledger: &mut Ledger, clock: &Clock, telling: &Telling) -> anyhow::Result<()> {
+    pub fn finish(&mut self, ledger: &mut Ledger, clock: &Clock, telling: &EventLog) -> anyhow::Result<()> {
         if self.under_way.is_some()
             && let Ok(compacted) = self.done.recv()
         {
@@ -126,7 +126,7 @@ impl Compactor {
         compacted: Compacted,
         ledger: &mut Ledger,
         clock: &Clock,
-        telling: &Telling,
+        telling: &EventLog,
     ) -> anyhow::Result<()> {
         self.under_way = None;
         let report = ledger.install(compacted, clock.now())?;

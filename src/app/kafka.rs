@@ -2,11 +2,11 @@
 
 use super::ServeOptions;
 use super::Skip;
-use super::prober::Prober;
+use super::end_offset_poller::EndOffsetPoller;
+use super::event_log::EventLog;
+use super::offset_overrides::{self, Survey};
 use super::reader::Reader;
-use super::skips::{self, Survey};
 use super::status::Status;
-use super::telling::Telling;
 use super::threads::{Stop, Threads, Urgency};
 use super::writer::Work;
 use crate::config::{Config, KafkaSettings as Settings};
@@ -16,10 +16,10 @@ use crate::ingest::kafka::{
     EndsSeen, KafkaFault, KafkaHealth, KafkaProbe, KafkaSettings, LastApplied, OffsetRange, PartitionSource,
     Resume, Start, StartAt, TopicPartition, TopicPartitions, check_continuation,
 };
-use crate::ledger::batch::{Batch, Source};
-use crate::ledger::commit::Observations;
-use crate::ledger::snapshot::Snapshot;
-use crate::ledger::writer::{Ledger, Published};
+use crate::ledger::Observations;
+use crate::ledger::Snapshot;
+use crate::ledger::{Batch, Source};
+use crate::ledger::{Ledger, Published};
 use crate::pipeline::rules_for;
 use crate::telemetry::clock::Clock;
 use std::collections::{BTreeMap, BTreeSet};
@@ -68,7 +68,7 @@ struct Link<'a> {
 pub(super) fn connect(
     (config, settings, options): (&Config, &Settings, &ServeOptions),
     ledger: &mut Ledger,
-    (clock, telling, stop): (&Clock, &Telling, &Stop),
+    (clock, telling, stop): (&Clock, &EventLog, &Stop),
 ) -> anyhow::Result<Option<Connected>> {
     let settings = KafkaSettings {
         brokers: settings.brokers.clone(),
@@ -86,7 +86,7 @@ pub(super) fn connect(
     let state = ledger.published().current();
     let survey = patiently((telling, stop), || link.survey(&state, &options.skips))?;
     let Some(survey) = survey else { return Ok(None) };
-    skips::record(ledger, options, &survey, clock.now())?;
+    offset_overrides::record(ledger, options, &survey, clock.now())?;
     let state = ledger.published().current();
     let begun = patiently((telling, stop), || link.begin(&survey, &state))?;
     Ok(begun.map(|(source, observed)| Connected {
@@ -100,7 +100,7 @@ pub(super) fn connect(
 
 /// Asks until Kafka answers; `None` when the service was asked to stop meanwhile.
 fn patiently<T>(
-    (telling, stop): (&Telling, &Stop),
+    (telling, stop): (&EventLog, &Stop),
     ask: impl Fn() -> Result<T, KafkaFault>,
 ) -> anyhow::Result<Option<T>> {
     let (_keep, pause) = channel::<()>();
@@ -216,7 +216,7 @@ impl Connected {
         config: &Config,
         threads: &mut Threads,
         shared: Shared,
-        (clock, telling): (&Clock, &Telling),
+        (clock, telling): (&Clock, &EventLog),
     ) -> anyhow::Result<Sender<()>> {
         let Shared { work, to_fill, published, status, stop } = shared;
         let known: BTreeSet<TopicPartition> = self.source.places().into_iter().collect();
@@ -244,7 +244,7 @@ impl Connected {
         };
         threads.start("Kafka reader", Urgency::Ingest, move || reader.run())?;
         let (pauses, pause) = channel();
-        let prober = Prober {
+        let prober = EndOffsetPoller {
             probe: self.probe,
             topics: self.topics,
             identities: self.identities,

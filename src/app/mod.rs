@@ -10,28 +10,29 @@
 pub mod admin;
 pub mod compactor;
 pub mod demo;
+pub mod end_offset_poller;
+pub mod event_log;
 mod kafka;
+mod offset_overrides;
 mod open_files;
-pub mod prober;
 pub mod reader;
 pub mod service;
 mod signals;
-mod skips;
 pub mod status;
-pub mod telling;
 pub mod threads;
 pub mod writer;
 
 use crate::config::Config;
 use crate::http::{self, HttpState};
 use crate::ingest::kafka::TopicPartition;
-use crate::ledger::maintenance::disk_space::Room;
-use crate::ledger::options::Setup;
-use crate::ledger::writer::{Ledger, Published};
+use crate::ledger::DiskSpace;
+use crate::ledger::LedgerOptions;
+use crate::ledger::{Ledger, Published};
 use crate::telemetry::clock::Clock;
 use crate::telemetry::metrics::Metrics;
 use admin::Admin;
 use anyhow::Context;
+use event_log::EventLog;
 use service::Service;
 use signals::EndSignals;
 use status::Status;
@@ -39,7 +40,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
-use telling::Telling;
 use threads::{Ended, Stop, Threads, Urgency};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -118,9 +118,9 @@ pub fn serve(
     // Before the ledger is opened, which may take a while: a stray signal must not end that either.
     signals::outlive(&runtime, &stop, options.ends_on_hangup)?;
     let clock = Clock::start();
-    let telling = Telling { metrics: Metrics::new()? };
+    let telling = EventLog { metrics: Metrics::new()? };
     let ledger = match options.read_only {
-        true => Ledger::open_read_only(Setup::new(config))?,
+        true => Ledger::open_read_only(LedgerOptions::new(config))?,
         false => open(config, options, &clock)?,
     };
     let published = ledger.published();
@@ -151,15 +151,15 @@ pub fn serve(
 
 /// Opens the ledger and puts the configuration in force.
 fn open(config: &Config, options: &ServeOptions, clock: &Clock) -> anyhow::Result<Ledger> {
-    let mut setup = Setup::new(config);
+    let mut setup = LedgerOptions::new(config);
     setup.accept_older_state = options.accept_older_state.then(|| options.reason.clone());
     let mut ledger = Ledger::open(setup)?;
-    if options.accept_older_state && ledger.setup().accept_older_state.is_none() {
+    if options.accept_older_state && ledger.options().accept_older_state.is_none() {
         warn!(
             "--accept-older-state was not needed: store and HEAD agree, and nothing is noted; leave it out from now on"
         );
     }
-    ledger.enforce(clock.now())?;
+    ledger.activate_configuration(clock.now())?;
     if let Some(change) = ledger.tariff_change() {
         warn!("{change}");
     }
@@ -181,7 +181,7 @@ fn run(
     config: &Config,
     options: &ServeOptions,
     mut ledger: Ledger,
-    (clock, telling, status, stop): (&Clock, &Telling, &Arc<Status>, &Stop),
+    (clock, telling, status, stop): (&Clock, &EventLog, &Arc<Status>, &Stop),
 ) -> anyhow::Result<()> {
     let (mut threads, published) = (Threads::default(), ledger.published());
     let admin = listen(config, &published, stop, &mut threads)?;
@@ -210,7 +210,7 @@ fn run(
         Err(problem) => warn!(%problem, "the newest orders were not read ahead; questions read them"),
     })?;
     // Known before anything is read.
-    let mut room = Room::of(ledger.setup());
+    let mut room = DiskSpace::of(ledger.options());
     telling.room(&room.look()?, status);
     let writer = Writer {
         ledger,
@@ -320,7 +320,7 @@ impl Web {
         runtime: &Runtime,
         config: &Config,
         service: Service,
-        telling: &Telling,
+        telling: &EventLog,
         stop: &Stop,
     ) -> anyhow::Result<Self> {
         let listen = config.http.listen;

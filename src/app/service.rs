@@ -1,16 +1,16 @@
 //! What the HTTP side asks of the ledger and of the threads.
 
+use super::event_log::EventLog;
 use super::status::Status;
-use super::telling::Telling;
 use crate::domain::pending::PendingKind;
 use crate::domain::platform::{Platforms, UnreadableRecords};
 use crate::domain::view::LedgerView;
 use crate::http::{
     NotReady, PartitionProgress, Paused, ProgressFacts, RejectionPage, RejectionQuery, Source,
 };
-use crate::ledger::error::LedgerError;
-use crate::ledger::snapshot::Snapshot;
-use crate::ledger::writer::Published;
+use crate::ledger::LedgerError;
+use crate::ledger::Published;
+use crate::ledger::Snapshot;
 use crate::telemetry::clock::Clock;
 use crate::telemetry::metrics::Sample;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ pub struct Service {
     /// The present.
     pub clock: Clock,
     /// Metrics.
-    pub telling: Telling,
+    pub telling: EventLog,
     /// What platforms promise.
     pub platforms: Platforms,
 }

@@ -1,7 +1,7 @@
 //! What the threads tell each other and the people who ask: readiness, partitions, positions.
 
 use crate::ingest::kafka::TopicPartition;
-use crate::ledger::maintenance::disk_space::Free;
+use crate::ledger::FreeSpace;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -21,7 +21,7 @@ pub struct Status {
     poisoned: AtomicBool,
     stopping: AtomicBool,
     resting: AtomicBool,
-    free: Mutex<Free>,
+    free: Mutex<FreeSpace>,
     partitions: Mutex<BTreeMap<TopicPartition, PartitionStatus>>,
 }
 
@@ -67,12 +67,12 @@ impl Status {
     }
 
     /// Notes how much room there is on the disk.
-    pub fn set_free(&self, free: Free) {
+    pub fn set_free(&self, free: FreeSpace) {
         *self.free.lock().unwrap_or_else(PoisonError::into_inner) = free;
     }
 
     /// The room on the disk.
-    pub fn free(&self) -> Free {
+    pub fn free(&self) -> FreeSpace {
         *self.free.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

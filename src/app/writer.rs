@@ -1,11 +1,11 @@
 //! The writer thread: takes batches and observations in the order in which they were sent, commits, and tells.
 
+use super::event_log::EventLog;
 use super::status::Status;
-use super::telling::Telling;
-use crate::ledger::batch::Batch;
-use crate::ledger::commit::{Also, Observations};
-use crate::ledger::maintenance::disk_space::Room;
-use crate::ledger::writer::Ledger;
+use crate::ledger::Batch;
+use crate::ledger::DiskSpace;
+use crate::ledger::Ledger;
+use crate::ledger::{CommitExtras, Observations};
 use crate::telemetry::clock::Clock;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
@@ -19,7 +19,7 @@ pub enum Work {
     /// What was observed besides records.
     Observed(Observations),
     /// What an operator did.
-    Operator(Also, Observations),
+    Operator(CommitExtras, Observations),
 }
 
 /// While nothing arrives, completeness that moved is committed this often: the contract says 5 s at least.
@@ -40,9 +40,9 @@ pub struct Writer {
     /// Told when a write fails.
     pub status: Arc<Status>,
     /// Metrics and log.
-    pub telling: Telling,
-    /// Room on the disk.
-    pub room: Room,
+    pub telling: EventLog,
+    /// DiskSpace on the disk.
+    pub room: DiskSpace,
     /// Compactions in the background.
     pub compactor: super::compactor::Compactor,
 }
@@ -87,7 +87,7 @@ impl Writer {
                 Ok(false)
             }
             Work::Batch(mut batch, observed) => {
-                self.commit(&batch, &Also::default())?;
+                self.commit(&batch, &CommitExtras::default())?;
                 // The positions that were observed lie behind the batch's records.
                 self.ledger.observe(&observed);
                 batch.clear();
@@ -95,9 +95,9 @@ impl Writer {
                 let _full = self.emptied.try_send(*batch);
                 Ok(true)
             }
-            Work::Operator(also, observed) => {
+            Work::Operator(extras, observed) => {
                 self.ledger.observe(&observed);
-                self.commit(&Batch::default(), &also)?;
+                self.commit(&Batch::default(), &extras)?;
                 Ok(true)
             }
         }
@@ -106,14 +106,14 @@ impl Writer {
     fn commit_news(&mut self) -> anyhow::Result<()> {
         // A clock that jumped may claim completeness that was not reached.
         if self.clock.jump().is_none() && self.ledger.has_news(self.clock.now()) {
-            self.commit(&Batch::default(), &Also::default())?;
+            self.commit(&Batch::default(), &CommitExtras::default())?;
         }
         Ok(())
     }
 
-    fn commit(&mut self, batch: &Batch, also: &Also) -> anyhow::Result<()> {
-        self.ledger.hold_completeness(self.clock.jump().is_some());
-        match self.ledger.commit(batch, also, self.clock.now()) {
+    fn commit(&mut self, batch: &Batch, extras: &CommitExtras) -> anyhow::Result<()> {
+        self.ledger.pause_completeness(self.clock.jump().is_some());
+        match self.ledger.commit(batch, extras, self.clock.now()) {
             Ok(report) => {
                 self.telling.committed(&report, &self.ledger);
                 Ok(())

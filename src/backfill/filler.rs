@@ -6,7 +6,7 @@ use crate::domain::event::EventRules;
 use crate::domain::reject::{ReadRevision, Readable, Reason, Refusal};
 use crate::domain::time::Zone;
 use crate::ingest::file::{FileError, LineBlock, LineReader, OversizedLine};
-use crate::ledger::batch::{Arrival, Batch, Source};
+use crate::ledger::{Arrival, Batch, Source};
 use crate::pipeline::receive;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender};

@@ -4,7 +4,7 @@ use super::Ending;
 use super::WrongUsage;
 use super::load_config;
 use super::output::{Inputs, OutputFile};
-use super::reading::enforce;
+use super::reading::activate_configuration;
 use super::typed;
 use crate::backfill::{Backfill, BackfillError, Done, Summary, run as backfill};
 use crate::config::Config;
@@ -12,11 +12,11 @@ use crate::domain::event::ExactTime;
 use crate::domain::pending::PendingKind;
 use crate::domain::time::{LocalDay, UtcMillis};
 use crate::ingest::file::{LineReader, Progress};
-use crate::ledger::commit::report::CommitReport;
-use crate::ledger::error::LedgerError;
-use crate::ledger::maintenance::disk_space::{Free, Room};
-use crate::ledger::options::Setup;
-use crate::ledger::writer::Ledger;
+use crate::ledger::CommitReport;
+use crate::ledger::Ledger;
+use crate::ledger::LedgerError;
+use crate::ledger::LedgerOptions;
+use crate::ledger::{DiskSpace, FreeSpace};
 use crate::pipeline::rules_for;
 use crate::telemetry::clock::Clock;
 use clap::Args;
@@ -83,9 +83,9 @@ pub fn run(args: &IngestArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
     for path in &args.inputs {
         readers.push(if is_late(path) { None } else { Some(LineReader::open(path)?) });
     }
-    let mut ledger = Ledger::open(Setup::new(&config))?;
-    enforce(&mut ledger, clock)?;
-    let mut room = Room::of(ledger.setup());
+    let mut ledger = Ledger::open(LedgerOptions::new(&config))?;
+    activate_configuration(&mut ledger, clock)?;
+    let mut room = DiskSpace::of(ledger.options());
     args.find_room(&mut room)?;
     ledger.drop_all_expired(clock.now())?;
     // The program that writes to standard input may wait for the ledger; what comes is looked at before anything is booked.
@@ -160,7 +160,7 @@ fn warn(done: &Done) {
 
 impl IngestArgs {
     /// Goes on where there is room on the disk.
-    fn find_room(&self, room: &mut Room) -> Result<(), LedgerError> {
+    fn find_room(&self, room: &mut DiskSpace) -> Result<(), LedgerError> {
         if self.no_wait { room.require() } else { room.wait(&mut tell_room) }
     }
 
@@ -194,7 +194,7 @@ impl IngestArgs {
     }
 }
 
-fn tell_room(free: &Free) {
+fn tell_room(free: &FreeSpace) {
     if free.is_short {
         eprintln!(
             "the disk is nearly full, {} bytes are free: waiting until {} are (ledger.min_free_bytes; --no-wait ends instead)",

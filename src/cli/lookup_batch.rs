@@ -9,7 +9,7 @@ use crate::coverage::question::{Question, When};
 use crate::coverage::resolve::resolve;
 use crate::domain::time::Zone;
 use crate::domain::view::LedgerView;
-use crate::ledger::snapshot::Snapshot;
+use crate::ledger::Snapshot;
 use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Map, Value};

@@ -25,7 +25,7 @@ pub mod verify;
 mod version;
 
 use crate::config::{Config, ConfigErrors};
-use crate::ledger::error::LedgerError;
+use crate::ledger::LedgerError;
 use crate::storage::StorageError;
 use clap::{Parser, Subcommand};
 use output::Inputs;

@@ -4,18 +4,18 @@ use super::WrongUsage;
 use crate::config::Config;
 use crate::coverage::Terms;
 use crate::domain::view::LedgerView;
-use crate::ledger::error::LedgerError;
-use crate::ledger::options::Setup;
-use crate::ledger::snapshot::Snapshot;
-use crate::ledger::writer::Ledger;
+use crate::ledger::Ledger;
+use crate::ledger::LedgerError;
+use crate::ledger::LedgerOptions;
+use crate::ledger::Snapshot;
 use crate::storage::StorageError;
 use crate::telemetry::clock::Clock;
 use anyhow::Context;
 use std::sync::Arc;
 
 /// Puts the configuration in force, and says what a new tariff leaves at other prices.
-pub(super) fn enforce(ledger: &mut Ledger, clock: Clock) -> Result<(), LedgerError> {
-    ledger.enforce(clock.now())?;
+pub(super) fn activate_configuration(ledger: &mut Ledger, clock: Clock) -> Result<(), LedgerError> {
+    ledger.activate_configuration(clock.now())?;
     if let Some(change) = ledger.tariff_change() {
         eprintln!("notice: {change}");
     }
@@ -33,20 +33,20 @@ impl Opened {
     /// Opens the ledger of a configuration and puts that in force; `other_way` says what to do while a service has it.
     pub(super) fn open(config: Config, other_way: &str) -> anyhow::Result<Self> {
         let clock = Clock::start();
-        let ledger = Ledger::open(Setup::new(&config));
+        let ledger = Ledger::open(LedgerOptions::new(&config));
         let mut ledger = match ledger {
             Err(error @ LedgerError::Store(StorageError::InUse { .. })) => {
                 return Err(error).with_context(|| other_way.to_owned());
             }
             ledger => ledger?,
         };
-        enforce(&mut ledger, clock)?;
+        activate_configuration(&mut ledger, clock)?;
         Ok(Self { config, ledger, clock })
     }
 
     /// Opens the ledger of a configuration to read it, as it stands and under the configuration in force.
     pub(super) fn read(config: Config, other_way: &str) -> anyhow::Result<Self> {
-        let ledger = match Ledger::open_read_only(Setup::new(&config)) {
+        let ledger = match Ledger::open_read_only(LedgerOptions::new(&config)) {
             Err(error @ LedgerError::Store(StorageError::InUse { .. })) => {
                 return Err(error).with_context(|| other_way.to_owned());
             }

@@ -13,10 +13,10 @@ use crate::coverage::rejection::{OriginLine, RejectionLine};
 use crate::coverage::rejection_filter::{NumberRange, RejectionFilter, parse_content, parse_kept};
 use crate::domain::time::{UtcMillis, Zone};
 use crate::domain::view::{Kept, LedgerView};
-use crate::ledger::batch::Batch;
-use crate::ledger::commit::Also;
-use crate::ledger::rejections::stored::KeptRecord;
-use crate::ledger::snapshot::Snapshot;
+use crate::ledger::Batch;
+use crate::ledger::CommitExtras;
+use crate::ledger::KeptRecord;
+use crate::ledger::Snapshot;
 use crate::redrive;
 use anyhow::Context;
 use clap::Args;
@@ -285,8 +285,8 @@ fn resolve(opened: &mut Opened, ids: &[u64], reason: &str, out: &mut dyn Write) 
     for together in ids.chunks(RESOLVED_TOGETHER) {
         let settled = together.iter().map(|id| (*id, reason.to_owned())).collect();
         let notes = vec![format!("settled {} rejections: {reason}", together.len())];
-        let also = Also { settled, notes, ..Also::default() };
-        opened.ledger.commit(&Batch::default(), &also, opened.clock.now())?;
+        let extras = CommitExtras { settled, notes, ..CommitExtras::default() };
+        opened.ledger.commit(&Batch::default(), &extras, opened.clock.now())?;
     }
     writeln!(out, "{}", json!({"resolved": ids.len()}))?;
     Ok(Ending::Holds)

@@ -2,8 +2,8 @@
 
 use super::Ending;
 use super::load_config;
-use crate::ledger::options::Setup;
-use crate::ledger::verify::{ADVICE, Verification, verify_dir};
+use crate::ledger::LedgerOptions;
+use crate::ledger::{ADVICE, Verification, verify_dir};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
@@ -40,7 +40,7 @@ pub fn run(args: &VerifyArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
         ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
     });
     let mut said = Instant::now();
-    let verification = verify_dir(Setup::new(&config), &mut |rows, total| match &bar {
+    let verification = verify_dir(LedgerOptions::new(&config), &mut |rows, total| match &bar {
         Some(bar) => {
             bar.set_length(total);
             bar.set_position(rows);

@@ -11,8 +11,8 @@ pub mod answer;
 pub mod csv;
 #[cfg(test)]
 mod examples;
+mod fetch;
 pub mod foreign_text;
-mod gather;
 pub mod instant;
 pub mod lookup_batch;
 mod nearest;
@@ -24,7 +24,7 @@ pub mod rejection_filter;
 mod render;
 pub mod resolve;
 mod rider_days;
-pub mod seen;
+pub mod rider_summary;
 mod spreadsheet;
 pub mod statement;
 #[cfg(test)]

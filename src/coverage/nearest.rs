@@ -1,9 +1,9 @@
 //! The nearest windows around a time that is in none: day by day outward, over everything that is stored.
 
-use super::gather::window_of;
+use super::fetch::window_of;
 use super::rider_days::RiderDays;
+use crate::domain::finality::CoverMargins;
 use crate::domain::posting::Posting;
-use crate::domain::settle::Reach;
 use crate::domain::time::{LocalDay, UtcMillis};
 use crate::domain::view::LedgerView;
 use crate::domain::window::Window;
@@ -13,7 +13,7 @@ pub(super) struct Search<'a, V> {
     pub(super) riders: &'a RiderDays<'a, V>,
     /// Sorted.
     pub(super) platforms: &'a [String],
-    pub(super) reach: Reach,
+    pub(super) reach: CoverMargins,
     /// The first and last instant that any stored version of the rider names.
     pub(super) seen: Window,
 }

@@ -2,7 +2,7 @@
 
 use super::Terms;
 use super::answer::{AsOfLine, SupersededByLine, WindowLine};
-use super::render::Pen;
+use super::render::Formatter;
 use super::resolve::as_of_line;
 use crate::domain::view::LedgerView;
 use serde::Serialize;
@@ -48,7 +48,7 @@ pub fn order_history<V: LedgerView>(
     platform: &str,
     order_id: &str,
 ) -> Result<OrderHistory, V::Error> {
-    let pen = Pen { view, zone: terms.zone };
+    let pen = Formatter { view, zone: terms.zone };
     let mut versions = Vec::new();
     for version in view.order_versions(platform, order_id)? {
         let posting = &version.posting;

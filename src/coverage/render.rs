@@ -8,12 +8,12 @@ use crate::domain::view::{LedgerView, Rejection, RuleKind};
 
 /// Writes stored things with the labels of one state and the times of one zone.
 #[derive(Debug)]
-pub(super) struct Pen<'a, V> {
+pub(super) struct Formatter<'a, V> {
     pub(super) view: &'a V,
     pub(super) zone: &'a Zone,
 }
 
-impl<V: LedgerView> Pen<'_, V> {
+impl<V: LedgerView> Formatter<'_, V> {
     pub(super) fn time(&self, at: UtcMillis) -> String {
         self.zone.rfc3339(at)
     }

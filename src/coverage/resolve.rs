@@ -4,17 +4,17 @@ use super::Terms;
 use super::answer::{
     Answer, AnswerWhen, AsOfLine, NearestAfter, NearestBefore, Part, PlatformStatus, RiderSeenLine, Verdict,
 };
-use super::gather::{Conflict, Gathered, OpenOrder, gather, window_of};
+use super::fetch::{Conflict, Gathered, OpenOrder, gather, window_of};
 use super::nearest::Search;
 use super::question::{Question, When};
-use super::render::{Pen, seconds};
+use super::render::{Formatter, seconds};
 use super::rider_days::RiderDays;
-use super::seen::rider_seen;
+use super::rider_summary::rider_seen;
 use super::warning::Warning;
+use crate::domain::finality::{CoverMargins, PlatformFinality, Stretch};
 use crate::domain::pending::{PendingKind, Scope};
 use crate::domain::platform::UnreadableRecords;
 use crate::domain::posting::Posting;
-use crate::domain::settle::{PlatformLine, Reach, Stretch};
 use crate::domain::time::Zone;
 use crate::domain::view::{AsOf, LedgerView, Rejection, RiderSeen};
 use crate::domain::window::{Window, subtract, union_within};
@@ -29,7 +29,7 @@ pub fn resolve<V: LedgerView>(view: &V, terms: Terms<'_>, question: &Question) -
     riders.expect_ends();
     let gathered = gather(&riders, terms, around, reach, wanted)?;
     let as_of = view.as_of();
-    let line_of = |name: &'_ String| PlatformLine::new(name, view.completeness(), terms.platforms, reach);
+    let line_of = |name: &'_ String| PlatformFinality::new(name, view.completeness(), terms.platforms, reach);
     let mut lines: Vec<Line<'_>> = wanted.iter().map(|name| (name.as_str(), line_of(name))).collect();
     let (cover, holding) = cover(&gathered, &lines, around);
     hold(view, &mut lines, &gathered, terms, &known, around);
@@ -37,7 +37,7 @@ pub fn resolve<V: LedgerView>(view: &V, terms: Terms<'_>, question: &Question) -
         lines.iter().map(|(_, line)| line.stretches(around, as_of.recorded_at)).collect();
     let unsettled = unsettled(&stretches, around);
     let parts = parts(&cover, &unsettled, around);
-    let pen = Pen { view, zone: terms.zone };
+    let pen = Formatter { view, zone: terms.zone };
     let seen = rider_seen(&riders)?;
     let (before, after) = match &seen {
         Some(seen) if cover.is_empty() => {
@@ -73,7 +73,7 @@ pub fn resolve<V: LedgerView>(view: &V, terms: Terms<'_>, question: &Question) -
 }
 
 /// A platform by name.
-type Line<'a> = (&'a str, PlatformLine);
+type Line<'a> = (&'a str, PlatformFinality);
 
 /// What is covered for certain, as a union, and the orders behind it.
 fn cover<'g>(gathered: &'g Gathered, lines: &[Line<'_>], around: Window) -> (Vec<Window>, Vec<&'g Posting>) {
@@ -104,9 +104,9 @@ fn unsettled(stretches: &[Vec<Stretch>], around: Window) -> Vec<Window> {
 }
 
 /// The widest cover rules that were ever in force.
-pub(super) fn reach_of<V: LedgerView>(view: &V) -> Reach {
+pub(super) fn reach_of<V: LedgerView>(view: &V) -> CoverMargins {
     let (lead_ms, tail_ms) = view.widest_cover();
-    Reach { lead_ms, tail_ms }
+    CoverMargins { lead_ms, tail_ms }
 }
 
 /// What this rider's own records, and those that may be about any rider, keep unsettled.
@@ -145,7 +145,7 @@ fn hold<V: LedgerView>(
 }
 
 /// The cover that a conflicting record would add on a platform.
-fn added_by(conflict: &Conflict, platform: &str, line: &PlatformLine) -> Option<Window> {
+fn added_by(conflict: &Conflict, platform: &str, line: &PlatformFinality) -> Option<Window> {
     if conflict.record.readable.platform.as_deref() != Some(platform) {
         return None;
     }
@@ -178,7 +178,7 @@ fn overall(parts: &[(Window, Verdict)]) -> Verdict {
     if open { Verdict::Undetermined } else { Verdict::PartlyCovered }
 }
 
-fn when<V: LedgerView>(pen: &Pen<'_, V>, when: When, parts: &[(Window, Verdict)]) -> AnswerWhen {
+fn when<V: LedgerView>(pen: &Formatter<'_, V>, when: When, parts: &[(Window, Verdict)]) -> AnswerWhen {
     match when {
         When::Instant(at) => AnswerWhen::Instant { at: pen.time(at) },
         When::Minute(window) | When::Interval(window) => AnswerWhen::Interval {
@@ -194,7 +194,11 @@ fn when<V: LedgerView>(pen: &Pen<'_, V>, when: When, parts: &[(Window, Verdict)]
 
 /// A platform is settled when all of the time is; else the first reason of any piece is given, and the latest of the
 /// instants to ask again, if time helps every piece.
-fn status<V: LedgerView>(pen: &Pen<'_, V>, (name, line): &Line<'_>, stretches: &[Stretch]) -> PlatformStatus {
+fn status<V: LedgerView>(
+    pen: &Formatter<'_, V>,
+    (name, line): &Line<'_>,
+    stretches: &[Stretch],
+) -> PlatformStatus {
     let unsettled = || stretches.iter().filter_map(|stretch| stretch.unsettled);
     let reason = unsettled().map(|unsettled| unsettled.reason).min();
     let hopeless = unsettled().any(|unsettled| unsettled.ask_again_at.is_none());
@@ -210,7 +214,7 @@ fn status<V: LedgerView>(pen: &Pen<'_, V>, (name, line): &Line<'_>, stretches: &
     }
 }
 
-fn nearest_before<V: LedgerView>(pen: &Pen<'_, V>, posting: Posting, around: Window) -> NearestBefore {
+fn nearest_before<V: LedgerView>(pen: &Formatter<'_, V>, posting: Posting, around: Window) -> NearestBefore {
     let ends_at = posting.ends_at().unwrap_or(posting.accepted_at);
     NearestBefore {
         platform: posting.platform,
@@ -221,7 +225,7 @@ fn nearest_before<V: LedgerView>(pen: &Pen<'_, V>, posting: Posting, around: Win
     }
 }
 
-fn nearest_after<V: LedgerView>(pen: &Pen<'_, V>, posting: Posting, when: When) -> NearestAfter {
+fn nearest_after<V: LedgerView>(pen: &Formatter<'_, V>, posting: Posting, when: When) -> NearestAfter {
     let starts_at = posting.starts_at();
     let from = match when {
         When::Instant(at) => at,
@@ -242,7 +246,7 @@ fn disputes(conflict: &Conflict, lines: &[Line<'_>], around: Window) -> bool {
     added.into_iter().any(|window| window.overlaps(around))
 }
 
-fn rider_seen_line<V: LedgerView>(pen: &Pen<'_, V>, seen: RiderSeen) -> RiderSeenLine {
+fn rider_seen_line<V: LedgerView>(pen: &Formatter<'_, V>, seen: RiderSeen) -> RiderSeenLine {
     RiderSeenLine { first: pen.time(seen.first), last: pen.time(seen.last), platforms: seen.platforms }
 }
 

@@ -2,12 +2,12 @@
 
 use super::Terms;
 use super::answer::WindowLine;
-use super::gather::{gather, window_of};
-use super::render::Pen;
+use super::fetch::{gather, window_of};
+use super::render::Formatter;
 use super::resolve::reach_of;
 use super::rider_days::RiderDays;
+use crate::domain::finality::PlatformFinality;
 use crate::domain::posting::Posting;
-use crate::domain::settle::PlatformLine;
 use crate::domain::view::LedgerView;
 use crate::domain::window::{Window, union_within};
 use serde::Serialize;
@@ -61,11 +61,11 @@ pub fn timeline<V: LedgerView>(
     };
     gathered.windows.sort_by(by_start);
     gathered.open.retain(|open| {
-        let line = PlatformLine::new(&open.posting.platform, view.completeness(), terms.platforms, reach);
+        let line = PlatformFinality::new(&open.posting.platform, view.completeness(), terms.platforms, reach);
         line.open_window(&open.posting, open.ended_elsewhere_at).overlaps(within)
     });
     gathered.open.sort_by(|a, b| by_start(&a.posting, &b.posting));
-    let pen = Pen { view, zone: terms.zone };
+    let pen = Formatter { view, zone: terms.zone };
     let cover = union_within(gathered.windows.iter().filter_map(window_of), within);
     Ok(Timeline {
         rider_id: rider_id.to_owned(),

@@ -1,14 +1,13 @@
 //! From the bytes of one record to an [`Event`] or a [`Refusal`]: the input contract, version 1.
 //!
-//! The common event is scanned once, judged without allocation and borrows from its record (`fast`). Whatever is out
-//! of the ordinary is judged again in the order of the contract (`careful`), so that a refusal always names the first
+//! The common event is scanned once, judged without allocation and borrows from its record (`fast_path`). Whatever is out
+//! of the ordinary is judged again in the order of the contract (`slow_path`), so that a refusal always names the first
 //! rule that is broken. Both give the same event for the same record; a test holds them to it.
 
-mod careful;
 mod content;
 mod detail;
 mod escape;
-mod fast;
+mod fast_path;
 mod fields;
 mod form;
 mod json;
@@ -18,6 +17,7 @@ mod rfc3339;
 mod rules;
 mod salvage;
 mod scalar;
+mod slow_path;
 #[cfg(test)]
 mod tests;
 
@@ -53,7 +53,7 @@ pub fn decode_noting_unknown<'a>(record: &'a [u8], rules: &EventRules) -> (Resul
     };
     let mut fields = Fields::EMPTY;
     let event = match fields.fill(text) {
-        Ok(()) => match fast::order(&fields, rules) {
+        Ok(()) => match fast_path::order(&fields, rules) {
             Some(order) => Ok(Event::Order(order)),
             None => judge_carefully(text, &fields, rules),
         },
@@ -64,7 +64,7 @@ pub fn decode_noting_unknown<'a>(record: &'a [u8], rules: &EventRules) -> (Resul
 
 #[cold]
 fn judge_carefully<'a>(text: &str, fields: &Fields<'a>, rules: &EventRules) -> Result<Event<'a>, Refusal> {
-    careful::judge(fields, rules).map_err(|fault| {
+    slow_path::judge(fields, rules).map_err(|fault| {
         let salvaged = Salvaged::of(text.as_bytes());
         let detail = detail::of_fault(text, &fault, &salvaged);
         Refusal { reason: fault.reason, detail, readable: Box::new(readable::readable(&salvaged, rules)) }

@@ -3,13 +3,13 @@
 //! All answers come from one state. They are streamed: the asker's pace is the pace, and memory stays bounded. A batch has a
 //! place among those that are worked on only while it is: not while its body comes, nor while its asker reads.
 
-use super::activity::{self, KeepingBody};
+use super::backend::Source;
 use super::bodies::{BodyError, WholeBody};
 use super::coverage::within_limits;
+use super::in_flight::{self, KeepingBody};
 use super::line;
 use super::problem::{Kind, Problem};
 use super::query::Query;
-use super::source::Source;
 use super::state::HttpState;
 use super::text;
 use crate::coverage::lookup_batch::BadRow;
@@ -38,7 +38,7 @@ pub(super) async fn post<S: Source>(
 ) -> Result<Response, Problem> {
     Query::strict(request.uri().query(), &[])?;
     text::check_headers(request.headers())?;
-    let activity = activity::of(&request);
+    let activity = in_flight::of(&request);
     let body = {
         let _receiving = activity.receiving();
         body(&state, request).await?

@@ -69,7 +69,8 @@ impl Bodies {
 
     /// Takes a body in.
     pub(super) async fn collect(&self, mut body: Body) -> Result<WholeBody, BodyError> {
-        let mut taken = Taken { bytes: Vec::new(), pages: None, moved: Instant::now(), since_moved: 0 };
+        let mut taken =
+            ConsumedRange { bytes: Vec::new(), pages: None, moved: Instant::now(), since_moved: 0 };
         loop {
             let next = poll_fn(|cx| http_body::Body::poll_frame(Pin::new(&mut body), cx));
             let next = timeout(LOOK_EVERY, next).await;
@@ -95,7 +96,7 @@ impl Bodies {
     }
 
     /// Gets memory for `more` bytes, if need be when others have given theirs back.
-    async fn reserve(&self, taken: &mut Taken, more: usize) -> Result<(), BodyError> {
+    async fn reserve(&self, taken: &mut ConsumedRange, more: usize) -> Result<(), BodyError> {
         let held = taken.pages.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
         let needed = taken.bytes.len().saturating_add(more).div_ceil(PAGE_BYTES).saturating_sub(held);
         let Ok(needed) = u32::try_from(needed) else { return Err(BodyError::TooLarge) };
@@ -125,7 +126,7 @@ impl Bodies {
 }
 
 /// What has come of a body.
-struct Taken {
+struct ConsumedRange {
     bytes: Vec<u8>,
     pages: Option<OwnedSemaphorePermit>,
     /// When it last came on.
@@ -133,7 +134,7 @@ struct Taken {
     since_moved: usize,
 }
 
-impl Taken {
+impl ConsumedRange {
     fn add(&mut self, pages: OwnedSemaphorePermit) {
         match &mut self.pages {
             Some(held) => held.merge(pages),

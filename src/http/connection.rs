@@ -1,8 +1,8 @@
 //! Connections that do not wait for ever: a client that is slow to send or to read loses its place, and sooner when
 //! others wait for one. What the HTTP library refuses by itself leaves as a problem document.
 
-use super::activity::Activity;
 use super::bodies::Bodies;
+use super::in_flight::Activity;
 use super::refusal::{self, Automatic};
 use crate::telemetry::metrics::Metrics;
 use axum::http::StatusCode;
@@ -59,7 +59,7 @@ impl Listener for Patient {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "a connection keeps its delay");
         }
-        let patience = Patience {
+        let patience = Deadlines {
             crowded: Arc::clone(&self.places),
             bodies: Arc::clone(&self.bodies),
             patience: self.patience,
@@ -75,7 +75,7 @@ impl Listener for Patient {
 
 /// How long a connection may keep others waiting.
 #[derive(Debug)]
-struct Patience {
+struct Deadlines {
     /// Has no place left when others may be waiting for one.
     crowded: Arc<Semaphore>,
     /// Says when others wait for memory.
@@ -94,7 +94,7 @@ pub(super) struct Connection {
     look: Pin<Box<Sleep>>,
     /// When it last came on.
     since: Instant,
-    patience: Patience,
+    patience: Deadlines,
     activity: Activity,
     metrics: Metrics,
     /// Nothing of the next request has come in.
@@ -122,7 +122,7 @@ struct Instead {
 }
 
 impl Connection {
-    fn new(stream: TcpStream, patience: Patience, metrics: Metrics) -> Self {
+    fn new(stream: TcpStream, patience: Deadlines, metrics: Metrics) -> Self {
         let look = Box::pin(tokio::time::sleep(patience.patience.min(CROWDED_PATIENCE)));
         let activity = Activity::new(stream.local_addr().ok().map(|address| address.ip()));
         Self {

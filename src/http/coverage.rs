@@ -1,8 +1,8 @@
 //! `GET /v1/coverage`: was the rider covered?
 
+use super::backend::Source;
 use super::problem::{Kind, Problem};
 use super::query::Query;
-use super::source::Source;
 use super::state::HttpState;
 use crate::config::HttpSettings;
 use crate::coverage::answer::Answer;

@@ -1,7 +1,7 @@
 //! `/livez`, `/readyz`, `/metrics`: for those who watch the service.
 
+use super::backend::Source;
 use super::problem::{Kind, Problem};
-use super::source::Source;
 use super::state::HttpState;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;

@@ -1,9 +1,9 @@
 //! Whom a request is addressed to. A page of another site can point its own name at this machine (DNS rebinding) and would
 //! then read answers about persons: so a name must be loopback, the address that was connected to, or a configured one.
 
-use super::activity;
+use super::backend::Source;
+use super::in_flight;
 use super::problem::{Kind, Problem};
-use super::source::Source;
 use super::state::HttpState;
 use crate::config::HostName;
 use axum::extract::{Request, State};
@@ -26,7 +26,7 @@ pub(super) async fn check<S: Source>(
     request: Request,
     next: Next,
 ) -> Response {
-    let local = activity::of(&request).local();
+    let local = in_flight::of(&request).local();
     let checked = addressed(&request, local, &state.settings().hosts).and_then(|()| same_site(&request));
     match checked {
         Ok(()) => next.run(request).await,

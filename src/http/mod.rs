@@ -4,15 +4,16 @@
 //! connection -> headers -> host -> limits -> a resource -> (a blocking thread) -> coverage over one committed state
 //! ```
 
-mod activity;
+mod backend;
 mod batch;
 mod bodies;
 mod connection;
 mod coverage;
-mod guard;
 mod health;
 mod host;
+mod in_flight;
 mod line;
+mod middleware;
 mod observed;
 mod order;
 mod page;
@@ -22,7 +23,6 @@ mod progress;
 mod query;
 mod refusal;
 mod rejections;
-mod source;
 mod state;
 mod statement;
 #[cfg(test)]
@@ -30,10 +30,10 @@ mod tests;
 mod text;
 mod timeline;
 
-pub use problem::{Kind, Problem};
-pub use source::{
+pub use backend::{
     NotReady, PartitionProgress, Paused, ProgressFacts, RejectionPage, RejectionQuery, Source, ViewError,
 };
+pub use problem::{Kind, Problem};
 pub use state::{HttpState, THREADS};
 
 use axum::Router;
@@ -56,7 +56,7 @@ pub fn router<S: Source>(state: HttpState<S>) -> Router {
         .route("/v1/statements", get(statement::get::<S>))
         .route("/v1/rejections", get(rejections::get::<S>))
         .route("/v1/progress", get(progress::get::<S>))
-        .layer(from_fn_with_state(state.clone(), guard::limited::<S>));
+        .layer(from_fn_with_state(state.clone(), middleware::limited::<S>));
     // Whoever watches the service is answered whatever the load.
     let watched = Router::new()
         .route("/livez", get(health::live))
@@ -70,12 +70,12 @@ pub fn router<S: Source>(state: HttpState<S>) -> Router {
         .merge(watched)
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
-        .layer(CatchPanicLayer::custom(guard::panicked))
+        .layer(CatchPanicLayer::custom(middleware::panicked))
         .layer(from_fn_with_state(state.clone(), host::check::<S>))
-        .layer(from_fn(guard::expectations))
-        .layer(from_fn(guard::headers))
+        .layer(from_fn(middleware::expectations))
+        .layer(from_fn(middleware::headers))
         .layer(from_fn_with_state(state.clone(), observed::count::<S>))
-        .layer(from_fn(activity::mark))
+        .layer(from_fn(in_flight::mark))
         .with_state(state)
 }
 
@@ -94,6 +94,6 @@ pub async fn serve<S: Source>(
     let connections_max = settings.concurrent_requests_max.saturating_mul(CONNECTIONS_PER_REQUEST);
     let bounds = (patience, connections_max.min(room).max(1));
     let patient = connection::Patient::new(listener, bounds, state.bodies(), state.metrics().clone());
-    let service = router(state).into_make_service_with_connect_info::<activity::Activity>();
+    let service = router(state).into_make_service_with_connect_info::<in_flight::Activity>();
     axum::serve(patient, service).with_graceful_shutdown(shutdown).await
 }

@@ -1,6 +1,6 @@
 //! Every request is counted, by route, method and status, and how long it waited for its answer.
 
-use super::source::Source;
+use super::backend::Source;
 use super::state::HttpState;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::Method;

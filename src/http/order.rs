@@ -1,8 +1,8 @@
 //! `GET /v1/orders/{platform}/{order_id}`: every leg, phase and revision of an order.
 
+use super::backend::Source;
 use super::problem::{Kind, Problem};
 use super::query::Query;
-use super::source::Source;
 use super::state::HttpState;
 use crate::coverage::order::{OrderHistory, order_history};
 use axum::Json;

@@ -1,7 +1,7 @@
 //! Which platforms there are: a list about one that is none would be empty, as that of a misspelt name.
 
+use super::backend::Source;
 use super::problem::{Kind, Problem};
-use super::source::Source;
 use super::state::HttpState;
 use crate::domain::view::LedgerView;
 

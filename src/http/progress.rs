@@ -1,8 +1,8 @@
 //! `GET /v1/progress`: how far each platform is complete, and why not further.
 
+use super::backend::{PartitionProgress, Paused, Source};
 use super::problem::Problem;
 use super::query::Query;
-use super::source::{PartitionProgress, Paused, Source};
 use super::state::HttpState;
 use crate::coverage::answer::AsOfLine;
 use crate::coverage::resolve::as_of_line;

@@ -1,7 +1,7 @@
 //! Heads that the HTTP library refuses before any handler sees them. It answers such a request by itself, without a body;
 //! here that answer is known by its form and exchanged for a problem document.
 
-use super::guard;
+use super::middleware;
 use super::problem::{Kind, MEDIA_TYPE, Problem};
 use axum::http::StatusCode;
 
@@ -100,7 +100,7 @@ fn whole(problem: &Problem, date: Option<&str>) -> Vec<u8> {
     let status = problem.kind.status();
     let reason = status.canonical_reason().unwrap_or_default();
     let mut text = format!("HTTP/1.1 {} {reason}\r\ncontent-type: {MEDIA_TYPE}\r\n", status.as_u16());
-    for (name, value) in guard::HEADERS {
+    for (name, value) in middleware::HEADERS {
         text.push_str(&format!("{name}: {value}\r\n"));
     }
     if let Some(date) = date {

@@ -1,9 +1,9 @@
 //! `GET /v1/rejections`: rejected and conflicting records, in pages.
 
+use super::backend::{RejectionPage, RejectionQuery, Source};
 use super::platforms;
 use super::problem::{Kind, Problem};
 use super::query::Query;
-use super::source::{RejectionPage, RejectionQuery, Source};
 use super::state::HttpState;
 use crate::coverage::question::QuestionError;
 use crate::coverage::rejection::{RejectionLine, keeps_open};

@@ -1,8 +1,8 @@
 //! What every handler needs, and the way from a request to a blocking thread.
 
+use super::backend::{Source, ViewError};
 use super::bodies::Bodies;
 use super::problem::{Kind, Problem};
-use super::source::{Source, ViewError};
 use crate::config::HttpSettings;
 use crate::coverage::Terms;
 use crate::domain::platform::Platforms;

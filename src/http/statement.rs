@@ -1,9 +1,9 @@
 //! `GET /v1/statements`: what each platform owes for a month, as JSON or CSV.
 
+use super::backend::Source;
 use super::platforms;
 use super::problem::{Kind, Problem};
 use super::query::Query;
-use super::source::Source;
 use super::state::HttpState;
 use crate::coverage::answer::AsOfLine;
 use crate::coverage::resolve::as_of_line;

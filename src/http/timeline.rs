@@ -3,10 +3,10 @@
 //! A page is a piece of the asked stretch: the orders that start in it, at most `limit`, and the cover inside it. The
 //! pieces follow each other, so nothing is lost or told twice when orders arrive between two pages.
 
+use super::backend::Source;
 use super::coverage::interval_within_limits;
 use super::problem::{Kind, Problem};
 use super::query::{Query, hex, hexadecimal, missing};
-use super::source::Source;
 use super::state::HttpState;
 use crate::coverage::answer::{AsOfLine, WindowLine};
 use crate::coverage::instant::parse_from;

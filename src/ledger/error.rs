@@ -2,7 +2,6 @@
 
 use crate::ledger::codec::CodecError;
 use crate::storage::StorageError;
-use std::path::PathBuf;
 use thiserror::Error;
 
 /// The ledger cannot go on, or cannot be trusted.
@@ -71,4 +70,4 @@ impl LedgerError {
 }
 
 /// Result of a ledger operation.
-pub type Outcome<T> = Result<T, LedgerError>;
+pub type LedgerResult<T> = Result<T, LedgerError>;

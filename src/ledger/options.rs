@@ -8,12 +8,12 @@ use std::path::PathBuf;
 
 /// Everything the ledger needs of the configuration.
 #[derive(Clone, Debug)]
-pub struct Setup {
+pub struct LedgerOptions {
     /// The data directory.
     pub data_dir: PathBuf,
     /// What the store's page cache aims at.
     pub cache_bytes: u64,
-    /// Free space below which nothing is taken in.
+    /// FreeSpace space below which nothing is taken in.
     pub min_free_bytes: u64,
     /// Memory that filters may take.
     pub filter_bytes: usize,
@@ -44,7 +44,7 @@ pub struct Setup {
     pub accept_older_state: Option<String>,
 }
 
-impl Setup {
+impl LedgerOptions {
     /// From a validated configuration.
     pub fn new(config: &Config) -> Self {
         Self {

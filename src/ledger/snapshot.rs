@@ -8,15 +8,15 @@ use crate::domain::posting::{ConfigNo, RuleNo, StoredVersion, SupersededBy};
 use crate::domain::time::{LocalDay, UtcMillis, Zone};
 use crate::domain::view::{AsOf, LedgerView, PendingCount, Rejection, RuleKind, Total, TotalKey};
 use crate::domain::window::Window;
-use crate::ledger::batch::Source;
 use crate::ledger::codec::keys;
 use crate::ledger::codec::unframe;
-use crate::ledger::error::{LedgerError, Outcome};
+use crate::ledger::error::{LedgerError, LedgerResult};
 use crate::ledger::lookup::day_filters::DayRuns;
 use crate::ledger::lookup::identity_lookup::{Found, Wanted, find};
 use crate::ledger::lookup::version_history::{History, Step};
 use crate::ledger::manifest::commit_record::CommitRecord;
-use crate::ledger::manifest::configuration_history::ConfigBooks;
+use crate::ledger::manifest::configuration_history::ConfigurationHistory;
+use crate::ledger::manifest::source::Source;
 use crate::ledger::manifest::state_codec::{PlatformStats, SourceFacts};
 use crate::ledger::manifest::{Entries, Manifest, Root};
 use crate::ledger::rejections::stored::RejectedIndex;
@@ -43,7 +43,7 @@ pub struct Snapshot {
     pub(crate) root: Root,
     pub(crate) entries: Entries,
     pub(crate) runs: Arc<DayRuns>,
-    pub(crate) books: Arc<ConfigBooks>,
+    pub(crate) configurations: Arc<ConfigurationHistory>,
     pub(crate) completeness: Arc<Completeness>,
     pub(crate) rejected: RejectedIndex,
     pub(crate) stats: Arc<BTreeMap<String, PlatformStats>>,
@@ -121,8 +121,8 @@ impl Snapshot {
     }
 
     /// Every configuration that was in force.
-    pub fn books(&self) -> &ConfigBooks {
-        &self.books
+    pub fn configurations(&self) -> &ConfigurationHistory {
+        &self.configurations
     }
 
     /// The zone of days and months.
@@ -131,7 +131,7 @@ impl Snapshot {
     }
 
     /// The record of a commit.
-    pub fn commit(&self, number: u64) -> Outcome<CommitRecord> {
+    pub fn commit(&self, number: u64) -> LedgerResult<CommitRecord> {
         let key = keys::numbered(keys::COMMIT, number);
         let name = || format!("the record of commit {number}");
         let value = self.store.get(&key)?.ok_or_else(|| LedgerError::Missing { what: name() })?;
@@ -140,7 +140,7 @@ impl Snapshot {
     }
 
     /// Lets the system fetch the blocks of these riders on these days, as many as one question may.
-    fn fetch_riders(&self, rider_ids: &[String], days: &BTreeSet<LocalDay>) -> Outcome<()> {
+    fn fetch_riders(&self, rider_ids: &[String], days: &BTreeSet<LocalDay>) -> LedgerResult<()> {
         let all = (UtcMillis::MIN, UtcMillis::MAX);
         let runs = || days.range(self.first_kept()..).filter_map(|day| self.runs.get(day)).flatten();
         let mut left = BLOCKS_FETCHED_MAX;
@@ -163,14 +163,14 @@ impl Snapshot {
             leg,
             phase,
             days: (self.first_kept(), LocalDay(i32::MAX)),
-            also: Vec::new(),
+            extras: Vec::new(),
         }
     }
 }
 
 /// Rows of any places become versions with their fates: at one place and identity the newest row replaces the others, and
 /// a mark replaces the version before it. They come in the order of their places.
-fn with_fates(mut rows: Vec<Found>) -> Vec<StoredVersion> {
+fn group_versions(mut rows: Vec<Found>) -> Vec<StoredVersion> {
     rows.sort_by(|a, b| {
         let order = |row: &Found| (row.posting.revision, row.posting.commit);
         place(a).cmp(&place(b)).then_with(|| order(a).cmp(&order(b)))
@@ -213,24 +213,25 @@ impl LedgerView for Snapshot {
     }
 
     fn as_of(&self) -> AsOf {
-        let config = self.books.get(self.root.config).map_or_else(String::new, |entry| hex(&entry.hash));
+        let config =
+            self.configurations.get(self.root.config).map_or_else(String::new, |entry| hex(&entry.hash));
         AsOf { commit: self.root.commit, recorded_at: self.root.recorded_at, config }
     }
 
-    fn commit_instant(&self, commit: u64) -> Outcome<UtcMillis> {
+    fn commit_instant(&self, commit: u64) -> LedgerResult<UtcMillis> {
         Ok(self.commit(commit)?.recorded_at)
     }
 
     fn tariff_version(&self, config: ConfigNo) -> String {
-        self.books.get(config).map_or_else(String::new, |entry| entry.rules.version.clone())
+        self.configurations.get(config).map_or_else(String::new, |entry| entry.rules.version.clone())
     }
 
     fn rule_label(&self, config: ConfigNo, kind: RuleKind, rule: RuleNo) -> String {
-        self.books.label(config, kind, rule)
+        self.configurations.label(config, kind, rule)
     }
 
     fn widest_cover(&self) -> (i64, i64) {
-        self.books.widest_cover()
+        self.configurations.widest_cover()
     }
 
     fn days(&self) -> Option<(LocalDay, LocalDay)> {
@@ -246,7 +247,12 @@ impl LedgerView for Snapshot {
         runs.map(|run| run.entry.longest_ms).max().unwrap_or(0)
     }
 
-    fn rider_versions(&self, rider_id: &str, from: UtcMillis, to: UtcMillis) -> Outcome<Vec<StoredVersion>> {
+    fn rider_versions(
+        &self,
+        rider_id: &str,
+        from: UtcMillis,
+        to: UtcMillis,
+    ) -> LedgerResult<Vec<StoredVersion>> {
         let mut rows = Vec::new();
         if from >= to {
             return Ok(Vec::new());
@@ -270,7 +276,7 @@ impl LedgerView for Snapshot {
                 Ok(())
             })?;
         }
-        Ok(with_fates(rows))
+        Ok(group_versions(rows))
     }
 
     fn expect_riders(&self, rider_ids: &[String], days: &BTreeSet<LocalDay>) {
@@ -282,13 +288,13 @@ impl LedgerView for Snapshot {
         }
     }
 
-    fn order_versions(&self, platform: &str, order_id: &str) -> Outcome<Vec<StoredVersion>> {
+    fn order_versions(&self, platform: &str, order_id: &str) -> LedgerResult<Vec<StoredVersion>> {
         let phases = [Phase::Open, Phase::Ended];
         let wanted: Vec<Wanted<'_>> = (0..=u8::MAX)
             .flat_map(|leg| phases.map(|phase| self.wanted(platform, order_id, leg, phase)))
             .collect();
         let rows = find(&self.runs, &wanted)?.into_iter().flatten().collect();
-        let mut versions = with_fates(rows);
+        let mut versions = group_versions(rows);
         versions.sort_by_key(|v| {
             let p = &v.posting;
             (p.leg, p.phase, p.accepted_at, p.revision)
@@ -302,7 +308,7 @@ impl LedgerView for Snapshot {
         order_id: &str,
         leg: u8,
         accepted_at: UtcMillis,
-    ) -> Outcome<Option<StoredVersion>> {
+    ) -> LedgerResult<Option<StoredVersion>> {
         let day = self.zone.day(accepted_at);
         let reach = (day.plus_days(-self.identity_days), day.plus_days(self.identity_days));
         let mut want = self.wanted(platform, order_id, leg, Phase::Ended);
@@ -324,7 +330,7 @@ impl LedgerView for Snapshot {
         })
     }
 
-    fn totals(&self, from: LocalDay, until: LocalDay) -> Outcome<Vec<(TotalKey, Total)>> {
+    fn totals(&self, from: LocalDay, until: LocalDay) -> LedgerResult<Vec<(TotalKey, Total)>> {
         let mut sum = DayTotals::default();
         if from < until {
             for run in self.runs.range(from..until).flat_map(|(_, runs)| runs) {
@@ -346,7 +352,7 @@ impl LedgerView for Snapshot {
         self.kept().map(|(&day, _)| day)
     }
 
-    fn may_name_rider(&self, rider_id: &str, day: LocalDay, platforms: &[&str]) -> Outcome<bool> {
+    fn may_name_rider(&self, rider_id: &str, day: LocalDay, platforms: &[&str]) -> LedgerResult<bool> {
         for run in self.runs.get(&day).into_iter().flatten() {
             if run.may_name(rider_id, platforms)? {
                 return Ok(true);
@@ -355,7 +361,7 @@ impl LedgerView for Snapshot {
         Ok(false)
     }
 
-    fn rejections_of_rider(&self, rider_id: &str) -> Outcome<Vec<Rejection>> {
+    fn rejections_of_rider(&self, rider_id: &str) -> LedgerResult<Vec<Rejection>> {
         self.rejected.of_rider(&self.store, rider_id)
     }
     fn unreadable_time(&self, platform: &str, platforms: &Platforms, within: Window) -> Vec<Window> {

@@ -3,8 +3,8 @@
 use crate::config::Config;
 use crate::domain::time::{LocalDay, UtcMillis};
 use crate::ledger::batch::{Arrival, Batch, Source};
-use crate::ledger::commit::Also;
-use crate::ledger::options::Setup;
+use crate::ledger::commit::CommitExtras;
+use crate::ledger::options::LedgerOptions;
 use crate::ledger::writer::Ledger;
 use crate::pipeline::{receive, rules_for};
 use std::fs::File;
@@ -18,10 +18,10 @@ const NOW: i64 = 1_795_000_000_000;
 
 /// The ledger of a folder.
 pub(crate) fn open(dir: &Path) -> Ledger {
-    let mut setup = Setup::new(&Config::from_text(CONFIG).unwrap());
-    setup.data_dir = dir.to_path_buf();
-    let mut ledger = Ledger::open(setup).unwrap();
-    ledger.enforce(UtcMillis::new(NOW)).unwrap();
+    let mut options = LedgerOptions::new(&Config::from_text(CONFIG).unwrap());
+    options.data_dir = dir.to_path_buf();
+    let mut ledger = Ledger::open(options).unwrap();
+    ledger.activate_configuration(UtcMillis::new(NOW)).unwrap();
     ledger
 }
 
@@ -61,7 +61,7 @@ pub(crate) fn commit(ledger: &mut Ledger, first_offset: i64, records: &[String])
         };
         receive(&mut batch, &arrival, &rules, &config.zone);
     }
-    ledger.commit(&batch, &Also::default(), UtcMillis::new(NOW + first_offset)).unwrap();
+    ledger.commit(&batch, &CommitExtras::default(), UtcMillis::new(NOW + first_offset)).unwrap();
 }
 
 /// Makes the system forget what it holds in memory of a ledger's segment files. `false` where they are nowhere else, or the

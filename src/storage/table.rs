@@ -277,7 +277,7 @@ pub(super) fn decode(body: &[u8], values_from: u64, directory_at: u64) -> Decode
         if entries.last().is_some_and(|before| before.group >= group) {
             return Err(CodecError::Invalid("the order of groups"));
         }
-        // Also what bounds the pages: they lie in the file.
+        // CommitExtras what bounds the pages: they lie in the file.
         if count == 0 || count - 1 > more || entry.end() > directory_at {
             return Err(CodecError::Invalid("group"));
         }

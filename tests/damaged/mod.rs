@@ -5,14 +5,14 @@ use coverledger::domain::arrival::Timestamp;
 use coverledger::domain::time::{LocalDay, UtcMillis};
 use coverledger::domain::view::LedgerView;
 use coverledger::generate::{Generator, GeneratorSettings};
-use coverledger::ledger::batch::{Arrival, Batch, Source};
+use coverledger::ledger::CommitExtras;
+use coverledger::ledger::Ledger;
+use coverledger::ledger::LedgerOptions;
 use coverledger::ledger::codec::keys;
-use coverledger::ledger::commit::Also;
 use coverledger::ledger::maintenance::compaction::Merge;
-use coverledger::ledger::options::Setup;
-use coverledger::ledger::run::writer::ClassTable;
-use coverledger::ledger::verify::verify_dir;
-use coverledger::ledger::writer::Ledger;
+use coverledger::ledger::run::writer::Dictionary;
+use coverledger::ledger::verify_dir;
+use coverledger::ledger::{Arrival, Batch, Source};
 use coverledger::pipeline::{receive, rules_for};
 use coverledger::storage::{Change, Store};
 use std::collections::HashSet;
@@ -132,7 +132,7 @@ fn add_from_kafka(dir: &Path) -> UtcMillis {
             let arrival = Arrival { source, offset, timestamp, payload: line, key: Some(b"k"), headers: &[] };
             receive(&mut batch, &arrival, &rules, &config.zone);
         }
-        ledger.commit(&batch, &Also::default(), now).unwrap();
+        ledger.commit(&batch, &CommitExtras::default(), now).unwrap();
         if nth == 2 {
             held = Some(ledger.published().current());
             ledger.compact_now(LocalDay(i32::MAX), now).unwrap();
@@ -142,8 +142,8 @@ fn add_from_kafka(dir: &Path) -> UtcMillis {
     now.plus(1_000)
 }
 
-pub(crate) fn setup(data_dir: &Path) -> Setup {
-    let mut setup = Setup::new(&Config::from_text(CONFIG).unwrap());
+pub(crate) fn setup(data_dir: &Path) -> LedgerOptions {
+    let mut setup = LedgerOptions::new(&Config::from_text(CONFIG).unwrap());
     setup.data_dir = data_dir.to_path_buf();
     setup
 }
@@ -190,7 +190,7 @@ pub(crate) fn replace(store: &Store, key: &[u8], value: Vec<u8>) {
 pub(crate) fn lose(store: &Store, key: &[u8]) {
     store.delete([key.to_vec()]).unwrap();
     store.reclaim_below(101, 0).unwrap();
-    // Also makes the deletion durable where the value was not in a segment file.
+    // CommitExtras makes the deletion durable where the value was not in a segment file.
     store.advance(&[]).unwrap();
 }
 
@@ -230,7 +230,7 @@ pub(crate) fn dump(ledger: &Ledger) -> Vec<String> {
         lines.push(format!("{total:?}"));
     }
     for runs in view.runs().values() {
-        let mut merge = Merge::new(runs, &mut ClassTable::default()).unwrap();
+        let mut merge = Merge::new(runs, &mut Dictionary::default()).unwrap();
         while let Some((row, class)) = merge.current() {
             lines.push(format!("{:?} {:?} {:?}", class.kind, row.moved_to, row.posting(class)));
             merge.advance().unwrap();

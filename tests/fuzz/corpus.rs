@@ -4,11 +4,11 @@ use coverledger::config::Config;
 use coverledger::domain::arrival::Timestamp;
 use coverledger::domain::time::{LocalDay, UtcMillis};
 use coverledger::generate::{Generator, GeneratorSettings};
-use coverledger::ledger::batch::{Arrival, Batch, Source};
+use coverledger::ledger::CommitExtras;
+use coverledger::ledger::Ledger;
+use coverledger::ledger::LedgerOptions;
 use coverledger::ledger::codec::unframe;
-use coverledger::ledger::commit::Also;
-use coverledger::ledger::options::Setup;
-use coverledger::ledger::writer::Ledger;
+use coverledger::ledger::{Arrival, Batch, Source};
 use coverledger::pipeline::{receive, rules_for};
 use coverledger::storage::Store;
 use std::collections::BTreeMap;
@@ -118,8 +118,8 @@ fn events() -> Vec<Vec<u8>> {
     }
 }
 
-pub(crate) fn setup(dir: &Path) -> Setup {
-    let mut setup = Setup::new(&Config::from_text(CONFIG).unwrap());
+pub(crate) fn setup(dir: &Path) -> LedgerOptions {
+    let mut setup = LedgerOptions::new(&Config::from_text(CONFIG).unwrap());
     setup.data_dir = dir.to_path_buf();
     setup.cache_bytes = 4 << 20;
     setup
@@ -131,7 +131,7 @@ fn fill(dir: &Path, events: &[Vec<u8>]) {
     let rules = rules_for(&config, None, None);
     let mut ledger = Ledger::open(setup(dir)).unwrap();
     let mut now = UtcMillis::new(FROM_MS + 100_000_000);
-    ledger.enforce(now).unwrap();
+    ledger.activate_configuration(now).unwrap();
     for (chunk, nth) in events.chunks(events.len().div_ceil(4)).zip(0_i64..) {
         now = now.plus(1_000);
         let mut batch = Batch::default();
@@ -142,7 +142,7 @@ fn fill(dir: &Path, events: &[Vec<u8>]) {
             let arrival = Arrival { source, offset, timestamp, payload, key: Some(b"k"), headers: &headers };
             receive(&mut batch, &arrival, &rules, &config.zone);
         }
-        ledger.commit(&batch, &Also::default(), now).unwrap();
+        ledger.commit(&batch, &CommitExtras::default(), now).unwrap();
         if nth == 1 {
             ledger.compact_now(LocalDay(i32::MAX), now).unwrap();
         }

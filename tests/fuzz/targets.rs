@@ -18,7 +18,7 @@ use coverledger::ledger::run::filter::Filter;
 use coverledger::ledger::run::identity::{CHUNK_ENTRIES, IdentityHash, visit_chunk};
 use coverledger::ledger::run::sparse::Sparse;
 use coverledger::ledger::run::totals::DayTotals;
-use coverledger::ledger::verify::verify_dir;
+use coverledger::ledger::verify_dir;
 use coverledger::pipeline::rules_for;
 use coverledger::storage::head;
 use coverledger::storage::{Change, Store};

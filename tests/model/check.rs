@@ -14,8 +14,8 @@ use coverledger::domain::order::Phase;
 use coverledger::domain::posting::{Charge as Booked, StoredVersion};
 use coverledger::domain::time::UtcMillis;
 use coverledger::domain::view::{Kept, LedgerView, Origin as Source, Rejection};
+use coverledger::ledger::Snapshot;
 use coverledger::ledger::batch;
-use coverledger::ledger::snapshot::Snapshot;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 

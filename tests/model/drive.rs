@@ -13,11 +13,11 @@ use coverledger::domain::arrival::Timestamp;
 use coverledger::domain::completeness::{EndObserved, MetadataObserved, PartitionStarted, TopicIdentity};
 use coverledger::domain::posting::Disposition;
 use coverledger::domain::time::UtcMillis;
-use coverledger::ledger::batch::{Arrival, Batch, LineHashes, Source};
-use coverledger::ledger::commit::{Also, Observations};
-use coverledger::ledger::maintenance::compaction::Compacted;
-use coverledger::ledger::options::Setup;
-use coverledger::ledger::writer::Ledger;
+use coverledger::ledger::Compacted;
+use coverledger::ledger::Ledger;
+use coverledger::ledger::LedgerOptions;
+use coverledger::ledger::{Arrival, Batch, LineHashes, Source};
+use coverledger::ledger::{CommitExtras, Observations};
 use coverledger::pipeline::{receive, rules_for};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -116,7 +116,7 @@ impl Drive {
     }
 
     pub(crate) fn open(&mut self) {
-        let mut setup = Setup::new(&self.config);
+        let mut setup = LedgerOptions::new(&self.config);
         setup.data_dir = self.data_dir();
         setup.cache_bytes = 4 << 20;
         // How much memory filters and indexes have changes nothing: none, some, enough.
@@ -125,7 +125,7 @@ impl Drive {
         setup.filter_bytes = if plenty == 0 { 0 } else { 150_000 << (10 * (plenty - 1)) };
         let mut ledger =
             patiently(|| Ledger::open(setup.clone()).map_err(|error| format!("{error}: {error:?}")));
-        ledger.enforce(UtcMillis::new(self.now)).unwrap();
+        ledger.activate_configuration(UtcMillis::new(self.now)).unwrap();
         let started = self.positions.iter().map(|(place, (first, done))| PartitionStarted {
             topic: place.0.to_owned(),
             partition: place.1,
@@ -157,7 +157,7 @@ impl Drive {
         if crashed {
             self.no_orphans(next_run);
         }
-        self.model.enforce(tariff, self.now);
+        self.model.activate_configuration(tariff, self.now);
         self.committed = self.model.clone();
     }
 
@@ -328,14 +328,14 @@ impl Drive {
         let settled = if resolves { self.model.resolvable() } else { Vec::new() };
         self.shown.count("resolved by an operator", u64::try_from(settled.len()).unwrap());
         let numbers = check::numbers_of(&self.ledger().published().current(), &settled);
-        let also = Also {
+        let extras = CommitExtras {
             settled: numbers.into_iter().map(|id| (id, "garbage".to_owned())).collect(),
             stated: stated.map(|at| (Some("filed".to_owned()), UtcMillis::new(at))).into_iter().collect(),
-            ..Also::default()
+            ..CommitExtras::default()
         };
         let now = UtcMillis::new(self.now);
         let witness = self.witness();
-        let report = self.ledger().commit(&batch, &also, now).unwrap();
+        let report = self.ledger().commit(&batch, &extras, now).unwrap();
         // Records take effect in the order of topic, partition, offset; files after that.
         let mut order: Vec<usize> = (0..records.len()).collect();
         order.sort_by_key(|&at| match &records[at].0 {

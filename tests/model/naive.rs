@@ -88,7 +88,7 @@ impl Model {
     }
 
     /// A configuration comes into force: what had no rate is priced.
-    pub(crate) fn enforce(&mut self, tariff: usize, now: i64) {
+    pub(crate) fn activate_configuration(&mut self, tariff: usize, now: i64) {
         self.tariff = tariff;
         let widest = self.terms.tariffs[tariff].widest();
         self.widest = (self.widest.0.max(widest.0), self.widest.1.max(widest.1));

@@ -4,7 +4,7 @@ use super::world::{KEPT_DAYS, MICROS, Told, commit, day, holds, noon, open};
 use coverledger::domain::posting::StoredVersion;
 use coverledger::domain::time::{LocalDay, UtcMillis, Zone};
 use coverledger::domain::view::LedgerView;
-use coverledger::ledger::writer::Ledger;
+use coverledger::ledger::Ledger;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicBool;

@@ -4,11 +4,11 @@ use coverledger::config::Config;
 use coverledger::domain::arrival::Timestamp;
 use coverledger::domain::posting::Disposition;
 use coverledger::domain::time::{LocalDay, UtcMillis, Zone};
-use coverledger::ledger::batch::{Arrival, Batch, Source};
-use coverledger::ledger::commit::Also;
-use coverledger::ledger::options::Setup;
+use coverledger::ledger::CommitExtras;
+use coverledger::ledger::Ledger;
+use coverledger::ledger::LedgerOptions;
 use coverledger::ledger::verify::verify;
-use coverledger::ledger::writer::Ledger;
+use coverledger::ledger::{Arrival, Batch, Source};
 use coverledger::pipeline::{receive, rules_for};
 use std::path::Path;
 
@@ -85,10 +85,10 @@ pub(crate) fn noon(nth: i32) -> UtcMillis {
 
 pub(crate) fn open(dir: &Path, now: UtcMillis) -> Ledger {
     let config = Config::from_text(CONFIG).unwrap();
-    let mut setup = Setup::new(&config);
+    let mut setup = LedgerOptions::new(&config);
     setup.data_dir = dir.to_path_buf();
     let mut ledger = Ledger::open(setup).unwrap();
-    ledger.enforce(now).unwrap();
+    ledger.activate_configuration(now).unwrap();
     ledger
 }
 
@@ -116,7 +116,7 @@ pub(crate) fn commit(
         );
         *offset += 1;
     }
-    let report = ledger.commit(&batch, &Also::default(), now).unwrap();
+    let report = ledger.commit(&batch, &CommitExtras::default(), now).unwrap();
     let refused: u64 = report.rejected.values().sum();
     assert_eq!(refused, report.counts[5], "every refusal has its reason");
     assert_eq!(report.kept, refused + report.counts[4]);

@@ -10,10 +10,10 @@ use coverledger::domain::arrival::Timestamp;
 use coverledger::domain::completeness::{EndObserved, MetadataObserved, PartitionStarted, TopicIdentity};
 use coverledger::domain::time::UtcMillis;
 use coverledger::domain::view::LedgerView;
-use coverledger::ledger::batch::{Arrival, Batch, Source};
-use coverledger::ledger::commit::{Also, Observations};
-use coverledger::ledger::options::Setup;
-use coverledger::ledger::writer::Ledger;
+use coverledger::ledger::Ledger;
+use coverledger::ledger::LedgerOptions;
+use coverledger::ledger::{Arrival, Batch, Source};
+use coverledger::ledger::{CommitExtras, Observations};
 use coverledger::pipeline::{receive, rules_for};
 use tempfile::TempDir;
 
@@ -28,8 +28,8 @@ fn at(seconds: i64) -> UtcMillis {
 fn nothing_becomes_complete_while_the_clock_cannot_be_trusted() {
     let folder = TempDir::new().unwrap();
     let config = Config::load(&config(&folder, "127.0.0.1:9"), &|_| None).unwrap();
-    let mut ledger = Ledger::open(Setup::new(&config)).unwrap();
-    ledger.enforce(at(0)).unwrap();
+    let mut ledger = Ledger::open(LedgerOptions::new(&config)).unwrap();
+    ledger.activate_configuration(at(0)).unwrap();
     let rules = rules_for(&config, Some(TOPIC), None);
     let mut batch = Batch::default();
     let source = batch.source(&Source::Kafka { topic: TOPIC.to_owned(), partition: 0 });
@@ -63,15 +63,15 @@ fn nothing_becomes_complete_while_the_clock_cannot_be_trusted() {
     };
     let published = ledger.published();
     let through = || published.current().completeness().complete_through("meituan");
-    ledger.hold_completeness(true);
-    ledger.commit(&batch, &Also::default(), at(1)).unwrap();
+    ledger.pause_completeness(true);
+    ledger.commit(&batch, &CommitExtras::default(), at(1)).unwrap();
     ledger.observe(&observed(2));
-    ledger.commit(&Batch::default(), &Also::default(), at(3)).unwrap();
+    ledger.commit(&Batch::default(), &CommitExtras::default(), at(3)).unwrap();
     assert_eq!(through(), None);
     let stored = published.current().rider_versions("R1", UtcMillis::MIN, UtcMillis::MAX).unwrap();
     assert_eq!(stored.len(), 1, "records are taken in");
-    ledger.hold_completeness(false);
-    ledger.commit(&Batch::default(), &Also::default(), at(4)).unwrap();
+    ledger.pause_completeness(false);
+    ledger.commit(&Batch::default(), &CommitExtras::default(), at(4)).unwrap();
     assert_eq!(through(), Some(UtcMillis::new(1_752_148_800_000)));
 }
 

@@ -8,11 +8,11 @@ use coverledger::config::Config;
 use coverledger::domain::arrival::Timestamp;
 use coverledger::domain::time::{LocalDay, UtcMillis};
 use coverledger::generate::{Generator, GeneratorSettings};
-use coverledger::ledger::batch::{Arrival, Batch, Source};
-use coverledger::ledger::commit::Also;
-use coverledger::ledger::options::Setup;
-use coverledger::ledger::verify::verify_dir;
-use coverledger::ledger::writer::Ledger;
+use coverledger::ledger::CommitExtras;
+use coverledger::ledger::Ledger;
+use coverledger::ledger::LedgerOptions;
+use coverledger::ledger::verify_dir;
+use coverledger::ledger::{Arrival, Batch, Source};
 use coverledger::pipeline::{receive, rules_for};
 use coverledger::storage::crash_points::{Point, VARIABLE};
 use std::collections::BTreeSet;
@@ -83,7 +83,7 @@ impl Life {
             let config = config(half);
             let mut ledger = Ledger::open(setup(&config, data_dir)).unwrap();
             ledger.set_output_rows_max(OUTPUT_ROWS);
-            ledger.enforce(at(0)).unwrap();
+            ledger.activate_configuration(at(0)).unwrap();
             told(commit_of(&ledger));
             self.live_half(half, &config, &mut ledger, told);
         }
@@ -119,7 +119,7 @@ impl Life {
                 };
                 receive(&mut batch, &arrival, &rules, &config.zone);
             }
-            ledger.commit(&batch, &Also::default(), at(commits)).unwrap();
+            ledger.commit(&batch, &CommitExtras::default(), at(commits)).unwrap();
             told(commit_of(ledger));
             if let Some(written) = compacted.take() {
                 ledger.install(written, at(commits)).unwrap();
@@ -161,7 +161,7 @@ impl Life {
 pub(crate) fn commit_in_bulk(data_dir: &Path) -> Ledger {
     let config = config(0);
     let mut ledger = Ledger::open(setup(&config, data_dir)).unwrap();
-    ledger.enforce(at(0)).unwrap();
+    ledger.activate_configuration(at(0)).unwrap();
     let settings = GeneratorSettings { orders: 100_000, days: 1, ..GeneratorSettings::default() };
     let mut generator = Generator::new(&settings).unwrap();
     let rules = rules_for(&config, None, None);
@@ -176,7 +176,7 @@ pub(crate) fn commit_in_bulk(data_dir: &Path) -> Ledger {
                 Arrival { source, offset, timestamp: Timestamp::Missing, payload, key: None, headers: &[] };
             receive(&mut batch, &arrival, &rules, &config.zone);
         }
-        ledger.commit(&batch, &Also::default(), at(0)).unwrap();
+        ledger.commit(&batch, &CommitExtras::default(), at(0)).unwrap();
         println!("\ncommit {}", commit_of(&ledger));
     }
     ledger
@@ -199,8 +199,8 @@ fn config(half: usize) -> Config {
     Config::from_text(&[BEFORE, RATES, if half == 0 { "" } else { AFTER }].concat()).unwrap()
 }
 
-pub(crate) fn setup(config: &Config, data_dir: &Path) -> Setup {
-    let mut setup = Setup::new(config);
+pub(crate) fn setup(config: &Config, data_dir: &Path) -> LedgerOptions {
+    let mut setup = LedgerOptions::new(config);
     setup.data_dir = data_dir.to_path_buf();
     (setup.identity_days, setup.retention_days) = (1, Some(2));
     setup

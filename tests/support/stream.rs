@@ -7,10 +7,10 @@ use coverledger::config::Config;
 use coverledger::domain::arrival::Timestamp;
 use coverledger::domain::time::UtcMillis;
 use coverledger::generate::{Generator, GeneratorSettings, PLATFORMS};
-use coverledger::ledger::batch::{Arrival, Batch, Source};
-use coverledger::ledger::commit::Also;
-use coverledger::ledger::options::Setup;
-use coverledger::ledger::writer::Ledger;
+use coverledger::ledger::CommitExtras;
+use coverledger::ledger::Ledger;
+use coverledger::ledger::LedgerOptions;
+use coverledger::ledger::{Arrival, Batch, Source};
 use coverledger::pipeline::{receive, rules_for};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -138,12 +138,12 @@ pub(crate) fn ingest(config: &Path, file: &Path) {
 /// Compares the ledger with one straight run of the same records.
 pub(crate) fn compare(config: &Path, sent: &[Sent], filed: &[Sent]) {
     let config = Config::load(config, &|_| None).unwrap();
-    let survivor = Ledger::open(Setup::new(&config)).unwrap();
+    let survivor = Ledger::open(LedgerOptions::new(&config)).unwrap();
     let folder = TempDir::new().unwrap();
-    let mut setup = Setup::new(&config);
+    let mut setup = LedgerOptions::new(&config);
     setup.data_dir = folder.path().join("data");
     let mut straight = Ledger::open(setup).unwrap();
-    straight.enforce(UtcMillis::new(0)).unwrap();
+    straight.activate_configuration(UtcMillis::new(0)).unwrap();
     let mut offsets: BTreeMap<(&str, i32), i64> = BTreeMap::new();
     for records in sent.chunks(20_000) {
         let mut batch = Batch::default();
@@ -153,14 +153,14 @@ pub(crate) fn compare(config: &Path, sent: &[Sent], filed: &[Sent]) {
             take(&mut batch, &config, &source, *offset, record);
             *offset += 1;
         }
-        straight.commit(&batch, &Also::default(), UtcMillis::new(1)).unwrap();
+        straight.commit(&batch, &CommitExtras::default(), UtcMillis::new(1)).unwrap();
     }
     if !filed.is_empty() {
         let mut batch = Batch::default();
         for (line, record) in (1..).zip(filed) {
             take(&mut batch, &config, &Source::Files, line, record);
         }
-        straight.commit(&batch, &Also::default(), UtcMillis::new(2)).unwrap();
+        straight.commit(&batch, &CommitExtras::default(), UtcMillis::new(2)).unwrap();
     }
     let riders: BTreeSet<String> =
         sent.iter().chain(filed).filter_map(|record| rider(&record.payload)).collect();

@@ -5,8 +5,8 @@ use coverledger::coverage::statement::statement;
 use coverledger::domain::posting::StoredVersion;
 use coverledger::domain::time::UtcMillis;
 use coverledger::domain::view::LedgerView;
-use coverledger::ledger::batch::Source;
-use coverledger::ledger::snapshot::Snapshot;
+use coverledger::ledger::Snapshot;
+use coverledger::ledger::Source;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// All of it. Instants of recording and numbers of commits are left out.

@@ -6,7 +6,7 @@ use crate::domain::time::UtcMillis;
 use crate::domain::view::LedgerView;
 use crate::generate::{LiveGenerator, LiveSettings, PLATFORMS};
 use crate::ingest::kafka::{EventProducer, Outgoing};
-use crate::ledger::writer::Published;
+use crate::ledger::Published;
 use crate::telemetry::clock::Clock;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};

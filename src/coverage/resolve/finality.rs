@@ -121,8 +121,8 @@ impl World {
         }
     }
 
-    fn reach(&self) -> Reach {
-        Reach { lead_ms: self.ledger.widest.0, tail_ms: self.ledger.widest.1 }
+    fn reach(&self) -> CoverMargins {
+        CoverMargins { lead_ms: self.ledger.widest.0, tail_ms: self.ledger.widest.1 }
     }
 
     /// The platform's side of one step.
@@ -270,7 +270,7 @@ impl World {
 
     fn apply(&mut self, event: Posting, sent: i64) {
         let other = if event.phase == Phase::Open { Phase::Ended } else { Phase::Open };
-        let line = PlatformLine::new("p", &self.committed.completeness, &self.platforms, self.reach());
+        let line = PlatformFinality::new("p", &self.committed.completeness, &self.platforms, self.reach());
         let told = Told {
             previous: None,
             other_phase: self.ledger.current("p", &event.order_id, 0, other).map(|v| &v.posting),
@@ -302,7 +302,7 @@ impl World {
         let riders = RiderDays::new(&self.ledger, terms.zone, &question.rider_ids);
         let gathered = gather(&riders, terms, around, reach, &known).unwrap();
         let mut lines: Vec<Line<'_>> =
-            vec![("p", PlatformLine::new("p", &self.ledger.completeness, &self.platforms, reach))];
+            vec![("p", PlatformFinality::new("p", &self.ledger.completeness, &self.platforms, reach))];
         let (sure, _) = cover(&gathered, &lines, around);
         hold(&self.ledger, &mut lines, &gathered, terms, &known, around);
         let open = unsettled(&[lines[0].1.stretches(around, at(self.now))], around);

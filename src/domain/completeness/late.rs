@@ -1,8 +1,8 @@
 //! Events that come after the platform's word, or its silence, had closed their time.
 
+use crate::domain::finality::PlatformFinality;
 use crate::domain::order::{OrderEvent, Phase};
 use crate::domain::posting::Posting;
-use crate::domain::settle::PlatformLine;
 use crate::domain::time::UtcMillis;
 use crate::domain::window::{Window, subtract};
 
@@ -36,7 +36,7 @@ pub fn vouching_instant(event: &OrderEvent<'_>, kafka_timestamp: UtcMillis) -> O
 /// end was known kept nothing open.
 ///
 /// `line` is the platform as committed, without any rider held.
-pub fn is_late(line: &PlatformLine, new: &Posting, told: Told<'_>) -> bool {
+pub fn is_late(line: &PlatformFinality, new: &Posting, told: Told<'_>) -> bool {
     let Some(through) = line.complete_through() else { return false };
     let newest = new.ended_at.unwrap_or(new.accepted_at).max(new.accepted_at);
     let window = cover(line, new);
@@ -64,7 +64,7 @@ pub fn is_late(line: &PlatformLine, new: &Posting, told: Told<'_>) -> bool {
 }
 
 /// What a version covers, or for an open order may cover.
-fn cover(line: &PlatformLine, posting: &Posting) -> Window {
+fn cover(line: &PlatformFinality, posting: &Posting) -> Window {
     match posting.phase {
         Phase::Open => line.open_window(posting, None),
         Phase::Ended if !posting.has_window() => Window::new(posting.accepted_at, posting.accepted_at),

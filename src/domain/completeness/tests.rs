@@ -1,9 +1,9 @@
 use super::*;
 use crate::domain::arrival::Timestamp;
+use crate::domain::finality::{CoverMargins, PlatformFinality};
 use crate::domain::order::{OrderEvent, Phase, Region};
 use crate::domain::platform::{Platforms, Promise, UnreadableRecords};
 use crate::domain::posting::{Charge, ConfigNo, Posting, Pricing};
-use crate::domain::settle::{PlatformLine, Reach};
 use crate::domain::window::Window;
 use std::borrow::Cow;
 
@@ -41,7 +41,7 @@ fn started(tracker: &mut CompletenessTracker, partition: i32, offset: i64, seen_
     tracker.started(&PartitionStarted { topic, partition, offset, seen_at: at(seen_at), identity });
 }
 
-const REACH: Reach = Reach { lead_ms: 5, tail_ms: 7 };
+const REACH: CoverMargins = CoverMargins { lead_ms: 5, tail_ms: 7 };
 
 fn skipped(
     tracker: &mut CompletenessTracker,
@@ -56,7 +56,7 @@ fn skipped(
 }
 
 fn settled(tracker: &CompletenessTracker, platforms: &Platforms) -> Vec<(i64, i64)> {
-    let line = PlatformLine::new("p", tracker.state(), platforms, REACH);
+    let line = PlatformFinality::new("p", tracker.state(), platforms, REACH);
     line.settled(Window::ALWAYS).map(|w| (w.from.millis(), w.until.millis())).collect()
 }
 
@@ -344,7 +344,7 @@ fn late_is_what_adds_cover_to_settled_time() {
     let platforms = platforms(&["t"]);
     let mut state = Completeness::default();
     state.platform_mut("p").complete_through = Some(at(1_000));
-    let line = PlatformLine::new("p", &state, &platforms, Reach::default());
+    let line = PlatformFinality::new("p", &state, &platforms, CoverMargins::default());
     let none = Told::default();
     assert!(!is_late(&line, &order(900, Some(1_000)), none), "settled is only what lies before 900");
     assert!(is_late(&line, &order(900, Some(999)), none), "everything before 1000 was said to be there");
@@ -372,7 +372,7 @@ fn late_is_what_adds_cover_to_settled_time() {
     let ended = order(850, Some(900));
     let told = Told { previous: None, other_phase: Some(&ended), kept_open: &[] };
     assert!(!is_late(&line, &order(850, None), told), "its end is known already");
-    let unknown = PlatformLine::new("q", &state, &platforms, Reach::default());
+    let unknown = PlatformFinality::new("q", &state, &platforms, CoverMargins::default());
     assert!(!is_late(&unknown, &order(1, Some(2)), none));
 }
 

@@ -5,8 +5,8 @@ use super::PartitionFacts;
 use super::PlatformFacts;
 use super::SkippedSpan;
 use super::TopicIdentity;
+use crate::domain::finality::CoverMargins;
 use crate::domain::platform::{Platforms, Promise};
-use crate::domain::settle::Reach;
 use crate::domain::time::UtcMillis;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -189,7 +189,7 @@ impl CompletenessTracker {
     }
 
     /// An operator lets the ledger go on at an offset: what lay before is a gap of every platform of the topic.
-    pub fn skipped(&mut self, skipped: &PartitionSkipped, platforms: &Platforms, reach: Reach) {
+    pub fn skipped(&mut self, skipped: &PartitionSkipped, platforms: &Platforms, reach: CoverMargins) {
         let place = (skipped.topic.as_str(), skipped.partition);
         self.begin(place, skipped.offset, skipped.at, skipped.identity.clone());
         if let Some(facts) = self.partition_mut(place.0, place.1) {
@@ -213,7 +213,7 @@ impl CompletenessTracker {
         partition: i32,
         now: UtcMillis,
         platforms: &Platforms,
-        reach: Reach,
+        reach: CoverMargins,
     ) {
         let Some(facts) =
             self.state.topics.get_mut(topic).and_then(|facts| facts.partitions.remove(&partition))
@@ -240,7 +240,7 @@ impl CompletenessTracker {
         now: UtcMillis,
         until: Option<UtcMillis>,
         platforms: &Platforms,
-        reach: Reach,
+        reach: CoverMargins,
     ) {
         self.add_spans(place, now, platforms, |facts, promise| {
             let back_ms = promise.max_order_duration_ms.saturating_add(reach.lead_ms);

@@ -1,10 +1,10 @@
 //! The detail of a refusal: field, place and what to do, for a person; never a value.
 
-use super::careful::Fault;
 use super::form;
 use super::json::Malformed;
 use super::names::OPTIONAL;
 use super::salvage::{Misspelt, Salvaged};
+use super::slow_path::Fault;
 use crate::domain::reject::Reason;
 
 /// The detail of a record that breaks a rule.

@@ -2,7 +2,7 @@
 
 use super::super::query::{Query, encoded};
 use super::identifier::{Ident, parts, plain};
-use super::words::Words;
+use super::messages::Words;
 use crate::coverage::instant::{TypedError, parse_typed, parse_typed_from, parse_typed_to};
 use crate::coverage::question::{NAMES_MAX, Question, When, check_rider};
 use crate::domain::time::{UtcMillis, Zone};

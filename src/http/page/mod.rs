@@ -1,21 +1,21 @@
 //! `GET /`: the coverage question for people. Rendered here, works without script, in Chinese and English.
 
-mod figure;
+mod chart;
 mod form;
 mod identifier;
+mod messages;
 mod note;
-mod show;
-mod words;
+mod view_model;
 
+use super::backend::{Source, ViewError};
 use super::coverage::within_limits;
 use super::problem::{Kind, Problem};
 use super::query::Query;
-use super::source::{Source, ViewError};
 use super::state::HttpState;
 use crate::coverage::answer::Answer;
 use crate::coverage::question::Question;
 use crate::coverage::resolve::resolve;
-use crate::coverage::seen::rider_is_stored;
+use crate::coverage::rider_summary::rider_is_stored;
 use crate::coverage::timeline::{Timeline, timeline};
 use crate::telemetry::clock::Clock;
 use crate::telemetry::metrics::Lookup;
@@ -26,13 +26,13 @@ use axum::http::header::{ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_LANGUAGE, CONTE
 use axum::http::{HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing;
-use figure::Figure;
+use chart::Figure;
 use form::{Asked, Form};
 use identifier::{Ident, Piece};
+use messages::Words;
 use note::{Note, notes};
-use show::{Beside, Shown};
 use std::time::{Duration, Instant};
-use words::Words;
+use view_model::{Beside, Shown};
 
 const CSS: &str = include_str!("../../../assets/page.css");
 const ICON: &str = include_str!("../../../assets/icon.svg");
@@ -83,7 +83,7 @@ impl Page {
             _ => self.w.error_address,
         };
         let parameter = Ident::new(problem.parameter.as_deref().unwrap_or_default()).to_string();
-        self.fault = Some(words::fill(text, &[&parameter]));
+        self.fault = Some(messages::fill(text, &[&parameter]));
         problem.kind.status()
     }
 }
@@ -112,7 +112,7 @@ pub(super) async fn get<S: Source>(
         }
     };
     let accepted = headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
-    let w = words::choose(query.all("lang").first().map(String::as_str), accepted);
+    let w = messages::choose(query.all("lang").first().map(String::as_str), accepted);
     let (form, asked) = Form::read(&query, state.zone(), w);
     let other_language = form.address(w.other_lang);
     let mut page = Page {
@@ -187,7 +187,7 @@ async fn answer<S: Source>(
     let job = move |state: &HttpState<S>| -> Result<Found, ViewError<S>> {
         let view = state.source().view();
         let answer = resolve(&*view, state.terms(), &question)?;
-        let around = figure::around(question.when.window());
+        let around = chart::around(question.when.window());
         let lines = question.rider_ids.iter().map(|rider| timeline(&*view, state.terms(), rider, around));
         let lines = lines.collect::<Result<_, _>>()?;
         let stored = |rider: &str| rider_is_stored(&*view, state.zone(), rider);
@@ -199,7 +199,7 @@ async fn answer<S: Source>(
     state.metrics().looked_up(lookup, begun.elapsed());
     let Found { answer, lines, notes, question } = done?;
     let platforms = question.platforms.as_deref();
-    let figures = [figure::WIDE, figure::NARROW]
+    let figures = [chart::WIDE, chart::NARROW]
         .map(|frame| Figure::new(&answer, &lines, question.when, platforms, state.zone(), frame, w));
     let beside = Beside { figures, notes, now: Clock::start().now() };
     Ok(Shown::new(answer, question.when, beside, state.zone(), w))

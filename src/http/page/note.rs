@@ -2,7 +2,7 @@
 
 use super::form::Form;
 use super::identifier::{Finding, Ident, findings, others, parts};
-use super::words::Words;
+use super::messages::Words;
 use crate::coverage::question::check_rider;
 
 /// Identifiers of one question that are looked at.

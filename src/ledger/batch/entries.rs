@@ -5,24 +5,9 @@ use crate::domain::order::{Outcome, Phase, Region};
 use crate::domain::reject::Refusal;
 use crate::domain::time::{LocalDay, UtcMillis};
 use crate::domain::view::Origin;
+use crate::ledger::manifest::source::Source;
 use crate::ledger::run::identity::IdentityHash;
 use rust_decimal::Decimal;
-
-/// Where records of a batch come from.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Source {
-    /// A partition of a Kafka topic.
-    Kafka {
-        /// Topic.
-        topic: String,
-        /// Partition.
-        partition: i32,
-    },
-    /// Ingested files.
-    Files,
-    /// Rejected records that are sent again.
-    Redrive,
-}
 
 /// What one batch holds of one source.
 #[derive(Clone, Debug, PartialEq, Eq)]

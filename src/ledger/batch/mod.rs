@@ -8,9 +8,8 @@ pub mod staged_row;
 mod entries;
 mod names;
 
-pub use entries::{
-    Arrival, ControlEntry, Extra, LineHashes, OrderEntry, RefusedEntry, Source, SourceSpan, Span,
-};
+pub use crate::ledger::manifest::source::Source;
+pub use entries::{Arrival, ControlEntry, Extra, LineHashes, OrderEntry, RefusedEntry, SourceSpan, Span};
 pub use names::Names;
 
 use crate::domain::arrival::Timestamp;
@@ -19,7 +18,7 @@ use crate::domain::posting::{Charge, ConfigNo, Posting, Pricing};
 use crate::domain::reject::Refusal;
 use crate::domain::time::{LocalDay, UtcMillis, Zone};
 use crate::domain::view::Origin;
-use crate::ledger::batch::staged_row::Draft;
+use crate::ledger::batch::staged_row::StagedRow;
 use crate::ledger::run::identity::IdentityHash;
 use crate::ledger::run::row::OrderId;
 use std::sync::Arc;
@@ -34,7 +33,7 @@ pub struct Batch {
     /// Order events.
     pub orders: Vec<OrderEntry>,
     /// The draft of each order's row, made while the record is in the nearest cache; the class is not known yet.
-    pub drafts: Vec<Draft>,
+    pub staged_rows: Vec<StagedRow>,
     extras: Vec<Extra>,
     /// Stretches of lines, each with the position of its first record.
     lines: Vec<(u32, Arc<dyn LineHashes>)>,
@@ -83,11 +82,11 @@ impl Batch {
     /// Forgets everything but the memory it has.
     pub fn clear(&mut self) {
         let (mut arena, mut orders) = (std::mem::take(&mut self.arena), std::mem::take(&mut self.orders));
-        let mut drafts = std::mem::take(&mut self.drafts);
+        let mut staged_rows = std::mem::take(&mut self.staged_rows);
         arena.clear();
         orders.clear();
-        drafts.clear();
-        let mut next = Self { arena, orders, drafts, ..Self::default() };
+        staged_rows.clear();
+        let mut next = Self { arena, orders, staged_rows, ..Self::default() };
         if self.platforms.len() < NAMES_MAX / 2 && self.categories.len() < NAMES_MAX / 2 {
             next.platforms = std::mem::take(&mut self.platforms);
             next.categories = std::mem::take(&mut self.categories);
@@ -227,7 +226,7 @@ impl Batch {
         };
         self.header_bytes += header_bytes(arrival);
         let at = u32::try_from(self.orders.len()).unwrap_or(u32::MAX);
-        self.drafts.push(Draft::of_order(&entry, event.rider_id.as_bytes(), &packed, at));
+        self.staged_rows.push(StagedRow::of_order(&entry, event.rider_id.as_bytes(), &packed, at));
         self.orders.push(entry);
     }
 

@@ -20,7 +20,7 @@ const ORDER_DIGITS: usize = 19;
 
 /// A row on its way into a run.
 #[derive(Clone, Copy, Debug)]
-pub struct Draft {
+pub struct StagedRow {
     /// First bytes of the rider identifier, zeros behind a shorter one: identifiers hold no NUL, so that these bytes
     /// order as the identifiers do.
     pub rider: [u8; RIDER_BYTES],
@@ -57,7 +57,7 @@ pub enum Body {
     Extra,
 }
 
-impl Draft {
+impl StagedRow {
     /// A draft without content, to make room with.
     pub const EMPTY: Self = Self {
         rider: [0; RIDER_BYTES],
@@ -197,15 +197,15 @@ fn prefix_of(rider: &[u8]) -> [u8; RIDER_BYTES] {
 /// Drafts by day. The memory of one commit serves the next.
 #[derive(Debug, Default)]
 pub struct DayDrafts {
-    days: Vec<(LocalDay, Vec<Draft>)>,
-    spare: Vec<Vec<Draft>>,
+    days: Vec<(LocalDay, Vec<StagedRow>)>,
+    spare: Vec<Vec<StagedRow>>,
     last: usize,
 }
 
 impl DayDrafts {
     /// Adds a draft. Rows of a day mostly come together.
     #[inline]
-    pub fn push(&mut self, day: LocalDay, draft: Draft) {
+    pub fn push(&mut self, day: LocalDay, staged: StagedRow) {
         if self.days.get(self.last).is_none_or(|(last, _)| *last != day) {
             let known = self.days.iter().position(|(known, _)| *known == day);
             self.last = known.unwrap_or_else(|| {
@@ -213,13 +213,13 @@ impl DayDrafts {
                 self.days.len() - 1
             });
         }
-        if let Some((_, drafts)) = self.days.get_mut(self.last) {
-            drafts.push(draft);
+        if let Some((_, staged_rows)) = self.days.get_mut(self.last) {
+            staged_rows.push(staged);
         }
     }
 
     /// Takes the drafts of all days, the earliest day first.
-    pub fn take(&mut self) -> Vec<(LocalDay, Vec<Draft>)> {
+    pub fn take(&mut self) -> Vec<(LocalDay, Vec<StagedRow>)> {
         self.last = 0;
         let mut days = std::mem::take(&mut self.days);
         days.sort_unstable_by_key(|(day, _)| *day);
@@ -227,11 +227,11 @@ impl DayDrafts {
     }
 
     /// Gives memory back.
-    pub fn give_back(&mut self, mut drafts: Vec<Draft>) {
-        drafts.clear();
+    pub fn give_back(&mut self, mut staged_rows: Vec<StagedRow>) {
+        staged_rows.clear();
         // A batch of many days leaves many small pieces: the large ones are worth keeping.
         if self.spare.len() < 2 {
-            self.spare.push(drafts);
+            self.spare.push(staged_rows);
         }
     }
 }

@@ -5,16 +5,16 @@ pub mod pricing;
 use crate::domain::posting::{Charge, ConfigNo, Posting, Pricing};
 use crate::domain::tariff::Tariff;
 use crate::domain::time::{LocalDay, UtcMillis, Zone};
-use crate::ledger::batch::staged_row::{Body, DayDrafts, Draft, Sorter, in_order};
+use crate::ledger::batch::staged_row::{Body, DayDrafts, Sorter, StagedRow, in_order};
 use crate::ledger::batch::{Batch, OrderEntry};
 use crate::ledger::build::pricing::{PriceBook, line_of, take_back};
-use crate::ledger::decide::{Decided, Mark, Replaced};
-use crate::ledger::error::Outcome;
+use crate::ledger::decide::{Decided, Replaced, Tombstone};
+use crate::ledger::error::LedgerResult;
 use crate::ledger::run::Run;
 use crate::ledger::run::identity::IdentityHash;
-use crate::ledger::run::row::{Class, OrderId, Row, RowKind};
+use crate::ledger::run::row::{DictionaryEntry, OrderId, Row, RowKind};
 use crate::ledger::run::totals::DayTotals;
-use crate::ledger::run::writer::{ClassTable, RunWriter};
+use crate::ledger::run::writer::{Dictionary, RunWriter};
 use crate::ledger::yield_points::{ROWS, in_turns};
 use crate::storage::ValueWriter;
 use std::cmp::Ordering;
@@ -37,16 +37,16 @@ pub struct ExtraRow {
 
 impl ExtraRow {
     /// The row that a mark leaves.
-    pub fn mark(mark: &Mark, zone: &Zone) -> Self {
+    pub fn tombstone(tombstone: &Tombstone, zone: &Zone) -> Self {
         Self {
-            posting: mark.replaced.clone(),
-            day: zone.day(mark.replaced.accepted_at),
-            revision: mark.revision,
-            moved_to: Some(mark.moved_to),
+            posting: tombstone.replaced.clone(),
+            day: zone.day(tombstone.replaced.accepted_at),
+            revision: tombstone.revision,
+            moved_to: Some(tombstone.moved_to),
         }
     }
 
-    fn class(&self) -> Class {
+    fn class(&self) -> DictionaryEntry {
         let p = &self.posting;
         let none = Pricing {
             config: ConfigNo(0),
@@ -57,7 +57,7 @@ impl ExtraRow {
             tail_ms: 0,
         };
         let is_mark = self.moved_to.is_some();
-        Class {
+        DictionaryEntry {
             kind: if is_mark { RowKind::Moved } else { RowKind::Version },
             platform: p.platform.as_str().into(),
             category: p.category.as_str().into(),
@@ -71,21 +71,21 @@ impl ExtraRow {
 
 /// Memory that one commit leaves to the next.
 #[derive(Debug, Default)]
-pub struct Workbench {
-    drafts: DayDrafts,
+pub struct BuildScratch {
+    staged_rows: DayDrafts,
     sorter: Sorter,
 }
 
 /// Where runs are written to.
-pub struct Desk<'a> {
+pub struct BuildContext<'a> {
     /// The store.
     pub store: &'a ValueWriter,
     /// Classes met so far.
-    pub classes: &'a mut ClassTable,
+    pub dictionary: &'a mut Dictionary,
     /// Prices met so far.
     pub prices: &'a mut PriceBook,
     /// Memory for drafts and for sorting them.
-    pub bench: &'a mut Workbench,
+    pub scratch: &'a mut BuildScratch,
     /// The tariff in force.
     pub tariff: &'a Tariff,
     /// Zone of days.
@@ -102,22 +102,27 @@ pub struct Desk<'a> {
 pub type Written = (Vec<Run>, BTreeMap<LocalDay, DayTotals>);
 
 /// Writes one run for each day that `decided` or `extra` touches.
-pub fn write_runs(batch: &Batch, decided: &Decided, extra: &[ExtraRow], desk: Desk<'_>) -> Outcome<Written> {
-    let Desk { store, classes, prices, bench, tariff, zone, next_run, released, commit } = desk;
+pub fn write_runs(
+    batch: &Batch,
+    decided: &Decided,
+    extra: &[ExtraRow],
+    desk: BuildContext<'_>,
+) -> LedgerResult<Written> {
+    let BuildContext { store, dictionary, prices, scratch, tariff, zone, next_run, released, commit } = desk;
     let mut totals: BTreeMap<LocalDay, DayTotals> = BTreeMap::new();
     prices.prepare(batch);
     for &at in in_turns(ROWS, &decided.booked) {
-        let (Some(entry), Some(draft)) = (batch.orders.get(at), batch.drafts.get(at)) else { continue };
-        let slot = prices.slot(batch, entry, tariff, classes);
+        let (Some(entry), Some(staged)) = (batch.orders.get(at), batch.staged_rows.get(at)) else { continue };
+        let slot = prices.slot(batch, entry, tariff, dictionary);
         prices.count(slot, 1);
-        bench.drafts.push(entry.day, draft.with_class(prices.class(slot)));
+        scratch.staged_rows.push(entry.day, staged.with_class(prices.class(slot)));
     }
     for (_, replaced) in &decided.replaced {
         match replaced {
             Replaced::Stored(posting) => take_back(posting, zone.day(posting.accepted_at), &mut totals)?,
             Replaced::Fresh(at) => {
                 if let Some(entry) = batch.orders.get(*at) {
-                    let slot = prices.slot(batch, entry, tariff, classes);
+                    let slot = prices.slot(batch, entry, tariff, dictionary);
                     prices.count(slot, -1);
                 }
             }
@@ -129,45 +134,45 @@ pub fn write_runs(batch: &Batch, decided: &Decided, extra: &[ExtraRow], desk: De
             totals.entry(row.day).or_default().add(&key, &unit)?;
         }
         let (rider, start) = (row.posting.rider_id.as_bytes(), row.posting.accepted_at);
-        let class = classes.number(&Arc::new(row.class()));
-        bench.drafts.push(row.day, Draft::of_extra(rider, start, at, class));
+        let class = dictionary.number(&Arc::new(row.class()));
+        scratch.staged_rows.push(row.day, StagedRow::of_extra(rider, start, at, class));
     }
     prices.drain(&mut totals)?;
-    let page = Page { batch, extra, commit };
+    let rows_of = RowSource { batch, extra, commit };
     let mut runs = Vec::new();
-    for (day, drafts) in bench.drafts.take() {
-        let mut writer = RunWriter::new(store, classes, *next_run, day, 0);
+    for (day, staged_rows) in scratch.staged_rows.take() {
+        let mut writer = RunWriter::new(store, dictionary, *next_run, day, 0);
         *next_run += 1;
         in_order(
-            &mut bench.sorter,
-            &drafts,
-            |a, b| page.compare(classes, a, b),
-            |draft| match draft.row(commit) {
-                Some(row) => writer.push(&row, draft.hash),
-                None => page.row(draft).map_or(Ok(()), |(row, hash)| writer.push(&row, hash)),
+            &mut scratch.sorter,
+            &staged_rows,
+            |a, b| rows_of.compare(dictionary, a, b),
+            |staged| match staged.row(commit) {
+                Some(row) => writer.push(&row, staged.hash),
+                None => rows_of.row(staged).map_or(Ok(()), |(row, hash)| writer.push(&row, hash)),
             },
         )?;
-        bench.drafts.give_back(drafts);
+        scratch.staged_rows.give_back(staged_rows);
         let empty = DayTotals::default();
         runs.push(writer.finish(totals.get(&day).unwrap_or(&empty), released)?);
     }
     Ok((runs, totals))
 }
 
-struct Page<'a> {
+struct RowSource<'a> {
     batch: &'a Batch,
     extra: &'a [ExtraRow],
     commit: u64,
 }
 
-impl<'a> Page<'a> {
+impl<'a> RowSource<'a> {
     /// The row of any draft, from where its values are.
-    fn row(&self, draft: &Draft) -> Option<(Row<'a>, IdentityHash)> {
-        let at = usize::try_from(draft.at).ok()?;
-        match draft.body {
+    fn row(&self, staged: &StagedRow) -> Option<(Row<'a>, IdentityHash)> {
+        let at = usize::try_from(staged.at).ok()?;
+        match staged.body {
             Body::Here | Body::Order => {
                 let entry = self.batch.orders.get(at)?;
-                Some((self.order_row(entry, draft.class), entry.hash))
+                Some((self.order_row(entry, staged.class), entry.hash))
             }
             Body::Extra => {
                 let extra = self.extra.get(at)?;
@@ -177,7 +182,7 @@ impl<'a> Page<'a> {
                     accepted_at: p.accepted_at,
                     order_id: OrderId::pack(&p.order_id),
                     ended_at: p.ended_at.filter(|_| extra.moved_to.is_none()),
-                    class: draft.class,
+                    class: staged.class,
                     region: p.region,
                     revision: extra.revision,
                     commit: self.commit,
@@ -208,7 +213,7 @@ impl<'a> Page<'a> {
     }
 
     /// The order of places. Rows themselves are made and compared only where rider and start are the same.
-    fn compare(&self, classes: &ClassTable, a: &Draft, b: &Draft) -> Ordering {
+    fn compare(&self, dictionary: &Dictionary, a: &StagedRow, b: &StagedRow) -> Ordering {
         a.rider
             .cmp(&b.rider)
             .then_with(|| match a.holds_rider() && b.holds_rider() {
@@ -217,18 +222,20 @@ impl<'a> Page<'a> {
             })
             .then_with(|| a.accepted_at.cmp(&b.accepted_at))
             .then_with(|| match (self.row(a), self.row(b)) {
-                (Some((a_row, _)), Some((b_row, _))) => match (classes.get(a.class), classes.get(b.class)) {
-                    (Some(a_class), Some(b_class)) => a_row.cmp_place(a_class, &b_row, b_class),
-                    _ => Ordering::Equal,
-                },
+                (Some((a_row, _)), Some((b_row, _))) => {
+                    match (dictionary.get(a.class), dictionary.get(b.class)) {
+                        (Some(a_class), Some(b_class)) => a_row.cmp_place(a_class, &b_row, b_class),
+                        _ => Ordering::Equal,
+                    }
+                }
                 _ => Ordering::Equal,
             })
     }
 
     /// The whole rider identifier.
-    fn rider(&self, draft: &Draft) -> &[u8] {
-        let at = usize::try_from(draft.at).unwrap_or(usize::MAX);
-        match draft.body {
+    fn rider(&self, staged: &StagedRow) -> &[u8] {
+        let at = usize::try_from(staged.at).unwrap_or(usize::MAX);
+        match staged.body {
             Body::Here | Body::Order => {
                 self.batch.orders.get(at).map_or(&[], |entry| self.batch.bytes_of(entry.rider))
             }

@@ -8,10 +8,10 @@ use crate::domain::time::LocalDay;
 use crate::domain::view::{Total, TotalKey};
 use crate::ledger::batch::{Batch, OrderEntry};
 use crate::ledger::error::LedgerError;
-use crate::ledger::error::Outcome;
-use crate::ledger::run::row::{Class, RowKind};
+use crate::ledger::error::LedgerResult;
+use crate::ledger::run::row::{DictionaryEntry, RowKind};
 use crate::ledger::run::totals::{DayTotals, scaled, sum, total_of};
-use crate::ledger::run::writer::ClassTable;
+use crate::ledger::run::writer::Dictionary;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
@@ -90,7 +90,7 @@ impl PriceBook {
         batch: &Batch,
         entry: &OrderEntry,
         tariff: &Tariff,
-        classes: &mut ClassTable,
+        dictionary: &mut Dictionary,
     ) -> usize {
         let outcome = entry.outcome.map_or(7, |outcome| outcome as u64);
         let name = |names: &[u64], number: u16| names.get(usize::from(number)).copied().unwrap_or(0);
@@ -108,7 +108,7 @@ impl PriceBook {
         {
             return usize_of(slot - 1);
         }
-        self.learn(batch, entry, combination, tariff, classes)
+        self.learn(batch, entry, combination, tariff, dictionary)
     }
 
     /// Prices a combination that was not met yet.
@@ -119,7 +119,7 @@ impl PriceBook {
         entry: &OrderEntry,
         combination: Combination,
         tariff: &Tariff,
-        classes: &mut ClassTable,
+        dictionary: &mut Dictionary,
     ) -> usize {
         let name = |names: &[u64], number: u16| names.get(usize::from(number)).copied().unwrap_or(0);
         let (platform, category) =
@@ -127,7 +127,7 @@ impl PriceBook {
         let query =
             PriceQuery { platform, category, region: entry.region, day: entry.day, outcome: entry.outcome };
         let pricing = tariff.price(&query);
-        let class = Class {
+        let class = DictionaryEntry {
             kind: RowKind::Version,
             platform: platform.into(),
             category: category.into(),
@@ -145,7 +145,7 @@ impl PriceBook {
         let slot = Slot { day: entry.day, group, region: entry.region, unit };
         let number = self.slots.len();
         self.slots.push(slot);
-        self.tallies.push(Tally { class: classes.number(&Arc::new(class)), count: 0 });
+        self.tallies.push(Tally { class: dictionary.number(&Arc::new(class)), count: 0 });
         self.place(combination, entry.region, number);
         number
     }
@@ -186,13 +186,13 @@ impl PriceBook {
         }
     }
 
-    /// Class number of a slot.
+    /// DictionaryEntry number of a slot.
     pub fn class(&self, slot: usize) -> u32 {
         self.tallies.get(slot).map_or(0, |tally| tally.class)
     }
 
     /// Adds what was counted to the totals of its days, and starts again from zero.
-    pub fn drain(&mut self, totals: &mut BTreeMap<LocalDay, DayTotals>) -> Outcome<()> {
+    pub fn drain(&mut self, totals: &mut BTreeMap<LocalDay, DayTotals>) -> LedgerResult<()> {
         let mut changes: Vec<(LocalDay, u32, Region, u32)> = Vec::with_capacity(self.touched.len());
         for number in std::mem::take(&mut self.touched) {
             let slot = self.slots.get(usize_of(number));
@@ -230,7 +230,7 @@ pub fn take_back(
     posting: &Posting,
     day: LocalDay,
     totals: &mut BTreeMap<LocalDay, DayTotals>,
-) -> Outcome<()> {
+) -> LedgerResult<()> {
     let (key, unit) = line_of(posting);
     let change = scaled(&unit, -1).ok_or_else(|| LedgerError::Overflow(posting.platform.clone()))?;
     totals.entry(day).or_default().add(&key, &change)

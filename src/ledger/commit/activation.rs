@@ -9,9 +9,9 @@ use crate::ledger::build::ExtraRow;
 use crate::ledger::build::pricing::price_posting;
 use crate::ledger::commit::report::CommitReport;
 use crate::ledger::decide::{Decided, Replaced};
-use crate::ledger::error::Outcome;
+use crate::ledger::error::LedgerResult;
 use crate::ledger::manifest::kind;
-use crate::ledger::rejections::dead_letters::Keeping;
+use crate::ledger::rejections::dead_letters::DeadLetters;
 use crate::ledger::run::Run;
 use crate::ledger::run::block::Select;
 use crate::ledger::run::row::RowKind;
@@ -25,22 +25,22 @@ const REPRICED_MAX: usize = 100_000;
 
 impl Ledger {
     /// Puts the configuration that the ledger was opened with in force. Does nothing when it is already.
-    pub fn enforce(&mut self, now: UtcMillis) -> Outcome<()> {
-        let platforms = self.setup.platforms.clone();
+    pub fn activate_configuration(&mut self, now: UtcMillis) -> LedgerResult<()> {
+        let platforms = self.options.platforms.clone();
         self.tracker.state_mut().register(&platforms);
-        let in_force = self.books.get(self.manifest.root().config).map(|entry| entry.hash);
-        let changed = in_force != Some(self.setup.config_hash);
-        if changed || self.has_news(now) || self.setup.accept_older_state.is_some() {
+        let in_force = self.configurations.get(self.manifest.root().config).map(|entry| entry.hash);
+        let changed = in_force != Some(self.options.config_hash);
+        if changed || self.has_news(now) || self.options.accept_older_state.is_some() {
             self.guarded(|ledger| ledger.commit_terms(changed, now))?;
         }
-        // Also at a start without news: an earlier process may have ended between the configuration and its prices.
+        // CommitExtras at a start without news: an earlier process may have ended between the configuration and its prices.
         while self.reprice(now)? > 0 {}
         Ok(())
     }
 
-    fn commit_terms(&mut self, changed: bool, now: UtcMillis) -> Outcome<()> {
+    fn commit_terms(&mut self, changed: bool, now: UtcMillis) -> LedgerResult<()> {
         let mut notes = Vec::new();
-        if let Some(reason) = self.setup.accept_older_state.take() {
+        if let Some(reason) = self.options.accept_older_state.take() {
             notes.push(format!("went on from an older state of the store: {reason}"));
         }
         if changed {
@@ -54,25 +54,27 @@ impl Ledger {
         Ok(())
     }
 
-    fn enter_config(&mut self) -> Outcome<()> {
+    fn enter_config(&mut self) -> LedgerResult<()> {
         self.compare_prices()?;
-        let mut books = (*self.books).clone();
-        let no = books.number_of(&self.setup.config_hash).unwrap_or_else(|| books.next_number());
-        if books.get(no).is_none() {
+        let mut configurations = (*self.configurations).clone();
+        let no = configurations
+            .number_of(&self.options.config_hash)
+            .unwrap_or_else(|| configurations.next_number());
+        if configurations.get(no).is_none() {
             let mut entry = self.config_entry();
-            entry.put_parts(&self.writing, no, &self.setup.config_text)?;
+            entry.put_parts(&self.writing, no, &self.options.config_text)?;
             self.manifest.put(kind::CONFIG, &u64::from(no.0).to_be_bytes(), entry.encode());
-            books.insert(no, entry);
+            configurations.insert(no, entry);
         }
         self.manifest.root_mut().config = no;
-        self.books = Arc::new(books);
-        self.setup.tariff = self.setup.tariff.clone().with_config_no(no);
+        self.configurations = Arc::new(configurations);
+        self.options.tariff = self.options.tariff.clone().with_config_no(no);
         self.prices.forget();
         Ok(())
     }
 
     /// Prices orders that were booked without a rate and have one now; returns how many.
-    fn reprice(&mut self, now: UtcMillis) -> Outcome<usize> {
+    fn reprice(&mut self, now: UtcMillis) -> LedgerResult<usize> {
         if self.stats.values().all(|stats| stats.unrated == 0) {
             return Ok(0);
         }
@@ -81,7 +83,7 @@ impl Ledger {
         let first_kept = self.retention_line().unwrap_or(LocalDay(i32::MIN));
         for (&day, runs) in self.runs.range(first_kept..) {
             for posting in self.unrated_of(runs)? {
-                let now = price_posting(&posting, day, &self.setup.tariff);
+                let now = price_posting(&posting, day, &self.options.tariff);
                 // Only the charge is mended: what the order covers was decided when it was booked.
                 let pricing = Pricing { config: now.config, charge: now.charge, ..posting.pricing };
                 let priced = Posting { pricing, ..posting.clone() };
@@ -98,11 +100,11 @@ impl Ledger {
         if again.is_empty() { Ok(0) } else { self.guarded(|ledger| ledger.book_again(&decided, &again, now)) }
     }
 
-    fn book_again(&mut self, decided: &Decided, again: &[ExtraRow], now: UtcMillis) -> Outcome<usize> {
+    fn book_again(&mut self, decided: &Decided, again: &[ExtraRow], now: UtcMillis) -> LedgerResult<usize> {
         let batch = Batch::default();
         let mut report = CommitReport::new(self.manifest.root().commit + 1, &batch, decided);
         let (runs, totals) = self.write_orders(&batch, decided, again)?;
-        report.written(&runs, &totals, &Keeping::default());
+        report.written(&runs, &totals, &DeadLetters::default());
         crash_points::after(Point::RepriceWritten);
         self.writing.sync()?;
         crash_points::after(Point::RepriceSynced);
@@ -112,13 +114,13 @@ impl Ledger {
         self.stage_runs(&runs, &[]);
         let note = format!("priced {} orders that had no rate", again.len());
         self.advance(&[], &[note], now)?;
-        self.adopt(runs, Vec::new(), &Keeping::default())?;
+        self.apply(runs, Vec::new(), &DeadLetters::default())?;
         self.publish();
         Ok(again.len())
     }
 
     /// The current versions of a day that have no rate.
-    fn unrated_of(&self, runs: &[Arc<Run>]) -> Outcome<Vec<Posting>> {
+    fn unrated_of(&self, runs: &[Arc<Run>]) -> LedgerResult<Vec<Posting>> {
         let mut places = BTreeSet::new();
         for run in runs {
             unrated_places(run, &mut places)?;
@@ -135,15 +137,15 @@ impl Ledger {
     }
 
     /// The text of the configuration in force.
-    pub fn config_text(&self) -> Outcome<String> {
+    pub fn config_text(&self) -> LedgerResult<String> {
         let no = self.manifest.root().config;
-        self.books.get(no).map_or_else(|| Ok(String::new()), |entry| entry.text(&self.store, no))
+        self.configurations.get(no).map_or_else(|| Ok(String::new()), |entry| entry.text(&self.store, no))
     }
 }
 
 /// The places of a run at which versions without a rate lie.
-fn unrated_places(run: &Run, places: &mut BTreeSet<(String, UtcMillis)>) -> Outcome<()> {
-    if !run.classes().iter().any(|class| class.pricing.charge == Charge::Unrated) {
+fn unrated_places(run: &Run, places: &mut BTreeSet<(String, UtcMillis)>) -> LedgerResult<()> {
+    if !run.dictionary().iter().any(|class| class.pricing.charge == Charge::Unrated) {
         return Ok(());
     }
     for block in 0..usize::try_from(run.entry.blocks).unwrap_or(0) {

@@ -1,12 +1,12 @@
 //! The steps of a commit that move written values into the manifest and into memory.
 
-use crate::domain::settle::Reach;
+use crate::domain::finality::CoverMargins;
 use crate::ledger::codec::chunked;
 use crate::ledger::codec::keys::{self, in_run};
 use crate::ledger::codec::{Packing, frame};
-use crate::ledger::error::Outcome;
+use crate::ledger::error::LedgerResult;
 use crate::ledger::manifest::kind;
-use crate::ledger::rejections::dead_letters::Keeping;
+use crate::ledger::rejections::dead_letters::DeadLetters;
 use crate::ledger::rejections::stored::{RejectedEntry, RejectedRun};
 use crate::ledger::run::Run;
 use crate::ledger::writer::{Ledger, is_platform_known};
@@ -25,14 +25,14 @@ pub struct KeptRun {
 
 impl Ledger {
     /// Writes what is kept of refused records.
-    pub(crate) fn write_kept(&mut self, keeping: &Keeping) -> Outcome<Vec<KeptRun>> {
+    pub(crate) fn write_kept(&mut self, dead_letters: &DeadLetters) -> LedgerResult<Vec<KeptRun>> {
         let mut written = Vec::new();
-        let mut resolved = keeping.run.resolved.clone();
-        let mut chunks: Vec<_> = keeping.run.records.chunks(RECORDS_PER_RUN).collect();
+        let mut resolved = dead_letters.run.resolved.clone();
+        let mut chunks: Vec<_> = dead_letters.run.records.chunks(RECORDS_PER_RUN).collect();
         if chunks.is_empty() && !resolved.is_empty() {
             chunks.push(&[]);
         }
-        let mut raws = keeping.raws.iter();
+        let mut raws = dead_letters.raws.iter();
         for records in chunks {
             let id = self.manifest.root().next_run;
             let content = RejectedRun { records: records.to_vec(), resolved: std::mem::take(&mut resolved) };
@@ -69,8 +69,13 @@ impl Ledger {
     }
 
     /// Takes committed runs into memory: the writer's next batch meets them, and the next snapshot shows them.
-    pub(crate) fn adopt(&mut self, mut runs: Vec<Run>, kept: Vec<KeptRun>, keeping: &Keeping) -> Outcome<()> {
-        // Room for all of them first: whether anything of a group is stored is told by the live runs, which these are not yet.
+    pub(crate) fn apply(
+        &mut self,
+        mut runs: Vec<Run>,
+        kept: Vec<KeptRun>,
+        dead_letters: &DeadLetters,
+    ) -> LedgerResult<()> {
+        // DiskSpace for all of them first: whether anything of a group is stored is told by the live runs, which these are not yet.
         let rows: u64 = runs.iter().map(|run| run.entry.rows).sum();
         for run in &runs {
             self.filters.reserve(run.entry.day, rows, &self.runs);
@@ -84,15 +89,15 @@ impl Ledger {
             live.entry(run.entry.day).or_default().push(Arc::new(run));
         }
         self.balance_filters();
-        let (platforms, stats) = (&self.setup.platforms, &self.stats);
+        let (platforms, stats) = (&self.options.platforms, &self.stats);
         for kept in &kept {
             let is_known = |name: &str| is_platform_known(name, platforms, stats);
             self.rejected.add(kept.id, kept.entry, &kept.content, is_known);
         }
         self.rejected.refresh(kept.iter().map(|kept| &kept.content), platforms);
-        kept.iter().for_each(|kept| self.book.add(&kept.content, &self.rejected));
+        kept.iter().for_each(|kept| self.by_identity.add(&kept.content, &self.rejected));
         debug_assert_eq!(
-            keeping.run.records.len(),
+            dead_letters.run.records.len(),
             kept.iter().map(|kept| kept.content.records.len()).sum::<usize>()
         );
         let opened = self.stats.iter().filter(|(_, stats)| stats.open_orders > 0).map(|(name, _)| name);
@@ -105,8 +110,8 @@ impl Ledger {
     }
 
     /// The widest cover around an order of any rule that was ever in force.
-    pub(crate) fn reach(&self) -> Reach {
-        let (lead_ms, tail_ms) = self.books.widest_cover();
-        Reach { lead_ms, tail_ms }
+    pub(crate) fn reach(&self) -> CoverMargins {
+        let (lead_ms, tail_ms) = self.configurations.widest_cover();
+        CoverMargins { lead_ms, tail_ms }
     }
 }

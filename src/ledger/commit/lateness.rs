@@ -1,35 +1,35 @@
 //! Counts events that add cover before a `complete_through` already committed.
 
 use crate::domain::completeness::{Told, is_late};
+use crate::domain::finality::PlatformFinality;
 use crate::domain::order::Phase;
 use crate::domain::pending::Scope;
 use crate::domain::platform::UnreadableRecords;
 use crate::domain::posting::Posting;
-use crate::domain::settle::PlatformLine;
 use crate::domain::time::{LocalDay, UtcMillis, Zone};
 use crate::domain::view::{Kept, LedgerView, Origin, Rejection};
 use crate::domain::window::{Window, union, union_within};
 use crate::ledger::batch::{Batch, OrderEntry};
 use crate::ledger::build::pricing::price_posting;
 use crate::ledger::decide::{Decided, Replaced};
-use crate::ledger::error::Outcome;
+use crate::ledger::error::LedgerResult;
 use crate::ledger::run::identity::IdentityHash;
 use crate::ledger::snapshot::Snapshot;
 use crate::ledger::writer::Ledger;
 use std::collections::{BTreeMap, HashMap};
 
 /// Late events of a batch, by platform.
-pub fn late_events(ledger: &Ledger, batch: &Batch, decided: &Decided) -> Outcome<BTreeMap<String, u64>> {
+pub fn late_events(ledger: &Ledger, batch: &Batch, decided: &Decided) -> LedgerResult<BTreeMap<String, u64>> {
     let state = ledger.tracker.state();
     let reach = ledger.reach();
     // By batch number of the platform; none where nothing was ever complete.
-    let lines: Vec<Option<PlatformLine>> = batch
+    let lines: Vec<Option<PlatformFinality>> = batch
         .platforms
         .all()
         .iter()
         .map(|name| {
             state.complete_through(name)?;
-            Some(PlatformLine::new(name, state, &ledger.setup.platforms, reach))
+            Some(PlatformFinality::new(name, state, &ledger.options.platforms, reach))
         })
         .collect();
     let mut late = BTreeMap::new();
@@ -49,7 +49,7 @@ pub fn late_events(ledger: &Ledger, batch: &Batch, decided: &Decided) -> Outcome
             continue;
         }
         let price = |mut posting: Posting| {
-            posting.pricing = price_posting(&posting, entry.day, &ledger.setup.tariff);
+            posting.pricing = price_posting(&posting, entry.day, &ledger.options.tariff);
             posting
         };
         let new = price(batch.posting(entry));
@@ -58,9 +58,9 @@ pub fn late_events(ledger: &Ledger, batch: &Batch, decided: &Decided) -> Outcome
             Replaced::Fresh(other) => batch.orders.get(*other).map(|entry| price(batch.posting(entry))),
         });
         let fresh = fresh.get_or_insert_with(|| fresh_events(batch, decided));
-        let reach = ledger.setup.identity_days.unsigned_abs();
+        let reach = ledger.options.identity_days.unsigned_abs();
         let stored = decided.other_phase.get(&at);
-        let reach = (reach, &ledger.setup.zone);
+        let reach = (reach, &ledger.options.zone);
         let here = other_phase_here(batch, fresh, (entry, stored), &previous, reach);
         let other_phase = here.as_ref().or(stored);
         let told = Told { previous: old.as_ref(), other_phase, kept_open: &[] };
@@ -86,8 +86,8 @@ struct KeptOpen {
 
 impl KeptOpen {
     /// For an event's rider and platform.
-    fn of(&mut self, ledger: &Ledger, line: &PlatformLine, event: &Posting) -> Outcome<Vec<Window>> {
-        let (index, platforms) = (&ledger.rejected, &ledger.setup.platforms);
+    fn of(&mut self, ledger: &Ledger, line: &PlatformFinality, event: &Posting) -> LedgerResult<Vec<Window>> {
+        let (index, platforms) = (&ledger.rejected, &ledger.options.platforms);
         let in_time = |(window, settled_by): (Window, Option<UtcMillis>)| {
             union_within(line.incomplete(settled_by).into_iter().filter(|w| !w.is_empty()), window)
         };
@@ -115,7 +115,7 @@ impl KeptOpen {
 }
 
 /// The current ended version of the order of a conflicting open event.
-fn ended_of(state: &Snapshot, conflict: &Rejection) -> Outcome<Option<Posting>> {
+fn ended_of(state: &Snapshot, conflict: &Rejection) -> LedgerResult<Option<Posting>> {
     let read = &conflict.readable;
     let order = read.platform.as_ref().zip(read.order_id.as_ref()).zip(read.leg.zip(read.accepted_at));
     let Some(((platform, order_id), (leg, accepted_at))) = order.filter(|_| read.phase == Some(Phase::Open))
@@ -127,7 +127,7 @@ fn ended_of(state: &Snapshot, conflict: &Rejection) -> Outcome<Option<Posting>> 
 
 /// Whether the event mends a record that an operator sent again or had resolved: an earlier version of it had arrived.
 fn is_mended(ledger: &Ledger, batch: &Batch, entry: &OrderEntry) -> bool {
-    matches!(batch.origin_of(entry), Origin::Redrive { .. }) || ledger.book.was_given_up(entry.hash)
+    matches!(batch.origin_of(entry), Origin::Redrive { .. }) || ledger.by_identity.was_given_up(entry.hash)
 }
 
 /// Positions of booked events by the hash of their identity, in the order of effect; none when the batch has no open ones.

@@ -12,14 +12,14 @@ use crate::domain::posting::{ConfigNo, Disposition};
 use crate::domain::time::{LocalDay, UtcMillis};
 use crate::domain::view::Resolution;
 use crate::ledger::batch::{Batch, ControlEntry, Source, SourceSpan};
-use crate::ledger::build::{Desk, ExtraRow, Written, write_runs};
+use crate::ledger::build::{BuildContext, ExtraRow, Written, write_runs};
 use crate::ledger::commit::report::CommitReport;
-use crate::ledger::decide::{Decided, Terms, resolve};
-use crate::ledger::error::Outcome;
-use crate::ledger::manifest::commit_record::{CommitRecord, Taken, encode_source};
+use crate::ledger::decide::{DecideContext, Decided, resolve};
+use crate::ledger::error::LedgerResult;
+use crate::ledger::manifest::commit_record::{CommitRecord, ConsumedRange, encode_source};
 use crate::ledger::manifest::kind;
 use crate::ledger::manifest::state_codec::{self, Counts, SourceFacts};
-use crate::ledger::rejections::dead_letters::{Keeping, Shelf};
+use crate::ledger::rejections::dead_letters::{DeadLetterCollector, DeadLetters};
 use crate::ledger::writer::Ledger;
 use crate::storage::crash_points::{self, Point};
 use crate::storage::head;
@@ -53,7 +53,7 @@ pub struct Observations {
 
 /// What a commit takes in besides its batch.
 #[derive(Clone, Debug, Default)]
-pub struct Also {
+pub struct CommitExtras {
     /// Statements of completeness: for one platform, or for all in the ledger.
     pub stated: Vec<(Option<String>, UtcMillis)>,
     /// Rejections that an operator settles, with the reason.
@@ -68,7 +68,7 @@ impl Ledger {
         observed.started.iter().for_each(|started| self.tracker.started(started));
         observed.identified.iter().for_each(|(topic, identity)| self.tracker.identified(topic, identity));
         if !observed.skips.is_empty() || !observed.dropped.is_empty() {
-            self.let_pass(observed);
+            self.apply_overrides(observed);
         }
         observed.ends.iter().for_each(|end| self.tracker.end_observed(end));
         for (topic, partition, offset) in &observed.tails {
@@ -78,8 +78,8 @@ impl Ledger {
     }
 
     /// Takes in what an operator decided. Whatever the partition is now, it is not compared with what it was.
-    fn let_pass(&mut self, observed: &Observations) {
-        let (reach, platforms) = (self.reach(), self.setup.platforms.clone());
+    fn apply_overrides(&mut self, observed: &Observations) {
+        let (reach, platforms) = (self.reach(), self.options.platforms.clone());
         observed.skips.iter().for_each(|skipped| self.tracker.skipped(skipped, &platforms, reach));
         for (topic, partition, at) in &observed.dropped {
             self.tracker.dropped(topic, *partition, *at, &platforms, reach);
@@ -95,13 +95,13 @@ impl Ledger {
     }
 
     /// While the clock cannot be trusted, nothing becomes complete; records are taken in as ever.
-    pub const fn hold_completeness(&mut self, hold: bool) {
-        self.hold_completeness = hold;
+    pub const fn pause_completeness(&mut self, hold: bool) {
+        self.pause_completeness = hold;
     }
 
     /// Whether completeness moved since the last commit.
     pub fn has_news(&mut self, now: UtcMillis) -> bool {
-        let platforms = self.setup.platforms.clone();
+        let platforms = self.options.platforms.clone();
         self.tracker.advance(&platforms, now);
         *self.tracker.state() != *self.published.current().completeness
     }
@@ -110,7 +110,12 @@ impl Ledger {
     ///
     /// # Errors
     /// A failure poisons the ledger: what was written so far is collected at the next start, and Kafka is read again.
-    pub fn commit(&mut self, batch: &Batch, also: &Also, now: UtcMillis) -> Outcome<CommitReport> {
+    pub fn commit(
+        &mut self,
+        batch: &Batch,
+        extras: &CommitExtras,
+        now: UtcMillis,
+    ) -> LedgerResult<CommitReport> {
         self.guarded(|ledger| {
             let started = Instant::now();
             let commit = ledger.manifest.root().commit + 1;
@@ -121,14 +126,14 @@ impl Ledger {
             report.conserves(batch)?;
             report.late = lateness::late_events(ledger, batch, &decided)?;
             let mut stats = (*ledger.stats).clone();
-            let keeping = ledger.keep((batch, &decided), also, &mut stats, now)?;
+            let dead_letters = ledger.keep((batch, &decided), extras, &mut stats, now)?;
             report.decide = started.elapsed();
             // 2. Write blocks. They count for nothing before the manifest names them.
             let (runs, totals) = ledger.write_orders(batch, &decided, &[])?;
             crash_points::after(Point::CommitOrdersWritten);
-            let kept = ledger.write_kept(&keeping)?;
+            let kept = ledger.write_kept(&dead_letters)?;
             crash_points::after(Point::CommitKeptWritten);
-            report.written(&runs, &totals, &keeping);
+            report.written(&runs, &totals, &dead_letters);
             report.write = started.elapsed() - report.decide;
             // 3. Blocks are durable.
             let syncing = Instant::now();
@@ -138,12 +143,12 @@ impl Ledger {
             // 4. The manifest moves on, atomically and durably.
             report.add_to(&mut stats, batch, &decided);
             ledger.stats = Arc::new(stats);
-            ledger.take_in(batch, &report, also, now);
+            ledger.take_in(batch, &report, extras, now);
             ledger.stage_runs(&runs, &kept);
             crash_points::after(Point::CommitStaged);
-            let recorded_at = ledger.advance(&report.taken, &also.notes, now)?;
+            let recorded_at = ledger.advance(&report.consumed, &extras.notes, now)?;
             // 5. Durable before visible: only now do readers see it, and only after that is Kafka told.
-            ledger.adopt(runs, kept, &keeping)?;
+            ledger.apply(runs, kept, &dead_letters)?;
             crash_points::after(Point::CommitAdopted);
             ledger.publish();
             crash_points::after(Point::CommitPublished);
@@ -153,11 +158,11 @@ impl Ledger {
         })
     }
 
-    fn decide(&mut self, batch: &Batch) -> Outcome<Decided> {
-        self.filters.prepare(&days_met(batch, self.setup.identity_days), &self.runs)?;
-        let terms = Terms {
-            identity_days: self.setup.identity_days,
-            zone: &self.setup.zone,
+    fn decide(&mut self, batch: &Batch) -> LedgerResult<Decided> {
+        self.filters.prepare(&days_met(batch, self.options.identity_days), &self.runs)?;
+        let terms = DecideContext {
+            identity_days: self.options.identity_days,
+            zone: &self.options.zone,
             with_open: &self.with_open,
             retention_line: self.retention_line(),
         };
@@ -167,34 +172,34 @@ impl Ledger {
     fn keep(
         &self,
         (batch, decided): (&Batch, &Decided),
-        also: &Also,
+        extras: &CommitExtras,
         stats: &mut BTreeMap<String, state_codec::PlatformStats>,
         now: UtcMillis,
-    ) -> Outcome<Keeping> {
+    ) -> LedgerResult<DeadLetters> {
         let commit = self.manifest.root().commit + 1;
-        let shelf = Shelf {
+        let collector = DeadLetterCollector {
             store: &self.store,
             runs: &self.runs,
             index: &self.rejected,
-            book: &self.book,
-            zone: &self.setup.zone,
-            platforms: &self.setup.platforms,
-            identity_days: self.setup.identity_days,
-            bytes_per_record: self.setup.rejected_bytes_per_record,
-            bytes_per_platform: self.setup.rejected_bytes_per_platform,
+            by_identity: &self.by_identity,
+            zone: &self.options.zone,
+            platforms: &self.options.platforms,
+            identity_days: self.options.identity_days,
+            bytes_per_record: self.options.rejected_bytes_per_record,
+            bytes_per_platform: self.options.rejected_bytes_per_platform,
             next_id: self.manifest.root().next_rejection,
             commit,
             now,
             completeness: self.tracker.state(),
         };
-        let mut keeping = shelf.keep(batch, decided, stats)?;
-        for (id, reason) in &also.settled {
+        let mut dead_letters = collector.keep(batch, decided, stats)?;
+        for (id, reason) in &extras.settled {
             let known = *id < self.manifest.root().next_rejection;
             if known && self.rejected.resolution(*id).is_none() {
-                keeping.settle(*id, Resolution::Operator { commit, reason: reason.clone() });
+                dead_letters.settle(*id, Resolution::Operator { commit, reason: reason.clone() });
             }
         }
-        Ok(keeping)
+        Ok(dead_letters)
     }
 
     /// Writes the runs of a batch and of rows that are written again.
@@ -203,19 +208,22 @@ impl Ledger {
         batch: &Batch,
         decided: &Decided,
         again: &[ExtraRow],
-    ) -> Outcome<Written> {
-        let mut extra: Vec<ExtraRow> =
-            decided.marks.iter().map(|mark| ExtraRow::mark(mark, &self.setup.zone)).collect();
+    ) -> LedgerResult<Written> {
+        let mut extra: Vec<ExtraRow> = decided
+            .tombstones
+            .iter()
+            .map(|tombstone| ExtraRow::tombstone(tombstone, &self.options.zone))
+            .collect();
         extra.extend_from_slice(again);
         let commit = self.manifest.root().commit + 1;
         let mut next_run = self.manifest.root().next_run;
-        let desk = Desk {
+        let desk = BuildContext {
             store: &self.writing,
-            classes: &mut self.classes,
+            dictionary: &mut self.dictionary,
             prices: &mut self.prices,
-            bench: &mut self.bench,
-            tariff: &self.setup.tariff,
-            zone: &self.setup.zone,
+            scratch: &mut self.scratch,
+            tariff: &self.options.tariff,
+            zone: &self.options.zone,
             next_run: &mut next_run,
             released: &self.released.0,
             commit,
@@ -226,10 +234,10 @@ impl Ledger {
     }
 
     /// Updates sources and completeness with what the batch brought.
-    fn take_in(&mut self, batch: &Batch, report: &CommitReport, also: &Also, now: UtcMillis) {
+    fn take_in(&mut self, batch: &Batch, report: &CommitReport, extras: &CommitExtras, now: UtcMillis) {
         let mut sources = (*self.sources).clone();
-        for (span, taken) in batch.sources.iter().zip(&report.by_source) {
-            add_source(sources.entry(span.source.clone()).or_default(), span, taken);
+        for (span, consumed) in batch.sources.iter().zip(&report.by_source) {
+            add_source(sources.entry(span.source.clone()).or_default(), span, consumed);
             if let Source::Kafka { topic, partition } = &span.source {
                 let applied = PartitionApplied {
                     topic,
@@ -256,7 +264,7 @@ impl Ledger {
                 self.tracker.state_mut().events_applied(platform, (*newest).min(now));
             }
         }
-        for (platform, through) in &also.stated {
+        for (platform, through) in &extras.stated {
             match platform {
                 Some(platform) => self.tracker.state_mut().stated(platform, *through),
                 None => {
@@ -274,12 +282,12 @@ impl Ledger {
     /// Moves the manifest on: the commit's record, every staged entry and the root, then the witness.
     pub(crate) fn advance(
         &mut self,
-        taken: &[Taken],
+        consumed: &[ConsumedRange],
         notes: &[String],
         now: UtcMillis,
-    ) -> Outcome<UtcMillis> {
-        if !self.hold_completeness {
-            let platforms = self.setup.platforms.clone();
+    ) -> LedgerResult<UtcMillis> {
+        if !self.pause_completeness {
+            let platforms = self.options.platforms.clone();
             self.tracker.advance(&platforms, now);
         }
         state_codec::stage(&mut self.manifest, self.tracker.state());
@@ -299,7 +307,7 @@ impl Ledger {
         let record = CommitRecord {
             recorded_at: root.recorded_at,
             config: root.config,
-            taken: taken.to_vec(),
+            consumed: consumed.to_vec(),
             complete_through: self
                 .tracker
                 .state()
@@ -315,7 +323,7 @@ impl Ledger {
         let head = self.manifest.advance(&self.store, &record.encode())?;
         crash_points::after(Point::ManifestAdvanced);
         self.lock.as_ref().map_or(Ok(()), |lock| lock.check())?;
-        head::write(&self.setup.data_dir, &head)?;
+        head::write(&self.options.data_dir, &head)?;
         Ok(recorded_at)
     }
 

@@ -7,10 +7,10 @@ use crate::domain::time::{LocalDay, UtcMillis};
 use crate::ledger::batch::Batch;
 use crate::ledger::commit::count_index;
 use crate::ledger::decide::Decided;
-use crate::ledger::error::{LedgerError, Outcome};
-use crate::ledger::manifest::commit_record::Taken;
+use crate::ledger::error::{LedgerError, LedgerResult};
+use crate::ledger::manifest::commit_record::ConsumedRange;
 use crate::ledger::manifest::state_codec::{Counts, PlatformStats};
-use crate::ledger::rejections::dead_letters::Keeping;
+use crate::ledger::rejections::dead_letters::DeadLetters;
 use crate::ledger::run::Run;
 use crate::ledger::run::totals::DayTotals;
 use crate::ledger::yield_points::{ROWS, in_turns};
@@ -53,9 +53,9 @@ pub struct CommitReport {
     /// Order events (by position in the batch) that were not simply accepted.
     pub changes: Vec<(usize, Disposition)>,
     /// Ranges for the commit's record, in order of effect.
-    pub taken: Vec<Taken>,
+    pub consumed: Vec<ConsumedRange>,
     /// Bytes of the values of each of them.
-    pub taken_bytes: Vec<u64>,
+    pub consumed_bytes: Vec<u64>,
     /// Time to decide.
     pub decide: Duration,
     /// Time to write blocks.
@@ -110,24 +110,24 @@ impl CommitReport {
         for counts in &report.by_source {
             report.counts.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
         }
-        let mut taken: Vec<(Taken, u64)> = Vec::new();
+        let mut consumed: Vec<(ConsumedRange, u64)> = Vec::new();
         for (span, counts) in batch.sources.iter().zip(&report.by_source) {
             report.bytes_in += span.bytes;
-            let range = Taken {
+            let range = ConsumedRange {
                 source: span.source.clone(),
                 offsets: span.offsets,
                 timestamps: (span.timestamps.0.instant(), span.timestamps.1),
                 counts: *counts,
             };
-            taken.push((range, span.bytes));
+            consumed.push((range, span.bytes));
         }
-        taken.sort_by(|(a, _), (b, _)| a.source.cmp(&b.source));
-        (report.taken, report.taken_bytes) = taken.into_iter().unzip();
+        consumed.sort_by(|(a, _), (b, _)| a.source.cmp(&b.source));
+        (report.consumed, report.consumed_bytes) = consumed.into_iter().unzip();
         report
     }
 
     /// Conservation, checked at every commit: every record of every source has exactly one disposition.
-    pub(crate) fn conserves(&self, batch: &Batch) -> Outcome<()> {
+    pub(crate) fn conserves(&self, batch: &Batch) -> LedgerResult<()> {
         for (span, counts) in batch.sources.iter().zip(&self.by_source) {
             let dispositions: u64 = counts.iter().sum();
             if span.records != dispositions {
@@ -149,12 +149,12 @@ impl CommitReport {
         &mut self,
         runs: &[Run],
         totals: &BTreeMap<LocalDay, DayTotals>,
-        keeping: &Keeping,
+        dead_letters: &DeadLetters,
     ) {
         self.rows = runs.iter().map(|run| run.entry.rows).sum();
         self.bytes_out = runs.iter().map(|run| run.entry.bytes).sum();
-        self.kept = u64::try_from(keeping.run.records.len()).unwrap_or(0);
-        self.settled = u64::try_from(keeping.run.resolved.len()).unwrap_or(0);
+        self.kept = u64::try_from(dead_letters.run.records.len()).unwrap_or(0);
+        self.settled = u64::try_from(dead_letters.run.resolved.len()).unwrap_or(0);
         for (platform, category, lines) in totals.values().flat_map(DayTotals::groups) {
             let premium = self.premium.entry((platform.to_owned(), category.to_owned())).or_default();
             lines.iter().for_each(|(_, line)| *premium = premium.saturating_add(line.premium.get()));

@@ -13,7 +13,7 @@ use crate::domain::reject::Reason;
 use crate::domain::time::{LocalDay, UtcMillis, Zone};
 use crate::ledger::batch::{Batch, OrderEntry};
 use crate::ledger::decide::conflict::ConflictKind;
-use crate::ledger::error::Outcome;
+use crate::ledger::error::LedgerResult;
 use crate::ledger::lookup::day_filters::{DayFilters, DayRuns};
 use crate::ledger::lookup::identity_lookup::{Wanted, find};
 use crate::ledger::lookup::version_history::{History, Item, Step, fresh};
@@ -26,7 +26,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// What the decisions need besides batch and runs.
 #[derive(Clone, Copy, Debug)]
-pub struct Terms<'a> {
+pub struct DecideContext<'a> {
     /// Days either side of its own in which an event meets its identity.
     pub identity_days: i32,
     /// The zone of days.
@@ -39,7 +39,7 @@ pub struct Terms<'a> {
 
 /// A version that an amendment replaces by one with another rider or start.
 #[derive(Clone, Debug)]
-pub struct Mark {
+pub struct Tombstone {
     /// The version that is replaced.
     pub replaced: Posting,
     /// Revision of the new version.
@@ -69,7 +69,7 @@ pub struct Decided {
     /// What the conflicting ones among them look like.
     pub conflicts: HashMap<usize, ConflictKind>,
     /// Marks to be left where amended orders lay.
-    pub marks: Vec<Mark>,
+    pub tombstones: Vec<Tombstone>,
     /// Versions whose charge is taken back, with the position of the event that replaced them.
     pub replaced: Vec<(usize, Replaced)>,
     /// The stored current version of the other phase of an event's order.
@@ -91,7 +91,7 @@ struct Probe {
 struct Nearby<'f> {
     filters: &'f DayFilters,
     runs: &'f DayRuns,
-    terms: Terms<'f>,
+    terms: DecideContext<'f>,
     /// `None` for a day within whose reach a filter is not in memory.
     days: Vec<(LocalDay, Option<Vec<&'f Filter>>)>,
     last: usize,
@@ -121,7 +121,12 @@ impl Nearby<'_> {
 }
 
 /// Decides every order event of the batch.
-pub fn resolve(batch: &Batch, runs: &DayRuns, filters: &DayFilters, terms: Terms<'_>) -> Outcome<Decided> {
+pub fn resolve(
+    batch: &Batch,
+    runs: &DayRuns,
+    filters: &DayFilters,
+    terms: DecideContext<'_>,
+) -> LedgerResult<Decided> {
     let with_open: Vec<bool> =
         batch.platforms.all().iter().map(|name| terms.with_open.contains(name)).collect();
     let mut nearby = Nearby { filters, runs, terms, days: Vec::new(), last: 0 };
@@ -174,7 +179,7 @@ fn sibling_hash(batch: &Batch, entry: &OrderEntry) -> IdentityHash {
     IdentityHash::of(batch.platforms.name(entry.platform), batch.text(entry.order), entry.leg, other)
 }
 
-const fn reach(day: LocalDay, terms: Terms<'_>) -> (LocalDay, LocalDay) {
+const fn reach(day: LocalDay, terms: DecideContext<'_>) -> (LocalDay, LocalDay) {
     (day.plus_days(-terms.identity_days), day.plus_days(terms.identity_days))
 }
 
@@ -182,10 +187,10 @@ const fn reach(day: LocalDay, terms: Terms<'_>) -> (LocalDay, LocalDay) {
 fn look_closer(
     batch: &Batch,
     runs: &DayRuns,
-    terms: Terms<'_>,
+    terms: DecideContext<'_>,
     suspects: Vec<Vec<usize>>,
     decided: &mut Decided,
-) -> Outcome<()> {
+) -> LedgerResult<()> {
     let mut ranks: Vec<usize> = (0..batch.sources.len()).collect();
     ranks.sort_by_key(|&at| batch.sources.get(at).map(|span| &span.source));
     let rank_of = |entry: &OrderEntry| ranks.iter().position(|&at| at == usize::from(entry.source));
@@ -234,7 +239,12 @@ fn by_identity(batch: &Batch, same: Vec<usize>) -> Vec<Vec<usize>> {
     groups
 }
 
-fn wanted<'a>(batch: &'a Batch, group: &[usize], terms: Terms<'_>, sibling: bool) -> Option<Wanted<'a>> {
+fn wanted<'a>(
+    batch: &'a Batch,
+    group: &[usize],
+    terms: DecideContext<'_>,
+    sibling: bool,
+) -> Option<Wanted<'a>> {
     let entries = || group.iter().filter_map(|&at| batch.orders.get(at));
     let first = entries().next()?;
     let (from, to) = (entries().map(|e| e.day).min()?, entries().map(|e| e.day).max()?);
@@ -252,16 +262,16 @@ fn wanted<'a>(batch: &'a Batch, group: &[usize], terms: Terms<'_>, sibling: bool
         leg: first.leg,
         phase,
         days: (reach(from, terms).0, reach(to, terms).1),
-        also: previous.map(|at| terms.zone.day(at)).collect(),
+        extras: previous.map(|at| terms.zone.day(at)).collect(),
     })
 }
 
 /// The other phase of a group's order; looked for where no day can be when its platform has no open orders.
-fn wanted_sibling<'a>(batch: &'a Batch, group: &[usize], terms: Terms<'_>) -> Option<Wanted<'a>> {
+fn wanted_sibling<'a>(batch: &'a Batch, group: &[usize], terms: DecideContext<'_>) -> Option<Wanted<'a>> {
     let mut sibling = wanted(batch, group, terms, true)?;
     if sibling.phase == Phase::Open && !terms.with_open.contains(sibling.platform) {
         sibling.days = (LocalDay(i32::MAX), LocalDay(i32::MAX));
-        sibling.also.clear();
+        sibling.extras.clear();
     }
     Some(sibling)
 }
@@ -272,17 +282,17 @@ fn follow_marks(
     want: &Wanted<'_>,
     mut history: History,
     previous: &[LocalDay],
-    terms: Terms<'_>,
-) -> Outcome<History> {
+    terms: DecideContext<'_>,
+) -> LedgerResult<History> {
     let is_near = |day: &LocalDay| want.days.0 <= *day && *day <= want.days.1;
-    let mut seen: BTreeSet<LocalDay> = want.also.iter().copied().collect();
+    let mut seen: BTreeSet<LocalDay> = want.extras.iter().copied().collect();
     loop {
         let mut leads = history.leads_outside(want.days, |at| terms.zone.day(at));
         // Events of one batch may each name another day at which the order lay before.
         leads.extend(previous.iter().filter(|day| !is_near(day)));
         let Some(&day) = leads.iter().find(|day| !seen.contains(day)) else { return Ok(history) };
         seen.insert(day);
-        let there = Wanted { days: (day, day), also: Vec::new(), ..want.clone() };
+        let there = Wanted { days: (day, day), extras: Vec::new(), ..want.clone() };
         let more = find(runs, &[there])?.pop().unwrap_or_default();
         history.extend(History::stored(more));
     }
@@ -292,14 +302,14 @@ fn decide_group(
     batch: &Batch,
     group: &[usize],
     mut history: History,
-    terms: Terms<'_>,
+    terms: DecideContext<'_>,
     decided: &mut Decided,
 ) {
     for &at in group {
         let Some(entry) = batch.orders.get(at) else { continue };
         let previous = batch.extra(entry).and_then(|extra| extra.previous_accepted_at);
-        let also = previous.map(|instant| terms.zone.day(instant));
-        let current = history.current(entry.day, terms.identity_days, also).cloned();
+        let extras = previous.map(|instant| terms.zone.day(instant));
+        let current = history.current(entry.day, terms.identity_days, extras).cloned();
         if terms.amends_dropped(current.as_ref(), previous) {
             decided.unbooked.push((at, Disposition::Rejected(Reason::BeforeRetention)));
             continue;
@@ -344,7 +354,11 @@ fn replace(batch: &Batch, at: usize, current: &Item, history: &mut History, deci
     decided.replaced.push((at, replaced));
     let same_place = current.accepted_at == entry.accepted_at && current.rider_id == batch.text(entry.rider);
     if let Some(old) = old.filter(|_| !same_place) {
-        decided.marks.push(Mark { replaced: old, revision: entry.revision, moved_to: entry.accepted_at });
+        decided.tombstones.push(Tombstone {
+            replaced: old,
+            revision: entry.revision,
+            moved_to: entry.accepted_at,
+        });
         history.push(Item {
             step: Step::Moved(entry.accepted_at),
             revision: entry.revision,
@@ -359,7 +373,7 @@ fn note_other_phase(
     batch: &Batch,
     group: &[usize],
     other: &History,
-    terms: Terms<'_>,
+    terms: DecideContext<'_>,
     decided: &mut Decided,
 ) {
     for &at in group {

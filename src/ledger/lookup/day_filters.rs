@@ -7,7 +7,7 @@
 //! what is stored to be read again.
 
 use crate::domain::time::LocalDay;
-use crate::ledger::error::Outcome;
+use crate::ledger::error::LedgerResult;
 use crate::ledger::run::Run;
 use crate::ledger::run::filter::Filter;
 use crate::ledger::run::identity::IdentityHash;
@@ -109,7 +109,7 @@ impl DayFilters {
 
     /// A batch comes of which many events meet these stretches of days: their groups are brought into memory, the newest
     /// first, as far as the budget goes.
-    pub fn prepare(&mut self, reaches: &[(LocalDay, LocalDay)], runs: &DayRuns) -> Outcome<()> {
+    pub fn prepare(&mut self, reaches: &[(LocalDay, LocalDay)], runs: &DayRuns) -> LedgerResult<()> {
         // A quiet night of control events makes no group old.
         if reaches.is_empty() {
             return Ok(());
@@ -124,7 +124,7 @@ impl DayFilters {
         }
         for &group in met.iter().rev().filter(|group| !self.groups.contains_key(group)).collect::<Vec<_>>() {
             let rows = rows_of(group, runs);
-            // Room for a quarter more, so that it need not grow at once.
+            // DiskSpace for a quarter more, so that it need not grow at once.
             let capacity = (rows + rows / 4).max(CAPACITY_MIN);
             if rows > 0 && bytes_for(capacity) <= self.room() {
                 let layers = vec![filled(capacity, group, runs)?];
@@ -155,8 +155,8 @@ impl DayFilters {
         // The layers of this group stay, whether or not the batch under way met it.
         let others =
             self.groups.iter().filter(|(other, group)| **other != number && group.met == self.batches);
-        let taken = others.map(|(_, group)| group.bytes()).sum::<usize>() + held;
-        let room = self.bytes_max.saturating_sub(taken);
+        let consumed = others.map(|(_, group)| group.bytes()).sum::<usize>() + held;
+        let room = self.bytes_max.saturating_sub(consumed);
         // Less where the budget ends.
         let wished = keys.saturating_mul(GROWTH).max(more.saturating_mul(2)).max(CAPACITY_MIN);
         match [wished, more.saturating_add(more / 4)].into_iter().find(|&orders| bytes_for(orders) <= room) {
@@ -235,7 +235,7 @@ impl DayFilters {
 }
 
 /// A filter with every identity of a group.
-fn filled(capacity: u64, group: i32, runs: &DayRuns) -> Outcome<Filter> {
+fn filled(capacity: u64, group: i32, runs: &DayRuns) -> LedgerResult<Filter> {
     let mut filter = layer(capacity);
     for run in runs_of(group, runs) {
         for chunk in 0..run.entry.chunks {

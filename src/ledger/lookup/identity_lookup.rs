@@ -3,7 +3,7 @@
 use crate::domain::order::Phase;
 use crate::domain::posting::Posting;
 use crate::domain::time::{LocalDay, UtcMillis};
-use crate::ledger::error::Outcome;
+use crate::ledger::error::LedgerResult;
 use crate::ledger::lookup::day_filters::DayRuns;
 use crate::ledger::run::Run;
 use crate::ledger::run::identity::IdentityHash;
@@ -28,7 +28,7 @@ pub struct Wanted<'a> {
     /// First and last day to look at.
     pub days: (LocalDay, LocalDay),
     /// More days to look at.
-    pub also: Vec<LocalDay>,
+    pub extras: Vec<LocalDay>,
 }
 
 /// A stored row of a wanted identity.
@@ -49,7 +49,7 @@ const FEW: usize = 8;
 type Hit<'a> = (u64, u32, usize, &'a Arc<Run>);
 
 /// The stored rows of each wanted identity, in no particular order.
-pub fn find(runs: &DayRuns, wanted: &[Wanted<'_>]) -> Outcome<Vec<Vec<Found>>> {
+pub fn find(runs: &DayRuns, wanted: &[Wanted<'_>]) -> LedgerResult<Vec<Vec<Found>>> {
     let mut order: Vec<(IdentityHash, usize)> =
         wanted.iter().zip(0..).map(|(want, at)| (want.hash, at)).collect();
     // Ascending, so that each page of a filter and each chunk of an index is read once.
@@ -75,7 +75,7 @@ pub fn find(runs: &DayRuns, wanted: &[Wanted<'_>]) -> Outcome<Vec<Vec<Found>>> {
 
 impl Wanted<'_> {
     fn meets(&self, day: LocalDay) -> bool {
-        (self.days.0 <= day && day <= self.days.1) || self.also.contains(&day)
+        (self.days.0 <= day && day <= self.days.1) || self.extras.contains(&day)
     }
 }
 
@@ -84,15 +84,15 @@ fn runs_near<'a>(runs: &'a DayRuns, wanted: &[Wanted<'_>]) -> Vec<&'a Arc<Run>> 
     // Days come in few stretches, however many identities are wanted.
     let stretches: BTreeSet<(LocalDay, LocalDay)> =
         wanted.iter().map(|want| want.days).filter(|days| days.0 <= days.1).collect();
-    let also = wanted.iter().flat_map(|want| &want.also).map(|&day| (day, day));
+    let extras = wanted.iter().flat_map(|want| &want.extras).map(|&day| (day, day));
     let mut days: BTreeMap<LocalDay, &Vec<Arc<Run>>> = BTreeMap::new();
-    for (from, to) in stretches.into_iter().chain(also) {
+    for (from, to) in stretches.into_iter().chain(extras) {
         days.extend(runs.range(from..=to).map(|(&day, runs)| (day, runs)));
     }
     days.into_values().flatten().collect()
 }
 
-fn read_block(hits: &[Hit<'_>], wanted: &[Wanted<'_>], found: &mut [Vec<Found>]) -> Outcome<()> {
+fn read_block(hits: &[Hit<'_>], wanted: &[Wanted<'_>], found: &mut [Vec<Found>]) -> LedgerResult<()> {
     let Some(&(_, block, _, run)) = hits.first() else { return Ok(()) };
     // A batch that comes again wants every row of a block: each row is looked up, not compared with each want.
     let mut by_order: HashMap<OrderId<'_>, Vec<usize>> = HashMap::with_capacity(hits.len());

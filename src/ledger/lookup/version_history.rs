@@ -80,12 +80,14 @@ impl History {
 
     /// The current version of the order that an event of `day` speaks of: the nearest step within `reach_days`, or on
     /// the day `also`, followed to its end. `None` when nothing lies within reach.
-    pub fn current(&self, day: LocalDay, reach_days: i32, also: Option<LocalDay>) -> Option<&Item> {
+    pub fn current(&self, day: LocalDay, reach_days: i32, extras: Option<LocalDay>) -> Option<&Item> {
         let distance = |item: &Item| i64::from(item.day.0).abs_diff(i64::from(day.0));
         let nearest = self
             .items
             .iter()
-            .filter(|item| distance(item) <= u64::try_from(reach_days).unwrap_or(0) || also == Some(item.day))
+            .filter(|item| {
+                distance(item) <= u64::try_from(reach_days).unwrap_or(0) || extras == Some(item.day)
+            })
             .min_by_key(|item| (distance(item), item.day, std::cmp::Reverse(item.revision)))?;
         Some(self.follow(nearest))
     }

@@ -6,7 +6,7 @@
 
 use crate::ledger::codec::chunked::key_name;
 use crate::ledger::codec::keys;
-use crate::ledger::error::{LedgerError, Outcome};
+use crate::ledger::error::{LedgerError, LedgerResult};
 use crate::ledger::manifest::{Manifest, Witness, kind};
 use crate::ledger::rejections::stored::RejectedEntry;
 use crate::ledger::run::{RunEntry, run_values};
@@ -57,7 +57,7 @@ pub fn backup(
     target: &Path,
     stop: &AtomicBool,
     progress: Progress<'_>,
-) -> Outcome<BackupReport> {
+) -> LedgerResult<BackupReport> {
     back_up(state.store(), &state.manifest(), target, stop, progress)
 }
 
@@ -70,7 +70,7 @@ pub fn backup_dir(
     target: &Path,
     stop: &AtomicBool,
     progress: Progress<'_>,
-) -> Outcome<BackupReport> {
+) -> LedgerResult<BackupReport> {
     crate::storage::data_dir::check_ledger(data_dir)?;
     let lock = DirLock::take(data_dir).map_err(crate::storage::data_dir::unusable(data_dir))?;
     let store = Store::open(data_dir, CACHE_BYTES, INDEX_BYTES)?.with_lock(Arc::new(lock));
@@ -85,7 +85,7 @@ fn back_up(
     target: &Path,
     stop: &AtomicBool,
     progress: Progress<'_>,
-) -> Outcome<BackupReport> {
+) -> LedgerResult<BackupReport> {
     let partial = begin(target)?;
     let made = fill(store, manifest, &partial, stop, progress).and_then(|report| {
         fs::rename(&partial, target).map_err(StorageError::file("naming the backup", target))?;
@@ -100,7 +100,7 @@ fn back_up(
 }
 
 /// Creates the folder in which the backup grows.
-fn begin(target: &Path) -> Outcome<PathBuf> {
+fn begin(target: &Path) -> LedgerResult<PathBuf> {
     let refused = |message: &str| {
         LedgerError::from(StorageError::File {
             doing: "backing up to",
@@ -135,7 +135,7 @@ fn fill(
     folder: &Path,
     stop: &AtomicBool,
     progress: Progress<'_>,
-) -> Outcome<BackupReport> {
+) -> LedgerResult<BackupReport> {
     let named = Named::by(manifest)?;
     let root = manifest.root();
     let holds = |key: &[u8]| match key.first() {
@@ -167,7 +167,7 @@ fn fill(
 
 /// Opens what was written as a start would, but for the content of blocks: the manifest is that of the state, and every
 /// value that it names is there. `verify` reads them.
-fn check(folder: &Path, manifest: &Manifest) -> Outcome<u64> {
+fn check(folder: &Path, manifest: &Manifest) -> LedgerResult<u64> {
     let store = Store::open(folder, CACHE_BYTES, INDEX_BYTES)?;
     let read = Manifest::load(&store)?;
     let same = read.root() == manifest.root() && read.witness(head::read(folder)?.as_ref())? == Witness::Same;

@@ -5,7 +5,7 @@
 //! behind one small request. Nothing depends on it.
 
 use crate::domain::time::LocalDay;
-use crate::ledger::error::Outcome;
+use crate::ledger::error::LedgerResult;
 use crate::ledger::run::Run;
 use crate::ledger::writer::{Ledger, Published};
 use std::sync::Arc;
@@ -17,25 +17,25 @@ const PAUSE: Duration = Duration::from_millis(1);
 
 /// Reads the newest orders, on a thread of its own.
 #[derive(Debug)]
-pub struct Warming {
+pub struct CacheWarmup {
     published: Arc<Published>,
     bytes_max: u64,
 }
 
 impl Ledger {
     /// What brings the newest orders into the system's memory: about `warm_bytes` of the configuration.
-    pub fn warming(&self) -> Warming {
-        Warming { published: self.published(), bytes_max: self.setup().warm_bytes }
+    pub fn warming(&self) -> CacheWarmup {
+        CacheWarmup { published: self.published(), bytes_max: self.options().warm_bytes }
     }
 }
 
-impl Warming {
+impl CacheWarmup {
     /// Reads the runs that are live now, the newest days first and of a day the newest runs, until it has read enough; about
     /// how many bytes that were. `None` when there was nothing to do or `stop` was set before the end.
     ///
     /// # Errors
     /// The store cannot be read. Whoever asks about what cannot be read is told so.
-    pub fn run(&self, stop: &AtomicBool) -> Outcome<Option<u64>> {
+    pub fn run(&self, stop: &AtomicBool) -> LedgerResult<Option<u64>> {
         let mut bytes = 0;
         for (day, id) in self.newest_first() {
             // One that was merged since is in memory under another number. No run is held longer than it takes.
@@ -94,7 +94,7 @@ mod tests {
         let (dir, ledger) = stored();
         let go_on = AtomicBool::new(false);
         let warm = |bytes_max, stop: &AtomicBool| {
-            Warming { bytes_max, ..ledger.warming() }.run(stop).unwrap().unwrap_or(0)
+            CacheWarmup { bytes_max, ..ledger.warming() }.run(stop).unwrap().unwrap_or(0)
         };
         let all = warm(u64::MAX, &go_on);
         let written: u64 =

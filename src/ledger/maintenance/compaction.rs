@@ -25,9 +25,6 @@ use crate::ledger::writer::Ledger;
 use crate::storage::crash_points::{self, Point};
 use std::sync::Arc;
 
-/// Rows of one output: bounds the memory in which identity hashes are sorted.
-const OUTPUT_ROWS_MAX: u64 = 4_000_000;
-
 impl Ledger {
     /// The next compaction that is due, with run numbers reserved for it; `None` while one is under way or none is due.
     ///
@@ -79,9 +76,4 @@ impl Ledger {
     pub fn runs_a_day_max(&self) -> usize {
         self.runs.values().map(|runs| logical_runs(runs).len()).max().unwrap_or(0)
     }
-}
-
-/// What a new ledger uses.
-pub(crate) const fn output_rows_max() -> u64 {
-    OUTPUT_ROWS_MAX
 }

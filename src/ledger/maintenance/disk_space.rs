@@ -1,8 +1,8 @@
-//! Room on the disk: below a configured free space nothing more is taken in, so that a disk that fills up stops the intake
+//! DiskSpace on the disk: below a configured free space nothing more is taken in, so that a disk that fills up stops the intake
 //! and not the answers, and leaves room for what mends it.
 
-use crate::ledger::error::{LedgerError, Outcome};
-use crate::ledger::options::Setup;
+use crate::ledger::error::{LedgerError, LedgerResult};
+use crate::ledger::options::LedgerOptions;
 use crate::storage::StorageError;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,7 +12,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// The free space of the data directory's file system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct Free {
+pub struct FreeSpace {
     /// Bytes free now.
     pub bytes: u64,
     /// Bytes at which the intake goes on.
@@ -25,41 +25,41 @@ pub struct Free {
 
 /// Watches the free space.
 #[derive(Clone, Debug)]
-pub struct Room {
+pub struct DiskSpace {
     dir: PathBuf,
     min_free_bytes: u64,
     is_short: bool,
 }
 
-impl Room {
+impl DiskSpace {
     /// Of the data directory of a ledger, which must be there.
-    pub fn of(setup: &Setup) -> Self {
-        Self { dir: setup.data_dir.clone(), min_free_bytes: setup.min_free_bytes, is_short: false }
+    pub fn of(options: &LedgerOptions) -> Self {
+        Self { dir: options.data_dir.clone(), min_free_bytes: options.min_free_bytes, is_short: false }
     }
 
     /// Looks at the file system.
     ///
     /// # Errors
     /// The data directory cannot be asked about.
-    pub fn look(&mut self) -> Outcome<Free> {
+    pub fn look(&mut self) -> LedgerResult<FreeSpace> {
         let bytes = fs2::available_space(&self.dir)
             .map_err(StorageError::file("asking for the free space of", &self.dir))?;
         Ok(self.judge(bytes))
     }
 
     /// Short below the limit, and until an eighth more is free: it must not go on and off with every file.
-    fn judge(&mut self, bytes: u64) -> Free {
+    fn judge(&mut self, bytes: u64) -> FreeSpace {
         let needed = self.min_free_bytes.saturating_add(self.min_free_bytes / 8);
         let limit = if self.is_short { needed } else { self.min_free_bytes };
         let was_short = std::mem::replace(&mut self.is_short, bytes < limit);
-        Free { bytes, needed, is_short: self.is_short, has_changed: was_short != self.is_short }
+        FreeSpace { bytes, needed, is_short: self.is_short, has_changed: was_short != self.is_short }
     }
 
     /// Gives up where [`Self::wait`] would wait.
     ///
     /// # Errors
     /// [`LedgerError::NoRoom`] when there is too little, and as [`Self::look`].
-    pub fn require(&mut self) -> Outcome<()> {
+    pub fn require(&mut self) -> LedgerResult<()> {
         let free = self.look()?;
         if free.is_short {
             return Err(LedgerError::NoRoom { bytes: free.bytes, needed: free.needed });
@@ -71,7 +71,7 @@ impl Room {
     ///
     /// # Errors
     /// As [`Self::look`].
-    pub fn wait(&mut self, tell: &mut dyn FnMut(&Free)) -> Outcome<()> {
+    pub fn wait(&mut self, tell: &mut dyn FnMut(&FreeSpace)) -> LedgerResult<()> {
         loop {
             let free = self.look()?;
             if free.has_changed {
@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn it_is_short_below_the_limit_and_until_an_eighth_more_is_free() {
-        let mut room = Room { dir: PathBuf::new(), min_free_bytes: 800, is_short: false };
+        let mut room = DiskSpace { dir: PathBuf::new(), min_free_bytes: 800, is_short: false };
         let mut seen = Vec::new();
         for bytes in [801, 800, 799, 700, 800, 899, 900, 899, 800, 0] {
             let free = room.judge(bytes);
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn with_no_limit_it_is_never_short() {
-        let mut room = Room { dir: PathBuf::new(), min_free_bytes: 0, is_short: false };
+        let mut room = DiskSpace { dir: PathBuf::new(), min_free_bytes: 0, is_short: false };
         assert!(!room.judge(0).is_short);
     }
 }

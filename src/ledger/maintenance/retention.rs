@@ -11,13 +11,13 @@
 //! that takes in nothing drops nothing.
 
 use crate::domain::time::{LocalDay, UtcMillis};
-use crate::ledger::decide::Terms;
-use crate::ledger::error::Outcome;
+use crate::ledger::decide::DecideContext;
+use crate::ledger::error::LedgerResult;
 use crate::ledger::lookup::version_history::{Item, Step};
 use crate::ledger::manifest::kind;
 use crate::ledger::run::Run;
 use crate::ledger::run::totals::DayTotals;
-use crate::ledger::run::writer::{ClassTable, RunWriter};
+use crate::ledger::run::writer::{Dictionary, RunWriter};
 use crate::ledger::writer::Ledger;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -52,7 +52,7 @@ impl Ledger {
     ///
     /// # Errors
     /// A failure poisons the ledger.
-    pub fn drop_expired(&mut self, now: UtcMillis) -> Outcome<Option<RetentionReport>> {
+    pub fn drop_expired(&mut self, now: UtcMillis) -> LedgerResult<Option<RetentionReport>> {
         let Some(line) = self.line_due(now) else { return Ok(None) };
         let days = self.days_to_release(line);
         if days.is_empty() && self.retention_line() == Some(line) {
@@ -65,7 +65,7 @@ impl Ledger {
     ///
     /// # Errors
     /// A failure poisons the ledger.
-    pub fn drop_all_expired(&mut self, now: UtcMillis) -> Outcome<Option<RetentionReport>> {
+    pub fn drop_all_expired(&mut self, now: UtcMillis) -> LedgerResult<Option<RetentionReport>> {
         let mut last = None;
         while let Some(report) = self.drop_expired(now)? {
             last = Some(report);
@@ -76,9 +76,9 @@ impl Ledger {
 
     /// The first day to be kept, never before the line that is in force; `None` without retention.
     fn line_due(&self, now: UtcMillis) -> Option<LocalDay> {
-        let retention_days = self.setup.retention_days?;
+        let retention_days = self.options.retention_days?;
         let line = self.retention_line();
-        let today = self.setup.zone.day(now);
+        let today = self.options.zone.day(now);
         let mut stored = self.runs.range(..=today).filter(|(_, runs)| has_rows(runs)).map(|(&day, _)| day);
         let newest = stored.next_back()?;
         let wanted = newest.plus_days(-retention_days);
@@ -90,13 +90,18 @@ impl Ledger {
 
     /// The oldest days whose rows no event can meet any more.
     fn days_to_release(&self, line: LocalDay) -> Vec<LocalDay> {
-        let end = line.plus_days(-self.setup.identity_days);
+        let end = line.plus_days(-self.options.identity_days);
         let days = self.runs.range(..end).filter(|(_, runs)| has_rows(runs));
         days.map(|(&day, _)| day).take(DAYS_TOGETHER).collect()
     }
 
-    fn drop_days(&mut self, line: LocalDay, days: &[LocalDay], now: UtcMillis) -> Outcome<RetentionReport> {
-        let released = days.iter().map(|&day| self.release(day)).collect::<Outcome<Vec<_>>>()?;
+    fn drop_days(
+        &mut self,
+        line: LocalDay,
+        days: &[LocalDay],
+        now: UtcMillis,
+    ) -> LedgerResult<RetentionReport> {
+        let released = days.iter().map(|&day| self.release(day)).collect::<LedgerResult<Vec<_>>>()?;
         let entries = || released.iter().flat_map(|day| &day.runs).map(|run| &run.entry);
         let report = RetentionReport {
             line,
@@ -114,7 +119,7 @@ impl Ledger {
             self.manifest.put(kind::GARBAGE, &run.id.to_be_bytes(), body);
         }
         self.manifest.root_mut().retention_line = Some(line);
-        self.tracker.state_mut().dropped_until = Some(self.setup.zone.start_of(line));
+        self.tracker.state_mut().dropped_until = Some(self.options.zone.start_of(line));
         let mut replaced = Vec::new();
         for day in released {
             self.stage_runs(std::slice::from_ref(&day.rest), &[]);
@@ -130,14 +135,14 @@ impl Ledger {
             self.replace_runs(day, &runs, vec![rest]);
             doomed.extend(runs);
         }
-        self.filters.drop_before(line.plus_days(-self.setup.identity_days));
+        self.filters.drop_before(line.plus_days(-self.options.identity_days));
         self.publish();
         doomed.iter().for_each(|run| run.doom());
         Ok(report)
     }
 
     /// Writes what is left of a day.
-    fn release(&mut self, day: LocalDay) -> Outcome<Released> {
+    fn release(&mut self, day: LocalDay) -> LedgerResult<Released> {
         let runs = self.runs.get(&day).cloned().unwrap_or_default();
         let mut totals = DayTotals::default();
         for run in &runs {
@@ -146,7 +151,7 @@ impl Ledger {
         let root = self.manifest.root_mut();
         let number = root.next_run;
         root.next_run += 1;
-        let table = ClassTable::default();
+        let table = Dictionary::default();
         let rest =
             RunWriter::new(&self.writing, &table, number, day, number).finish(&totals, &self.released.0)?;
         Ok(Released { day, runs, totals, rest })
@@ -167,7 +172,7 @@ impl Ledger {
     }
 }
 
-impl Terms<'_> {
+impl DecideContext<'_> {
     /// Whether orders of this day are refused.
     pub(crate) fn is_dropped(&self, day: LocalDay) -> bool {
         self.retention_line.is_some_and(|line| day < line)

@@ -2,13 +2,13 @@
 
 use crate::domain::posting::ConfigNo;
 use crate::domain::time::UtcMillis;
-use crate::ledger::batch::Source;
 use crate::ledger::codec::{CodecError, Decoded, Reader, Writer};
+use crate::ledger::manifest::source::Source;
 use crate::ledger::manifest::state_codec::Counts;
 
 /// What a commit took in from one source.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Taken {
+pub struct ConsumedRange {
     /// The source.
     pub source: Source,
     /// First and last offset or line.
@@ -27,7 +27,7 @@ pub struct CommitRecord {
     /// Configuration in force.
     pub config: ConfigNo,
     /// Its sources, in the order in which their records took effect.
-    pub taken: Vec<Taken>,
+    pub consumed: Vec<ConsumedRange>,
     /// complete_through of every platform, as of this commit.
     pub complete_through: Vec<(String, UtcMillis)>,
     /// What an operator did, with the reason.
@@ -40,15 +40,15 @@ impl CommitRecord {
         let mut out = Vec::new();
         out.put_signed(self.recorded_at.millis());
         out.put_varint(u64::from(self.config.0));
-        out.put_len(self.taken.len());
-        for taken in &self.taken {
-            encode_source(&taken.source, &mut out);
-            out.put_signed(taken.offsets.0);
-            out.put_signed(taken.offsets.1);
-            for at in [taken.timestamps.0, taken.timestamps.1] {
+        out.put_len(self.consumed.len());
+        for consumed in &self.consumed {
+            encode_source(&consumed.source, &mut out);
+            out.put_signed(consumed.offsets.0);
+            out.put_signed(consumed.offsets.1);
+            for at in [consumed.timestamps.0, consumed.timestamps.1] {
                 out.put_option(at, |out, at| out.put_signed(at.millis()));
             }
-            taken.counts.iter().for_each(|&count| out.put_varint(count));
+            consumed.counts.iter().for_each(|&count| out.put_varint(count));
         }
         out.put_len(self.complete_through.len());
         for (platform, at) in &self.complete_through {
@@ -77,7 +77,7 @@ impl CommitRecord {
             for count in &mut counts {
                 *count = r.varint("count")?;
             }
-            record.taken.push(Taken { source, offsets, timestamps, counts });
+            record.consumed.push(ConsumedRange { source, offsets, timestamps, counts });
         }
         for _ in 0..r.count(2, "platforms")? {
             let platform = r.text("platform")?.to_owned();

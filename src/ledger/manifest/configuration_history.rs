@@ -6,7 +6,7 @@ use crate::domain::view::RuleKind;
 use crate::ledger::codec::chunked;
 use crate::ledger::codec::keys;
 use crate::ledger::codec::{CodecError, Decoded, Reader, Writer};
-use crate::ledger::error::{LedgerError, Outcome};
+use crate::ledger::error::{LedgerError, LedgerResult};
 use crate::ledger::manifest::{Manifest, kind};
 use crate::storage::{Store, ValueWriter};
 use sha2::{Digest, Sha256};
@@ -38,7 +38,7 @@ impl ConfigEntry {
     }
 
     /// Puts the text and the rules of configuration `no` in parts of their own.
-    pub fn put_parts(&mut self, writing: &ValueWriter, no: ConfigNo, text: &str) -> Outcome<()> {
+    pub fn put_parts(&mut self, writing: &ValueWriter, no: ConfigNo, text: &str) -> LedgerResult<()> {
         let mut out = Vec::new();
         out.put_prefixed(text.as_bytes());
         encode_rules(&self.rules, &mut out);
@@ -48,12 +48,12 @@ impl ConfigEntry {
     }
 
     /// Reads the text of configuration `no`.
-    pub fn text(&self, store: &Store, no: ConfigNo) -> Outcome<String> {
+    pub fn text(&self, store: &Store, no: ConfigNo) -> LedgerResult<String> {
         Ok(load_parts(store, no, (self.text_parts, self.parts_hash))?.0)
     }
 
     /// Reads the stored form of configuration `no`.
-    fn load(store: &Store, no: ConfigNo, r: &mut Reader<'_>) -> Outcome<Self> {
+    fn load(store: &Store, no: ConfigNo, r: &mut Reader<'_>) -> LedgerResult<Self> {
         let mut decode = || {
             let hash = r.array("hash")?;
             Ok((hash, r.number("text parts")?, r.array("hash of the parts")?, r.text("zone")?.to_owned()))
@@ -68,7 +68,11 @@ fn name(no: ConfigNo) -> String {
     format!("configuration {}", no.0)
 }
 
-fn load_parts(store: &Store, no: ConfigNo, (count, hash): (u32, [u8; 32])) -> Outcome<(String, RuleBook)> {
+fn load_parts(
+    store: &Store,
+    no: ConfigNo,
+    (count, hash): (u32, [u8; 32]),
+) -> LedgerResult<(String, RuleBook)> {
     let bytes = chunked::get(store, keys::CONFIG_TEXT, u64::from(no.0), count)?;
     if <[u8; 32]>::from(Sha256::digest(&bytes)) != hash {
         return Err(LedgerError::damaged(name(no))(CodecError::Checksum));
@@ -118,21 +122,21 @@ fn decode_rules(r: &mut Reader<'_>) -> Decoded<RuleBook> {
 
 /// All of them, by number.
 #[derive(Clone, Debug, Default)]
-pub struct ConfigBooks {
+pub struct ConfigurationHistory {
     entries: BTreeMap<ConfigNo, ConfigEntry>,
 }
 
-impl ConfigBooks {
+impl ConfigurationHistory {
     /// Reads those that the manifest names.
-    pub fn load(store: &Store, manifest: &Manifest) -> Outcome<Self> {
-        let mut books = Self::default();
+    pub fn load(store: &Store, manifest: &Manifest) -> LedgerResult<Self> {
+        let mut configurations = Self::default();
         for (key, body) in manifest.entries(kind::CONFIG) {
             let number = key.first_chunk::<8>().and_then(|bytes| u64::from_be_bytes(*bytes).try_into().ok());
             let damaged = LedgerError::damaged("the number of a configuration");
             let no = ConfigNo(number.ok_or_else(|| damaged(CodecError::Invalid("key")))?);
-            books.insert(no, ConfigEntry::load(store, no, &mut Reader::new(body))?);
+            configurations.insert(no, ConfigEntry::load(store, no, &mut Reader::new(body))?);
         }
-        Ok(books)
+        Ok(configurations)
     }
 
     /// The number of a configuration, by the hash of its text.

@@ -5,6 +5,7 @@
 
 pub mod commit_record;
 pub mod configuration_history;
+pub mod source;
 pub mod state_codec;
 
 use crate::domain::posting::ConfigNo;
@@ -12,7 +13,7 @@ use crate::domain::time::{LocalDay, UtcMillis};
 use crate::ledger::codec::chunked::key_name;
 use crate::ledger::codec::keys;
 use crate::ledger::codec::{CodecError, Decoded, Packing, Reader, Writer, frame, unframe};
-use crate::ledger::error::{LedgerError, Outcome};
+use crate::ledger::error::{LedgerError, LedgerResult};
 use crate::storage::head::{self, Head};
 use crate::storage::{Change, Store};
 use imbl::OrdMap;
@@ -165,7 +166,7 @@ pub enum Witness {
 
 impl Manifest {
     /// Reads the manifest and checks it against its own digest.
-    pub fn load(store: &Store) -> Outcome<Self> {
+    pub fn load(store: &Store) -> LedgerResult<Self> {
         let mut manifest = Self::default();
         let mut digest = EntriesDigest::default();
         let prefix = [keys::MANIFEST];
@@ -202,7 +203,7 @@ impl Manifest {
     }
 
     /// Writes all of it into a store that has none, at once and durably.
-    pub fn write_whole(&self, store: &Store) -> Outcome<()> {
+    pub fn write_whole(&self, store: &Store) -> LedgerResult<()> {
         let put = |key: &[u8], body: &[u8]| Change::Put(key.to_vec(), frame(key, body, Packing::Raw));
         let mut changes: Vec<Change> = self.entries.iter().map(|(key, body)| put(key, body)).collect();
         changes.push(put(keys::ROOT, &self.root.encode()));
@@ -210,7 +211,7 @@ impl Manifest {
     }
 
     /// Compares the newest state with the witness.
-    pub fn witness(&self, head: Option<&Head>) -> Outcome<Witness> {
+    pub fn witness(&self, head: Option<&Head>) -> LedgerResult<Witness> {
         let root = &self.root;
         match head {
             None if root.commit == 0 => Ok(Witness::Same),
@@ -258,7 +259,7 @@ impl Manifest {
         &self,
         kind: u8,
         decode: impl Fn(&mut Reader<'_>) -> Decoded<T>,
-    ) -> Outcome<Vec<(u64, T)>> {
+    ) -> LedgerResult<Vec<(u64, T)>> {
         self.entries(kind)
             .map(|(rest, body)| {
                 let number = rest.first_chunk::<8>().map(|bytes| u64::from_be_bytes(*bytes));
@@ -296,7 +297,7 @@ impl Manifest {
     /// Makes the commit under way durable: its record, its entries and the root in one atomic step.
     ///
     /// `record` is the commit's own record without the chain; the hash of the record before it goes in front.
-    pub fn advance(&mut self, store: &Store, record: &[u8]) -> Outcome<Head> {
+    pub fn advance(&mut self, store: &Store, record: &[u8]) -> LedgerResult<Head> {
         let mut changes = Vec::with_capacity(self.staged.len() + 2);
         for (key, body) in std::mem::take(&mut self.staged) {
             if let Some(old) = self.entries.get(key.as_slice()) {
@@ -334,7 +335,7 @@ impl Manifest {
     ///
     /// Returns whether they differ and an operator lets that pass. The witness then stays as it is: only the commit that
     /// holds the operator's reason replaces it, so that no older state is gone on from without its note.
-    pub fn settle_witness(&self, data_dir: &Path, accept_older_state: bool) -> Outcome<bool> {
+    pub fn reconcile_head(&self, data_dir: &Path, accept_older_state: bool) -> LedgerResult<bool> {
         let compared =
             head::read(data_dir).map_err(LedgerError::from).and_then(|head| self.witness(head.as_ref()));
         match compared {

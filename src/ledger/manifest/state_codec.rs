@@ -5,7 +5,7 @@ use crate::domain::completeness::{
 };
 use crate::domain::time::UtcMillis;
 use crate::ledger::codec::{CodecError, Decoded, Reader, Writer};
-use crate::ledger::error::{LedgerError, Outcome};
+use crate::ledger::error::{LedgerError, LedgerResult};
 use crate::ledger::manifest::{Manifest, kind};
 
 fn put_instant(out: &mut Vec<u8>, at: UtcMillis) {
@@ -134,7 +134,7 @@ pub fn stage(manifest: &mut Manifest, facts: &Completeness) {
 }
 
 /// Reads every fact.
-pub fn load(manifest: &Manifest) -> Outcome<Completeness> {
+pub fn load(manifest: &Manifest) -> LedgerResult<Completeness> {
     let mut facts = Completeness { dropped_until: manifest.root().dropped_until, ..Completeness::default() };
     for (topic, body) in manifest.entries(kind::TOPIC) {
         let decoded =

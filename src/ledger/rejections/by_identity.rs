@@ -18,7 +18,7 @@ pub(crate) fn resolving_revision(kept: Kept, revision: ReadRevision) -> Option<u
 
 /// Unresolved rejections by what settles them, and the lines of files whose records are kept.
 #[derive(Debug, Default)]
-pub struct RejectedBook {
+pub struct RejectionsByIdentity {
     /// Rejections that tell a whole identity: by its hash, the revision that settles them and their number.
     waiting: HashMap<IdentityHash, BTreeSet<(u64, u64)>>,
     /// Where each of them stands in `waiting`.
@@ -29,7 +29,7 @@ pub struct RejectedBook {
     given_up: HashSet<IdentityHash>,
 }
 
-impl RejectedBook {
+impl RejectionsByIdentity {
     /// Takes in what was committed; `index` has taken it in before.
     pub fn add(&mut self, content: &RejectedRun, index: &RejectedIndex) {
         for record in &content.records {

@@ -9,10 +9,10 @@ use crate::domain::time::{UtcMillis, Zone};
 use crate::domain::view::{Kept, Origin, Rejection, Resolution};
 use crate::ledger::batch::{Batch, OrderEntry};
 use crate::ledger::decide::Decided;
-use crate::ledger::error::Outcome;
+use crate::ledger::error::LedgerResult;
 use crate::ledger::lookup::day_filters::DayRuns;
 use crate::ledger::manifest::state_codec::PlatformStats;
-use crate::ledger::rejections::by_identity::RejectedBook;
+use crate::ledger::rejections::by_identity::RejectionsByIdentity;
 use crate::ledger::rejections::resolver::Refused;
 use crate::ledger::rejections::stored::{KeptRecord, RejectedIndex, RejectedRun};
 use crate::storage::Store;
@@ -30,7 +30,7 @@ const DROPPED_DETAIL: &str = "the order lies on a day that retention has dropped
 
 /// What a commit keeps, before it is written.
 #[derive(Debug, Default)]
-pub struct Keeping {
+pub struct DeadLetters {
     /// Records and resolutions.
     pub run: RejectedRun,
     /// Raw bytes of each record (empty when none are kept).
@@ -39,7 +39,7 @@ pub struct Keeping {
     settled: HashSet<u64>,
 }
 
-impl Keeping {
+impl DeadLetters {
     /// Settles a rejection, once.
     pub fn settle(&mut self, id: u64, by: Resolution) {
         if self.settled.insert(id) {
@@ -67,7 +67,7 @@ fn readable_of(batch: &Batch, entry: &OrderEntry) -> Readable {
 }
 
 /// What keeping needs to know.
-pub struct Shelf<'a> {
+pub struct DeadLetterCollector<'a> {
     /// The store.
     pub store: &'a Store,
     /// Live runs, before this commit.
@@ -75,12 +75,12 @@ pub struct Shelf<'a> {
     /// Kept records.
     pub index: &'a RejectedIndex,
     /// What the writer knows of them.
-    pub book: &'a RejectedBook,
+    pub by_identity: &'a RejectionsByIdentity,
     /// Zone of days.
     pub zone: &'a Zone,
     /// Registered platforms.
     pub platforms: &'a Platforms,
-    /// Reach of identity.
+    /// CoverMargins of identity.
     pub identity_days: i32,
     /// Raw bytes kept of a record.
     pub bytes_per_record: usize,
@@ -96,20 +96,20 @@ pub struct Shelf<'a> {
     pub completeness: &'a Completeness,
 }
 
-impl Shelf<'_> {
+impl DeadLetterCollector<'_> {
     /// Everything that the batch's refusals, conflicts and bookings change about kept records.
     pub fn keep(
         &self,
         batch: &Batch,
         decided: &Decided,
         stats: &mut BTreeMap<String, PlatformStats>,
-    ) -> Outcome<Keeping> {
-        let mut keeping = Keeping::default();
+    ) -> LedgerResult<DeadLetters> {
+        let mut dead_letters = DeadLetters::default();
         let mut refusals: Vec<Refused<'_>> = Vec::new();
         let mut here: HashSet<Origin> = HashSet::new();
         for refused in &batch.refused {
             let again = matches!(refused.origin, Origin::Redrive { .. });
-            if again || self.book.knows(&refused.origin) || !here.insert(refused.origin.clone()) {
+            if again || self.by_identity.knows(&refused.origin) || !here.insert(refused.origin.clone()) {
                 continue;
             }
             let mut rejection = self.rejection(
@@ -123,13 +123,20 @@ impl Shelf<'_> {
                 (rejection.raw_len, rejection.raw_sha256, rejection.raw_truncated) = (length, sha256, true);
             }
             refusals.push(Refused {
-                id: self.id_of_next(&keeping),
+                id: self.id_of_next(&dead_letters),
                 kept: rejection.kept,
                 readable: Cow::Borrowed(&*refused.refusal.readable),
                 source: refused.source,
                 ordinal: refused.ordinal,
             });
-            self.push(&mut keeping, rejection, refused.key.as_deref(), &refused.headers, &refused.raw, stats);
+            self.push(
+                &mut dead_letters,
+                rejection,
+                refused.key.as_deref(),
+                &refused.headers,
+                &refused.raw,
+                stats,
+            );
         }
         for &(at, disposition) in &decided.unbooked {
             let (kept, detail) = match disposition {
@@ -143,7 +150,7 @@ impl Shelf<'_> {
             let Some(entry) = batch.orders.get(at) else { continue };
             let origin = batch.origin_of(entry);
             let again = matches!(origin, Origin::Redrive { .. });
-            if again || self.book.knows(&origin) || !here.insert(origin.clone()) {
+            if again || self.by_identity.knows(&origin) || !here.insert(origin.clone()) {
                 continue;
             }
             let raw = batch.bytes_of(entry.raw);
@@ -152,18 +159,18 @@ impl Shelf<'_> {
             let key = entry.has_key.then(|| batch.bytes_of(entry.key));
             let headers = batch.extra(entry).map_or(&[][..], |extra| &extra.headers);
             refusals.push(Refused {
-                id: self.id_of_next(&keeping),
+                id: self.id_of_next(&dead_letters),
                 kept,
                 readable: Cow::Owned(rejection.readable.clone()),
                 source: entry.source,
                 ordinal: entry.ordinal,
             });
-            self.push(&mut keeping, rejection, key, headers, raw, stats);
+            self.push(&mut dead_letters, rejection, key, headers, raw, stats);
         }
-        self.settle_refused(batch, decided, &refusals, &mut keeping)?;
-        self.settle_stored(batch, decided, &mut keeping)?;
-        self.settle_redriven(batch, decided, &mut keeping);
-        Ok(keeping)
+        self.resolve_refused(batch, decided, &refusals, &mut dead_letters)?;
+        self.resolve_stored(batch, decided, &mut dead_letters)?;
+        self.resolve_redriven(batch, decided, &mut dead_letters);
+        Ok(dead_letters)
     }
 
     /// The latest `complete_through` of the platforms that a record of this commit may concern.
@@ -211,20 +218,20 @@ impl Shelf<'_> {
         }
     }
 
-    fn id_of_next(&self, keeping: &Keeping) -> u64 {
-        self.next_id + u64::try_from(keeping.run.records.len()).unwrap_or(0)
+    fn id_of_next(&self, dead_letters: &DeadLetters) -> u64 {
+        self.next_id + u64::try_from(dead_letters.run.records.len()).unwrap_or(0)
     }
 
     fn push(
         &self,
-        keeping: &mut Keeping,
+        dead_letters: &mut DeadLetters,
         mut rejection: Rejection,
         key: Option<&[u8]>,
         headers: &[(String, Vec<u8>)],
         raw: &[u8],
         stats: &mut BTreeMap<String, PlatformStats>,
     ) {
-        rejection.id = self.id_of_next(keeping);
+        rejection.id = self.id_of_next(dead_letters);
         // Names that nobody registered and no order has share one budget: anybody can invent them.
         let known = |name: &String| {
             self.platforms.is_registered(name) || stats.get(name).is_some_and(|stats| stats.orders > 0)
@@ -239,12 +246,12 @@ impl Shelf<'_> {
         let header_bytes: usize = headers.iter().map(|(name, value)| name.len() + value.len()).sum();
         let fits = header_bytes <= KEY_BYTES_MAX && key.is_none_or(|key| key.len() <= KEY_BYTES_MAX);
         rejection.raw_truncated |= kept.len() < raw.len() || !fits;
-        keeping.run.records.push(KeptRecord {
+        dead_letters.run.records.push(KeptRecord {
             rejection,
             key: key.filter(|_| fits).map(<[u8]>::to_vec),
             headers: if fits { headers.to_vec() } else { Vec::new() },
             raw_kept: u32::try_from(kept.len()).unwrap_or(u32::MAX),
         });
-        keeping.raws.push(kept.to_vec());
+        dead_letters.raws.push(kept.to_vec());
     }
 }

@@ -10,10 +10,10 @@ use crate::domain::time::{LocalDay, UtcMillis};
 use crate::domain::view::{Kept, Origin, Rejection, Resolution};
 use crate::ledger::batch::{Batch, OrderEntry, Source};
 use crate::ledger::decide::Decided;
-use crate::ledger::error::Outcome;
+use crate::ledger::error::LedgerResult;
 use crate::ledger::lookup::identity_lookup::{Found, Wanted, find};
 use crate::ledger::rejections::by_identity::resolving_revision;
-use crate::ledger::rejections::dead_letters::{Keeping, Shelf};
+use crate::ledger::rejections::dead_letters::{DeadLetterCollector, DeadLetters};
 use crate::ledger::rejections::stored::identity_of;
 use crate::ledger::run::identity::IdentityHash;
 use crate::ledger::run::row::OrderId;
@@ -88,16 +88,16 @@ fn resolved_before(rows: &[Found], refused: &Refused<'_>) -> Option<u64> {
     resolving.map(|posting| posting.commit).max()
 }
 
-impl Shelf<'_> {
+impl DeadLetterCollector<'_> {
     /// Refused records, with their numbers, whose order is stored already, or booked by the same batch, are settled as
     /// they come.
-    pub(crate) fn settle_refused(
+    pub(crate) fn resolve_refused(
         &self,
         batch: &Batch,
         decided: &Decided,
         kept: &[Refused<'_>],
-        keeping: &mut Keeping,
-    ) -> Outcome<()> {
+        dead_letters: &mut DeadLetters,
+    ) -> LedgerResult<()> {
         let told =
             || kept.iter().filter_map(|refused| Some((refused.id, refused, identity_of(&refused.readable)?)));
         let awaited: BTreeSet<IdentityHash> = told().map(|(_, _, (hash, ..))| hash).collect();
@@ -111,13 +111,21 @@ impl Shelf<'_> {
         for (id, refused, (hash, platform, order_id, leg, phase)) in told() {
             let readable = &*refused.readable;
             if booked.get(&hash).is_some_and(|same| self.is_booked_here(batch, refused, same)) {
-                keeping.settle(id, Resolution::Event { commit: self.commit });
+                dead_letters.settle(id, Resolution::Event { commit: self.commit });
             } else if refused.kept != Kept::Conflict && tells_time(readable) {
                 let days = self.days_of(readable);
                 let place =
                     places.entry((platform, order_id, leg, phase, days.0, days.1)).or_insert_with(|| {
                         let order_id = OrderId::pack(order_id);
-                        wanted.push(Wanted { hash, order_id, platform, leg, phase, days, also: Vec::new() });
+                        wanted.push(Wanted {
+                            hash,
+                            order_id,
+                            platform,
+                            leg,
+                            phase,
+                            days,
+                            extras: Vec::new(),
+                        });
                         wanted.len() - 1
                     });
                 asked.push((id, refused, *place));
@@ -127,7 +135,7 @@ impl Shelf<'_> {
         for (id, refused, place) in asked {
             let rows = stored.get(place).map(Vec::as_slice).unwrap_or_default();
             if let Some(commit) = resolved_before(rows, refused) {
-                keeping.settle(id, Resolution::Event { commit });
+                dead_letters.settle(id, Resolution::Event { commit });
             }
         }
         Ok(())
@@ -153,26 +161,28 @@ impl Shelf<'_> {
     }
 
     /// Stored rejections whose order the batch books.
-    pub(crate) fn settle_stored(
+    pub(crate) fn resolve_stored(
         &self,
         batch: &Batch,
         decided: &Decided,
-        keeping: &mut Keeping,
-    ) -> Outcome<()> {
-        if !self.book.has_unresolved() {
+        dead_letters: &mut DeadLetters,
+    ) -> LedgerResult<()> {
+        if !self.by_identity.has_unresolved() {
             return Ok(());
         }
-        let booked = booked(batch, decided, |hash| self.book.is_awaited(hash));
-        let waiting: BTreeSet<u64> =
-            booked.iter().flat_map(|(hash, same)| self.book.waiting(*hash, same.revision_max)).collect();
+        let booked = booked(batch, decided, |hash| self.by_identity.is_awaited(hash));
+        let waiting: BTreeSet<u64> = booked
+            .iter()
+            .flat_map(|(hash, same)| self.by_identity.waiting(*hash, same.revision_max))
+            .collect();
         self.index.visit_these(self.store, &waiting, |record| {
-            if self.is_settled_by(batch, &record.rejection, &booked) {
-                keeping.settle(record.rejection.id, Resolution::Event { commit: self.commit });
+            if self.is_resolved(batch, &record.rejection, &booked) {
+                dead_letters.settle(record.rejection.id, Resolution::Event { commit: self.commit });
             }
         })
     }
 
-    fn is_settled_by(
+    fn is_resolved(
         &self,
         batch: &Batch,
         rejection: &Rejection,
@@ -189,7 +199,7 @@ impl Shelf<'_> {
 
     /// Rejections that were sent again and whose order counts now, or counted before in this or a newer version: what
     /// could be read of them then may not have told the order.
-    pub(crate) fn settle_redriven(&self, batch: &Batch, decided: &Decided, keeping: &mut Keeping) {
+    pub(crate) fn resolve_redriven(&self, batch: &Batch, decided: &Decided, dead_letters: &mut DeadLetters) {
         if !batch.sources.iter().any(|span| span.source == Source::Redrive) {
             return;
         }
@@ -200,7 +210,7 @@ impl Shelf<'_> {
         for entry in again {
             let Origin::Redrive { of } = batch.origin_of(entry) else { continue };
             if self.index.resolution(of).is_none() {
-                keeping.settle(of, Resolution::Event { commit: self.commit });
+                dead_letters.settle(of, Resolution::Event { commit: self.commit });
             }
         }
     }

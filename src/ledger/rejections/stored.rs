@@ -114,14 +114,14 @@ impl RejectedRun {
     }
 
     /// Reads a run of the manifest.
-    pub fn load(store: &Store, run: u64, entry: &RejectedEntry) -> error::Outcome<Self> {
+    pub fn load(store: &Store, run: u64, entry: &RejectedEntry) -> error::LedgerResult<Self> {
         let body = chunked::get(store, keys::REJECTED, run, entry.parts)?;
         Self::decode(&body).map_err(LedgerError::damaged(format!("the rejected records of run {run}")))
     }
 }
 
 /// The raw bytes of the `nth` record of a run.
-pub fn load_raw(store: &Store, run: u64, nth: u32) -> error::Outcome<Vec<u8>> {
+pub fn load_raw(store: &Store, run: u64, nth: u32) -> error::LedgerResult<Vec<u8>> {
     chunked::get_one(store, &in_run(keys::RAW, run, nth))
 }
 
@@ -198,7 +198,7 @@ impl RejectedIndex {
     }
 
     /// Unresolved rejected and conflicting records that name the rider.
-    pub fn of_rider(&self, store: &Store, rider_id: &str) -> error::Outcome<Vec<Rejection>> {
+    pub fn of_rider(&self, store: &Store, rider_id: &str) -> error::LedgerResult<Vec<Rejection>> {
         let ids = self.riders.get(&rider_hash(rider_id)).into_iter().flatten();
         let open: BTreeSet<u64> = ids.copied().filter(|id| !self.resolved.contains_key(id)).collect();
         let mut found = Vec::new();
@@ -216,7 +216,7 @@ impl RejectedIndex {
         store: &Store,
         ids: &BTreeSet<u64>,
         mut visit: impl FnMut(KeptRecord),
-    ) -> error::Outcome<()> {
+    ) -> error::LedgerResult<()> {
         let mut last_run = None;
         for id in ids {
             let Some((first, (run, entry))) = self.runs.get_prev(id) else { continue };
@@ -231,7 +231,7 @@ impl RejectedIndex {
     }
 
     /// A kept record by its number.
-    pub fn get(&self, store: &Store, id: u64) -> error::Outcome<Option<KeptRecord>> {
+    pub fn get(&self, store: &Store, id: u64) -> error::LedgerResult<Option<KeptRecord>> {
         let Some((_, (run, entry))) = self.runs.get_prev(&id) else { return Ok(None) };
         let mut content = RejectedRun::load(store, *run, entry)?;
         let found = content.records.iter().position(|record| record.rejection.id == id);
@@ -239,7 +239,7 @@ impl RejectedIndex {
     }
 
     /// The raw bytes kept of a record.
-    pub fn raw(&self, store: &Store, record: &KeptRecord) -> error::Outcome<Vec<u8>> {
+    pub fn raw(&self, store: &Store, record: &KeptRecord) -> error::LedgerResult<Vec<u8>> {
         let id = record.rejection.id;
         match self.runs.get_prev(&id) {
             Some((first, (run, _))) if record.raw_kept > 0 => {
@@ -259,8 +259,8 @@ impl RejectedIndex {
         &self,
         store: &Store,
         from: u64,
-        mut visit: impl FnMut(KeptRecord) -> error::Outcome<bool>,
-    ) -> error::Outcome<()> {
+        mut visit: impl FnMut(KeptRecord) -> error::LedgerResult<bool>,
+    ) -> error::LedgerResult<()> {
         let first = self.runs.get_prev(&from).map_or(from, |(&first, _)| first);
         for (_, (run, entry)) in self.runs.range(first..) {
             for record in RejectedRun::load(store, *run, entry)?.records {

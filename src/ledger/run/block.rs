@@ -45,7 +45,7 @@ pub struct BlockBuilder {
     starts: Vec<i64>,
     group_starts: Vec<bool>,
     ends: Vec<Option<i64>>,
-    classes: Vec<u8>,
+    dictionary: Vec<u8>,
     regions: Vec<u8>,
     region: u32,
     order_heads: Vec<u8>,
@@ -84,7 +84,7 @@ impl BlockBuilder {
         self.group_starts.push(new_group);
         self.starts.push(row.accepted_at.millis());
         self.ends.push(row.ended_at.map(UtcMillis::millis));
-        self.classes.put_varint(u64::from(row.class));
+        self.dictionary.put_varint(u64::from(row.class));
         self.regions.put_signed(i64::from(row.region.code()) - i64::from(self.region));
         self.region = row.region.code();
         self.push_order_id(&row.order_id);
@@ -187,7 +187,7 @@ impl BlockBuilder {
             self.column.put_varint(duration);
         }
         out.put_prefixed(&self.column);
-        out.put_prefixed(&self.classes);
+        out.put_prefixed(&self.dictionary);
         out.put_prefixed(&self.regions);
         out.put_prefixed(uniform.as_ref().map_or(&self.order_heads, std::slice::from_ref));
         out.put_prefixed(&self.order_bytes);
@@ -218,7 +218,7 @@ impl BlockBuilder {
         self.starts.clear();
         self.group_starts.clear();
         self.ends.clear();
-        self.classes.clear();
+        self.dictionary.clear();
         self.regions.clear();
         self.region = 0;
         self.order_heads.clear();

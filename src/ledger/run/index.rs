@@ -11,10 +11,10 @@ use crate::domain::time::UtcMillis;
 use crate::ledger::codec::chunked;
 use crate::ledger::codec::keys::{self, in_run};
 use crate::ledger::codec::{CodecError, Decoded, Packing, frame};
-use crate::ledger::error::{LedgerError, Outcome};
+use crate::ledger::error::{LedgerError, LedgerResult};
 use crate::ledger::run::RunEntry;
 use crate::ledger::run::identity::IdentityHash;
-use crate::ledger::run::row::Class;
+use crate::ledger::run::row::DictionaryEntry;
 use crate::ledger::run::sparse::{HashesPart, PART_BLOCKS, PART_CHUNKS, PlacesPart, Sparse};
 use crate::storage::{RunToken, Store, ValueWriter};
 use std::ops::Range;
@@ -91,8 +91,8 @@ impl RunIndex {
         store: &ValueWriter,
         run: u64,
         sparse: Sparse,
-        classes: &[Arc<Class>],
-    ) -> Outcome<(Self, u32, u64)> {
+        dictionary: &[Arc<DictionaryEntry>],
+    ) -> LedgerResult<(Self, u32, u64)> {
         let (blocks, chunks) = sparse.lengths();
         let shape = Shape::of(blocks, chunks);
         let (top, stored) = if shape.parts() == 0 {
@@ -102,7 +102,7 @@ impl RunIndex {
             places.extend(hashes);
             (top, places)
         };
-        let head = top.encode(classes);
+        let head = top.encode(dictionary);
         let mut bytes = u64::try_from(head.len()).unwrap_or(0);
         let head_parts = chunked::put(store, keys::SPARSE, run, &head)?;
         let token = store.store().run_token();
@@ -120,17 +120,21 @@ impl RunIndex {
     }
 
     /// Opens the index of a run of the manifest: reads its head.
-    pub fn open(store: &Store, run: u64, entry: &RunEntry) -> Outcome<(Self, Vec<Arc<Class>>)> {
+    pub fn open(
+        store: &Store,
+        run: u64,
+        entry: &RunEntry,
+    ) -> LedgerResult<(Self, Vec<Arc<DictionaryEntry>>)> {
         let damaged = || LedgerError::damaged(format!("the sparse index of run {run}"));
         let shape = Shape::of(entry.blocks, entry.chunks);
         let head_parts = entry.sparse_parts.checked_sub(shape.parts());
         let head_parts = head_parts.ok_or(CodecError::Invalid("sparse parts")).map_err(damaged())?;
         let body = chunked::get(store, keys::SPARSE, run, head_parts)?;
-        let (top, classes) = Sparse::decode(&body).map_err(damaged())?;
+        let (top, dictionary) = Sparse::decode(&body).map_err(damaged())?;
         if top.lengths() != shape.top() {
             return Err(damaged()(CodecError::Invalid("the number of blocks, chunks or parts")));
         }
-        Ok((Self { run, token: store.run_token(), shape, head_parts, top }, classes))
+        Ok((Self { run, token: store.run_token(), shape, head_parts, top }, dictionary))
     }
 
     /// Bytes that are always in memory.
@@ -144,9 +148,9 @@ impl RunIndex {
     }
 
     /// Whether the head in memory is the stored one, and each part begins as it says.
-    pub fn is_stored(&self, store: &Store, classes: &[Arc<Class>]) -> Outcome<bool> {
+    pub fn is_stored(&self, store: &Store, dictionary: &[Arc<DictionaryEntry>]) -> LedgerResult<bool> {
         let head = chunked::get(store, keys::SPARSE, self.run, self.head_parts)?;
-        let mut same = head == self.top.encode(classes);
+        let mut same = head == self.top.encode(dictionary);
         let mut look = self.look(store);
         for part in 0..usize::try_from(self.shape.places_parts).unwrap_or(0) {
             same &= look.place(part * PART_BLOCKS, |first| first == self.top.first(part))?;
@@ -157,7 +161,7 @@ impl RunIndex {
         Ok(same)
     }
 
-    fn read_part(&self, store: &Store, part: u32) -> Outcome<Arc<[u8]>> {
+    fn read_part(&self, store: &Store, part: u32) -> LedgerResult<Arc<[u8]>> {
         let key = in_run(keys::SPARSE, self.run, self.head_parts.saturating_add(part));
         let bytes = chunked::get_one(store, &key)?;
         self.shape.check(part, &bytes).map_err(self.damaged())?;
@@ -180,7 +184,7 @@ pub struct Look<'a> {
 
 impl Look<'_> {
     /// Calls `look` with a part's bytes.
-    fn part<T>(&mut self, part: u32, look: impl FnOnce(&[u8]) -> Decoded<T>) -> Outcome<T> {
+    fn part<T>(&mut self, part: u32, look: impl FnOnce(&[u8]) -> Decoded<T>) -> LedgerResult<T> {
         let index = self.index;
         let bytes = match self.held.take() {
             Some((held, bytes)) if held == part => bytes,
@@ -192,7 +196,7 @@ impl Look<'_> {
     }
 
     /// How many blocks begin before a place.
-    fn blocks_before(&mut self, place: (&[u8], i64)) -> Outcome<usize> {
+    fn blocks_before(&mut self, place: (&[u8], i64)) -> LedgerResult<usize> {
         let (top, shape) = (&self.index.top, self.index.shape);
         let below = top.places_before(place);
         if shape.parts() == 0 || below == 0 {
@@ -206,7 +210,7 @@ impl Look<'_> {
     }
 
     /// How many chunks begin below a hash, or with it if `or_same`.
-    fn chunks_below(&mut self, hash: IdentityHash, or_same: bool) -> Outcome<usize> {
+    fn chunks_below(&mut self, hash: IdentityHash, or_same: bool) -> LedgerResult<usize> {
         let (top, shape) = (&self.index.top, self.index.shape);
         let below = top.hashes_below(hash, or_same);
         if shape.parts() == 0 || below == 0 {
@@ -220,7 +224,11 @@ impl Look<'_> {
     }
 
     /// The blocks that may hold the rider's rows with a start in `[from, to)`.
-    pub fn blocks_of(&mut self, rider_id: &str, (from, to): (UtcMillis, UtcMillis)) -> Outcome<Range<usize>> {
+    pub fn blocks_of(
+        &mut self,
+        rider_id: &str,
+        (from, to): (UtcMillis, UtcMillis),
+    ) -> LedgerResult<Range<usize>> {
         let rider = rider_id.as_bytes();
         // The block before the first one that starts at or after `from` may hold `from` too.
         let first = self.blocks_before((rider, from.millis()))?.saturating_sub(1);
@@ -228,13 +236,13 @@ impl Look<'_> {
     }
 
     /// The index chunks that may hold `hash`.
-    pub fn chunks_of(&mut self, hash: IdentityHash) -> Outcome<Range<usize>> {
+    pub fn chunks_of(&mut self, hash: IdentityHash) -> LedgerResult<Range<usize>> {
         let first = self.chunks_below(hash, false)?.saturating_sub(1);
         Ok(first..self.chunks_below(hash, true)?)
     }
 
     /// Calls `see` with the first place of a block.
-    fn place<T>(&mut self, block: usize, see: impl FnOnce(Option<(&[u8], i64)>) -> T) -> Outcome<T> {
+    fn place<T>(&mut self, block: usize, see: impl FnOnce(Option<(&[u8], i64)>) -> T) -> LedgerResult<T> {
         let shape = self.index.shape;
         if shape.parts() == 0 {
             return Ok(see(self.index.top.first(block)));
@@ -248,12 +256,12 @@ impl Look<'_> {
     }
 
     /// Whether a block begins at a place.
-    pub fn begins_at(&mut self, block: usize, rider_id: &str, start: UtcMillis) -> Outcome<bool> {
+    pub fn begins_at(&mut self, block: usize, rider_id: &str, start: UtcMillis) -> LedgerResult<bool> {
         self.place(block, |first| first == Some((rider_id.as_bytes(), start.millis())))
     }
 
     /// The first hash of an index chunk; `None` after the last one.
-    pub fn chunk_first(&mut self, chunk: usize) -> Outcome<Option<IdentityHash>> {
+    pub fn chunk_first(&mut self, chunk: usize) -> LedgerResult<Option<IdentityHash>> {
         let shape = self.index.shape;
         if shape.parts() == 0 || chunk >= shape.chunks {
             return Ok(self.index.top.chunk_first(chunk).filter(|_| shape.parts() == 0));

@@ -21,13 +21,13 @@ use crate::domain::time::{LocalDay, UtcMillis};
 use crate::ledger::codec::chunked;
 use crate::ledger::codec::keys::{self, in_run};
 use crate::ledger::codec::{CodecError, Decoded, Reader, Writer, unframe};
-use crate::ledger::error::{LedgerError, Outcome};
+use crate::ledger::error::{LedgerError, LedgerResult};
 use crate::ledger::run::block::{Select, rows_of_orders, visit_block};
 use crate::ledger::run::filter::Filter;
 use crate::ledger::run::identity::{Entry, IdentityHash, PackedEntry, visit_chunk};
 use crate::ledger::run::index::{Look, RunIndex};
 use crate::ledger::run::riders::Riders;
-use crate::ledger::run::row::{Class, OrderId, Row};
+use crate::ledger::run::row::{DictionaryEntry, OrderId, Row};
 use crate::ledger::run::stored_filter::RunFilter;
 use crate::ledger::run::totals::DayTotals;
 use crate::ledger::yield_points::{BLOCKS, ROWS, in_turns};
@@ -126,7 +126,7 @@ pub struct Run {
     /// Manifest entry.
     pub entry: RunEntry,
     index: RunIndex,
-    classes: Vec<Arc<Class>>,
+    dictionary: Vec<Arc<DictionaryEntry>>,
     filter: RunFilter,
     riders: Riders,
     /// Which orders it holds at all, by platform, leg and phase.
@@ -143,15 +143,15 @@ impl Run {
     pub fn new(
         id: u64,
         entry: RunEntry,
-        (index, classes): (RunIndex, Vec<Arc<Class>>),
+        (index, dictionary): (RunIndex, Vec<Arc<DictionaryEntry>>),
         (filter, riders): (RunFilter, Riders),
         store: Store,
         released: Sender<u64>,
     ) -> Self {
         let (fresh, doomed) = (Vec::new(), AtomicBool::new(false));
-        let kind_of = |class: &Arc<Class>| (Arc::clone(&class.platform), class.leg, class.phase);
-        let kinds = classes.iter().map(kind_of).collect();
-        Self { id, entry, index, classes, filter, riders, kinds, fresh, store, doomed, released }
+        let kind_of = |class: &Arc<DictionaryEntry>| (Arc::clone(&class.platform), class.leg, class.phase);
+        let kinds = dictionary.iter().map(kind_of).collect();
+        Self { id, entry, index, dictionary, filter, riders, kinds, fresh, store, doomed, released }
     }
 
     /// The same run, with the identities that were just written.
@@ -161,7 +161,7 @@ impl Run {
     }
 
     /// Calls `see` with every identity hash, in ascending order: from memory when the run was just written.
-    pub fn visit_hashes(&mut self, mut see: impl FnMut(IdentityHash)) -> Outcome<()> {
+    pub fn visit_hashes(&mut self, mut see: impl FnMut(IdentityHash)) -> LedgerResult<()> {
         let fresh = std::mem::take(&mut self.fresh);
         if !fresh.is_empty() {
             in_turns(ROWS, &fresh).for_each(|packed| see(packed.entry().0));
@@ -182,7 +182,7 @@ impl Run {
     }
 
     /// Opens a run of the manifest. Its filters, and the parts of its index, stay in the store.
-    pub fn open(id: u64, entry: RunEntry, store: &Store, released: &Sender<u64>) -> Outcome<Self> {
+    pub fn open(id: u64, entry: RunEntry, store: &Store, released: &Sender<u64>) -> LedgerResult<Self> {
         let index = RunIndex::open(store, id, &entry)?;
         let filter = RunFilter::stored(keys::FILTER, id, entry.filter_pages);
         let riders = Riders::new(RunFilter::stored(keys::RIDERS, id, entry.rider_pages), &index.1);
@@ -195,12 +195,12 @@ impl Run {
     }
 
     /// Whether any platform may have named the rider in this run; `false` is certain.
-    pub fn may_know(&self, rider_id: &str) -> Outcome<bool> {
+    pub fn may_know(&self, rider_id: &str) -> LedgerResult<bool> {
         self.riders.may_hold(&self.store, rider_id, |_| true)
     }
 
     /// Whether one of `platforms` may have named the rider in this run; `false` is certain.
-    pub fn may_name(&self, rider_id: &str, platforms: &[&str]) -> Outcome<bool> {
+    pub fn may_name(&self, rider_id: &str, platforms: &[&str]) -> LedgerResult<bool> {
         self.riders.may_hold(&self.store, rider_id, |platform| platforms.contains(&platform))
     }
 
@@ -221,8 +221,8 @@ impl Run {
     }
 
     /// The class of a row of this run.
-    pub fn class(&self, code: u32) -> Outcome<&Arc<Class>> {
-        usize::try_from(code).ok().and_then(|code| self.classes.get(code)).ok_or_else(|| {
+    pub fn class(&self, code: u32) -> LedgerResult<&Arc<DictionaryEntry>> {
+        usize::try_from(code).ok().and_then(|code| self.dictionary.get(code)).ok_or_else(|| {
             LedgerError::Damaged {
                 what: format!("a row of run {}", self.id),
                 source: CodecError::Invalid("class"),
@@ -231,13 +231,13 @@ impl Run {
     }
 
     /// Every class of this run.
-    pub fn classes(&self) -> &[Arc<Class>] {
-        &self.classes
+    pub fn dictionary(&self) -> &[Arc<DictionaryEntry>] {
+        &self.dictionary
     }
 
     /// Whether the sparse index in memory is the stored one.
-    pub fn sparse_is_stored(&self) -> Outcome<bool> {
-        self.index.is_stored(&self.store, &self.classes)
+    pub fn sparse_is_stored(&self) -> LedgerResult<bool> {
+        self.index.is_stored(&self.store, &self.dictionary)
     }
 
     /// Looks into the sparse index.
@@ -255,8 +255,8 @@ impl Run {
         &self,
         rider_id: &str,
         (from, to): (UtcMillis, UtcMillis),
-        mut visit: impl FnMut(&Row<'_>) -> Outcome<()>,
-    ) -> Outcome<()> {
+        mut visit: impl FnMut(&Row<'_>) -> LedgerResult<()>,
+    ) -> LedgerResult<()> {
         for block in self.look().blocks_of(rider_id, (from, to))? {
             let mut result = Ok(());
             self.visit_block(block, Select::Rider(rider_id), |row| {
@@ -284,7 +284,7 @@ impl Run {
         block: usize,
         select: Select<'_>,
         visit: impl FnMut(&Row<'_>) -> bool,
-    ) -> Outcome<()> {
+    ) -> LedgerResult<()> {
         if matches!(select, Select::All) {
             self.read_ahead(keys::DATA, u32::try_from(block).unwrap_or(u32::MAX))?;
         }
@@ -297,7 +297,7 @@ impl Run {
         block: usize,
         wanted: impl FnMut(&OrderId<'_>) -> bool,
         visit: impl FnMut(&Row<'_>) -> bool,
-    ) -> Outcome<()> {
+    ) -> LedgerResult<()> {
         self.read_block(block, |body| {
             // Most blocks that an index names by chance hold none of them: then one column is all that is read.
             let rows = rows_of_orders(body, wanted)?;
@@ -308,7 +308,7 @@ impl Run {
         })
     }
 
-    fn read_block(&self, block: usize, read: impl FnOnce(&[u8]) -> Decoded<()>) -> Outcome<()> {
+    fn read_block(&self, block: usize, read: impl FnOnce(&[u8]) -> Decoded<()>) -> LedgerResult<()> {
         let number = u32::try_from(block).unwrap_or(u32::MAX);
         let key = in_run(keys::DATA, self.id, number);
         let missing = || LedgerError::Missing { what: self.block_name(number) };
@@ -324,7 +324,7 @@ impl Run {
         &self,
         wanted: &[(IdentityHash, T)],
         mut found: impl FnMut(u32, T),
-    ) -> Outcome<()> {
+    ) -> LedgerResult<()> {
         let mut passed = Vec::new();
         self.filter.sift(&self.store, wanted, |hash, with| passed.push((hash, with)))?;
         let (mut look, mut unread) = (self.look(), 0);
@@ -346,7 +346,7 @@ impl Run {
         (chunk, end): (usize, Option<IdentityHash>),
         wanted: &[(IdentityHash, T)],
         found: &mut impl FnMut(u32, T),
-    ) -> Outcome<()> {
+    ) -> LedgerResult<()> {
         let number = u32::try_from(chunk).unwrap_or(u32::MAX);
         let mut left = wanted;
         self.read_chunk(number, |(hash, block)| {
@@ -360,12 +360,12 @@ impl Run {
 
     /// Calls `visit` with the entries of an index chunk until it returns `false`; for whoever goes through all of them in
     /// order.
-    pub fn visit_chunk(&self, chunk: u32, visit: impl FnMut(Entry) -> bool) -> Outcome<()> {
+    pub fn visit_chunk(&self, chunk: u32, visit: impl FnMut(Entry) -> bool) -> LedgerResult<()> {
         self.read_ahead(keys::IDENTITY, chunk)?;
         self.read_chunk(chunk, visit)
     }
 
-    fn read_chunk(&self, chunk: u32, visit: impl FnMut(Entry) -> bool) -> Outcome<()> {
+    fn read_chunk(&self, chunk: u32, visit: impl FnMut(Entry) -> bool) -> LedgerResult<()> {
         let key = in_run(keys::IDENTITY, self.id, chunk);
         let name = || format!("identity chunk {chunk} of run {}", self.id);
         let value = self.store.get(&key)?.ok_or_else(|| LedgerError::Missing { what: name() })?;
@@ -375,7 +375,7 @@ impl Run {
     }
 
     /// The run's changes of its day's totals.
-    pub fn totals(&self) -> Outcome<DayTotals> {
+    pub fn totals(&self) -> LedgerResult<DayTotals> {
         let body = chunked::get(&self.store, keys::TOTALS, self.id, self.entry.totals_parts)?;
         DayTotals::decode(&body).map_err(LedgerError::damaged(format!("the totals of run {}", self.id)))
     }

@@ -4,7 +4,7 @@ use super::Run;
 use super::run_values;
 use crate::domain::time::UtcMillis;
 use crate::ledger::codec::keys::{self, in_run};
-use crate::ledger::error::Outcome;
+use crate::ledger::error::LedgerResult;
 use crate::storage::{AHEAD_BYTES, AHEAD_EVERY};
 
 impl Run {
@@ -15,7 +15,7 @@ impl Run {
         rider_id: &str,
         span: (UtcMillis, UtcMillis),
         blocks_max: usize,
-    ) -> Outcome<usize> {
+    ) -> LedgerResult<usize> {
         let blocks = self.look().blocks_of(rider_id, span)?.take(blocks_max);
         let count = blocks.len();
         for block in blocks {
@@ -26,7 +26,7 @@ impl Run {
 
     /// Brings all values of the run into the system's memory, some at a time. After each time `go_on` is told about how many
     /// bytes these were, and says whether to.
-    pub fn warm(&self, mut go_on: impl FnMut(u64) -> bool) -> Outcome<()> {
+    pub fn warm(&self, mut go_on: impl FnMut(u64) -> bool) -> LedgerResult<()> {
         for (kind, count) in run_values(&self.entry) {
             let mut next = 0;
             while next < count {
@@ -46,7 +46,7 @@ impl Run {
     }
 
     /// Said before each value by whoever reads all of a kind in order.
-    pub(super) fn read_ahead(&self, kind: u8, number: u32) -> Outcome<()> {
+    pub(super) fn read_ahead(&self, kind: u8, number: u32) -> LedgerResult<()> {
         if usize::try_from(number).is_ok_and(|number| number.is_multiple_of(AHEAD_EVERY)) {
             self.store.read_ahead(kind, self.id, number)?;
         }

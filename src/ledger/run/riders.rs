@@ -1,10 +1,10 @@
 //! Which riders a run may know, and from which platforms: a small filter, so that questions about one rider touch
 //! only the runs that can answer them.
 
-use crate::ledger::error::Outcome;
+use crate::ledger::error::LedgerResult;
 use crate::ledger::run::filter::Filter;
 use crate::ledger::run::identity::{IdentityHash, RiderHash};
-use crate::ledger::run::row::Class;
+use crate::ledger::run::row::DictionaryEntry;
 use crate::ledger::run::stored_filter::RunFilter;
 use crate::storage::Store;
 use std::collections::BTreeMap;
@@ -56,14 +56,19 @@ pub struct Riders {
 
 impl Riders {
     /// From the filter and the classes of a run.
-    pub fn new(filter: RunFilter, classes: &[Arc<Class>]) -> Self {
+    pub fn new(filter: RunFilter, dictionary: &[Arc<DictionaryEntry>]) -> Self {
         let seeds =
-            classes.iter().map(|class| (Arc::clone(&class.platform), IdentityHash::seed(&class.platform)));
+            dictionary.iter().map(|class| (Arc::clone(&class.platform), IdentityHash::seed(&class.platform)));
         Self { filter, seeds: seeds.collect() }
     }
 
     /// Whether one of the platforms that are `wanted` may have named the rider in this run; `false` is certain.
-    pub fn may_hold(&self, store: &Store, rider_id: &str, wanted: impl Fn(&str) -> bool) -> Outcome<bool> {
+    pub fn may_hold(
+        &self,
+        store: &Store,
+        rider_id: &str,
+        wanted: impl Fn(&str) -> bool,
+    ) -> LedgerResult<bool> {
         let rider = RiderHash::of(rider_id);
         let wanted = self.seeds.iter().filter(|(platform, _)| wanted(platform));
         // Ascending: the keys of a rider stand together, mostly in one page.

@@ -20,7 +20,7 @@ pub enum RowKind {
 
 /// What many rows share: kept once a run, named by a code in its rows.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Class {
+pub struct DictionaryEntry {
     /// Version or mark.
     pub kind: RowKind,
     /// Platform.
@@ -37,7 +37,7 @@ pub struct Class {
     pub pricing: Pricing,
 }
 
-impl Class {
+impl DictionaryEntry {
     /// Appends the stored form.
     pub fn encode(&self, out: &mut Vec<u8>) {
         out.push(u8::from(self.kind == RowKind::Moved));
@@ -254,7 +254,7 @@ pub struct Row<'a> {
     pub order_id: OrderId<'a>,
     /// `None` for an open order (and for a mark).
     pub ended_at: Option<UtcMillis>,
-    /// Code of the row's [`Class`] in its run.
+    /// Code of the row's [`DictionaryEntry`] in its run.
     pub class: u32,
     /// Region.
     pub region: Region,
@@ -272,7 +272,7 @@ pub struct Row<'a> {
 
 impl Row<'_> {
     /// The version that this row books, given its class.
-    pub fn posting(&self, class: &Class) -> Posting {
+    pub fn posting(&self, class: &DictionaryEntry) -> Posting {
         let mut buffer = String::new();
         Posting {
             platform: class.platform.to_string(),
@@ -295,7 +295,12 @@ impl Row<'_> {
 
     /// The order of rows within a run: (rider, start), then identity, then version. Rows of one place and identity lie
     /// together, oldest first; repriced versions follow the ones that they price.
-    pub fn cmp_place(&self, class: &Class, other: &Self, other_class: &Class) -> Ordering {
+    pub fn cmp_place(
+        &self,
+        class: &DictionaryEntry,
+        other: &Self,
+        other_class: &DictionaryEntry,
+    ) -> Ordering {
         self.rider_id
             .as_bytes()
             .cmp(other.rider_id.as_bytes())

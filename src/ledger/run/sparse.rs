@@ -7,7 +7,7 @@
 use crate::domain::time::UtcMillis;
 use crate::ledger::codec::{CodecError, Decoded, Reader, Writer};
 use crate::ledger::run::identity::IdentityHash;
-use crate::ledger::run::row::Class;
+use crate::ledger::run::row::DictionaryEntry;
 use std::sync::Arc;
 
 /// Blocks of a part: some 24 KiB.
@@ -100,10 +100,10 @@ impl Sparse {
     }
 
     /// The stored form, with the run's classes before it.
-    pub fn encode(&self, classes: &[Arc<Class>]) -> Vec<u8> {
+    pub fn encode(&self, dictionary: &[Arc<DictionaryEntry>]) -> Vec<u8> {
         let mut out = Vec::new();
-        out.put_len(classes.len());
-        classes.iter().for_each(|class| class.encode(&mut out));
+        out.put_len(dictionary.len());
+        dictionary.iter().for_each(|class| class.encode(&mut out));
         out.put_len(self.firsts.len());
         for block in 0..self.firsts.len() {
             let (rider, start) = self.first(block).unwrap_or_default();
@@ -116,11 +116,11 @@ impl Sparse {
     }
 
     /// Reads the stored form.
-    pub fn decode(bytes: &[u8]) -> Decoded<(Self, Vec<Arc<Class>>)> {
+    pub fn decode(bytes: &[u8]) -> Decoded<(Self, Vec<Arc<DictionaryEntry>>)> {
         let mut reader = Reader::new(bytes);
-        let mut classes = Vec::new();
+        let mut dictionary = Vec::new();
         for _ in 0..reader.count(8, "classes")? {
-            classes.push(Arc::new(Class::decode(&mut reader)?));
+            dictionary.push(Arc::new(DictionaryEntry::decode(&mut reader)?));
         }
         let mut sparse = Self::default();
         for _ in 0..reader.count(2, "blocks")? {
@@ -131,7 +131,7 @@ impl Sparse {
             sparse.chunk_firsts.push(reader.varint("first hash")?);
         }
         reader.end("sparse index")?;
-        Ok((sparse, classes))
+        Ok((sparse, dictionary))
     }
 }
 

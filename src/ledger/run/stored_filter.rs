@@ -5,7 +5,7 @@
 use crate::ledger::codec::chunked::key_name;
 use crate::ledger::codec::keys::in_run;
 use crate::ledger::codec::{Packing, frame, unframe};
-use crate::ledger::error::{LedgerError, Outcome};
+use crate::ledger::error::{LedgerError, LedgerResult};
 use crate::ledger::run::filter::Filter;
 use crate::ledger::run::identity::IdentityHash;
 use crate::ledger::yield_points::{ROWS, in_turns};
@@ -29,7 +29,7 @@ impl RunFilter {
     }
 
     /// Puts the pages of a filter, and keeps it in memory; also the bytes put.
-    pub fn put(store: &ValueWriter, kind: u8, run: u64, filter: Filter) -> Outcome<(Self, u64)> {
+    pub fn put(store: &ValueWriter, kind: u8, run: u64, filter: Filter) -> LedgerResult<(Self, u64)> {
         let (mut pages, mut bytes) = (0, 0);
         for page in filter.pages() {
             let key = in_run(kind, run, pages);
@@ -52,7 +52,7 @@ impl RunFilter {
         store: &Store,
         keys: &[(IdentityHash, T)],
         mut pass: impl FnMut(IdentityHash, T),
-    ) -> Outcome<()> {
+    ) -> LedgerResult<()> {
         if let Some(filter) = &*self.memory.load() {
             let passing = in_turns(ROWS, keys).filter(|(key, _)| filter.may_contain(*key));
             passing.for_each(|&(key, with)| pass(key, with));
@@ -77,7 +77,7 @@ impl RunFilter {
     }
 
     /// Whether any of the keys, which come ascending, may have been added; `false` is certain.
-    pub fn may_contain_any<T: Copy>(&self, store: &Store, keys: &[(IdentityHash, T)]) -> Outcome<bool> {
+    pub fn may_contain_any<T: Copy>(&self, store: &Store, keys: &[(IdentityHash, T)]) -> LedgerResult<bool> {
         let mut any = false;
         self.sift(store, keys, |_, _| any = true)?;
         Ok(any)
@@ -99,7 +99,7 @@ impl RunFilter {
     }
 
     /// Reads it into memory.
-    pub fn load(&self, store: &Store) -> Outcome<()> {
+    pub fn load(&self, store: &Store) -> LedgerResult<()> {
         if !self.is_in_memory() {
             self.memory.store(Some(Arc::new(self.read(store)?)));
         }
@@ -112,7 +112,7 @@ impl RunFilter {
     }
 
     /// The stored filter.
-    pub fn read(&self, store: &Store) -> Outcome<Filter> {
+    pub fn read(&self, store: &Store) -> LedgerResult<Filter> {
         let mut filter = Filter::default();
         for page in 0..self.pages {
             self.with_page(store, page, |page| filter.push_page(page))?;
@@ -125,7 +125,7 @@ impl RunFilter {
         store: &Store,
         page: u32,
         read: impl FnOnce(&[u8]) -> crate::ledger::codec::Decoded<()>,
-    ) -> Outcome<()> {
+    ) -> LedgerResult<()> {
         let key = in_run(self.kind, self.run, page);
         let name = || format!("the value {}, a page of a filter", key_name(&key));
         let value = store.get(&key)?.ok_or_else(|| LedgerError::Missing { what: name() })?;

@@ -5,7 +5,7 @@ use crate::domain::order::{Outcome as OrderOutcome, Region};
 use crate::domain::posting::Charge;
 use crate::domain::view::{Total, TotalKey};
 use crate::ledger::codec::{CodecError, Decoded, Reader, Writer};
-use crate::ledger::error::{LedgerError, Outcome};
+use crate::ledger::error::{LedgerError, LedgerResult};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
@@ -66,12 +66,17 @@ pub fn sum(a: &Total, b: &Total) -> Option<Total> {
 
 impl DayTotals {
     /// Adds to a line.
-    pub fn add(&mut self, key: &TotalKey, change: &Total) -> Outcome<()> {
+    pub fn add(&mut self, key: &TotalKey, change: &Total) -> LedgerResult<()> {
         self.add_lines(&key.platform, &key.category, &[(key.region, *change)])
     }
 
     /// Adds to lines of one platform and category, whose regions ascend.
-    pub fn add_lines(&mut self, platform: &str, category: &str, more: &[(Region, Total)]) -> Outcome<()> {
+    pub fn add_lines(
+        &mut self,
+        platform: &str,
+        category: &str,
+        more: &[(Region, Total)],
+    ) -> LedgerResult<()> {
         if !self.platforms.contains_key(platform) {
             self.platforms.insert(platform.to_owned(), BTreeMap::new());
         }
@@ -88,7 +93,7 @@ impl DayTotals {
     }
 
     /// Adds every line of `other`.
-    pub fn merge(&mut self, other: &Self) -> Outcome<()> {
+    pub fn merge(&mut self, other: &Self) -> LedgerResult<()> {
         other.groups().try_for_each(|(platform, category, lines)| self.add_lines(platform, category, lines))
     }
 

@@ -4,13 +4,13 @@ use crate::domain::time::{LocalDay, UtcMillis};
 use crate::ledger::codec::chunked;
 use crate::ledger::codec::keys::{self, in_run};
 use crate::ledger::codec::{Packing, frame};
-use crate::ledger::error::Outcome;
+use crate::ledger::error::LedgerResult;
 use crate::ledger::run::block::{BlockBuilder, ROWS_MAX, ROWS_OF_MANY_RIDERS};
 use crate::ledger::run::hash_order::sort_by_hash;
 use crate::ledger::run::identity::{CHUNK_ENTRIES, Entry, IdentityHash, PackedEntry, encode_chunk};
 use crate::ledger::run::index::RunIndex;
 use crate::ledger::run::riders::{RiderCollector, Riders};
-use crate::ledger::run::row::{Class, Row};
+use crate::ledger::run::row::{DictionaryEntry, Row};
 use crate::ledger::run::sparse::Sparse;
 use crate::ledger::run::stored_filter::RunFilter;
 use crate::ledger::run::totals::DayTotals;
@@ -23,26 +23,26 @@ use std::sync::mpsc::Sender;
 
 /// Numbers for classes while runs are written.
 #[derive(Debug, Default)]
-pub struct ClassTable {
-    classes: Vec<Arc<Class>>,
-    numbers: HashMap<Arc<Class>, u32>,
+pub struct Dictionary {
+    dictionary: Vec<Arc<DictionaryEntry>>,
+    numbers: HashMap<Arc<DictionaryEntry>, u32>,
 }
 
-impl ClassTable {
+impl Dictionary {
     /// The number of a class, a new one when it is met for the first time.
-    pub fn number(&mut self, class: &Arc<Class>) -> u32 {
+    pub fn number(&mut self, class: &Arc<DictionaryEntry>) -> u32 {
         if let Some(&number) = self.numbers.get(class) {
             return number;
         }
-        let number = u32::try_from(self.classes.len()).unwrap_or(u32::MAX);
-        self.classes.push(Arc::clone(class));
+        let number = u32::try_from(self.dictionary.len()).unwrap_or(u32::MAX);
+        self.dictionary.push(Arc::clone(class));
         self.numbers.insert(Arc::clone(class), number);
         number
     }
 
     /// The class of a number.
-    pub fn get(&self, number: u32) -> Option<&Arc<Class>> {
-        self.classes.get(usize::try_from(number).ok()?)
+    pub fn get(&self, number: u32) -> Option<&Arc<DictionaryEntry>> {
+        self.dictionary.get(usize::try_from(number).ok()?)
     }
 }
 
@@ -50,13 +50,13 @@ impl ClassTable {
 #[derive(Debug)]
 pub struct RunWriter<'a> {
     store: &'a ValueWriter,
-    classes: &'a ClassTable,
+    dictionary: &'a Dictionary,
     id: u64,
     builder: BlockBuilder,
     body: Vec<u8>,
     /// Code in this run of each class of the table.
     codes: Vec<Option<u32>>,
-    used: Vec<Arc<Class>>,
+    used: Vec<Arc<DictionaryEntry>>,
     /// Seed of the platform of each used class.
     seeds: Vec<u64>,
     riders: RiderCollector,
@@ -69,7 +69,7 @@ impl<'a> RunWriter<'a> {
     /// A writer of the run `id` of `day`; `compaction` is 0 for a commit's run.
     pub fn new(
         store: &'a ValueWriter,
-        classes: &'a ClassTable,
+        dictionary: &'a Dictionary,
         id: u64,
         day: LocalDay,
         compaction: u64,
@@ -92,7 +92,7 @@ impl<'a> RunWriter<'a> {
         };
         Self {
             store,
-            classes,
+            dictionary,
             id,
             // A compaction brings a rider's rows together.
             builder: BlockBuilder::new(if compaction == 0 { ROWS_OF_MANY_RIDERS } else { ROWS_MAX }),
@@ -113,7 +113,7 @@ impl<'a> RunWriter<'a> {
     }
 
     /// Adds the next row; its class is a number of the table.
-    pub fn push(&mut self, row: &Row<'_>, hash: IdentityHash) -> Outcome<()> {
+    pub fn push(&mut self, row: &Row<'_>, hash: IdentityHash) -> LedgerResult<()> {
         if self.builder.rows() == 0 {
             self.sparse.push_block(row.rider_id, row.accepted_at);
         }
@@ -142,7 +142,7 @@ impl<'a> RunWriter<'a> {
             self.codes.resize(at + 1, None);
         }
         let code = u32::try_from(self.used.len()).unwrap_or(u32::MAX);
-        if let Some(class) = self.classes.get(class) {
+        if let Some(class) = self.dictionary.get(class) {
             self.used.push(Arc::clone(class));
             self.seeds.push(IdentityHash::seed(&class.platform));
         }
@@ -152,7 +152,7 @@ impl<'a> RunWriter<'a> {
         code
     }
 
-    fn close_block(&mut self) -> Outcome<()> {
+    fn close_block(&mut self) -> LedgerResult<()> {
         self.body.clear();
         self.builder.finish(&mut self.body);
         self.put(in_run(keys::DATA, self.id, self.entry.blocks))?;
@@ -161,7 +161,7 @@ impl<'a> RunWriter<'a> {
     }
 
     /// As it is: what packing takes off its columns is less than what each question and compaction would pay to unpack it.
-    fn put(&mut self, key: Vec<u8>) -> Outcome<()> {
+    fn put(&mut self, key: Vec<u8>) -> LedgerResult<()> {
         give_way();
         let value = frame(&key, &self.body, Packing::Raw);
         self.entry.bytes += u64::try_from(value.len() + key.len()).unwrap_or(0);
@@ -169,7 +169,7 @@ impl<'a> RunWriter<'a> {
     }
 
     /// Writes what is left, the indexes and the totals; returns the open run.
-    pub fn finish(mut self, totals: &DayTotals, released: &Sender<u64>) -> Outcome<Run> {
+    pub fn finish(mut self, totals: &DayTotals, released: &Sender<u64>) -> LedgerResult<Run> {
         if self.builder.rows() > 0 {
             self.close_block()?;
         }

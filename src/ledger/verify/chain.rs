@@ -5,7 +5,7 @@ use crate::domain::time::UtcMillis;
 use crate::ledger::batch::Source;
 use crate::ledger::codec::keys;
 use crate::ledger::codec::unframe;
-use crate::ledger::error::{LedgerError, Outcome};
+use crate::ledger::error::{LedgerError, LedgerResult};
 use crate::ledger::manifest::commit_record::CommitRecord;
 use crate::ledger::manifest::state_codec::Counts;
 use crate::ledger::manifest::{Manifest, Witness};
@@ -26,7 +26,7 @@ struct Chain {
     broken: bool,
 }
 
-pub(super) fn check(ledger: &Ledger, findings: &mut Findings) -> Outcome<()> {
+pub(super) fn check(ledger: &Ledger, findings: &mut Findings) -> LedgerResult<()> {
     let root = ledger.manifest.root();
     findings.verification.newest_commit = root.commit;
     check_witness(ledger, findings)?;
@@ -55,8 +55,8 @@ pub(super) fn check(ledger: &Ledger, findings: &mut Findings) -> Outcome<()> {
     Ok(())
 }
 
-fn check_witness(ledger: &Ledger, findings: &mut Findings) -> Outcome<()> {
-    let witness = head::read(&ledger.setup.data_dir)?;
+fn check_witness(ledger: &Ledger, findings: &mut Findings) -> LedgerResult<()> {
+    let witness = head::read(&ledger.options.data_dir)?;
     // A commit that a crash cut off before the witness is completed by the next start, not by a reader.
     let agrees = ledger.manifest.witness(witness.as_ref())? == Witness::Same || ledger.read_only;
     findings.expect(agrees, || "the witness HEAD and the manifest stand at different commits".to_owned());
@@ -67,7 +67,7 @@ fn check_witness(ledger: &Ledger, findings: &mut Findings) -> Outcome<()> {
     Ok(())
 }
 
-fn read(ledger: &Ledger, number: u64) -> Outcome<(Vec<u8>, CommitRecord)> {
+fn read(ledger: &Ledger, number: u64) -> LedgerResult<(Vec<u8>, CommitRecord)> {
     let key = keys::numbered(keys::COMMIT, number);
     let name = || format!("the record of commit {number}");
     let value = ledger.store.get(&key)?.ok_or_else(|| LedgerError::Missing { what: name() })?;
@@ -92,13 +92,13 @@ impl Chain {
         self.hash = Some(Sha256::digest(body).into());
         let later = number == 1 || record.recorded_at > self.last.recorded_at;
         findings.expect(later || self.broken, || format!("commit {number} is not later than the one before"));
-        let known = ledger.books.get(record.config).is_some();
+        let known = ledger.configurations.get(record.config).is_some();
         findings.expect(known, || format!("commit {number} names an unknown configuration"));
-        for taken in &record.taken {
-            let (counts, last) = self.sources.entry(taken.source.clone()).or_default();
-            counts.iter_mut().zip(taken.counts).for_each(|(sum, count)| *sum += count);
-            if taken.counts.iter().any(|&count| count > 0) {
-                *last = Some(taken.offsets.1);
+        for consumed in &record.consumed {
+            let (counts, last) = self.sources.entry(consumed.source.clone()).or_default();
+            counts.iter_mut().zip(consumed.counts).for_each(|(sum, count)| *sum += count);
+            if consumed.counts.iter().any(|&count| count > 0) {
+                *last = Some(consumed.offsets.1);
             }
         }
         for (platform, through) in &record.complete_through {

@@ -6,13 +6,13 @@ use crate::domain::posting::Charge;
 use crate::domain::time::{LocalDay, UtcMillis};
 use crate::domain::view::TotalKey;
 use crate::ledger::batch::Source;
-use crate::ledger::error::{LedgerError, Outcome};
+use crate::ledger::error::{LedgerError, LedgerResult};
 use crate::ledger::maintenance::compaction::Merge;
 use crate::ledger::manifest::state_codec::PlatformStats;
 use crate::ledger::run::Run;
-use crate::ledger::run::row::{Class, Row, RowKind};
+use crate::ledger::run::row::{DictionaryEntry, Row, RowKind};
 use crate::ledger::run::totals::{DayTotals, scaled, total_of};
-use crate::ledger::run::writer::ClassTable;
+use crate::ledger::run::writer::Dictionary;
 use crate::ledger::writer::Ledger;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -23,7 +23,7 @@ struct Place {
     rider_id: String,
     order: String,
     accepted_at: UtcMillis,
-    newest: Option<(Arc<Class>, u32, Region)>,
+    newest: Option<(Arc<DictionaryEntry>, u32, Region)>,
     /// Revision of the newest version row.
     revision: Option<u64>,
 }
@@ -53,10 +53,10 @@ impl DayChecker {
         day: LocalDay,
         runs: &[Arc<Run>],
         findings: &mut Findings,
-    ) -> Outcome<()> {
-        let mut table = ClassTable::default();
+    ) -> LedgerResult<()> {
+        let mut table = Dictionary::default();
         let mut count = DayCount::default();
-        let zone = &ledger.setup.zone;
+        let zone = &ledger.options.zone;
         let newest_commit = ledger.manifest.root().commit;
         let mut merge = Merge::new(runs, &mut table)?;
         let mut place = Place::default();
@@ -97,9 +97,9 @@ impl DayChecker {
         ledger: &Ledger,
         (day, runs): (LocalDay, &[Arc<Run>]),
         count: &DayCount,
-        table: &ClassTable,
+        table: &Dictionary,
         findings: &mut Findings,
-    ) -> Outcome<()> {
+    ) -> LedgerResult<()> {
         let mut totals = DayTotals::default();
         for (&(number, region), &times) in &count.current {
             let Some(class) = table.get(number) else { continue };
@@ -175,7 +175,7 @@ fn booked(counts: &crate::ledger::manifest::state_codec::Counts) -> u64 {
     counts.iter().take(2).sum()
 }
 
-fn well_formed(ledger: &Ledger, row: &Row<'_>, class: &Class, newest_commit: u64) -> bool {
+fn well_formed(ledger: &Ledger, row: &Row<'_>, class: &DictionaryEntry, newest_commit: u64) -> bool {
     let commit = 1 <= row.commit && row.commit <= newest_commit;
     commit
         && match class.kind {
@@ -184,13 +184,13 @@ fn well_formed(ledger: &Ledger, row: &Row<'_>, class: &Class, newest_commit: u64
                 row.moved_to.is_none()
                     && row.ended_at.is_some() == (class.phase == Phase::Ended)
                     && row.ended_at.is_none_or(|ended_at| ended_at >= row.accepted_at)
-                    && ledger.books.get(class.pricing.config).is_some()
+                    && ledger.configurations.get(class.pricing.config).is_some()
             }
         }
 }
 
 impl Place {
-    fn holds(&self, row: &Row<'_>, class: &Class, buffer: &mut String) -> bool {
+    fn holds(&self, row: &Row<'_>, class: &DictionaryEntry, buffer: &mut String) -> bool {
         self.newest.as_ref().is_some_and(|(newest, ..)| {
             self.accepted_at == row.accepted_at
                 && self.rider_id == row.rider_id

@@ -1,6 +1,6 @@
 //! What a verification counted, and what it found wrong.
 
-use crate::ledger::error::Outcome;
+use crate::ledger::error::LedgerResult;
 
 /// Problems that are listed; more are only counted.
 pub const PROBLEMS_MAX: usize = 100;
@@ -72,7 +72,7 @@ impl Findings {
     }
 
     /// Notes a failure to read; the value read otherwise.
-    pub(super) fn read<T>(&mut self, outcome: Outcome<T>) -> Option<T> {
+    pub(super) fn read<T>(&mut self, outcome: LedgerResult<T>) -> Option<T> {
         match outcome {
             Ok(value) => Some(value),
             Err(error) => {
@@ -83,7 +83,7 @@ impl Findings {
     }
 
     /// Runs a part of the verification; one that cannot go on is a problem, and the next part goes on.
-    pub(super) fn section(&mut self, name: &str, check: impl FnOnce(&mut Self) -> Outcome<()>) {
+    pub(super) fn section(&mut self, name: &str, check: impl FnOnce(&mut Self) -> LedgerResult<()>) {
         if let Err(error) = check(self) {
             self.problem(format!("{name}: {error}"));
         }

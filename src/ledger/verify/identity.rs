@@ -6,7 +6,7 @@
 use super::findings::Findings;
 use crate::domain::order::Phase;
 use crate::domain::time::{LocalDay, UtcMillis};
-use crate::ledger::error::Outcome;
+use crate::ledger::error::LedgerResult;
 use crate::ledger::maintenance::compaction::Hasher;
 use crate::ledger::run::Run;
 use crate::ledger::run::block::Select;
@@ -27,7 +27,7 @@ struct Cursor<'a> {
 }
 
 impl Cursor<'_> {
-    fn next(&mut self) -> Outcome<Option<Entry>> {
+    fn next(&mut self) -> LedgerResult<Option<Entry>> {
         loop {
             if let Some(entry) = self.entries.next() {
                 return Ok(Some(entry));
@@ -58,7 +58,7 @@ struct Step {
 
 type Identity = (String, String, u8, Phase);
 
-pub(super) fn check(ledger: &Ledger, findings: &mut Findings) -> Outcome<()> {
+pub(super) fn check(ledger: &Ledger, findings: &mut Findings) -> LedgerResult<()> {
     let runs: Vec<&Arc<Run>> = ledger.runs.values().flatten().collect();
     let mut cursors: Vec<Cursor<'_>> =
         runs.iter().map(|run| Cursor { run, next_chunk: 0, entries: Vec::new().into_iter() }).collect();
@@ -99,12 +99,12 @@ fn look(
     blocks: &BTreeSet<(usize, u32)>,
     hashes: &BTreeSet<IdentityHash>,
     findings: &mut Findings,
-) -> Outcome<()> {
+) -> LedgerResult<()> {
     let mut histories: BTreeMap<Identity, Vec<Step>> = BTreeMap::new();
     let mut buffer = String::new();
     for &(at, block) in blocks {
         let Some(run) = runs.get(at) else { continue };
-        // Class numbers are those of the run.
+        // DictionaryEntry numbers are those of the run.
         let mut hasher = Hasher::default();
         run.visit_block(usize::try_from(block).unwrap_or(usize::MAX), Select::All, |row| {
             let Ok(class) = run.class(row.class) else { return false };
@@ -136,16 +136,16 @@ fn problems(ledger: &Ledger, steps: &[Step]) -> Vec<String> {
     let mut problems = Vec::new();
     let dropped = |at: UtcMillis| {
         let line = ledger.manifest.root().retention_line;
-        line.is_some_and(|line| ledger.setup.zone.day(at) < line)
+        line.is_some_and(|line| ledger.options.zone.day(at) < line)
     };
-    for (mark, to) in steps.iter().filter_map(|step| Some((step, step.moved_to?))) {
-        let leads = steps
-            .iter()
-            .any(|step| step.moved_to.is_none() && step.accepted_at == to && step.revision == mark.revision);
+    for (tombstone, to) in steps.iter().filter_map(|step| Some((step, step.moved_to?))) {
+        let leads = steps.iter().any(|step| {
+            step.moved_to.is_none() && step.accepted_at == to && step.revision == tombstone.revision
+        });
         if !leads && !dropped(to) {
             problems.push(format!(
                 "a mark says that revision {} lies elsewhere, and it is not there",
-                mark.revision
+                tombstone.revision
             ));
         }
     }
@@ -159,7 +159,7 @@ fn problems(ledger: &Ledger, steps: &[Step]) -> Vec<String> {
     let moved = steps.iter().any(|step| step.moved_to.is_some());
     // An order that was moved may have come within reach of its namesake; and a reach that the operator widened says
     // nothing about what was stored before.
-    let reach = if ledger.books.all().count() == 1 { ledger.setup.identity_days } else { 0 };
+    let reach = if ledger.configurations.all().count() == 1 { ledger.options.identity_days } else { 0 };
     let mut days: Vec<LocalDay> =
         newest.values().filter(|step| step.moved_to.is_none()).map(|s| s.day).collect();
     days.sort_unstable();

@@ -3,7 +3,7 @@
 use super::findings::Findings;
 use crate::domain::view::{Origin, Resolution};
 use crate::ledger::batch::Source;
-use crate::ledger::error::Outcome;
+use crate::ledger::error::LedgerResult;
 use crate::ledger::manifest::kind;
 use crate::ledger::rejections::stored::{KeptRecord, RejectedEntry, RejectedRun, load_raw};
 use crate::ledger::writer::Ledger;
@@ -19,7 +19,7 @@ struct Kept {
     raw_bytes: u64,
 }
 
-pub(super) fn check_records(ledger: &Ledger, findings: &mut Findings) -> Outcome<()> {
+pub(super) fn check_records(ledger: &Ledger, findings: &mut Findings) -> LedgerResult<()> {
     let root = ledger.manifest.root();
     let mut entries = ledger.manifest.numbered(kind::REJECTED, RejectedEntry::decode)?;
     entries.sort_by_key(|(run, entry)| (entry.first, *run));
@@ -104,8 +104,8 @@ impl Kept {
     }
 }
 
-pub(super) fn check_configs(ledger: &Ledger, findings: &mut Findings) -> Outcome<()> {
-    for (no, entry) in ledger.books.all() {
+pub(super) fn check_configs(ledger: &Ledger, findings: &mut Findings) -> LedgerResult<()> {
+    for (no, entry) in ledger.configurations.all() {
         findings.verification.configurations += 1;
         let Some(text) = findings.read(entry.text(&ledger.store, no)) else { continue };
         findings.expect(<[u8; 32]>::from(Sha256::digest(text)) == entry.hash, || {
@@ -113,7 +113,7 @@ pub(super) fn check_configs(ledger: &Ledger, findings: &mut Findings) -> Outcome
         });
     }
     let root = ledger.manifest.root();
-    findings.expect(root.commit == 0 || ledger.books.get(root.config).is_some(), || {
+    findings.expect(root.commit == 0 || ledger.configurations.get(root.config).is_some(), || {
         format!("the configuration in force, number {}, is not in the ledger", root.config.0)
     });
     Ok(())

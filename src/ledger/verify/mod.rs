@@ -17,8 +17,8 @@ mod stray;
 
 pub use findings::{PROBLEMS_MAX, Verification};
 
-use crate::ledger::error::{LedgerError, Outcome};
-use crate::ledger::options::Setup;
+use crate::ledger::error::{LedgerError, LedgerResult};
+use crate::ledger::options::LedgerOptions;
 use crate::ledger::writer::Ledger;
 use crate::storage::StorageError;
 use day::DayChecker;
@@ -35,8 +35,8 @@ pub type Progress<'a> = &'a mut dyn FnMut(u64, u64);
 ///
 /// # Errors
 /// Another process has the directory: nothing can be said.
-pub fn verify_dir(setup: Setup, progress: Progress<'_>) -> Outcome<Verification> {
-    match Ledger::open_read_only(setup) {
+pub fn verify_dir(options: LedgerOptions, progress: Progress<'_>) -> LedgerResult<Verification> {
+    match Ledger::open_read_only(options) {
         Ok(ledger) => Ok(verify(&ledger, progress)),
         Err(error @ LedgerError::Store(StorageError::InUse { .. } | StorageError::DataDir { .. })) => {
             Err(error)

@@ -2,13 +2,13 @@
 
 use super::findings::Findings;
 use crate::domain::time::UtcMillis;
-use crate::ledger::error::Outcome;
+use crate::ledger::error::LedgerResult;
 use crate::ledger::maintenance::compaction::Hasher;
 use crate::ledger::run::block::Select;
 use crate::ledger::run::filter::Filter;
 use crate::ledger::run::identity::{Entry, IdentityHash};
 use crate::ledger::run::riders::RiderCollector;
-use crate::ledger::run::row::{Class, OrderId, Row};
+use crate::ledger::run::row::{DictionaryEntry, OrderId, Row};
 use crate::ledger::run::stored_filter::RunFilter;
 use crate::ledger::run::{Run, RunEntry};
 use crate::ledger::writer::Ledger;
@@ -19,18 +19,18 @@ use std::sync::Arc;
 struct Before {
     rider_id: String,
     order: String,
-    rest: Option<(Row<'static>, Arc<Class>)>,
+    rest: Option<(Row<'static>, Arc<DictionaryEntry>)>,
 }
 
 impl Before {
-    fn stands_after(&self, row: &Row<'_>, class: &Class) -> bool {
+    fn stands_after(&self, row: &Row<'_>, class: &DictionaryEntry) -> bool {
         self.rest.as_ref().is_some_and(|(rest, before_class)| {
             let before = Row { rider_id: &self.rider_id, order_id: OrderId::pack(&self.order), ..*rest };
             before.cmp_place(before_class, row, class).is_gt()
         })
     }
 
-    fn set(&mut self, row: &Row<'_>, class: &Arc<Class>) {
+    fn set(&mut self, row: &Row<'_>, class: &Arc<DictionaryEntry>) {
         let mut buffer = String::new();
         self.rider_id.clear();
         self.rider_id.push_str(row.rider_id);
@@ -66,7 +66,7 @@ struct Seen {
 }
 
 impl Seen {
-    fn take(&mut self, row: &Row<'_>, class: &Arc<Class>, block: u32) {
+    fn take(&mut self, row: &Row<'_>, class: &Arc<DictionaryEntry>, block: u32) {
         let entry = &mut self.entry;
         entry.rows += 1;
         entry.accepted = (entry.accepted.0.min(row.accepted_at), entry.accepted.1.max(row.accepted_at));
@@ -82,7 +82,7 @@ impl Seen {
     }
 }
 
-pub(super) fn check(ledger: &Ledger, run: &Run, findings: &mut Findings) -> Outcome<()> {
+pub(super) fn check(ledger: &Ledger, run: &Run, findings: &mut Findings) -> LedgerResult<()> {
     findings.verification.runs += 1;
     let name = format!("run {}", run.id);
     let stored = ledger.manifest.get(crate::ledger::manifest::kind::RUN, &run.id.to_be_bytes());

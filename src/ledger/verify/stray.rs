@@ -4,7 +4,7 @@ use super::findings::Findings;
 use crate::domain::posting::ConfigNo;
 use crate::ledger::codec::chunked::key_name;
 use crate::ledger::codec::keys;
-use crate::ledger::error::Outcome;
+use crate::ledger::error::LedgerResult;
 use crate::ledger::manifest::kind;
 use crate::ledger::rejections::stored::RejectedEntry;
 use crate::ledger::run::RunEntry;
@@ -27,7 +27,7 @@ struct Owners {
     rejected: BTreeMap<u64, RejectedEntry>,
 }
 
-pub(super) fn check(ledger: &Ledger, findings: &mut Findings) -> Outcome<()> {
+pub(super) fn check(ledger: &Ledger, findings: &mut Findings) -> LedgerResult<()> {
     let manifest = &ledger.manifest;
     let mut runs: BTreeMap<u64, RunEntry> =
         manifest.numbered(kind::RUN, RunEntry::decode)?.into_iter().collect();
@@ -74,7 +74,7 @@ impl Owners {
             keys::RAW => rejected.map(|rejected| rejected.records),
             keys::CONFIG_TEXT => u32::try_from(number)
                 .ok()
-                .and_then(|no| ledger.books.get(ConfigNo(no)))
+                .and_then(|no| ledger.configurations.get(ConfigNo(no)))
                 .map(|entry| entry.text_parts),
             _ => None,
         };

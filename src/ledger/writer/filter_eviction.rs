@@ -6,7 +6,7 @@
 //! riders of runs (they are small, and every question asks them), and groups last of all, since every new event asks them.
 
 use crate::domain::time::LocalDay;
-use crate::ledger::error::Outcome;
+use crate::ledger::error::LedgerResult;
 use crate::ledger::lookup::day_filters::DayRuns;
 use crate::ledger::run::stored_filter::RunFilter;
 use crate::ledger::writer::Ledger;
@@ -49,7 +49,7 @@ impl Ledger {
 
     /// Reads filters of runs into memory, the newest days first, as far as the budget goes: what lookups and the first
     /// batches meet. Groups of days are filled when events meet them.
-    pub(crate) fn warm_filters(&self) -> Outcome<()> {
+    pub(crate) fn warm_filters(&self) -> LedgerResult<()> {
         let mut left = self.filters.bytes_max() / START_SHARE;
         for (_, runs) in self.runs.iter().rev() {
             for run in runs {

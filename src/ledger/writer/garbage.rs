@@ -1,7 +1,7 @@
 //! Values that nothing refers to: left by an interrupted process, or by runs that compaction replaced.
 
 use crate::ledger::codec::keys;
-use crate::ledger::error::Outcome;
+use crate::ledger::error::LedgerResult;
 use crate::ledger::manifest::{Manifest, kind};
 use crate::ledger::rejections::stored::RejectedEntry;
 use crate::ledger::run::{RunEntry, run_values};
@@ -32,7 +32,7 @@ pub struct Named {
 
 impl Named {
     /// What `manifest` names.
-    pub fn by(manifest: &Manifest) -> Outcome<Self> {
+    pub fn by(manifest: &Manifest) -> LedgerResult<Self> {
         let orders = manifest.numbered(kind::RUN, RunEntry::decode)?.into_iter().map(|(id, _)| id);
         let rejected = manifest.numbered(kind::REJECTED, RejectedEntry::decode)?;
         let configs = manifest.numbered(kind::CONFIG, |_| Ok(()))?;
@@ -47,7 +47,7 @@ impl Named {
 /// may have been under way, and texts of configurations that were never put in force.
 ///
 /// Garbage that the process before did not get to is deleted too, and its manifest entries go with the next commit.
-pub fn collect_orphans(store: &Store, manifest: &mut Manifest) -> Outcome<u64> {
+pub fn collect_orphans(store: &Store, manifest: &mut Manifest) -> LedgerResult<u64> {
     let Named { runs, configs } = Named::by(manifest)?;
     // What was deleted from a segment file is in it as long as the file is. First, since it may hide a value of the same key in
     // the hot part: the numbers of a run that was never named are given again.
@@ -65,7 +65,7 @@ pub fn collect_orphans(store: &Store, manifest: &mut Manifest) -> Outcome<u64> {
 }
 
 /// Deletes the values of a kind whose number, from `first` on, is not among `named`.
-fn delete_unnamed(store: &Store, kind: u8, first: u64, named: &HashSet<u64>) -> Outcome<u64> {
+fn delete_unnamed(store: &Store, kind: u8, first: u64, named: &HashSet<u64>) -> LedgerResult<u64> {
     let mut orphans = Vec::new();
     for key in store.keys(&[kind], &keys::numbered(kind, first)) {
         let key = key?;
@@ -82,7 +82,7 @@ fn delete_unnamed(store: &Store, kind: u8, first: u64, named: &HashSet<u64>) -> 
 }
 
 /// Deletes every value of the run numbers from `first` up to `end`.
-pub fn delete_numbers(store: &Store, first: u64, end: u64) -> Outcome<()> {
+pub fn delete_numbers(store: &Store, first: u64, end: u64) -> LedgerResult<()> {
     for kind in RUN_KINDS {
         if store.delete_runs(kind, first..end)? > 0 {
             crash_points::after(Point::DiscardDeleted);
@@ -92,7 +92,7 @@ pub fn delete_numbers(store: &Store, first: u64, end: u64) -> Outcome<()> {
 }
 
 /// Deletes every value of a run.
-pub fn delete_run(store: &Store, id: u64, entry: &RunEntry) -> Outcome<()> {
+pub fn delete_run(store: &Store, id: u64, entry: &RunEntry) -> LedgerResult<()> {
     for (kind, count) in run_values(entry) {
         if count > 0 {
             store.delete_runs(kind, id..id.saturating_add(1))?;

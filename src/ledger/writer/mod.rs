@@ -11,21 +11,20 @@ use crate::domain::completeness::CompletenessTracker;
 use crate::domain::platform::Platforms;
 use crate::domain::time::LocalDay;
 use crate::domain::view::Origin;
-use crate::ledger::batch::Source;
-use crate::ledger::build::Workbench;
+use crate::ledger::build::BuildScratch;
 use crate::ledger::build::pricing::PriceBook;
 use crate::ledger::codec::Reader;
-use crate::ledger::error::{LedgerError, Outcome};
+use crate::ledger::error::{LedgerError, LedgerResult};
 use crate::ledger::lookup::day_filters::{DayFilters, DayRuns};
-use crate::ledger::maintenance::compaction;
 use crate::ledger::manifest::commit_record::decode_source;
-use crate::ledger::manifest::configuration_history::{ConfigBooks, ConfigEntry};
+use crate::ledger::manifest::configuration_history::{ConfigEntry, ConfigurationHistory};
+use crate::ledger::manifest::source::Source;
 use crate::ledger::manifest::state_codec::{self, PlatformStats, SourceFacts};
 use crate::ledger::manifest::{Manifest, kind};
-use crate::ledger::options::Setup;
-use crate::ledger::rejections::by_identity::RejectedBook;
+use crate::ledger::options::LedgerOptions;
+use crate::ledger::rejections::by_identity::RejectionsByIdentity;
 use crate::ledger::rejections::stored::{RejectedEntry, RejectedIndex, RejectedRun};
-use crate::ledger::run::writer::ClassTable;
+use crate::ledger::run::writer::Dictionary;
 use crate::ledger::run::{Run, RunEntry};
 use crate::ledger::snapshot::Snapshot;
 use crate::ledger::writer::tariff_change::TariffChange;
@@ -38,6 +37,9 @@ use arc_swap::ArcSwap;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
+
+/// Rows of one output: bounds the memory in which identity hashes are sorted.
+const COMPACTION_OUTPUT_ROWS_MAX: u64 = 4_000_000;
 
 /// Where readers find the newest state.
 #[derive(Debug)]
@@ -61,11 +63,11 @@ impl Published {
     fn publish(&self, state: Snapshot) {
         let former = self.current.swap(Arc::new(state));
         self.former.lock().unwrap_or_else(PoisonError::into_inner).push(former);
-        self.let_go();
+        self.release_former();
     }
 
     /// Frees the former states that no reader has any more.
-    pub(crate) fn let_go(&self) {
+    pub(crate) fn release_former(&self) {
         self.former
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -76,7 +78,7 @@ impl Published {
 /// The open ledger. There is one for a data directory, and one writer.
 #[derive(Debug)]
 pub struct Ledger {
-    pub(crate) setup: Setup,
+    pub(crate) options: LedgerOptions,
     pub(crate) lock: Option<Arc<DirLock>>,
     pub(crate) store: Store,
     /// Where commits write their values.
@@ -84,13 +86,13 @@ pub struct Ledger {
     pub(crate) manifest: Manifest,
     pub(crate) runs: Arc<DayRuns>,
     pub(crate) filters: DayFilters,
-    pub(crate) classes: ClassTable,
+    pub(crate) dictionary: Dictionary,
     pub(crate) prices: PriceBook,
-    pub(crate) bench: Workbench,
+    pub(crate) scratch: BuildScratch,
     pub(crate) tracker: CompletenessTracker,
     pub(crate) rejected: RejectedIndex,
-    pub(crate) book: RejectedBook,
-    pub(crate) books: Arc<ConfigBooks>,
+    pub(crate) by_identity: RejectionsByIdentity,
+    pub(crate) configurations: Arc<ConfigurationHistory>,
     pub(crate) stats: Arc<BTreeMap<String, PlatformStats>>,
     pub(crate) sources: Arc<BTreeMap<Source, SourceFacts>>,
     pub(crate) with_open: HashSet<String>,
@@ -104,20 +106,20 @@ pub struct Ledger {
     /// Rows after which a compaction begins another output.
     pub(crate) output_rows_max: u64,
     /// Whether complete_through stands still.
-    pub(crate) hold_completeness: bool,
+    pub(crate) pause_completeness: bool,
     /// What the last change of the tariff left at other prices.
     pub(crate) tariff_change: Option<TariffChange>,
 }
 
 impl Ledger {
     /// Opens (or creates) the ledger of a data directory: checks the manifest against the witness, collects what an
-    /// interrupted process left, and opens every run. The configuration is put in force by [`Self::enforce`].
+    /// interrupted process left, and opens every run. The configuration is put in force by [`Self::activate_configuration`].
     ///
     /// # Errors
     /// Another process has the directory; the store is damaged or stands elsewhere than the witness.
-    pub fn open(mut setup: Setup) -> Outcome<Self> {
-        let opened = open_store(&mut setup)?;
-        Self::with(setup, opened, false)
+    pub fn open(mut options: LedgerOptions) -> LedgerResult<Self> {
+        let opened = open_store(&mut options)?;
+        Self::with(options, opened, false)
     }
 
     /// Opens a ledger to read it, without changing a byte of its data directory: the newest commit is shown as it stands,
@@ -125,32 +127,37 @@ impl Ledger {
     ///
     /// # Errors
     /// A process writes to the directory; there is no ledger; the store is damaged or stands elsewhere than the witness.
-    pub fn open_read_only(setup: Setup) -> Outcome<Self> {
-        let opened = open_store_read_only(&setup)?;
-        Self::with(setup, opened, true)
+    pub fn open_read_only(options: LedgerOptions) -> LedgerResult<Self> {
+        let opened = open_store_read_only(&options)?;
+        Self::with(options, opened, true)
     }
 
-    fn with(mut setup: Setup, (store, manifest, lock): Opened, read_only: bool) -> Outcome<Self> {
+    fn with(
+        mut options: LedgerOptions,
+        (store, manifest, lock): Opened,
+        read_only: bool,
+    ) -> LedgerResult<Self> {
         let released = channel();
         let runs = open_runs(&store, &manifest, &released.0)?;
-        let filters = DayFilters::new(setup.filter_bytes);
+        let filters = DayFilters::new(options.filter_bytes);
         let stats = load_stats(&manifest)?;
-        let (rejected, book) = open_rejected(&store, &manifest, &setup.platforms, &stats)?;
+        let (rejected, by_identity) = open_rejected(&store, &manifest, &options.platforms, &stats)?;
         crash_points::after(Point::StartOpened);
-        let books = ConfigBooks::load(&store, &manifest)?;
-        if let Some((no, entry)) = books.all().find(|(_, entry)| entry.zone != setup.zone.name()) {
+        let configurations = ConfigurationHistory::load(&store, &manifest)?;
+        if let Some((no, entry)) = configurations.all().find(|(_, entry)| entry.zone != options.zone.name()) {
             return Err(LedgerError::Inconsistent(format!(
                 "the configuration says timezone {}, but the ledger's days were made in {} (configuration {}): a ledger \
                  keeps its zone; restore the setting or start another data directory",
-                setup.zone.name(),
+                options.zone.name(),
                 entry.zone,
                 no.0
             )));
         }
-        if let Some(entry) = books.get(manifest.root().config).filter(|entry| entry.hash == setup.config_hash)
+        if let Some(entry) =
+            configurations.get(manifest.root().config).filter(|entry| entry.hash == options.config_hash)
         {
-            debug_assert_eq!(entry.zone, setup.zone.name());
-            setup.tariff = setup.tariff.with_config_no(manifest.root().config);
+            debug_assert_eq!(entry.zone, options.zone.name());
+            options.tariff = options.tariff.with_config_no(manifest.root().config);
         }
         let tracker = CompletenessTracker::new(state_codec::load(&manifest)?);
         let with_open = with_open(&stats);
@@ -160,13 +167,13 @@ impl Ledger {
             root: manifest.root().clone(),
             entries: manifest.shared_entries(),
             runs: Arc::new(runs),
-            books: Arc::new(books),
+            configurations: Arc::new(configurations),
             completeness: Arc::new(tracker.state().clone()),
             rejected,
             stats: Arc::new(stats),
             sources: Arc::new(sources),
-            zone: Arc::new(setup.zone.clone()),
-            identity_days: setup.identity_days,
+            zone: Arc::new(options.zone.clone()),
+            identity_days: options.identity_days,
             day_filter_bytes: filters.bytes(),
         };
         let ledger = Self {
@@ -176,13 +183,13 @@ impl Ledger {
             manifest,
             runs: Arc::clone(&state.runs),
             filters,
-            classes: ClassTable::default(),
+            dictionary: Dictionary::default(),
             prices: PriceBook::default(),
-            bench: Workbench::default(),
+            scratch: BuildScratch::default(),
             tracker,
             rejected: state.rejected.clone(),
-            book,
-            books: Arc::clone(&state.books),
+            by_identity,
+            configurations: Arc::clone(&state.configurations),
             stats: Arc::clone(&state.stats),
             sources: Arc::clone(&state.sources),
             with_open,
@@ -191,10 +198,10 @@ impl Ledger {
             poison: None,
             read_only,
             compacting: None,
-            hold_completeness: false,
+            pause_completeness: false,
             tariff_change: None,
-            output_rows_max: compaction::output_rows_max(),
-            setup,
+            output_rows_max: COMPACTION_OUTPUT_ROWS_MAX,
+            options,
         };
         ledger.warm_filters()?;
         Ok(ledger)
@@ -202,12 +209,12 @@ impl Ledger {
 
     /// Whether a platform is registered or has orders.
     pub fn knows_platform(&self, name: &str) -> bool {
-        is_platform_known(name, &self.setup.platforms, &self.stats)
+        is_platform_known(name, &self.options.platforms, &self.stats)
     }
 
     /// The number under which a line of a file is kept, rejected or conflicting.
     pub fn rejection_of(&self, origin: &Origin) -> Option<u64> {
-        self.book.number(origin)
+        self.by_identity.number(origin)
     }
 
     /// Whether a kept record is resolved.
@@ -231,8 +238,8 @@ impl Ledger {
     }
 
     /// What the ledger was told.
-    pub const fn setup(&self) -> &Setup {
-        &self.setup
+    pub const fn options(&self) -> &LedgerOptions {
+        &self.options
     }
 
     /// Completeness as it stands, with observations that a restart may forget.
@@ -253,12 +260,12 @@ impl Ledger {
 
     /// Whether the configuration that it was opened with is the one in force.
     pub fn is_in_force(&self) -> bool {
-        let entry = self.books.get(self.manifest.root().config);
-        entry.is_some_and(|entry| entry.hash == self.setup.config_hash)
+        let entry = self.configurations.get(self.manifest.root().config);
+        entry.is_some_and(|entry| entry.hash == self.options.config_hash)
     }
 
     /// Runs `write`; a failure poisons the ledger, and a poisoned ledger writes nothing.
-    pub(crate) fn guarded<T>(&mut self, write: impl FnOnce(&mut Self) -> Outcome<T>) -> Outcome<T> {
+    pub(crate) fn guarded<T>(&mut self, write: impl FnOnce(&mut Self) -> LedgerResult<T>) -> LedgerResult<T> {
         if self.read_only {
             return Err(LedgerError::ReadOnly);
         }
@@ -280,13 +287,13 @@ impl Ledger {
             root: self.manifest.root().clone(),
             entries: self.manifest.shared_entries(),
             runs: Arc::clone(&self.runs),
-            books: Arc::clone(&self.books),
+            configurations: Arc::clone(&self.configurations),
             completeness: Arc::new(self.tracker.state().clone()),
             rejected: self.rejected.clone(),
             stats: Arc::clone(&self.stats),
             sources: Arc::clone(&self.sources),
             zone,
-            identity_days: self.setup.identity_days,
+            identity_days: self.options.identity_days,
             day_filter_bytes: self.filters.bytes(),
         });
     }
@@ -294,11 +301,11 @@ impl Ledger {
     /// The configuration in force.
     pub(crate) fn config_entry(&self) -> ConfigEntry {
         ConfigEntry {
-            hash: self.setup.config_hash,
+            hash: self.options.config_hash,
             text_parts: 0,
             parts_hash: [0; 32],
-            zone: self.setup.zone.name().to_owned(),
-            rules: self.setup.tariff.book().clone(),
+            zone: self.options.zone.name().to_owned(),
+            rules: self.options.tariff.book().clone(),
         }
     }
 }
@@ -307,18 +314,18 @@ impl Ledger {
 type Opened = (Store, Manifest, Option<Arc<DirLock>>);
 
 /// Locks the directory, opens the store, settles manifest and witness, and deletes what an interrupted process left.
-fn open_store(setup: &mut Setup) -> Outcome<Opened> {
-    let dir = &setup.data_dir;
+fn open_store(options: &mut LedgerOptions) -> LedgerResult<Opened> {
+    let dir = &options.data_dir;
     let lock = Arc::new(data_dir::claim(dir)?);
     crash_points::after(Point::StartLocked);
-    let store = Store::open(dir, setup.cache_bytes, setup.index_bytes).map_err(data_dir::blame(dir))?;
+    let store = Store::open(dir, options.cache_bytes, options.index_bytes).map_err(data_dir::blame(dir))?;
     let store = store.with_lock(Arc::clone(&lock));
     crash_points::after(Point::StartStoreOpened);
     let mut manifest = Manifest::load(&store)?;
     crash_points::after(Point::StartManifestLoaded);
-    if !manifest.settle_witness(dir, setup.accept_older_state.is_some())? {
+    if !manifest.reconcile_head(dir, options.accept_older_state.is_some())? {
         // Nothing differs: there is nothing to accept, and no note may say that there was.
-        setup.accept_older_state = None;
+        options.accept_older_state = None;
     }
     crash_points::after(Point::StartWitnessSettled);
     garbage::collect_orphans(&store, &mut manifest)?;
@@ -327,11 +334,11 @@ fn open_store(setup: &mut Setup) -> Outcome<Opened> {
 }
 
 /// Reads store and manifest where they lie, and passes over what an interrupted process left.
-fn open_store_read_only(setup: &Setup) -> Outcome<Opened> {
-    let dir = &setup.data_dir;
+fn open_store_read_only(options: &LedgerOptions) -> LedgerResult<Opened> {
+    let dir = &options.data_dir;
     data_dir::check_ledger(dir)?;
     let lock = DirLock::share(dir).map_err(data_dir::unreadable(dir))?.map(Arc::new);
-    let mut store = Store::open_read_only(dir, setup.cache_bytes, setup.index_bytes)?;
+    let mut store = Store::open_read_only(dir, options.cache_bytes, options.index_bytes)?;
     if let Some(lock) = &lock {
         store = store.with_lock(Arc::clone(lock));
     }
@@ -341,7 +348,7 @@ fn open_store_read_only(setup: &Setup) -> Outcome<Opened> {
     Ok((store, manifest, lock))
 }
 
-fn open_runs(store: &Store, manifest: &Manifest, released: &Sender<u64>) -> Outcome<DayRuns> {
+fn open_runs(store: &Store, manifest: &Manifest, released: &Sender<u64>) -> LedgerResult<DayRuns> {
     let mut runs = DayRuns::new();
     for (id, entry) in manifest.numbered(kind::RUN, RunEntry::decode)? {
         let run = Run::open(id, entry, store, released)?;
@@ -355,8 +362,8 @@ fn open_rejected(
     manifest: &Manifest,
     platforms: &Platforms,
     stats: &BTreeMap<String, PlatformStats>,
-) -> Outcome<(RejectedIndex, RejectedBook)> {
-    let (mut index, mut book) = (RejectedIndex::default(), RejectedBook::default());
+) -> LedgerResult<(RejectedIndex, RejectionsByIdentity)> {
+    let (mut index, mut book) = (RejectedIndex::default(), RejectionsByIdentity::default());
     let mut contents = Vec::new();
     for (run, entry) in manifest.numbered(kind::REJECTED, RejectedEntry::decode)? {
         let content = RejectedRun::load(store, run, &entry)?;
@@ -377,7 +384,7 @@ pub(crate) fn is_platform_known(
     platforms.is_registered(name) || stats.get(name).is_some_and(|stats| stats.orders > 0)
 }
 
-fn load_stats(manifest: &Manifest) -> Outcome<BTreeMap<String, PlatformStats>> {
+fn load_stats(manifest: &Manifest) -> LedgerResult<BTreeMap<String, PlatformStats>> {
     let decode = |(platform, body): (&[u8], &[u8])| {
         PlatformStats::decode(&mut Reader::new(body))
             .map(|stats| (state_codec::name(platform), stats))
@@ -386,7 +393,7 @@ fn load_stats(manifest: &Manifest) -> Outcome<BTreeMap<String, PlatformStats>> {
     manifest.entries(kind::STATS).map(decode).collect()
 }
 
-fn load_sources(manifest: &Manifest) -> Outcome<BTreeMap<Source, SourceFacts>> {
+fn load_sources(manifest: &Manifest) -> LedgerResult<BTreeMap<Source, SourceFacts>> {
     let decode = |(key, body): (&[u8], &[u8])| {
         decode_source(&mut Reader::new(key))
             .and_then(|source| Ok((source, SourceFacts::decode(&mut Reader::new(body))?)))

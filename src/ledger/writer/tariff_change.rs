@@ -6,7 +6,7 @@ use crate::domain::posting::Charge;
 use crate::domain::tariff::{PriceQuery, Tariff};
 use crate::domain::time::LocalDay;
 use crate::domain::view::{Total, TotalKey};
-use crate::ledger::error::{LedgerError, Outcome};
+use crate::ledger::error::{LedgerError, LedgerResult};
 use crate::ledger::run::totals::DayTotals;
 use crate::ledger::writer::Ledger;
 use std::fmt;
@@ -73,16 +73,16 @@ impl TariffChange {
 }
 
 impl Ledger {
-    /// What the change of the tariff leaves at other prices; `None` when the last [`Self::enforce`] changed no tariff, or
+    /// What the change of the tariff leaves at other prices; `None` when the last [`Self::activate_configuration`] changed no tariff, or
     /// every booked price is that of the new one.
     pub const fn tariff_change(&self) -> Option<TariffChange> {
         self.tariff_change
     }
 
     /// Compares the booked totals with the tariff that comes into force.
-    pub(crate) fn compare_prices(&mut self) -> Outcome<()> {
-        let tariff = &self.setup.tariff;
-        let before = self.books.get(self.manifest.root().config);
+    pub(crate) fn compare_prices(&mut self) -> LedgerResult<()> {
+        let tariff = &self.options.tariff;
+        let before = self.configurations.get(self.manifest.root().config);
         self.tariff_change = None;
         if before.is_none_or(|before| before.rules.version == tariff.version()) {
             return Ok(());

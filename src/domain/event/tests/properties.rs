@@ -1,11 +1,11 @@
 //! Any bytes are survived; what is JSON and what is not is decided as `serde_json` decides it; the fast path and the
 //! careful path agree.
 
-use super::super::careful;
-use super::super::fast;
+use super::super::fast_path;
 use super::super::fields::Fields;
 use super::super::names::NAMES;
 use super::super::salvage::Salvaged;
+use super::super::slow_path;
 use super::record;
 use super::rules;
 use crate::domain::order::Event;
@@ -67,9 +67,9 @@ fn hold(bytes: &[u8]) -> Result<(), TestCaseError> {
         }
     }
     if let Some(fields) = &scanned
-        && let Some(order) = fast::order(fields, &rules)
+        && let Some(order) = fast_path::order(fields, &rules)
     {
-        let careful = careful::judge(fields, &rules).ok();
+        let careful = slow_path::judge(fields, &rules).ok();
         prop_assert_eq!(careful, Some(Event::Order(order)));
     }
     prop_assert_eq!(

@@ -1,8 +1,8 @@
 //! Brings drafts into the order of their places: cut into buckets that stay in the nearest caches, then each sorted.
 
-use super::Draft;
 use super::RIDER_BYTES;
-use crate::ledger::error::Outcome;
+use super::StagedRow;
+use crate::ledger::error::LedgerResult;
 use crate::ledger::yield_points::{ROWS, give_way, in_turns};
 use std::cmp::Ordering;
 
@@ -18,7 +18,7 @@ const SAMPLES: usize = 16;
 pub struct Sorter {
     keys: Vec<u64>,
     buckets: Vec<u16>,
-    sorted: Vec<Draft>,
+    sorted: Vec<StagedRow>,
     ranks: Vec<(u64, u32)>,
 }
 
@@ -28,24 +28,24 @@ pub struct Sorter {
 /// Those of `emit`; the first ends it.
 pub fn in_order(
     sorter: &mut Sorter,
-    drafts: &[Draft],
-    compare: impl Fn(&Draft, &Draft) -> Ordering,
-    mut emit: impl FnMut(&Draft) -> Outcome<()>,
-) -> Outcome<()> {
-    let lens = Lens::of(drafts);
+    staged_rows: &[StagedRow],
+    compare: impl Fn(&StagedRow, &StagedRow) -> Ordering,
+    mut emit: impl FnMut(&StagedRow) -> LedgerResult<()>,
+) -> LedgerResult<()> {
+    let lens = Lens::of(staged_rows);
     let Sorter { keys, buckets, sorted, ranks } = sorter;
     keys.clear();
-    keys.extend(in_turns(ROWS, drafts).map(|draft| lens.key(draft)));
+    keys.extend(in_turns(ROWS, staged_rows).map(|staged| lens.key(staged)));
     let splitters = splitters(keys);
     if splitters.is_empty() {
-        return emit_sorted(drafts, keys, ranks, &compare, &mut emit);
+        return emit_sorted(staged_rows, keys, ranks, &compare, &mut emit);
     }
-    let ends = scatter(drafts, keys, &splitters, buckets, sorted);
+    let ends = scatter(staged_rows, keys, &splitters, buckets, sorted);
     let mut from = 0;
     for to in ends {
         let bucket = sorted.get(from..to).unwrap_or_default();
         keys.clear();
-        keys.extend(bucket.iter().map(|draft| lens.key(draft)));
+        keys.extend(bucket.iter().map(|staged| lens.key(staged)));
         emit_sorted(bucket, keys, ranks, &compare, &mut emit)?;
         give_way();
         from = to;
@@ -55,22 +55,22 @@ pub fn in_order(
 
 /// Sorts a bucket by its keys, and by `compare` where keys are equal.
 fn emit_sorted(
-    bucket: &[Draft],
+    bucket: &[StagedRow],
     keys: &[u64],
     ranks: &mut Vec<(u64, u32)>,
-    compare: &impl Fn(&Draft, &Draft) -> Ordering,
-    emit: &mut impl FnMut(&Draft) -> Outcome<()>,
-) -> Outcome<()> {
-    let draft = |at: u32| bucket.get(usize::try_from(at).unwrap_or(usize::MAX)).unwrap_or(&Draft::EMPTY);
+    compare: &impl Fn(&StagedRow, &StagedRow) -> Ordering,
+    emit: &mut impl FnMut(&StagedRow) -> LedgerResult<()>,
+) -> LedgerResult<()> {
+    let staged = |at: u32| bucket.get(usize::try_from(at).unwrap_or(usize::MAX)).unwrap_or(&StagedRow::EMPTY);
     ranks.clear();
     ranks.extend(keys.iter().copied().zip(0u32..));
     ranks.sort_unstable();
     for same in ranks.chunk_by_mut(|a, b| a.0 == b.0) {
         if same.len() > 1 {
-            same.sort_unstable_by(|a, b| compare(draft(a.1), draft(b.1)));
+            same.sort_unstable_by(|a, b| compare(staged(a.1), staged(b.1)));
         }
         for &(_, at) in same.iter() {
-            emit(draft(at))?;
+            emit(staged(at))?;
         }
     }
     Ok(())
@@ -82,11 +82,11 @@ struct Lens {
 }
 
 impl Lens {
-    fn of(drafts: &[Draft]) -> Self {
-        let Some(first) = drafts.first().map(halves) else { return Self { common_bits: 0 } };
+    fn of(staged_rows: &[StagedRow]) -> Self {
+        let Some(first) = staged_rows.first().map(halves) else { return Self { common_bits: 0 } };
         let (mut high, mut low) = (0, 0);
-        for draft in drafts {
-            let (a, b) = halves(draft);
+        for staged in staged_rows {
+            let (a, b) = halves(staged);
             high |= a ^ first.0;
             low |= b ^ first.1;
         }
@@ -96,8 +96,8 @@ impl Lens {
 
     /// Keys order as riders do; equal keys say nothing.
     #[inline]
-    fn key(&self, draft: &Draft) -> u64 {
-        let (high, low) = halves(draft);
+    fn key(&self, staged: &StagedRow) -> u64 {
+        let (high, low) = halves(staged);
         let bits = match self.common_bits {
             0 => high,
             common @ 1..128 => (high << common) | (low >> (128 - common)),
@@ -108,10 +108,10 @@ impl Lens {
 }
 
 #[inline]
-fn halves(draft: &Draft) -> (u128, u128) {
+fn halves(staged: &StagedRow) -> (u128, u128) {
     const HALF: usize = RIDER_BYTES / 2;
-    let high = draft.rider.first_chunk::<HALF>().copied().unwrap_or_default();
-    let low = draft.rider.last_chunk::<HALF>().copied().unwrap_or_default();
+    let high = staged.rider.first_chunk::<HALF>().copied().unwrap_or_default();
+    let low = staged.rider.last_chunk::<HALF>().copied().unwrap_or_default();
     (u128::from_be_bytes(high), u128::from_be_bytes(low))
 }
 
@@ -132,11 +132,11 @@ fn splitters(keys: &[u64]) -> Vec<u64> {
 
 /// Moves every draft into its bucket; the ends of the buckets in `sorted`.
 fn scatter(
-    drafts: &[Draft],
+    staged_rows: &[StagedRow],
     keys: &[u64],
     splitters: &[u64],
     buckets: &mut Vec<u16>,
-    sorted: &mut Vec<Draft>,
+    sorted: &mut Vec<StagedRow>,
 ) -> Vec<usize> {
     buckets.clear();
     buckets.extend(
@@ -154,13 +154,13 @@ fn scatter(
     for count in &mut next {
         sum += std::mem::replace(count, sum);
     }
-    if sorted.len() < drafts.len() {
-        sorted.resize(drafts.len(), Draft::EMPTY);
+    if sorted.len() < staged_rows.len() {
+        sorted.resize(staged_rows.len(), StagedRow::EMPTY);
     }
-    for (draft, &bucket) in in_turns(ROWS, drafts.iter().zip(buckets.iter())) {
+    for (staged, &bucket) in in_turns(ROWS, staged_rows.iter().zip(buckets.iter())) {
         if let Some(at) = next.get_mut(usize::from(bucket)) {
             if let Some(place) = sorted.get_mut(*at) {
-                *place = *draft;
+                *place = *staged;
             }
             *at += 1;
         }
@@ -176,16 +176,16 @@ mod tests {
     use proptest::prelude::*;
 
     fn check(riders: &[String]) {
-        let drafts: Vec<Draft> = riders
+        let staged_rows: Vec<StagedRow> = riders
             .iter()
             .zip(0u32..)
             .map(|(rider, at)| {
                 let start = UtcMillis::new(i64::from(at.wrapping_mul(2_654_435_761) % 64));
-                Draft::of_extra(rider.as_bytes(), start, at, 0)
+                StagedRow::of_extra(rider.as_bytes(), start, at, 0)
             })
             .collect();
-        let place = |draft: &Draft| (riders[draft.at as usize].clone(), draft.accepted_at, draft.at);
-        let mut expected: Vec<_> = drafts.iter().map(place).collect();
+        let place = |staged: &StagedRow| (riders[staged.at as usize].clone(), staged.accepted_at, staged.at);
+        let mut expected: Vec<_> = staged_rows.iter().map(place).collect();
         expected.sort();
         let mut sorter = Sorter::default();
         // Twice: the memory of one commit serves the next.
@@ -193,10 +193,10 @@ mod tests {
             let mut emitted = Vec::new();
             in_order(
                 &mut sorter,
-                &drafts,
+                &staged_rows,
                 |a, b| place(a).cmp(&place(b)),
-                |draft| {
-                    emitted.push(place(draft));
+                |staged| {
+                    emitted.push(place(staged));
                     Ok(())
                 },
             )

@@ -1,11 +1,11 @@
 //! Reads one run from front to back, a block at a time.
 
-use crate::ledger::batch::staged_row::Draft;
-use crate::ledger::error::Outcome;
+use crate::ledger::batch::staged_row::StagedRow;
+use crate::ledger::error::LedgerResult;
 use crate::ledger::run::Run;
 use crate::ledger::run::block::Select;
-use crate::ledger::run::row::{Class, OrderId, Row};
-use crate::ledger::run::writer::ClassTable;
+use crate::ledger::run::row::{DictionaryEntry, OrderId, Row};
+use crate::ledger::run::writer::Dictionary;
 use crate::ledger::yield_points::give_way;
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -33,10 +33,10 @@ struct Held {
 pub(super) struct Cursor {
     run: Arc<Run>,
     /// Number in the table of each class of the run.
-    classes: Vec<(u32, Arc<Class>)>,
+    dictionary: Vec<(u32, Arc<DictionaryEntry>)>,
     next_block: u32,
     /// The rows of the block; their classes are those of the run.
-    drafts: Vec<Draft>,
+    staged_rows: Vec<StagedRow>,
     /// The commit of each.
     commits: Vec<u64>,
     /// The rows that are not wholly in their draft.
@@ -47,13 +47,14 @@ pub(super) struct Cursor {
 
 impl Cursor {
     /// Before the first row of a run.
-    pub(super) fn new(run: &Arc<Run>, table: &mut ClassTable) -> Outcome<Self> {
-        let classes = run.classes().iter().map(|class| (table.number(class), Arc::clone(class))).collect();
+    pub(super) fn new(run: &Arc<Run>, table: &mut Dictionary) -> LedgerResult<Self> {
+        let dictionary =
+            run.dictionary().iter().map(|class| (table.number(class), Arc::clone(class))).collect();
         let mut cursor = Self {
             run: Arc::clone(run),
-            classes,
+            dictionary,
             next_block: 0,
-            drafts: Vec::new(),
+            staged_rows: Vec::new(),
             commits: Vec::new(),
             held: Vec::new(),
             text: String::new(),
@@ -65,22 +66,22 @@ impl Cursor {
 
     /// Whether there is a row here.
     pub(super) fn is_before_the_end(&self) -> bool {
-        self.at < self.drafts.len()
+        self.at < self.staged_rows.len()
     }
 
     /// The row here, its class a number of the table; `None` after the last one.
     pub(super) fn row(&self) -> Option<Row<'_>> {
-        let draft = self.drafts.get(self.at)?;
+        let staged = self.staged_rows.get(self.at)?;
         let commit = *self.commits.get(self.at)?;
-        let row = match draft.row(commit) {
+        let row = match staged.row(commit) {
             Some(row) => row,
-            None => self.held_row(draft)?,
+            None => self.held_row(staged)?,
         };
-        Some(Row { class: self.classes.get(usize::try_from(draft.class).ok()?)?.0, ..row })
+        Some(Row { class: self.dictionary.get(usize::try_from(staged.class).ok()?)?.0, ..row })
     }
 
-    fn held_row(&self, draft: &Draft) -> Option<Row<'_>> {
-        let held = self.held.get(usize::try_from(draft.at).ok()?)?;
+    fn held_row(&self, staged: &StagedRow) -> Option<Row<'_>> {
+        let held = self.held.get(usize::try_from(staged.at).ok()?)?;
         let text = |(from, to): Stretch| self.text.get(from..to).unwrap_or_default();
         let order_id = match held.order {
             HeldOrder::Digits { count, value } => OrderId::Digits { count, value },
@@ -90,22 +91,22 @@ impl Cursor {
     }
 
     /// The class of the row here.
-    pub(super) fn class(&self) -> Option<&Arc<Class>> {
-        let code = usize::try_from(self.drafts.get(self.at)?.class).ok()?;
-        self.classes.get(code).map(|(_, class)| class)
+    pub(super) fn class(&self) -> Option<&Arc<DictionaryEntry>> {
+        let code = usize::try_from(self.staged_rows.get(self.at)?.class).ok()?;
+        self.dictionary.get(code).map(|(_, class)| class)
     }
 
     /// Goes to the next row.
     #[inline]
-    pub(super) fn advance(&mut self) -> Outcome<()> {
+    pub(super) fn advance(&mut self) -> LedgerResult<()> {
         self.at += 1;
-        if self.at < self.drafts.len() { Ok(()) } else { self.load() }
+        if self.at < self.staged_rows.len() { Ok(()) } else { self.load() }
     }
 
     /// Which of two cursors stands at the earlier place; one at its end comes last.
     #[inline]
     pub(super) fn compare(&self, other: &Self) -> Ordering {
-        let (Some(a), Some(b)) = (self.drafts.get(self.at), other.drafts.get(other.at)) else {
+        let (Some(a), Some(b)) = (self.staged_rows.get(self.at), other.staged_rows.get(other.at)) else {
             return other.is_before_the_end().cmp(&self.is_before_the_end());
         };
         let by_rider = a.rider.cmp(&b.rider);
@@ -121,8 +122,8 @@ impl Cursor {
         }
     }
 
-    fn load(&mut self) -> Outcome<()> {
-        self.drafts.clear();
+    fn load(&mut self) -> LedgerResult<()> {
+        self.staged_rows.clear();
         self.commits.clear();
         self.held.clear();
         self.text.clear();
@@ -133,19 +134,19 @@ impl Cursor {
         give_way();
         let block = usize::try_from(self.next_block).unwrap_or(usize::MAX);
         self.next_block += 1;
-        let (drafts, commits, held) = (&mut self.drafts, &mut self.commits, &mut self.held);
-        let (text, known) = (&mut self.text, self.classes.len());
+        let (staged_rows, commits, held) = (&mut self.staged_rows, &mut self.commits, &mut self.held);
+        let (text, known) = (&mut self.text, self.dictionary.len());
         let mut unknown = None;
         self.run.visit_block(block, Select::All, |row| {
             if usize::try_from(row.class).map_or(true, |code| code >= known) {
                 unknown = Some(row.class);
                 return false;
             }
-            let draft = Draft::of_row(row, u32::try_from(held.len()).unwrap_or(u32::MAX));
-            if draft.row(row.commit).is_none() {
+            let staged = StagedRow::of_row(row, u32::try_from(held.len()).unwrap_or(u32::MAX));
+            if staged.row(row.commit).is_none() {
                 held.push(hold(row, text));
             }
-            drafts.push(draft);
+            staged_rows.push(staged);
             commits.push(row.commit);
             true
         })?;

@@ -3,7 +3,7 @@
 use super::job::Compacted;
 use crate::domain::time::{LocalDay, UtcMillis};
 use crate::ledger::codec::Reader;
-use crate::ledger::error::{LedgerError, Outcome};
+use crate::ledger::error::{LedgerError, LedgerResult};
 use crate::ledger::manifest::kind;
 use crate::ledger::run::{Run, RunEntry};
 use crate::ledger::writer::Ledger;
@@ -35,11 +35,11 @@ impl Ledger {
     ///
     /// # Errors
     /// A failure poisons the ledger.
-    pub fn install(&mut self, compacted: Compacted, now: UtcMillis) -> Outcome<CompactionReport> {
+    pub fn install(&mut self, compacted: Compacted, now: UtcMillis) -> LedgerResult<CompactionReport> {
         self.guarded(|ledger| ledger.swap(compacted, now))
     }
 
-    fn swap(&mut self, compacted: Compacted, now: UtcMillis) -> Outcome<CompactionReport> {
+    fn swap(&mut self, compacted: Compacted, now: UtcMillis) -> LedgerResult<CompactionReport> {
         let Compacted { day, inputs, outputs, first, numbers } = compacted;
         let live = self.runs.get(&day).map_or(&[][..], Vec::as_slice);
         let current = inputs.iter().all(|input| live.iter().any(|run| run.id == input.id));
@@ -102,7 +102,7 @@ impl Ledger {
         &mut self,
         settled_before: LocalDay,
         now: UtcMillis,
-    ) -> Outcome<Vec<CompactionReport>> {
+    ) -> LedgerResult<Vec<CompactionReport>> {
         let mut reports = Vec::new();
         let never = AtomicBool::new(false);
         while let Some(job) = self.begin_compaction(settled_before) {
@@ -118,8 +118,8 @@ impl Ledger {
     /// of files that readers had until now comes back too, so it is to be called again and again.
     ///
     /// Their manifest entries go with the next commit. A crash before it deletes at the next start what is gone already.
-    pub fn collect_released(&mut self) -> Outcome<usize> {
-        self.published.let_go();
+    pub fn collect_released(&mut self) -> LedgerResult<usize> {
+        self.published.release_former();
         let released: Vec<u64> = self.released.1.try_iter().collect();
         for id in &released {
             let key = id.to_be_bytes();

@@ -2,12 +2,12 @@
 
 use super::merge::Merge;
 use crate::domain::time::LocalDay;
-use crate::ledger::error::Outcome;
+use crate::ledger::error::LedgerResult;
 use crate::ledger::run::Run;
 use crate::ledger::run::identity::IdentityHash;
-use crate::ledger::run::row::{Class, Row};
+use crate::ledger::run::row::{DictionaryEntry, Row};
 use crate::ledger::run::totals::DayTotals;
-use crate::ledger::run::writer::{ClassTable, RunWriter};
+use crate::ledger::run::writer::{Dictionary, RunWriter};
 use crate::storage::ValueWriter;
 use crate::storage::crash_points::{self, Point};
 use std::sync::Arc;
@@ -71,7 +71,7 @@ impl CompactionJob {
     ///
     /// # Errors
     /// The store fails, or a block is damaged. The reservation stays until a restart collects what was written.
-    pub fn run(self, stop: &AtomicBool) -> Outcome<Compacted> {
+    pub fn run(self, stop: &AtomicBool) -> LedgerResult<Compacted> {
         let outputs = self.write(stop)?;
         if outputs.is_some() {
             crash_points::after(Point::CompactionWritten);
@@ -84,12 +84,12 @@ impl CompactionJob {
         Ok(Compacted { day, inputs, outputs, first, numbers })
     }
 
-    fn write(&self, stop: &AtomicBool) -> Outcome<Option<Vec<Run>>> {
+    fn write(&self, stop: &AtomicBool) -> LedgerResult<Option<Vec<Run>>> {
         let mut totals = DayTotals::default();
         for run in &self.inputs {
             totals.merge(&run.totals()?)?;
         }
-        let mut table = ClassTable::default();
+        let mut table = Dictionary::default();
         let mut merge = Merge::new(&self.inputs, &mut table)?;
         let mut hasher = Hasher::default();
         let (mut outputs, mut rows) = (Vec::new(), 0_u64);
@@ -119,7 +119,7 @@ impl CompactionJob {
         Ok(Some(outputs))
     }
 
-    fn writer<'a>(&'a self, table: &'a ClassTable, number: u64) -> RunWriter<'a> {
+    fn writer<'a>(&'a self, table: &'a Dictionary, number: u64) -> RunWriter<'a> {
         RunWriter::new(&self.writing, table, number, self.day, self.first)
     }
 }
@@ -133,7 +133,7 @@ pub(crate) struct Hasher {
 
 impl Hasher {
     /// The identity hash of a row, whose class has one number as long as this lives.
-    pub(crate) fn hash(&mut self, row: &Row<'_>, class: &Class) -> IdentityHash {
+    pub(crate) fn hash(&mut self, row: &Row<'_>, class: &DictionaryEntry) -> IdentityHash {
         let number = usize::try_from(row.class).unwrap_or(usize::MAX);
         let seed = match self.seeds.get(number) {
             Some(Some(seed)) => *seed,
@@ -143,7 +143,7 @@ impl Hasher {
     }
 
     #[cold]
-    fn learn(&mut self, number: usize, class: &Class) -> u64 {
+    fn learn(&mut self, number: usize, class: &DictionaryEntry) -> u64 {
         let seed = IdentityHash::seed(&class.platform);
         // A run has some thousands of classes; a number beyond is damage or costs a hash each time.
         if self.seeds.len() <= number && number < CLASSES_REMEMBERED {

@@ -1,10 +1,10 @@
 //! The rows of several runs in the order of their places, with one block of each run in memory.
 
 use super::cursor::Cursor;
-use crate::ledger::error::Outcome;
+use crate::ledger::error::LedgerResult;
 use crate::ledger::run::Run;
-use crate::ledger::run::row::{Class, Row};
-use crate::ledger::run::writer::ClassTable;
+use crate::ledger::run::row::{DictionaryEntry, Row};
+use crate::ledger::run::writer::Dictionary;
 use std::sync::Arc;
 
 /// A merge of runs.
@@ -17,8 +17,8 @@ pub struct Merge {
 
 impl Merge {
     /// Before the first row of all. Classes of the rows are numbers of `table`.
-    pub fn new(runs: &[Arc<Run>], table: &mut ClassTable) -> Outcome<Self> {
-        let cursors = runs.iter().map(|run| Cursor::new(run, table)).collect::<Outcome<Vec<_>>>()?;
+    pub fn new(runs: &[Arc<Run>], table: &mut Dictionary) -> LedgerResult<Self> {
+        let cursors = runs.iter().map(|run| Cursor::new(run, table)).collect::<LedgerResult<Vec<_>>>()?;
         let heap = (0..cursors.len()).filter(|&at| cursors.get(at).is_some_and(Cursor::is_before_the_end));
         let mut merge = Self { heap: heap.collect(), cursors };
         for at in (0..merge.heap.len() / 2).rev() {
@@ -28,13 +28,13 @@ impl Merge {
     }
 
     /// The row here with its class; `None` after the last one.
-    pub fn current(&self) -> Option<(Row<'_>, &Arc<Class>)> {
+    pub fn current(&self) -> Option<(Row<'_>, &Arc<DictionaryEntry>)> {
         let cursor = self.cursors.get(*self.heap.first()?)?;
         Some((cursor.row()?, cursor.class()?))
     }
 
     /// Goes to the next row.
-    pub fn advance(&mut self) -> Outcome<()> {
+    pub fn advance(&mut self) -> LedgerResult<()> {
         let Some(&top) = self.heap.first() else { return Ok(()) };
         if let Some(cursor) = self.cursors.get_mut(top) {
             cursor.advance()?;

@@ -155,7 +155,7 @@ struct Columns<'a> {
     riders: Reader<'a>,
     starts: Reader<'a>,
     durations: Reader<'a>,
-    classes: Reader<'a>,
+    dictionary: Reader<'a>,
     regions: Reader<'a>,
     order_heads: Reader<'a>,
     uniform_head: Option<u8>,
@@ -206,7 +206,7 @@ impl<'a> Columns<'a> {
         let commit_min = reader.varint("smallest commit")?;
         let mut column = |what| reader.prefixed(what).map(Reader::new);
         let (riders, starts, durations) = (column("riders")?, column("starts")?, column("durations")?);
-        let (classes, regions) = (column("classes")?, column("regions")?);
+        let (dictionary, regions) = (column("classes")?, column("regions")?);
         let (mut order_heads, order_bytes) = (column("order id heads")?, column("order ids")?);
         let uniform_head =
             if flags & UNIFORM_ORDER_IDS != 0 { Some(order_heads.u8("order id head")?) } else { None };
@@ -222,7 +222,7 @@ impl<'a> Columns<'a> {
             riders,
             starts,
             durations,
-            classes,
+            dictionary,
             regions,
             order_heads,
             uniform_head,
@@ -246,7 +246,7 @@ impl<'a> Columns<'a> {
         }
         self.starts.skip_varints(rows, "start")?;
         self.durations.skip_varints(rows, "duration")?;
-        self.classes.skip_varints(rows, "class")?;
+        self.dictionary.skip_varints(rows, "class")?;
         self.regions.skip_varints(rows, "region")?;
         match self.uniform_head {
             Some(head) if head != 0 && usize::from(head) <= OrderId::DIGITS_MAX => {
@@ -285,7 +285,7 @@ impl<'a> Columns<'a> {
                     .ok_or(CodecError::Invalid("duration"))?,
             )),
         };
-        let class = self.classes.number("class")?;
+        let class = self.dictionary.number("class")?;
         let delta = self.regions.signed("region")?;
         let from = if new_group { 0 } else { self.region };
         self.region = from.checked_add(delta).ok_or(CodecError::Invalid("region"))?;

@@ -23,9 +23,9 @@ fn check(rows: &[Row<'_>]) -> Result<Vec<u8>, TestCaseError> {
     Ok(out)
 }
 
-type Draft = (u8, i64, Option<i64>, String, u32, (u64, u64), (Option<i64>, Option<i64>, Option<i64>));
+type StagedRow = (u8, i64, Option<i64>, String, u32, (u64, u64), (Option<i64>, Option<i64>, Option<i64>));
 
-fn drafts() -> impl Strategy<Value = Vec<Draft>> {
+fn staged_rows() -> impl Strategy<Value = Vec<StagedRow>> {
     let id = prop_oneof!["[0-9]{19}", "[0-9]{1,38}", "[a-z0-9-]{1,12}"];
     let extras = (
         prop::option::weighted(0.1, prop_oneof![0i64..1_000_000, Just(i64::MAX)]),
@@ -46,11 +46,11 @@ fn drafts() -> impl Strategy<Value = Vec<Draft>> {
 
 proptest! {
     #[test]
-    fn blocks_go_there_and_back(mut drafts in drafts(), second in any::<bool>()) {
-        drafts.sort_by_key(|d| (d.0, d.1));
+    fn blocks_go_there_and_back(mut staged_rows in staged_rows(), second in any::<bool>()) {
+        staged_rows.sort_by_key(|d| (d.0, d.1));
         let unit = if second { 1_000 } else { 1 };
-        let riders: Vec<String> = drafts.iter().map(|d| format!("rider-{:03}", d.0)).collect();
-        let rows: Vec<Row<'_>> = drafts.iter().zip(&riders).map(|(d, rider_id)| Row {
+        let riders: Vec<String> = staged_rows.iter().map(|d| format!("rider-{:03}", d.0)).collect();
+        let rows: Vec<Row<'_>> = staged_rows.iter().zip(&riders).map(|(d, rider_id)| Row {
             rider_id,
             accepted_at: UtcMillis::new(d.1 / unit * unit),
             order_id: OrderId::pack(&d.3),
@@ -79,9 +79,9 @@ proptest! {
         let expected: Vec<_> =
             rows.iter().filter(|r| orders.contains(&r.order_id)).map(|row| format!("{row:?}")).collect();
         prop_assert_eq!(found, expected);
-        for (row, draft) in rows.iter().zip(&drafts) {
+        for (row, staged) in rows.iter().zip(&staged_rows) {
             let mut buffer = String::new();
-            prop_assert_eq!(row.order_id.text(&mut buffer), draft.3.as_str());
+            prop_assert_eq!(row.order_id.text(&mut buffer), staged.3.as_str());
         }
     }
 
@@ -103,11 +103,11 @@ proptest! {
 
     #[test]
     fn a_damaged_block_is_an_error_at_worst(
-        drafts in drafts(), at: prop::sample::Index, byte: u8, length: prop::sample::Index,
+        staged_rows in staged_rows(), at: prop::sample::Index, byte: u8, length: prop::sample::Index,
     ) {
         let mut builder = BlockBuilder::new(ROWS_MAX);
-        for (nth, draft) in (1..).zip(&drafts) {
-            builder.push(&Row { order_id: OrderId::pack(&draft.3), ..row_of("a rider", nth) });
+        for (nth, staged) in (1..).zip(&staged_rows) {
+            builder.push(&Row { order_id: OrderId::pack(&staged.3), ..row_of("a rider", nth) });
         }
         let mut bytes = Vec::new();
         builder.finish(&mut bytes);

@@ -49,8 +49,8 @@ fn stored(dir: &TempDir, places: &Places, hashes: &[u64], memory: usize) -> (Sto
     assert!(written.is_stored(&store, &[]).unwrap());
     drop((writing, store, written));
     let store = Store::open(dir.path(), 8 << 20, memory).unwrap();
-    let (index, classes) = RunIndex::open(&store, 7, &entry).unwrap();
-    assert!(classes.is_empty());
+    let (index, dictionary) = RunIndex::open(&store, 7, &entry).unwrap();
+    assert!(dictionary.is_empty());
     (store, index, entry)
 }
 

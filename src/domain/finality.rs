@@ -1,6 +1,6 @@
 //! Whether an absence of records is final: the state of one platform over a stretch of time.
 //!
-//! A [`PlatformLine`] collects what may keep an instant from being settled as claims over stretches of time, so that
+//! A [`PlatformFinality`] collects what may keep an instant from being settled as claims over stretches of time, so that
 //! a question about an instant, a minute or a month takes one path: cut the claims to the question and name, for each
 //! piece, the first reason that applies.
 
@@ -19,7 +19,7 @@ const OVERDUE_WAIT_MAX_MS: i64 = 86_400_000;
 
 /// The widest cover around an order of any cover rule that was ever in force.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct Reach {
+pub struct CoverMargins {
     /// Before `accepted_at`.
     pub lead_ms: i64,
     /// After `ended_at`.
@@ -96,19 +96,24 @@ struct Claim {
 
 /// One platform as one committed state sees it.
 #[derive(Clone, Debug)]
-pub struct PlatformLine {
+pub struct PlatformFinality {
     complete_through: Option<UtcMillis>,
     promise: Promise,
-    reach: Reach,
+    reach: CoverMargins,
     /// From the end of what `complete_through` must pass to the instant at which it can; `None` without topics.
     delay_ms: Option<i64>,
     claims: Vec<Claim>,
     first_held: usize,
 }
 
-impl PlatformLine {
+impl PlatformFinality {
     /// The state of a platform that concerns every rider.
-    pub fn new(platform: &str, completeness: &Completeness, platforms: &Platforms, reach: Reach) -> Self {
+    pub fn new(
+        platform: &str,
+        completeness: &Completeness,
+        platforms: &Platforms,
+        reach: CoverMargins,
+    ) -> Self {
         let promise = platforms.get(platform).clone();
         let none = PlatformFacts::default();
         let facts = completeness.platforms.get(platform).unwrap_or(&none);

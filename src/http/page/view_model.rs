@@ -1,10 +1,10 @@
 //! An answer as the page shows it.
 
 use super::super::query::encoded;
-use super::figure::Figure;
+use super::chart::Figure;
 use super::identifier::Ident;
+use super::messages::Words;
 use super::note::Note;
-use super::words::Words;
 use crate::coverage::answer::{
     Answer, AnswerWhen, DisputedLine, NearestAfter, NearestBefore, PlatformStatus, SupersededLine, Verdict,
     WindowLine,
@@ -117,7 +117,7 @@ pub(super) struct DisputedShown {
     pub(super) commit: u64,
 }
 
-struct Pen<'a> {
+struct Formatter<'a> {
     w: &'static Words,
     offset: String,
     riders: &'a [String],
@@ -137,7 +137,7 @@ impl Shown {
     pub(super) fn new(answer: Answer, when: When, beside: Beside, zone: &Zone, w: &'static Words) -> Self {
         let asked = zone.rfc3339(when.window().from);
         let offset = asked.get(23..).unwrap_or_default().to_owned();
-        let pen = Pen { w, offset: offset.clone(), riders: &answer.rider_id, zone };
+        let pen = Formatter { w, offset: offset.clone(), riders: &answer.rider_id, zone };
         let (from, to, parts) = match &answer.when {
             AnswerWhen::Instant { at } => (pen.time(at), None, Vec::new()),
             AnswerWhen::Interval { from, to, parts } => {
@@ -194,7 +194,7 @@ impl Shown {
     }
 }
 
-impl Pen<'_> {
+impl Formatter<'_> {
     fn time(&self, text: &str) -> Time {
         Time { text: human(text, &self.offset), machine: text.to_owned() }
     }

@@ -1,8 +1,8 @@
 //! The picture: orders and merged cover around the asked time, on an axis of local hours. Whole numbers only.
 
 use super::identifier::Ident;
-use super::show::human;
-use super::words::Words;
+use super::messages::Words;
+use super::view_model::human;
 use crate::coverage::answer::{Answer, AnswerWhen, Verdict, WindowLine};
 use crate::coverage::instant::{from_local, parse_from};
 use crate::coverage::question::When;

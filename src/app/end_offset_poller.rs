@@ -1,12 +1,12 @@
 //! The prober thread: asks Kafka, on connections of its own, where partitions end and which there are.
 
+use super::event_log::EventLog;
 use super::status::Status;
-use super::telling::Telling;
 use super::threads::Stop;
 use super::writer::Work;
 use crate::domain::completeness::{Difference, EndObserved, MetadataObserved, TopicIdentity};
 use crate::ingest::kafka::{EndsSeen, KafkaFault, KafkaProbe, OffsetRange, Start, StartAt, TopicPartition};
-use crate::ledger::commit::Observations;
+use crate::ledger::Observations;
 use crate::telemetry::clock::Clock;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -21,7 +21,7 @@ const PARTITIONS_EVERY: Duration = Duration::from_secs(5);
 const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The prober's belongings.
-pub struct Prober {
+pub struct EndOffsetPoller {
     /// Kafka.
     pub probe: KafkaProbe,
     /// Every configured topic.
@@ -41,14 +41,14 @@ pub struct Prober {
     /// Shared with the people who ask.
     pub status: Arc<Status>,
     /// Metrics and log.
-    pub telling: Telling,
+    pub telling: EventLog,
     /// Asks to finish.
     pub stop: Stop,
     /// Nothing is ever sent: waiting on it is a pause that ends at once when the service does.
     pub pause: Receiver<()>,
 }
 
-impl Prober {
+impl EndOffsetPoller {
     /// Asks until it is told to stop. An unreachable broker only means that nothing becomes complete.
     pub fn run(mut self) -> anyhow::Result<()> {
         let mut listed: Option<Instant> = None;

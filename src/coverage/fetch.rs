@@ -2,10 +2,10 @@
 
 use super::Terms;
 use super::rider_days::RiderDays;
+use crate::domain::finality::CoverMargins;
 use crate::domain::order::{Outcome, Phase};
 use crate::domain::platform::UnreadableRecords;
 use crate::domain::posting::{Posting, SupersededBy};
-use crate::domain::settle::Reach;
 use crate::domain::time::UtcMillis;
 use crate::domain::view::{Kept, LedgerView, Rejection};
 use crate::domain::window::Window;
@@ -48,7 +48,7 @@ pub(super) fn gather<V: LedgerView>(
     days: &RiderDays<'_, V>,
     terms: Terms<'_>,
     around: Window,
-    reach: Reach,
+    reach: CoverMargins,
     wanted: &[String],
 ) -> Result<Gathered, V::Error> {
     let (view, mut gathered) = (days.view, Gathered::default());
@@ -138,7 +138,12 @@ impl Gathered {
 }
 
 /// The acceptance times of all orders that can hold some of `around`; `None` when nothing is stored.
-fn accepted_range<V: LedgerView>(view: &V, terms: Terms<'_>, around: Window, reach: Reach) -> Option<Window> {
+fn accepted_range<V: LedgerView>(
+    view: &V,
+    terms: Terms<'_>,
+    around: Window,
+    reach: CoverMargins,
+) -> Option<Window> {
     let (first, last) = view.days()?;
     let until = around.until.plus(reach.lead_ms);
     let last = terms.zone.days_between(until, until.plus(1)).1.min(last);
@@ -165,7 +170,7 @@ pub(super) fn window_of(posting: &Posting) -> Option<Window> {
 }
 
 /// Where an open order may matter.
-fn near(posting: &Posting, terms: Terms<'_>, reach: Reach) -> Window {
+fn near(posting: &Posting, terms: Terms<'_>, reach: CoverMargins) -> Window {
     let max_ms = terms.platforms.get(&posting.platform).max_order_duration_ms;
     let until = posting.accepted_at.plus(max_ms.saturating_add(reach.tail_ms));
     Window::new(posting.accepted_at.minus(reach.lead_ms), until)

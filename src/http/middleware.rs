@@ -1,7 +1,7 @@
 //! What stands before every handler: load shedding, time limits, panics, headers.
 
+use super::backend::Source;
 use super::problem::{Kind, Problem};
-use super::source::Source;
 use super::state::HttpState;
 use axum::extract::{Request, State};
 use axum::http::HeaderName;

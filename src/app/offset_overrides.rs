@@ -6,10 +6,10 @@ use crate::domain::completeness::{PartitionSkipped, TopicIdentity};
 use crate::domain::time::UtcMillis;
 use crate::domain::view::LedgerView;
 use crate::ingest::kafka::{Described, KafkaFault, OffsetRange, Standing, TopicPartition, TopicPartitions};
-use crate::ledger::batch::Batch;
-use crate::ledger::commit::{Also, Observations};
-use crate::ledger::snapshot::Snapshot;
-use crate::ledger::writer::Ledger;
+use crate::ledger::Batch;
+use crate::ledger::Ledger;
+use crate::ledger::Snapshot;
+use crate::ledger::{CommitExtras, Observations};
 use anyhow::{anyhow, bail};
 use std::collections::{BTreeMap, BTreeSet};
 use tracing::{info, warn};
@@ -92,7 +92,7 @@ pub(super) fn record(
             .iter()
             .for_each(|note| warn!(note, "going on by an operator's decision: what lies between is a gap"));
         ledger.observe(&observed);
-        ledger.commit(&Batch::default(), &Also { notes, ..Also::default() }, now)?;
+        ledger.commit(&Batch::default(), &CommitExtras { notes, ..CommitExtras::default() }, now)?;
     }
     let mut faults: Vec<KafkaFault> = survey
         .standings

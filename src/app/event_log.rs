@@ -5,12 +5,12 @@ use crate::domain::money::Micros;
 use crate::domain::posting::Disposition;
 use crate::domain::reject::Reason;
 use crate::domain::view::LedgerView;
-use crate::ledger::batch::Source;
-use crate::ledger::commit::report::CommitReport;
-use crate::ledger::error::LedgerError;
-use crate::ledger::maintenance::disk_space::Free;
-use crate::ledger::snapshot::Snapshot;
-use crate::ledger::writer::Ledger;
+use crate::ledger::CommitReport;
+use crate::ledger::FreeSpace;
+use crate::ledger::Ledger;
+use crate::ledger::LedgerError;
+use crate::ledger::Snapshot;
+use crate::ledger::Source;
 use crate::telemetry::metrics::{
     CommitFacts, EventCount, Metrics, PartitionFacts, PremiumMoved, RecordSource, Sample,
 };
@@ -29,12 +29,12 @@ const DISPOSITIONS: [Disposition; 7] = [
 
 /// Tells what happens. Clones share the metrics.
 #[derive(Clone, Debug)]
-pub struct Telling {
+pub struct EventLog {
     /// The metrics.
     pub metrics: Metrics,
 }
 
-impl Telling {
+impl EventLog {
     /// A commit is durable and visible.
     pub fn committed(&self, report: &CommitReport, ledger: &Ledger) {
         let mut events: Vec<EventCount<'_>> = Vec::new();
@@ -64,7 +64,7 @@ impl Telling {
             rejections: &rejections,
             premiums: &premiums,
         });
-        for (taken, &bytes) in report.taken.iter().zip(&report.taken_bytes) {
+        for (taken, &bytes) in report.consumed.iter().zip(&report.consumed_bytes) {
             let source = match &taken.source {
                 Source::Kafka { .. } => RecordSource::Kafka,
                 Source::Files => RecordSource::File,
@@ -118,7 +118,7 @@ impl Telling {
     }
 
     /// How much room there is on the disk.
-    pub fn room(&self, free: &Free, status: &Status) {
+    pub fn room(&self, free: &FreeSpace, status: &Status) {
         status.set_free(*free);
         self.metrics.room(free.bytes, free.is_short);
         let (free_bytes, needed_bytes) = (free.bytes, free.needed);

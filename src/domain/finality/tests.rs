@@ -7,13 +7,13 @@ fn at(ms: i64) -> UtcMillis {
     UtcMillis::new(ms)
 }
 
-fn line(promise: Promise, through: Option<i64>) -> PlatformLine {
+fn line(promise: Promise, through: Option<i64>) -> PlatformFinality {
     let platforms = Platforms::new(BTreeMap::from([("p".to_owned(), promise)]), Promise::default());
     let mut completeness = Completeness::default();
     let facts = PlatformFacts { complete_through: through.map(at), ..PlatformFacts::default() };
     completeness.platforms.insert("p".to_owned(), facts);
     completeness.topics.insert("t".to_owned(), TopicFacts::default());
-    PlatformLine::new("p", &completeness, &platforms, Reach { lead_ms: 5, tail_ms: 7 })
+    PlatformFinality::new("p", &completeness, &platforms, CoverMargins { lead_ms: 5, tail_ms: 7 })
 }
 
 fn promise() -> Promise {
@@ -28,7 +28,7 @@ fn promise() -> Promise {
     }
 }
 
-fn told(line: &PlatformLine, from: i64, until: i64) -> Vec<(i64, &'static str, Option<i64>)> {
+fn told(line: &PlatformFinality, from: i64, until: i64) -> Vec<(i64, &'static str, Option<i64>)> {
     line.stretches(Window::new(at(from), at(until)), at(0))
         .into_iter()
         .map(|piece| {
