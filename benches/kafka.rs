@@ -9,7 +9,7 @@ mod support;
 
 use coverledger::domain::time::UtcMillis;
 use coverledger::generate::{Generator, GeneratorSettings};
-use coverledger::ingest::kafka::{EventProducer, KafkaHealth, KafkaSettings, Outgoing};
+use coverledger::ingest::kafka::{ClientSettings, EventProducer, KafkaHealth, Outgoing};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{Offset, TopicPartitionList};
 use std::path::Path;
@@ -146,7 +146,7 @@ fn drain_bare(kafka: &Kafka, records: u64) -> Drain {
 
 /// Reads the topic from its beginning and does nothing with it; prints the CPU time.
 fn bare(brokers: &str, records: u64) -> ExitCode {
-    let consumer: BaseConsumer = KafkaSettings::new(brokers, "bare").reader().create().expect("a consumer");
+    let consumer: BaseConsumer = ClientSettings::new(brokers, "bare").reader().create().expect("a consumer");
     let mut assignment = TopicPartitionList::new();
     for partition in 0..PARTITIONS {
         assignment.add_partition_offset("orders", partition, Offset::Beginning).expect("a partition");
@@ -233,7 +233,7 @@ fn freshness(kafka: &Kafka, client: &mut Client, orders: u64, figures: &mut Figu
     let arguments: Vec<String> =
         background.iter().flat_map(|(name, value)| [(*name).to_owned(), value.to_string()]).collect();
     let mut load = generate(&kafka.brokers(), &arguments);
-    let mut settings = KafkaSettings::new(kafka.brokers(), "marks");
+    let mut settings = ClientSettings::new(kafka.brokers(), "marks");
     settings.options.insert("linger.ms".to_owned(), "0".to_owned());
     let producer = EventProducer::new(&settings, KafkaHealth::new()).expect("a producer");
     let from = GeneratorSettings::default().from;

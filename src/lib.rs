@@ -13,14 +13,14 @@
 //!
 //! * [`config`]: the configuration, read and checked as a whole before anything else happens; all problems at once.
 //! * [`app`]: the running service. It starts the threads, notices the first that ends, and ends the others. `reader` polls
-//!   Kafka, `prober` asks where partitions end, `writer` commits. [`app::demo`] is the same service with an embedded broker.
+//!   Kafka, `end_offset_poller` asks where partitions end, `writer` commits. [`app::demo`] is the same service with an embedded broker.
 //! * [`ingest`]: the edges where records come in. [`ingest::kafka`] reads partitions from the ledger's positions and stops,
 //!   with a message, where they cannot be continued exactly; [`ingest::file`] cuts files into lines.
 //! * [`pipeline`]: the main line in one page. [`pipeline::receive`] decodes a record into a batch.
 //! * [`domain`]: the rules, pure. [`domain::event`] decodes, [`domain::tariff`] prices, [`domain::decide`] decides between an
-//!   event and the stored version, [`domain::completeness`] and [`domain::settle`] say what an absence of records means.
-//! * [`ledger`]: one commit from a batch to a published state, and every stored byte. Only `ledger::store` names the
-//!   embedded key-value store.
+//!   event and the stored version, [`domain::completeness`] and [`domain::finality`] say what an absence of records means.
+//! * [`ledger`]: one commit from a batch to a published state, and what every stored byte means.
+//! * [`storage`]: keeps the ledger's values. Only `storage::kv` names the embedded key-value store.
 //! * [`coverage`]: the read model, from a question and one committed state to an answer.
 //! * [`http`]: answers over HTTP and the page for people. It only reads.
 //!
@@ -31,8 +31,26 @@
 //! * [`generate`]: deterministic synthetic events for tests, demonstrations and benchmarks.
 //! * [`telemetry`]: the clock, the metrics, the log.
 //!
-//! Dependencies point one way: `ingest`, `ledger`, `coverage` and `http` know `domain`, which knows none of them; only
-//! `pipeline`, `backfill`, `redrive`, `app` and `cli` see several of these rooms at once.
+//! # Dependencies
+//!
+//! They point one way; `tests/dependencies.rs` holds the imports against this table.
+//!
+//! | room | uses |
+//! |---|---|
+//! | `domain` | nothing |
+//! | `storage` | `ledger` |
+//! | `config` | `domain` |
+//! | `generate` | `domain` |
+//! | `telemetry` | `domain` |
+//! | `ingest` | `config`, `domain` |
+//! | `ledger` | `config`, `domain`, `storage` |
+//! | `coverage` | `domain` |
+//! | `http` | `config`, `coverage`, `domain`, `telemetry` |
+//! | `pipeline` | `config`, `domain`, `ledger` |
+//! | `backfill` | `domain`, `ingest`, `ledger`, `pipeline` |
+//! | `redrive` | `backfill`, `config`, `domain`, `ledger`, `pipeline` |
+//! | `app` | `config`, `domain`, `generate`, `http`, `ingest`, `ledger`, `pipeline`, `telemetry` |
+//! | `cli` | `app`, `backfill`, `config`, `coverage`, `domain`, `generate`, `ingest`, `ledger`, `pipeline`, `redrive`, `telemetry` |
 pub mod app;
 pub mod backfill;
 pub mod cli;

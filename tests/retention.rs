@@ -185,5 +185,5 @@ fn refusals_of_dropped_days_are_counted_under_their_reason() {
             Ok(true)
         })
         .unwrap();
-    assert_eq!(reasons, [coverledger::domain::view::Kept::Rejected(Reason::BeforeRetention)]);
+    assert_eq!(reasons, [coverledger::domain::rejection::Kept::Rejected(Reason::BeforeRetention)]);
 }

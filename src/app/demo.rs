@@ -18,7 +18,7 @@ use super::threads::{Ended, Stop, Threads, Urgency};
 use crate::config::Config;
 use crate::domain::time::{UtcMillis, Zone};
 use crate::generate::LiveSettings;
-use crate::ingest::kafka::{EventProducer, KafkaHealth, KafkaSettings};
+use crate::ingest::kafka::{ClientSettings, EventProducer, KafkaHealth};
 use anyhow::Context;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
@@ -79,7 +79,7 @@ impl Demo {
         let broker = broker(&config)?;
         let kafka = config.kafka.as_mut().context("the demo's configuration has no [kafka]")?;
         kafka.brokers = broker.bootstrap_servers();
-        let settings = KafkaSettings::new(kafka.brokers.clone(), "demo-riders");
+        let settings = ClientSettings::new(kafka.brokers.clone(), "demo-riders");
         let grace = config.shutdown.grace;
         let zone = config.zone.clone();
         let scenes = Arc::new(Scenes::default());
@@ -218,7 +218,7 @@ fn start_service(config: Config, threads: &mut Threads) -> anyhow::Result<Runnin
 
 fn start_riders(
     options: &DemoOptions,
-    settings: KafkaSettings,
+    settings: ClientSettings,
     (running, scenes, pause): (&Running, &Arc<Scenes>, Receiver<()>),
     threads: &mut Threads,
 ) -> anyhow::Result<()> {

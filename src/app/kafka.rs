@@ -9,11 +9,11 @@ use super::reader::Reader;
 use super::status::Status;
 use super::threads::{Stop, Threads, Urgency};
 use super::writer::Work;
-use crate::config::{Config, KafkaSettings as Settings};
+use crate::config::{Config, KafkaSettings};
 use crate::domain::completeness::{MetadataObserved, PartitionFacts, TopicIdentity};
 use crate::domain::view::LedgerView;
 use crate::ingest::kafka::{
-    EndsSeen, KafkaFault, KafkaHealth, KafkaProbe, KafkaSettings, LastApplied, OffsetRange, PartitionSource,
+    ClientSettings, EndsSeen, KafkaFault, KafkaHealth, KafkaProbe, LastApplied, OffsetRange, PartitionSource,
     Resume, Start, StartAt, TopicPartition, TopicPartitions, check_continuation,
 };
 use crate::ledger::Observations;
@@ -55,7 +55,7 @@ pub(super) struct Shared {
 
 /// What every question to Kafka at the start needs.
 struct Link<'a> {
-    settings: KafkaSettings,
+    settings: ClientSettings,
     topics: Vec<String>,
     health: Arc<KafkaHealth>,
     /// One for all tries: a slow connection goes on being made between them.
@@ -66,11 +66,11 @@ struct Link<'a> {
 /// Connects, waiting for the broker as long as it takes, and records what the operator decided; `None` when the
 /// service was asked to stop meanwhile, or when there is nothing to read.
 pub(super) fn connect(
-    (config, settings, options): (&Config, &Settings, &ServeOptions),
+    (config, settings, options): (&Config, &KafkaSettings, &ServeOptions),
     ledger: &mut Ledger,
     (clock, telling, stop): (&Clock, &EventLog, &Stop),
 ) -> anyhow::Result<Option<Connected>> {
-    let settings = KafkaSettings {
+    let settings = ClientSettings {
         brokers: settings.brokers.clone(),
         group_id: settings.group_id.clone(),
         options: settings.options.iter().map(|(k, v)| (k.clone(), v.expose().to_owned())).collect(),

@@ -5,9 +5,7 @@ use super::WrongUsage;
 use super::load_config;
 use crate::app::admin::{self, Answer, Request};
 use crate::domain::time::UtcMillis;
-use crate::ledger::LedgerError;
 use crate::ledger::{BackupReport, backup_dir};
-use crate::storage::StorageError;
 use anyhow::{Context, anyhow};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -102,7 +100,7 @@ fn back_up(
 ) -> anyhow::Result<BackupReport> {
     let never = AtomicBool::new(false);
     let in_use = match backup_dir(data_dir, target, &never, &mut *progress) {
-        Err(error @ LedgerError::Store(StorageError::InUse { .. })) => error,
+        Err(error) if error.is_in_use() => error,
         outcome => return Ok(outcome?),
     };
     let asked = admin::ask(data_dir, &Request::Backup(target.to_path_buf()), progress);

@@ -1,6 +1,7 @@
 //! An answer as a claim handler reads it.
 
-use crate::coverage::answer::{Answer, AnswerWhen, PlatformStatus, Verdict, WindowLine};
+use crate::coverage::answer::{Answer, AnswerWhen, PlatformStatus, WindowLine};
+use crate::domain::verdict::Verdict;
 use std::io::{self, Write};
 
 /// Writes the answer as short, clear text.

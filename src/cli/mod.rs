@@ -26,7 +26,6 @@ mod version;
 
 use crate::config::{Config, ConfigErrors};
 use crate::ledger::LedgerError;
-use crate::storage::StorageError;
 use clap::{Parser, Subcommand};
 use output::Inputs;
 use std::io::Write as _;
@@ -117,13 +116,13 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
         return 78;
     }
     let in_use = |cause: &(dyn std::error::Error + 'static)| {
-        matches!(cause.downcast_ref::<LedgerError>(), Some(LedgerError::Store(StorageError::InUse { .. })))
+        cause.downcast_ref::<LedgerError>().is_some_and(LedgerError::is_in_use)
     };
     if error.chain().any(in_use) {
         return 75;
     }
     let unusable = |cause: &(dyn std::error::Error + 'static)| {
-        matches!(cause.downcast_ref::<LedgerError>(), Some(LedgerError::Store(StorageError::DataDir { .. })))
+        cause.downcast_ref::<LedgerError>().is_some_and(LedgerError::is_of_data_dir)
     };
     if error.chain().any(unusable) { 73 } else { 1 }
 }

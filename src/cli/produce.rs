@@ -1,7 +1,7 @@
 //! `coverledger generate --kafka`: generated events to topics, as fast as Kafka takes them or at a given rate.
 
 use crate::generate::{Generator, PLATFORMS};
-use crate::ingest::kafka::{EventProducer, KafkaHealth, KafkaSettings, Outgoing, create_topics};
+use crate::ingest::kafka::{ClientSettings, EventProducer, KafkaHealth, Outgoing, create_topics};
 use anyhow::{Context, anyhow};
 use clap::Args;
 use std::collections::BTreeMap;
@@ -49,8 +49,8 @@ impl KafkaArgs {
         }
     }
 
-    fn settings(&self, brokers: &str) -> anyhow::Result<KafkaSettings> {
-        let mut settings = KafkaSettings::new(brokers, "coverledger-generate");
+    fn settings(&self, brokers: &str) -> anyhow::Result<ClientSettings> {
+        let mut settings = ClientSettings::new(brokers, "coverledger-generate");
         for option in &self.kafka_option {
             let (name, value) = option
                 .split_once('=')

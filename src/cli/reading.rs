@@ -8,7 +8,6 @@ use crate::ledger::Ledger;
 use crate::ledger::LedgerError;
 use crate::ledger::LedgerOptions;
 use crate::ledger::Snapshot;
-use crate::storage::StorageError;
 use crate::telemetry::clock::Clock;
 use anyhow::Context;
 use std::sync::Arc;
@@ -35,7 +34,7 @@ impl Opened {
         let clock = Clock::start();
         let ledger = Ledger::open(LedgerOptions::new(&config));
         let mut ledger = match ledger {
-            Err(error @ LedgerError::Store(StorageError::InUse { .. })) => {
+            Err(error) if error.is_in_use() => {
                 return Err(error).with_context(|| other_way.to_owned());
             }
             ledger => ledger?,
@@ -47,7 +46,7 @@ impl Opened {
     /// Opens the ledger of a configuration to read it, as it stands and under the configuration in force.
     pub(super) fn read(config: Config, other_way: &str) -> anyhow::Result<Self> {
         let ledger = match Ledger::open_read_only(LedgerOptions::new(&config)) {
-            Err(error @ LedgerError::Store(StorageError::InUse { .. })) => {
+            Err(error) if error.is_in_use() => {
                 return Err(error).with_context(|| other_way.to_owned());
             }
             ledger => ledger?,

@@ -2,10 +2,10 @@
 
 use super::problem::Report;
 use super::reader::{Found, Section, as_layer};
+use super::refused_options::refused_option;
 use super::secret::{Outside, Secret};
 use super::source::is_secret;
 use super::value;
-use crate::ingest::kafka::refusal;
 use std::collections::BTreeMap;
 use toml::de::DeValue;
 
@@ -123,7 +123,7 @@ impl Options<'_, '_> {
     /// Refuses what would break the ledger's promises.
     fn is_allowed(&mut self, option: &str, value: Option<&str>, found: Found<'_>, offset: usize) -> bool {
         // Another way to write `group_id`; taken out again by the caller.
-        let why = if option == "group.id" { None } else { refusal(option, value) };
+        let why = if option == "group.id" { None } else { refused_option(option, value) };
         let Some(why) = why else { return true };
         self.report.problem(found.source.place(offset), format!("option `{option}` is refused: {why}"));
         false

@@ -9,6 +9,7 @@ mod load;
 mod platforms;
 mod problem;
 mod reader;
+mod refused_options;
 mod secret;
 mod settings;
 mod source;
@@ -21,6 +22,7 @@ mod zone;
 pub use host::HostName;
 pub use kafka::{KafkaOption, KafkaSettings};
 pub use problem::{ConfigErrors, Problem};
+pub use refused_options::{RESERVED_OPTIONS, refused_option};
 pub use secret::Secret;
 pub use settings::{HttpSettings, IngestSettings, LedgerSettings, Limits, ShutdownSettings};
 

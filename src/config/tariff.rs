@@ -7,11 +7,11 @@ use super::value;
 use crate::domain::money::Micros;
 use crate::domain::order::Outcome;
 use crate::domain::platform::Platforms;
+use crate::domain::posting::RuleKind;
 use crate::domain::posting::RuleNo;
 use crate::domain::tariff::{
     CoverRule, FactorRule, RateRule, RegionPrefix, RuleRef, Scope, Tariff, TariffProblem,
 };
-use crate::domain::view::RuleKind;
 use toml::de::DeValue;
 
 /// Largest premium of one order, in yuan: far beyond every scheme, and sums of it stay in range.

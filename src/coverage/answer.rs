@@ -1,31 +1,12 @@
 //! The answer, in the shape that the contract gives it: field order is part of it.
 
 use super::warning::Warning;
-use serde::Serialize;
+use crate::domain::verdict::Verdict;
+use serde::{Serialize, Serializer};
 
-/// What is known about a rider's cover at a time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    /// At least one window holds the time.
-    Covered,
-    /// No window does, and nothing that could still arrive can.
-    NotCovered,
-    /// No window does, but one cannot be excluded.
-    Undetermined,
-    /// An interval with covered and uncovered parts.
-    PartlyCovered,
-}
-
-impl Verdict {
-    /// The name in answers and metrics.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Covered => "covered",
-            Self::NotCovered => "not_covered",
-            Self::Undetermined => "undetermined",
-            Self::PartlyCovered => "partly_covered",
-        }
+impl Serialize for Verdict {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
     }
 }
 

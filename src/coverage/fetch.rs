@@ -6,8 +6,9 @@ use crate::domain::finality::CoverMargins;
 use crate::domain::order::{Outcome, Phase};
 use crate::domain::platform::UnreadableRecords;
 use crate::domain::posting::{Posting, SupersededBy};
+use crate::domain::rejection::{Kept, Rejection};
 use crate::domain::time::UtcMillis;
-use crate::domain::view::{Kept, LedgerView, Rejection};
+use crate::domain::view::LedgerView;
 use crate::domain::window::Window;
 
 /// An order whose end for this rider is not known.

@@ -3,8 +3,8 @@
 use crate::domain::pending::{PendingKind, Scope, pending_kind};
 use crate::domain::platform::{Platforms, UnreadableRecords};
 use crate::domain::reject::ReadRevision;
+use crate::domain::rejection::{Kept, Origin, Rejection, Resolution};
 use crate::domain::time::{UtcMillis, Zone};
-use crate::domain::view::{Kept, Origin, Rejection, Resolution};
 use data_encoding::HEXLOWER;
 use serde::Serialize;
 

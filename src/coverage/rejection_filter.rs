@@ -2,8 +2,8 @@
 
 use crate::domain::pending::{PendingKind, pending_kind};
 use crate::domain::reject::Reason;
+use crate::domain::rejection::{Kept, Origin, Rejection};
 use crate::domain::time::UtcMillis;
-use crate::domain::view::{Kept, Origin, Rejection};
 
 /// One number, or all from one to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,7 +142,7 @@ mod tests {
     use super::*;
     use crate::domain::arrival::Timestamp;
     use crate::domain::reject::Readable;
-    use crate::domain::view::Resolution;
+    use crate::domain::rejection::Resolution;
 
     #[test]
     fn ranges_are_read_strictly() {

@@ -2,9 +2,11 @@
 
 use super::answer::{DisputedLine, SupersededByLine, SupersededLine, TariffLine, WindowLine};
 use crate::domain::money::Micros;
+use crate::domain::posting::RuleKind;
 use crate::domain::posting::{Charge, Posting, SupersededBy};
+use crate::domain::rejection::Rejection;
 use crate::domain::time::{UtcMillis, Zone};
-use crate::domain::view::{LedgerView, Rejection, RuleKind};
+use crate::domain::view::LedgerView;
 
 /// Writes stored things with the labels of one state and the times of one zone.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use super::Terms;
 use super::answer::{
-    Answer, AnswerWhen, AsOfLine, NearestAfter, NearestBefore, Part, PlatformStatus, RiderSeenLine, Verdict,
+    Answer, AnswerWhen, AsOfLine, NearestAfter, NearestBefore, Part, PlatformStatus, RiderSeenLine,
 };
 use super::fetch::{Conflict, Gathered, OpenOrder, gather, window_of};
 use super::nearest::Search;
@@ -15,8 +15,11 @@ use crate::domain::finality::{CoverMargins, PlatformFinality, Stretch};
 use crate::domain::pending::{PendingKind, Scope};
 use crate::domain::platform::UnreadableRecords;
 use crate::domain::posting::Posting;
+use crate::domain::rejection::Rejection;
+use crate::domain::rider_seen::RiderSeen;
 use crate::domain::time::Zone;
-use crate::domain::view::{AsOf, LedgerView, Rejection, RiderSeen};
+use crate::domain::verdict::Verdict;
+use crate::domain::view::{AsOf, LedgerView};
 use crate::domain::window::{Window, subtract, union_within};
 
 /// Answers a question from one committed state.

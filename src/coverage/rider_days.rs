@@ -48,7 +48,7 @@ impl<'a, V: LedgerView> RiderDays<'a, V> {
     fn expect_days(&self, days: impl Iterator<Item = LocalDay>) {
         let mut expected = self.expected.borrow_mut();
         let fresh: BTreeSet<LocalDay> = days.filter(|&day| expected.insert(day)).collect();
-        self.view.expect_riders(self.rider_ids, &fresh);
+        self.view.prefetch_riders(self.rider_ids, &fresh);
     }
 
     /// Every stored version of one of the riders that was accepted on a day, superseded ones included, in the order of

@@ -1,8 +1,9 @@
 //! What is known of a person at all, without reading every order: the ends of the time, and one order for each platform.
 
 use super::rider_days::RiderDays;
+use crate::domain::rider_seen::RiderSeen;
 use crate::domain::time::{UtcMillis, Zone};
-use crate::domain::view::{LedgerView, RiderSeen};
+use crate::domain::view::LedgerView;
 
 /// First and last instant of the riders' stored versions, and the platforms that named them; `None` when none did.
 pub(super) fn rider_seen<V: LedgerView>(days: &RiderDays<'_, V>) -> Result<Option<RiderSeen>, V::Error> {
@@ -84,7 +85,7 @@ fn see_platforms<V: LedgerView>(
         if missing.is_empty() {
             break;
         }
-        if days.view.may_name_rider(rider_id, day, &missing)?
+        if days.view.may_have_orders_of(rider_id, day, &missing)?
             && let Some(here) = RiderSeen::of(days.of(rider, day)?.iter())
         {
             missing.retain(|platform| !names(&here, platform));

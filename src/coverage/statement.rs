@@ -2,7 +2,8 @@
 
 use super::csv::quoted;
 use crate::domain::time::{LocalDay, Month};
-use crate::domain::view::{LedgerView, Total, TotalKey};
+use crate::domain::totals::{Total, TotalKey};
+use crate::domain::view::LedgerView;
 use serde::Serialize;
 use std::io::{self, Write};
 

@@ -5,9 +5,12 @@ use crate::domain::money::Micros;
 use crate::domain::order::{Outcome, Phase, Region};
 use crate::domain::pending::{PendingKind, RecordTimes, Scope, pending_kind};
 use crate::domain::platform::Platforms;
+use crate::domain::posting::RuleKind;
 use crate::domain::posting::{Charge, ConfigNo, Posting, Pricing, RuleNo, StoredVersion, SupersededBy};
+use crate::domain::rejection::{PendingCount, Rejection};
 use crate::domain::time::{LocalDay, UtcMillis, Zone};
-use crate::domain::view::{AsOf, LedgerView, PendingCount, Rejection, RuleKind, Total, TotalKey};
+use crate::domain::totals::{Total, TotalKey};
+use crate::domain::view::{AsOf, LedgerView};
 use crate::domain::window::Window;
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
@@ -241,7 +244,7 @@ impl LedgerView for NaiveLedger {
         days.collect::<BTreeSet<_>>().into_iter()
     }
 
-    fn may_name_rider(&self, _: &str, _: LocalDay, _: &[&str]) -> Result<bool, Infallible> {
+    fn may_have_orders_of(&self, _: &str, _: LocalDay, _: &[&str]) -> Result<bool, Infallible> {
         Ok(true)
     }
 

@@ -8,8 +8,8 @@ use super::completeness::{Completeness, PartitionFacts, PlatformFacts};
 use super::pending::{PendingKind, RecordTimes, conflict_window};
 use super::platform::{Platforms, Promise};
 use super::posting::Posting;
+use super::rejection::Rejection;
 use super::time::UtcMillis;
-use super::view::Rejection;
 use super::window::{Window, subtract, union};
 
 /// The shortest wait for what is overdue.

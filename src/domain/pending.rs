@@ -8,8 +8,8 @@ use super::order::{Outcome, Phase};
 use super::platform::{Platforms, Promise};
 use super::posting::Posting;
 use super::reject::{ReadRevision, Readable, Reason};
+use super::rejection::{Kept, Origin, Rejection};
 use super::time::UtcMillis;
-use super::view::{Kept, Origin, Rejection};
 use super::window::Window;
 
 /// Rounding to milliseconds hides that an end lies before its start by less than this.

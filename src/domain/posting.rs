@@ -158,3 +158,14 @@ impl Disposition {
         }
     }
 }
+
+/// The kinds of tariff rules that a posting names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RuleKind {
+    /// `[[rate]]`
+    Rate,
+    /// `[[factor]]`
+    Factor,
+    /// `[[cover]]`
+    Cover,
+}

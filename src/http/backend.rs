@@ -1,8 +1,9 @@
 //! What the service asks of the rest of the program.
 
 use crate::coverage::rejection_filter::RejectionFilter;
+use crate::domain::rejection::Rejection;
 use crate::domain::time::UtcMillis;
-use crate::domain::view::{LedgerView, Rejection};
+use crate::domain::view::LedgerView;
 use std::sync::Arc;
 use thiserror::Error;
 

@@ -1,7 +1,7 @@
 //! What can go wrong in the ledger, in words that say what to do.
 
-use crate::ledger::codec::CodecError;
 use crate::storage::StorageError;
+use crate::storage::bytes::CodecError;
 use thiserror::Error;
 
 /// The ledger cannot go on, or cannot be trusted.
@@ -62,6 +62,16 @@ pub enum LedgerError {
 }
 
 impl LedgerError {
+    /// Whether another process has the data directory.
+    pub const fn is_in_use(&self) -> bool {
+        matches!(self, Self::Store(StorageError::InUse { .. }))
+    }
+
+    /// Whether the data directory cannot be used at all.
+    pub const fn is_of_data_dir(&self) -> bool {
+        matches!(self, Self::Store(StorageError::DataDir { .. }))
+    }
+
     /// Names the damaged value.
     pub fn damaged(what: impl Into<String>) -> impl FnOnce(CodecError) -> Self {
         let what = what.into();

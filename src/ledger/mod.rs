@@ -1,39 +1,52 @@
 //! The ledger: what was booked, in runs of sorted blocks that never change, under a manifest that says which runs count.
 //!
-//! A commit turns one batch of records into a new state. Its effects have one order, written once in `commit.rs`: decide,
-//! write blocks, make them durable, move the manifest on, replace the witness `HEAD`, show the state to readers. A crash
+//! A commit turns one batch of records into a new state. Its effects have one order, written once in [`commit`]: decide,
+//! write blocks, make them durable, advance the manifest, replace the witness `HEAD`, show the state to readers. A crash
 //! anywhere leaves the state before or the state after, never a part.
 //!
-//! # Order of modules
+//! # Rooms
 //!
-//! What a batch meets on its way:
+//! In the order in which a batch meets them:
 //!
-//! 1. [`setup`] and [`writer`]: opening. The directory's [`lock`], the [`manifest`] and its check against [`head`] (the
-//!    witness), [`garbage`] that an interrupted process left, [`enforce`] that puts the configuration in force;
-//!    [`tariff_change`] compares what is booked with its prices.
-//! 2. [`batch`]: decoded events, refused records and completeness records, in the order of arrival.
-//! 3. [`commit`]: the order of effects. All that follows is called from there.
-//! 4. [`resolve`]: decides every event: [`days`] and [`filter`] tell most new identities apart without touching storage,
-//!    [`identity`] and [`find`] look up the others, [`history`] says which stored version is current.
-//! 5. [`keeping`] and [`rejected`]: refused and conflicting records are kept; [`settling`] and [`unresolved`]: they are
-//!    settled when their order comes. [`lateness`] counts events that came after the platform's word.
-//! 6. [`booking`], [`draft`], [`pricing`] and [`books`]: rows with their prices, sorted by rider and start.
-//! 7. [`run_writer`], [`run`], [`block`], [`row`], [`run_index`], [`sparse`], [`totals`]: the rows become a run for each event day: blocks in
-//!    columns, identity index, sparse index, totals. [`keys`], [`codec`] and [`parts`] are the stored form of all of it.
-//! 8. [`facts`] and [`commit_record`]: completeness, sources, statistics, and the record of the commit itself.
-//! 9. [`adopt`] and [`report`]: the committed runs enter memory, and the commit tells what it did.
+//! 1. [`writer`] opens the ledger and holds the state that commits change: [`LedgerOptions`], the manifest, the live runs,
+//!    the filters. It collects what an interrupted process left behind.
+//! 2. [`batch`]: decoded events, refused records and completeness records, in the order of arrival; each order with its
+//!    staged row.
+//! 3. [`commit`]: the order of effects. It calls all that follows.
+//! 4. [`lookup`] tells new identities from stored ones and reads the versions of the latter; [`decide`] decides every event.
+//! 5. [`rejections`] keeps refused and conflicting records and resolves those whose order arrived.
+//! 6. [`build`] prices orders, sorts their rows by rider and start, and writes them as a [`run`] for each event day.
+//! 7. [`manifest`]: which runs count, completeness, sources, statistics, configurations, and the record of each commit.
 //!
 //! What a reader meets: [`snapshot`], one committed state, immutable, which implements
-//! [`LedgerView`](crate::domain::view::LedgerView); through it [`run`] and [`block`], without any lock of the writer.
+//! [`LedgerView`](crate::domain::view::LedgerView); through it [`run`], without any lock of the writer.
 //!
-//! Beside the line: [`room`] watches the disk's free space. [`compaction`] merges the runs of a day on a thread of its own, and
-//! the writer swaps them in one commit; [`retention`] drops whole days; [`verify`] reads everything again and proves that it
-//! agrees; [`backup`] makes a data directory of a state that is held; [`warming`] reads the newest orders into the system's
-//! memory after a start.
+//! Beside the line: [`maintenance`] (compaction, retention, backup, disk space, cache warm-up) and [`verify`], which reads
+//! everything again and proves that it agrees. Below both: [`codec`], the stored form of every value; [`error`]; and
+//! [`yield_points`], by which long work lets questions go first. [`crate::storage`] keeps the values.
 //!
-//! Below both: [`store`], which keeps values in segment files and in an embedded key-value store that nobody else names;
-//! [`error`], what can go wrong in words that say what to do; [`turns`], by which long work lets questions go first; and
-//! [`crash`], the points at which tests make the process die.
+//! # Dependencies
+//!
+//! They point one way; `tests/dependencies.rs` holds the imports against this table.
+//!
+//! | room | uses |
+//! |---|---|
+//! | `yield_points` | nothing |
+//! | `error` | nothing |
+//! | `codec` | `error` |
+//! | `run` | `codec`, `error`, `yield_points` |
+//! | `options` | nothing |
+//! | `manifest` | `codec`, `error` |
+//! | `batch` | `error`, `manifest`, `run`, `yield_points` |
+//! | `lookup` | `batch`, `error`, `run`, `yield_points` |
+//! | `decide` | `batch`, `error`, `lookup`, `run`, `yield_points` |
+//! | `build` | `batch`, `decide`, `error`, `run`, `yield_points` |
+//! | `rejections` | `batch`, `codec`, `decide`, `error`, `lookup`, `manifest`, `run` |
+//! | `snapshot` | `codec`, `error`, `lookup`, `manifest`, `rejections`, `run` |
+//! | `writer` | `build`, `codec`, `error`, `lookup`, `manifest`, `options`, `rejections`, `run`, `snapshot` |
+//! | `commit` | `batch`, `build`, `codec`, `decide`, `error`, `manifest`, `rejections`, `run`, `snapshot`, `writer`, `yield_points` |
+//! | `maintenance` | `batch`, `codec`, `decide`, `error`, `lookup`, `manifest`, `options`, `rejections`, `run`, `snapshot`, `writer`, `yield_points` |
+//! | `verify` | `codec`, `error`, `maintenance`, `manifest`, `options`, `rejections`, `run`, `writer` |
 pub mod batch;
 pub mod build;
 pub mod codec;

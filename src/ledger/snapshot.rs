@@ -4,9 +4,12 @@ use crate::domain::completeness::Completeness;
 use crate::domain::order::Phase;
 use crate::domain::pending::PendingKind;
 use crate::domain::platform::Platforms;
+use crate::domain::posting::RuleKind;
 use crate::domain::posting::{ConfigNo, RuleNo, StoredVersion, SupersededBy};
+use crate::domain::rejection::{PendingCount, Rejection};
 use crate::domain::time::{LocalDay, UtcMillis, Zone};
-use crate::domain::view::{AsOf, LedgerView, PendingCount, Rejection, RuleKind, Total, TotalKey};
+use crate::domain::totals::{Total, TotalKey};
+use crate::domain::view::{AsOf, LedgerView};
 use crate::domain::window::Window;
 use crate::ledger::codec::keys;
 use crate::ledger::codec::unframe;
@@ -279,7 +282,7 @@ impl LedgerView for Snapshot {
         Ok(group_versions(rows))
     }
 
-    fn expect_riders(&self, rider_ids: &[String], days: &BTreeSet<LocalDay>) {
+    fn prefetch_riders(&self, rider_ids: &[String], days: &BTreeSet<LocalDay>) {
         if !days.is_empty()
             && self.store.is_worth_fetching()
             && let Err(error) = self.fetch_riders(rider_ids, days)
@@ -352,7 +355,7 @@ impl LedgerView for Snapshot {
         self.kept().map(|(&day, _)| day)
     }
 
-    fn may_name_rider(&self, rider_id: &str, day: LocalDay, platforms: &[&str]) -> LedgerResult<bool> {
+    fn may_have_orders_of(&self, rider_id: &str, day: LocalDay, platforms: &[&str]) -> LedgerResult<bool> {
         for run in self.runs.get(&day).into_iter().flatten() {
             if run.may_name(rider_id, platforms)? {
                 return Ok(true);

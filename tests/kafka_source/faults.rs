@@ -7,8 +7,8 @@ use crate::support::reading::{
 };
 use coverledger::domain::time::UtcMillis;
 use coverledger::ingest::kafka::{
-    EventProducer, KafkaFault, KafkaHealth, KafkaSettings, Outgoing, PartitionSource, Polled, Start, StartAt,
-    TopicPartition, next_offset,
+    ClientSettings, EventProducer, KafkaFault, KafkaHealth, Outgoing, PartitionSource, Polled, Start,
+    StartAt, TopicPartition, next_offset,
 };
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
@@ -87,7 +87,7 @@ fn a_slow_broker_is_waited_for() {
 }
 
 /// Ten records, a batch with the mark, ten records; all in partition 1 of two.
-pub(crate) fn marked(settings: &KafkaSettings) {
+pub(crate) fn marked(settings: &ClientSettings) {
     let producer = EventProducer::new(settings, KafkaHealth::new()).unwrap();
     for payloads in [vec!["before"; 10], vec!["first of its batch", MARK], vec!["behind"; 10]] {
         for payload in payloads {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use coverledger::domain::time::UtcMillis;
 use coverledger::ingest::kafka::{
-    Continuation, EventProducer, KafkaFault, KafkaHealth, KafkaProbe, KafkaSettings, Outgoing,
+    ClientSettings, Continuation, EventProducer, KafkaFault, KafkaHealth, KafkaProbe, Outgoing,
     PartitionSource, Standing, TopicPartition, check_continuation, next_offset,
 };
 use rdkafka::ClientConfig;
@@ -219,7 +219,7 @@ fn transaction_markers_at_the_tail_count_as_read(kafka: &RealKafka) {
 }
 
 fn check(
-    settings: &KafkaSettings,
+    settings: &ClientSettings,
     known: &[coverledger::ingest::kafka::Resume],
 ) -> Result<Vec<Standing>, KafkaFault> {
     let health = KafkaHealth::new();

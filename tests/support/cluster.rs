@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::random::Draws;
 use super::reading::PATIENCE;
-use coverledger::ingest::kafka::KafkaSettings;
+use coverledger::ingest::kafka::ClientSettings;
 use rdkafka::admin::{
     AdminClient, AdminOptions, AlterConfig, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication,
 };
@@ -74,15 +74,15 @@ impl RealKafka {
     }
 
     /// Settings for the plain listener.
-    pub(crate) fn settings(&self, group: &str) -> KafkaSettings {
-        let mut settings = KafkaSettings::new(self.brokers(), group);
+    pub(crate) fn settings(&self, group: &str) -> ClientSettings {
+        let mut settings = ClientSettings::new(self.brokers(), group);
         let quick = [("reconnect.backoff.max.ms", "200"), ("topic.metadata.refresh.interval.ms", "2000")];
         settings.options.extend(quick.map(|(name, value)| (name.to_owned(), value.to_owned())));
         settings
     }
 
     /// Settings for the listener with TLS and SASL.
-    pub(crate) fn secure_settings(&self, group: &str, mechanism: &str, password: &str) -> KafkaSettings {
+    pub(crate) fn secure_settings(&self, group: &str, mechanism: &str, password: &str) -> ClientSettings {
         let mut settings = self.settings(group);
         settings.brokers = format!("127.0.0.1:{}", self.port + 2);
         let authority = self.dir.path().join("tls/ca.pem").display().to_string();

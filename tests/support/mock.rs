@@ -1,6 +1,6 @@
 //! librdkafka's broker inside this process.
 
-use coverledger::ingest::kafka::KafkaSettings;
+use coverledger::ingest::kafka::ClientSettings;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 
@@ -17,8 +17,8 @@ pub(crate) fn cluster(topics: &[(&str, i32)]) -> Cluster {
 }
 
 /// Settings that reconnect quickly.
-pub(crate) fn settings(brokers: String, group: &str) -> KafkaSettings {
-    let mut settings = KafkaSettings::new(brokers, group);
+pub(crate) fn settings(brokers: String, group: &str) -> ClientSettings {
+    let mut settings = ClientSettings::new(brokers, group);
     for (name, value) in [("reconnect.backoff.max.ms", "100"), ("fetch.wait.max.ms", "20")] {
         settings.options.insert(name.to_owned(), value.to_owned());
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use coverledger::domain::completeness::TopicIdentity;
 use coverledger::ingest::kafka::{
-    EventProducer, KafkaFault, KafkaHealth, KafkaSettings, LastApplied, Outgoing, PartitionSource, Polled,
+    ClientSettings, EventProducer, KafkaFault, KafkaHealth, LastApplied, Outgoing, PartitionSource, Polled,
     Resume, Start, StartAt, TopicPartition,
 };
 
@@ -30,7 +30,7 @@ pub(crate) fn from_beginning(places: &[TopicPartition]) -> Vec<Start> {
 }
 
 /// A source that reads `starts`.
-pub(crate) fn source(settings: &KafkaSettings, starts: &[Start]) -> PartitionSource {
+pub(crate) fn source(settings: &ClientSettings, starts: &[Start]) -> PartitionSource {
     let mut source = PartitionSource::new(settings, KafkaHealth::new()).unwrap();
     source.add(starts).unwrap();
     source
@@ -38,7 +38,7 @@ pub(crate) fn source(settings: &KafkaSettings, starts: &[Start]) -> PartitionSou
 
 /// Writes `PREFIX-N` for N of `numbers`, spread over the partitions, and waits until all are acknowledged.
 pub(crate) fn write(
-    settings: &KafkaSettings,
+    settings: &ClientSettings,
     topic: &str,
     partitions: i32,
     numbers: std::ops::Range<i32>,

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::domain::reject::{Readable, Reason};
-use crate::domain::view::{Kept, Origin, Rejection, Resolution};
+use crate::domain::rejection::{Kept, Origin, Rejection, Resolution};
 
 /// An unresolved record that tells what `event` tells.
 fn kept_record(kept: Kept, event: &Posting) -> Rejection {

@@ -7,8 +7,8 @@ use crate::domain::completeness::{PartitionFacts, PlatformFacts, SkippedSpan, To
 use crate::domain::order::{Outcome, Phase};
 use crate::domain::platform::{Platforms, Promise, UnreadableRecords};
 use crate::domain::reject::{Readable, Reason};
+use crate::domain::rejection::{Kept, Origin, Resolution};
 use crate::domain::time::{HOUR_MS, MINUTE_MS, UtcMillis};
-use crate::domain::view::{Kept, Origin, Resolution};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,8 +1,8 @@
 //! What is kept of a tariff's rules as long as postings name them: labels and terms, without the machinery.
 
 use super::rule::{CoverRule, FactorRule, RateRule};
+use crate::domain::posting::RuleKind;
 use crate::domain::posting::RuleNo;
-use crate::domain::view::RuleKind;
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
 

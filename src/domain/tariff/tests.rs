@@ -108,7 +108,7 @@ fn the_shape_of_a_real_scheme_with_floating_rates() {
     assert_eq!(of("aa", "ride_hailing", 310_000, october), "0.008");
     assert_eq!(of("aa", "intra_city_freight", 310_000, october), "0.144");
     assert_eq!(
-        tariff.book().label(crate::domain::view::RuleKind::Rate, RuleNo(4)),
+        tariff.book().label(crate::domain::posting::RuleKind::Rate, RuleNo(4)),
         Some("rate instant_delivery platform=ua from=2013-04-01")
     );
 }

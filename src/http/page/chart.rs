@@ -3,11 +3,12 @@
 use super::identifier::Ident;
 use super::messages::Words;
 use super::view_model::human;
-use crate::coverage::answer::{Answer, AnswerWhen, Verdict, WindowLine};
+use crate::coverage::answer::{Answer, AnswerWhen, WindowLine};
 use crate::coverage::instant::{from_local, parse_from};
 use crate::coverage::question::When;
 use crate::coverage::timeline::Timeline;
 use crate::domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, UtcMillis, Zone};
+use crate::domain::verdict::Verdict;
 use crate::domain::window::{Window, union_within};
 
 /// The template draws the axis from here, so wide.

@@ -1,9 +1,9 @@
 //! What the page says, in Chinese and English.
 
 use super::identifier::{Finding, Ident, Lookalike};
-use crate::coverage::answer::Verdict;
 use crate::coverage::instant::{TYPED_FORMS, TypedError, offset};
 use crate::coverage::warning::Warning;
+use crate::domain::verdict::Verdict;
 
 macro_rules! words {
     ($($field:ident: $zh:literal, $en:literal;)*) => {

@@ -6,13 +6,13 @@ use super::identifier::Ident;
 use super::messages::Words;
 use super::note::Note;
 use crate::coverage::answer::{
-    Answer, AnswerWhen, DisputedLine, NearestAfter, NearestBefore, PlatformStatus, SupersededLine, Verdict,
-    WindowLine,
+    Answer, AnswerWhen, DisputedLine, NearestAfter, NearestBefore, PlatformStatus, SupersededLine, WindowLine,
 };
 use crate::coverage::instant::parse_from;
 use crate::coverage::question::When;
 use crate::coverage::warning::Warning;
 use crate::domain::time::{SECOND_MS, UtcMillis, Zone};
+use crate::domain::verdict::Verdict;
 
 /// Parts of an interval that are listed.
 const PARTS_MAX: usize = 200;

@@ -8,8 +8,8 @@ use crate::domain::order::{Outcome, Phase};
 use crate::domain::platform::{Platforms, Promise, UnreadableRecords};
 use crate::domain::posting::Posting;
 use crate::domain::reject::{ReadRevision, Readable, Reason};
+use crate::domain::rejection::{Kept, Origin, Rejection, Resolution};
 use crate::domain::time::{DAY_MS, HOUR_MS, LocalDay, MINUTE_MS, UtcMillis, Zone};
-use crate::domain::view::{Kept, Origin, Rejection, Resolution};
 use crate::http::{
     HttpState, NotReady, PartitionProgress, Paused, ProgressFacts, RejectionPage, RejectionQuery, Source,
     router,

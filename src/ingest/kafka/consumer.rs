@@ -15,7 +15,7 @@ use super::health::{KafkaContext, KafkaHealth};
 use super::place::{TopicPartition, next_offset};
 use super::probe::KafkaProbe;
 use super::record::Record;
-use super::settings::KafkaSettings;
+use super::settings::ClientSettings;
 
 /// How long a lost position is looked into before the reader stops without having found the partition.
 const DIAGNOSIS: Duration = Duration::from_secs(10);
@@ -66,7 +66,7 @@ struct Partition {
 pub struct PartitionSource {
     /// Shared with nobody, but see [`Drop`].
     consumer: Arc<BaseConsumer<KafkaContext>>,
-    settings: KafkaSettings,
+    settings: ClientSettings,
     probe: KafkaProbe,
     health: Arc<KafkaHealth>,
     topics: Vec<Topic>,
@@ -78,7 +78,7 @@ pub struct PartitionSource {
 
 impl PartitionSource {
     /// A source that reads nothing yet.
-    pub fn new(settings: &KafkaSettings, health: Arc<KafkaHealth>) -> Result<Self, KafkaFault> {
+    pub fn new(settings: &ClientSettings, health: Arc<KafkaHealth>) -> Result<Self, KafkaFault> {
         let context = KafkaContext::new(Arc::clone(&health), "reader");
         let consumer: BaseConsumer<KafkaContext> =
             settings.reader().create_with_context(context).map_err(|error| KafkaFault::of(&error))?;

@@ -12,7 +12,7 @@ use super::fault::{KafkaFault, is_transient_code};
 use super::health::{KafkaContext, KafkaHealth};
 use super::place::TopicPartition;
 use super::probe::Deadline;
-use super::settings::KafkaSettings;
+use super::settings::ClientSettings;
 
 /// Whether an error means that records came, but not whole.
 pub(super) const fn is_damage(code: RDKafkaErrorCode) -> bool {
@@ -23,7 +23,7 @@ pub(super) const fn is_damage(code: RDKafkaErrorCode) -> bool {
 /// What the partitions give when they are read again where reading stood: the first whose records are damaged there, or
 /// that all of them are whole now.
 pub(super) fn diagnose(
-    settings: &KafkaSettings,
+    settings: &ClientSettings,
     health: &Arc<KafkaHealth>,
     positions: &[(TopicPartition, i64)],
     timeout: Duration,
@@ -40,7 +40,7 @@ pub(super) fn diagnose(
 /// The first good offset behind damaged records at `position` (`None`: behind the last one that Kafka has now); nothing
 /// when they are whole.
 fn read_again(
-    settings: &KafkaSettings,
+    settings: &ClientSettings,
     health: &Arc<KafkaHealth>,
     (place, position): (&TopicPartition, i64),
     deadline: Deadline,
@@ -73,7 +73,7 @@ fn read_again(
 
 /// A consumer of its own each time: after damaged records librdkafka goes on at a place that it does not tell.
 fn consumer(
-    settings: &KafkaSettings,
+    settings: &ClientSettings,
     health: &Arc<KafkaHealth>,
 ) -> Result<BaseConsumer<KafkaContext>, KafkaFault> {
     let context = KafkaContext::new(Arc::clone(health), "damage");
@@ -82,7 +82,7 @@ fn consumer(
 
 /// Whether the first thing that comes from an offset on is damaged.
 fn is_damaged_at(
-    settings: &KafkaSettings,
+    settings: &ClientSettings,
     health: &Arc<KafkaHealth>,
     (place, offset): (&TopicPartition, i64),
     deadline: Deadline,
@@ -109,7 +109,7 @@ fn is_damaged_at(
 
 /// The offset that the next record of a partition will get.
 fn end_of(
-    settings: &KafkaSettings,
+    settings: &ClientSettings,
     health: &Arc<KafkaHealth>,
     place: &TopicPartition,
     deadline: Deadline,

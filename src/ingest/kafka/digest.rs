@@ -20,7 +20,7 @@ use super::fault::{KafkaFault, describe, is_transient_code};
 use super::health::{KafkaContext, KafkaHealth};
 use super::place::TopicPartition;
 use super::probe::{Deadline, KafkaProbe};
-use super::settings::KafkaSettings;
+use super::settings::ClientSettings;
 use super::watermark::OffsetRange;
 use crate::domain::completeness::{Difference, TopicIdentity};
 use crate::domain::time::UtcMillis;
@@ -79,7 +79,7 @@ pub type Standing = Result<Continuation, KafkaFault>;
 /// `timeout` bounds the whole call, but for closing a client that cannot reach its broker. An unreachable broker is a
 /// transient fault: try again.
 pub fn check_continuation(
-    settings: &KafkaSettings,
+    settings: &ClientSettings,
     health: &Arc<KafkaHealth>,
     probe: &KafkaProbe,
     resumes: &[Resume],
@@ -204,7 +204,7 @@ fn verdict(
 
 /// Reads the wanted records of one topic.
 fn read_back(
-    settings: &KafkaSettings,
+    settings: &ClientSettings,
     health: &Arc<KafkaHealth>,
     topic: &mut [Wanted<'_>],
     deadline: Deadline,

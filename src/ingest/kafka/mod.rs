@@ -37,7 +37,7 @@ pub use place::{TopicPartition, next_offset};
 pub use probe::KafkaProbe;
 pub use producer::{EventProducer, Outgoing};
 pub use record::Record;
-pub use settings::{KafkaSettings, refusal};
+pub use settings::ClientSettings;
 pub use topics::create_topics;
 pub use version::client_version;
 pub use watermark::{EndReport, EndsSeen, OffsetRange};

@@ -10,14 +10,14 @@ use rdkafka::consumer::BaseConsumer;
 
 use super::fault::KafkaFault;
 use super::health::{KafkaContext, KafkaHealth};
-use super::settings::KafkaSettings;
+use super::settings::ClientSettings;
 
 /// Asks Kafka about topics and offsets; never reads a record. Its connections are not shared with the reader, so an
 /// answer does not wait behind a fetch.
 pub struct KafkaProbe {
     pub(super) client: BaseConsumer<KafkaContext>,
     pub(super) health: Arc<KafkaHealth>,
-    pub(super) settings: KafkaSettings,
+    pub(super) settings: ClientSettings,
     pub(super) admin: OnceCell<AdminClient<KafkaContext>>,
     /// The brokers that the newest metadata named, and whose turn it is to say more about topics: any of them can, and the one
     /// that is asked may be away.
@@ -29,7 +29,7 @@ pub struct KafkaProbe {
 
 impl KafkaProbe {
     /// A probe; it connects when it is first asked.
-    pub fn new(settings: &KafkaSettings, health: Arc<KafkaHealth>) -> Result<Self, KafkaFault> {
+    pub fn new(settings: &ClientSettings, health: Arc<KafkaHealth>) -> Result<Self, KafkaFault> {
         let context = KafkaContext::new(Arc::clone(&health), "probe");
         let client = settings.probe().create_with_context(context).map_err(|error| KafkaFault::of(&error))?;
         Ok(Self {

@@ -9,7 +9,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use super::fault::{KafkaFault, describe};
 use super::health::{KafkaContext, KafkaHealth};
 use super::probe::Deadline;
-use super::settings::KafkaSettings;
+use super::settings::ClientSettings;
 use crate::domain::time::UtcMillis;
 
 /// How long a full queue may stay full before the writer gives up.
@@ -39,7 +39,7 @@ pub struct EventProducer {
 
 impl EventProducer {
     /// A writer; it connects when something is sent.
-    pub fn new(settings: &KafkaSettings, health: Arc<KafkaHealth>) -> Result<Self, KafkaFault> {
+    pub fn new(settings: &ClientSettings, health: Arc<KafkaHealth>) -> Result<Self, KafkaFault> {
         let context = KafkaContext::new(Arc::clone(&health), "writer");
         let producer =
             settings.writer().create_with_context(context).map_err(|error| KafkaFault::of(&error))?;

@@ -6,47 +6,11 @@ use std::fmt;
 use rdkafka::ClientConfig;
 
 use super::fault::may_be_secret;
-
-/// Options that an operator may not set, each with the reason: they would break exactly-once or completeness.
-const RESERVED: &[(&str, &str)] = &[
-    ("enable.auto.commit", "positions are committed with the orders, in the ledger"),
-    ("auto.commit.enable", "positions are committed with the orders, in the ledger"),
-    ("auto.commit.interval.ms", "positions are committed with the orders, in the ledger"),
-    ("enable.auto.offset.store", "positions are kept in the ledger"),
-    ("offset.store.method", "positions are kept in the ledger"),
-    ("offset.store.path", "positions are kept in the ledger"),
-    ("offset.store.sync.interval.ms", "positions are kept in the ledger"),
-    ("auto.offset.reset", "an offset that is gone must stop the service, never be skipped"),
-    ("check.crcs", "damaged records must be noticed; it is always on"),
-    ("enable.partition.eof", "the ledger sets it where it needs it"),
-    ("bootstrap.servers", "write `brokers` in [kafka]"),
-    ("metadata.broker.list", "write `brokers` in [kafka]"),
-    ("group.id", "write `group_id` in [kafka]"),
-    ("topic.blacklist", "a hidden topic would look complete"),
-    ("group.protocol", "partitions are assigned by the ledger, not by the group"),
-    ("group.instance.id", "partitions are assigned by the ledger, not by the group"),
-    ("partition.assignment.strategy", "partitions are assigned by the ledger, not by the group"),
-    ("allow.auto.create.topics", "a mistyped topic must be an error"),
-    ("enable.idempotence", "a retried record must not be written twice"),
-    ("builtin.features", "it is what librdkafka was built with"),
-    ("plugin.library.paths", "foreign code could change what is read"),
-];
-
-/// Why an operator may not set an option, or not to this value; `None` when it may be set. A value that is not known
-/// yet is judged like the worst one.
-pub fn refusal(option: &str, value: Option<&str>) -> Option<&'static str> {
-    if let Some((_, why)) = RESERVED.iter().find(|(name, _)| *name == option) {
-        return Some(why);
-    }
-    if option == "isolation.level" && value != Some("read_committed") {
-        return Some("orders of aborted transactions must not be booked; only `read_committed` is possible");
-    }
-    option.starts_with("test.").then_some("it replaces the real brokers or their behaviour")
-}
+use crate::config::refused_option;
 
 /// How to reach Kafka. Its `Debug` shows the names of options, and values only where they cannot be secrets.
 #[derive(Clone, PartialEq, Eq)]
-pub struct KafkaSettings {
+pub struct ClientSettings {
     /// `host:port`, several separated by commas.
     pub brokers: String,
     /// The consumer group under which progress is reported.
@@ -55,7 +19,7 @@ pub struct KafkaSettings {
     pub options: BTreeMap<String, String>,
 }
 
-impl KafkaSettings {
+impl ClientSettings {
     /// Settings with nothing but the brokers and the group.
     pub fn new(brokers: impl Into<String>, group_id: impl Into<String>) -> Self {
         Self { brokers: brokers.into(), group_id: group_id.into(), options: BTreeMap::new() }
@@ -135,7 +99,7 @@ impl KafkaSettings {
             config.set(*option, *value);
         }
         for (option, value) in &self.options {
-            if refusal(option, Some(value)).is_none() {
+            if refused_option(option, Some(value)).is_none() {
                 config.set(option, value);
             }
         }
@@ -155,7 +119,7 @@ fn make_safe(config: &mut ClientConfig) {
         .set("allow.auto.create.topics", "false");
 }
 
-impl fmt::Debug for KafkaSettings {
+impl fmt::Debug for ClientSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown: BTreeMap<&str, &str> = self
             .options
@@ -164,7 +128,7 @@ impl fmt::Debug for KafkaSettings {
                 (name.as_str(), if may_be_secret(name) { "(hidden)" } else { value.as_str() })
             })
             .collect();
-        f.debug_struct("KafkaSettings")
+        f.debug_struct("ClientSettings")
             .field("brokers", &self.brokers)
             .field("group_id", &self.group_id)
             .field("options", &shown)
@@ -175,22 +139,20 @@ impl fmt::Debug for KafkaSettings {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::RESERVED_OPTIONS;
 
     #[test]
     fn no_option_of_the_operator_undoes_exactly_once() {
-        let mut settings = KafkaSettings::new("right:9092", "coverledger");
-        for name in RESERVED.iter().map(|(name, _)| name).chain(&["isolation.level", "test.mock.num.brokers"])
+        let mut settings = ClientSettings::new("right:9092", "coverledger");
+        for name in
+            RESERVED_OPTIONS.iter().map(|(name, _)| name).chain(&["isolation.level", "test.mock.num.brokers"])
         {
             settings.options.insert((*name).to_owned(), "wrong".to_owned());
         }
         settings.options.insert("fetch.wait.max.ms".to_owned(), "7".to_owned());
-        assert!(
-            settings
-                .options
-                .keys()
-                .filter(|name| *name != "fetch.wait.max.ms")
-                .all(|name| { refusal(name, Some("wrong")).is_some() && refusal(name, None).is_some() })
-        );
+        assert!(settings.options.keys().filter(|name| *name != "fetch.wait.max.ms").all(|name| {
+            refused_option(name, Some("wrong")).is_some() && refused_option(name, None).is_some()
+        }));
         let reader = settings.reader();
         for (name, value) in [
             ("bootstrap.servers", "right:9092"),
@@ -216,7 +178,7 @@ mod tests {
 
     #[test]
     fn secrets_are_not_shown() {
-        let mut settings = KafkaSettings::new("b:1", "g");
+        let mut settings = ClientSettings::new("b:1", "g");
         settings.options.insert("sasl.password".to_owned(), "hunter2".to_owned());
         settings.options.insert("ssl.key.pem".to_owned(), "hunter2".to_owned());
         settings.options.insert("sasl.mechanism".to_owned(), "PLAIN".to_owned());

@@ -7,14 +7,14 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::error::RDKafkaErrorCode;
 
 use super::fault::KafkaFault;
-use super::settings::KafkaSettings;
+use super::settings::ClientSettings;
 
 /// As many copies as the brokers' own default says.
 const BROKER_DEFAULT: i32 = -1;
 
 /// Makes the topics that do not exist yet, each with `partitions` partitions; returns the names of those that were made.
 pub fn create_topics(
-    settings: &KafkaSettings,
+    settings: &ClientSettings,
     topics: &[&str],
     partitions: i32,
     timeout: Duration,

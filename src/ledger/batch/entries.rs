@@ -3,8 +3,8 @@
 use crate::domain::arrival::Timestamp;
 use crate::domain::order::{Outcome, Phase, Region};
 use crate::domain::reject::Refusal;
+use crate::domain::rejection::Origin;
 use crate::domain::time::{LocalDay, UtcMillis};
-use crate::domain::view::Origin;
 use crate::ledger::manifest::source::Source;
 use crate::ledger::run::identity::IdentityHash;
 use rust_decimal::Decimal;

@@ -5,7 +5,7 @@ use crate::domain::order::{Outcome as OrderOutcome, Phase, Region};
 use crate::domain::posting::{Posting, Pricing};
 use crate::domain::tariff::{PriceQuery, Tariff};
 use crate::domain::time::LocalDay;
-use crate::domain::view::{Total, TotalKey};
+use crate::domain::totals::{Total, TotalKey};
 use crate::ledger::batch::{Batch, OrderEntry};
 use crate::ledger::error::LedgerError;
 use crate::ledger::error::LedgerResult;

@@ -9,8 +9,8 @@ use crate::domain::completeness::{
     EndObserved, MetadataObserved, PartitionApplied, PartitionSkipped, PartitionStarted, TopicIdentity,
 };
 use crate::domain::posting::{ConfigNo, Disposition};
+use crate::domain::rejection::Resolution;
 use crate::domain::time::{LocalDay, UtcMillis};
-use crate::domain::view::Resolution;
 use crate::ledger::batch::{Batch, ControlEntry, Source, SourceSpan};
 use crate::ledger::build::{BuildContext, ExtraRow, Written, write_runs};
 use crate::ledger::commit::report::CommitReport;

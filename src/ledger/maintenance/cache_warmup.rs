@@ -110,7 +110,7 @@ mod tests {
         assert!(!on_disk || fetched > some / 2, "{fetched} bytes");
         let view = ledger.published().current();
         let expect =
-            |day: LocalDay| bytes_fetched(|| view.expect_riders(&["R".to_owned()], &BTreeSet::from([day])));
+            |day: LocalDay| bytes_fetched(|| view.prefetch_riders(&["R".to_owned()], &BTreeSet::from([day])));
         assert_eq!(expect(day()), 0, "the newest day was the first");
         assert!(!on_disk || expect(day().plus_days(-1)) > 0, "there was no room for the day before");
     }
@@ -120,7 +120,7 @@ mod tests {
         let (dir, ledger) = stored();
         let view = ledger.published().current();
         let expect = |rider: &str, day: LocalDay| {
-            bytes_fetched(|| view.expect_riders(&[rider.to_owned()], &BTreeSet::from([day])))
+            bytes_fetched(|| view.prefetch_riders(&[rider.to_owned()], &BTreeSet::from([day])))
         };
         let on_disk = forget(dir.path());
         assert_eq!(expect("nobody", day()) + expect("R", day().plus_days(1)), 0);

@@ -1,8 +1,8 @@
 //! The configurations that were ever in force: their hashes and rules, so that every posting can name its own.
 
+use crate::domain::posting::RuleKind;
 use crate::domain::posting::{ConfigNo, RuleNo};
 use crate::domain::tariff::{CoverEntry, RuleBook, RuleEntry};
-use crate::domain::view::RuleKind;
 use crate::ledger::codec::chunked;
 use crate::ledger::codec::keys;
 use crate::ledger::codec::{CodecError, Decoded, Reader, Writer};

@@ -1,7 +1,7 @@
 //! What only the writer needs to know of the kept records: which wait for their order, and which lines are known.
 
 use crate::domain::reject::ReadRevision;
-use crate::domain::view::{Kept, Origin, Resolution};
+use crate::domain::rejection::{Kept, Origin, Resolution};
 use crate::ledger::rejections::stored::{RejectedIndex, RejectedRun, identity_of};
 use crate::ledger::run::identity::IdentityHash;
 use std::collections::{BTreeSet, HashMap, HashSet};

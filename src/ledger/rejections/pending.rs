@@ -3,8 +3,8 @@
 
 use crate::domain::pending::{PendingKind, RecordTimes, Scope, pending_kind};
 use crate::domain::platform::Platforms;
+use crate::domain::rejection::{PendingCount, Rejection};
 use crate::domain::time::UtcMillis;
-use crate::domain::view::{PendingCount, Rejection};
 use crate::domain::window::Window;
 use std::collections::BTreeMap;
 

@@ -6,7 +6,7 @@ use crate::domain::order::Phase;
 use crate::domain::pending::PendingKind;
 use crate::domain::platform::Platforms;
 use crate::domain::reject::Readable;
-use crate::domain::view::{Rejection, Resolution};
+use crate::domain::rejection::{Rejection, Resolution};
 use crate::ledger::codec::chunked;
 use crate::ledger::codec::keys::{self, in_run};
 use crate::ledger::codec::{CodecError, Decoded, Reader, Writer};

@@ -3,7 +3,7 @@
 use crate::domain::money::Micros;
 use crate::domain::order::{Outcome as OrderOutcome, Region};
 use crate::domain::posting::Charge;
-use crate::domain::view::{Total, TotalKey};
+use crate::domain::totals::{Total, TotalKey};
 use crate::ledger::codec::{CodecError, Decoded, Reader, Writer};
 use crate::ledger::error::{LedgerError, LedgerResult};
 use std::cmp::Ordering;

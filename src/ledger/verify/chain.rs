@@ -2,11 +2,11 @@
 
 use super::findings::Findings;
 use crate::domain::time::UtcMillis;
-use crate::ledger::batch::Source;
 use crate::ledger::codec::keys;
 use crate::ledger::codec::unframe;
 use crate::ledger::error::{LedgerError, LedgerResult};
 use crate::ledger::manifest::commit_record::CommitRecord;
+use crate::ledger::manifest::source::Source;
 use crate::ledger::manifest::state_codec::Counts;
 use crate::ledger::manifest::{Manifest, Witness};
 use crate::ledger::writer::Ledger;

@@ -1,10 +1,10 @@
 //! Kept records with their raw bytes, and the texts of configurations.
 
 use super::findings::Findings;
-use crate::domain::view::{Origin, Resolution};
-use crate::ledger::batch::Source;
+use crate::domain::rejection::{Origin, Resolution};
 use crate::ledger::error::LedgerResult;
 use crate::ledger::manifest::kind;
+use crate::ledger::manifest::source::Source;
 use crate::ledger::rejections::stored::{KeptRecord, RejectedEntry, RejectedRun, load_raw};
 use crate::ledger::writer::Ledger;
 use crate::storage::head::hex;

@@ -9,8 +9,8 @@ mod tests;
 
 use crate::domain::completeness::CompletenessTracker;
 use crate::domain::platform::Platforms;
+use crate::domain::rejection::Origin;
 use crate::domain::time::LocalDay;
-use crate::domain::view::Origin;
 use crate::ledger::build::BuildScratch;
 use crate::ledger::build::pricing::PriceBook;
 use crate::ledger::codec::Reader;

@@ -5,7 +5,7 @@ use crate::domain::order::Outcome as OrderOutcome;
 use crate::domain::posting::Charge;
 use crate::domain::tariff::{PriceQuery, Tariff};
 use crate::domain::time::LocalDay;
-use crate::domain::view::{Total, TotalKey};
+use crate::domain::totals::{Total, TotalKey};
 use crate::ledger::error::{LedgerError, LedgerResult};
 use crate::ledger::run::totals::DayTotals;
 use crate::ledger::writer::Ledger;

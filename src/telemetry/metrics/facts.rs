@@ -1,9 +1,9 @@
 //! What happened, as plain data.
 
-use crate::coverage::answer::Verdict;
 use crate::domain::money::Micros;
 use crate::domain::posting::Disposition;
 use crate::domain::reject::Reason;
+use crate::domain::verdict::Verdict;
 use std::time::Duration;
 
 /// Where records come from.

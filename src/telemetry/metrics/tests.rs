@@ -1,6 +1,6 @@
 use super::*;
-use crate::coverage::answer::Verdict;
 use crate::domain::posting::Disposition;
+use crate::domain::verdict::Verdict;
 
 fn text(metrics: &Metrics) -> String {
     String::from_utf8(metrics.encode().unwrap()).unwrap()

@@ -4,8 +4,8 @@ use super::KeptRecord;
 use crate::domain::arrival::Arrived;
 use crate::domain::order::Phase;
 use crate::domain::reject::{ReadRevision, Readable, Reason};
+use crate::domain::rejection::{Kept, Origin, Rejection};
 use crate::domain::time::UtcMillis;
-use crate::domain::view::{Kept, Origin, Rejection};
 use crate::ledger::codec::{CodecError, Decoded, Reader, Writer};
 use crate::ledger::run::row::{outcome_code, outcome_of};
 
