@@ -38,7 +38,7 @@
 //! | room | uses |
 //! |---|---|
 //! | `domain` | nothing |
-//! | `storage` | `ledger` |
+//! | `storage` | nothing |
 //! | `config` | `domain` |
 //! | `generate` | `domain` |
 //! | `telemetry` | `domain` |
@@ -49,8 +49,8 @@
 //! | `pipeline` | `config`, `domain`, `ledger` |
 //! | `backfill` | `domain`, `ingest`, `ledger`, `pipeline` |
 //! | `redrive` | `backfill`, `config`, `domain`, `ledger`, `pipeline` |
-//! | `app` | `config`, `domain`, `generate`, `http`, `ingest`, `ledger`, `pipeline`, `telemetry` |
-//! | `cli` | `app`, `backfill`, `config`, `coverage`, `domain`, `generate`, `ingest`, `ledger`, `pipeline`, `redrive`, `telemetry` |
+//! | `app` | `config`, `domain`, `generate`, `http`, `ingest`, `ledger`, `pipeline`, `storage`, `telemetry` |
+//! | `cli` | `app`, `backfill`, `config`, `coverage`, `domain`, `generate`, `ingest`, `ledger`, `pipeline`, `redrive`, `storage`, `telemetry` |
 pub mod app;
 pub mod backfill;
 pub mod cli;

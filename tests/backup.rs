@@ -16,8 +16,9 @@ use coverledger::ledger::LedgerOptions;
 use coverledger::ledger::Snapshot;
 use coverledger::ledger::verify_dir;
 use coverledger::ledger::{Arrival, Batch, Source};
-use coverledger::ledger::{backup, backup_dir};
+use coverledger::ledger::{backup, backup_closed};
 use coverledger::pipeline::{receive, rules_for};
+use coverledger::storage::Storage;
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -45,7 +46,7 @@ const BATCH: usize = 100;
 
 fn setup(data_dir: &Path) -> LedgerOptions {
     let mut setup = LedgerOptions::new(&Config::from_text(CONFIG).unwrap());
-    setup.data_dir = data_dir.to_path_buf();
+    setup.storage = Storage::local(data_dir);
     setup
 }
 
@@ -130,7 +131,7 @@ fn a_backup_made_beside_commits_and_compactions_is_one_committed_state() {
         while !writing.is_finished() || states.is_empty() {
             let state = published.current();
             let target = folder.path().join(format!("backup-{}", states.len()));
-            let report = backup(&state, &target, &never, &mut |_, _| {}).unwrap();
+            let report = backup(&state, &Storage::local(&target), &never, &mut |_, _| {}).unwrap();
             assert_eq!(report.commit, state.root().commit);
             states.push((target, told(&state)));
         }
@@ -165,7 +166,11 @@ fn a_backup_that_is_not_made_leaves_nothing() {
     let data = folder.path().join("data");
     let never = AtomicBool::new(false);
     let target = folder.path().join("backup");
-    let refused = |target: &Path| backup_dir(&data, target, &never, &mut |_, _| {}).unwrap_err().to_string();
+    let refused = |target: &Path| {
+        backup_closed(&Storage::local(&data), &Storage::local(target), &never, &mut |_, _| {})
+            .unwrap_err()
+            .to_string()
+    };
     assert!(refused(&target).contains("no ledger in"));
     assert!(!data.exists() && !target.exists());
     let mut ledger = Ledger::open(setup(&data)).unwrap();
@@ -182,9 +187,10 @@ fn a_backup_that_is_not_made_leaves_nothing() {
     fs::create_dir(folder.path().join(".backup.partial")).unwrap();
     assert!(refused(&target).contains("remove"));
     fs::remove_dir(folder.path().join(".backup.partial")).unwrap();
-    let report = backup_dir(&data, &target, &never, &mut |_, _| {}).unwrap();
+    let report =
+        backup_closed(&Storage::local(&data), &Storage::local(&target), &never, &mut |_, _| {}).unwrap();
     assert!(
-        report.rows > 0 && report.bytes > 0 && report.linked_files + report.copied_files > 0,
+        report.rows > 0 && report.bytes > 0 && report.shared_files + report.copied_files > 0,
         "{report:?}"
     );
     is_whole(&target);

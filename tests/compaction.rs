@@ -15,6 +15,7 @@ use coverledger::ledger::LedgerOptions;
 use coverledger::ledger::verify::verify;
 use coverledger::ledger::{Arrival, Batch, Source};
 use coverledger::pipeline::{receive, rules_for};
+use coverledger::storage::Storage;
 use proptest::prelude::*;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
@@ -132,7 +133,7 @@ fn step() -> impl Strategy<Value = Step> {
 fn open(dir: &Path, filter_bytes: usize, now: UtcMillis) -> Ledger {
     let config = Config::from_text(CONFIG).unwrap();
     let mut setup = LedgerOptions::new(&config);
-    setup.data_dir = dir.to_path_buf();
+    setup.storage = Storage::local(dir);
     setup.filter_bytes = filter_bytes;
     let mut ledger = Ledger::open(setup).unwrap();
     ledger.set_output_rows_max(7);

@@ -96,7 +96,7 @@ fn used(folder: &str, prefix: &str) -> Matrix {
     for path in rust_files(Path::new(folder)) {
         let inside = path.strip_prefix(folder).unwrap();
         let room = inside.iter().next().unwrap().to_str().unwrap().trim_end_matches(".rs").to_owned();
-        if ["lib", "mod"].contains(&room.as_str()) || is_of_tests(inside) {
+        if ["lib", "main", "mod"].contains(&room.as_str()) || is_of_tests(inside) {
             continue;
         }
         let names = named_after(&code(&path), prefix).into_iter().filter(|name| *name != room);

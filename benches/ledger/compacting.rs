@@ -51,11 +51,11 @@ impl Compacting {
     pub(crate) fn attend(&mut self, ledger: &Ledger) {
         let stop = Arc::new(AtomicBool::new(false));
         std::mem::replace(&mut self.freeing, Arc::clone(&stop)).store(true, Ordering::Release);
-        let freeing = ledger.freeing();
+        let Some(reclaimer) = ledger.reclaimer() else { return };
         #[expect(clippy::disallowed_methods, reason = "a benchmark has no service that owns threads")]
         std::thread::spawn(move || {
             Urgency::Background.apply();
-            freeing.run(&stop);
+            reclaimer.run(&stop);
         });
     }
 

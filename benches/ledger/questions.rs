@@ -58,7 +58,7 @@ pub(crate) fn lookups(
 
 fn idle(ledger: &Ledger, asker: &mut Asker<'_>, figures: &Figures) {
     let count = option("lookups", 20_000);
-    forget_pages(&ledger.options().data_dir.join(".."));
+    forget_pages(&ledger.options().storage.folder().expect("it lies in a folder").join(".."));
     let mut cold = asker.ask(count / 10);
     tell("lookup, idle, cold", &mut cold, figures);
     let cpu = thread_cpu();
@@ -101,7 +101,7 @@ fn beside_ingest(
         stop.store(true, Ordering::Release);
         first
     });
-    forget_pages(&ledger.options().data_dir.join(".."));
+    forget_pages(&ledger.options().storage.folder().expect("it lies in a folder").join(".."));
     let mut cold = beside(ledger, cold, Some(QUESTION_EVERY), figures);
     std::thread::scope(|scope| scope.spawn(|| warm_up(&warming, &AtomicBool::new(false), figures)).join())
         .expect("it is read");

@@ -11,6 +11,8 @@
 use super::threads::Stop;
 use crate::ledger::Published;
 use crate::ledger::{BackupReport, backup};
+use crate::storage::Storage;
+use crate::storage::local::{admin_socket, is_in_data_dir};
 use serde::{Deserialize, Serialize};
 use std::fs::Metadata;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -47,25 +49,6 @@ pub enum Answer {
     Done(BackupReport),
     /// It is not.
     Error(String),
-}
-
-/// Where a service with this data directory listens.
-pub fn socket(data_dir: &Path) -> PathBuf {
-    data_dir.join("admin.sock")
-}
-
-/// Whether a folder, which need not be there yet, lies in the data directory or is it: also under another name, through
-/// links, or where a part of the data directory is a link to another disk.
-pub fn is_in_data_dir(folder: &Path, data_dir: &Path) -> bool {
-    let parts = [data_dir.to_path_buf(), data_dir.join("store"), data_dir.join("segments")];
-    let parts: Vec<(u64, u64)> =
-        parts.iter().filter_map(|part| std::fs::metadata(part).ok()).map(|found| id_of(&found)).collect();
-    // What is not there yet has no links: its nearest folder that is there decides.
-    let Some(real) = folder.ancestors().find_map(|above| std::fs::canonicalize(above).ok()) else {
-        return false;
-    };
-    let mut above = real.ancestors().filter_map(|above| std::fs::metadata(above).ok());
-    above.any(|above| parts.contains(&id_of(&above)))
 }
 
 fn id_of(metadata: &Metadata) -> (u64, u64) {
@@ -111,7 +94,7 @@ impl Admin {
     /// # Errors
     /// The socket cannot be made, e.g. since its path is longer than the system takes.
     pub fn listen(data_dir: &Path, published: Arc<Published>, stop: Stop) -> io::Result<(Self, AdminEnd)> {
-        let path = socket(data_dir);
+        let path = admin_socket(data_dir);
         match std::fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -174,7 +157,7 @@ impl Admin {
         let state = self.published.current();
         // When nobody listens any more, the backup is made all the same.
         let mut progress = |done, all| drop(say(stream, &Answer::Files(done, all)));
-        match backup(&state, target, self.stop.flag(), &mut progress) {
+        match backup(&state, &Storage::local(target), self.stop.flag(), &mut progress) {
             Ok(report) => {
                 let seconds = started.elapsed().as_secs();
                 info!(folder = %target.display(), commit = report.commit, bytes = report.bytes, seconds, "backup made");
@@ -199,7 +182,7 @@ fn say(mut stream: &UnixStream, answer: &Answer) -> io::Result<()> {
 /// # Errors
 /// Nobody listens, or the service went away.
 pub fn ask(data_dir: &Path, request: &Request, mut told: impl FnMut(u64, u64)) -> io::Result<Answer> {
-    let mut stream = UnixStream::connect(socket(data_dir))?;
+    let mut stream = UnixStream::connect(admin_socket(data_dir))?;
     let mut line = serde_json::to_vec(request)?;
     line.push(b'\n');
     stream.write_all(&line)?;

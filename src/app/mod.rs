@@ -198,11 +198,13 @@ fn run(
     }
     let (compactor, bench) = compactor::compactor(stop.clone());
     threads.start("compactor", Urgency::Background, move || bench.run())?;
-    let (freeing, stopped) = (ledger.freeing(), stop.clone());
-    threads.start("freeing", Urgency::Background, move || {
-        freeing.run(stopped.flag());
-        Ok(())
-    })?;
+    if let Some(reclaimer) = ledger.reclaimer() {
+        let stopped = stop.clone();
+        threads.start("reclaimer", Urgency::Background, move || {
+            reclaimer.run(stopped.flag());
+            Ok(())
+        })?;
+    }
     let (warming, stopped) = (ledger.warming(), stop.clone());
     threads.start_errand("warming", Urgency::Background, move || match warming.run(stopped.flag()) {
         Ok(Some(bytes)) => info!(bytes, "the newest orders are in the system's memory"),

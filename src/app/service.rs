@@ -109,7 +109,7 @@ impl Source for Service {
         let memory = state.memory_bytes();
         let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
         self.telling.sampled(&Sample {
-            disk_bytes: state.store().bytes_on_disk().unwrap_or(0),
+            disk_bytes: state.store().usage_bytes().unwrap_or(0),
             runs: count(runs().count()),
             blocks: runs().map(|run| u64::from(run.entry.blocks)).sum(),
             filter_bytes: count(memory.0.saturating_add(state.day_filter_bytes())),

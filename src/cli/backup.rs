@@ -5,7 +5,9 @@ use super::WrongUsage;
 use super::load_config;
 use crate::app::admin::{self, Answer, Request};
 use crate::domain::time::UtcMillis;
-use crate::ledger::{BackupReport, backup_dir};
+use crate::ledger::{BackupReport, backup_closed};
+use crate::storage::Storage;
+use crate::storage::local::{admin_socket, is_in_data_dir};
 use anyhow::{Context, anyhow};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -42,7 +44,7 @@ pub fn run(args: &BackupArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
     let started = Instant::now();
     let target = std::path::absolute(&args.dir).context("the folder of the backup")?;
     let data_dir = &config.ledger.data_dir;
-    if admin::is_in_data_dir(&target, data_dir) {
+    if is_in_data_dir(&target, data_dir) {
         return Err(anyhow!(WrongUsage(format!(
             "the folder {} lies in the data directory {}: name one elsewhere, best on another disk",
             args.dir.display(),
@@ -70,7 +72,7 @@ pub fn run(args: &BackupArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
             "recorded_at": recorded_at,
             "orders": report.rows,
             "bytes": report.bytes,
-            "linked_files": report.linked_files,
+            "linked_files": report.shared_files,
             "copied_files": report.copied_files,
             "milliseconds": milliseconds,
         });
@@ -83,7 +85,7 @@ pub fn run(args: &BackupArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
             report.commit,
             report.rows,
             report.bytes,
-            report.linked_files,
+            report.shared_files,
             report.copied_files,
             milliseconds / 1_000,
             milliseconds % 1_000
@@ -99,17 +101,18 @@ fn back_up(
     progress: &mut dyn FnMut(u64, u64),
 ) -> anyhow::Result<BackupReport> {
     let never = AtomicBool::new(false);
-    let in_use = match backup_dir(data_dir, target, &never, &mut *progress) {
-        Err(error) if error.is_in_use() => error,
-        outcome => return Ok(outcome?),
-    };
+    let in_use =
+        match backup_closed(&Storage::local(data_dir), &Storage::local(target), &never, &mut *progress) {
+            Err(error) if error.is_in_use() => error,
+            outcome => return Ok(outcome?),
+        };
     let asked = admin::ask(data_dir, &Request::Backup(target.to_path_buf()), progress);
     match asked {
         Ok(Answer::Done(report)) => Ok(report),
         Ok(Answer::Error(problem)) => Err(anyhow!(problem).context("the running service says")),
         Ok(Answer::Files(..)) => Err(anyhow!("the running service does not say how it ended")),
         Err(problem) => {
-            let socket = admin::socket(data_dir);
+            let socket = admin_socket(data_dir);
             Err(in_use).context(format!(
                 "no service answers at {} ({problem}): another command has the ledger; try again when it is done",
                 socket.display()

@@ -4,16 +4,16 @@ use crate::config::Config;
 use crate::domain::platform::Platforms;
 use crate::domain::tariff::Tariff;
 use crate::domain::time::Zone;
-use std::path::PathBuf;
+use crate::storage::Storage;
 
 /// Everything the ledger needs of the configuration.
 #[derive(Clone, Debug)]
 pub struct LedgerOptions {
-    /// The data directory.
-    pub data_dir: PathBuf,
+    /// Where it is stored.
+    pub storage: Storage,
     /// What the store's page cache aims at.
     pub cache_bytes: u64,
-    /// FreeSpace space below which nothing is taken in.
+    /// Free space below which nothing is taken in.
     pub min_free_bytes: u64,
     /// Memory that filters may take.
     pub filter_bytes: usize,
@@ -48,7 +48,7 @@ impl LedgerOptions {
     /// From a validated configuration.
     pub fn new(config: &Config) -> Self {
         Self {
-            data_dir: config.ledger.data_dir.clone(),
+            storage: Storage::local(&config.ledger.data_dir),
             cache_bytes: config.ledger.cache_bytes,
             min_free_bytes: config.ledger.min_free_bytes,
             filter_bytes: usize::try_from(config.ledger.filter_bytes).unwrap_or(usize::MAX),

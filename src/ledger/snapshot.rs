@@ -27,8 +27,8 @@ use crate::ledger::run::Run;
 use crate::ledger::run::identity::IdentityHash;
 use crate::ledger::run::row::{OrderId, RowKind};
 use crate::ledger::run::totals::DayTotals;
-use crate::storage::Store;
-use crate::storage::head::hex;
+use crate::storage::Session;
+use crate::storage::bytes::hex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -42,7 +42,7 @@ const BLOCKS_FETCHED_MAX: usize = 64;
 /// A committed state.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
-    pub(crate) store: Store,
+    pub(crate) store: Session,
     pub(crate) root: Root,
     pub(crate) entries: Entries,
     pub(crate) runs: Arc<DayRuns>,
@@ -84,7 +84,7 @@ impl Snapshot {
     pub fn memory_bytes(&self) -> (usize, usize) {
         let runs = self.runs.values().flatten().map(|run| run.memory_bytes());
         let (filters, index) = runs.fold((0, 0), |sum, run| (sum.0 + run.0, sum.1 + run.1));
-        (filters, index + self.store.index_bytes())
+        (filters, index + self.store.parts().bytes())
     }
 
     /// Days of which some run's filter of identities is not in memory: it is read from the store when it is asked.
@@ -109,7 +109,7 @@ impl Snapshot {
     }
 
     /// The store, for reading kept records.
-    pub const fn store(&self) -> &Store {
+    pub const fn store(&self) -> &Session {
         &self.store
     }
 
@@ -137,7 +137,7 @@ impl Snapshot {
     pub fn commit(&self, number: u64) -> LedgerResult<CommitRecord> {
         let key = keys::numbered(keys::COMMIT, number);
         let name = || format!("the record of commit {number}");
-        let value = self.store.get(&key)?.ok_or_else(|| LedgerError::Missing { what: name() })?;
+        let value = self.store.entry(&key)?.ok_or_else(|| LedgerError::Missing { what: name() })?;
         let body = unframe(&key, &value).map_err(LedgerError::damaged(name()))?;
         CommitRecord::decode(body.get(32..).unwrap_or_default()).map_err(LedgerError::damaged(name()))
     }
@@ -284,7 +284,7 @@ impl LedgerView for Snapshot {
 
     fn prefetch_riders(&self, rider_ids: &[String], days: &BTreeSet<LocalDay>) {
         if !days.is_empty()
-            && self.store.is_worth_fetching()
+            && self.store.is_prefetch_useful()
             && let Err(error) = self.fetch_riders(rider_ids, days)
         {
             tracing::debug!(%error, "what a question reads next cannot be fetched");

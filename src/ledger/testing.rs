@@ -7,6 +7,7 @@ use crate::ledger::commit::CommitExtras;
 use crate::ledger::options::LedgerOptions;
 use crate::ledger::writer::Ledger;
 use crate::pipeline::{receive, rules_for};
+use crate::storage::Storage;
 use std::fs::File;
 use std::path::Path;
 
@@ -19,7 +20,7 @@ const NOW: i64 = 1_795_000_000_000;
 /// The ledger of a folder.
 pub(crate) fn open(dir: &Path) -> Ledger {
     let mut options = LedgerOptions::new(&Config::from_text(CONFIG).unwrap());
-    options.data_dir = dir.to_path_buf();
+    options.storage = Storage::local(dir);
     let mut ledger = Ledger::open(options).unwrap();
     ledger.activate_configuration(UtcMillis::new(NOW)).unwrap();
     ledger

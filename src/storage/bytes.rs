@@ -209,6 +209,15 @@ impl Writer for Vec<u8> {
     }
 }
 
+/// Lower-case hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _infallible = write!(text, "{byte:02x}");
+        text
+    })
+}
+
 /// The lowest eight bits.
 #[inline]
 pub const fn low_byte(value: u64) -> u8 {

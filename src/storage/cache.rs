@@ -1,6 +1,7 @@
-//! What is kept in memory of what leads to values: pages of the tables of segment files, parts of the indexes of runs.
+//! A bounded cache of what leads to values: pages of the tables of segment files, and parts of the indexes that the user of
+//! the storage keeps of its runs.
 //!
-//! All of it can be read again: the budget bounds it whatever is stored. What is asked most stays.
+//! Both share one budget, which bounds them whatever is stored. All of it can be read again; what is asked most stays.
 
 use quick_cache::sync::Cache as Bounded;
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
@@ -39,15 +40,15 @@ impl Weighter<Key, Arc<[u8]>> for Bytes {
     }
 }
 
-/// The bounded memory.
-pub(super) struct Cache {
+/// The bounded cache.
+pub struct PartCache {
     held: Bounded<Key, Arc<[u8]>, Bytes>,
     tokens: AtomicU64,
 }
 
-impl Cache {
-    /// Holds so many bytes at most.
-    pub(super) fn new(bytes_max: usize) -> Self {
+impl PartCache {
+    /// Takes so many bytes at most.
+    pub fn new(bytes_max: usize) -> Self {
         let shards = (bytes_max / SHARD_BYTES_MIN).clamp(1, SHARDS_MAX);
         // Shards are a power of two of them, and their shares are rounded up.
         let bytes = u64::try_from(bytes_max - bytes_max % SHARDS_MAX).unwrap_or(u64::MAX);
@@ -68,9 +69,9 @@ impl Cache {
         Self { held, tokens: AtomicU64::new(0) }
     }
 
-    /// What is held under a name, else what `read` brings, which is then held if there is room. Nobody waits for
-    /// another's reading.
-    pub(super) fn get<E>(
+    /// A part from the cache, else by `read`; what was read is cached if there is room. Two callers may read the same part at
+    /// once: neither waits for the other.
+    pub(super) fn get_owned<E>(
         &self,
         owner: Owner,
         number: u64,
@@ -85,23 +86,34 @@ impl Cache {
         Ok(bytes)
     }
 
-    /// Holds something that is likely to be asked for.
-    pub(super) fn put(&self, owner: Owner, number: u64, bytes: Arc<[u8]>) {
-        self.held.insert((owner, number), bytes);
+    /// A part of an open run's index: from the cache, else by `read`.
+    pub fn get<E>(
+        &self,
+        run: RunToken,
+        part: u32,
+        read: impl FnOnce() -> Result<Arc<[u8]>, E>,
+    ) -> Result<Arc<[u8]>, E> {
+        self.get_owned(Owner::Run(run), u64::from(part), read)
     }
 
-    pub(super) fn token(&self) -> RunToken {
+    /// Caches a part of an open run's index, if there is room.
+    pub fn put(&self, run: RunToken, part: u32, bytes: Arc<[u8]>) {
+        self.held.insert((Owner::Run(run), u64::from(part)), bytes);
+    }
+
+    /// A name in the cache for a run that is opened now.
+    pub fn token(&self) -> RunToken {
         RunToken(self.tokens.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Bytes that are held.
-    pub(super) fn bytes(&self) -> usize {
+    /// Bytes that it takes.
+    pub fn bytes(&self) -> usize {
         usize::try_from(self.held.weight()).unwrap_or(usize::MAX)
     }
 }
 
-impl std::fmt::Debug for Cache {
+impl std::fmt::Debug for PartCache {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Cache").field("bytes", &self.bytes()).finish_non_exhaustive()
+        f.debug_struct("PartCache").field("bytes", &self.bytes()).finish_non_exhaustive()
     }
 }

@@ -1,158 +1,167 @@
-//! A copy of a store beside its use: files are linked, the values of the hot part are written again.
+//! A checkpoint: one version of a storage as a storage of its own, made beside whoever writes.
+//!
+//! It becomes visible as a whole: it is made aside, looked at, and only then given its place.
 
-use super::COMMIT_SEGMENT_BYTES_MIN;
-use super::Change;
-use super::Store;
-use super::error::StorageError;
-use super::segments::Segments;
-use super::table::Group;
-use std::collections::BTreeSet;
-use std::fs::{self, File};
-use std::io::{self, ErrorKind, Read};
-use std::path::Path;
+use super::error::{StorageError, StorageResult};
+use super::key::ValueKey;
+use super::local::LocalStaging;
+use super::memory::MemoryStaging;
+use super::root::{Change, Version};
+use super::upload::Hint;
+use super::{Acquire, Mode, Session, Storage};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Bytes that are copied between two looks at whether to stop.
-const COPIED_AT_ONCE: u64 = 64 << 20;
-/// Bytes of values that one atomic batch takes.
+/// Bytes of entries that are copied at once.
 const BATCH_BYTES_MAX: usize = 4 << 20;
 
-/// What to copy.
+/// What a checkpoint holds.
 pub struct Checkpoint<'a> {
-    /// What the page cache of the copy aims at.
+    /// The version of its root.
+    pub version: Version,
+    /// The entries that differ from the source's newest version: those of `version` itself.
+    pub root: &'a [Change],
+    /// The other entries to copy.
+    pub is_entry_wanted: &'a dyn Fn(&[u8]) -> bool,
+    /// The values to copy, by kind and run. The caller sees to it that none is deleted meanwhile.
+    pub is_run_wanted: &'a dyn Fn(u8, u64) -> bool,
+    /// Memory for the page cache of the copy.
     pub cache_bytes: u64,
     /// Memory for what leads to values of the copy.
     pub index_bytes: usize,
-    /// The keys to copy. What they name must not be deleted meanwhile.
-    pub wanted: &'a dyn Fn(&[u8]) -> bool,
     /// Set to give up.
     pub stop: &'a AtomicBool,
-    /// Told of files done, and of all.
+    /// Told of pieces done, and of all.
     pub progress: &'a mut dyn FnMut(u64, u64),
 }
 
-/// A copy that was made.
+/// A storage that is made aside.
 #[derive(Debug)]
-pub struct CheckpointReport {
-    /// The copy.
-    pub store: Store,
-    /// Files that share their bytes with the original.
-    pub linked_files: u64,
-    /// Files that do not.
-    pub copied_files: u64,
+pub(super) enum Staging {
+    Local(LocalStaging),
+    Memory(MemoryStaging),
 }
 
-impl Store {
-    /// Copies values into a folder that holds no store yet, durably.
+/// A checkpoint that is whole but has not got its place yet. Dropped before [`StagedCheckpoint::publish`], it is removed.
+#[derive(Debug)]
+pub struct StagedCheckpoint {
+    staging: Staging,
+    how: Acquire,
+    /// Pieces that share their bytes with the source.
+    pub shared: u64,
+    /// Pieces that do not.
+    pub copied: u64,
+}
+
+impl StagedCheckpoint {
+    /// Opens it, to look at what was written.
+    pub fn open(&self) -> StorageResult<Session> {
+        self.staging.open(&self.how)
+    }
+
+    /// Gives it its place, durably. No session of it may be open.
     ///
     /// # Errors
-    /// The folder cannot be written, or the copying was given up.
-    pub fn copy_to(&self, folder: &Path, copying: Checkpoint<'_>) -> Result<CheckpointReport, StorageError> {
-        let Checkpoint { cache_bytes, index_bytes, wanted, stop, progress } = copying;
-        let segments = folder.join("segments");
-        fs::create_dir(&segments).map_err(StorageError::at("creating", &segments))?;
-        let in_group = |group: Group| wanted(&super::in_run(group.kind, group.run, 0));
-        let (linked_files, copied_files) =
-            self.shared.segments.copy_to(&segments, &in_group, stop, progress)?;
-        let store = Self::open(folder, cache_bytes, index_bytes)?;
-        let writing = store.begin(COMMIT_SEGMENT_BYTES_MIN);
-        let (mut batch, mut bytes) = (Vec::new(), 0);
-        for item in self.shared.hot.scan(&[], &[]) {
-            let (key, value) = item?;
-            if !wanted(&key) {
+    /// It cannot be placed. Nothing is left of it then.
+    pub fn publish(self) -> StorageResult<()> {
+        match self.staging {
+            Staging::Local(local) => local.publish(),
+            Staging::Memory(memory) => memory.publish(),
+        }
+    }
+}
+
+impl Staging {
+    fn open(&self, how: &Acquire) -> StorageResult<Session> {
+        match self {
+            Self::Local(local) => local.open(how).map(|session| Session::Local(Arc::new(session))),
+            Self::Memory(memory) => memory.open(how).map(|session| Session::Memory(Arc::new(session))),
+        }
+    }
+}
+
+impl Session {
+    /// Makes a checkpoint in `target`, which must be empty.
+    ///
+    /// # Errors
+    /// The target holds something, or cannot be written; `stop` was set. Nothing is left of it then.
+    pub fn checkpoint(&self, target: &Storage, what: Checkpoint<'_>) -> StorageResult<StagedCheckpoint> {
+        if let Self::Faults(faults) = self {
+            return faults.checkpoint(target, what);
+        }
+        let staging = target.stage()?;
+        let how = Acquire {
+            mode: Mode::Write { accept_older_state: false },
+            cache_bytes: what.cache_bytes,
+            index_bytes: what.index_bytes,
+        };
+        let mut staged = StagedCheckpoint { staging, how, shared: 0, copied: 0 };
+        // Where both lie on file systems, large files are taken as they are.
+        let files = match (self, &staged.staging) {
+            (Self::Local(source), Staging::Local(target)) => {
+                Some(source.copy_files(target.partial(), what.is_run_wanted, what.stop, what.progress)?)
+            }
+            _ => None,
+        };
+        (staged.shared, staged.copied) = files.unwrap_or_default();
+        let session = staged.open()?;
+        let keys = match self {
+            Self::Local(source) if files.is_some() => source.list_small(),
+            _ => self.list_all(),
+        };
+        self.copy_values(&session, keys, &what)?;
+        self.copy_entries(&session, &what)?;
+        session.swap_root(&Version::NONE, &what.version, what.root)?;
+        Ok(staged)
+    }
+
+    fn copy_values(
+        &self,
+        target: &Self,
+        keys: impl Iterator<Item = StorageResult<ValueKey>>,
+        what: &Checkpoint<'_>,
+    ) -> StorageResult<()> {
+        let upload = target.begin(Hint::ShortLived);
+        for key in keys {
+            let key = key?;
+            if !(what.is_run_wanted)(key.kind(), key.run()) {
                 continue;
             }
-            if Group::of(&key).is_some() {
-                writing.put(&key, value.to_vec())?;
+            go_on(what.stop)?;
+            // One that is gone by now was deleted since.
+            if let Some(value) = self.get(&key)? {
+                upload.put(&key, value.to_vec())?;
+            }
+        }
+        upload.seal()
+    }
+
+    fn copy_entries(&self, target: &Self, what: &Checkpoint<'_>) -> StorageResult<()> {
+        let (mut batch, mut bytes) = (Vec::new(), 0);
+        for entry in self.entries(&[]) {
+            let (key, value) = entry?;
+            if !(what.is_entry_wanted)(&key) {
                 continue;
             }
             bytes += key.len() + value.len();
-            batch.push(Change::Put(key.to_vec(), value.to_vec()));
+            batch.push(Change::Put(key, value.to_vec()));
             if bytes > BATCH_BYTES_MAX {
-                given_up(stop, folder)?;
-                store.advance(&std::mem::take(&mut batch))?;
+                go_on(what.stop)?;
+                target.preload(&std::mem::take(&mut batch))?;
                 bytes = 0;
             }
         }
-        writing.sync()?;
-        store.advance(&batch)?;
-        drop(writing);
-        Ok(CheckpointReport { store, linked_files, copied_files })
+        target.preload(&batch)
     }
 }
 
-impl Segments {
-    /// Links the files with a wanted group, or copies them; returns how many of each.
-    fn copy_to(
-        &self,
-        folder: &Path,
-        wanted: &dyn Fn(Group) -> bool,
-        stop: &AtomicBool,
-        progress: &mut dyn FnMut(u64, u64),
-    ) -> Result<(u64, u64), StorageError> {
-        let mut done = BTreeSet::new();
-        let (mut linked, mut copied) = (0, 0);
-        loop {
-            let catalog = self.catalog();
-            let needed: BTreeSet<u64> = catalog
-                .layers_from(Group::first_of(&[]))
-                .filter(|(group, _)| wanted(*group))
-                .flat_map(|(_, layers)| layers)
-                .map(|layer| layer.segment.number)
-                .collect();
-            let mut moved = None;
-            for segment in catalog.segments().filter(|segment| needed.contains(&segment.number)) {
-                if done.contains(&segment.number) {
-                    continue;
-                }
-                let target = folder.join(segment.path.file_name().unwrap_or_default());
-                match link_or_copy(&segment.path, &target, stop) {
-                    Ok(true) => linked += 1,
-                    Ok(false) => copied += 1,
-                    Err(error) if error.kind() == ErrorKind::NotFound => {
-                        moved = Some((segment.path.clone(), error));
-                        continue;
-                    }
-                    Err(error) => return Err(StorageError::at("copying a segment file", &target)(error)),
-                }
-                done.insert(segment.number);
-                progress(linked + copied, u64::try_from(needed.len()).unwrap_or(u64::MAX));
-            }
-            match moved {
-                // Its live values were moved to a newer file meanwhile.
-                Some(_) if !Arc::ptr_eq(&catalog, &self.catalog()) => {}
-                Some((path, error)) => return Err(StorageError::at("copying a segment file", &path)(error)),
-                None => return Ok((linked, copied)),
-            }
-        }
-    }
-}
-
-/// Whether it was linked. A copy is durable.
-fn link_or_copy(from: &Path, to: &Path, stop: &AtomicBool) -> io::Result<bool> {
-    match fs::hard_link(from, to) {
-        Ok(()) => return Ok(true),
-        Err(error) if error.kind() == ErrorKind::NotFound => return Err(error),
-        // Another file system, one without links, or too many of them.
-        Err(_) => {}
-    }
-    let mut source = File::open(from)?;
-    let mut target = File::create_new(to)?;
-    loop {
-        if stop.load(Ordering::Relaxed) {
-            return Err(io::Error::other("given up: the process is stopping"));
-        }
-        if io::copy(&mut source.by_ref().take(COPIED_AT_ONCE), &mut target)? == 0 {
-            target.sync_all()?;
-            return Ok(false);
-        }
-    }
-}
-
-fn given_up(stop: &AtomicBool, folder: &Path) -> Result<(), StorageError> {
+/// Gives up once `stop` is set.
+pub(super) fn go_on(stop: &AtomicBool) -> StorageResult<()> {
     if stop.load(Ordering::Relaxed) {
-        return Err(StorageError::at("copying the store", folder)("given up: the process is stopping"));
+        return Err(StorageError::at("copying the store", &PathBuf::new())(
+            "given up: the process is stopping",
+        ));
     }
     Ok(())
 }

@@ -33,10 +33,10 @@ points! {
     StartLocked = "start.locked",
     /// The embedded store is open.
     StartStoreOpened = "start.store_opened",
+    /// The store and its witness agree.
+    StartWitnessSettled = "start.witness_settled",
     /// The manifest is read.
     StartManifestLoaded = "start.manifest_loaded",
-    /// Manifest and witness agree.
-    StartWitnessSettled = "start.witness_settled",
     /// Values of one kind that nothing names are deleted.
     OrphansDeleted = "orphans.one_deleted",
     /// All of them are.

@@ -2,7 +2,6 @@
 
 use super::VALUE_BYTES_MAX;
 use crate::storage::bytes::CodecError;
-use std::io;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
@@ -47,14 +46,36 @@ pub enum StorageError {
         /// Why.
         reason: String,
     },
-    /// What this process locked is not what lies there now.
+    /// Another writer has taken over, or may have: this one writes nothing more.
+    #[error("{why}")]
+    Fenced {
+        /// How that shows, and what to do.
+        why: String,
+    },
+    /// The storage was acquired to be read.
+    #[error("the storage was opened to be read: nothing is written to it")]
+    ReadOnly,
+    /// A change failed before: its result is unknown.
+    #[error("a write failed before, and its result is unknown: start again")]
+    Unknown,
+    /// The storage was laid out by another version of the program.
     #[error(
-        "{path} or its LOCK was moved, replaced or deleted while this process had it: another process may be at work there, \
-         so nothing more is written; start again, and leave the directory alone while a process has it"
+        "{path} was written by an earlier version of coverledger, whose store this one does not read: set the data directory \
+         aside, and rebuild the ledger from Kafka or files"
     )]
-    LockLost {
-        /// The data directory.
+    OtherFormat {
+        /// The file that says so.
         path: PathBuf,
+    },
+    /// A fault that a test asked for.
+    #[error("injected fault: {what}, in operation {number} ({operation})")]
+    Injected {
+        /// Which fault.
+        what: &'static str,
+        /// The number of the operation.
+        number: u64,
+        /// What the operation was.
+        operation: &'static str,
     },
     /// A file beside the store cannot be used.
     #[error("{doing} {path} failed: {message}")]
@@ -100,53 +121,6 @@ impl StorageError {
     pub(super) fn at<E: std::fmt::Display>(doing: &'static str, path: &Path) -> impl Fn(E) -> Self + use<E> {
         let path = path.to_path_buf();
         move |error| Self::Failed { doing, path: path.clone(), message: error.to_string() }
-    }
-}
-
-/// An error of the system, or what is wrong with the bytes.
-#[derive(Debug)]
-pub(super) enum Fault {
-    Io(io::Error),
-    Content(CodecError),
-}
-
-impl From<io::Error> for Fault {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
-    }
-}
-
-impl From<CodecError> for Fault {
-    fn from(error: CodecError) -> Self {
-        Self::Content(error)
-    }
-}
-
-/// What went wrong in which segment file.
-#[derive(Debug)]
-pub(super) struct Failure {
-    path: PathBuf,
-    fault: Fault,
-}
-
-impl Failure {
-    pub(super) fn at<E: Into<Fault>>(path: &Path) -> impl FnOnce(E) -> Self + use<E> {
-        let path = path.to_path_buf();
-        move |fault| Self { path, fault: fault.into() }
-    }
-
-    /// Whether the file is not there: then its values may have been moved to another.
-    pub(super) fn is_of_no_file(&self) -> bool {
-        matches!(&self.fault, Fault::Io(error) if error.kind() == io::ErrorKind::NotFound)
-    }
-}
-
-impl From<Failure> for StorageError {
-    fn from(Failure { path, fault }: Failure) -> Self {
-        match fault {
-            Fault::Io(error) => Self::at("reading a segment file", &path)(error),
-            Fault::Content(source) => Self::Segment { path, source },
-        }
     }
 }
 

@@ -1,303 +1,146 @@
-//! The seam under the ledger: immutable values are put, read and deleted by key; the manifest advances atomically.
+//! Storage: the seam between the ledger and an engine that stores its bytes.
 //!
-//! Two places keep values, and nobody above needs to know which:
-//! * *segment files* (`segment`), each sealed once and never changed, hold what is written in bulk: the blocks of large
-//!   commits and all that compaction writes. `catalog` says which values count, `table` where they lie in a file; `pages`
-//!   reads that on demand, through the bounded memory of `cache`; `segments` puts it together and gives space back, `reclaimer`
-//!   slowly enough for those who read.
-//! * the *hot part* (`kv`), an embedded key-value store, holds the manifest, the records of commits and the values of
-//!   small commits, until compaction moves these on.
+//! Two kinds of things are stored:
+//! * **values**, immutable, under a [`ValueKey`] (kind, run, number). They are put through an [`Upload`], sealed, read, and
+//!   deleted by run. They count for nothing until an entry of the root leads to them;
+//! * **entries** of the **root**, small, under keys of any form. They change together, by [`Session::swap_root`]: from one
+//!   [`Version`] of the root to the next, atomically, durably, and only if no other writer came between.
 //!
-//! `value_writer` chooses between them, `merge_scan` goes through the keys of both, `checkpoint` makes a second store of one in use.
-//! `error` says what can go wrong.
+//! The order of a commit's effects: put, seal, swap. A crash before the swap leaves values without an owner, which the next
+//! start finds with [`Session::list`] and deletes with [`Session::retain`] and [`Session::delete_runs`]. An operation that
+//! changes something and fails has an unknown result: the caller writes nothing more and acquires the storage again.
+//!
+//! | module | engine |
+//! |---|---|
+//! | `local` | a directory of this machine: segment files, an embedded key-value store, a witness file, locks |
+//! | `memory` | the memory of this process, for tests |
+//! | `faults` | another storage, with injected faults |
+//!
+//! Every engine passes the same contract tests (`contract_tests`). What an engine for object storage needs, and how it maps
+//! onto this interface, is in `docs/decisions/0015-storage-seam.md`. Nothing here knows what the ledger stores.
 
 pub mod bytes;
 mod cache;
-mod catalog;
 mod checkpoint;
-pub mod crash_points;
-pub mod data_dir;
-mod error;
-pub mod head;
-mod kv;
-pub mod lock;
-mod merge_scan;
-mod pages;
-mod reclaimer;
-mod segment;
-mod segments;
-mod table;
-mod temporary_copy;
 #[cfg(test)]
-mod tests;
-mod value_writer;
+mod contract_tests;
+pub mod crash_points;
+mod error;
+pub mod faults;
+pub mod key;
+pub mod local;
+pub mod memory;
+mod root;
+mod session;
+mod upload;
+mod value;
 
-pub use cache::RunToken;
-pub use checkpoint::{Checkpoint, CheckpointReport};
+pub use cache::{PartCache, RunToken};
+pub use checkpoint::{Checkpoint, StagedCheckpoint};
 pub use error::{StorageError, StorageResult};
-pub use reclaimer::Reclaimer;
-pub use value_writer::ValueWriter;
+pub use key::ValueKey;
+pub use local::Reclaimer;
+pub use root::{Change, Version};
+pub use session::{Entries, Keys, Session};
+pub use upload::{Hint, Upload};
+pub use value::Value;
 
-use crate::ledger::codec::keys::in_run;
-use crate::storage::lock::DirLock;
-use cache::{Cache, Owner};
-use kv::{Kv, KvValue};
-use segments::{Access, Segments};
-use std::ops::Range;
-use std::path::Path;
+use checkpoint::Staging;
+use faults::Faults;
+use local::Local;
+use memory::Memory;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use table::Group;
-use temporary_copy::TemporaryCopy;
 
-/// Largest value that is put: well below what the hot part keeps in its log.
+/// Largest value, in bytes.
 pub const VALUE_BYTES_MAX: usize = 1 << 20;
-/// Values after which whoever reads in order says so again ([`Store::read_ahead`]).
-pub const AHEAD_EVERY: usize = 16;
-/// Bytes that are fetched at a time for whoever reads in order. What a question reads meanwhile comes behind them: that is
-/// a quarter of a millisecond, with a mebibyte a whole one.
-pub const AHEAD_BYTES: u64 = 256 << 10;
-/// Values of a commit that are not worth a file of their own.
-pub const COMMIT_SEGMENT_BYTES_MIN: u64 = 1 << 20;
-/// Files of which less is live are rewritten,
-const LIVE_PERCENT_MIN: u64 = 30;
-/// when there is as much to be gained.
-const REWRITE_BYTES_MIN: u64 = 1 << 20;
 
-/// A value as the store hands it out, read in place.
+/// Where a ledger is stored. A cheap handle: it opens nothing before [`Storage::acquire`], and survives every session.
 #[derive(Clone, Debug)]
-pub enum Value {
-    /// Of the hot part.
-    Kv(KvValue),
-    /// Read from a segment file.
-    Read(Vec<u8>),
+pub enum Storage {
+    /// A directory of this machine.
+    Local(Local),
+    /// The memory of this process.
+    Memory(Memory),
+    /// Another storage, with injected faults.
+    Faults(Faults),
 }
 
-impl std::ops::Deref for Value {
-    type Target = [u8];
+/// What a session may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Everything; the storage is created if it does not exist.
+    Write {
+        /// Whether to go on from an older state than the newest that was acknowledged ([`Session::is_older_state`]).
+        accept_older_state: bool,
+    },
+    /// Everything, in a storage that exists.
+    WriteExisting,
+    /// Read only: what is deleted is so for this session alone, and no byte of the storage changes.
+    Read,
+}
 
-    fn deref(&self) -> &[u8] {
+/// How a storage is acquired.
+#[derive(Clone, Copy, Debug)]
+pub struct Acquire {
+    /// What the session may do.
+    pub mode: Mode,
+    /// What the page cache of small values aims at.
+    pub cache_bytes: u64,
+    /// Memory that the cache of what leads to values takes at most ([`Session::parts`]).
+    pub index_bytes: usize,
+}
+
+impl Storage {
+    /// A data directory of this machine.
+    pub fn local(dir: impl Into<PathBuf>) -> Self {
+        Self::Local(Local::new(dir.into()))
+    }
+
+    /// A new, empty storage in memory. Clones of the handle are the same storage.
+    pub fn memory() -> Self {
+        Self::Memory(Memory::default())
+    }
+
+    /// Opens the storage. The session owns what keeps other writers away (a lock, later an epoch) until its last clone goes.
+    ///
+    /// # Errors
+    /// Another process has the storage; it is damaged; it stands at another version than was acknowledged last.
+    pub fn acquire(&self, how: &Acquire) -> StorageResult<Session> {
         match self {
-            Self::Kv(value) => value,
-            Self::Read(value) => value,
+            Self::Local(local) => local.acquire(how).map(|session| Session::Local(Arc::new(session))),
+            Self::Memory(memory) => memory.acquire(how).map(|session| Session::Memory(Arc::new(session))),
+            Self::Faults(faults) => faults.acquire(how).map(|session| Session::Faults(Arc::new(session))),
         }
     }
-}
 
-/// One change of the manifest's atomic batch.
-#[derive(Clone, Debug)]
-pub enum Change {
-    /// Set a key.
-    Put(Vec<u8>, Vec<u8>),
-    /// Remove a key.
-    Delete(Vec<u8>),
-}
-
-#[derive(Debug)]
-struct Shared {
-    hot: Kv,
-    segments: Segments,
-    cache: Arc<Cache>,
-    /// Where the hot part lies when it is only read; goes after it.
-    _scratch: Option<TemporaryCopy>,
-}
-
-/// The open store. Clones share it.
-#[derive(Clone, Debug)]
-pub struct Store {
-    shared: Arc<Shared>,
-    /// Held as long as anybody can reach the store: a second process would otherwise meet a store that is still open.
-    _lock: Option<Arc<DirLock>>,
-}
-
-impl Store {
-    /// Opens or creates the store of a data directory; `cache_bytes` is what the hot part's page cache aims at,
-    /// `index_bytes` what is kept in memory at most of where values lie.
+    /// Bytes that are free for new values; `None` where there is no such limit.
     ///
     /// # Errors
-    /// The hot part does not open, or a segment file is damaged.
-    pub fn open(data_dir: &Path, cache_bytes: u64, index_bytes: usize) -> Result<Self, StorageError> {
-        let cache = Arc::new(Cache::new(index_bytes));
-        let segments = Segments::open(&data_dir.join("segments"), Access::Write, Arc::clone(&cache))?;
-        let hot = Kv::open(&data_dir.join("store"), cache_bytes)?;
-        Ok(Self { shared: Arc::new(Shared { hot, segments, cache, _scratch: None }), _lock: None })
-    }
-
-    /// Opens the store of a data directory without changing a byte of it: the hot part is copied to the system's place for
-    /// temporary files, where it may do what it does when it opens; segment files are read where they lie. What is deleted
-    /// is gone in memory only.
-    ///
-    /// # Errors
-    /// As [`Self::open`]; there is no room for the copy.
-    pub fn open_read_only(
-        data_dir: &Path,
-        cache_bytes: u64,
-        index_bytes: usize,
-    ) -> Result<Self, StorageError> {
-        let cache = Arc::new(Cache::new(index_bytes));
-        let segments = Segments::open(&data_dir.join("segments"), Access::Read, Arc::clone(&cache))?;
-        let folder = data_dir.join("store");
-        let copied = StorageError::at("copying to the folder for temporary files (TMPDIR)", &folder);
-        let scratch = TemporaryCopy::copy_of(&folder).map_err(copied)?;
-        let hot = Kv::open(scratch.path(), cache_bytes)?;
-        Ok(Self { shared: Arc::new(Shared { hot, segments, cache, _scratch: Some(scratch) }), _lock: None })
-    }
-
-    /// The same store, holding the lock of its data directory.
-    pub fn with_lock(mut self, lock: Arc<DirLock>) -> Self {
-        self._lock = Some(lock);
-        self
-    }
-
-    /// Whether there is no value at all: a new store.
-    pub fn is_empty(&self) -> bool {
-        self.shared.hot.is_empty() && self.shared.segments.catalog().segments().next().is_none()
-    }
-
-    /// Begins to write; values of more than `segment_bytes_min` go to a segment file.
-    pub fn begin(&self, segment_bytes_min: u64) -> ValueWriter {
-        ValueWriter::new(self.clone(), segment_bytes_min)
-    }
-
-    /// Reads a value.
-    pub fn get(&self, key: &[u8]) -> Result<Option<Value>, StorageError> {
-        if let Some((group, number)) = Group::of(key)
-            && let Some(value) = self.shared.segments.get(group, number)?
-        {
-            return Ok(Some(Value::Read(value)));
+    /// The system cannot be asked.
+    pub fn free_bytes(&self) -> StorageResult<Option<u64>> {
+        match self {
+            Self::Local(local) => local.free_bytes().map(Some),
+            Self::Memory(_) => Ok(None),
+            Self::Faults(faults) => faults.inner().free_bytes(),
         }
-        Ok(self.shared.hot.get(key)?.map(Value::Kv))
     }
 
-    /// Said now and then ([`AHEAD_EVERY`]) by whoever reads all values of a kind and run in order: the system begins to fetch
-    /// this one and those that follow, [`AHEAD_BYTES`] together.
-    pub fn read_ahead(&self, kind: u8, run: u64, number: u32) -> Result<(), StorageError> {
-        self.shared.segments.read_ahead(Group { kind, run }, number)
-    }
-
-    /// Whether [`Self::fetch`] is worth its time: reads waited for a disk of late. Each asking uses it up a little.
-    pub fn is_worth_fetching(&self) -> bool {
-        self.shared.segments.is_worth_fetching()
-    }
-
-    /// Said of a value that is read soon: where the system has not got it in memory it begins to fetch it.
-    pub fn fetch(&self, kind: u8, run: u64, number: u32) -> Result<(), StorageError> {
-        self.shared.segments.fetch(Group { kind, run }, number)
-    }
-
-    /// Whether there is a value of this key.
-    pub fn holds(&self, key: &[u8]) -> Result<bool, StorageError> {
-        let in_segment = match Group::of(key) {
-            Some((group, number)) => self.shared.segments.holds(group, number)?,
-            None => false,
-        };
-        Ok(in_segment || self.shared.hot.get(key)?.is_some())
-    }
-
-    /// Whether every value of a kind and run is there, with the numbers from 0 up to `count`.
-    pub fn holds_all(&self, kind: u8, run: u64, count: u32) -> Result<bool, StorageError> {
-        if self.shared.segments.catalog().is_whole(Group { kind, run }, count) {
-            return Ok(true);
+    /// The folder of this machine in which the storage lies, if it lies in one: for messages and for what operators ask.
+    pub fn folder(&self) -> Option<&Path> {
+        match self {
+            Self::Local(local) => Some(local.dir()),
+            Self::Memory(_) => None,
+            Self::Faults(faults) => faults.inner().folder(),
         }
-        for number in 0..count {
-            if !self.holds(&in_run(kind, run, number))? {
-                return Ok(false);
-            }
+    }
+
+    /// Begins a storage that nothing shows before it is whole.
+    fn stage(&self) -> StorageResult<Staging> {
+        match self {
+            Self::Local(local) => local.stage().map(Staging::Local),
+            Self::Memory(memory) => memory.stage().map(Staging::Memory),
+            Self::Faults(faults) => faults.inner().stage(),
         }
-        Ok(true)
-    }
-
-    /// Deletes values that nothing refers to any more; needs no sync.
-    ///
-    /// After a crash values of segment files may be back: [`Self::keep_only`] deletes them again at the next start.
-    pub fn delete(&self, keys: impl IntoIterator<Item = Vec<u8>>) -> Result<(), StorageError> {
-        let mut in_segments = Vec::new();
-        for key in keys {
-            match Group::of(&key) {
-                Some(place) if self.shared.segments.holds(place.0, place.1)? => in_segments.push(place),
-                _ => self.shared.hot.remove(&key)?,
-            }
-        }
-        self.shared.segments.delete(&in_segments)
-    }
-
-    /// Deletes every value of a kind whose run is among `runs`, as [`Self::delete`] does; returns how many.
-    pub fn delete_runs(&self, kind: u8, runs: Range<u64>) -> Result<u64, StorageError> {
-        let mut deleted = self.shared.segments.delete_runs(kind, runs.clone())?;
-        for item in self.shared.hot.scan(&[kind], &in_run(kind, runs.start, 0)) {
-            let (key, _) = item?;
-            let Some((group, _)) = Group::of(&key) else { continue };
-            if group.run >= runs.end {
-                break;
-            }
-            self.shared.hot.remove(&key)?;
-            deleted += 1;
-        }
-        Ok(deleted)
-    }
-
-    /// Deletes, durably, every value of segment files whose (kind, run) is not `wanted`; returns how many.
-    pub fn keep_only(&self, wanted: impl Fn(u8, u64) -> bool) -> Result<u64, StorageError> {
-        self.shared.segments.keep_only(|group| wanted(group.kind, group.run))
-    }
-
-    /// Closes removed segment files that nobody reads any more, so that the file system gives their space back. Leaves that to
-    /// [`Reclaimer`] where there is one.
-    pub fn close_removed(&self) {
-        self.shared.segments.close_removed();
-    }
-
-    /// What gives the space of removed segment files back in steps, on a thread of its own.
-    pub fn freeing(&self) -> Reclaimer {
-        self.shared.segments.freeing()
-    }
-
-    /// Gives the space back that deleted values hold in segment files; returns the bytes. Takes time: not for the writer.
-    pub fn reclaim(&self) -> Result<u64, StorageError> {
-        self.reclaim_below(LIVE_PERCENT_MIN, REWRITE_BYTES_MIN)
-    }
-
-    /// Rewrites files of which less than so many hundredths are live, when they are of `bytes_min` in all.
-    pub fn reclaim_below(&self, live_percent: u64, bytes_min: u64) -> Result<u64, StorageError> {
-        self.shared.segments.rewrite(live_percent, bytes_min)
-    }
-
-    /// Applies the manifest's changes at once, durably. All of them hold after a crash, or none.
-    pub fn advance(&self, changes: &[Change]) -> Result<(), StorageError> {
-        self.shared.hot.apply(changes)
-    }
-
-    /// A name in the bounded memory for a run that is opened now.
-    pub fn run_token(&self) -> RunToken {
-        self.shared.cache.token()
-    }
-
-    /// A part of an open run's index: from the bounded memory, else by `read`.
-    pub fn part_of_run<E>(
-        &self,
-        run: RunToken,
-        part: u32,
-        read: impl FnOnce() -> Result<Arc<[u8]>, E>,
-    ) -> Result<Arc<[u8]>, E> {
-        self.shared.cache.get(Owner::Run(run), u64::from(part), read)
-    }
-
-    /// Keeps a part of an open run's index in the bounded memory, if there is room.
-    pub fn keep_part_of_run(&self, run: RunToken, part: u32, bytes: Arc<[u8]>) {
-        self.shared.cache.put(Owner::Run(run), u64::from(part), bytes);
-    }
-
-    /// Bytes that the bounded memory holds.
-    pub fn index_bytes(&self) -> usize {
-        self.shared.cache.bytes()
-    }
-
-    /// Reads every byte of every segment file and tells what is damaged.
-    pub fn check_segments(&self, problem: impl FnMut(StorageError)) {
-        self.shared.segments.check(problem);
-    }
-
-    /// Bytes on disk, by the files' sizes.
-    pub fn bytes_on_disk(&self) -> Result<u64, StorageError> {
-        Ok(self.shared.hot.bytes_on_disk()? + self.shared.segments.bytes_on_disk())
     }
 }

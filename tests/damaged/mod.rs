@@ -14,7 +14,8 @@ use coverledger::ledger::run::writer::Dictionary;
 use coverledger::ledger::verify_dir;
 use coverledger::ledger::{Arrival, Batch, Source};
 use coverledger::pipeline::{receive, rules_for};
-use coverledger::storage::{Change, Store};
+use coverledger::storage::local::{Store, entry_key};
+use coverledger::storage::{Change, Storage};
 use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -144,7 +145,7 @@ fn add_from_kafka(dir: &Path) -> UtcMillis {
 
 pub(crate) fn setup(data_dir: &Path) -> LedgerOptions {
     let mut setup = LedgerOptions::new(&Config::from_text(CONFIG).unwrap());
-    setup.data_dir = data_dir.to_path_buf();
+    setup.storage = Storage::local(data_dir);
     setup
 }
 
@@ -175,10 +176,18 @@ pub(crate) fn open_store(dir: &Path) -> Store {
     Store::open(dir, 16 << 20, 1 << 20).unwrap()
 }
 
+/// The key of the storage's own record of its version.
+pub(crate) const VERSION: &[u8] = &[0];
+
+/// Where a value or an entry lies.
+pub(crate) fn place(key: &[u8]) -> Vec<u8> {
+    if [keys::MANIFEST, keys::COMMIT].contains(&key[0]) { entry_key(key) } else { key.to_vec() }
+}
+
 /// Puts another value under a key: as the newest one, where that is looked for first.
 pub(crate) fn replace(store: &Store, key: &[u8], value: Vec<u8>) {
-    if [keys::MANIFEST, keys::COMMIT].contains(&key[0]) {
-        store.advance(&[Change::Put(key.to_vec(), value)]).unwrap();
+    if [keys::MANIFEST, keys::COMMIT, VERSION[0]].contains(&key[0]) {
+        store.advance(&[Change::Put(place(key), value)]).unwrap();
     } else {
         let writing = store.begin(0);
         writing.put(key, value).unwrap();
@@ -188,9 +197,9 @@ pub(crate) fn replace(store: &Store, key: &[u8], value: Vec<u8>) {
 
 /// Takes a value away so that it does not come back.
 pub(crate) fn lose(store: &Store, key: &[u8]) {
-    store.delete([key.to_vec()]).unwrap();
+    store.delete([place(key)]).unwrap();
     store.reclaim_below(101, 0).unwrap();
-    // CommitExtras makes the deletion durable where the value was not in a segment file.
+    // Also makes the deletion durable where the value was not in a segment file.
     store.advance(&[]).unwrap();
 }
 
@@ -205,7 +214,9 @@ pub(crate) fn segment_files(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 /// Every value that something live refers to.
 pub(crate) fn values(dir: &Path) -> Vec<(Vec<u8>, Vec<u8>)> {
     let store = open_store(dir);
-    let all: Vec<_> = store.scan(&[], &[]).map(|item| item.unwrap()).collect();
+    let unprefixed = |key: Vec<u8>| if key[0] == 1 { key[1..].to_vec() } else { key };
+    let all: Vec<_> =
+        store.scan(&[], &[]).map(|item| item.map(|(key, value)| (unprefixed(key), value)).unwrap()).collect();
     let garbage: HashSet<Vec<u8>> =
         all.iter().filter(|(key, _)| key.starts_with(b"mg")).map(|(key, _)| key[2..10].to_vec()).collect();
     let of_run = |key: &[u8]| {

@@ -20,8 +20,8 @@ use coverledger::ledger::run::sparse::Sparse;
 use coverledger::ledger::run::totals::DayTotals;
 use coverledger::ledger::verify_dir;
 use coverledger::pipeline::rules_for;
-use coverledger::storage::head;
-use coverledger::storage::{Change, Store};
+use coverledger::storage::Change;
+use coverledger::storage::local::{Store, entry_key, head};
 use std::cell::OnceCell;
 use std::fs;
 use std::io::Write;
@@ -282,7 +282,7 @@ fn whole_ledger(corpus: &Corpus, mutator: &mut Mutator) {
     let store = Store::open(dir.path(), 4 << 20, 1 << 20).unwrap();
     let value = frame(&key, &mutant, Packing::Lz4);
     if [keys::MANIFEST, keys::COMMIT].contains(&key[0]) {
-        store.advance(&[Change::Put(key, value)]).unwrap();
+        store.advance(&[Change::Put(entry_key(&key), value)]).unwrap();
     } else {
         let writing = store.begin(0);
         writing.put(&key, value).unwrap();

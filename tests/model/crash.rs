@@ -10,8 +10,8 @@ use coverledger::domain::time::{LocalDay, UtcMillis};
 use coverledger::ledger::Snapshot;
 use coverledger::ledger::codec::keys;
 use coverledger::ledger::codec::{Packing, frame, unframe};
-use coverledger::storage::Store;
-use coverledger::storage::head;
+use coverledger::storage::local::head;
+use coverledger::storage::{Acquire, Hint, Mode, Session, ValueKey};
 use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -93,42 +93,45 @@ impl Drive {
         serde_json::to_string(&resolve(held.view.as_ref(), terms, &question).unwrap()).unwrap()
     }
 
-    /// A crash after the manifest and before the witness: the next start completes the commit.
-    pub(crate) fn crash_before_witness(&mut self, witness: &[u8]) {
+    /// A crash after the manifest and, in a directory, before the witness: the next start completes the commit.
+    pub(crate) fn crash_before_witness(&mut self, witness: Option<&[u8]>) {
         self.close();
-        fs::write(head::path(&self.data_dir()), witness).unwrap();
+        if let Some((folder, witness)) = self.storage.folder().zip(witness) {
+            fs::write(head::path(folder), witness).unwrap();
+        }
         self.shown.count("crashes before the witness", 1);
         self.model.facts.restarted();
         self.open();
         self.committed = self.model.clone();
     }
 
-    /// The witness as it lies there.
-    pub(crate) fn witness(&self) -> Vec<u8> {
-        fs::read(head::path(&self.data_dir())).unwrap()
+    /// The witness as it lies there, in a directory.
+    pub(crate) fn witness(&self) -> Option<Vec<u8>> {
+        self.storage.folder().map(|folder| fs::read(head::path(folder)).unwrap())
     }
 
     /// A crash before the manifest: what a commit put into the store lies there under numbers that nothing names. The
     /// ledger is closed; `next` is its next run number. Returns what was left.
     pub(crate) fn leave_orphans(&mut self, next: u64) {
-        let store = open_store(self);
+        let store = acquire(self);
         let mut left = 0;
         // In a segment file, or beside the manifest.
-        let writing = store.begin(*self.random.pick(&[0, u64::MAX]));
+        let writing = store.begin(*self.random.pick(&[Hint::LongLived, Hint::ShortLived]));
         for kind in RUN_KINDS {
-            let values: Vec<_> = store.scan(&[kind], &[kind]).map(Result::unwrap).collect();
-            for (key, value) in values {
+            let keys: Vec<_> = store.list(kind, 0).map(Result::unwrap).collect();
+            for key in keys {
                 // As far as it came.
                 if self.random.percent(60) {
+                    let value = store.get(&key).unwrap().unwrap();
                     let body = unframe(&key, &value).unwrap();
                     let run = next + u64::try_from(self.random.below(2)).unwrap();
-                    let orphan = [&[kind][..], &run.to_be_bytes(), &key[9..]].concat();
+                    let orphan = ValueKey::new(kind, run, key.number());
                     writing.put(&orphan, frame(&orphan, &body, Packing::Lz4)).unwrap();
                     left += 1;
                 }
             }
         }
-        writing.sync().unwrap();
+        writing.seal().unwrap();
         self.shown.count("orphans left by crashes", left);
     }
 
@@ -138,16 +141,16 @@ impl Drive {
         let view = self.ledger().published().current();
         let live: Vec<u64> = view.runs().values().flatten().map(|run| run.id).collect();
         for kind in RUN_KINDS {
-            let (prefix, from) = ([kind], keys::numbered(kind, next));
-            let mut values = view.store().scan(&prefix, &from).map(Result::unwrap);
-            let stray = values.find(|(key, _)| keys::run_of(key).is_none_or(|run| !live.contains(&run)));
+            let mut values = view.store().list(kind, next).map(Result::unwrap);
+            let stray = values.find(|key| !live.contains(&key.run()));
             assert!(stray.is_none(), "an orphan stays: from {next}, live {live:?}: {stray:?}");
         }
     }
 }
 
-fn open_store(drive: &Drive) -> Store {
-    patiently(|| Store::open(&drive.data_dir(), 4 << 20, 1 << 20).map_err(|error| format!("{error:?}")))
+fn acquire(drive: &Drive) -> Session {
+    let how = Acquire { mode: Mode::WriteExisting, cache_bytes: 4 << 20, index_bytes: 1 << 20 };
+    patiently(|| drive.storage.acquire(&how).map_err(|error| format!("{error:?}")))
 }
 
 /// Opens what was just closed, which may still be letting go of its file.

@@ -19,8 +19,8 @@ use coverledger::ledger::LedgerOptions;
 use coverledger::ledger::{Arrival, Batch, LineHashes, Source};
 use coverledger::ledger::{CommitExtras, Observations};
 use coverledger::pipeline::{receive, rules_for};
+use coverledger::storage::Storage;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use tempfile::TempDir;
 
@@ -39,6 +39,23 @@ impl LineHashes for FileLines {
     }
 }
 
+/// Where a history is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Engine {
+    Memory,
+    Local,
+}
+
+impl Engine {
+    /// Its name in `COVERLEDGER_MODEL_STORAGE`.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Local => "local",
+        }
+    }
+}
+
 /// The program and the model side by side.
 pub(crate) struct Drive {
     pub(crate) model: Model,
@@ -54,7 +71,9 @@ pub(crate) struct Drive {
     pub(crate) compacted: Option<Compacted>,
     /// States that readers keep.
     pub(crate) held: Vec<Held>,
-    dir: TempDir,
+    pub(crate) storage: Storage,
+    /// Of a storage in a directory.
+    _dir: Option<TempDir>,
     world: World,
     switch: i64,
     /// The offset of each partition's first record, and how many of its records are committed.
@@ -63,7 +82,7 @@ pub(crate) struct Drive {
 }
 
 impl Drive {
-    pub(crate) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64, engine: Engine) -> Self {
         let mut random = Random::new(seed);
         let (zone, begin) = *random.pick(&BEGINNINGS);
         let begin = begin.parse::<jiff::Timestamp>().unwrap().as_millisecond();
@@ -71,7 +90,11 @@ impl Drive {
         let switch = begin + random.between(0, span + 2 * DAY);
         let terms = Terms::new(begin, switch, zone, &mut random);
         let world = World::new(&terms, begin, span, &mut random);
-        let dir = TempDir::new().unwrap();
+        let dir = (engine == Engine::Local).then(|| TempDir::new().unwrap());
+        let storage = match &dir {
+            Some(dir) => Storage::local(dir.path().join("data")),
+            None => Storage::memory(),
+        };
         let config = config(&terms, 0);
         let model = Model::new(terms);
         let first = |random: &mut Random| if random.percent(4) { random.between(1, 50) } else { 0 };
@@ -86,7 +109,8 @@ impl Drive {
             final_answers: Vec::new(),
             compacted: None,
             held: Vec::new(),
-            dir,
+            storage,
+            _dir: dir,
             world,
             now: begin,
             switch,
@@ -105,10 +129,6 @@ impl Drive {
         self.ledger.as_mut().unwrap()
     }
 
-    pub(crate) fn data_dir(&self) -> PathBuf {
-        self.dir.path().join("data")
-    }
-
     /// The process ends: everything that holds the store is let go.
     pub(crate) fn close(&mut self) {
         (self.compacted, self.ledger) = (None, None);
@@ -117,7 +137,7 @@ impl Drive {
 
     pub(crate) fn open(&mut self) {
         let mut setup = LedgerOptions::new(&self.config);
-        setup.data_dir = self.data_dir();
+        setup.storage = self.storage.clone();
         setup.cache_bytes = 4 << 20;
         // How much memory filters and indexes have changes nothing: none, some, enough.
         let plenty = self.now.rem_euclid(3);
@@ -372,7 +392,7 @@ impl Drive {
         self.shown.count("commits", 1);
         self.committed = self.model.clone();
         if self.random.percent(8) {
-            self.crash_before_witness(&witness);
+            self.crash_before_witness(witness.as_deref());
         }
     }
 }

@@ -10,6 +10,7 @@ use coverledger::ledger::LedgerOptions;
 use coverledger::ledger::verify::verify;
 use coverledger::ledger::{Arrival, Batch, Source};
 use coverledger::pipeline::{receive, rules_for};
+use coverledger::storage::Storage;
 use std::path::Path;
 
 /// Days kept before the newest one.
@@ -86,7 +87,7 @@ pub(crate) fn noon(nth: i32) -> UtcMillis {
 pub(crate) fn open(dir: &Path, now: UtcMillis) -> Ledger {
     let config = Config::from_text(CONFIG).unwrap();
     let mut setup = LedgerOptions::new(&config);
-    setup.data_dir = dir.to_path_buf();
+    setup.storage = Storage::local(dir);
     let mut ledger = Ledger::open(setup).unwrap();
     ledger.activate_configuration(now).unwrap();
     ledger

@@ -14,6 +14,7 @@ use coverledger::ledger::LedgerOptions;
 use coverledger::ledger::verify_dir;
 use coverledger::ledger::{Arrival, Batch, Source};
 use coverledger::pipeline::{receive, rules_for};
+use coverledger::storage::Storage;
 use coverledger::storage::crash_points::{Point, VARIABLE};
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -201,7 +202,7 @@ fn config(half: usize) -> Config {
 
 pub(crate) fn setup(config: &Config, data_dir: &Path) -> LedgerOptions {
     let mut setup = LedgerOptions::new(config);
-    setup.data_dir = data_dir.to_path_buf();
+    setup.storage = Storage::local(data_dir);
     (setup.identity_days, setup.retention_days) = (1, Some(2));
     setup
 }

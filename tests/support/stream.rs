@@ -12,6 +12,7 @@ use coverledger::ledger::Ledger;
 use coverledger::ledger::LedgerOptions;
 use coverledger::ledger::{Arrival, Batch, Source};
 use coverledger::pipeline::{receive, rules_for};
+use coverledger::storage::Storage;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -141,7 +142,7 @@ pub(crate) fn compare(config: &Path, sent: &[Sent], filed: &[Sent]) {
     let survivor = Ledger::open(LedgerOptions::new(&config)).unwrap();
     let folder = TempDir::new().unwrap();
     let mut setup = LedgerOptions::new(&config);
-    setup.data_dir = folder.path().join("data");
+    setup.storage = Storage::local(folder.path().join("data"));
     let mut straight = Ledger::open(setup).unwrap();
     straight.activate_configuration(UtcMillis::new(0)).unwrap();
     let mut offsets: BTreeMap<(&str, i32), i64> = BTreeMap::new();

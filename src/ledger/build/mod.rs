@@ -16,7 +16,7 @@ use crate::ledger::run::row::{DictionaryEntry, OrderId, Row, RowKind};
 use crate::ledger::run::totals::DayTotals;
 use crate::ledger::run::writer::{Dictionary, RunWriter};
 use crate::ledger::yield_points::{ROWS, in_turns};
-use crate::storage::ValueWriter;
+use crate::storage::Upload;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -79,7 +79,7 @@ pub struct BuildScratch {
 /// Where runs are written to.
 pub struct BuildContext<'a> {
     /// The store.
-    pub store: &'a ValueWriter,
+    pub store: &'a Upload,
     /// Classes met so far.
     pub dictionary: &'a mut Dictionary,
     /// Prices met so far.

@@ -3,12 +3,12 @@
 use crate::ledger::codec::keys::in_run;
 use crate::ledger::codec::{Packing, frame, unframe};
 use crate::ledger::error::{LedgerError, LedgerResult};
-use crate::storage::{Store, ValueWriter};
+use crate::storage::{Session, Upload, ValueKey};
 
 const PART_BYTES: usize = 512 << 10;
 
 /// Puts `body` under (kind, run) in as many framed parts as it needs; returns their number (0 for an empty body).
-pub fn put(store: &ValueWriter, kind: u8, run: u64, body: &[u8]) -> LedgerResult<u32> {
+pub fn put(store: &Upload, kind: u8, run: u64, body: &[u8]) -> LedgerResult<u32> {
     let mut parts = 0;
     for part in body.chunks(PART_BYTES) {
         let key = in_run(kind, run, parts);
@@ -19,7 +19,7 @@ pub fn put(store: &ValueWriter, kind: u8, run: u64, body: &[u8]) -> LedgerResult
 }
 
 /// Reads what [`put`] wrote.
-pub fn get(store: &Store, kind: u8, run: u64, parts: u32) -> LedgerResult<Vec<u8>> {
+pub fn get(store: &Session, kind: u8, run: u64, parts: u32) -> LedgerResult<Vec<u8>> {
     let mut body = Vec::new();
     for part in 0..parts {
         body.extend_from_slice(&get_one(store, &in_run(kind, run, part))?);
@@ -28,7 +28,7 @@ pub fn get(store: &Store, kind: u8, run: u64, parts: u32) -> LedgerResult<Vec<u8
 }
 
 /// Reads one framed value that must be there.
-pub fn get_one(store: &Store, key: &[u8]) -> LedgerResult<Vec<u8>> {
+pub fn get_one(store: &Session, key: &ValueKey) -> LedgerResult<Vec<u8>> {
     let name = || format!("the value {}", key_name(key));
     let value = store.get(key)?.ok_or_else(|| LedgerError::Missing { what: name() })?;
     unframe(key, &value).map(std::borrow::Cow::into_owned).map_err(|e| LedgerError::damaged(name())(e))

@@ -28,19 +28,12 @@ pub const MANIFEST: u8 = b'm';
 /// The manifest's root.
 pub const ROOT: &[u8] = b"mR";
 
+pub use crate::storage::key::in_run;
+
 /// A key of one number.
 pub fn numbered(kind: u8, number: u64) -> Vec<u8> {
     let mut key = Vec::with_capacity(9);
     key.push(kind);
-    key.extend_from_slice(&number.to_be_bytes());
-    key
-}
-
-/// A key of a run and a number in it.
-pub fn in_run(kind: u8, run: u64, number: u32) -> Vec<u8> {
-    let mut key = Vec::with_capacity(13);
-    key.push(kind);
-    key.extend_from_slice(&run.to_be_bytes());
     key.extend_from_slice(&number.to_be_bytes());
     key
 }

@@ -47,7 +47,7 @@ impl Ledger {
             self.enter_config()?;
         }
         crash_points::after(Point::TermsWritten);
-        self.writing.sync()?;
+        self.writing.seal()?;
         crash_points::after(Point::TermsSynced);
         self.advance(&[], &notes, now)?;
         self.publish();
@@ -106,7 +106,7 @@ impl Ledger {
         let (runs, totals) = self.write_orders(&batch, decided, again)?;
         report.written(&runs, &totals, &DeadLetters::default());
         crash_points::after(Point::RepriceWritten);
-        self.writing.sync()?;
+        self.writing.seal()?;
         crash_points::after(Point::RepriceSynced);
         let mut stats = (*self.stats).clone();
         report.add_to(&mut stats, &batch, decided);

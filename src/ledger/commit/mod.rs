@@ -22,7 +22,6 @@ use crate::ledger::manifest::state_codec::{self, Counts, SourceFacts};
 use crate::ledger::rejections::dead_letters::{DeadLetterCollector, DeadLetters};
 use crate::ledger::writer::Ledger;
 use crate::storage::crash_points::{self, Point};
-use crate::storage::head;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
@@ -137,7 +136,7 @@ impl Ledger {
             report.write = started.elapsed() - report.decide;
             // 3. Blocks are durable.
             let syncing = Instant::now();
-            ledger.writing.sync()?;
+            ledger.writing.seal()?;
             crash_points::after(Point::CommitSynced);
             report.sync = syncing.elapsed();
             // 4. The manifest moves on, atomically and durably.
@@ -279,7 +278,7 @@ impl Ledger {
         }
     }
 
-    /// Moves the manifest on: the commit's record, every staged entry and the root, then the witness.
+    /// Moves the manifest on: the commit's record, every staged entry and the root, by one swap of the storage's root.
     pub(crate) fn advance(
         &mut self,
         consumed: &[ConsumedRange],
@@ -318,12 +317,7 @@ impl Ledger {
             notes: notes.to_vec(),
         };
         let recorded_at = record.recorded_at;
-        // Where another process may be at work, this one must not write, least of all what names its own state.
-        self.lock.as_ref().map_or(Ok(()), |lock| lock.check())?;
-        let head = self.manifest.advance(&self.store, &record.encode())?;
-        crash_points::after(Point::ManifestAdvanced);
-        self.lock.as_ref().map_or(Ok(()), |lock| lock.check())?;
-        head::write(&self.options.data_dir, &head)?;
+        self.manifest.advance(&self.store, &record.encode())?;
         Ok(recorded_at)
     }
 

@@ -22,6 +22,7 @@ pub use plan::{LogicalRun, logical_runs, plan};
 
 use crate::domain::time::LocalDay;
 use crate::ledger::writer::Ledger;
+use crate::storage::Hint;
 use crate::storage::crash_points::{self, Point};
 use std::sync::Arc;
 
@@ -54,7 +55,7 @@ impl Ledger {
             day,
             inputs,
             // What it writes stays for long: all of it goes to segment files.
-            writing: self.store.begin(0),
+            writing: self.store.begin(Hint::LongLived),
             released: self.released.0.clone(),
             first,
             numbers,

@@ -1,16 +1,15 @@
-//! DiskSpace on the disk: below a configured free space nothing more is taken in, so that a disk that fills up stops the intake
+//! Space for new values: below a configured free space nothing more is taken in, so that a disk that fills up stops the intake
 //! and not the answers, and leaves room for what mends it.
 
 use crate::ledger::error::{LedgerError, LedgerResult};
 use crate::ledger::options::LedgerOptions;
-use crate::storage::StorageError;
-use std::path::PathBuf;
+use crate::storage::Storage;
 use std::time::Duration;
 
 /// How often one who waits for room looks again.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
-/// The free space of the data directory's file system.
+/// The free space of the storage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct FreeSpace {
     /// Bytes free now.
@@ -26,25 +25,23 @@ pub struct FreeSpace {
 /// Watches the free space.
 #[derive(Clone, Debug)]
 pub struct DiskSpace {
-    dir: PathBuf,
+    storage: Storage,
     min_free_bytes: u64,
     is_short: bool,
 }
 
 impl DiskSpace {
-    /// Of the data directory of a ledger, which must be there.
+    /// Of the storage of a ledger, which must exist.
     pub fn of(options: &LedgerOptions) -> Self {
-        Self { dir: options.data_dir.clone(), min_free_bytes: options.min_free_bytes, is_short: false }
+        Self { storage: options.storage.clone(), min_free_bytes: options.min_free_bytes, is_short: false }
     }
 
-    /// Looks at the file system.
+    /// Asks the storage; one without a limit is never short.
     ///
     /// # Errors
-    /// The data directory cannot be asked about.
+    /// The storage cannot be asked.
     pub fn look(&mut self) -> LedgerResult<FreeSpace> {
-        let bytes = fs2::available_space(&self.dir)
-            .map_err(StorageError::file("asking for the free space of", &self.dir))?;
-        Ok(self.judge(bytes))
+        Ok(self.judge(self.storage.free_bytes()?.unwrap_or(u64::MAX)))
     }
 
     /// Short below the limit, and until an eighth more is free: it must not go on and off with every file.
@@ -91,7 +88,7 @@ mod tests {
 
     #[test]
     fn it_is_short_below_the_limit_and_until_an_eighth_more_is_free() {
-        let mut room = DiskSpace { dir: PathBuf::new(), min_free_bytes: 800, is_short: false };
+        let mut room = DiskSpace { storage: Storage::memory(), min_free_bytes: 800, is_short: false };
         let mut seen = Vec::new();
         for bytes in [801, 800, 799, 700, 800, 899, 900, 899, 800, 0] {
             let free = room.judge(bytes);
@@ -116,7 +113,7 @@ mod tests {
 
     #[test]
     fn with_no_limit_it_is_never_short() {
-        let mut room = DiskSpace { dir: PathBuf::new(), min_free_bytes: 0, is_short: false };
+        let mut room = DiskSpace { storage: Storage::memory(), min_free_bytes: 0, is_short: false };
         assert!(!room.judge(0).is_short);
     }
 }

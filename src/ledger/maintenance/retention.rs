@@ -110,7 +110,7 @@ impl Ledger {
             bytes: entries().map(|entry| entry.bytes).sum(),
         };
         // What is left of the days is durable before anything names it.
-        self.writing.sync()?;
+        self.writing.seal()?;
         self.forget_unrated(&released);
         for run in released.iter().flat_map(|day| &day.runs) {
             let mut body = Vec::new();

@@ -8,7 +8,7 @@ use crate::ledger::codec::keys;
 use crate::ledger::codec::{CodecError, Decoded, Reader, Writer};
 use crate::ledger::error::{LedgerError, LedgerResult};
 use crate::ledger::manifest::{Manifest, kind};
-use crate::storage::{Store, ValueWriter};
+use crate::storage::{Session, Upload};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
@@ -38,7 +38,7 @@ impl ConfigEntry {
     }
 
     /// Puts the text and the rules of configuration `no` in parts of their own.
-    pub fn put_parts(&mut self, writing: &ValueWriter, no: ConfigNo, text: &str) -> LedgerResult<()> {
+    pub fn put_parts(&mut self, writing: &Upload, no: ConfigNo, text: &str) -> LedgerResult<()> {
         let mut out = Vec::new();
         out.put_prefixed(text.as_bytes());
         encode_rules(&self.rules, &mut out);
@@ -48,12 +48,12 @@ impl ConfigEntry {
     }
 
     /// Reads the text of configuration `no`.
-    pub fn text(&self, store: &Store, no: ConfigNo) -> LedgerResult<String> {
+    pub fn text(&self, store: &Session, no: ConfigNo) -> LedgerResult<String> {
         Ok(load_parts(store, no, (self.text_parts, self.parts_hash))?.0)
     }
 
     /// Reads the stored form of configuration `no`.
-    fn load(store: &Store, no: ConfigNo, r: &mut Reader<'_>) -> LedgerResult<Self> {
+    fn load(store: &Session, no: ConfigNo, r: &mut Reader<'_>) -> LedgerResult<Self> {
         let mut decode = || {
             let hash = r.array("hash")?;
             Ok((hash, r.number("text parts")?, r.array("hash of the parts")?, r.text("zone")?.to_owned()))
@@ -69,7 +69,7 @@ fn name(no: ConfigNo) -> String {
 }
 
 fn load_parts(
-    store: &Store,
+    store: &Session,
     no: ConfigNo,
     (count, hash): (u32, [u8; 32]),
 ) -> LedgerResult<(String, RuleBook)> {
@@ -128,7 +128,7 @@ pub struct ConfigurationHistory {
 
 impl ConfigurationHistory {
     /// Reads those that the manifest names.
-    pub fn load(store: &Store, manifest: &Manifest) -> LedgerResult<Self> {
+    pub fn load(store: &Session, manifest: &Manifest) -> LedgerResult<Self> {
         let mut configurations = Self::default();
         for (key, body) in manifest.entries(kind::CONFIG) {
             let number = key.first_chunk::<8>().and_then(|bytes| u64::from_be_bytes(*bytes).try_into().ok());
@@ -182,11 +182,13 @@ impl ConfigurationHistory {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::storage::{Acquire, Hint, Mode, Storage};
 
     #[test]
     fn a_tariff_of_any_size_is_a_small_entry() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(dir.path(), 4 << 20, 1 << 20).unwrap();
+        let mode = Mode::Write { accept_older_state: false };
+        let how = Acquire { mode, cache_bytes: 4 << 20, index_bytes: 1 << 20 };
+        let store = Storage::memory().acquire(&how).unwrap();
         let rates = (0..20_000).map(|n| RuleEntry {
             label: format!("rate instant_delivery region={n} from=2026-01-01"),
             terms: format!(
@@ -201,15 +203,18 @@ mod tests {
             zone: "Asia/Shanghai".to_owned(),
             rules,
         };
-        let writing = store.begin(u64::MAX);
+        let writing = store.begin(Hint::ShortLived);
         entry.put_parts(&writing, ConfigNo(3), "timezone = ...").unwrap();
-        writing.sync().unwrap();
+        writing.seal().unwrap();
         assert!(entry.text_parts > 2, "{} parts", entry.text_parts);
         let body = entry.encode();
         assert!(body.len() < 100, "{} bytes", body.len());
         assert_eq!(ConfigEntry::load(&store, ConfigNo(3), &mut Reader::new(&body)).unwrap(), entry);
         assert_eq!(entry.text(&store, ConfigNo(3)).unwrap(), "timezone = ...");
-        store.delete([keys::in_run(keys::CONFIG_TEXT, 3, 1)]).unwrap();
+        let first = store.get(&keys::in_run(keys::CONFIG_TEXT, 3, 0)).unwrap().unwrap();
+        store.delete_runs(keys::CONFIG_TEXT, 3..4).unwrap();
+        writing.put(&keys::in_run(keys::CONFIG_TEXT, 3, 0), first.to_vec()).unwrap();
+        writing.seal().unwrap();
         let lost = ConfigEntry::load(&store, ConfigNo(3), &mut Reader::new(&body)).unwrap_err();
         assert!(lost.to_string().contains("the value f/3/1 is missing"), "{lost}");
     }

@@ -14,13 +14,11 @@ use crate::ledger::codec::chunked::key_name;
 use crate::ledger::codec::keys;
 use crate::ledger::codec::{CodecError, Decoded, Packing, Reader, Writer, frame, unframe};
 use crate::ledger::error::{LedgerError, LedgerResult};
-use crate::storage::head::{self, Head};
-use crate::storage::{Change, Store};
+use crate::storage::{Change, Session, Version};
 use imbl::OrdMap;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::ops::Bound;
-use std::path::Path;
 use std::sync::Arc;
 
 /// Kinds of manifest entries (the byte after the prefix).
@@ -155,22 +153,13 @@ pub fn entry_key(kind: u8, rest: &[u8]) -> Vec<u8> {
     key
 }
 
-/// How the newest state in the store relates to the witness.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Witness {
-    /// The same commit.
-    Same,
-    /// The store is one commit ahead: the crash came between the manifest and the witness.
-    OneAhead,
-}
-
 impl Manifest {
     /// Reads the manifest and checks it against its own digest.
-    pub fn load(store: &Store) -> LedgerResult<Self> {
+    pub fn load(store: &Session) -> LedgerResult<Self> {
         let mut manifest = Self::default();
         let mut digest = EntriesDigest::default();
         let prefix = [keys::MANIFEST];
-        for item in store.scan(&prefix, &prefix) {
+        for item in store.entries(&prefix) {
             let (key, value) = item?;
             let body = unframe(&key, &value).map_err(|error| {
                 LedgerError::damaged(format!("the manifest entry {}", key_name(&key)))(error)
@@ -181,6 +170,14 @@ impl Manifest {
                 digest.add(&key, &body);
                 manifest.entries.insert(key.into(), Arc::from(&*body));
             }
+        }
+        if store.version()? != manifest.version() {
+            return Err(LedgerError::Inconsistent(format!(
+                "the storage stands at commit {}, the manifest at {}: an entry was changed or lost; restore a backup or \
+                 rebuild from Kafka or files",
+                store.version()?.number,
+                manifest.root.commit
+            )));
         }
         if digest != manifest.root.digest {
             return Err(LedgerError::Inconsistent(
@@ -202,32 +199,12 @@ impl Manifest {
         self.entries.clone()
     }
 
-    /// Writes all of it into a store that has none, at once and durably.
-    pub fn write_whole(&self, store: &Store) -> LedgerResult<()> {
+    /// All of it, as changes of a root that has no entries yet.
+    pub fn whole(&self) -> Vec<Change> {
         let put = |key: &[u8], body: &[u8]| Change::Put(key.to_vec(), frame(key, body, Packing::Raw));
         let mut changes: Vec<Change> = self.entries.iter().map(|(key, body)| put(key, body)).collect();
         changes.push(put(keys::ROOT, &self.root.encode()));
-        Ok(store.advance(&changes)?)
-    }
-
-    /// Compares the newest state with the witness.
-    pub fn witness(&self, head: Option<&Head>) -> LedgerResult<Witness> {
-        let root = &self.root;
-        match head {
-            None if root.commit == 0 => Ok(Witness::Same),
-            None if root.commit == 1 => Ok(Witness::OneAhead),
-            Some(head) if head.commit == root.commit && head.hash == root.commit_hash => Ok(Witness::Same),
-            Some(head) if head.commit + 1 == root.commit && head.hash == root.previous_hash => {
-                Ok(Witness::OneAhead)
-            }
-            _ => Err(LedgerError::Inconsistent(format!(
-                "the store stands at commit {}, the witness HEAD at {}: the store's log was damaged or files of \
-                 different ledgers were mixed. Restore a backup, or go on from the store's older state and read Kafka \
-                 again with `serve --accept-older-state --reason TEXT`",
-                root.commit,
-                head.map_or_else(|| "none".to_owned(), |head| head.commit.to_string())
-            ))),
-        }
+        changes
     }
 
     /// The root.
@@ -297,7 +274,8 @@ impl Manifest {
     /// Makes the commit under way durable: its record, its entries and the root in one atomic step.
     ///
     /// `record` is the commit's own record without the chain; the hash of the record before it goes in front.
-    pub fn advance(&mut self, store: &Store, record: &[u8]) -> LedgerResult<Head> {
+    pub fn advance(&mut self, store: &Session, record: &[u8]) -> LedgerResult<()> {
+        let before = self.version();
         let mut changes = Vec::with_capacity(self.staged.len() + 2);
         for (key, body) in std::mem::take(&mut self.staged) {
             if let Some(old) = self.entries.get(key.as_slice()) {
@@ -322,28 +300,12 @@ impl Manifest {
         let key = keys::numbered(keys::COMMIT, self.root.commit);
         changes.push(Change::Put(key.clone(), frame(&key, &chained, Packing::Raw)));
         changes.push(Change::Put(keys::ROOT.to_vec(), frame(keys::ROOT, &self.root.encode(), Packing::Raw)));
-        store.advance(&changes)?;
-        Ok(self.head())
+        Ok(store.swap_root(&before, &self.version(), &changes)?)
     }
 
-    /// The witness of the newest state.
-    pub const fn head(&self) -> Head {
-        Head { commit: self.root.commit, hash: self.root.commit_hash }
-    }
-
-    /// Checks the store against the witness and completes a commit that the crash cut off before the witness.
-    ///
-    /// Returns whether they differ and an operator lets that pass. The witness then stays as it is: only the commit that
-    /// holds the operator's reason replaces it, so that no older state is gone on from without its note.
-    pub fn reconcile_head(&self, data_dir: &Path, accept_older_state: bool) -> LedgerResult<bool> {
-        let compared =
-            head::read(data_dir).map_err(LedgerError::from).and_then(|head| self.witness(head.as_ref()));
-        match compared {
-            Ok(Witness::Same) => Ok(false),
-            Ok(Witness::OneAhead) => Ok(head::write(data_dir, &self.head()).map(|()| false)?),
-            Err(_) if accept_older_state => Ok(true),
-            Err(error) => Err(error),
-        }
+    /// The version of the storage's root that this state is.
+    pub const fn version(&self) -> Version {
+        Version { number: self.root.commit, hash: self.root.commit_hash }
     }
 }
 

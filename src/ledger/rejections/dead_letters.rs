@@ -15,7 +15,7 @@ use crate::ledger::manifest::state_codec::PlatformStats;
 use crate::ledger::rejections::by_identity::RejectionsByIdentity;
 use crate::ledger::rejections::resolver::Refused;
 use crate::ledger::rejections::stored::{KeptRecord, RejectedIndex, RejectedRun};
-use crate::storage::Store;
+use crate::storage::Session;
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
@@ -69,7 +69,7 @@ fn readable_of(batch: &Batch, entry: &OrderEntry) -> Readable {
 /// What keeping needs to know.
 pub struct DeadLetterCollector<'a> {
     /// The store.
-    pub store: &'a Store,
+    pub store: &'a Session,
     /// Live runs, before this commit.
     pub runs: &'a DayRuns,
     /// Kept records.

@@ -13,7 +13,7 @@ use crate::ledger::codec::{CodecError, Decoded, Reader, Writer};
 use crate::ledger::error::{self, LedgerError};
 use crate::ledger::rejections::pending::PendingRecords;
 use crate::ledger::run::identity::IdentityHash;
-use crate::storage::Store;
+use crate::storage::Session;
 use record::{decode_record, encode_record};
 use std::collections::BTreeSet;
 use xxhash_rust::xxh3::xxh3_64;
@@ -114,14 +114,14 @@ impl RejectedRun {
     }
 
     /// Reads a run of the manifest.
-    pub fn load(store: &Store, run: u64, entry: &RejectedEntry) -> error::LedgerResult<Self> {
+    pub fn load(store: &Session, run: u64, entry: &RejectedEntry) -> error::LedgerResult<Self> {
         let body = chunked::get(store, keys::REJECTED, run, entry.parts)?;
         Self::decode(&body).map_err(LedgerError::damaged(format!("the rejected records of run {run}")))
     }
 }
 
 /// The raw bytes of the `nth` record of a run.
-pub fn load_raw(store: &Store, run: u64, nth: u32) -> error::LedgerResult<Vec<u8>> {
+pub fn load_raw(store: &Session, run: u64, nth: u32) -> error::LedgerResult<Vec<u8>> {
     chunked::get_one(store, &in_run(keys::RAW, run, nth))
 }
 
@@ -198,7 +198,7 @@ impl RejectedIndex {
     }
 
     /// Unresolved rejected and conflicting records that name the rider.
-    pub fn of_rider(&self, store: &Store, rider_id: &str) -> error::LedgerResult<Vec<Rejection>> {
+    pub fn of_rider(&self, store: &Session, rider_id: &str) -> error::LedgerResult<Vec<Rejection>> {
         let ids = self.riders.get(&rider_hash(rider_id)).into_iter().flatten();
         let open: BTreeSet<u64> = ids.copied().filter(|id| !self.resolved.contains_key(id)).collect();
         let mut found = Vec::new();
@@ -213,7 +213,7 @@ impl RejectedIndex {
     /// Calls `visit` with the records of these numbers, ascending. Records of one run lie together: each run is read once.
     pub fn visit_these(
         &self,
-        store: &Store,
+        store: &Session,
         ids: &BTreeSet<u64>,
         mut visit: impl FnMut(KeptRecord),
     ) -> error::LedgerResult<()> {
@@ -231,7 +231,7 @@ impl RejectedIndex {
     }
 
     /// A kept record by its number.
-    pub fn get(&self, store: &Store, id: u64) -> error::LedgerResult<Option<KeptRecord>> {
+    pub fn get(&self, store: &Session, id: u64) -> error::LedgerResult<Option<KeptRecord>> {
         let Some((_, (run, entry))) = self.runs.get_prev(&id) else { return Ok(None) };
         let mut content = RejectedRun::load(store, *run, entry)?;
         let found = content.records.iter().position(|record| record.rejection.id == id);
@@ -239,7 +239,7 @@ impl RejectedIndex {
     }
 
     /// The raw bytes kept of a record.
-    pub fn raw(&self, store: &Store, record: &KeptRecord) -> error::LedgerResult<Vec<u8>> {
+    pub fn raw(&self, store: &Session, record: &KeptRecord) -> error::LedgerResult<Vec<u8>> {
         let id = record.rejection.id;
         match self.runs.get_prev(&id) {
             Some((first, (run, _))) if record.raw_kept > 0 => {
@@ -257,7 +257,7 @@ impl RejectedIndex {
     /// Calls `visit` with every record from the number `from` on, ascending, until it returns `false`.
     pub fn visit(
         &self,
-        store: &Store,
+        store: &Session,
         from: u64,
         mut visit: impl FnMut(KeptRecord) -> error::LedgerResult<bool>,
     ) -> error::LedgerResult<()> {

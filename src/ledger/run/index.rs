@@ -16,7 +16,7 @@ use crate::ledger::run::RunEntry;
 use crate::ledger::run::identity::IdentityHash;
 use crate::ledger::run::row::DictionaryEntry;
 use crate::ledger::run::sparse::{HashesPart, PART_BLOCKS, PART_CHUNKS, PlacesPart, Sparse};
-use crate::storage::{RunToken, Store, ValueWriter};
+use crate::storage::{RunToken, Session, Upload};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -88,7 +88,7 @@ pub struct RunIndex {
 impl RunIndex {
     /// Puts the index of a run that is written; also how many values that took, and their bytes.
     pub fn put(
-        store: &ValueWriter,
+        store: &Upload,
         run: u64,
         sparse: Sparse,
         dictionary: &[Arc<DictionaryEntry>],
@@ -105,7 +105,7 @@ impl RunIndex {
         let head = top.encode(dictionary);
         let mut bytes = u64::try_from(head.len()).unwrap_or(0);
         let head_parts = chunked::put(store, keys::SPARSE, run, &head)?;
-        let token = store.store().run_token();
+        let token = store.session().parts().token();
         let mut next = head_parts;
         for (part, nth) in stored.into_iter().zip(0..) {
             let key = in_run(keys::SPARSE, run, next);
@@ -114,14 +114,14 @@ impl RunIndex {
             bytes += u64::try_from(part.len()).unwrap_or(0);
             next += 1;
             // What is new is asked for first.
-            store.store().keep_part_of_run(token, nth, part.into());
+            store.session().parts().put(token, nth, part.into());
         }
         Ok((Self { run, token, shape, head_parts, top }, next, bytes))
     }
 
     /// Opens the index of a run of the manifest: reads its head.
     pub fn open(
-        store: &Store,
+        store: &Session,
         run: u64,
         entry: &RunEntry,
     ) -> LedgerResult<(Self, Vec<Arc<DictionaryEntry>>)> {
@@ -134,7 +134,7 @@ impl RunIndex {
         if top.lengths() != shape.top() {
             return Err(damaged()(CodecError::Invalid("the number of blocks, chunks or parts")));
         }
-        Ok((Self { run, token: store.run_token(), shape, head_parts, top }, dictionary))
+        Ok((Self { run, token: store.parts().token(), shape, head_parts, top }, dictionary))
     }
 
     /// Bytes that are always in memory.
@@ -143,12 +143,12 @@ impl RunIndex {
     }
 
     /// Looks into it.
-    pub const fn look<'a>(&'a self, store: &'a Store) -> Look<'a> {
+    pub const fn look<'a>(&'a self, store: &'a Session) -> Look<'a> {
         Look { index: self, store, held: None }
     }
 
     /// Whether the head in memory is the stored one, and each part begins as it says.
-    pub fn is_stored(&self, store: &Store, dictionary: &[Arc<DictionaryEntry>]) -> LedgerResult<bool> {
+    pub fn is_stored(&self, store: &Session, dictionary: &[Arc<DictionaryEntry>]) -> LedgerResult<bool> {
         let head = chunked::get(store, keys::SPARSE, self.run, self.head_parts)?;
         let mut same = head == self.top.encode(dictionary);
         let mut look = self.look(store);
@@ -161,7 +161,7 @@ impl RunIndex {
         Ok(same)
     }
 
-    fn read_part(&self, store: &Store, part: u32) -> LedgerResult<Arc<[u8]>> {
+    fn read_part(&self, store: &Session, part: u32) -> LedgerResult<Arc<[u8]>> {
         let key = in_run(keys::SPARSE, self.run, self.head_parts.saturating_add(part));
         let bytes = chunked::get_one(store, &key)?;
         self.shape.check(part, &bytes).map_err(self.damaged())?;
@@ -178,7 +178,7 @@ impl RunIndex {
 #[derive(Debug)]
 pub struct Look<'a> {
     index: &'a RunIndex,
-    store: &'a Store,
+    store: &'a Session,
     held: Option<(u32, Arc<[u8]>)>,
 }
 
@@ -188,7 +188,7 @@ impl Look<'_> {
         let index = self.index;
         let bytes = match self.held.take() {
             Some((held, bytes)) if held == part => bytes,
-            _ => self.store.part_of_run(index.token, part, || index.read_part(self.store, part))?,
+            _ => self.store.parts().get(index.token, part, || index.read_part(self.store, part))?,
         };
         let looked = look(&bytes).map_err(index.damaged());
         self.held = Some((part, bytes));

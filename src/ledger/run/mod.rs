@@ -31,7 +31,7 @@ use crate::ledger::run::row::{DictionaryEntry, OrderId, Row};
 use crate::ledger::run::stored_filter::RunFilter;
 use crate::ledger::run::totals::DayTotals;
 use crate::ledger::yield_points::{BLOCKS, ROWS, in_turns};
-use crate::storage::Store;
+use crate::storage::Session;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -133,7 +133,7 @@ pub struct Run {
     kinds: BTreeSet<Kind>,
     /// What was just written; taken when the run is adopted.
     fresh: Vec<PackedEntry>,
-    store: Store,
+    store: Session,
     doomed: AtomicBool,
     released: Sender<u64>,
 }
@@ -145,7 +145,7 @@ impl Run {
         entry: RunEntry,
         (index, dictionary): (RunIndex, Vec<Arc<DictionaryEntry>>),
         (filter, riders): (RunFilter, Riders),
-        store: Store,
+        store: Session,
         released: Sender<u64>,
     ) -> Self {
         let (fresh, doomed) = (Vec::new(), AtomicBool::new(false));
@@ -182,7 +182,7 @@ impl Run {
     }
 
     /// Opens a run of the manifest. Its filters, and the parts of its index, stay in the store.
-    pub fn open(id: u64, entry: RunEntry, store: &Store, released: &Sender<u64>) -> LedgerResult<Self> {
+    pub fn open(id: u64, entry: RunEntry, store: &Session, released: &Sender<u64>) -> LedgerResult<Self> {
         let index = RunIndex::open(store, id, &entry)?;
         let filter = RunFilter::stored(keys::FILTER, id, entry.filter_pages);
         let riders = Riders::new(RunFilter::stored(keys::RIDERS, id, entry.rider_pages), &index.1);

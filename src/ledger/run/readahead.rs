@@ -5,7 +5,6 @@ use super::run_values;
 use crate::domain::time::UtcMillis;
 use crate::ledger::codec::keys::{self, in_run};
 use crate::ledger::error::LedgerResult;
-use crate::storage::{AHEAD_BYTES, AHEAD_EVERY};
 
 impl Run {
     /// Lets the system fetch the blocks that [`Self::visit_rider`] reads, `blocks_max` at most, and does not wait for them;
@@ -18,9 +17,8 @@ impl Run {
     ) -> LedgerResult<usize> {
         let blocks = self.look().blocks_of(rider_id, span)?.take(blocks_max);
         let count = blocks.len();
-        for block in blocks {
-            self.store.fetch(keys::DATA, self.id, u32::try_from(block).unwrap_or(u32::MAX))?;
-        }
+        let number = |block| u32::try_from(block).unwrap_or(u32::MAX);
+        self.store.prefetch(blocks.map(|block| in_run(keys::DATA, self.id, number(block))))?;
         Ok(count)
     }
 
@@ -28,18 +26,8 @@ impl Run {
     /// bytes these were, and says whether to.
     pub fn warm(&self, mut go_on: impl FnMut(u64) -> bool) -> LedgerResult<()> {
         for (kind, count) in run_values(&self.entry) {
-            let mut next = 0;
-            while next < count {
-                self.store.read_ahead(kind, self.id, next)?;
-                // The first of them is waited for: one request at a time is on its way, however slow the disk is.
-                let value = self.store.get(&in_run(kind, self.id, next))?;
-                let length = value.map_or(0, |value| u64::try_from(value.len()).unwrap_or(0)).max(1);
-                // Lengths of a kind are much alike. Where they are not, some bytes are left out, or come twice.
-                let step = u32::try_from(AHEAD_BYTES / length).unwrap_or(u32::MAX).max(1);
-                if !go_on(length * u64::from(step.min(count - next))) {
-                    return Ok(());
-                }
-                next = next.saturating_add(step);
+            if !self.store.warm_up(kind, self.id, count, &mut go_on)? {
+                break;
             }
         }
         Ok(())
@@ -47,9 +35,6 @@ impl Run {
 
     /// Said before each value by whoever reads all of a kind in order.
     pub(super) fn read_ahead(&self, kind: u8, number: u32) -> LedgerResult<()> {
-        if usize::try_from(number).is_ok_and(|number| number.is_multiple_of(AHEAD_EVERY)) {
-            self.store.read_ahead(kind, self.id, number)?;
-        }
-        Ok(())
+        Ok(self.store.read_ahead(kind, self.id, number)?)
     }
 }

@@ -6,7 +6,7 @@ use crate::ledger::run::filter::Filter;
 use crate::ledger::run::identity::{IdentityHash, RiderHash};
 use crate::ledger::run::row::DictionaryEntry;
 use crate::ledger::run::stored_filter::RunFilter;
-use crate::storage::Store;
+use crate::storage::Session;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -65,7 +65,7 @@ impl Riders {
     /// Whether one of the platforms that are `wanted` may have named the rider in this run; `false` is certain.
     pub fn may_hold(
         &self,
-        store: &Store,
+        store: &Session,
         rider_id: &str,
         wanted: impl Fn(&str) -> bool,
     ) -> LedgerResult<bool> {

@@ -9,7 +9,7 @@ use crate::ledger::error::{LedgerError, LedgerResult};
 use crate::ledger::run::filter::Filter;
 use crate::ledger::run::identity::IdentityHash;
 use crate::ledger::yield_points::{ROWS, in_turns};
-use crate::storage::{Store, ValueWriter};
+use crate::storage::{Session, Upload};
 use arc_swap::ArcSwapOption;
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ impl RunFilter {
     }
 
     /// Puts the pages of a filter, and keeps it in memory; also the bytes put.
-    pub fn put(store: &ValueWriter, kind: u8, run: u64, filter: Filter) -> LedgerResult<(Self, u64)> {
+    pub fn put(store: &Upload, kind: u8, run: u64, filter: Filter) -> LedgerResult<(Self, u64)> {
         let (mut pages, mut bytes) = (0, 0);
         for page in filter.pages() {
             let key = in_run(kind, run, pages);
@@ -49,7 +49,7 @@ impl RunFilter {
     /// Calls `pass` with each key that may have been added. The keys come ascending: each page is read once.
     pub fn sift<T: Copy>(
         &self,
-        store: &Store,
+        store: &Session,
         keys: &[(IdentityHash, T)],
         mut pass: impl FnMut(IdentityHash, T),
     ) -> LedgerResult<()> {
@@ -77,7 +77,11 @@ impl RunFilter {
     }
 
     /// Whether any of the keys, which come ascending, may have been added; `false` is certain.
-    pub fn may_contain_any<T: Copy>(&self, store: &Store, keys: &[(IdentityHash, T)]) -> LedgerResult<bool> {
+    pub fn may_contain_any<T: Copy>(
+        &self,
+        store: &Session,
+        keys: &[(IdentityHash, T)],
+    ) -> LedgerResult<bool> {
         let mut any = false;
         self.sift(store, keys, |_, _| any = true)?;
         Ok(any)
@@ -99,7 +103,7 @@ impl RunFilter {
     }
 
     /// Reads it into memory.
-    pub fn load(&self, store: &Store) -> LedgerResult<()> {
+    pub fn load(&self, store: &Session) -> LedgerResult<()> {
         if !self.is_in_memory() {
             self.memory.store(Some(Arc::new(self.read(store)?)));
         }
@@ -112,7 +116,7 @@ impl RunFilter {
     }
 
     /// The stored filter.
-    pub fn read(&self, store: &Store) -> LedgerResult<Filter> {
+    pub fn read(&self, store: &Session) -> LedgerResult<Filter> {
         let mut filter = Filter::default();
         for page in 0..self.pages {
             self.with_page(store, page, |page| filter.push_page(page))?;
@@ -122,7 +126,7 @@ impl RunFilter {
 
     fn with_page(
         &self,
-        store: &Store,
+        store: &Session,
         page: u32,
         read: impl FnOnce(&[u8]) -> crate::ledger::codec::Decoded<()>,
     ) -> LedgerResult<()> {

@@ -16,7 +16,7 @@ use crate::ledger::run::stored_filter::RunFilter;
 use crate::ledger::run::totals::DayTotals;
 use crate::ledger::run::{Run, RunEntry};
 use crate::ledger::yield_points::give_way;
-use crate::storage::ValueWriter;
+use crate::storage::{Upload, ValueKey};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
@@ -49,7 +49,7 @@ impl Dictionary {
 /// Writes one run. Nothing of it counts before the manifest names it.
 #[derive(Debug)]
 pub struct RunWriter<'a> {
-    store: &'a ValueWriter,
+    store: &'a Upload,
     dictionary: &'a Dictionary,
     id: u64,
     builder: BlockBuilder,
@@ -68,7 +68,7 @@ pub struct RunWriter<'a> {
 impl<'a> RunWriter<'a> {
     /// A writer of the run `id` of `day`; `compaction` is 0 for a commit's run.
     pub fn new(
-        store: &'a ValueWriter,
+        store: &'a Upload,
         dictionary: &'a Dictionary,
         id: u64,
         day: LocalDay,
@@ -161,7 +161,7 @@ impl<'a> RunWriter<'a> {
     }
 
     /// As it is: what packing takes off its columns is less than what each question and compaction would pay to unpack it.
-    fn put(&mut self, key: Vec<u8>) -> LedgerResult<()> {
+    fn put(&mut self, key: ValueKey) -> LedgerResult<()> {
         give_way();
         let value = frame(&key, &self.body, Packing::Raw);
         self.entry.bytes += u64::try_from(value.len() + key.len()).unwrap_or(0);
@@ -211,7 +211,7 @@ impl<'a> RunWriter<'a> {
             self.entry,
             index,
             (filter, riders),
-            self.store.store().clone(),
+            self.store.session().clone(),
             released.clone(),
         );
         // The writer of a commit needs them once more; what compaction writes was known before.

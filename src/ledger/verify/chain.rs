@@ -1,16 +1,15 @@
-//! The witness, the manifest and the chain of commits.
+//! The storage's version, the manifest and the chain of commits.
 
 use super::findings::Findings;
 use crate::domain::time::UtcMillis;
 use crate::ledger::codec::keys;
 use crate::ledger::codec::unframe;
 use crate::ledger::error::{LedgerError, LedgerResult};
+use crate::ledger::manifest::Manifest;
 use crate::ledger::manifest::commit_record::CommitRecord;
 use crate::ledger::manifest::source::Source;
 use crate::ledger::manifest::state_codec::Counts;
-use crate::ledger::manifest::{Manifest, Witness};
 use crate::ledger::writer::Ledger;
-use crate::storage::head;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
@@ -29,7 +28,7 @@ struct Chain {
 pub(super) fn check(ledger: &Ledger, findings: &mut Findings) -> LedgerResult<()> {
     let root = ledger.manifest.root();
     findings.verification.newest_commit = root.commit;
-    check_witness(ledger, findings)?;
+    check_stored_version(ledger, findings)?;
     let mut chain = Chain { hash: Some([0; 32]), ..Chain::default() };
     for number in 1..=root.commit {
         match read(ledger, number) {
@@ -55,11 +54,9 @@ pub(super) fn check(ledger: &Ledger, findings: &mut Findings) -> LedgerResult<()
     Ok(())
 }
 
-fn check_witness(ledger: &Ledger, findings: &mut Findings) -> LedgerResult<()> {
-    let witness = head::read(&ledger.options.data_dir)?;
-    // A commit that a crash cut off before the witness is completed by the next start, not by a reader.
-    let agrees = ledger.manifest.witness(witness.as_ref())? == Witness::Same || ledger.read_only;
-    findings.expect(agrees, || "the witness HEAD and the manifest stand at different commits".to_owned());
+fn check_stored_version(ledger: &Ledger, findings: &mut Findings) -> LedgerResult<()> {
+    let agrees = ledger.store.confirm(&ledger.manifest.version())?;
+    findings.expect(agrees, || "the storage and the manifest stand at different commits".to_owned());
     let stored = Manifest::load(&ledger.store)?;
     let same = stored.root() == ledger.manifest.root();
     findings
@@ -70,7 +67,7 @@ fn check_witness(ledger: &Ledger, findings: &mut Findings) -> LedgerResult<()> {
 fn read(ledger: &Ledger, number: u64) -> LedgerResult<(Vec<u8>, CommitRecord)> {
     let key = keys::numbered(keys::COMMIT, number);
     let name = || format!("the record of commit {number}");
-    let value = ledger.store.get(&key)?.ok_or_else(|| LedgerError::Missing { what: name() })?;
+    let value = ledger.store.entry(&key)?.ok_or_else(|| LedgerError::Missing { what: name() })?;
     let body = unframe(&key, &value).map_err(LedgerError::damaged(name()))?.into_owned();
     let record = CommitRecord::decode(body.get(32..).unwrap_or_default());
     Ok((body, record.map_err(LedgerError::damaged(name()))?))

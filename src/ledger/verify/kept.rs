@@ -7,7 +7,7 @@ use crate::ledger::manifest::kind;
 use crate::ledger::manifest::source::Source;
 use crate::ledger::rejections::stored::{KeptRecord, RejectedEntry, RejectedRun, load_raw};
 use crate::ledger::writer::Ledger;
-use crate::storage::head::hex;
+use crate::storage::bytes::hex;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 

@@ -9,6 +9,7 @@ use crate::ledger::manifest::kind;
 use crate::ledger::rejections::stored::RejectedEntry;
 use crate::ledger::run::RunEntry;
 use crate::ledger::writer::Ledger;
+use crate::storage::ValueKey;
 use std::collections::BTreeMap;
 
 const MANIFEST_KINDS: [u8; 8] = [
@@ -38,32 +39,41 @@ pub(super) fn check(ledger: &Ledger, findings: &mut Findings) -> LedgerResult<()
     runs.extend(manifest.numbered(kind::GARBAGE, RunEntry::decode)?);
     let rejected = manifest.numbered(kind::REJECTED, RejectedEntry::decode)?.into_iter().collect();
     let owners = Owners { runs, rejected };
-    ledger.store.check_segments(|error| findings.problem(error.to_string()));
-    for key in ledger.store.keys(&[], &[]) {
+    ledger.store.scrub(&mut |error| findings.problem(error.to_string()));
+    for key in ledger.store.list_all() {
         let key = key?;
         findings.verification.values += 1;
-        findings.expect(owners.owns(ledger, &key), || {
-            format!("the value {} belongs to nothing: an interrupted write was not collected", key_name(&key))
-        });
+        findings.expect(owners.owns(ledger, &key), || stray(&key));
+    }
+    for entry in ledger.store.entries(&[]) {
+        let (key, _) = entry?;
+        findings.verification.values += 1;
+        findings.expect(is_known_entry(ledger, &key), || stray(&key));
     }
     Ok(())
 }
 
+fn stray(key: &[u8]) -> String {
+    format!("the value {} belongs to nothing: an interrupted write was not collected", key_name(key))
+}
+
+fn is_known_entry(ledger: &Ledger, key: &[u8]) -> bool {
+    match key {
+        [keys::MANIFEST, kind, ..] => key == keys::ROOT || MANIFEST_KINDS.contains(kind),
+        [keys::COMMIT, ..] => {
+            let commits = 1..=ledger.manifest.root().commit;
+            key.len() == 9 && keys::run_of(key).is_some_and(|number| commits.contains(&number))
+        }
+        _ => false,
+    }
+}
+
 impl Owners {
-    fn owns(&self, ledger: &Ledger, key: &[u8]) -> bool {
-        let Some((&first, rest)) = key.split_first() else { return false };
-        if first == keys::MANIFEST {
-            return key == keys::ROOT || rest.first().is_some_and(|kind| MANIFEST_KINDS.contains(kind));
-        }
-        let Some(number) = keys::run_of(key) else { return false };
-        if first == keys::COMMIT {
-            return key.len() == 9 && (1..=ledger.manifest.root().commit).contains(&number);
-        }
-        let part = key.get(9..).and_then(|part| <[u8; 4]>::try_from(part).ok()).map(u32::from_be_bytes);
-        let Some(part) = part else { return false };
+    fn owns(&self, ledger: &Ledger, key: &ValueKey) -> bool {
+        let (number, part) = (key.run(), key.number());
         let run = self.runs.get(&number);
         let rejected = self.rejected.get(&number);
-        let parts = match first {
+        let parts = match key.kind() {
             keys::DATA => run.map(|run| run.blocks),
             keys::IDENTITY => run.map(|run| run.chunks),
             keys::SPARSE => run.map(|run| run.sparse_parts),

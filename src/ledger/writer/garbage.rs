@@ -5,9 +5,9 @@ use crate::ledger::error::LedgerResult;
 use crate::ledger::manifest::{Manifest, kind};
 use crate::ledger::rejections::stored::RejectedEntry;
 use crate::ledger::run::{RunEntry, run_values};
-use crate::storage::Store;
+use crate::storage::Session;
 use crate::storage::crash_points::{self, Point};
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 /// Kinds of values that belong to a run.
 pub const RUN_KINDS: [u8; 8] = [
@@ -47,11 +47,14 @@ impl Named {
 /// may have been under way, and texts of configurations that were never put in force.
 ///
 /// Garbage that the process before did not get to is deleted too, and its manifest entries go with the next commit.
-pub fn collect_orphans(store: &Store, manifest: &mut Manifest) -> LedgerResult<u64> {
+pub fn collect_orphans(store: &Session, manifest: &mut Manifest) -> LedgerResult<u64> {
     let Named { runs, configs } = Named::by(manifest)?;
     // What was deleted from a segment file is in it as long as the file is. First, since it may hide a value of the same key in
     // the hot part: the numbers of a run that was never named are given again.
-    let mut collected = store.keep_only(|kind, run| !RUN_KINDS.contains(&kind) || runs.contains(&run))?;
+    let mut collected = store.retain(|kind, number| match kind {
+        keys::CONFIG_TEXT => configs.contains(&number),
+        kind => !RUN_KINDS.contains(&kind) || runs.contains(&number),
+    })?;
     for kind in RUN_KINDS {
         collected += delete_unnamed(store, kind, manifest.root().oldest_pending_run, &runs)?;
     }
@@ -65,24 +68,24 @@ pub fn collect_orphans(store: &Store, manifest: &mut Manifest) -> LedgerResult<u
 }
 
 /// Deletes the values of a kind whose number, from `first` on, is not among `named`.
-fn delete_unnamed(store: &Store, kind: u8, first: u64, named: &HashSet<u64>) -> LedgerResult<u64> {
-    let mut orphans = Vec::new();
-    for key in store.keys(&[kind], &keys::numbered(kind, first)) {
-        let key = key?;
-        if keys::run_of(&key).is_some_and(|number| !named.contains(&number)) {
-            orphans.push(key);
+fn delete_unnamed(store: &Session, kind: u8, first: u64, named: &HashSet<u64>) -> LedgerResult<u64> {
+    let mut orphans = BTreeSet::new();
+    for key in store.list(kind, first) {
+        let number = key?.run();
+        if !named.contains(&number) {
+            orphans.insert(number);
         }
     }
-    let deleted = u64::try_from(orphans.len()).unwrap_or(u64::MAX);
-    if deleted > 0 {
-        store.delete(orphans)?;
+    let mut deleted = 0;
+    for number in orphans {
+        deleted += store.delete_runs(kind, number..number.saturating_add(1))?;
         crash_points::after(Point::OrphansDeleted);
     }
     Ok(deleted)
 }
 
 /// Deletes every value of the run numbers from `first` up to `end`.
-pub fn delete_numbers(store: &Store, first: u64, end: u64) -> LedgerResult<()> {
+pub fn delete_numbers(store: &Session, first: u64, end: u64) -> LedgerResult<()> {
     for kind in RUN_KINDS {
         if store.delete_runs(kind, first..end)? > 0 {
             crash_points::after(Point::DiscardDeleted);
@@ -92,7 +95,7 @@ pub fn delete_numbers(store: &Store, first: u64, end: u64) -> LedgerResult<()> {
 }
 
 /// Deletes every value of a run.
-pub fn delete_run(store: &Store, id: u64, entry: &RunEntry) -> LedgerResult<()> {
+pub fn delete_run(store: &Session, id: u64, entry: &RunEntry) -> LedgerResult<()> {
     for (kind, count) in run_values(entry) {
         if count > 0 {
             store.delete_runs(kind, id..id.saturating_add(1))?;

@@ -29,10 +29,7 @@ use crate::ledger::run::{Run, RunEntry};
 use crate::ledger::snapshot::Snapshot;
 use crate::ledger::writer::tariff_change::TariffChange;
 use crate::storage::crash_points::{self, Point};
-use crate::storage::data_dir;
-use crate::storage::head;
-use crate::storage::lock::DirLock;
-use crate::storage::{COMMIT_SEGMENT_BYTES_MIN, Reclaimer, Store, ValueWriter};
+use crate::storage::{Acquire, Hint, Mode, Reclaimer, Session, Upload};
 use arc_swap::ArcSwap;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -79,10 +76,9 @@ impl Published {
 #[derive(Debug)]
 pub struct Ledger {
     pub(crate) options: LedgerOptions,
-    pub(crate) lock: Option<Arc<DirLock>>,
-    pub(crate) store: Store,
+    pub(crate) store: Session,
     /// Where commits write their values.
-    pub(crate) writing: ValueWriter,
+    pub(crate) writing: Upload,
     pub(crate) manifest: Manifest,
     pub(crate) runs: Arc<DayRuns>,
     pub(crate) filters: DayFilters,
@@ -132,11 +128,7 @@ impl Ledger {
         Self::with(options, opened, true)
     }
 
-    fn with(
-        mut options: LedgerOptions,
-        (store, manifest, lock): Opened,
-        read_only: bool,
-    ) -> LedgerResult<Self> {
+    fn with(mut options: LedgerOptions, (store, manifest): Opened, read_only: bool) -> LedgerResult<Self> {
         let released = channel();
         let runs = open_runs(&store, &manifest, &released.0)?;
         let filters = DayFilters::new(options.filter_bytes);
@@ -177,8 +169,7 @@ impl Ledger {
             day_filter_bytes: filters.bytes(),
         };
         let ledger = Self {
-            lock,
-            writing: store.begin(COMMIT_SEGMENT_BYTES_MIN),
+            writing: store.begin(Hint::ShortLived),
             store,
             manifest,
             runs: Arc::clone(&state.runs),
@@ -228,8 +219,8 @@ impl Ledger {
     }
 
     /// What gives the space of removed files back in steps, on a thread of its own, so that questions do not wait for the disk.
-    pub fn freeing(&self) -> Reclaimer {
-        self.store.freeing()
+    pub fn reclaimer(&self) -> Option<Reclaimer> {
+        self.store.reclaimer()
     }
 
     /// The first day that retention kept.
@@ -310,45 +301,38 @@ impl Ledger {
     }
 }
 
-/// Store, manifest and the lock; without one where no process ever wrote.
-type Opened = (Store, Manifest, Option<Arc<DirLock>>);
+/// The acquired storage and its manifest.
+type Opened = (Session, Manifest);
 
-/// Locks the directory, opens the store, settles manifest and witness, and deletes what an interrupted process left.
+/// Acquires the storage, loads the manifest, and deletes what an interrupted process left.
 fn open_store(options: &mut LedgerOptions) -> LedgerResult<Opened> {
-    let dir = &options.data_dir;
-    let lock = Arc::new(data_dir::claim(dir)?);
-    crash_points::after(Point::StartLocked);
-    let store = Store::open(dir, options.cache_bytes, options.index_bytes).map_err(data_dir::blame(dir))?;
-    let store = store.with_lock(Arc::clone(&lock));
-    crash_points::after(Point::StartStoreOpened);
-    let mut manifest = Manifest::load(&store)?;
-    crash_points::after(Point::StartManifestLoaded);
-    if !manifest.reconcile_head(dir, options.accept_older_state.is_some())? {
+    let mode = Mode::Write { accept_older_state: options.accept_older_state.is_some() };
+    let store = acquire(options, mode)?;
+    if !store.is_older_state() {
         // Nothing differs: there is nothing to accept, and no note may say that there was.
         options.accept_older_state = None;
     }
-    crash_points::after(Point::StartWitnessSettled);
+    let mut manifest = Manifest::load(&store)?;
+    crash_points::after(Point::StartManifestLoaded);
     garbage::collect_orphans(&store, &mut manifest)?;
     crash_points::after(Point::StartGarbageCollected);
-    Ok((store, manifest, Some(lock)))
+    Ok((store, manifest))
 }
 
-/// Reads store and manifest where they lie, and passes over what an interrupted process left.
+/// Reads storage and manifest as they are, and passes over what an interrupted process left.
 fn open_store_read_only(options: &LedgerOptions) -> LedgerResult<Opened> {
-    let dir = &options.data_dir;
-    data_dir::check_ledger(dir)?;
-    let lock = DirLock::share(dir).map_err(data_dir::unreadable(dir))?.map(Arc::new);
-    let mut store = Store::open_read_only(dir, options.cache_bytes, options.index_bytes)?;
-    if let Some(lock) = &lock {
-        store = store.with_lock(Arc::clone(lock));
-    }
+    let store = acquire(options, Mode::Read)?;
     let mut manifest = Manifest::load(&store)?;
-    manifest.witness(head::read(dir)?.as_ref())?;
     garbage::collect_orphans(&store, &mut manifest)?;
-    Ok((store, manifest, lock))
+    Ok((store, manifest))
 }
 
-fn open_runs(store: &Store, manifest: &Manifest, released: &Sender<u64>) -> LedgerResult<DayRuns> {
+fn acquire(options: &LedgerOptions, mode: Mode) -> LedgerResult<Session> {
+    let LedgerOptions { cache_bytes, index_bytes, .. } = *options;
+    Ok(options.storage.acquire(&Acquire { mode, cache_bytes, index_bytes })?)
+}
+
+fn open_runs(store: &Session, manifest: &Manifest, released: &Sender<u64>) -> LedgerResult<DayRuns> {
     let mut runs = DayRuns::new();
     for (id, entry) in manifest.numbered(kind::RUN, RunEntry::decode)? {
         let run = Run::open(id, entry, store, released)?;
@@ -358,7 +342,7 @@ fn open_runs(store: &Store, manifest: &Manifest, released: &Sender<u64>) -> Ledg
 }
 
 fn open_rejected(
-    store: &Store,
+    store: &Session,
     manifest: &Manifest,
     platforms: &Platforms,
     stats: &BTreeMap<String, PlatformStats>,

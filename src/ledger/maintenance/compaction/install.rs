@@ -129,7 +129,7 @@ impl Ledger {
             garbage::delete_run(&self.store, *id, &entry)?;
             self.manifest.delete(kind::GARBAGE, &key);
         }
-        self.store.close_removed();
+        self.store.release_removed();
         Ok(released.len())
     }
 }

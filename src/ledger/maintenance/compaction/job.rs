@@ -8,7 +8,7 @@ use crate::ledger::run::identity::IdentityHash;
 use crate::ledger::run::row::{DictionaryEntry, Row};
 use crate::ledger::run::totals::DayTotals;
 use crate::ledger::run::writer::{Dictionary, RunWriter};
-use crate::storage::ValueWriter;
+use crate::storage::Upload;
 use crate::storage::crash_points::{self, Point};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,7 +24,7 @@ const STOP_EVERY_ROWS: u64 = 4_096;
 pub struct CompactionJob {
     pub(super) day: LocalDay,
     pub(super) inputs: Vec<Arc<Run>>,
-    pub(super) writing: ValueWriter,
+    pub(super) writing: Upload,
     pub(super) released: Sender<u64>,
     pub(super) first: u64,
     pub(super) numbers: u64,
@@ -75,10 +75,10 @@ impl CompactionJob {
         let outputs = self.write(stop)?;
         if outputs.is_some() {
             crash_points::after(Point::CompactionWritten);
-            self.writing.sync()?;
+            self.writing.seal()?;
             crash_points::after(Point::CompactionSynced);
             // What earlier compactions replaced is given back here, off the writer's thread.
-            self.writing.store().reclaim()?;
+            self.writing.session().reclaim()?;
         }
         let Self { day, inputs, first, numbers, .. } = self;
         Ok(Compacted { day, inputs, outputs, first, numbers })

@@ -1,5 +1,6 @@
 use super::*;
 use crate::domain::time::LocalDay;
+use crate::storage::{Acquire, Hint, Mode, Storage};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
@@ -39,22 +40,27 @@ fn sparse(places: &Places, hashes: &[u64]) -> Sparse {
     sparse
 }
 
+fn acquire(dir: &TempDir, index_bytes: usize) -> Session {
+    let mode = Mode::Write { accept_older_state: false };
+    Storage::local(dir.path()).acquire(&Acquire { mode, cache_bytes: 8 << 20, index_bytes }).unwrap()
+}
+
 /// A stored index, opened with so much memory.
-fn stored(dir: &TempDir, places: &Places, hashes: &[u64], memory: usize) -> (Store, RunIndex, RunEntry) {
-    let store = Store::open(dir.path(), 8 << 20, 0).unwrap();
-    let writing = store.begin(0);
+fn stored(dir: &TempDir, places: &Places, hashes: &[u64], memory: usize) -> (Session, RunIndex, RunEntry) {
+    let store = acquire(dir, 0);
+    let writing = store.begin(Hint::LongLived);
     let (written, values, _) = RunIndex::put(&writing, 7, sparse(places, hashes), &[]).unwrap();
-    writing.sync().unwrap();
+    writing.seal().unwrap();
     let entry = entry(places.len(), hashes.len(), values);
     assert!(written.is_stored(&store, &[]).unwrap());
     drop((writing, store, written));
-    let store = Store::open(dir.path(), 8 << 20, memory).unwrap();
+    let store = acquire(dir, memory);
     let (index, dictionary) = RunIndex::open(&store, 7, &entry).unwrap();
     assert!(dictionary.is_empty());
     (store, index, entry)
 }
 
-fn agrees(store: &Store, index: &RunIndex, places: &Places, hashes: &[u64], asked: &[usize]) {
+fn agrees(store: &Session, index: &RunIndex, places: &Places, hashes: &[u64], asked: &[usize]) {
     let before =
         |place: (&str, i64)| places.partition_point(|(rider, start)| (rider.as_str(), *start) < place);
     for &at in asked {
@@ -100,7 +106,7 @@ proptest! {
         let (store, index, _) = stored(&dir, &places, &hashes, memory);
         agrees(&store, &index, &places, &hashes, &asked);
         prop_assert!(index.is_stored(&store, &[]).unwrap());
-        prop_assert!(store.index_bytes() <= memory);
+        prop_assert!(store.parts().bytes() <= memory);
     }
 
     #[test]
@@ -127,7 +133,7 @@ fn what_is_always_in_memory_is_small_however_large_the_run_is() {
     let found = index.look(&store).blocks_of(rider, day).unwrap();
     assert!(found.contains(&31_111) && found.len() < 5);
     // The head, a page of places of the store, and one part.
-    assert!(store.index_bytes() < 40_000, "{} bytes for one question", store.index_bytes());
+    assert!(store.parts().bytes() < 40_000, "{} bytes for one question", store.parts().bytes());
 }
 
 #[test]
@@ -138,9 +144,9 @@ fn a_changed_lost_or_exchanged_part_is_an_error() {
     assert_eq!(entry.sparse_parts, 1 + 3 + 2);
     let key = |part: u32| in_run(keys::SPARSE, 7, 1 + part);
     let replace = |part: u32, value: Vec<u8>| {
-        let writing = store.begin(0);
+        let writing = store.begin(Hint::LongLived);
         writing.put(&key(part), value).unwrap();
-        writing.sync().unwrap();
+        writing.seal().unwrap();
     };
     let day = (UtcMillis::new(0), UtcMillis::new(1_000));
     for part in 0..5 {

@@ -12,10 +12,11 @@
 //!
 //! It is written under another name and renamed when it is durable: a file that has its final name was whole once.
 
-use super::error::{Failure, Fault, StorageError};
+use super::failure::{Failure, Fault};
 use super::table::{self, Entry, Group, OFFSET_END, Page, Place};
 use crate::storage::bytes::{CodecError, Decoded, Reader};
 use crate::storage::crash_points::{self, Point};
+use crate::storage::error::StorageError;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Write};

@@ -1,10 +1,10 @@
 //! Reading from segment files: pages of places through the bounded memory, values as they are asked for.
 
 use super::AHEAD_BYTES;
-use super::cache::{Cache, Owner};
-use super::error::{Failure, Fault};
+use super::failure::{Failure, Fault};
 use super::segment::{self, Sealed};
 use super::table::{Entry, Found, Page, Place};
+use crate::storage::cache::{Owner, PartCache};
 use arc_swap::ArcSwapOption;
 use rustix::fs::{Advice, fadvise};
 use std::collections::VecDeque;
@@ -70,14 +70,14 @@ fn advise(file: &File, from: u64, bytes: Option<NonZeroU64>, advice: Advice) {
 /// The way to what is in the files.
 #[derive(Debug)]
 pub(super) struct Pages {
-    cache: Arc<Cache>,
+    cache: Arc<PartCache>,
     opened: Mutex<VecDeque<Weak<Segment>>>,
     /// So often it is still worth it.
     fetching: AtomicU32,
 }
 
 impl Pages {
-    pub(super) fn new(cache: Arc<Cache>) -> Self {
+    pub(super) fn new(cache: Arc<PartCache>) -> Self {
         // After a start much has to come from the disk.
         Self { cache, opened: Mutex::default(), fetching: AtomicU32::new(FETCHES_AFTER) }
     }
@@ -106,7 +106,7 @@ impl Pages {
 
     fn page(&self, segment: &Arc<Segment>, entry: &Entry, page: u32) -> Result<Page, Failure> {
         let read = || self.read_page(segment, entry, page).map(|page| page.bytes());
-        self.cache.get(Owner::Segment(segment.number), entry.page(page).0, read).map(Page::held)
+        self.cache.get_owned(Owner::Segment(segment.number), entry.page(page).0, read).map(Page::held)
     }
 
     /// Where the value of a number lies, if there is one.

@@ -2,25 +2,19 @@
 //!
 //! A damaged tail of the store's log makes it open, without an error, at an older state. The witness tells.
 
+use crate::storage::bytes::hex;
 use crate::storage::crash_points::{self, Point};
-use crate::storage::{StorageError, StorageResult};
+use crate::storage::{StorageError, StorageResult, Version};
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use xxhash_rust::xxh3::xxh3_64;
 
-/// The newest published commit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Head {
-    /// Its number.
-    pub commit: u64,
-    /// The hash of its record.
-    pub hash: [u8; 32],
-}
-
 const FILE: &str = "HEAD";
 const TEMPORARY: &str = "HEAD.tmp";
-const FIRST_LINE: &str = "coverledger HEAD 1";
+const FIRST_LINE: &str = "coverledger HEAD 2";
+/// What programs wrote that laid their store out in another way.
+const FIRST_LINE_BEFORE: &str = "coverledger HEAD 1\n";
 
 /// Where the witness lies.
 pub fn path(data_dir: &Path) -> PathBuf {
@@ -28,7 +22,7 @@ pub fn path(data_dir: &Path) -> PathBuf {
 }
 
 /// Replaces the witness, durably: temporary file, fsync, rename, fsync of the directory.
-pub fn write(data_dir: &Path, head: &Head) -> StorageResult<()> {
+pub fn write(data_dir: &Path, head: &Version) -> StorageResult<()> {
     let temporary = data_dir.join(TEMPORARY);
     let text = render(head);
     File::create(&temporary)
@@ -52,13 +46,16 @@ pub fn sync_dir(dir: &Path) -> StorageResult<()> {
 }
 
 /// Reads the witness; `None` when there is none (a new ledger).
-pub fn read(data_dir: &Path) -> StorageResult<Option<Head>> {
+pub fn read(data_dir: &Path) -> StorageResult<Option<Version>> {
     let path = path(data_dir);
     let text = match fs::read(&path) {
         Ok(bytes) => String::from_utf8(bytes).unwrap_or_default(),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(StorageError::file("reading", &path)(error)),
     };
+    if text.starts_with(FIRST_LINE_BEFORE) {
+        return Err(StorageError::OtherFormat { path });
+    }
     parse(&text).map(Some).ok_or_else(|| {
         StorageError::Inconsistent(format!(
             "{} is damaged: run `coverledger verify`, then restore a backup or rebuild from Kafka or files",
@@ -67,27 +64,18 @@ pub fn read(data_dir: &Path) -> StorageResult<Option<Head>> {
     })
 }
 
-fn render(head: &Head) -> String {
-    let content = format!("{FIRST_LINE}\ncommit {}\nhash {}\n", head.commit, hex(&head.hash));
+fn render(head: &Version) -> String {
+    let content = format!("{FIRST_LINE}\ncommit {}\nhash {}\n", head.number, hex(&head.hash));
     format!("{content}check {:016x}\n", xxh3_64(content.as_bytes()))
 }
 
-fn parse(text: &str) -> Option<Head> {
+fn parse(text: &str) -> Option<Version> {
     let commit = text.strip_prefix(FIRST_LINE)?.strip_prefix("\ncommit ")?;
     let (commit, rest) = commit.split_once("\nhash ")?;
     let (hash, _) = rest.split_once('\n')?;
-    let head = Head { commit: commit.parse().ok()?, hash: unhex(hash)? };
+    let head = Version { number: commit.parse().ok()?, hash: unhex(hash)? };
     // Every byte counts, the checksum's too.
     (render(&head) == text).then_some(head)
-}
-
-/// Lower-case hexadecimal.
-pub fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _infallible = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 fn unhex(text: &str) -> Option<[u8; 32]> {
@@ -109,7 +97,7 @@ mod tests {
     fn any_changed_byte_is_noticed() {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(read(dir.path()).unwrap(), None);
-        let head = Head { commit: 991, hash: [7; 32] };
+        let head = Version { number: 991, hash: [7; 32] };
         write(dir.path(), &head).unwrap();
         assert_eq!(read(dir.path()).unwrap(), Some(head));
         let text = fs::read(path(dir.path())).unwrap();

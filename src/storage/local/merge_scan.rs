@@ -1,11 +1,11 @@
 //! Going through keys: those of segment files and those of the hot part, in one order.
 
-use super::Store;
-use super::Value;
-use super::error::StorageError;
-use super::in_run;
 use super::kv::HotItem;
+use super::store::Store;
 use super::table::Group;
+use crate::storage::Value;
+use crate::storage::error::StorageError;
+use crate::storage::key::in_run;
 use std::collections::VecDeque;
 use std::iter::Peekable;
 
@@ -28,7 +28,7 @@ impl Iterator for Cold {
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             for number in self.numbers.by_ref() {
-                let key = in_run(self.group.kind, self.group.run, number);
+                let key = in_run(self.group.kind, self.group.run, number).to_vec();
                 if key >= self.from && key.starts_with(&self.prefix) {
                     return Some(Ok(key));
                 }
@@ -66,7 +66,7 @@ impl<H: Iterator<Item = HotItem>> Iterator for Walk<H> {
             }));
         }
         let item = self.hot.next()?;
-        Some(item.map(|(key, value)| (key.to_vec(), Some(Value::Kv(value)))))
+        Some(item.map(|(key, value)| (key.to_vec(), Some(Value::kv(value)))))
     }
 }
 

@@ -3,7 +3,7 @@
 //! Of a group (kind and run) it knows the files that hold values of it, and which numbers in them do not count any more.
 //! Where each value lies is read from the file's pages when it is asked for.
 
-use super::error::Failure;
+use super::failure::Failure;
 use super::pages::{Pages, Segment};
 use super::segment::Sealed;
 use super::table::{Entry, Group, Place};

@@ -1,11 +1,11 @@
 //! ValueWriter of values: many go to a segment file of their own, a few to the hot part.
 
-use super::Store;
-use super::VALUE_BYTES_MAX;
-use super::error::StorageError;
 use super::segment::SegmentWriter;
+use super::store::Store;
 use super::table::Group;
+use crate::storage::VALUE_BYTES_MAX;
 use crate::storage::crash_points::{self, Point};
+use crate::storage::error::StorageError;
 use std::sync::{Mutex, PoisonError};
 
 /// Values on their way into the store. They can be read after [`ValueWriter::sync`].
@@ -29,11 +29,6 @@ struct Open {
 impl ValueWriter {
     pub(super) fn new(store: Store, segment_bytes_min: u64) -> Self {
         Self { store, segment_bytes_min, open: Mutex::default() }
-    }
-
-    /// The store that is written to.
-    pub const fn store(&self) -> &Store {
-        &self.store
     }
 
     /// Puts an immutable value. Durable, and to be read, only after [`Self::sync`].

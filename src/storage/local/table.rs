@@ -4,7 +4,7 @@
 //! reads a few kilobytes however many values there are. The directory has one line a group, from which the place of each
 //! of its pages follows.
 
-use super::VALUE_BYTES_MAX;
+use crate::storage::VALUE_BYTES_MAX;
 use crate::storage::bytes::{CodecError, Decoded, Reader, Writer};
 use std::sync::Arc;
 use xxhash_rust::xxh3::Xxh3;
@@ -277,7 +277,7 @@ pub(super) fn decode(body: &[u8], values_from: u64, directory_at: u64) -> Decode
         if entries.last().is_some_and(|before| before.group >= group) {
             return Err(CodecError::Invalid("the order of groups"));
         }
-        // CommitExtras what bounds the pages: they lie in the file.
+        // Also what bounds the pages: they lie in the file.
         if count == 0 || count - 1 > more || entry.end() > directory_at {
             return Err(CodecError::Invalid("group"));
         }

@@ -86,7 +86,7 @@ fn apply(store: &mut Option<(Store, usize)>, dir: &TempDir, model: &mut Model, s
         }
         Step::DeleteRuns(runs) => {
             let before = model.len();
-            let deleted = open.delete_runs(keys::DATA, runs.clone()).unwrap();
+            let deleted = open.delete_runs(DATA, runs.clone()).unwrap();
             model.retain(|(run, _), _| !runs.contains(run));
             assert_eq!(deleted, u64::try_from(before - model.len()).unwrap());
         }
@@ -115,13 +115,13 @@ fn compare(store: &Store, model: &Model) {
     for run in 0..6 {
         let of_run = u32::try_from(model.range((run, 0)..(run + 1, 0)).count()).unwrap();
         let whole = (0..of_run).all(|number| model.contains_key(&(run, number)));
-        assert_eq!(store.holds_all(keys::DATA, run, of_run).unwrap(), whole);
-        let group = Group { kind: keys::DATA, run };
+        assert_eq!(store.holds_all(DATA, run, of_run).unwrap(), whole);
+        let group = Group { kind: DATA, run };
         let numbers = store.shared.segments.numbers(group).unwrap();
         assert_eq!(catalog.count(group), u64::try_from(numbers.len()).unwrap());
     }
     let in_files = |key: &(u64, u32)| {
-        let group = Group { kind: keys::DATA, run: key.0 };
+        let group = Group { kind: DATA, run: key.0 };
         store.shared.segments.holds(group, key.1).unwrap()
     };
     let bytes: usize = model.iter().filter(|(key, _)| in_files(key)).map(|(_, value)| value.len()).sum();
@@ -140,7 +140,7 @@ proptest! {
             apply(&mut store, &dir, &mut model, step, nth);
             let (store, bytes) = store.as_ref().unwrap();
             compare(store, &model);
-            prop_assert!(store.index_bytes() <= *bytes);
+            prop_assert!(store.shared.cache.bytes() <= *bytes);
         }
     }
 }
@@ -162,18 +162,18 @@ fn many_groups_are_answered_within_any_budget() {
     // All pages together take 1.7 MB.
     for bytes_max in [0, 6_000, 64 << 10, 4 << 20] {
         let store = Store::open(dir.path(), 16 << 20, bytes_max).unwrap();
-        assert_eq!(store.index_bytes(), 0, "opening reads no page");
+        assert_eq!(store.shared.cache.bytes(), 0, "opening reads no page");
         let mut most = 0;
         for n in 0..20_000_u32 {
             let mixed = n.wrapping_mul(0x9e37_79b9);
             let (run, number) = (u64::from(mixed >> 8) % runs, mixed % values);
             assert_eq!(*store.get(&key(run, number)).unwrap().unwrap(), number.to_be_bytes());
-            most = most.max(store.index_bytes());
+            most = most.max(store.shared.cache.bytes());
         }
         assert!(most <= bytes_max, "{most} bytes are held of {bytes_max}");
         assert!(bytes_max < 10_000 || most > bytes_max / 4, "{most} bytes are held of {bytes_max}");
-        assert!((0..runs).all(|run| store.holds_all(keys::DATA, run, values).unwrap()));
-        assert!(!store.holds_all(keys::DATA, 3, values + 1).unwrap());
+        assert!((0..runs).all(|run| store.holds_all(DATA, run, values).unwrap()));
+        assert!(!store.holds_all(DATA, 3, values + 1).unwrap());
     }
 }
 
@@ -206,7 +206,7 @@ fn a_damaged_page_is_an_error_that_names_the_file_and_nothing_else_is_lost() {
         store.check_segments(|problem| problems.push(problem));
         assert_eq!(problems.len(), 1);
         // Whatever its pages say, a run is deleted as a whole.
-        assert_eq!(store.delete_runs(keys::DATA, 1..2).unwrap(), 1_200);
+        assert_eq!(store.delete_runs(DATA, 1..2).unwrap(), 1_200);
         assert_eq!(files(&dir), Vec::<PathBuf>::new());
     }
 }

@@ -1,7 +1,7 @@
 //! The data directory as such: made, claimed, and, where it cannot be used, named with its key.
 
-use crate::storage::head;
-use crate::storage::lock::DirLock;
+use super::head;
+use super::lock::DirLock;
 use crate::storage::{StorageError, StorageResult};
 use std::fs;
 use std::io::{self, ErrorKind};

@@ -9,15 +9,14 @@
 //! * a read that fails while it opens is taken for the end of the log, which is then cut off: the log is read before;
 //! * a byte put takes two on disk, and deleted space comes back only in part, so bulk goes to segment files.
 
-use super::Change;
-use super::VALUE_BYTES_MAX;
-use super::error::StorageError;
+use crate::storage::VALUE_BYTES_MAX;
 use crate::storage::crash_points::{self, Point};
+use crate::storage::error::StorageError;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
 /// A value of this part: cheap to clone, read in place.
-pub(super) type KvValue = sled::IVec;
+pub(in super::super) type KvValue = sled::IVec;
 
 /// A key with its value.
 pub(super) type HotItem = Result<(KvValue, KvValue), StorageError>;
@@ -80,16 +79,20 @@ impl Kv {
             .take_while(move |item| item.as_ref().map_or(true, |(key, _)| key.starts_with(&prefix)))
     }
 
-    /// Applies changes at once, durably. All of them hold after a crash, or none.
-    pub(super) fn apply(&self, changes: &[Change]) -> Result<(), StorageError> {
+    /// Applies changes at once, durably: each is a key with its new value, or none to remove it. All of them hold after a
+    /// crash, or none.
+    pub(super) fn apply<'a>(
+        &self,
+        changes: impl Iterator<Item = (Vec<u8>, Option<&'a [u8]>)>,
+    ) -> Result<(), StorageError> {
         let mut batch = sled::Batch::default();
-        for change in changes {
-            match change {
-                Change::Put(_, value) if value.len() > VALUE_BYTES_MAX => {
+        for (key, value) in changes {
+            match value {
+                Some(value) if value.len() > VALUE_BYTES_MAX => {
                     return Err(StorageError::TooLarge { bytes: value.len() });
                 }
-                Change::Put(key, value) => batch.insert(key.as_slice(), value.as_slice()),
-                Change::Delete(key) => batch.remove(key.as_slice()),
+                Some(value) => batch.insert(key, value),
+                None => batch.remove(key),
             }
         }
         self.db.apply_batch(batch).map_err(StorageError::at("advancing the manifest", &self.path))?;

@@ -1,14 +1,15 @@
 //! The segment files of a ledger: which there are, reading of their values, giving back of their space.
 
 use super::AHEAD_EVERY;
-use super::cache::Cache;
 use super::catalog::Catalog;
-use super::error::{Failure, StorageError};
+use super::failure::Failure;
 use super::pages::Pages;
 use super::reclaimer::{Reclaimer, Removed, RemovedFiles};
 use super::segment::{self, Name, Sealed, SegmentWriter};
 use super::table::Group;
+use crate::storage::cache::PartCache;
 use crate::storage::crash_points::{self, Point};
+use crate::storage::error::StorageError;
 use arc_swap::ArcSwap;
 use std::collections::BTreeSet;
 use std::fs;
@@ -50,7 +51,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Segments {
     /// Opens the folder: reads the directory of every file, removes what was never sealed.
-    pub(super) fn open(dir: &Path, access: Access, cache: Arc<Cache>) -> Result<Self, StorageError> {
+    pub(super) fn open(dir: &Path, access: Access, cache: Arc<PartCache>) -> Result<Self, StorageError> {
         let failed = StorageError::at("opening the folder of segments", dir);
         if access == Access::Write {
             fs::create_dir_all(dir).map_err(&failed)?;

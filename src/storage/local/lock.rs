@@ -66,7 +66,14 @@ impl DirLock {
         if same(&self.dir, &self.data_dir)? && same(&self.file, &lock_path(&self.data_dir))? {
             Ok(())
         } else {
-            Err(StorageError::LockLost { path: self.data_dir.clone() })
+            Err(StorageError::Fenced {
+                why: format!(
+                    "{} or its LOCK was moved, replaced or deleted while this process had it: another process may be at \
+                     work there, so nothing more is written; start again, and leave the directory alone while a process \
+                     has it",
+                    self.data_dir.display()
+                ),
+            })
         }
     }
 }
@@ -112,11 +119,11 @@ mod tests {
         lock.check().unwrap();
         assert!(matches!(DirLock::take(&data), Err(StorageError::InUse { .. })));
         fs::remove_file(data.join("LOCK")).unwrap();
-        assert!(matches!(lock.check(), Err(StorageError::LockLost { .. })));
+        assert!(matches!(lock.check(), Err(StorageError::Fenced { .. })));
         assert!(matches!(DirLock::take(&data), Err(StorageError::InUse { .. })));
         // There is a file of that name again, but it is not the one.
         assert!(data.join("LOCK").exists());
-        assert!(matches!(lock.check(), Err(StorageError::LockLost { .. })));
+        assert!(matches!(lock.check(), Err(StorageError::Fenced { .. })));
         drop(lock);
         DirLock::take(&data).unwrap().check().unwrap();
     }
@@ -128,10 +135,10 @@ mod tests {
         fs::create_dir(&data).unwrap();
         let lock = DirLock::take(&data).unwrap();
         fs::rename(&data, home.path().join("old")).unwrap();
-        assert!(matches!(lock.check(), Err(StorageError::LockLost { .. })));
+        assert!(matches!(lock.check(), Err(StorageError::Fenced { .. })));
         fs::create_dir(&data).unwrap();
         let other = DirLock::take(&data).unwrap();
-        assert!(matches!(lock.check(), Err(StorageError::LockLost { .. })));
+        assert!(matches!(lock.check(), Err(StorageError::Fenced { .. })));
         other.check().unwrap();
     }
 }

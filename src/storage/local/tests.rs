@@ -2,22 +2,27 @@ mod paged;
 
 use super::pages::{Pages, Segment};
 use super::segment::{self, Sealed, SegmentWriter};
+use super::store::Store;
 use super::table::{self, Group, Page};
-use super::*;
-use crate::ledger::codec::keys;
+use crate::storage::Change;
+use crate::storage::cache::PartCache;
+use crate::storage::key::in_run;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tempfile::TempDir;
+
+const DATA: u8 = b'b';
 
 fn open(dir: &TempDir) -> Store {
     Store::open(dir.path(), 16 << 20, 1 << 20).unwrap()
 }
 
 fn key(run: u64, number: u32) -> Vec<u8> {
-    in_run(keys::DATA, run, number)
+    in_run(DATA, run, number).to_vec()
 }
 
 fn value(run: u64, number: u32) -> Vec<u8> {
@@ -96,11 +101,11 @@ fn keys_of_both_parts_come_in_one_order() {
     }
     store.advance(&[Change::Put(b"mR".to_vec(), b"root".to_vec())]).unwrap();
     let expected: Vec<Vec<u8>> = (0..12).flat_map(|run| (0..5).map(move |number| key(run, number))).collect();
-    let all = |from: &[u8]| store.keys(&[keys::DATA], from).collect::<Result<Vec<_>, _>>().unwrap();
-    assert_eq!(all(&[keys::DATA]), expected);
+    let all = |from: &[u8]| store.keys(&[DATA], from).collect::<Result<Vec<_>, _>>().unwrap();
+    assert_eq!(all(&[DATA]), expected);
     assert_eq!(all(&key(5, 3)), expected[28..]);
-    assert_eq!(all(&keys::numbered(keys::DATA, 9)), expected[45..]);
-    for item in store.scan(&[keys::DATA], &[]) {
+    assert_eq!(all(&in_run(DATA, 9, 0)), expected[45..]);
+    for item in store.scan(&[DATA], &[]) {
         let (key, value) = item.unwrap();
         assert_eq!(*store.get(&key).unwrap().unwrap(), *value);
     }
@@ -149,7 +154,7 @@ fn whoever_reads_closes_no_removed_file() {
     let segments = &store.shared.segments;
     let reader = segments.catalog();
     let removed = Arc::downgrade(reader.segments().next().unwrap());
-    assert_eq!(segments.delete_runs(keys::DATA, 1..2).unwrap(), 300);
+    assert_eq!(segments.delete_runs(DATA, 1..2).unwrap(), 300);
     assert_eq!(files(&dir).len(), 1);
     drop(reader);
     assert!(removed.upgrade().is_some(), "the reader had it last");
@@ -177,7 +182,7 @@ fn the_space_of_removed_files_comes_back_in_steps_and_never_that_of_one_that_is_
     let (segments, stop) = (&store.shared.segments, AtomicBool::new(false));
     let freeing = store.freeing();
     let reader = segments.catalog();
-    assert_eq!(segments.delete_runs(keys::DATA, 1..3).unwrap(), 303);
+    assert_eq!(segments.delete_runs(DATA, 1..3).unwrap(), 303);
     store.close_removed();
     assert!(segments.removed.take().is_none(), "somebody reads them");
     drop(reader);
@@ -193,7 +198,7 @@ fn the_space_of_removed_files_comes_back_in_steps_and_never_that_of_one_that_is_
     assert_eq!([length(0), length(1), length(2)], [0, before[1], before[2]]);
     assert!(holds(&store, 3, 0..300));
     drop(freeing);
-    segments.delete_runs(keys::DATA, 3..4).unwrap();
+    segments.delete_runs(DATA, 3..4).unwrap();
     store.close_removed();
     assert_eq!(segments.removed.count(), 0, "nobody else does it any more");
     assert_eq!(length(2), before[2]);
@@ -216,7 +221,7 @@ fn a_crash_while_values_are_moved_leaves_them_twice_and_the_same() {
     let store = open(&dir);
     assert!(holds(&store, 1, 0..100) && holds(&store, 2, 0..10));
     // Of the runs that nothing names, nothing is left.
-    assert_eq!(store.keep_only(|kind, run| (kind, run) == (keys::DATA, 2)).unwrap(), 100);
+    assert_eq!(store.keep_only(|kind, run| (kind, run) == (DATA, 2)).unwrap(), 100);
     drop(store);
     let store = open(&dir);
     assert_eq!(store.keys(&[], &[]).count(), 10);
@@ -287,7 +292,7 @@ fn sealed(dir: &TempDir, values: &[(u8, u64, u32, Vec<u8>)]) -> (Sealed, Vec<u8>
 fn told(dir: &TempDir, numbers: &[u32]) -> BTreeMap<(u8, u64, u32), Vec<u8>> {
     let sealed = segment::read(dir.path(), 5).unwrap();
     let segment = Arc::new(Segment::new(segment::path_of(dir.path(), 5), &sealed));
-    let pages = Pages::new(Arc::new(Cache::new(1 << 20)));
+    let pages = Pages::new(Arc::new(PartCache::new(1 << 20)));
     let mut told = BTreeMap::new();
     for entry in &sealed.entries {
         let mut places = Vec::new();

@@ -76,7 +76,7 @@ impl RemovedFiles {
         if self.attended.load(Ordering::Acquire) > 0 {
             return;
         }
-        // ConsumedRange out first: closing takes its time, and nobody is to wait for the list meanwhile.
+        // Taken out first: closing takes its time, and nobody is to wait for the list meanwhile.
         let closed: Vec<_> = self.lock().extract_if(.., |removed| removed.is_unread()).collect();
         drop(closed);
     }
