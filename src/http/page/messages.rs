@@ -2,7 +2,7 @@
 
 use super::identifier::{Finding, Ident, Lookalike};
 use crate::coverage::answer::Verdict;
-use crate::coverage::instant::{TYPED_FORMS, TypedError, offset};
+use crate::coverage::instant::{TypedError, offset, typed_forms};
 use crate::coverage::warning::Warning;
 
 macro_rules! words {
@@ -236,8 +236,7 @@ impl Words {
     }
 
     pub(super) fn time_error(&self, error: TypedError) -> String {
-        let forms =
-            TYPED_FORMS.replace(EN.whole_minute, self.whole_minute).replace(EN.whole_day, self.whole_day);
+        let forms = typed_forms(self.whole_minute, self.whole_day);
         match error {
             TypedError::Form => fill(self.error_time_form, &[&forms]),
             TypedError::DayOrder => fill(self.error_day_order, &[&forms]),
