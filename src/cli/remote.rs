@@ -191,15 +191,15 @@ mod tests {
     fn answer_to(reply: &[u8]) -> Result<String, String> {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let remote = Remote::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
-        let reply = reply.to_vec();
-        let service = thread::spawn(move || {
-            let (mut stream, _) = listener.accept().unwrap();
-            let mut head = BufReader::new(stream.try_clone().unwrap()).lines().map(Result::unwrap);
-            assert!(head.any(|line| line.is_empty()));
-            stream.write_all(&reply).unwrap();
+        let answer = thread::scope(|scope| {
+            scope.spawn(|| {
+                let (mut stream, _) = listener.accept().unwrap();
+                let mut head = BufReader::new(stream.try_clone().unwrap()).lines().map(Result::unwrap);
+                assert!(head.any(|line| line.is_empty()));
+                stream.write_all(reply).unwrap();
+            });
+            remote.get("/x")
         });
-        let answer = remote.get("/x");
-        service.join().unwrap();
         answer.map(|body| String::from_utf8(body).unwrap()).map_err(|error| format!("{error:#}"))
     }
 
