@@ -203,6 +203,8 @@ fn a_service_is_asked_and_its_answer_printed_as_it_came() {
     let ask = |reply: &str| {
         let child = binary()
             .args(["lookup", "--url", &url, "--rider", "R 1", "--at", "2013-03-01T10:30:00+08:00"])
+            // The question goes to the service itself.
+            .envs([("http_proxy", "http://127.0.0.1:1"), ("ALL_PROXY", "http://127.0.0.1:1")])
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .current_dir(bench.folder.path())

@@ -1,54 +1,58 @@
-//! Asks a running service: one plain HTTP/1.1 exchange a connection.
+//! Asks a running service over HTTP, one connection a question.
 
 use super::WrongUsage;
 use crate::config::Config;
 use crate::domain::time::Zone;
+use crate::http::UNRESERVED;
 use anyhow::{Context, bail};
+use percent_encoding::utf8_percent_encode;
 use serde::Deserialize;
-use std::fmt::Write as _;
-use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::io::Read;
 use std::time::Duration;
+use ureq::http::{Response, Uri};
+use ureq::{Agent, Body, Error};
 
-/// How long a service may be silent.
+/// The longest time in which a service may send or take nothing, or accept no connection.
 const SILENT_MAX: Duration = Duration::from_secs(60);
+/// The longest part of an answer without a problem document that a message repeats, in bytes.
+const REPEATED_BYTES_MAX: usize = 200;
 
 /// A running service.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) struct Remote {
-    authority: String,
+    /// Scheme, host, port and the path before the targets.
     base: String,
+    agent: Agent,
 }
 
 impl Remote {
     /// Reads `http://HOST:PORT[/BASE]`.
     pub(super) fn parse(url: &str) -> Result<Self, WrongUsage> {
         let bad = || WrongUsage(format!("--url {url}: write http://HOST:PORT, e.g. http://127.0.0.1:8080"));
-        let rest = url.strip_prefix("http://").ok_or_else(bad)?;
-        let (host, base) = rest.split_once('/').unwrap_or((rest, ""));
-        let clean = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#@".contains(&byte));
-        if host.is_empty() || !clean(host) || !clean(base) {
+        let uri: Uri = url.parse().map_err(|_| bad())?;
+        let authority = uri.authority().filter(|_| uri.scheme_str() == Some("http")).ok_or_else(bad)?;
+        let host = authority.host();
+        let has_port = authority.port_u16().is_some();
+        let is_plain =
+            !host.is_empty() && (has_port || authority.as_str() == host) && !url.contains(['?', '#', '@']);
+        if !is_plain {
             return Err(bad());
         }
-        let has_port = host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-        let authority = if has_port { host.to_owned() } else { format!("{host}:80") };
-        let base = base.trim_end_matches('/');
-        Ok(Self { authority, base: if base.is_empty() { String::new() } else { format!("/{base}") } })
+        let port = if has_port { "" } else { ":80" };
+        let base = format!("http://{authority}{port}{}", uri.path().trim_end_matches('/'));
+        Ok(Self { base, agent: agent() })
     }
 
     /// The body of a successful answer to GET.
     pub(super) fn get(&self, target: &str) -> anyhow::Result<Vec<u8>> {
-        self.exchange(&format!("GET {}{target} HTTP/1.1\r\nAccept: application/json\r\n", self.base), "")
+        let asked = self.agent.get(format!("{}{target}", self.base)).header("accept", "application/json");
+        self.answer(asked.call())
     }
 
     /// The body of a successful answer to POST of lines of JSON.
     pub(super) fn post(&self, target: &str, body: &str) -> anyhow::Result<Vec<u8>> {
-        let length = body.len();
-        let head = format!(
-            "POST {}{target} HTTP/1.1\r\nContent-Type: application/x-ndjson\r\nContent-Length: {length}\r\n",
-            self.base
-        );
-        self.exchange(&head, body)
+        let asked = self.agent.post(format!("{}{target}", self.base));
+        self.answer(asked.header("content-type", "application/x-ndjson").send(body))
     }
 
     /// What questions to the service may depend on.
@@ -71,24 +75,45 @@ impl Remote {
         Ok(RemoteTerms { zone: config.zone, platforms })
     }
 
-    fn exchange(&self, head: &str, body: &str) -> anyhow::Result<Vec<u8>> {
-        let authority = &self.authority;
-        let mut stream =
-            TcpStream::connect(authority).with_context(|| format!("connecting to http://{authority}"))?;
-        stream.set_read_timeout(Some(SILENT_MAX))?;
-        write!(stream, "{head}Host: {authority}\r\nConnection: close\r\n\r\n{body}")
-            .and_then(|()| stream.flush())
-            .with_context(|| format!("asking http://{authority}"))?;
-        let mut reply = Vec::new();
-        stream
-            .read_to_end(&mut reply)
-            .with_context(|| format!("reading the answer of http://{authority}"))?;
-        let reply = Reply::parse(&reply).with_context(|| format!("the answer of http://{authority}"))?;
-        if reply.status != 200 {
-            bail!("http://{authority} answers {}: {}", reply.status, reply.problem());
+    fn answer(&self, asked: Result<Response<Body>, Error>) -> anyhow::Result<Vec<u8>> {
+        let base = &self.base;
+        let answer = asked.with_context(|| format!("failed to ask {base}"))?;
+        let status = answer.status().as_u16();
+        let mut body = Vec::new();
+        answer
+            .into_body()
+            .into_reader()
+            .read_to_end(&mut body)
+            .with_context(|| format!("failed to read the answer of {base}"))?;
+        if status != 200 {
+            bail!("{base} answers {status}: {}", problem(&body));
         }
-        Ok(reply.body)
+        Ok(body)
     }
+}
+
+fn agent() -> Agent {
+    let config = Agent::config_builder()
+        // The answer is about a person: the question goes to the service itself, whatever the environment says.
+        .proxy(None)
+        .max_redirects(0)
+        .max_idle_connections(0)
+        // What a refusal says stands in its body.
+        .http_status_as_error(false)
+        .user_agent(concat!("coverledger/", env!("CARGO_PKG_VERSION")))
+        .timeout_connect(Some(SILENT_MAX))
+        .timeout_per_read(Some(SILENT_MAX))
+        .timeout_per_write(Some(SILENT_MAX));
+    config.build().new_agent()
+}
+
+/// What a problem document says.
+fn problem(body: &[u8]) -> String {
+    let document: Option<serde_json::Value> = serde_json::from_slice(body).ok();
+    let text = |name: &str| document.as_ref()?.get(name)?.as_str().map(str::to_owned);
+    text("detail").or_else(|| text("title")).unwrap_or_else(|| {
+        String::from_utf8_lossy(body.get(..REPEATED_BYTES_MAX).unwrap_or(body)).into_owned()
+    })
 }
 
 /// What a service knows that questions depend on.
@@ -117,14 +142,7 @@ impl Target {
         }
         self.0.push_str(name);
         self.0.push('=');
-        for byte in value.bytes() {
-            if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-                self.0.push(char::from(byte));
-            } else if write!(self.0, "%{byte:02X}").is_err() {
-                // ValueWriter to a String does not fail.
-                return;
-            }
-        }
+        self.0.extend(utf8_percent_encode(value, UNRESERVED));
     }
 
     /// The text of it.
@@ -133,75 +151,32 @@ impl Target {
     }
 }
 
-#[derive(Debug, PartialEq, Eq)]
-struct Reply {
-    status: u16,
-    body: Vec<u8>,
-}
-
-impl Reply {
-    fn parse(bytes: &[u8]) -> anyhow::Result<Self> {
-        let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").context("ends in its head")?;
-        let (head, body) = (bytes.get(..end).unwrap_or_default(), bytes.get(end + 4..).unwrap_or_default());
-        let head = std::str::from_utf8(head).context("is not HTTP")?;
-        let mut lines = head.split("\r\n");
-        let status = lines.next().and_then(|line| line.strip_prefix("HTTP/1.")).context("is not HTTP")?;
-        let status = status.split(' ').nth(1).and_then(|code| code.parse().ok()).context("has no status")?;
-        let field = |wanted: &str| {
-            let mut fields = head.split("\r\n").filter_map(|line| line.split_once(':'));
-            fields.find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value.trim())
-        };
-        if field("transfer-encoding").is_some_and(|value| value.eq_ignore_ascii_case("chunked")) {
-            return Ok(Self { status, body: unchunked(body).context("is cut off")? });
-        }
-        match field("content-length").and_then(|length| length.parse::<usize>().ok()) {
-            Some(length) => {
-                let body = body.get(..length).context("is cut off")?.to_vec();
-                Ok(Self { status, body })
-            }
-            None => Ok(Self { status, body: body.to_vec() }),
-        }
-    }
-
-    /// What a problem document says.
-    fn problem(&self) -> String {
-        let document: Option<serde_json::Value> = serde_json::from_slice(&self.body).ok();
-        let text = |name: &str| document.as_ref()?.get(name)?.as_str().map(str::to_owned);
-        text("detail").or_else(|| text("title")).unwrap_or_else(|| {
-            String::from_utf8_lossy(self.body.get(..200).unwrap_or(&self.body)).into_owned()
-        })
-    }
-}
-
-/// A chunked body in one piece; `None` when its end is missing.
-fn unchunked(mut rest: &[u8]) -> Option<Vec<u8>> {
-    let mut body = Vec::new();
-    loop {
-        let end = rest.windows(2).position(|two| two == b"\r\n")?;
-        let size = std::str::from_utf8(rest.get(..end)?).ok()?;
-        let size = usize::from_str_radix(size.split(';').next()?.trim(), 16).ok()?;
-        if size == 0 {
-            return Some(body);
-        }
-        let from = end.checked_add(2)?;
-        let to = from.checked_add(size)?;
-        body.extend_from_slice(rest.get(from..to)?);
-        rest = rest.get(to..)?.strip_prefix(b"\r\n")?;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::{BufRead, BufReader, Write};
+    use std::net::TcpListener;
+    use std::thread;
 
     #[test]
     fn urls_and_targets() {
-        let remote = |url: &str| Remote::parse(url).map(|remote| (remote.authority, remote.base));
-        assert_eq!(remote("http://h:81").unwrap(), ("h:81".to_owned(), String::new()));
-        assert_eq!(remote("http://[::1]:81/a/b/").unwrap(), ("[::1]:81".to_owned(), "/a/b".to_owned()));
-        assert_eq!(remote("http://h").unwrap().0, "h:80");
-        for bad in ["https://h", "h:80", "http://", "http://a b", "http://h/\r\nX: y"] {
-            assert!(remote(bad).is_err(), "{bad}");
+        let base = |url: &str| Remote::parse(url).map(|remote| remote.base);
+        assert_eq!(base("http://h:81").unwrap(), "http://h:81");
+        assert_eq!(base("http://[::1]:81/a/b/").unwrap(), "http://[::1]:81/a/b");
+        assert_eq!(base("http://h").unwrap(), "http://h:80");
+        for bad in [
+            "https://h",
+            "h:80",
+            "http://",
+            "http://:80",
+            "http://a b",
+            "http://h/\r\nX: y",
+            "http://h:99999",
+            "http://u@h:80",
+            "http://h/?a",
+            "http://h/#a",
+        ] {
+            assert!(base(bad).is_err(), "{bad}");
         }
         let mut target = Target::new("/v1/coverage");
         target.put("rider_id", "R 1&ä");
@@ -212,18 +187,56 @@ mod tests {
         );
     }
 
+    /// The body, or the whole error, that a service with this reply leads to.
+    fn answer_to(reply: &[u8]) -> Result<String, String> {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let remote = Remote::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+        let answer = thread::scope(|scope| {
+            scope.spawn(|| {
+                let (mut stream, _) = listener.accept().unwrap();
+                let mut head = BufReader::new(stream.try_clone().unwrap()).lines().map(Result::unwrap);
+                assert!(head.any(|line| line.is_empty()));
+                stream.write_all(reply).unwrap();
+            });
+            remote.get("/x")
+        });
+        answer.map(|body| String::from_utf8(body).unwrap()).map_err(|error| format!("{error:#}"))
+    }
+
     #[test]
     fn replies_whole_chunked_and_cut_off() {
-        let whole = Reply::parse(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab").unwrap();
-        assert_eq!(whole, Reply { status: 200, body: b"ab".to_vec() });
+        assert_eq!(answer_to(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab").unwrap(), "ab");
         let chunked =
             b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n2;x\r\nbc\r\n0\r\n\r\n";
-        assert_eq!(Reply::parse(chunked).unwrap().body, b"abc");
-        assert!(Reply::parse(&chunked[..chunked.len() - 6]).is_err());
-        assert!(Reply::parse(b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nab").is_err());
-        assert!(Reply::parse(b"HTTP/1.1 200 OK").is_err());
-        assert!(Reply::parse(b"nonsense\r\n\r\n").is_err());
-        let problem = Reply::parse(b"HTTP/1.1 400 Bad\r\n\r\n{\"title\":\"t\",\"detail\":\"d\"}").unwrap();
-        assert_eq!((problem.status, problem.problem().as_str()), (400, "d"));
+        assert_eq!(answer_to(chunked).unwrap(), "abc");
+        for cut_off in [
+            chunked.get(..chunked.len() - 6).unwrap(),
+            b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nab",
+            b"HTTP/1.1 200 OK",
+            b"nonsense\r\n\r\n",
+            b"",
+        ] {
+            let error = answer_to(cut_off).unwrap_err();
+            assert!(error.starts_with("failed to "), "{error}");
+        }
+    }
+
+    #[test]
+    fn refusals_say_what_their_body_says() {
+        let refused = |reply: &[u8]| answer_to(reply).unwrap_err();
+        let problem = refused(b"HTTP/1.1 400 Bad\r\n\r\n{\"title\":\"t\",\"detail\":\"d\"}");
+        assert!(problem.ends_with(" answers 400: d"), "{problem}");
+        // An address that the answer names is not followed.
+        let moved = refused(b"HTTP/1.1 302 Found\r\nLocation: /y\r\nContent-Length: 4\r\n\r\nover");
+        assert!(moved.ends_with(" answers 302: over"), "{moved}");
+    }
+
+    #[test]
+    fn a_service_that_is_not_there_is_named() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        drop(listener);
+        let error = format!("{:#}", Remote::parse(&url).unwrap().get("/x").unwrap_err());
+        assert!(error.starts_with(&format!("failed to ask {url}: ")) && error.contains("refused"), "{error}");
     }
 }

@@ -65,6 +65,6 @@ pub struct Config {
 impl Config {
     /// `hash` in hexadecimal.
     pub fn hash_hex(&self) -> String {
-        self.hash.iter().map(|byte| format!("{byte:02x}")).collect()
+        data_encoding::HEXLOWER.encode(&self.hash)
     }
 }

@@ -2,11 +2,10 @@
 
 mod typed;
 
-pub use typed::{TYPED_FORMS, TypedError, from_local, offset, parse_typed, parse_typed_from, parse_typed_to};
+pub use typed::{TypedError, from_local, offset, parse_typed, parse_typed_from, parse_typed_to, typed_forms};
 
-use crate::domain::time::{
-    DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, UtcMillis, Zone, days_from_civil, days_in_month,
-};
+use crate::domain::event::ExactTime;
+use crate::domain::time::{MINUTE_MS, UtcMillis, Zone};
 use crate::domain::window::Window;
 use thiserror::Error;
 
@@ -64,100 +63,58 @@ pub fn parse_from(text: &str) -> Result<UtcMillis, InstantError> {
 /// Reads the end of an interval, exclusive: what is finer than a millisecond is rounded up, so that nothing asked for is
 /// left out.
 pub fn parse_to(text: &str) -> Result<UtcMillis, InstantError> {
-    Parsed::read(text).map(|time| if time.finer { time.floor.plus(1) } else { time.floor })
+    Parsed::read(text).map(|time| time.ceil)
 }
 
+/// Length of `2026-11-20T12:07`.
+const MINUTE_LENGTH: usize = 16;
+
+/// A time as events write it, or the same without its seconds.
 struct Parsed {
     floor: UtcMillis,
-    /// Something finer than a millisecond was cut.
-    finer: bool,
+    ceil: UtcMillis,
     seconds: bool,
 }
 
 impl Parsed {
     fn read(text: &str) -> Result<Self, InstantError> {
-        let mut rest = Cursor(text.as_bytes());
-        let year = rest.digits(4)?;
-        rest.one_of(b"-")?;
-        let month = rest.digits(2)?;
-        rest.one_of(b"-")?;
-        let day = rest.digits(2)?;
-        rest.one_of(b"Tt")?;
-        let hour = rest.digits(2)?;
-        rest.one_of(b":")?;
-        let minute = rest.digits(2)?;
-        let seconds = rest.one_of(b":").is_ok();
-        let second = if seconds { rest.digits(2)? } else { 0 };
-        let (ms, finer) = if seconds && rest.one_of(b".").is_ok() { rest.fraction()? } else { (0, false) };
-        let offset_ms = rest.offset()?;
-        let (month, day) = (u8::try_from(month).unwrap_or(0), u8::try_from(day).unwrap_or(0));
-        let date_exists = (1..=12).contains(&month) && day >= 1 && day <= days_in_month(year, month);
-        if !date_exists || hour > 23 || minute > 59 || second > 59 {
-            return Err(InstantError::NoSuchTime);
-        }
-        let of_day =
-            i64::from(hour) * HOUR_MS + i64::from(minute) * MINUTE_MS + i64::from(second) * SECOND_MS;
-        let local = i64::from(days_from_civil(year, month, day)) * DAY_MS + of_day + ms;
-        Ok(Self { floor: UtcMillis::new(local - offset_ms), finer, seconds })
+        Self::of(text).ok_or_else(|| why_not(text))
+    }
+
+    fn of(text: &str) -> Option<Self> {
+        let parse = |text: &str, seconds| {
+            let time = ExactTime::parse(text)?;
+            Some(Self { floor: time.floor(), ceil: time.ceil(), seconds })
+        };
+        parse(text, true).or_else(|| {
+            let (minute, offset) = text.split_at_checked(MINUTE_LENGTH)?;
+            let is_offset = offset.starts_with(['Z', 'z', '+', '-']);
+            is_offset.then(|| parse(&format!("{minute}:00{offset}"), false))?
+        })
     }
 }
 
-struct Cursor<'a>(&'a [u8]);
-
-impl Cursor<'_> {
-    fn one_of(&mut self, allowed: &[u8]) -> Result<u8, InstantError> {
-        match self.0.split_first() {
-            Some((&byte, rest)) if allowed.contains(&byte) => {
-                self.0 = rest;
-                Ok(byte)
-            }
-            _ => Err(InstantError::Form),
-        }
-    }
-
-    fn digit(&mut self) -> Result<i32, InstantError> {
-        self.one_of(b"0123456789").map(|byte| i32::from(byte - b'0'))
-    }
-
-    fn digits(&mut self, count: usize) -> Result<i32, InstantError> {
-        (0..count).try_fold(0, |value, _| Ok(value * 10 + self.digit()?))
-    }
-
-    /// At least one digit: milliseconds, and whether anything finer follows.
-    fn fraction(&mut self) -> Result<(i64, bool), InstantError> {
-        let mut ms = i64::from(self.digit()?) * 100;
-        let mut scale = 10;
-        let mut finer = false;
-        while let Ok(digit) = self.digit() {
-            ms += i64::from(digit) * scale;
-            finer |= scale == 0 && digit != 0;
-            scale /= 10;
-        }
-        Ok((ms, finer))
-    }
-
-    fn offset(&mut self) -> Result<i64, InstantError> {
-        if self.0.is_empty() {
-            return Err(InstantError::NoOffset);
-        }
-        if self.0.first() == Some(&b' ') {
-            return Err(InstantError::SpaceForPlus);
-        }
-        let sign = self.one_of(b"Zz+-")?;
-        let mut offset_ms = 0;
-        if matches!(sign, b'+' | b'-') {
-            let hours = self.digits(2)?;
-            self.one_of(b":")?;
-            let minutes = self.digits(2)?;
-            if hours > 23 || minutes > 59 {
-                return Err(InstantError::NoSuchTime);
-            }
-            offset_ms = i64::from(hours) * HOUR_MS + i64::from(minutes) * MINUTE_MS;
-        }
-        if !self.0.is_empty() {
-            return Err(InstantError::Form);
-        }
-        Ok(if sign == b'-' { -offset_ms } else { offset_ms })
+/// What is wrong with a text that is no time.
+fn why_not(text: &str) -> InstantError {
+    // With digits that make a time that exists, only the form can be wrong.
+    let possible: String = text
+        .char_indices()
+        .map(|(index, character)| match (index, character) {
+            (6 | 9, '0'..='9') => '1',
+            (_, '0'..='9') => '0',
+            _ => character,
+        })
+        .collect();
+    let is_form = |text: &str| Parsed::of(text).is_some();
+    let lacks_offset = |text: &str| is_form(&format!("{text}Z"));
+    if is_form(&possible) {
+        InstantError::NoSuchTime
+    } else if lacks_offset(&possible) {
+        InstantError::NoOffset
+    } else if possible.split_once(' ').is_some_and(|(time, _)| lacks_offset(time)) {
+        InstantError::SpaceForPlus
+    } else {
+        InstantError::Form
     }
 }
 
@@ -188,6 +145,12 @@ mod tests {
             ("2026-13-01T12:07:00Z", InstantError::NoSuchTime),
             ("2026-11-20T24:00:00Z", InstantError::NoSuchTime),
             ("2026-11-20T12:07:60Z", InstantError::NoSuchTime),
+            ("2026-11-20T12:07:00+24:00", InstantError::NoSuchTime),
+            ("2026-11-20T12:07+08:60", InstantError::NoSuchTime),
+            ("2026-11-20T12:07", InstantError::NoOffset),
+            ("2026-13-20T12:07 08:00", InstantError::SpaceForPlus),
+            ("2026-11-20T12:07.5Z", InstantError::Form),
+            ("2026-11-20T12:07:Z", InstantError::Form),
         ] {
             assert_eq!(parse_at(text), Err(error), "{text}");
         }

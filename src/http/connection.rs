@@ -1,5 +1,6 @@
 //! Connections that do not wait for ever: a client that is slow to send or to read loses its place, and sooner when
-//! others wait for one. What the HTTP library refuses by itself leaves as a problem document.
+//! others wait for one. What the HTTP library refuses by itself leaves as a problem document. All of it works on any
+//! stream, encrypted or not.
 
 use super::bodies::Bodies;
 use super::in_flight::Activity;
@@ -49,10 +50,10 @@ impl Patient {
 }
 
 impl Listener for Patient {
-    type Io = Connection;
+    type Io = Connection<TcpStream>;
     type Addr = SocketAddr;
 
-    async fn accept(&mut self) -> (Connection, SocketAddr) {
+    async fn accept(&mut self) -> (Connection<TcpStream>, SocketAddr) {
         // The semaphore is never closed, so there always is a place in the end.
         let place = Arc::clone(&self.places).acquire_owned().await.ok();
         let (stream, peer) = Listener::accept(&mut self.listener).await;
@@ -65,7 +66,8 @@ impl Listener for Patient {
             patience: self.patience,
             _place: place,
         };
-        (Connection::new(stream, patience, self.metrics.clone()), peer)
+        let activity = Activity::new(stream.local_addr().ok().map(|address| address.ip()));
+        (Connection::new(stream, activity, patience, self.metrics.clone()), peer)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -88,8 +90,8 @@ struct Deadlines {
 /// out, and with every so many bytes of them: so it bounds idling, a request from its first byte to its answer, and an
 /// answer that is not read; and dripping bytes, in or out, does not move it.
 #[derive(Debug)]
-pub(super) struct Connection {
-    stream: TcpStream,
+pub(super) struct Connection<S> {
+    stream: S,
     /// When to look again.
     look: Pin<Box<Sleep>>,
     /// When it last came on.
@@ -121,10 +123,9 @@ struct Instead {
     replaces: usize,
 }
 
-impl Connection {
-    fn new(stream: TcpStream, patience: Deadlines, metrics: Metrics) -> Self {
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    fn new(stream: S, activity: Activity, patience: Deadlines, metrics: Metrics) -> Self {
         let look = Box::pin(tokio::time::sleep(patience.patience.min(CROWDED_PATIENCE)));
-        let activity = Activity::new(stream.local_addr().ok().map(|address| address.ip()));
         Self {
             stream,
             look,
@@ -165,7 +166,7 @@ impl Connection {
             let waited = self.since.elapsed();
             let limit = self.patience.patience;
             if waited >= limit || (self.is_in_the_way() && waited >= CROWDED_PATIENCE) {
-                return Poll::Ready(Err(self.give_up()));
+                return Poll::Ready(Err(self.give_up(cx)));
             }
             let now = Instant::now();
             let left = limit.saturating_sub(waited).min(CROWDED_PATIENCE);
@@ -180,17 +181,28 @@ impl Connection {
         wanted || (self.blocked && self.activity.keeps_body() && self.patience.bodies.is_crowded())
     }
 
-    fn give_up(&mut self) -> io::Error {
+    fn give_up(&mut self, cx: &mut Context<'_>) -> io::Error {
         // An incomplete head gets a 408; an idle connection is closed without an answer.
         let is_owed_nothing = self.answered || self.blocked || self.activity.has_reached();
         if !is_owed_nothing && !self.activity.is_answering() {
-            // The little that it is fits the socket's buffer; where it does not, the client is gone.
-            if self.stream.try_write(&refusal::too_slow()).is_ok() {
-                self.metrics.refused_head(StatusCode::REQUEST_TIMEOUT);
-            }
+            self.refuse(cx, &refusal::too_slow(), StatusCode::REQUEST_TIMEOUT);
             self.answered = true;
         }
         io::ErrorKind::TimedOut.into()
+    }
+
+    /// Sends a refusal past the library. The little that it is fits the stream's buffer; where it does not, the client is
+    /// gone.
+    fn refuse(&mut self, cx: &mut Context<'_>, refusal: &[u8], status: StatusCode) {
+        let mut rest = refusal;
+        while !rest.is_empty() {
+            match Pin::new(&mut self.stream).poll_write(cx, rest) {
+                Poll::Ready(Ok(count)) if count > 0 => rest = rest.get(count..).unwrap_or_default(),
+                _ => return,
+            }
+        }
+        drop(Pin::new(&mut self.stream).poll_flush(cx));
+        self.metrics.refused_head(status);
     }
 
     fn after_write(
@@ -238,15 +250,12 @@ impl Connection {
     }
 
     /// Looks at the first bytes of a request; `true` if they were HTTP/2 and have their answer.
-    fn begins_request(&mut self, bytes: &[u8]) -> bool {
+    fn begins_request(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> bool {
         self.monstrous_length = false;
         if !bytes.starts_with(refusal::HTTP_2_PREFACE) {
             return false;
         }
-        // The little that it is fits the socket's buffer; where it does not, the client is gone.
-        if self.stream.try_write(&refusal::http_2()).is_ok() {
-            self.metrics.refused_head(StatusCode::BAD_REQUEST);
-        }
+        self.refuse(cx, &refusal::http_2(), StatusCode::BAD_REQUEST);
         (self.answered, self.refused) = (true, true);
         true
     }
@@ -287,7 +296,7 @@ impl Connection {
     }
 }
 
-impl AsyncRead for Connection {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Connection<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -299,7 +308,7 @@ impl AsyncRead for Connection {
                 if self.answered {
                     self.answered = false;
                     self.came_on();
-                    if self.begins_request(buf.filled().get(before..).unwrap_or_default()) {
+                    if self.begins_request(cx, buf.filled().get(before..).unwrap_or_default()) {
                         // The library would close the connection without a word.
                         buf.set_filled(before);
                         return Poll::Ready(Ok(()));
@@ -319,7 +328,7 @@ impl AsyncRead for Connection {
     }
 }
 
-impl AsyncWrite for Connection {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Connection<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let buf = self.look_at(buf).and_then(|before| buf.get(..before)).unwrap_or(buf);
         if self.instead.is_some() {
@@ -368,3 +377,6 @@ impl AsyncWrite for Connection {
         self.linger(cx)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,9 @@
 use super::backend::Source;
 use super::problem::{Kind, Problem};
 use super::state::HttpState;
-use axum::extract::{Request, State};
+use crate::telemetry::metrics::Metrics;
+use axum::error_handling::HandleErrorLayer;
+use axum::extract::Request;
 use axum::http::HeaderName;
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, EXPECT, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
@@ -11,7 +13,14 @@ use axum::http::header::{
 };
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use axum::{BoxError, Router};
 use std::any::Any;
+use std::future::ready;
+use std::time::Duration;
+use tower::ServiceBuilder;
+use tower::limit::GlobalConcurrencyLimitLayer;
+use tower::timeout::error::Elapsed;
+use tower_http::set_header::SetResponseHeaderLayer;
 
 /// Nothing but the service's own style sheet and images, no script, no frame.
 const CSP: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
@@ -30,25 +39,25 @@ pub(super) const HEADERS: [(HeaderName, &str); 6] = [
 ];
 
 /// Refuses what is beyond the number of requests at a time, and gives up on an answer that takes too long.
-pub(super) async fn limited<S: Source>(
-    State(state): State<HttpState<S>>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let Some(_place) = state.request_place() else {
-        state.metrics().request_shed();
-        return Problem::new(Kind::Overloaded, "too many requests are being answered: try again shortly")
-            .into_response();
-    };
-    let limit = state.settings().timeout;
-    match tokio::time::timeout(limit, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => Problem::new(
-            Kind::TimedOut,
-            format!("no answer within {} s: ask about less, or try again", limit.as_secs()),
-        )
-        .into_response(),
+pub(super) fn limited<S: Source>(router: Router<HttpState<S>>, state: &HttpState<S>) -> Router<HttpState<S>> {
+    let (metrics, timeout) = (state.metrics().clone(), state.settings().timeout);
+    let refuse = move |error: BoxError| ready(refused(&error, &metrics, timeout));
+    router.layer(
+        ServiceBuilder::new()
+            .layer(HandleErrorLayer::new(refuse))
+            .load_shed()
+            .layer(GlobalConcurrencyLimitLayer::with_semaphore(state.requests()))
+            .timeout(timeout),
+    )
+}
+
+fn refused(error: &BoxError, metrics: &Metrics, timeout: Duration) -> Problem {
+    if error.is::<Elapsed>() {
+        let detail = format!("no answer within {} s: ask about less, or try again", timeout.as_secs());
+        return Problem::new(Kind::TimedOut, detail);
     }
+    metrics.request_shed();
+    Problem::new(Kind::Overloaded, "too many requests are being answered: try again shortly")
 }
 
 /// Refuses what no handler could meet: an expectation other than that of `100 Continue`.
@@ -62,12 +71,11 @@ pub(super) async fn expectations(request: Request, next: Next) -> Response {
 }
 
 /// Adds the headers that every response carries; a handler may have chosen otherwise.
-pub(super) async fn headers(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    for (name, value) in HEADERS {
-        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
-    }
-    response
+pub(super) fn headers<S: Source>(router: Router<HttpState<S>>) -> Router<HttpState<S>> {
+    let [a, b, c, d, e, f] = HEADERS
+        .map(|(name, value)| SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value)));
+    // One layer of them all: a router allocates for each of its own.
+    router.layer((a, b, c, d, e, f))
 }
 
 /// A panic is a defect of one answer, not the end of the service.

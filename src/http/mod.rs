@@ -34,6 +34,7 @@ pub use backend::{
     NotReady, PartitionProgress, Paused, ProgressFacts, RejectionPage, RejectionQuery, Source, ViewError,
 };
 pub use problem::{Kind, Problem};
+pub(crate) use query::UNRESERVED;
 pub use state::{HttpState, THREADS};
 
 use axum::Router;
@@ -55,8 +56,7 @@ pub fn router<S: Source>(state: HttpState<S>) -> Router {
         .route("/v1/orders/{platform}/{order_id}", get(order::get::<S>))
         .route("/v1/statements", get(statement::get::<S>))
         .route("/v1/rejections", get(rejections::get::<S>))
-        .route("/v1/progress", get(progress::get::<S>))
-        .layer(from_fn_with_state(state.clone(), middleware::limited::<S>));
+        .route("/v1/progress", get(progress::get::<S>));
     // Whoever watches the service is answered whatever the load.
     let watched = Router::new()
         .route("/livez", get(health::live))
@@ -65,15 +65,15 @@ pub fn router<S: Source>(state: HttpState<S>) -> Router {
         .merge(page::assets());
     // A body may be long in coming: its place among the requests is taken when it is there.
     let batch = Router::new().route("/v1/coverage/batch", post(batch::post::<S>));
-    limited
+    let resources = middleware::limited(limited, &state)
         .merge(batch)
         .merge(watched)
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
         .layer(CatchPanicLayer::custom(middleware::panicked))
         .layer(from_fn_with_state(state.clone(), host::check::<S>))
-        .layer(from_fn(middleware::expectations))
-        .layer(from_fn(middleware::headers))
+        .layer(from_fn(middleware::expectations));
+    middleware::headers(resources)
         .layer(from_fn_with_state(state.clone(), observed::count::<S>))
         .layer(from_fn(in_flight::mark))
         .with_state(state)

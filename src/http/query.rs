@@ -4,6 +4,11 @@ use super::problem::{Kind, Problem};
 use crate::coverage::instant::{check_year, parse_from};
 use crate::coverage::question::QuestionError;
 use crate::domain::time::{UtcMillis, Zone};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str};
+
+/// What a value in an address has to escape: all but the unreserved characters of RFC 3986.
+pub(crate) const UNRESERVED: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Parameters of one query string at most.
 const PARAMETERS_MAX: usize = 256;
@@ -131,52 +136,21 @@ fn plus_for_space(text: &str) -> String {
     }
 }
 
+/// The text of a name or value; `None` for a percent sign without two hexadecimal digits, or bytes that are not UTF-8,
+/// which the decoders of forms would guess at.
 fn decoded(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        bytes.push(match byte {
-            b'+' => b' ',
-            b'%' => hex(rest.next()?)? * 16 + hex(rest.next()?)?,
-            other => other,
-        });
-    }
-    String::from_utf8(bytes).ok()
-}
-
-/// A value as it stands in an address, but for the `plain` characters.
-pub(super) fn encoded(value: &str, plain: &[u8]) -> String {
-    let mut text = String::with_capacity(value.len());
-    for byte in value.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || plain.contains(&byte) {
-            text.push(char::from(byte));
-        } else {
-            text.push('%');
-            text.push_str(&hexadecimal(&[byte]).to_ascii_uppercase());
-        }
-    }
-    text
-}
-
-/// Two hexadecimal digits a byte.
-pub(super) fn hexadecimal(bytes: &[u8]) -> String {
-    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    digits.filter_map(|digit| char::from_digit(u32::from(digit), 16)).collect()
-}
-
-/// The value of a hexadecimal digit.
-pub(super) fn hex(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        b'A'..=b'F' => Some(digit - b'A' + 10),
-        _ => None,
-    }
+    let is_escape =
+        |rest: &str| matches!(rest.as_bytes(), [a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit());
+    let is_strict = text.split('%').skip(1).all(is_escape);
+    let spaced = text.replace('+', " ");
+    let text = percent_decode_str(&spaced).decode_utf8().ok()?;
+    is_strict.then(|| text.into_owned())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use percent_encoding::utf8_percent_encode;
 
     #[test]
     fn values_are_decoded_and_mistakes_are_not_guessed_at() {
@@ -197,8 +171,9 @@ mod tests {
     #[test]
     fn what_is_encoded_is_decoded() {
         let text = "R 1+2&中=%";
-        assert_eq!(encoded(text, b""), "R%201%2B2%26%E4%B8%AD%3D%25");
-        assert_eq!(decoded(&encoded(text, b"")).as_deref(), Some(text));
+        let encoded = utf8_percent_encode(text, UNRESERVED).to_string();
+        assert_eq!(encoded, "R%201%2B2%26%E4%B8%AD%3D%25");
+        assert_eq!(decoded(&encoded).as_deref(), Some(text));
     }
 
     #[test]

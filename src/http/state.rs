@@ -148,7 +148,7 @@ impl<S: Source> HttpState<S> {
         }
     }
 
-    #[cfg(test)]
+    /// The places of requests that are answered.
     pub(super) fn requests(&self) -> Arc<Semaphore> {
         Arc::clone(&self.inner.requests)
     }

@@ -6,7 +6,7 @@
 use super::backend::Source;
 use super::coverage::interval_within_limits;
 use super::problem::{Kind, Problem};
-use super::query::{Query, hex, hexadecimal, missing};
+use super::query::{Query, missing};
 use super::state::HttpState;
 use crate::coverage::answer::{AsOfLine, WindowLine};
 use crate::coverage::instant::parse_from;
@@ -19,6 +19,7 @@ use crate::domain::window::Window;
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use serde::Serialize;
 
 /// How much of a timeline is read at first.
@@ -94,16 +95,11 @@ impl Place {
 
     fn write(&self) -> String {
         let text = format!("{} {} {} {}", self.starts_at.millis(), self.leg, self.platform, self.order_id);
-        hexadecimal(text.as_bytes())
+        HEXLOWER.encode(text.as_bytes())
     }
 
     fn read(token: &str) -> Option<Self> {
-        let mut digits = token.bytes();
-        let mut bytes = Vec::with_capacity(token.len() / 2);
-        while let Some(high) = digits.next() {
-            bytes.push(hex(high)? * 16 + hex(digits.next()?)?);
-        }
-        let text = String::from_utf8(bytes).ok()?;
+        let text = String::from_utf8(HEXLOWER_PERMISSIVE.decode(token.as_bytes()).ok()?).ok()?;
         let mut parts = text.splitn(4, ' ');
         let starts_at = UtcMillis::new(parts.next()?.parse().ok()?);
         let leg = parts.next()?.parse().ok()?;

@@ -1,9 +1,7 @@
 //! Every metric, in one struct that owns the registry. Events are told by name; what they mean in numbers is here.
 
 mod facts;
-mod http;
-mod make;
-mod pending;
+mod table;
 
 pub use facts::{
     CommitFacts, CompactionFacts, EventCount, Lookup, PartitionFacts, PremiumMoved, RecordSource, Sample,
@@ -13,15 +11,12 @@ use super::label::Labels;
 use crate::domain::money::Micros;
 use crate::domain::reject::Reason;
 use crate::domain::time::UtcMillis;
-use http::Http;
-use make::Maker;
-use pending::Pending;
-use prometheus::{
-    Counter, CounterVec, Encoder, GaugeVec, Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
-    Registry, TextEncoder,
-};
+use axum::http::StatusCode;
+use prometheus::process_collector::ProcessCollector;
+use prometheus::{Encoder, Error, Registry, TextEncoder};
 use std::sync::Arc;
 use std::time::Duration;
+use table::Table;
 
 /// Different platforms in labels; later ones are `other`.
 const PLATFORMS_MAX: usize = 256;
@@ -39,46 +34,7 @@ struct Inner {
     registry: Registry,
     platforms: Labels,
     categories: Labels,
-    events: IntCounterVec,
-    rejections: IntCounterVec,
-    premium_charged: CounterVec,
-    premium_reversed: CounterVec,
-    records_in: IntCounterVec,
-    bytes_in: IntCounterVec,
-    commits: IntCounter,
-    commit_records: Histogram,
-    commit_bytes: Histogram,
-    commit_seconds: Histogram,
-    fsync_seconds: Histogram,
-    lag: IntGaugeVec,
-    position: IntGaugeVec,
-    end_offset: IntGaugeVec,
-    complete_through: GaugeVec,
-    late: IntGaugeVec,
-    lookups: IntCounterVec,
-    lookup_seconds: Histogram,
-    http: Http,
-    compactions: IntCounter,
-    compactions_running: IntGauge,
-    compaction_bytes: IntCounter,
-    disk_bytes: IntGauge,
-    runs: IntGauge,
-    blocks: IntGauge,
-    filter_bytes: IntGauge,
-    days_on_disk: IntGauge,
-    index_bytes: IntGauge,
-    rejected_kept: IntGauge,
-    rejected_unresolved: IntGauge,
-    pending: Pending,
-    unrated: IntGauge,
-    open_with_other_rider: IntGauge,
-    disk_free_bytes: IntGauge,
-    ingest_paused: IntGauge,
-    poisoned: IntGauge,
-    ready: IntGauge,
-    kafka_errors: IntCounter,
-    clock_jumps: IntCounter,
-    clock_jump_seconds: Counter,
+    table: Table,
 }
 
 impl Metrics {
@@ -86,15 +42,29 @@ impl Metrics {
     ///
     /// # Errors
     /// None: names are constants, and a test registers them.
-    pub fn new() -> Result<Self, prometheus::Error> {
-        Ok(Self { inner: Arc::new(Maker::new().inner()?) })
+    pub fn new() -> Result<Self, Error> {
+        let registry = Registry::new();
+        let table = Table::register(&registry)?;
+        // What the system says of the process: processor time, memory, open files.
+        registry.register(Box::new(ProcessCollector::for_self()))?;
+        start(&table);
+        let (platforms, categories) = (Labels::new(PLATFORMS_MAX), Labels::new(CATEGORIES_MAX));
+        Ok(Self { inner: Arc::new(Inner { registry, platforms, categories, table }) })
+    }
+
+    fn table(&self) -> &Table {
+        &self.inner.table
+    }
+
+    fn platform<'a>(&self, name: &'a str) -> &'a str {
+        self.inner.platforms.bound(name)
     }
 
     /// Every metric in the text exposition format.
     ///
     /// # Errors
     /// None in practice: memory is written to.
-    pub fn encode(&self) -> Result<Vec<u8>, prometheus::Error> {
+    pub fn encode(&self) -> Result<Vec<u8>, Error> {
         let mut text = Vec::new();
         TextEncoder::new().encode(&self.inner.registry.gather(), &mut text)?;
         Ok(text)
@@ -103,29 +73,29 @@ impl Metrics {
     /// Records arrived, before anything is decided about them.
     pub fn received(&self, source: RecordSource, records: u64, bytes: u64) {
         let label = [source.as_str()];
-        self.inner.records_in.with_label_values(&label).inc_by(records);
-        self.inner.bytes_in.with_label_values(&label).inc_by(bytes);
+        self.table().records_in.with_label_values(&label).inc_by(records);
+        self.table().bytes_in.with_label_values(&label).inc_by(bytes);
     }
 
     /// A commit is durable.
     pub fn committed(&self, facts: &CommitFacts<'_>) {
-        let inner = &self.inner;
-        inner.commits.inc();
-        inner.commit_records.observe(float(facts.records));
-        inner.commit_bytes.observe(float(facts.bytes));
-        inner.commit_seconds.observe(facts.took.as_secs_f64());
-        facts.fsyncs.iter().for_each(|took| inner.fsync_seconds.observe(took.as_secs_f64()));
+        let table = self.table();
+        table.commits.inc();
+        table.commit_records.observe(float(facts.records));
+        table.commit_bytes.observe(float(facts.bytes));
+        table.commit_seconds.observe(facts.took.as_secs_f64());
+        facts.fsyncs.iter().for_each(|took| table.fsync_seconds.observe(took.as_secs_f64()));
         for event in facts.events {
-            let labels = [inner.platforms.bound(event.platform), event.disposition.as_str()];
-            inner.events.with_label_values(&labels).inc_by(event.count);
+            let labels = [self.platform(event.platform), event.disposition.as_str()];
+            table.events.with_label_values(&labels).inc_by(event.count);
         }
         for &(reason, count) in facts.rejections {
-            inner.rejections.with_label_values(&[reason.as_str()]).inc_by(count);
+            table.rejections.with_label_values(&[reason.as_str()]).inc_by(count);
         }
         for moved in facts.premiums {
-            let labels = [inner.platforms.bound(moved.platform), inner.categories.bound(moved.category)];
-            inner.premium_charged.with_label_values(&labels).inc_by(yuan(moved.charged));
-            inner.premium_reversed.with_label_values(&labels).inc_by(yuan(moved.reversed));
+            let labels = [self.platform(moved.platform), self.inner.categories.bound(moved.category)];
+            table.premium_charged.with_label_values(&labels).inc_by(yuan(moved.charged));
+            table.premium_reversed.with_label_values(&labels).inc_by(yuan(moved.reversed));
         }
     }
 
@@ -133,106 +103,134 @@ impl Metrics {
     pub fn partition(&self, facts: &PartitionFacts<'_>) {
         let partition = facts.partition.to_string();
         let labels = [facts.topic, partition.as_str()];
-        self.inner.position.with_label_values(&labels).set(facts.position);
+        self.table().position.with_label_values(&labels).set(facts.position);
         if let Some(end) = facts.end {
-            self.inner.end_offset.with_label_values(&labels).set(end);
-            self.inner.lag.with_label_values(&labels).set(end.saturating_sub(facts.position).max(0));
+            self.table().end_offset.with_label_values(&labels).set(end);
+            self.table().lag.with_label_values(&labels).set(end.saturating_sub(facts.position).max(0));
         }
     }
 
     /// `complete_through` of a platform rose; seconds since the epoch.
     pub fn completed_through(&self, platform: &str, through: UtcMillis) {
-        let label = [self.inner.platforms.bound(platform)];
-        self.inner.complete_through.with_label_values(&label).set(seconds(through.millis()));
+        let label = [self.platform(platform)];
+        self.table().complete_through.with_label_values(&label).set(seconds(through.millis()));
     }
 
     /// How many events of a platform were late so far.
     pub fn late(&self, platform: &str, count: u64) {
-        let label = [self.inner.platforms.bound(platform)];
-        self.inner.late.with_label_values(&label).set(int(count));
+        let label = [self.platform(platform)];
+        self.table().late.with_label_values(&label).set(int(count));
     }
 
     /// A coverage question was answered, or could not be.
     pub fn looked_up(&self, lookup: Lookup, took: Duration) {
-        self.inner.lookups.with_label_values(&[lookup.as_str()]).inc();
+        self.table().lookups.with_label_values(&[lookup.as_str()]).inc();
         // What is refused at once would make answers look fast.
         if lookup != Lookup::Refused {
-            self.inner.lookup_seconds.observe(took.as_secs_f64());
+            self.table().lookup_seconds.observe(took.as_secs_f64());
         }
     }
 
     /// A compaction began.
     pub fn compaction_began(&self) {
-        self.inner.compactions_running.inc();
+        self.table().compactions_running.inc();
     }
 
     /// A compaction that began is over.
     pub fn compaction_ended(&self, facts: CompactionFacts) {
-        self.inner.compactions_running.dec();
+        self.table().compactions_running.dec();
         if facts.done {
-            self.inner.compactions.inc();
+            self.table().compactions.inc();
         }
-        self.inner.compaction_bytes.inc_by(facts.bytes);
+        self.table().compaction_bytes.inc_by(facts.bytes);
     }
 
     /// What the ledger measures now and then.
     pub fn sampled(&self, sample: &Sample) {
-        let inner = &self.inner;
-        inner.disk_bytes.set(int(sample.disk_bytes));
-        inner.runs.set(int(sample.runs));
-        inner.blocks.set(int(sample.blocks));
-        inner.filter_bytes.set(int(sample.filter_bytes));
-        inner.days_on_disk.set(int(sample.days_on_disk));
-        inner.index_bytes.set(int(sample.index_bytes));
-        inner.rejected_kept.set(int(sample.rejected_kept));
-        inner.rejected_unresolved.set(int(sample.rejected_unresolved));
-        inner.unrated.set(sample.unrated);
-        inner.open_with_other_rider.set(int(sample.open_with_other_rider));
+        let table = self.table();
+        table.disk_bytes.set(int(sample.disk_bytes));
+        table.runs.set(int(sample.runs));
+        table.blocks.set(int(sample.blocks));
+        table.filter_bytes.set(int(sample.filter_bytes));
+        table.days_on_disk.set(int(sample.days_on_disk));
+        table.index_bytes.set(int(sample.index_bytes));
+        table.rejected_kept.set(int(sample.rejected_kept));
+        table.rejected_unresolved.set(int(sample.rejected_unresolved));
+        table.unrated.set(sample.unrated);
+        table.open_with_other_rider.set(int(sample.open_with_other_rider));
     }
 
     /// How much room there is on the disk, and whether it is too little to read on.
     pub fn room(&self, free_bytes: u64, is_short: bool) {
-        self.inner.disk_free_bytes.set(int(free_bytes));
-        self.inner.ingest_paused.set(i64::from(is_short));
+        self.table().disk_free_bytes.set(int(free_bytes));
+        self.table().ingest_paused.set(i64::from(is_short));
     }
 
     /// Storage failed: nothing is written any more.
     pub fn poisoned(&self) {
-        self.inner.poisoned.set(1);
+        self.table().poisoned.set(1);
     }
 
     /// Whether `/readyz` says so.
     pub fn ready(&self, ready: bool) {
-        self.inner.ready.set(i64::from(ready));
+        self.table().ready.set(i64::from(ready));
     }
 
     /// The Kafka client reported an error.
     pub fn kafka_error(&self) {
-        self.inner.kafka_errors.inc();
+        self.table().kafka_errors.inc();
     }
 
     /// Wall clock and monotonic time disagree: completeness does not advance.
     pub fn clock_jumped(&self, ahead_ms: i64) {
-        self.inner.clock_jumps.inc();
-        self.inner.clock_jump_seconds.inc_by(seconds(ahead_ms.saturating_abs()));
+        self.table().clock_jumps.inc();
+        self.table().clock_jump_seconds.inc_by(seconds(ahead_ms.saturating_abs()));
+    }
+
+    /// A request was answered: by which route, of which method, with which status. Route and method come from small sets.
+    pub fn requested(&self, route: &str, method: &str, status: StatusCode, took: Duration) {
+        let table = self.table();
+        table.http_requests.with_label_values(&[route, method, status.as_str()]).inc();
+        table.http_seconds.with_label_values(&[route, status.as_str()]).observe(took.as_secs_f64());
+    }
+
+    /// A request was refused whose head could not be read: nothing is known of it.
+    pub fn refused_head(&self, status: StatusCode) {
+        self.table().http_requests.with_label_values(&["unread", "other", status.as_str()]).inc();
+    }
+
+    /// A request was refused because too many others were being answered.
+    pub fn request_shed(&self) {
+        self.table().http_shed.inc();
+    }
+
+    /// How many unresolved records keep answers about a platform open for a reason, and since when.
+    pub fn pending(&self, platform: &str, reason: &str, records: u64, since: Option<UtcMillis>) {
+        let labels = [self.platform(platform), reason];
+        self.table().pending_records.with_label_values(&labels).set(int(records));
+        match since {
+            Some(since) => {
+                self.table().pending_since.with_label_values(&labels).set(seconds(since.millis()));
+            }
+            // No series says that nothing is pending; zero would be the year 1970.
+            None => drop(self.table().pending_since.remove_label_values(&labels)),
+        }
     }
 }
 
-impl Inner {
-    /// Label values that are known from the start are there from the start, so that a rate over them is right.
-    fn at_zero(self) -> Self {
-        for reason in Reason::ALL {
-            self.rejections.with_label_values(&[reason.as_str()]).inc_by(0);
-        }
-        for lookup in Lookup::ALL {
-            self.lookups.with_label_values(&[lookup.as_str()]).inc_by(0);
-        }
-        for source in RecordSource::ALL {
-            self.records_in.with_label_values(&[source.as_str()]).inc_by(0);
-            self.bytes_in.with_label_values(&[source.as_str()]).inc_by(0);
-        }
-        self
+/// Label values that are known from the start are there from the start, so that a rate over them is right.
+fn start(table: &Table) {
+    for reason in Reason::ALL {
+        table.rejections.with_label_values(&[reason.as_str()]).inc_by(0);
     }
+    for lookup in Lookup::ALL {
+        table.lookups.with_label_values(&[lookup.as_str()]).inc_by(0);
+    }
+    for source in RecordSource::ALL {
+        table.records_in.with_label_values(&[source.as_str()]).inc_by(0);
+        table.bytes_in.with_label_values(&[source.as_str()]).inc_by(0);
+    }
+    table.build_info.with_label_values(&[env!("CARGO_PKG_VERSION"), env!("COVERLEDGER_COMMIT")]).set(1);
 }
 
 // Prometheus counts in floats. Here, and nowhere else, numbers become floats; nothing is ever computed from them.

@@ -9,23 +9,32 @@ use crate::domain::time::{DAY_MS, HOUR_MS, LocalDay, MINUTE_MS, SECOND_MS, UtcMi
 use crate::domain::window::Window;
 use thiserror::Error;
 
-/// The forms that [`parse_typed`] reads, for messages.
-pub const TYPED_FORMS: &str = "2026-11-20 12:07:31, 2026/11/20 9:07 (the whole minute), 2026-11-20 (the whole day), \
-                               2026年11月20日 12:07, 2026年11月20日12时07分, 2026-11-20T12:07:31+08:00";
+/// The forms that [`parse_typed`] reads, for messages, with what to call a whole minute and a whole day.
+pub fn typed_forms(whole_minute: &str, whole_day: &str) -> String {
+    format!(
+        "2026-11-20 12:07:31, 2026/11/20 9:07 ({whole_minute}), 2026-11-20 ({whole_day}), 2026年11月20日 12:07, \
+         2026年11月20日12时07分, 2026-11-20T12:07:31+08:00"
+    )
+}
+
+fn forms() -> String {
+    typed_forms("the whole minute", "the whole day")
+}
 
 /// Why a typed text is no time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum TypedError {
     /// Not of any form.
-    #[error("this is no time; write it like one of: {TYPED_FORMS}")]
+    #[error("this is no time; write it like one of: {}", forms())]
     Form,
     /// `11/20/2026` or `4/5/26`: day and month cannot be told apart.
     #[error(
-        "day and month of this date cannot be told apart: write the year first, like one of: {TYPED_FORMS}"
+        "day and month of this date cannot be told apart: write the year first, like one of: {}",
+        forms()
     )]
     DayOrder,
     /// A time of day alone.
-    #[error("the date is missing; write the time like one of: {TYPED_FORMS}")]
+    #[error("the date is missing; write the time like one of: {}", forms())]
     NoDate,
     /// No such date or time of day.
     #[error("there is no such date or time of day")]

@@ -6,7 +6,7 @@ use crate::domain::posting::Posting;
 /// Whether every field of the event equals the booked version, compared by value: instants as instants, amounts as
 /// amounts, defaults as what they stand for.
 pub fn same_content(event: &OrderEvent<'_>, booked: &Posting) -> bool {
-    // ConsumedRange apart, so that a new field cannot be forgotten here.
+    // Taken apart, so that a new field cannot be forgotten here.
     let OrderEvent {
         platform,
         order_id,

@@ -3,8 +3,8 @@
 use super::rule::{CoverRule, FactorRule, RateRule};
 use crate::domain::posting::RuleKind;
 use crate::domain::posting::RuleNo;
+use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
-use std::fmt::Write as _;
 
 /// One rate or factor.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -67,11 +67,8 @@ impl RuleBook {
         let rules = rules.chain(self.covers.iter().map(|entry| (&entry.label, &entry.terms)));
         let mut lines: Vec<String> = rules.map(|(label, terms)| format!("{label} {terms}\n")).collect();
         lines.sort();
-        let mut hash = String::new();
-        for byte in Sha256::digest(lines.concat()).iter().take(8) {
-            // ValueWriter to a string cannot fail.
-            write!(hash, "{byte:02x}").unwrap_or_default();
-        }
+        let mut hash = HEXLOWER.encode(&Sha256::digest(lines.concat()));
+        hash.truncate(16);
         hash
     }
 

@@ -1,12 +1,13 @@
 //! The form: what was typed, what it means, and what is wrong with it.
 
-use super::super::query::{Query, encoded};
+use super::super::query::{Query, UNRESERVED};
 use super::identifier::{Ident, parts, plain};
 use super::messages::Words;
 use crate::coverage::instant::{TypedError, parse_typed, parse_typed_from, parse_typed_to};
 use crate::coverage::question::{NAMES_MAX, Question, When, check_rider};
 use crate::domain::time::{UtcMillis, Zone};
 use crate::domain::window::Window;
+use percent_encoding::utf8_percent_encode;
 
 /// What was typed, with what is wrong beside each field.
 #[derive(Clone, Debug, Default)]
@@ -194,7 +195,7 @@ impl Form {
         let pairs = pairs.chain(self.platforms.iter().map(|name| ("platform", name.as_str())));
         let pairs = pairs.chain(one.map(|(name, value)| (name, value.as_str())));
         for (name, value) in pairs.filter(|(_, value)| !value.is_empty()) {
-            address.push_str(&format!("&{name}={}", encoded(value, b"")));
+            address.push_str(&format!("&{name}={}", utf8_percent_encode(value, UNRESERVED)));
         }
         address
     }

@@ -1,7 +1,7 @@
 //! What the page says, in Chinese and English.
 
 use super::identifier::{Finding, Ident, Lookalike};
-use crate::coverage::instant::{TYPED_FORMS, TypedError, offset};
+use crate::coverage::instant::{TypedError, offset, typed_forms};
 use crate::coverage::warning::Warning;
 use crate::domain::verdict::Verdict;
 
@@ -236,8 +236,7 @@ impl Words {
     }
 
     pub(super) fn time_error(&self, error: TypedError) -> String {
-        let forms =
-            TYPED_FORMS.replace(EN.whole_minute, self.whole_minute).replace(EN.whole_day, self.whole_day);
+        let forms = typed_forms(self.whole_minute, self.whole_day);
         match error {
             TypedError::Form => fill(self.error_time_form, &[&forms]),
             TypedError::DayOrder => fill(self.error_day_order, &[&forms]),

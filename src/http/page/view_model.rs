@@ -1,6 +1,6 @@
 //! An answer as the page shows it.
 
-use super::super::query::encoded;
+use super::super::query::UNRESERVED;
 use super::chart::Figure;
 use super::identifier::Ident;
 use super::messages::Words;
@@ -13,7 +13,10 @@ use crate::coverage::question::When;
 use crate::coverage::warning::Warning;
 use crate::domain::time::{SECOND_MS, UtcMillis, Zone};
 use crate::domain::verdict::Verdict;
+use percent_encoding::{AsciiSet, utf8_percent_encode};
 
+/// A value in a query string that people read: colons stay.
+const VALUE: &AsciiSet = &UNRESERVED.remove(b':');
 /// Parts of an interval that are listed.
 const PARTS_MAX: usize = 200;
 /// Orders that are listed.
@@ -347,7 +350,7 @@ fn json_address(answer: &Answer) -> String {
     let mut address = String::from("/v1/coverage?");
     let mut add = |name: &str, value: &str| {
         let separator = if address.ends_with('?') { "" } else { "&" };
-        address.push_str(&format!("{separator}{name}={}", encoded(value, b":")));
+        address.push_str(&format!("{separator}{name}={}", utf8_percent_encode(value, VALUE)));
     };
     answer.rider_id.iter().for_each(|rider| add("rider_id", rider));
     match &answer.when {

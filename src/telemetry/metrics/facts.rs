@@ -50,7 +50,7 @@ pub struct PremiumMoved<'a> {
     pub category: &'a str,
     /// Newly charged, not negative.
     pub charged: Micros,
-    /// ConsumedRange back by amendments, not negative.
+    /// Taken back by amendments, not negative.
     pub reversed: Micros,
 }
 

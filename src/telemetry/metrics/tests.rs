@@ -1,6 +1,7 @@
 use super::*;
 use crate::domain::posting::Disposition;
 use crate::domain::verdict::Verdict;
+use std::collections::BTreeSet;
 
 fn text(metrics: &Metrics) -> String {
     String::from_utf8(metrics.encode().unwrap()).unwrap()
@@ -88,4 +89,26 @@ fn platforms_beyond_the_bound_share_a_label() {
     let series = text.lines().filter(|line| line.starts_with("coverledger_late_events{")).count();
     assert_eq!(series, PLATFORMS_MAX + 1);
     has(&text, "coverledger_late_events{platform=\"other\"} 1");
+}
+
+/// Names and labels in the first two columns of the document's table.
+fn documented() -> BTreeSet<(String, Vec<String>)> {
+    let document = include_str!("../../../docs/metrics.md");
+    let rows = document.lines().filter(|line| line.starts_with("| `"));
+    rows.flat_map(|row| {
+        let mut cells = row.split('|').skip(1);
+        let names = cells.next().unwrap();
+        // Values of labels stand in parentheses behind them.
+        let labels = cells.next().unwrap().split('(').next().unwrap().split(',').map(str::trim);
+        let labels: Vec<String> = labels.filter(|label| !label.is_empty()).map(str::to_owned).collect();
+        names.split('`').skip(1).step_by(2).map(|name| (name.to_owned(), labels.clone())).collect::<Vec<_>>()
+    })
+    .collect()
+}
+
+#[test]
+fn the_document_lists_every_metric_with_its_labels_and_no_other() {
+    let owned = |labels: &[&str]| labels.iter().map(|label| (*label).to_owned()).collect();
+    let table = table::NAMES.iter().map(|(name, labels)| ((*name).to_owned(), owned(labels)));
+    assert_eq!(documented(), table.collect());
 }

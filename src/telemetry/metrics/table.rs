@@ -1,0 +1,122 @@
+//! Every metric in one table: registration follows from it, and so does the check of `docs/metrics.md`.
+
+use prometheus::core::Collector;
+use prometheus::{
+    Counter, CounterVec, Error, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec,
+    IntGauge, IntGaugeVec, Opts, Registry,
+};
+
+/// Stands before every name.
+const NAMESPACE: &str = "coverledger";
+
+/// 50 microseconds to 10 seconds.
+const LOOKUP_S: &[f64] = &[
+    0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0,
+];
+const WRITE_S: &[f64] =
+    &[0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+const COUNTS: &[f64] = &[1.0, 10.0, 100.0, 1e3, 5e3, 1e4, 2.5e4, 5e4, 1e5, 2e5, 5e5, 1e6];
+const BYTES: &[f64] = &[1e3, 1e4, 1e5, 5e5, 1e6, 2.5e6, 5e6, 1e7, 2.5e7, 5e7, 1e8, 2.5e8];
+
+macro_rules! table {
+    ($($field:ident: $kind:ty = $name:literal, $labels:expr, $help:literal $(, $buckets:expr)?;)*) => {
+        /// The metrics, a field each.
+        #[derive(Debug)]
+        pub(super) struct Table {
+            $(pub(super) $field: $kind,)*
+        }
+
+        impl Table {
+            pub(super) fn register(registry: &Registry) -> Result<Self, Error> {
+                $(
+                    let buckets: &[&[f64]] = &[$($buckets)?];
+                    let opts = Opts::new($name, $help).namespace(NAMESPACE);
+                    let $field = <$kind>::make(opts, &$labels, &buckets.concat())?;
+                    registry.register(Box::new($field.clone()))?;
+                )*
+                Ok(Self { $($field,)* })
+            }
+        }
+
+        /// Name and labels of every metric.
+        #[cfg(test)]
+        pub(super) const NAMES: &[(&str, &[&str])] = &[$(($name, &$labels),)*];
+    };
+}
+
+table! {
+    events: IntCounterVec = "events_total", ["platform", "disposition"], "Records by platform and disposition.";
+    rejections: IntCounterVec = "rejections_total", ["reason"], "Rejected records by reason.";
+    premium_charged: CounterVec = "premium_charged_yuan_total", ["platform", "category"], "Premium charged.";
+    premium_reversed: CounterVec = "premium_reversed_yuan_total", ["platform", "category"], "Premium taken back by amendments.";
+    records_in: IntCounterVec = "records_in_total", ["source"], "Records received.";
+    bytes_in: IntCounterVec = "bytes_in_total", ["source"], "Bytes of records received.";
+    commits: IntCounter = "commits_total", [], "Durable commits.";
+    commit_records: Histogram = "commit_records", [], "Records of a commit.", COUNTS;
+    commit_bytes: Histogram = "commit_bytes", [], "Bytes that a commit wrote.", BYTES;
+    commit_seconds: Histogram = "commit_duration_seconds", [], "Time of a commit.", WRITE_S;
+    fsync_seconds: Histogram = "fsync_duration_seconds", [], "Time of an fsync.", WRITE_S;
+    lag: IntGaugeVec = "partition_lag", ["topic", "partition"], "Records not applied yet.";
+    position: IntGaugeVec = "partition_position", ["topic", "partition"], "Every record below it is applied.";
+    end_offset: IntGaugeVec = "partition_end_offset", ["topic", "partition"], "Offset of the next record in Kafka.";
+    complete_through: GaugeVec = "complete_through_seconds", ["platform"], "Events about earlier instants (since the epoch) have arrived.";
+    late: IntGaugeVec = "late_events", ["platform"], "Events that broke the platform's promise.";
+    lookups: IntCounterVec = "lookups_total", ["verdict"], "Coverage questions by verdict.";
+    lookup_seconds: Histogram = "lookup_duration_seconds", [], "Time of a coverage answer.", LOOKUP_S;
+    http_requests: IntCounterVec = "http_requests_total", ["route", "method", "status"], "Requests by route, method and status.";
+    http_seconds: HistogramVec = "http_request_duration_seconds", ["route", "status"], "Time from the head of a request to the head of its answer.", LOOKUP_S;
+    http_shed: IntCounter = "http_requests_shed_total", [], "Requests refused: too many at a time.";
+    compactions: IntCounter = "compactions_total", [], "Compactions done.";
+    compactions_running: IntGauge = "compactions_running", [], "Compactions under way.";
+    compaction_bytes: IntCounter = "compaction_bytes_total", [], "Bytes that compactions wrote.";
+    disk_bytes: IntGauge = "ledger_disk_bytes", [], "Bytes of the data directory.";
+    runs: IntGauge = "ledger_runs", [], "Runs in force.";
+    blocks: IntGauge = "ledger_blocks", [], "Blocks in force.";
+    filter_bytes: IntGauge = "ledger_filter_bytes", [], "Memory of filters of identities and riders.";
+    days_on_disk: IntGauge = "ledger_unloaded_filters", [], "Day filters that are not in memory.";
+    index_bytes: IntGauge = "ledger_index_bytes", [], "Memory of what tells where values and blocks lie.";
+    rejected_kept: IntGauge = "rejected_kept", [], "Rejected and conflicting records kept.";
+    rejected_unresolved: IntGauge = "rejected_unresolved", [], "Rejected records not resolved, without conflicts.";
+    pending_records: IntGaugeVec = "pending_records", ["platform", "reason"], "Unresolved rejected and conflicting records that keep answers open, by reason.";
+    pending_since: GaugeVec = "pending_since_seconds", ["platform", "reason"], "When the oldest of them was recorded (since the epoch).";
+    unrated: IntGauge = "unrated_orders", [], "Orders of a charged outcome without a rate.";
+    open_with_other_rider: IntGauge = "open_orders_with_other_rider", [], "Open orders that another rider ended.";
+    disk_free_bytes: IntGauge = "ledger_disk_free_bytes", [], "Bytes free on the disk of the ledger.";
+    ingest_paused: IntGauge = "ingest_paused", [], "1 while nothing is read for want of disk space.";
+    poisoned: IntGauge = "poisoned", [], "1 after storage failed.";
+    ready: IntGauge = "ready", [], "1 while the service is ready.";
+    kafka_errors: IntCounter = "kafka_errors_total", [], "Errors of the Kafka client.";
+    clock_jumps: IntCounter = "clock_jumps_total", [], "Times wall and monotonic clock disagreed.";
+    clock_jump_seconds: Counter = "clock_jump_seconds_total", [], "By how much they disagreed.";
+    build_info: IntGaugeVec = "build_info", ["version", "commit"], "1, with version and commit.";
+}
+
+/// How a metric of this kind is made.
+trait Kind: Collector + Clone + 'static {
+    fn make(opts: Opts, labels: &[&str], buckets: &[f64]) -> Result<Self, Error>;
+}
+
+macro_rules! kinds {
+    ($($kind:ty: $make:expr;)*) => {
+        $(
+            impl Kind for $kind {
+                fn make(opts: Opts, labels: &[&str], buckets: &[f64]) -> Result<Self, Error> {
+                    let make: fn(Opts, &[&str], &[f64]) -> Result<Self, Error> = $make;
+                    make(opts, labels, buckets)
+                }
+            }
+        )*
+    };
+}
+
+kinds! {
+    IntCounter: |opts, _, _| Self::with_opts(opts);
+    Counter: |opts, _, _| Self::with_opts(opts);
+    IntGauge: |opts, _, _| Self::with_opts(opts);
+    IntCounterVec: |opts, labels, _| Self::new(opts, labels);
+    CounterVec: |opts, labels, _| Self::new(opts, labels);
+    IntGaugeVec: |opts, labels, _| Self::new(opts, labels);
+    GaugeVec: |opts, labels, _| Self::new(opts, labels);
+    Histogram: |opts, _, buckets| Self::with_opts(HistogramOpts::from(opts).buckets(buckets.to_vec()));
+    HistogramVec: |opts, labels, buckets| Self::new(HistogramOpts::from(opts).buckets(buckets.to_vec()), labels);
+}
