@@ -21,6 +21,9 @@ mod drive;
 #[path = "model/event.rs"]
 mod event;
 #[cfg(test)]
+#[path = "model/finality_history.rs"]
+mod finality_history;
+#[cfg(test)]
 #[path = "model/naive.rs"]
 mod naive;
 #[cfg(test)]

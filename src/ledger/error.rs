@@ -19,6 +19,18 @@ pub enum LedgerError {
         #[source]
         source: CodecError,
     },
+    /// The ledger was written by a version of the program with another stored format.
+    #[error(
+        "the ledger is stored in format {found}, this program reads format {known}: move the data directory away and rebuild it; \
+         `coverledger serve --config FILE` reads Kafka from its start, `coverledger ingest --config FILE INPUT...` takes the \
+         files in again"
+    )]
+    OtherFormat {
+        /// The format of the stored values.
+        found: u8,
+        /// The format of this program.
+        known: u8,
+    },
     /// A stored value is gone.
     #[error(
         "{what} is missing: the store has lost it; restore a backup or rebuild the ledger from Kafka or files"
@@ -72,12 +84,31 @@ impl LedgerError {
         matches!(self, Self::Store(StorageError::DataDir { .. }))
     }
 
-    /// Names the damaged value.
+    /// Names the damaged value; a value of another format is no damage.
     pub fn damaged(what: impl Into<String>) -> impl FnOnce(CodecError) -> Self {
         let what = what.into();
-        move |source| Self::Damaged { what, source }
+        move |source| match source {
+            CodecError::Format { found, known } => Self::OtherFormat { found, known },
+            source => Self::Damaged { what, source },
+        }
     }
 }
 
 /// Result of a ledger operation.
 pub type LedgerResult<T> = Result<T, LedgerError>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_format_is_refused_with_the_commands_that_rebuild() {
+        let error = LedgerError::damaged("the manifest root")(CodecError::Format { found: 2, known: 3 });
+        let text = error.to_string();
+        assert!(text.starts_with("the ledger is stored in format 2, this program reads format 3"), "{text}");
+        assert!(
+            text.contains("`coverledger serve --config FILE`") && text.contains("`coverledger ingest"),
+            "{text}"
+        );
+    }
+}

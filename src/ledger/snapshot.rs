@@ -1,5 +1,7 @@
 //! One committed state as readers see it: immutable, shared, never blocking the writer.
 
+mod finality_history;
+
 use crate::domain::completeness::Completeness;
 use crate::domain::order::Phase;
 use crate::domain::pending::PendingKind;

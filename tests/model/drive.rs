@@ -16,6 +16,7 @@ use coverledger::domain::time::UtcMillis;
 use coverledger::ledger::Compacted;
 use coverledger::ledger::Ledger;
 use coverledger::ledger::LedgerOptions;
+use coverledger::ledger::manifest::finality_history::FinalityFacts;
 use coverledger::ledger::{Arrival, Batch, LineHashes, Source};
 use coverledger::ledger::{CommitExtras, Observations};
 use coverledger::pipeline::{receive, rules_for};
@@ -69,6 +70,8 @@ pub(crate) struct Drive {
     pub(crate) now: i64,
     /// What a compaction wrote and nobody put in force yet.
     pub(crate) compacted: Option<Compacted>,
+    /// What decided finality, as each commit was published with it.
+    pub(crate) facts_then: BTreeMap<u64, FinalityFacts>,
     /// States that readers keep.
     pub(crate) held: Vec<Held>,
     pub(crate) storage: Storage,
@@ -108,6 +111,7 @@ impl Drive {
             shown: Shown::default(),
             final_answers: Vec::new(),
             compacted: None,
+            facts_then: BTreeMap::new(),
             held: Vec::new(),
             storage,
             _dir: dir,
@@ -218,6 +222,7 @@ impl Drive {
         self.compact();
         self.reopen();
         check::everything(&mut self);
+        self.facts_are_rebuilt();
         self.shown
     }
 
@@ -391,6 +396,7 @@ impl Drive {
         self.shown.count("records", report.records);
         self.shown.count("commits", 1);
         self.committed = self.model.clone();
+        self.note_facts();
         if self.random.percent(8) {
             self.crash_before_witness(witness.as_deref());
         }

@@ -17,7 +17,7 @@ pub enum Packing {
 }
 
 /// The format of every stored value; a store with another one is refused.
-pub const FORMAT: u8 = 2;
+pub const FORMAT: u8 = 3;
 /// Largest unpacked body of a frame, in bytes: bounds what a damaged length can make us allocate.
 const BODY_BYTES_MAX: usize = 256 << 20;
 /// What lz4 packs into one byte at most: a length beyond it is a lie.

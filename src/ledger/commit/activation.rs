@@ -33,7 +33,7 @@ impl Ledger {
         if changed || self.has_news(now) || self.options.accept_older_state.is_some() {
             self.guarded(|ledger| ledger.commit_terms(changed, now))?;
         }
-        // CommitExtras at a start without news: an earlier process may have ended between the configuration and its prices.
+        // Also at a start without news: an earlier process may have ended between the configuration and its prices.
         while self.reprice(now)? > 0 {}
         Ok(())
     }

@@ -17,6 +17,7 @@ use crate::ledger::commit::report::CommitReport;
 use crate::ledger::decide::{DecideContext, Decided, resolve};
 use crate::ledger::error::LedgerResult;
 use crate::ledger::manifest::commit_record::{CommitRecord, ConsumedRange, encode_source};
+use crate::ledger::manifest::finality_history::FinalityChange;
 use crate::ledger::manifest::kind;
 use crate::ledger::manifest::state_codec::{self, Counts, SourceFacts};
 use crate::ledger::rejections::dead_letters::{DeadLetterCollector, DeadLetters};
@@ -299,13 +300,15 @@ impl Ledger {
             self.manifest.put(kind::STATS, platform.as_bytes(), stats.encode());
         }
         let pending = self.compacting.unwrap_or(u64::MAX);
+        let margins = self.reach();
         let root = self.manifest.root_mut();
         // Later than the commit before, whatever the clock says.
         root.recorded_at = now.max(root.recorded_at.plus(1));
         root.oldest_pending_run = root.next_run.min(pending);
+        let (recorded_at, config) = (root.recorded_at, root.config);
         let record = CommitRecord {
-            recorded_at: root.recorded_at,
-            config: root.config,
+            recorded_at,
+            config,
             consumed: consumed.to_vec(),
             complete_through: self
                 .tracker
@@ -315,8 +318,8 @@ impl Ledger {
                 .filter_map(|(name, facts)| Some((name.clone(), facts.complete_through?)))
                 .collect(),
             notes: notes.to_vec(),
+            finality: FinalityChange::staged(&self.manifest, margins),
         };
-        let recorded_at = record.recorded_at;
         self.manifest.advance(&self.store, &record.encode())?;
         Ok(recorded_at)
     }

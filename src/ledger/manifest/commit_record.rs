@@ -3,6 +3,7 @@
 use crate::domain::posting::ConfigNo;
 use crate::domain::time::UtcMillis;
 use crate::ledger::codec::{CodecError, Decoded, Reader, Writer};
+use crate::ledger::manifest::finality_history::FinalityChange;
 use crate::ledger::manifest::source::Source;
 use crate::ledger::manifest::state_codec::Counts;
 
@@ -32,6 +33,8 @@ pub struct CommitRecord {
     pub complete_through: Vec<(String, UtcMillis)>,
     /// What an operator did, with the reason.
     pub notes: Vec<String>,
+    /// What it changed of the facts that decide finality.
+    pub finality: FinalityChange,
 }
 
 impl CommitRecord {
@@ -57,6 +60,7 @@ impl CommitRecord {
         }
         out.put_len(self.notes.len());
         self.notes.iter().for_each(|note| out.put_prefixed(note.as_bytes()));
+        self.finality.encode(&mut out);
         out
     }
 
@@ -86,6 +90,7 @@ impl CommitRecord {
         for _ in 0..r.count(1, "notes")? {
             record.notes.push(r.text("note")?.to_owned());
         }
+        record.finality = FinalityChange::decode(&mut r)?;
         r.end("commit")?;
         Ok(record)
     }

@@ -1,5 +1,6 @@
 //! The configurations that were ever in force: their hashes and rules, so that every posting can name its own.
 
+use crate::domain::platform::Platforms;
 use crate::domain::posting::RuleKind;
 use crate::domain::posting::{ConfigNo, RuleNo};
 use crate::domain::tariff::{CoverEntry, RuleBook, RuleEntry};
@@ -7,7 +8,7 @@ use crate::ledger::codec::chunked;
 use crate::ledger::codec::keys;
 use crate::ledger::codec::{CodecError, Decoded, Reader, Writer};
 use crate::ledger::error::{LedgerError, LedgerResult};
-use crate::ledger::manifest::{Manifest, kind};
+use crate::ledger::manifest::{Manifest, kind, platform_codec};
 use crate::storage::{Session, Upload};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -25,6 +26,8 @@ pub struct ConfigEntry {
     pub zone: String,
     /// Its rules.
     pub rules: RuleBook,
+    /// What it says of the platforms.
+    pub platforms: Platforms,
 }
 
 impl ConfigEntry {
@@ -42,6 +45,7 @@ impl ConfigEntry {
         let mut out = Vec::new();
         out.put_prefixed(text.as_bytes());
         encode_rules(&self.rules, &mut out);
+        platform_codec::encode(&self.platforms, &mut out);
         self.text_parts = chunked::put(writing, keys::CONFIG_TEXT, u64::from(no.0), &out)?;
         self.parts_hash = Sha256::digest(&out).into();
         Ok(())
@@ -59,8 +63,8 @@ impl ConfigEntry {
             Ok((hash, r.number("text parts")?, r.array("hash of the parts")?, r.text("zone")?.to_owned()))
         };
         let (hash, text_parts, parts_hash, zone) = decode().map_err(LedgerError::damaged(name(no)))?;
-        let rules = load_parts(store, no, (text_parts, parts_hash))?.1;
-        Ok(Self { hash, text_parts, parts_hash, zone, rules })
+        let (_, rules, platforms) = load_parts(store, no, (text_parts, parts_hash))?;
+        Ok(Self { hash, text_parts, parts_hash, zone, rules, platforms })
     }
 }
 
@@ -72,7 +76,7 @@ fn load_parts(
     store: &Session,
     no: ConfigNo,
     (count, hash): (u32, [u8; 32]),
-) -> LedgerResult<(String, RuleBook)> {
+) -> LedgerResult<(String, RuleBook, Platforms)> {
     let bytes = chunked::get(store, keys::CONFIG_TEXT, u64::from(no.0), count)?;
     if <[u8; 32]>::from(Sha256::digest(&bytes)) != hash {
         return Err(LedgerError::damaged(name(no))(CodecError::Checksum));
@@ -80,9 +84,9 @@ fn load_parts(
     let mut r = Reader::new(&bytes);
     let mut decode = || {
         let text = r.text("text")?.to_owned();
-        let rules = decode_rules(&mut r)?;
+        let (rules, platforms) = (decode_rules(&mut r)?, platform_codec::decode(&mut r)?);
         r.end("configuration")?;
-        Ok((text, rules))
+        Ok((text, rules, platforms))
     };
     decode().map_err(LedgerError::damaged(name(no)))
 }
@@ -182,6 +186,7 @@ impl ConfigurationHistory {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::platform::Promise;
     use crate::storage::{Acquire, Hint, Mode, Storage};
 
     #[test]
@@ -196,12 +201,15 @@ mod tests {
             ),
         });
         let rules = RuleBook { version: "v".to_owned(), rates: rates.collect(), ..RuleBook::default() };
+        let promise =
+            Promise { topics: vec!["orders".to_owned()], complete_start: true, ..Promise::default() };
         let mut entry = ConfigEntry {
             hash: [7; 32],
             text_parts: 0,
             parts_hash: [0; 32],
             zone: "Asia/Shanghai".to_owned(),
             rules,
+            platforms: Platforms::new([("dada".to_owned(), promise)].into(), Promise::default()),
         };
         let writing = store.begin(Hint::ShortLived);
         entry.put_parts(&writing, ConfigNo(3), "timezone = ...").unwrap();

@@ -5,6 +5,8 @@
 
 pub mod commit_record;
 pub mod configuration_history;
+pub mod finality_history;
+mod platform_codec;
 pub mod source;
 pub mod state_codec;
 

@@ -8,7 +8,7 @@ use crate::ledger::codec::{CodecError, Decoded, Reader, Writer};
 use crate::ledger::error::{LedgerError, LedgerResult};
 use crate::ledger::manifest::{Manifest, kind};
 
-fn put_instant(out: &mut Vec<u8>, at: UtcMillis) {
+pub(super) fn put_instant(out: &mut Vec<u8>, at: UtcMillis) {
     out.put_signed(at.millis());
 }
 
@@ -16,7 +16,7 @@ fn instant(r: &mut Reader<'_>) -> Decoded<UtcMillis> {
     r.signed("instant").map(UtcMillis::new)
 }
 
-fn optional(r: &mut Reader<'_>) -> Decoded<Option<UtcMillis>> {
+pub(super) fn optional(r: &mut Reader<'_>) -> Decoded<Option<UtcMillis>> {
     r.option("instant", instant)
 }
 
@@ -52,7 +52,7 @@ fn encode_topic(facts: &TopicFacts) -> Vec<u8> {
     out
 }
 
-fn decode_topic(r: &mut Reader<'_>) -> Decoded<TopicFacts> {
+pub(super) fn decode_topic(r: &mut Reader<'_>) -> Decoded<TopicFacts> {
     let mut facts = TopicFacts { listed_at: optional(r)?, ..TopicFacts::default() };
     let mut identity = TopicIdentity::default();
     for _ in 0..r.count(8, "partitions")? {
@@ -97,7 +97,7 @@ fn encode_platform(facts: &PlatformFacts) -> Vec<u8> {
     out
 }
 
-fn decode_platform(r: &mut Reader<'_>) -> Decoded<PlatformFacts> {
+pub(super) fn decode_platform(r: &mut Reader<'_>) -> Decoded<PlatformFacts> {
     let mut facts = PlatformFacts { registered: r.u8("registered")? != 0, ..PlatformFacts::default() };
     for _ in 0..r.count(1, "topics")? {
         facts.topics.insert(r.text("topic")?.to_owned());

@@ -7,8 +7,9 @@ use crate::ledger::codec::unframe;
 use crate::ledger::error::{LedgerError, LedgerResult};
 use crate::ledger::manifest::Manifest;
 use crate::ledger::manifest::commit_record::CommitRecord;
+use crate::ledger::manifest::finality_history::{FinalityChange, rebuild};
 use crate::ledger::manifest::source::Source;
-use crate::ledger::manifest::state_codec::Counts;
+use crate::ledger::manifest::state_codec::{self, Counts};
 use crate::ledger::writer::Ledger;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -22,6 +23,8 @@ struct Chain {
     last: CommitRecord,
     sources: BTreeMap<Source, (Counts, Option<i64>)>,
     through: BTreeMap<String, UtcMillis>,
+    /// The changes since the newest commit that holds all facts.
+    finality: Vec<FinalityChange>,
     broken: bool,
 }
 
@@ -51,7 +54,7 @@ pub(super) fn check(ledger: &Ledger, findings: &mut Findings) -> LedgerResult<()
     findings
         .expect(same, || "the last commit and the manifest differ in instant or configuration".to_owned());
     chain.check_sums(ledger, findings);
-    Ok(())
+    chain.check_finality(ledger, findings)
 }
 
 fn check_stored_version(ledger: &Ledger, findings: &mut Findings) -> LedgerResult<()> {
@@ -104,7 +107,32 @@ impl Chain {
                 format!("commit {number} takes complete_through of {platform} back")
             });
         }
+        if record.finality.is_full {
+            self.check_full(number, &record.finality, findings);
+            self.finality.clear();
+        }
+        self.finality.push(record.finality.clone());
         self.last = record;
+    }
+
+    /// A record with all facts says what the changes up to it add up to.
+    fn check_full(&self, number: u64, full: &FinalityChange, findings: &mut Findings) {
+        let mut change = full.clone();
+        change.is_full = false;
+        let added_up = rebuild(self.finality.iter().chain([&change]));
+        findings.expect(self.broken || added_up == rebuild([full]), || {
+            format!("commit {number} holds other facts of completeness than the commits up to it add up to")
+        });
+    }
+
+    /// The newest facts of the history are the manifest's.
+    fn check_finality(&self, ledger: &Ledger, findings: &mut Findings) -> LedgerResult<()> {
+        let rebuilt = rebuild(&self.finality).map_err(LedgerError::damaged("the history of completeness"))?;
+        let stored = state_codec::load(&ledger.manifest)?;
+        findings.expect(rebuilt == stored, || {
+            "the history of completeness ends with other facts than the manifest holds".to_owned()
+        });
+        Ok(())
     }
 
     /// Conservation: every record that a source brought has exactly one disposition, and commits and sources agree.

@@ -297,6 +297,7 @@ impl Ledger {
             parts_hash: [0; 32],
             zone: self.options.zone.name().to_owned(),
             rules: self.options.tariff.book().clone(),
+            platforms: self.options.platforms.clone(),
         }
     }
 }
