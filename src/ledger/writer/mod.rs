@@ -108,21 +108,21 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Opens (or creates) the ledger of a data directory: checks the manifest against the witness, collects what an
+    /// Opens (or creates) the ledger of a storage: loads the manifest, collects what an
     /// interrupted process left, and opens every run. The configuration is put in force by [`Self::activate_configuration`].
     ///
     /// # Errors
-    /// Another process has the directory; the store is damaged or stands elsewhere than the witness.
+    /// Another process has the storage; it is damaged, or stands at another version than was acknowledged.
     pub fn open(mut options: LedgerOptions) -> LedgerResult<Self> {
         let opened = open_store(&mut options)?;
         Self::with(options, opened, false)
     }
 
-    /// Opens a ledger to read it, without changing a byte of its data directory: the newest commit is shown as it stands,
+    /// Opens a ledger to read it, without changing a byte of its storage: the newest commit is shown as it stands,
     /// under the configuration that was in force, and every write is refused.
     ///
     /// # Errors
-    /// A process writes to the directory; there is no ledger; the store is damaged or stands elsewhere than the witness.
+    /// A process writes to the storage; there is no ledger; it is damaged, or stands at another version than was acknowledged.
     pub fn open_read_only(options: LedgerOptions) -> LedgerResult<Self> {
         let opened = open_store_read_only(&options)?;
         Self::with(options, opened, true)

@@ -29,6 +29,8 @@ mod store;
 mod table;
 mod temporary_copy;
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
 mod value_writer;
 mod version;
