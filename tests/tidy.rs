@@ -149,19 +149,6 @@ fn only_the_storage_knows_how_a_directory_is_laid_out() {
 }
 
 #[test]
-fn the_storage_knows_nothing_of_the_rest() {
-    let mut found = Vec::new();
-    for path in rust_below("src/storage") {
-        for (number, line) in (1..).zip(code(&path)) {
-            if line.contains("crate::") && !line.contains("crate::storage") && !line.contains("$crate::") {
-                found.push(format!("{}:{number} {}", path.display(), line.trim()));
-            }
-        }
-    }
-    assert_eq!(found, Vec::<String>::new());
-}
-
-#[test]
 fn unsafe_code_is_in_one_file_only() {
     let allowed = [Path::new("src/ingest/kafka/broker_ids.rs")];
     // Put together here, so that this file does not offend.
