@@ -198,10 +198,10 @@ fn run(
     }
     let (compactor, bench) = compactor::compactor(stop.clone());
     threads.start("compactor", Urgency::Background, move || bench.run())?;
-    if let Some(reclaimer) = ledger.reclaimer() {
+    if let Some(upkeep) = ledger.upkeep() {
         let stopped = stop.clone();
-        threads.start("reclaimer", Urgency::Background, move || {
-            reclaimer.run(stopped.flag());
+        threads.start("upkeep", Urgency::Background, move || {
+            upkeep.run(stopped.flag());
             Ok(())
         })?;
     }

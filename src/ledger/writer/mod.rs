@@ -29,7 +29,7 @@ use crate::ledger::run::{Run, RunEntry};
 use crate::ledger::snapshot::Snapshot;
 use crate::ledger::writer::tariff_change::TariffChange;
 use crate::storage::crash_points::{self, Point};
-use crate::storage::{Acquire, Hint, Mode, Reclaimer, Session, Upload};
+use crate::storage::{Acquire, Hint, Mode, Session, Upkeep, Upload};
 use arc_swap::ArcSwap;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -219,8 +219,8 @@ impl Ledger {
     }
 
     /// What gives the space of removed files back in steps, on a thread of its own, so that questions do not wait for the disk.
-    pub fn reclaimer(&self) -> Option<Reclaimer> {
-        self.store.reclaimer()
+    pub fn upkeep(&self) -> Option<Upkeep> {
+        self.store.upkeep()
     }
 
     /// The first day that retention kept.
@@ -307,7 +307,8 @@ type Opened = (Session, Manifest);
 
 /// Acquires the storage, loads the manifest, and deletes what an interrupted process left.
 fn open_store(options: &mut LedgerOptions) -> LedgerResult<Opened> {
-    let mode = Mode::Write { accept_older_state: options.accept_older_state.is_some() };
+    let accept_older_state = options.accept_older_state.is_some();
+    let mode = Mode::Write { accept_older_state, take_over: false };
     let store = acquire(options, mode)?;
     if !store.is_older_state() {
         // Nothing differs: there is nothing to accept, and no note may say that there was.

@@ -36,7 +36,7 @@ mod value_writer;
 mod version;
 
 pub(super) use kv::KvValue;
-pub use reclaimer::Reclaimer;
+pub(super) use reclaimer::Reclaimer;
 pub use session::{LocalSession, entry_key};
 pub(super) use staging::LocalStaging;
 pub use store::Store;
