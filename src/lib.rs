@@ -20,7 +20,8 @@
 //! * [`domain`]: the rules, pure. [`domain::event`] decodes, [`domain::tariff`] prices, [`domain::decide`] decides between an
 //!   event and the stored version, [`domain::completeness`] and [`domain::finality`] say what an absence of records means.
 //! * [`ledger`]: one commit from a batch to a published state, and what every stored byte means.
-//! * [`storage`]: keeps the ledger's values. Only `storage::kv` names the embedded key-value store.
+//! * [`storage`]: the seam below it: values and an atomic root, in a directory or in memory. Only `storage::local::kv` names the
+//!   embedded key-value store.
 //! * [`coverage`]: the read model, from a question and one committed state to an answer.
 //! * [`http`]: answers over HTTP and the page for people. It only reads.
 //!

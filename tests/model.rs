@@ -18,6 +18,9 @@ mod crash;
 #[path = "model/drive.rs"]
 mod drive;
 #[cfg(test)]
+#[path = "model/engine.rs"]
+mod engine;
+#[cfg(test)]
 #[path = "model/event.rs"]
 mod event;
 #[cfg(test)]
@@ -44,7 +47,8 @@ mod world;
 
 #[cfg(test)]
 mod histories {
-    use crate::drive::{Drive, Engine};
+    use crate::drive::Drive;
+    use crate::engine::Engine;
     use crate::shown::Shown;
     use std::ops::Range;
     use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -147,11 +147,11 @@ fn give_space_back(data: &Path) {
     let mut ledger = commit_in_bulk(data);
     let files = fs::read_dir(data.join("segments")).unwrap();
     let files: Vec<File> = files.map(|file| File::open(file.unwrap().path()).unwrap()).collect();
-    let (reclaimer, stop) = (ledger.reclaimer().unwrap(), AtomicBool::new(false));
+    let (upkeep, stop) = (ledger.upkeep().unwrap(), AtomicBool::new(false));
     ledger.compact_now(LocalDay(i32::MAX), at(0)).unwrap();
     ledger.collect_released().unwrap();
     std::thread::scope(|scope| {
-        scope.spawn(|| reclaimer.run(&stop));
+        scope.spawn(|| upkeep.run(&stop));
         while files.iter().any(|file| file.metadata().unwrap().len() > 0) {
             std::thread::yield_now();
         }

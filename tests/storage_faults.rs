@@ -13,6 +13,7 @@ use coverledger::config::Config;
 use coverledger::domain::arrival::Timestamp;
 use coverledger::domain::time::{LocalDay, UtcMillis};
 use coverledger::generate::{Generator, GeneratorSettings};
+use coverledger::ledger::codec::keys;
 use coverledger::ledger::{
     Arrival, Batch, CommitExtras, Ledger, LedgerOptions, LedgerResult, Source, backup, verify_dir,
 };
@@ -92,6 +93,7 @@ impl Life {
             let config = config(half);
             let mut ledger = Ledger::open(options(&config, storage))?;
             ledger.set_output_rows_max(OUTPUT_ROWS);
+            no_orphans(&ledger)?;
             ledger.activate_configuration(at(0))?;
             *acknowledged = newest(&ledger);
             self.live_half(half, &config, &mut ledger, acknowledged)?;
@@ -156,6 +158,19 @@ impl Life {
         let ledger = Ledger::open(options(&config(1), storage)).unwrap();
         Told::of(&ledger.published().current(), &self.riders)
     }
+}
+
+/// An open ledger has no values of runs that its manifest does not name.
+fn no_orphans(ledger: &Ledger) -> LedgerResult<()> {
+    let state = ledger.published().current();
+    let live: BTreeSet<u64> = state.runs().values().flatten().map(|run| run.id).collect();
+    for kind in [keys::DATA, keys::IDENTITY, keys::SPARSE, keys::RIDERS, keys::TOTALS] {
+        for key in state.store().list(kind, 0) {
+            let run = key?.run();
+            assert!(live.contains(&run), "values of run {run} were left, live are {live:?}");
+        }
+    }
+    Ok(())
 }
 
 fn newest(ledger: &Ledger) -> u64 {

@@ -119,6 +119,36 @@ fn sled_is_named_in_one_file_at_most() {
 }
 
 #[test]
+fn only_the_storage_knows_how_a_directory_is_laid_out() {
+    let outside: Vec<PathBuf> =
+        rust_below("src").into_iter().filter(|path| !path.starts_with("src/storage")).collect();
+    let rooms = |rooms: &[&str]| -> Vec<PathBuf> {
+        let is_in = |path: &&PathBuf| rooms.iter().any(|room| path.starts_with(room));
+        outside.iter().filter(|path| !is_in(path)).cloned().collect()
+    };
+    let words =
+        ["DirLock", "ValueWriter", "SegmentWriter", "hard_link", "\"segments\"", "\"store\"", "\"LOCK\""];
+    let mut found = offences(&outside, &words);
+    // HTTP has a method of that name.
+    found.extend(offences(&rooms(&["src/http"]), &["HEAD"]));
+    // The configuration says which directory, and the wiring passes it on.
+    let wiring = ["src/config", "src/app", "src/cli", "src/ingest/file", "src/ledger/options.rs"];
+    found.extend(offences(&rooms(&wiring), &["data_dir"]));
+    found.extend(offences(
+        &rooms(&["src/app", "src/cli"]),
+        &["storage::head", "storage::lock", "storage::data_dir"],
+    ));
+    let is_test = |path: &&PathBuf| {
+        path.ends_with("testing.rs") || path.ends_with("tests.rs") || path.ends_with("install.rs")
+    };
+    let ledger = |path: &&PathBuf| path.starts_with("src/ledger") || path.starts_with("src/coverage");
+    let without_files: Vec<PathBuf> =
+        outside.iter().filter(ledger).filter(|path| !is_test(path)).cloned().collect();
+    found.extend(offences(&without_files, &["std::fs", "fs2", "rustix", "PathBuf", "storage::local"]));
+    assert_eq!(found, Vec::<String>::new());
+}
+
+#[test]
 fn unsafe_code_is_in_one_file_only() {
     let allowed = [Path::new("src/ingest/kafka/broker_ids.rs")];
     // Put together here, so that this file does not offend.

@@ -51,11 +51,11 @@ impl Compacting {
     pub(crate) fn attend(&mut self, ledger: &Ledger) {
         let stop = Arc::new(AtomicBool::new(false));
         std::mem::replace(&mut self.freeing, Arc::clone(&stop)).store(true, Ordering::Release);
-        let Some(reclaimer) = ledger.reclaimer() else { return };
+        let Some(upkeep) = ledger.upkeep() else { return };
         #[expect(clippy::disallowed_methods, reason = "a benchmark has no service that owns threads")]
         std::thread::spawn(move || {
             Urgency::Background.apply();
-            reclaimer.run(&stop);
+            upkeep.run(&stop);
         });
     }
 

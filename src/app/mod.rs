@@ -74,7 +74,7 @@ impl Skip {
 pub struct ServeOptions {
     /// Recorded ways past offsets that are gone.
     pub skips: Vec<Skip>,
-    /// Going on from an older state than the witness tells.
+    /// Going on from an older state than was acknowledged.
     pub accept_older_state: bool,
     /// Why, for both.
     pub reason: String,
@@ -156,7 +156,7 @@ fn open(config: &Config, options: &ServeOptions, clock: &Clock) -> anyhow::Resul
     let mut ledger = Ledger::open(setup)?;
     if options.accept_older_state && ledger.options().accept_older_state.is_none() {
         warn!(
-            "--accept-older-state was not needed: store and HEAD agree, and nothing is noted; leave it out from now on"
+            "--accept-older-state was not needed: the storage stands at the newest acknowledged commit, and nothing is noted; leave it out from now on"
         );
     }
     ledger.activate_configuration(clock.now())?;
@@ -198,10 +198,10 @@ fn run(
     }
     let (compactor, bench) = compactor::compactor(stop.clone());
     threads.start("compactor", Urgency::Background, move || bench.run())?;
-    if let Some(reclaimer) = ledger.reclaimer() {
+    if let Some(upkeep) = ledger.upkeep() {
         let stopped = stop.clone();
-        threads.start("reclaimer", Urgency::Background, move || {
-            reclaimer.run(stopped.flag());
+        threads.start("upkeep", Urgency::Background, move || {
+            upkeep.run(stopped.flag());
             Ok(())
         })?;
     }

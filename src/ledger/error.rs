@@ -39,7 +39,7 @@ pub enum LedgerError {
         /// Which value.
         what: String,
     },
-    /// The manifest does not agree with itself or with the witness.
+    /// The manifest does not agree with itself or with the storage.
     #[error("{0}")]
     Inconsistent(String),
     /// An earlier write failed: nothing is written any more.

@@ -8,6 +8,7 @@ use crate::ledger::options::LedgerOptions;
 use crate::ledger::writer::Ledger;
 use crate::pipeline::{receive, rules_for};
 use crate::storage::Storage;
+use crate::storage::local::testing::segment_files;
 use std::fs::File;
 use std::path::Path;
 
@@ -65,12 +66,11 @@ pub(crate) fn commit(ledger: &mut Ledger, first_offset: i64, records: &[String])
     ledger.commit(&batch, &CommitExtras::default(), UtcMillis::new(NOW + first_offset)).unwrap();
 }
 
-/// Makes the system forget what it holds in memory of a ledger's segment files. `false` where they are nowhere else, or the
+/// Makes the system forget what it holds in memory of a ledger's large files. `false` where they are nowhere else, or the
 /// system does not tell what it fetches: then nothing can be seen of it.
 pub(crate) fn forget(dir: &Path) -> bool {
-    let files = std::fs::read_dir(dir.join("segments")).unwrap().map(|entry| entry.unwrap().path());
-    let files: Vec<File> = files.map(|path| File::open(path).unwrap()).collect();
-    assert!(!files.is_empty(), "nothing was large enough for a segment file");
+    let files: Vec<File> = segment_files(dir).into_iter().map(|path| File::open(path).unwrap()).collect();
+    assert!(!files.is_empty(), "nothing was large enough for a file of its own");
     let forget = || {
         for file in &files {
             file.sync_all().unwrap();

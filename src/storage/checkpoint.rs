@@ -91,11 +91,7 @@ impl Session {
             return faults.checkpoint(target, what);
         }
         let staging = target.stage()?;
-        let how = Acquire {
-            mode: Mode::Write { accept_older_state: false },
-            cache_bytes: what.cache_bytes,
-            index_bytes: what.index_bytes,
-        };
+        let how = Acquire { mode: Mode::WRITE, cache_bytes: what.cache_bytes, index_bytes: what.index_bytes };
         let mut staged = StagedCheckpoint { staging, how, shared: 0, copied: 0 };
         // Where both lie on file systems, large files are taken as they are.
         let files = match (self, &staged.staging) {

@@ -3,7 +3,6 @@
 mod model;
 
 use super::faults::{Faults, Plan};
-use super::memory::Memory;
 use super::*;
 use std::ops::Range;
 use std::sync::atomic::AtomicBool;
@@ -17,8 +16,7 @@ pub(super) struct Place {
     pub(super) name: &'static str,
     pub(super) storage: Storage,
     second: Storage,
-    /// Lets another writer take over.
-    memory: Option<Memory>,
+    is_in_memory: bool,
     folder: TempDir,
 }
 
@@ -27,41 +25,40 @@ pub(super) fn places() -> Vec<Place> {
     let folder = || TempDir::new().unwrap();
     let local = |folder: &TempDir, name| Storage::local(folder.path().join(name));
     let (a, b, c, d) = (folder(), folder(), folder(), folder());
-    let (first, wrapped) = (Memory::default(), Memory::default());
     let none = |storage| Faults::around(storage, Plan::none()).storage();
     vec![
         Place {
             name: "local",
             storage: local(&a, "data"),
             second: local(&a, "copy"),
-            memory: None,
+            is_in_memory: false,
             folder: a,
         },
         Place {
             name: "memory",
-            storage: Storage::Memory(first.clone()),
+            storage: Storage::memory(),
             second: Storage::memory(),
-            memory: Some(first),
+            is_in_memory: true,
             folder: b,
         },
         Place {
             name: "faults over local",
             storage: none(local(&c, "data")),
             second: none(local(&c, "copy")),
-            memory: None,
+            is_in_memory: false,
             folder: c,
         },
         Place {
             name: "faults over memory",
-            storage: none(Storage::Memory(wrapped.clone())),
+            storage: none(Storage::memory()),
             second: none(Storage::memory()),
-            memory: Some(wrapped),
+            is_in_memory: true,
             folder: d,
         },
     ]
 }
 
-const WRITE: Mode = Mode::Write { accept_older_state: false };
+const WRITE: Mode = Mode::WRITE;
 
 fn how(mode: Mode) -> Acquire {
     Acquire { mode, cache_bytes: 4 << 20, index_bytes: 1 << 20 }
@@ -76,12 +73,15 @@ impl Place {
         self.acquire(WRITE).unwrap()
     }
 
-    /// Lets another writer take over from the one that writes now.
-    fn take_over(&self) {
-        match &self.memory {
-            Some(memory) => memory.take_over(),
-            None => std::fs::remove_file(self.folder.path().join("data").join("LOCK")).unwrap(),
+    /// Lets another writer take over from the one that writes now, as far as the engine can be taken over from.
+    fn take_over(&self) -> Option<Session> {
+        let mode = Mode::Write { accept_older_state: false, take_over: true };
+        if self.is_in_memory {
+            return Some(self.acquire(mode).unwrap());
         }
+        assert!(matches!(self.acquire(mode), Err(StorageError::InUse { .. })));
+        std::fs::remove_file(self.folder.path().join("data").join("LOCK")).unwrap();
+        None
     }
 }
 
@@ -275,11 +275,25 @@ fn a_writer_from_which_another_took_over_changes_nothing_more() {
     for place in places() {
         let session = place.write();
         session.swap_root(&Version::NONE, &version(1), &[entry("m", "mine")]).unwrap();
-        place.take_over();
-        put(&session, Hint::LongLived, 1, 0..1);
+        let other = place.take_over();
         let swapped = session.swap_root(&version(1), &version(2), &[entry("m", "a zombie's")]);
         assert!(matches!(swapped, Err(StorageError::Fenced { .. })), "{}: {swapped:?}", place.name);
         assert_eq!(entries(&session, "m")[0].1, "mine", "{}", place.name);
+        let Some(other) = other else { continue };
+        // Nor does it write or delete what may be the other's.
+        put(&other, Hint::LongLived, 1, 0..2);
+        let upload = session.begin(Hint::LongLived);
+        upload.put(&ValueKey::new(KIND, 1, 0), b"a zombie's".to_vec()).unwrap();
+        let fenced = [
+            upload.seal(),
+            session.delete_runs(KIND, 1..2).map(drop),
+            session.retain(|_, _| false).map(drop),
+        ];
+        assert!(fenced.iter().all(|done| matches!(done, Err(StorageError::Fenced { .. }))), "{fenced:?}");
+        assert_eq!(*other.get(&ValueKey::new(KIND, 1, 0)).unwrap().unwrap(), value(1, 0));
+        other.swap_root(&version(1), &version(2), &[]).unwrap();
+        drop(session);
+        assert!(matches!(place.acquire(WRITE), Err(StorageError::InUse { .. })), "{}", place.name);
     }
 }
 

@@ -62,7 +62,7 @@ impl Memory {
     pub(super) fn acquire(&self, how: &Acquire) -> StorageResult<MemorySession> {
         let mut users = self.users();
         let in_use = || StorageError::InUse { path: PathBuf::from("memory") };
-        if users.writers > 0 {
+        if users.writers > 0 && !matches!(how.mode, Mode::Write { take_over: true, .. }) {
             return Err(in_use());
         }
         match how.mode {
@@ -89,13 +89,8 @@ impl Memory {
             stored.epoch += 1;
             (None, stored.epoch)
         };
-        let contents = Contents { home: self.clone(), own };
-        MemorySession { contents, epoch, is_read_only, parts: PartCache::new(how.index_bytes) }
-    }
-
-    /// Another writer takes over: the session that writes now is fenced.
-    pub fn take_over(&self) {
-        write(&self.0.stored).epoch += 1;
+        let contents = Contents { home: self.clone(), own, epoch };
+        MemorySession { contents, is_read_only, parts: PartCache::new(how.index_bytes) }
     }
 
     pub(super) fn stage(&self) -> StorageResult<MemoryStaging> {
@@ -145,11 +140,25 @@ impl Stored {
 struct Contents {
     home: Memory,
     own: Option<Arc<RwLock<Stored>>>,
+    /// The writer's.
+    epoch: u64,
 }
 
 impl Contents {
     fn lock(&self) -> &RwLock<Stored> {
         self.own.as_deref().unwrap_or(&self.home.0.stored)
+    }
+
+    fn change(&self) -> StorageResult<RwLockWriteGuard<'_, Stored>> {
+        let stored = write(self.lock());
+        if self.own.is_none() && stored.epoch != self.epoch {
+            let why = format!(
+                "another writer has taken over: it has epoch {}, this one {}; start again",
+                stored.epoch, self.epoch
+            );
+            return Err(StorageError::Fenced { why });
+        }
+        Ok(stored)
     }
 }
 
@@ -157,7 +166,6 @@ impl Contents {
 #[derive(Debug)]
 pub struct MemorySession {
     contents: Contents,
-    epoch: u64,
     is_read_only: bool,
     parts: PartCache,
 }
@@ -175,8 +183,9 @@ impl MemorySession {
         read(self.contents.lock())
     }
 
-    fn stored_mut(&self) -> RwLockWriteGuard<'_, Stored> {
-        write(self.contents.lock())
+    /// To change it: nothing is changed by a writer from which another took over.
+    fn stored_mut(&self) -> StorageResult<RwLockWriteGuard<'_, Stored>> {
+        self.contents.change()
     }
 
     pub(super) fn get(&self, key: &ValueKey) -> StorageResult<Option<Value>> {
@@ -215,7 +224,7 @@ impl MemorySession {
     }
 
     pub(super) fn delete_runs(&self, kind: u8, runs: Range<u64>) -> StorageResult<u64> {
-        let mut stored = self.stored_mut();
+        let mut stored = self.stored_mut()?;
         let (from, to) = (ValueKey::new(kind, runs.start, 0), ValueKey::new(kind, runs.end, 0));
         let gone: Vec<_> =
             stored.values.range(from..to).map(|(key, value)| (*key, Arc::clone(value))).collect();
@@ -227,7 +236,7 @@ impl MemorySession {
     }
 
     pub(super) fn retain(&self, wanted: impl Fn(u8, u64) -> bool) -> StorageResult<u64> {
-        let mut stored = self.stored_mut();
+        let mut stored = self.stored_mut()?;
         let before = stored.values.len();
         let is_wanted = |key: &ValueKey| wanted(key.kind(), key.run());
         let keep = |values: &OrdMap<ValueKey, Bytes>| -> OrdMap<ValueKey, Bytes> {
@@ -243,7 +252,7 @@ impl MemorySession {
     }
 
     pub(super) fn reclaim(&self) -> StorageResult<u64> {
-        Ok(bytes(&std::mem::take(&mut self.stored_mut().deleted)))
+        Ok(bytes(&std::mem::take(&mut self.stored_mut()?.deleted)))
     }
 
     pub(super) fn version(&self) -> StorageResult<Version> {
@@ -283,12 +292,9 @@ impl MemorySession {
                 return Err(StorageError::TooLarge { bytes: value.len() });
             }
         }
-        let mut stored = self.stored_mut();
-        if stored.epoch != self.epoch || stored.version != *expected {
-            let why = format!(
-                "the root is at version {} of epoch {}, not at {} of {}: another writer has taken over; start again",
-                stored.version.number, stored.epoch, expected.number, self.epoch
-            );
+        let mut stored = self.stored_mut()?;
+        if stored.version != *expected {
+            let why = format!("the root is at version {}, not at {}", stored.version.number, expected.number);
             return Err(StorageError::Fenced { why });
         }
         stored.apply(changes);
@@ -297,7 +303,7 @@ impl MemorySession {
     }
 
     pub(super) fn preload(&self, changes: &[Change]) -> StorageResult<()> {
-        self.stored_mut().apply(changes);
+        self.stored_mut()?.apply(changes);
         Ok(())
     }
 
@@ -343,7 +349,7 @@ impl Upload {
 
     pub(super) fn seal(&self) -> StorageResult<()> {
         let sealed = std::mem::take(&mut *self.waiting());
-        let mut stored = write(self.contents.lock());
+        let mut stored = self.contents.change()?;
         for (key, value) in sealed {
             stored.deleted.remove(&key);
             stored.values.insert(key, value);

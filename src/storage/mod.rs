@@ -32,6 +32,7 @@ pub mod local;
 pub mod memory;
 mod root;
 mod session;
+mod upkeep;
 mod upload;
 mod value;
 
@@ -39,9 +40,9 @@ pub use cache::{PartCache, RunToken};
 pub use checkpoint::{Checkpoint, StagedCheckpoint};
 pub use error::{StorageError, StorageResult};
 pub use key::ValueKey;
-pub use local::Reclaimer;
 pub use root::{Change, Version};
 pub use session::{Entries, Keys, Session};
+pub use upkeep::Upkeep;
 pub use upload::{Hint, Upload};
 pub use value::Value;
 
@@ -73,11 +74,19 @@ pub enum Mode {
     Write {
         /// Whether to go on from an older state than the newest that was acknowledged ([`Session::is_older_state`]).
         accept_older_state: bool,
+        /// Whether to take over from a writer that still has the storage: it is fenced from then on. A lock of a directory
+        /// cannot be taken over.
+        take_over: bool,
     },
     /// Everything, in a storage that exists.
     WriteExisting,
     /// Read only: what is deleted is so for this session alone, and no byte of the storage changes.
     Read,
+}
+
+impl Mode {
+    /// Everything, where no other writer is.
+    pub const WRITE: Self = Self::Write { accept_older_state: false, take_over: false };
 }
 
 /// How a storage is acquired.

@@ -4,9 +4,10 @@ use super::cache::PartCache;
 use super::error::{StorageError, StorageResult};
 use super::faults::FaultsSession;
 use super::key::ValueKey;
-use super::local::{LocalSession, Reclaimer};
+use super::local::LocalSession;
 use super::memory::MemorySession;
 use super::root::{Change, Version};
+use super::upkeep::Upkeep;
 use super::upload::{Engine, Hint, Upload};
 use super::value::Value;
 use std::ops::Range;
@@ -252,12 +253,12 @@ impl Session {
         }
     }
 
-    /// Gives back the space of removed files in steps, on a thread of its own; `None` where nothing needs that.
-    pub fn reclaimer(&self) -> Option<Reclaimer> {
+    /// What the storage does beside its writer, to be run on a thread of its own; `None` where there is nothing to do.
+    pub fn upkeep(&self) -> Option<Upkeep> {
         match self {
-            Self::Local(local) => Some(local.reclaimer()),
+            Self::Local(local) => Some(Upkeep::local(local.reclaimer())),
             Self::Memory(_) => None,
-            Self::Faults(faults) => faults.inner().reclaimer(),
+            Self::Faults(faults) => faults.inner().upkeep(),
         }
     }
 }

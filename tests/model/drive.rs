@@ -2,6 +2,7 @@
 
 use super::check;
 use super::crash::{Held, patiently};
+use super::engine::Engine;
 use super::event::{DAY, HOUR, MINUTE, Record};
 use super::naive::{Model, Origin};
 use super::random::Random;
@@ -37,23 +38,6 @@ impl LineHashes for FileLines {
         hash[0] = u8::try_from(self.0).unwrap();
         hash[8..].copy_from_slice(&line.to_be_bytes());
         hash
-    }
-}
-
-/// Where a history is stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Engine {
-    Memory,
-    Local,
-}
-
-impl Engine {
-    /// Its name in `COVERLEDGER_MODEL_STORAGE`.
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Memory => "memory",
-            Self::Local => "local",
-        }
     }
 }
 
@@ -93,11 +77,7 @@ impl Drive {
         let switch = begin + random.between(0, span + 2 * DAY);
         let terms = Terms::new(begin, switch, zone, &mut random);
         let world = World::new(&terms, begin, span, &mut random);
-        let dir = (engine == Engine::Local).then(|| TempDir::new().unwrap());
-        let storage = match &dir {
-            Some(dir) => Storage::local(dir.path().join("data")),
-            None => Storage::memory(),
-        };
+        let (storage, dir) = engine.fresh();
         let config = config(&terms, 0);
         let model = Model::new(terms);
         let first = |random: &mut Random| if random.percent(4) { random.between(1, 50) } else { 0 };

@@ -37,7 +37,7 @@ pub struct BackupReport {
     pub bytes: u64,
 }
 
-/// Told of segment files done so far, and of all.
+/// Told of pieces done so far, and of all.
 pub type Progress<'a> = &'a mut dyn FnMut(u64, u64);
 
 /// Backs up a committed state that is held, beside the writer.

@@ -54,7 +54,6 @@ impl Ledger {
         Some(CompactionJob {
             day,
             inputs,
-            // What it writes stays for long: all of it goes to segment files.
             writing: self.store.begin(Hint::LongLived),
             released: self.released.0.clone(),
             first,

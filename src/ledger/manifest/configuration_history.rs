@@ -191,8 +191,7 @@ mod tests {
 
     #[test]
     fn a_tariff_of_any_size_is_a_small_entry() {
-        let mode = Mode::Write { accept_older_state: false };
-        let how = Acquire { mode, cache_bytes: 4 << 20, index_bytes: 1 << 20 };
+        let how = Acquire { mode: Mode::WRITE, cache_bytes: 4 << 20, index_bytes: 1 << 20 };
         let store = Storage::memory().acquire(&how).unwrap();
         let rates = (0..20_000).map(|n| RuleEntry {
             label: format!("rate instant_delivery region={n} from=2026-01-01"),

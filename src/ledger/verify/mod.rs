@@ -1,7 +1,7 @@
 //! Verification: reads everything again and proves that it agrees, or says what does not.
 //!
 //! ```text
-//! HEAD = root = last link of the commit chain; commits add up to the sources' counts
+//! storage version = root = last link of the commit chain; commits add up to the sources' counts
 //! manifest -> run -> blocks -> rows: in order, on their day, found by the indexes, and by nothing else
 //! rows of a day -> current versions -> totals; all versions = accepted + amended
 //! kept records -> raw bytes; configurations -> texts; and no value that nothing refers to

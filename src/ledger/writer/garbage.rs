@@ -49,8 +49,7 @@ impl Named {
 /// Garbage that the process before did not get to is deleted too, and its manifest entries go with the next commit.
 pub fn collect_orphans(store: &Session, manifest: &mut Manifest) -> LedgerResult<u64> {
     let Named { runs, configs } = Named::by(manifest)?;
-    // What was deleted from a segment file is in it as long as the file is. First, since it may hide a value of the same key in
-    // the hot part: the numbers of a run that was never named are given again.
+    // What was deleted before may be back. First, and durably: the numbers of a run that was never named are given again.
     let mut collected = store.retain(|kind, number| match kind {
         keys::CONFIG_TEXT => configs.contains(&number),
         kind => !RUN_KINDS.contains(&kind) || runs.contains(&number),

@@ -29,7 +29,7 @@ use crate::ledger::run::{Run, RunEntry};
 use crate::ledger::snapshot::Snapshot;
 use crate::ledger::writer::tariff_change::TariffChange;
 use crate::storage::crash_points::{self, Point};
-use crate::storage::{Acquire, Hint, Mode, Reclaimer, Session, Upload};
+use crate::storage::{Acquire, Hint, Mode, Session, Upkeep, Upload};
 use arc_swap::ArcSwap;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -108,21 +108,21 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Opens (or creates) the ledger of a data directory: checks the manifest against the witness, collects what an
+    /// Opens (or creates) the ledger of a storage: loads the manifest, collects what an
     /// interrupted process left, and opens every run. The configuration is put in force by [`Self::activate_configuration`].
     ///
     /// # Errors
-    /// Another process has the directory; the store is damaged or stands elsewhere than the witness.
+    /// Another process has the storage; it is damaged, or stands at another version than was acknowledged.
     pub fn open(mut options: LedgerOptions) -> LedgerResult<Self> {
         let opened = open_store(&mut options)?;
         Self::with(options, opened, false)
     }
 
-    /// Opens a ledger to read it, without changing a byte of its data directory: the newest commit is shown as it stands,
+    /// Opens a ledger to read it, without changing a byte of its storage: the newest commit is shown as it stands,
     /// under the configuration that was in force, and every write is refused.
     ///
     /// # Errors
-    /// A process writes to the directory; there is no ledger; the store is damaged or stands elsewhere than the witness.
+    /// A process writes to the storage; there is no ledger; it is damaged, or stands at another version than was acknowledged.
     pub fn open_read_only(options: LedgerOptions) -> LedgerResult<Self> {
         let opened = open_store_read_only(&options)?;
         Self::with(options, opened, true)
@@ -219,8 +219,8 @@ impl Ledger {
     }
 
     /// What gives the space of removed files back in steps, on a thread of its own, so that questions do not wait for the disk.
-    pub fn reclaimer(&self) -> Option<Reclaimer> {
-        self.store.reclaimer()
+    pub fn upkeep(&self) -> Option<Upkeep> {
+        self.store.upkeep()
     }
 
     /// The first day that retention kept.
@@ -307,7 +307,8 @@ type Opened = (Session, Manifest);
 
 /// Acquires the storage, loads the manifest, and deletes what an interrupted process left.
 fn open_store(options: &mut LedgerOptions) -> LedgerResult<Opened> {
-    let mode = Mode::Write { accept_older_state: options.accept_older_state.is_some() };
+    let accept_older_state = options.accept_older_state.is_some();
+    let mode = Mode::Write { accept_older_state, take_over: false };
     let store = acquire(options, mode)?;
     if !store.is_older_state() {
         // Nothing differs: there is nothing to accept, and no note may say that there was.

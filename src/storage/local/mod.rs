@@ -29,12 +29,14 @@ mod store;
 mod table;
 mod temporary_copy;
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
 mod value_writer;
 mod version;
 
 pub(super) use kv::KvValue;
-pub use reclaimer::Reclaimer;
+pub(super) use reclaimer::Reclaimer;
 pub use session::{LocalSession, entry_key};
 pub(super) use staging::LocalStaging;
 pub use store::Store;

@@ -44,7 +44,7 @@ pub fn entry_key(key: &[u8]) -> Vec<u8> {
 impl LocalSession {
     pub(super) fn acquire(dir: &Path, how: &Acquire) -> StorageResult<Self> {
         match how.mode {
-            Mode::Write { accept_older_state } => {
+            Mode::Write { accept_older_state, .. } => {
                 let lock = data_dir::claim(dir)?;
                 Self::write(dir, how, lock, accept_older_state)
             }

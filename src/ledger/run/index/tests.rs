@@ -41,8 +41,9 @@ fn sparse(places: &Places, hashes: &[u64]) -> Sparse {
 }
 
 fn acquire(dir: &TempDir, index_bytes: usize) -> Session {
-    let mode = Mode::Write { accept_older_state: false };
-    Storage::local(dir.path()).acquire(&Acquire { mode, cache_bytes: 8 << 20, index_bytes }).unwrap()
+    Storage::local(dir.path())
+        .acquire(&Acquire { mode: Mode::WRITE, cache_bytes: 8 << 20, index_bytes })
+        .unwrap()
 }
 
 /// A stored index, opened with so much memory.
