@@ -4,10 +4,10 @@ use super::check;
 use super::crash::{Held, patiently};
 use super::event::{DAY, HOUR, MINUTE, Record};
 use super::naive::{Model, Origin};
-use super::random::Random;
 use super::shown::Shown;
 use super::terms::Terms;
 use super::world::{BEGINNINGS, Place, World, places};
+use crate::testkit::random::Random;
 use coverledger::config::Config;
 use coverledger::domain::arrival::Timestamp;
 use coverledger::domain::completeness::{EndObserved, MetadataObserved, PartitionStarted, TopicIdentity};
@@ -179,6 +179,14 @@ impl Drive {
         }
         self.model.activate_configuration(tariff, self.now);
         self.committed = self.model.clone();
+        self.shown.note(self.model.terms.text(tariff));
+        self.note_state();
+    }
+
+    /// Notes the instant, and the hash over all commit records so far.
+    pub(crate) fn note_state(&mut self) {
+        let witness = String::from_utf8(self.witness()).unwrap();
+        self.shown.note(format!("at {}: {witness}", self.now));
     }
 
     /// The whole history.
@@ -263,6 +271,7 @@ impl Drive {
             let topics = super::world::TOPICS.map(|(topic, count)| (topic.to_owned(), (0..count).collect()));
             observed.metadata.push(MetadataObserved { requested_at, topics: topics.into() });
         }
+        self.shown.note(format!("{observed:?}"));
         self.ledger().observe(&observed);
     }
 
@@ -386,10 +395,11 @@ impl Drive {
             };
             assert_eq!(told, expected, "the disposition of {:?}: {}", records[at].0, records[at].1.raw);
             self.shown.count(&expected, 1);
-            self.shown.told(&format!("{} {expected}", records[at].1.raw));
+            self.shown.note(format!("{:?}: {}", records[at].0, records[at].1.raw));
         }
         self.shown.count("records", report.records);
         self.shown.count("commits", 1);
+        self.note_state();
         self.committed = self.model.clone();
         if self.random.percent(8) {
             self.crash_before_witness(witness.as_deref());
