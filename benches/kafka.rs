@@ -208,7 +208,7 @@ fn service_of(
 fn lookup(client: &mut Client, riders: &[String], numbers: &mut Random) -> u64 {
     let nth = usize::try_from(numbers.below(u64::try_from(riders.len()).unwrap_or(1))).unwrap_or(0);
     let rider = riders.get(nth).map_or("nobody", String::as_str);
-    let after_ms = i64::try_from(numbers.below(86_400_000)).unwrap_or(0);
+    let after_ms = numbers.below(86_400_000_i64);
     let at = rfc3339(GeneratorSettings::default().from.plus(after_ms));
     let target = format!("/v1/coverage?rider_id={rider}&at={}", at.replace('+', "%2B"));
     let started = Instant::now();

@@ -103,7 +103,7 @@ fn three_deaths_in_a_row_lose_nothing_and_repeat_nothing() {
         let data = folder.path().join("data");
         let mut when = format!("seed {seed}, round {round}");
         for _ in 0..3 {
-            let point = *random.pick(&Point::ALL);
+            let point = *random.pick(Point::ALL);
             let nth = 1 + random.below(12);
             when.push_str(&format!(", {}:{nth}", point.name()));
             deaths += u64::from(die(&data, point, nth, &when));

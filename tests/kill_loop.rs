@@ -52,7 +52,7 @@ mod tests {
                     Self::Position(done + i64::try_from(records).unwrap())
                 }
                 _ => {
-                    let point = *random.pick(&Point::ALL);
+                    let point = *random.pick(Point::ALL);
                     Self::Point(point, 1 + random.below(6))
                 }
             }

@@ -115,7 +115,7 @@ fn losses_in_a_row_take_nothing_that_was_acknowledged() {
         let data = folder.path().join("data");
         let mut when = format!("seed {seed}, round {round}");
         for _ in 0..5 {
-            let point = *random.pick(&Point::ALL);
+            let point = *random.pick(Point::ALL);
             let nth = 1 + random.below(2);
             let loss = *random.pick(&Loss::ALL);
             when.push_str(&format!(", {loss:?} at {}:{nth}", point.name()));

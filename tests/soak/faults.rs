@@ -100,7 +100,7 @@ impl Machine {
                 (if running { "in the middle" } else { "too late" }).to_owned()
             }
             Fault::DeadAtPoint => {
-                let point = *random.pick(&Point::ALL);
+                let point = *random.pick(Point::ALL);
                 let text = format!("{}:{}", point.name(), 1 + random.below(8));
                 let mut program = self.start(&mut |command| {
                     command.env(VARIABLE, &text);
