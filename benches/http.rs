@@ -13,10 +13,9 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use support::http::Client;
+use support::random::Random;
 use support::service::{Service, binary, fill};
-use support::{
-    Figures, Numbers, Side, cpu, median, nanos_each, option, per_second, percentile, rfc3339, thread_cpu,
-};
+use support::{Figures, Side, cpu, median, nanos_each, option, per_second, percentile, rfc3339, thread_cpu};
 
 /// Questions, ready to be sent, are drawn from so many riders.
 const RIDERS: u64 = 20_000;
@@ -71,7 +70,7 @@ fn targets(orders: u64, days: u64) -> Vec<String> {
     let days_u32 = u32::try_from(days).unwrap_or(1);
     let settings = GeneratorSettings { orders, days: days_u32, ..GeneratorSettings::default() };
     let mut generator = Generator::new(&settings).expect("the settings make a stream");
-    let (mut record, mut targets, mut numbers) = (Vec::new(), Vec::new(), Numbers(7));
+    let (mut record, mut targets, mut numbers) = (Vec::new(), Vec::new(), Random::new(7));
     let every = (orders / RIDERS).max(1);
     let span_ms = days * DAY_MS.unsigned_abs();
     for n in 0_u64.. {
@@ -123,7 +122,7 @@ fn ask(binary: &str, dir: &Path, targets: &[String]) -> Round {
 
 /// Keeps one question under way on each connection.
 fn one_asker(service: &Service, targets: &[String], connections: u64, lasting: Duration, seed: u64) -> Round {
-    let mut numbers = Numbers(seed);
+    let mut numbers = Random::new(seed);
     let count = u64::try_from(targets.len()).unwrap_or(1);
     let mut next = || {
         let nth = usize::try_from(numbers.below(count)).unwrap_or(0);

@@ -16,11 +16,11 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 use support::http::Client;
+use support::random::Random;
 use support::service::{Kafka, Service, generate};
 use support::stored::Rates;
-use support::{
-    Figures, Numbers, Side, cpu, disk_bytes, median, option, per_second, percentile, resident, rfc3339,
-};
+use support::wait::delay;
+use support::{Figures, Side, cpu, disk_bytes, median, option, per_second, percentile, resident, rfc3339};
 
 const PARTITIONS: i32 = 8;
 /// One question about a rider in so many orders is remembered.
@@ -184,14 +184,14 @@ fn questions(
             service
         });
         let mut samples = Vec::new();
-        let mut numbers = Numbers(1);
+        let mut numbers = Random::new(1);
         while !draining.is_finished() {
             samples.push(lookup(&mut client, riders, &mut numbers));
-            std::thread::sleep(Duration::from_millis(2));
+            delay(Duration::from_millis(2));
         }
         service_of(draining, samples)
     });
-    let idle = (0..2_000).scan(Numbers(2), |numbers, _| Some(lookup(&mut client, riders, numbers)));
+    let idle = (0..2_000).scan(Random::new(2), |numbers, _| Some(lookup(&mut client, riders, numbers)));
     tell("HTTP lookup, ingest at full speed", &mut samples.1, figures);
     tell("HTTP lookup, idle", &mut idle.collect::<Vec<u64>>(), figures);
     freshness(kafka, &mut client, orders, figures);
@@ -205,10 +205,10 @@ fn service_of(
     (draining.join().expect("the topic is drained"), samples)
 }
 
-fn lookup(client: &mut Client, riders: &[String], numbers: &mut Numbers) -> u64 {
+fn lookup(client: &mut Client, riders: &[String], numbers: &mut Random) -> u64 {
     let nth = usize::try_from(numbers.below(u64::try_from(riders.len()).unwrap_or(1))).unwrap_or(0);
     let rider = riders.get(nth).map_or("nobody", String::as_str);
-    let after_ms = i64::try_from(numbers.below(86_400_000)).unwrap_or(0);
+    let after_ms = numbers.below(86_400_000_i64);
     let at = rfc3339(GeneratorSettings::default().from.plus(after_ms));
     let target = format!("/v1/coverage?rider_id={rider}&at={}", at.replace('+', "%2B"));
     let started = Instant::now();
@@ -239,10 +239,10 @@ fn freshness(kafka: &Kafka, client: &mut Client, orders: u64, figures: &mut Figu
     let from = GeneratorSettings::default().from;
     let mut samples = Vec::new();
     // The load needs a moment to begin.
-    std::thread::sleep(Duration::from_secs(1));
+    delay(Duration::from_secs(1));
     for mark in 0..marks {
         samples.push(mark_until_visible(&producer, client, mark, from));
-        std::thread::sleep(Duration::from_millis(mark % 10 * 10));
+        delay(Duration::from_millis(mark % 10 * 10));
     }
     let running = load.try_wait().is_ok_and(|ended| ended.is_none());
     figures.tell("background load still on at the last mark", running);
@@ -279,6 +279,6 @@ fn mark_until_visible(producer: &EventProducer, client: &mut Client, mark: u64, 
         if answer.get("verdict").and_then(|verdict| verdict.as_str()) == Some("covered") {
             return u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
         }
-        std::thread::sleep(Duration::from_millis(1));
+        delay(Duration::from_millis(1));
     }
 }

@@ -30,7 +30,7 @@
 //! * [`cli`]: the commands, one file each.
 //! * [`backfill`]: files through the same pipeline into the ledger; [`redrive`]: rejected records through it again.
 //! * [`generate`]: deterministic synthetic events for tests, demonstrations and benchmarks.
-//! * [`telemetry`]: the clock, the metrics, the log.
+//! * [`telemetry`]: the clock, the metrics, the log. [`wait`]: the only place where a thread sleeps; it uses no other module.
 //!
 //! # Dependencies
 //!
@@ -66,3 +66,4 @@ pub mod pipeline;
 pub mod redrive;
 pub mod storage;
 pub mod telemetry;
+pub mod wait;

@@ -2,7 +2,7 @@
 
 #![cfg(test)]
 
-mod support;
+mod testkit;
 
 use coverledger::app::admin::{self, Answer, Request};
 use coverledger::config::Config;
@@ -25,10 +25,11 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::sync::atomic::AtomicBool;
-use support::mock;
-use support::orders::{TOPIC, config_of, order, send, text};
-use support::program::{Program, binary, until};
 use tempfile::TempDir;
+use testkit::mock;
+use testkit::orders::{TOPIC, config_of, order, send, text};
+use testkit::program::{Program, binary};
+use testkit::wait::poll_until;
 
 const CONFIG: &str = r#"
 timezone = "Asia/Shanghai"
@@ -309,7 +310,7 @@ fn a_running_service_is_backed_up_restored_and_catches_up() {
     // It goes on where the backup was made, and ends where the original ended.
     let mut program = Program::serve(&copy, &[]);
     program.applied(80);
-    until("both tell the same", || charged(&mut program).filter(|orders| *orders == 80));
+    poll_until("both tell the same", || charged(&mut program).filter(|orders| *orders == 80));
     assert_eq!(program.terminate(), Some(0));
     let offline = run(&["backup", folder.path().join("offline").to_str().unwrap()], &original);
     let said = String::from_utf8_lossy(&offline.stdout);

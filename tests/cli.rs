@@ -2,14 +2,15 @@
 
 #![cfg(test)]
 
-#[path = "support/cases.rs"]
-mod cases;
+mod testkit;
 
-use cases::{Bench, binary};
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::process::{Output, Stdio};
+use testkit::cases::Bench;
+use testkit::program::binary;
+use testkit::wait::poll_until;
 
 const ORDER: &str = r#"{"platform":"aa","order_id":"o1","rider_id":"R1","category":"ride_hailing","region":"310000","accepted_at":"2013-03-01T10:00:00Z","ended_at":"2013-03-01T11:00:00Z"}"#;
 
@@ -165,10 +166,10 @@ fn a_directory_in_use_is_75() {
     let mut holder = bench.command("ingest", &["--dispositions", "d.csv", "-"]);
     let mut holder = holder.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     // The header of the dispositions is written after the ledger was opened.
-    while bench.path("data").join("store").metadata().is_err() {
+    poll_until("the ledger is open", || {
         assert!(holder.try_wait().unwrap().is_none(), "the holder ended early");
-        std::thread::yield_now();
-    }
+        bench.path("data").join("store").metadata().ok()
+    });
     let output = bench.run("lookup", &["--rider", "R1", "--at", "2013-03-01T10:30:00Z"]);
     assert_eq!((code(&output), stdout(&output)), (75, ""));
     assert!(stderr(&output).contains("in use") && stderr(&output).contains("--url"), "{}", stderr(&output));

@@ -4,15 +4,15 @@
 
 #![cfg(test)]
 
-mod support;
+mod testkit;
 
 use coverledger::storage::crash_points::Point;
 use std::path::Path;
-use support::driver::{Death, Life, dying, is_asked_to_live, living, verified};
-use support::folders::copy_dir;
-use support::random::{Draws, number};
-use support::told::Told;
 use tempfile::TempDir;
+use testkit::driver::{Death, Life, dying, is_asked_to_live, living, verified};
+use testkit::folders::copy_dir;
+use testkit::random::{Random, number};
+use testkit::told::Told;
 
 /// The test at which this program starts itself again.
 const CHILD: &str = "a_life_without_a_death_comes_to_its_end";
@@ -96,15 +96,15 @@ fn a_death_at_any_point_loses_nothing_and_repeats_nothing() {
 fn three_deaths_in_a_row_lose_nothing_and_repeat_nothing() {
     let undisturbed = Undisturbed::new();
     let (rounds, seed) = (number("COVERLEDGER_CRASH_ROUNDS", 4), number("COVERLEDGER_CRASH_SEED", 1));
-    let mut draws = Draws(seed);
+    let mut random = Random::new(seed);
     let mut deaths = 0;
     for round in 0..rounds {
         let folder = TempDir::new().unwrap();
         let data = folder.path().join("data");
         let mut when = format!("seed {seed}, round {round}");
         for _ in 0..3 {
-            let point = Point::ALL[usize::try_from(draws.below(Point::ALL.len() as u64)).unwrap()];
-            let nth = 1 + draws.below(12);
+            let point = *random.pick(Point::ALL);
+            let nth = 1 + random.below(12);
             when.push_str(&format!(", {}:{nth}", point.name()));
             deaths += u64::from(die(&data, point, nth, &when));
         }

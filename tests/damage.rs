@@ -2,7 +2,7 @@
 
 #![cfg(test)]
 
-mod damaged;
+mod testkit;
 
 use coverledger::ledger::Ledger;
 use coverledger::ledger::codec::keys::{self, in_run, run_of};
@@ -10,12 +10,13 @@ use coverledger::ledger::codec::{Packing, frame, unframe};
 use coverledger::ledger::verify_dir;
 use coverledger::storage::Change;
 use coverledger::storage::local::head;
-use damaged::{
-    Fixture, Random, VERSION, copy_of, db_file, dump, is_refused, lose, open_store, place, replace,
-    segment_files, setup, values,
-};
 use std::collections::BTreeMap;
 use std::fs;
+use testkit::damaged::{
+    Fixture, VERSION, copy_of, db_file, dump, is_refused, lose, open_store, place, replace, segment_files,
+    setup, values,
+};
+use testkit::random::Random;
 
 /// Values of each kind that are damaged.
 const SAMPLES_A_KIND: usize = 3;
@@ -58,7 +59,7 @@ fn the_undamaged_ledger_holds_and_holds_every_kind_of_value() {
 
 #[test]
 fn one_flipped_bit_of_any_kind_of_value_is_noticed() {
-    let mut random = Random(1);
+    let mut random = Random::new(1);
     for key in sample(Fixture::get()).into_values().flatten() {
         let dir = copy_of(&Fixture::get().data);
         let store = open_store(dir.path());
@@ -73,7 +74,7 @@ fn one_flipped_bit_of_any_kind_of_value_is_noticed() {
 
 #[test]
 fn a_value_forged_with_a_right_checksum_is_noticed() {
-    let mut random = Random(3);
+    let mut random = Random::new(3);
     // Orders and kept records are not told twice; all else is.
     // The storage's own record has no frame.
     let told_once = [keys::DATA, keys::SPARSE, keys::REJECTED, VERSION[0]];
@@ -161,7 +162,7 @@ fn a_flipped_byte_of_the_stores_file_never_changes_an_answer() {
     let whole = fs::read(db_file(fixture.data.path())).unwrap();
     // The file is made longer ahead of its use: damage is done where something was written.
     let written = whole.iter().rposition(|&byte| byte != 0).unwrap() + 1;
-    let mut random = Random(7);
+    let mut random = Random::new(7);
     let mut offsets: Vec<usize> = (0..BYTES_SAMPLED).map(|_| random.below(written)).collect();
     offsets.extend((1..=16).map(|back| written - back * back));
     let mut noticed = 0;
@@ -184,7 +185,7 @@ fn a_flipped_byte_of_the_stores_file_never_changes_an_answer() {
 #[test]
 fn a_flipped_byte_of_a_segment_file_is_noticed() {
     let fixture = Fixture::get();
-    let mut random = Random(11);
+    let mut random = Random::new(11);
     let dir = copy_of(&fixture.data);
     let files = segment_files(dir.path());
     assert!(files.len() > 1, "compaction wrote {} files", files.len());

@@ -2,12 +2,15 @@
 
 #![cfg(test)]
 
+mod testkit;
+
 use serde_json::Value;
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Lines, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::{BufRead, BufReader, Lines};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
+use testkit::http;
 
 /// A running demo whose temporary files lie in `folder`.
 struct Running {
@@ -72,14 +75,10 @@ impl Running {
 
 /// What a GET of the URL gives.
 fn get(url: &str) -> String {
-    let (host, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
-    let mut stream = TcpStream::connect(host).unwrap();
-    write!(stream, "GET /{path} HTTP/1.0\r\nHost: {host}\r\n\r\n").unwrap();
-    let mut reply = String::new();
-    stream.read_to_string(&mut reply).unwrap();
-    let (head, body) = reply.split_once("\r\n\r\n").unwrap();
-    assert!(head.starts_with("HTTP/1.0 200") || head.starts_with("HTTP/1.1 200"), "{url}: {reply}");
-    body.to_owned()
+    let (address, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
+    let reply = http::get(address, &format!("/{path}"), "").unwrap();
+    assert_eq!(reply.status, 200, "{url}: {reply:?}");
+    reply.body
 }
 
 fn json(url: &str) -> Value {

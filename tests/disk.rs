@@ -4,7 +4,7 @@
 
 #![cfg(test)]
 
-mod support;
+mod testkit;
 
 #[path = "disk/small.rs"]
 mod small;
@@ -13,17 +13,18 @@ use coverledger::domain::time::LocalDay;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use support::driver::{
+use tempfile::TempDir;
+use testkit::driver::{
     COMPACTING, Death, Life, asked_to_work_in, at, commit_in_bulk, is_asked_to_live, living, tell_end,
     verified,
 };
-use support::mock;
-use support::orders::{TOPIC, config, order, send};
-use support::power::{Fault, tell_free};
-use support::program::{Program, binary, until};
-use support::random::{Draws, number};
-use support::told::Told;
-use tempfile::TempDir;
+use testkit::mock;
+use testkit::orders::{TOPIC, config, order, send};
+use testkit::power::{Fault, tell_free};
+use testkit::program::{Program, binary};
+use testkit::random::{Random, number};
+use testkit::told::Told;
+use testkit::wait::poll_until;
 
 /// SIGABRT
 const ABORT: i32 = 6;
@@ -74,7 +75,7 @@ fn a_life_on_a_bad_disk_ends_with_a_message_and_goes_on_on_a_good_one() {
     let life = Life::new();
     let expected = undisturbed(&life);
     let (rounds, seed) = (number("COVERLEDGER_DISK_ROUNDS", 6), number("COVERLEDGER_DISK_SEED", 1));
-    let mut draws = Draws(seed);
+    let mut random = Random::new(seed);
     let mut ended = [0, 0, 0];
     for round in 0..rounds {
         let folder = TempDir::new().unwrap();
@@ -83,12 +84,12 @@ fn a_life_on_a_bad_disk_ends_with_a_message_and_goes_on_on_a_good_one() {
         let mut when = format!("seed {seed}, round {round}");
         for _ in 0..3 {
             // Small numbers as often as large ones.
-            let magnitude = draws.below(8);
-            let kind = draws.below(3);
+            let magnitude = random.below(8);
+            let kind = random.below(3);
             let fault = match kind {
-                0 => Fault::Full(draws.below(4_000 << magnitude)),
-                1 => Fault::Unreadable(draws.below(4 << magnitude)),
-                _ => Fault::Unsyncable(draws.below(1 << magnitude)),
+                0 => Fault::Full(random.below(4_000 << magnitude)),
+                1 => Fault::Unreadable(random.below(4 << magnitude)),
+                _ => Fault::Unsyncable(random.below(1 << magnitude)),
             };
             when.push_str(&format!(", {fault:?}"));
             ended[usize::try_from(kind).unwrap()] += u32::from(suffer(&data, fault, &when));
@@ -270,7 +271,7 @@ fn reading_rests_while_the_disk_lacks_room_and_answers_go_on() {
     program.applied(2);
     assert!(program.get("/v1/progress")["paused"].is_null());
     say(1000 << 20);
-    let paused = until("it rests", || {
+    let paused = poll_until("it rests", || {
         let paused = program.get("/v1/progress")["paused"].clone();
         paused.is_object().then_some(paused)
     });
@@ -279,7 +280,7 @@ fn reading_rests_while_the_disk_lacks_room_and_answers_go_on() {
     assert_eq!(paused["needed_bytes"], (1_u64 << 30) + (1 << 27));
     send(&brokers, &[order(3)]);
     // It knows of the record, and leaves it where it is.
-    until("the end is seen", || {
+    poll_until("the end is seen", || {
         let partition = program.get("/v1/progress")["partitions"][0].clone();
         assert_eq!(partition["position"], 2, "{partition}");
         (partition["end"] == 3).then_some(())
@@ -290,21 +291,21 @@ fn reading_rests_while_the_disk_lacks_room_and_answers_go_on() {
     assert_eq!(program.text("/readyz", "*/*"), "ready\n");
     // A little more is not enough, or it would go on and off.
     say(1100 << 20);
-    until("it has looked", || {
+    poll_until("it has looked", || {
         let paused = program.get("/v1/progress")["paused"].clone();
         assert!(paused.is_object(), "{paused}");
         (paused["free_bytes"].as_u64().unwrap() > 1000 << 20).then_some(())
     });
     say(2 << 30);
     program.applied(3);
-    until("it reads", || program.get("/v1/progress")["paused"].is_null().then_some(()));
+    poll_until("it reads", || program.get("/v1/progress")["paused"].is_null().then_some(()));
     let said = program.said();
     assert!(
         said.contains("the disk is nearly full") && said.contains("there is room on the disk again"),
         "{said}"
     );
     say(0);
-    until("it rests again", || program.get("/v1/progress")["paused"].is_object().then_some(()));
+    poll_until("it rests again", || program.get("/v1/progress")["paused"].is_object().then_some(()));
     send(&brokers, &[order(4)]);
     assert_eq!(program.terminate(), Some(0), "it stops while it rests");
 }
@@ -320,7 +321,7 @@ fn ingest_waits_for_room() {
     command.current_dir(files.folder.path()).stderr(fs::File::create(&log).unwrap());
     tell_free(&free, &mut command);
     let mut child = command.spawn().unwrap();
-    until("it says that it waits", || {
+    poll_until("it says that it waits", || {
         assert!(child.try_wait().unwrap().is_none());
         fs::read_to_string(&log).unwrap().contains("waiting until").then_some(())
     });

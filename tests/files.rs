@@ -2,14 +2,14 @@
 
 #![cfg(test)]
 
-#[path = "support/cases.rs"]
-mod cases;
+mod testkit;
 
-use cases::Bench;
 use serde_json::Value;
 use std::fs;
 use std::io::Write;
 use std::process::{Output, Stdio};
+use testkit::cases::Bench;
+use testkit::program::binary;
 
 const T: &str = "2014-01-01T00:00:00Z";
 const STATE: [&str; 2] = ["--complete-through", T];
@@ -298,7 +298,7 @@ fn a_zero_clock_lies_outside_the_default_horizon() {
     // A file may tell of any time within the horizon.
     assert_eq!(done["dispositions"]["accepted"], 2, "{done}");
     fs::write(bench.path("late.toml"), "[limits]\nhorizon = { until = 2103-01-01T00:00:00Z }\n").unwrap();
-    let output = cases::binary().arg("check-config").arg(bench.path("late.toml")).output().unwrap();
+    let output = binary().arg("check-config").arg(bench.path("late.toml")).output().unwrap();
     assert_eq!(output.status.code(), Some(78));
     assert!(String::from_utf8_lossy(&output.stdout).contains("2102"), "{output:?}");
 }

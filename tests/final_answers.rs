@@ -2,16 +2,12 @@
 
 #![cfg(test)]
 
-#[path = "support/cases.rs"]
-mod cases;
-#[path = "support/program.rs"]
-#[allow(dead_code, reason = "each test program uses its own part of this")]
-mod program;
+mod testkit;
 
-use cases::Bench;
-use program::Program;
 use serde_json::Value;
 use std::fs;
+use testkit::cases::Bench;
+use testkit::program::Program;
 
 const AT: &str = "2013-03-01T10:20:00Z";
 const AFTER: &str = "2013-03-01T10:50:00Z";

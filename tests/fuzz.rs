@@ -13,6 +13,8 @@ mod mutate;
 #[cfg(test)]
 #[path = "fuzz/targets.rs"]
 mod targets;
+#[cfg(test)]
+mod testkit;
 
 #[cfg(test)]
 mod runs {

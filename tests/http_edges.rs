@@ -1,15 +1,16 @@
 //! The real service at its edges: raw requests, signals, data directories that cannot be used, its metrics, its version.
 
 #[cfg(test)]
-mod support;
+mod testkit;
 
 #[cfg(test)]
 mod tests {
-    use crate::support::power::{Fault, tell_free};
-    use crate::support::program::{Program, binary, exchange, until};
+    use crate::testkit::http::{self, Reply, exchange};
+    use crate::testkit::power::{Fault, tell_free};
+    use crate::testkit::program::{Program, binary};
+    use crate::testkit::wait::poll_until;
     use std::fs;
-    use std::io::{BufRead, BufReader, Read, Write};
-    use std::net::TcpStream;
+    use std::io::{BufRead, BufReader, Write};
     use std::path::{Path, PathBuf};
     use std::process::{Command, Stdio};
     use tempfile::TempDir;
@@ -28,23 +29,14 @@ mod tests {
     const LISTEN: &str = "listen = \"127.0.0.1:0\"";
 
     #[track_caller]
-    fn is_problem(reply: &str, status: u16, name: &str) {
-        let shown = &reply[..reply.len().min(1_000)];
-        assert_eq!(reply.get(8..12), Some(format!(" {status}").as_str()), "{shown}");
-        assert!(reply.contains("content-type: application/problem+json"), "{shown}");
-        assert!(reply.contains(&format!("\"type\":\"urn:coverledger:problem:{name}\"")), "{shown}");
+    fn is_problem(reply: &Reply, status: u16, name: &str) {
+        assert_eq!(reply.status, status, "{reply:?}");
+        assert!(reply.head.contains("content-type: application/problem+json"), "{reply:?}");
+        assert!(reply.body.contains(&format!("\"type\":\"urn:coverledger:problem:{name}\"")), "{reply:?}");
     }
 
-    fn batch(address: &str, headers: &str, body: &[u8]) -> String {
-        let head = format!(
-            "POST /v1/coverage/batch HTTP/1.0\r\nHost: {address}\r\n{headers}Content-Length: {}\r\n\r\n",
-            body.len()
-        );
-        let mut stream = TcpStream::connect(address).unwrap();
-        stream.write_all(&[head.as_bytes(), body].concat()).unwrap();
-        let mut reply = String::new();
-        stream.read_to_string(&mut reply).unwrap();
-        reply
+    fn batch(address: &str, headers: &str, body: &[u8]) -> Reply {
+        http::post(address, "/v1/coverage/batch", headers, body).unwrap()
     }
 
     const LINE: &str = "{\"rider_id\":\"R1\",\"at\":\"2026-11-20T12:07:31Z\"}\n";
@@ -62,10 +54,11 @@ mod tests {
         );
         let gbk = "Content-Type: application/x-ndjson; charset=gbk\r\n";
         is_problem(&batch(&address, gbk, LINE.as_bytes()), 415, "unsupported-encoding");
-        let marked = batch(&address, ndjson, format!("\u{feff}{LINE}").as_bytes());
+        let marked = batch(&address, ndjson, format!("\u{feff}{LINE}").as_bytes()).body;
         assert!(marked.contains("\"verdict\":\"undetermined\"") && !marked.contains("\"line\""), "{marked}");
         let get = |target: &str, host: &str| {
-            exchange(&address, &format!("GET {target} HTTP/1.1\r\n{host}Connection: close\r\n\r\n")).unwrap()
+            let request = format!("GET {target} HTTP/1.1\r\n{host}Connection: close\r\n\r\n");
+            Reply::parse(&exchange(&address, request.as_bytes()).unwrap()).unwrap()
         };
         let here = format!("Host: {address}\r\n");
         is_problem(&get("/v1/coverage?rider_id=R1&at=9999-12-31T23:59:59Z", &here), 400, "bad-time");
@@ -78,7 +71,7 @@ mod tests {
         is_problem(&get(question, "Host: evil.example\r\n"), 421, "misdirected");
         is_problem(&get(question, ""), 400, "bad-request");
         is_problem(&get(question, &format!("{here}{here}")), 400, "bad-request");
-        assert!(get(question, &here).contains("\"verdict\""));
+        assert!(get(question, &here).body.contains("\"verdict\""));
         let metrics = program.text("/metrics", "*/*");
         let counted = "coverledger_http_requests_total{method=\"other\",route=\"unread\",status=\"414\"} 1\n";
         assert!(metrics.contains(counted), "{metrics}");
@@ -134,7 +127,7 @@ mod tests {
         program.ready();
         for (name, sent) in [("SIGHUP", "-HUP"), ("SIGUSR1", "-USR1"), ("SIGUSR2", "-USR2")] {
             program.signal(sent);
-            until("the signal is logged", || {
+            poll_until("the signal is logged", || {
                 assert!(!program.has_ended(), "it ended of {name}: {}", program.said());
                 program
                     .said()

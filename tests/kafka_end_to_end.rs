@@ -2,17 +2,15 @@
 //! that other programs computed.
 
 #[cfg(test)]
-#[path = "support/cases.rs"]
-mod cases;
-#[cfg(test)]
-mod support;
+mod testkit;
 
 #[cfg(test)]
 mod tests {
-    use crate::cases::{Case, table};
-    use crate::support::cluster::RealKafka;
-    use crate::support::program::{Program, until};
-    use crate::support::skipped::skipped;
+    use crate::testkit::cases::{Case, table};
+    use crate::testkit::cluster::RealKafka;
+    use crate::testkit::program::Program;
+    use crate::testkit::skipped::skipped;
+    use crate::testkit::wait::poll_until;
     use coverledger::domain::event::ExactTime;
     use coverledger::domain::time::DAY_MS;
     use coverledger::ingest::kafka::{EventProducer, KafkaHealth, Outgoing};
@@ -125,7 +123,7 @@ mod tests {
         let vouched: Vec<String> = carriers.iter().map(complete).collect();
         let vouched: Vec<&[u8]> = vouched.iter().map(String::as_bytes).collect();
         send(&sender, &vouched);
-        until("every carrier is complete", || {
+        poll_until("every carrier is complete", || {
             let progress = program.get("/v1/progress");
             let platforms = progress["platforms"].as_array().unwrap();
             let through = |line: &Value| instant(line["complete_through"].as_str().unwrap_or_default());
@@ -151,7 +149,7 @@ mod tests {
         assert!(held.is_empty(), "after resolving: {held:?}");
         said("after resolving all of them agree");
         assert_eq!(program.terminate(), Some(0));
-        let verified = crate::support::program::binary().arg("verify").arg("--config").arg(&config).output();
+        let verified = crate::testkit::program::binary().arg("verify").arg("--config").arg(&config).output();
         let verified = verified.unwrap();
         assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stdout));
         dispositions_agree(&folder, &config, case, carriers.len());
@@ -159,7 +157,7 @@ mod tests {
     }
 
     fn resolve_all(config: &Path) {
-        let mut command = crate::support::program::binary();
+        let mut command = crate::testkit::program::binary();
         let command = command.args(["rejections", "--resolve", "as the oracle", "--config"]).arg(config);
         assert!(command.output().unwrap().status.success());
     }

@@ -2,7 +2,7 @@
 
 // The attribute tells the lints that helpers are tests too: they may unwrap.
 #[cfg(test)]
-mod support;
+mod testkit;
 
 #[cfg(test)]
 #[path = "kafka_source/again.rs"]

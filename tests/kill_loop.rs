@@ -3,16 +3,17 @@
 //! `COVERLEDGER_KILL_SEED` which moments.
 
 #[cfg(test)]
-mod support;
+mod testkit;
 
 #[cfg(test)]
 mod tests {
-    use crate::support::cluster::RealKafka;
-    use crate::support::program::{Program, until};
-    use crate::support::random::{Draws, number};
-    use crate::support::stream::{
+    use crate::testkit::cluster::RealKafka;
+    use crate::testkit::program::Program;
+    use crate::testkit::random::{Random, number};
+    use crate::testkit::stream::{
         PARTITIONS, Sent, commit, compare, config, events, ingest, kill_ingest, verify,
     };
+    use crate::testkit::wait::poll_until;
     use coverledger::generate::PLATFORMS;
     use coverledger::ingest::kafka::{EventProducer, KafkaHealth, Outgoing};
     use coverledger::storage::crash_points::{Point, VARIABLE};
@@ -42,18 +43,17 @@ mod tests {
     }
 
     impl Moment {
-        fn draw(draws: &mut Draws, (committed, done): (u64, i64)) -> Self {
-            match draws.below(10) {
+        fn draw(random: &mut Random, (committed, done): (u64, i64)) -> Self {
+            match random.below(10) {
                 0 => Self::AtOnce,
-                1..=3 => Self::Commit(committed + 1 + draws.below(6)),
+                1..=3 => Self::Commit(committed + 1 + random.below(6)),
                 4..=6 => {
-                    let records = draws.below(u64::try_from(RECORDS_A_ROUND).unwrap());
+                    let records = random.below(u64::try_from(RECORDS_A_ROUND).unwrap());
                     Self::Position(done + i64::try_from(records).unwrap())
                 }
                 _ => {
-                    let points = u64::try_from(Point::ALL.len()).unwrap();
-                    let point = Point::ALL[usize::try_from(draws.below(points)).unwrap()];
-                    Self::Point(point, 1 + draws.below(6))
+                    let point = *random.pick(Point::ALL);
+                    Self::Point(point, 1 + random.below(6))
                 }
             }
         }
@@ -93,7 +93,7 @@ mod tests {
         let started = Instant::now();
         let rounds = usize::try_from(number("COVERLEDGER_KILL_ROUNDS", 50)).unwrap();
         let seed = number("COVERLEDGER_KILL_SEED", 1);
-        let mut draws = Draws(seed);
+        let mut random = Random::new(seed);
         let (kafka, folder) = (RealKafka::start(), TempDir::new().unwrap());
         PLATFORMS.iter().for_each(|(_, topic)| kafka.create_topic(topic, PARTITIONS));
         let config = config(&folder, &kafka.brokers());
@@ -108,9 +108,9 @@ mod tests {
         let mut done = 0_i64;
         for (round, part) in sent.chunks(RECORDS_A_ROUND).enumerate() {
             if round % INGEST_EVERY == INGEST_EVERY - 1 {
-                ingest_kills += usize::from(kill_ingest(&folder, &config, &file, draws.below(30)));
+                ingest_kills += usize::from(kill_ingest(&folder, &config, &file, random.below(30)));
             }
-            let moment = Moment::draw(&mut draws, (commit(&folder), done));
+            let moment = Moment::draw(&mut random, (commit(&folder), done));
             let mut program = moment.start(&config);
             for piece in part.chunks(100) {
                 for Sent { topic, partition, payload } in piece {
@@ -120,7 +120,7 @@ mod tests {
                 sender.poll();
             }
             done += i64::try_from(part.len()).unwrap();
-            points += usize::from(until("the moment to die", || {
+            points += usize::from(poll_until("the moment to die", || {
                 sender.poll();
                 moment.has_come(&mut program, &folder, done)
             }));

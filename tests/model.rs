@@ -33,14 +33,13 @@ mod naive;
 #[path = "model/pending.rs"]
 mod pending;
 #[cfg(test)]
-#[path = "model/random.rs"]
-mod random;
-#[cfg(test)]
 #[path = "model/shown.rs"]
 mod shown;
 #[cfg(test)]
 #[path = "model/terms.rs"]
 mod terms;
+#[cfg(test)]
+mod testkit;
 #[cfg(test)]
 #[path = "model/world.rs"]
 mod world;
@@ -49,7 +48,8 @@ mod world;
 mod histories {
     use crate::drive::Drive;
     use crate::engine::Engine;
-    use crate::shown::Shown;
+    use crate::testkit::random::number;
+    use std::collections::BTreeMap;
     use std::ops::Range;
     use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::sync::Mutex;
@@ -59,10 +59,27 @@ mod histories {
     const LANES: usize = 4;
     /// After so many of them a long run says how far it is.
     const TELL_EVERY: u64 = 500;
-
-    fn number(name: &str) -> Option<u64> {
-        std::env::var(name).ok().map(|text| text.parse().unwrap())
-    }
+    /// So many histories show everything in [`SHOWN`].
+    const MANY: u64 = 100;
+    /// What must happen in some history, or the test tests less than it says.
+    const SHOWN: [&str; 16] = [
+        "records",
+        "commits",
+        "accepted",
+        "amended",
+        "duplicate",
+        "covered",
+        "not_covered",
+        "undetermined",
+        "runs compacted",
+        "reopened",
+        "configurations changed",
+        "resolved by an operator",
+        "answers of older states",
+        "facts of earlier commits",
+        "crashes before the witness",
+        "orphans left by crashes",
+    ];
 
     /// Where histories are stored: `memory`, `local`, or `both`, which is the default.
     fn engines() -> Vec<Engine> {
@@ -79,19 +96,19 @@ mod histories {
 
     #[test]
     fn the_ledger_is_what_a_naive_model_says() {
-        let seeds = match number("COVERLEDGER_MODEL_SEED") {
-            Some(seed) => seed..seed + 1,
-            None => {
-                let from = number("COVERLEDGER_MODEL_FROM").unwrap_or(1);
-                from..from + number("COVERLEDGER_MODEL_SEEDS").unwrap_or(200)
+        let seeds = match number("COVERLEDGER_MODEL_SEED", u64::MAX) {
+            u64::MAX => {
+                let from = number("COVERLEDGER_MODEL_FROM", 1);
+                from..from + number("COVERLEDGER_MODEL_SEEDS", 200)
             }
+            seed => seed..seed + 1,
         };
         engines().into_iter().for_each(|engine| run_all(seeds.clone(), engine));
     }
 
     fn run_all(seeds: Range<u64>, engine: Engine) {
         let next = AtomicU64::new(seeds.start);
-        let (shown, failed) = (Mutex::new(Shown::default()), Mutex::new(Vec::new()));
+        let (shown, failed) = (Mutex::new(BTreeMap::<String, u64>::new()), Mutex::new(Vec::new()));
         std::thread::scope(|scope| {
             for _ in 0..LANES {
                 scope.spawn(|| {
@@ -107,7 +124,9 @@ mod histories {
                         match catch_unwind(AssertUnwindSafe(|| Drive::new(seed, engine).run())) {
                             Ok(history) => {
                                 let mut shown = shown.lock().unwrap();
-                                history.counts.iter().for_each(|(what, times)| shown.count(what, *times));
+                                for (what, times) in history.counts {
+                                    *shown.entry(what).or_default() += times;
+                                }
                             }
                             Err(_) => {
                                 println!(
@@ -123,12 +142,8 @@ mod histories {
         });
         let mut failed = failed.into_inner().unwrap();
         failed.sort_unstable();
-        println!(
-            "{} histories on {}: {:?}",
-            seeds.end - seeds.start,
-            engine.name(),
-            shown.into_inner().unwrap().counts
-        );
+        let shown = shown.into_inner().unwrap();
+        println!("{} histories on {}: {shown:?}", seeds.end - seeds.start, engine.name());
         assert!(
             failed.is_empty(),
             "{} seeds failed on {}, among them {:?}",
@@ -136,6 +151,11 @@ mod histories {
             engine.name(),
             &failed[..failed.len().min(20)]
         );
+        if seeds.end - seeds.start >= MANY {
+            let missing: Vec<&str> =
+                SHOWN.into_iter().filter(|what| shown.get(*what).is_none_or(|times| *times == 0)).collect();
+            assert!(missing.is_empty(), "no history shows {missing:?}");
+        }
     }
 
     #[test]
@@ -144,10 +164,13 @@ mod histories {
             let run = |seed| Drive::new(seed, engine).run();
             for seed in 1..=3 {
                 let (once, again) = (run(seed), run(seed));
-                assert!(once.counts["records"] > 0 && once.trace != 0);
-                assert_eq!((once.trace, once.counts), (again.trace, again.counts), "seed {seed}");
+                assert!(once.counts["records"] > 0 && once.counts["commits"] > 0);
+                for (nth, (line, same)) in once.log.iter().zip(&again.log).enumerate() {
+                    assert_eq!(line, same, "seed {seed}, line {nth}");
+                }
+                assert_eq!((once.log.len(), once.counts), (again.log.len(), again.counts), "seed {seed}");
             }
-            assert_ne!(run(1).trace, run(2).trace);
+            assert_ne!(run(1).log, run(2).log);
         }
     }
 }

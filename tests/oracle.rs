@@ -2,20 +2,18 @@
 
 #![cfg(test)]
 
-#[path = "support/cases.rs"]
-mod cases;
-#[path = "support/skipped.rs"]
-mod skipped;
+mod testkit;
 
-use cases::{Bench, Case, table};
 use coverledger::domain::event::ExactTime;
 use serde_json::Value;
-use skipped::skipped;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::Instant;
+use testkit::cases::{Bench, Case, table};
+use testkit::program::binary;
+use testkit::skipped::skipped;
 
 /// Names the folder of the large case.
 const H1_FOLDER: &str = "COVERLEDGER_CASES_H1";
@@ -49,8 +47,7 @@ fn agrees(case: &Case) {
     let bench = Bench::flights();
     let started = Instant::now();
     let said = |what: &str| eprintln!("{}: {what} ({:.1} s)", case.name, started.elapsed().as_secs_f64());
-    let checked =
-        cases::binary().current_dir(bench.folder.path()).args(["check-config", "flights.toml"]).output();
+    let checked = binary().current_dir(bench.folder.path()).args(["check-config", "flights.toml"]).output();
     assert_eq!(checked.unwrap().status.code(), Some(0));
 
     let expected = expected_counts(case);

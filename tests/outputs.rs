@@ -2,13 +2,13 @@
 
 #![cfg(test)]
 
-#[path = "support/cases.rs"]
-mod cases;
+mod testkit;
 
-use cases::Bench;
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::Output;
+use testkit::cases::Bench;
+use testkit::program::binary;
 
 const ORDERS: &str = concat!(
     r#"{"platform":"aa","order_id":"o1","rider_id":"R1","category":"ride_hailing","region":"310000","accepted_at":"2013-03-01T10:00:00Z","ended_at":"2013-03-01T11:00:00Z"}"#,
@@ -121,7 +121,7 @@ fn appended(bench: &Bench, command: &str, args: &[&str], file: &str) -> Output {
     let file = OpenOptions::new().append(true).open(bench.path(file)).unwrap();
     let mut child = match command {
         "check-config" => {
-            let mut child = cases::binary();
+            let mut child = binary();
             child.arg(command).arg(bench.path("flights.toml")).current_dir(bench.folder.path());
             child
         }

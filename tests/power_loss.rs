@@ -4,21 +4,22 @@
 
 #![cfg(test)]
 
-mod support;
+mod testkit;
 
 use coverledger::domain::time::LocalDay;
 use coverledger::storage::crash_points::Point;
 use std::fs::{self, File};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use support::driver::{
+use tempfile::TempDir;
+use testkit::driver::{
     Death, Life, asked_to_work_in, at, commit_in_bulk, dying, holds, is_asked_to_live, living, tell_end,
     verified,
 };
-use support::power::{Loss, Watch};
-use support::random::{Draws, number};
-use support::told::Told;
-use tempfile::TempDir;
+use testkit::power::{Loss, Watch};
+use testkit::random::{Random, number};
+use testkit::told::Told;
+use testkit::wait::poll_until;
 
 /// The test at which this program starts itself again.
 const CHILD: &str = "a_life_under_watch_comes_to_its_end";
@@ -48,7 +49,7 @@ fn a_life_under_watch_comes_to_its_end() {
     watch.enter(&mut command);
     let death = Death::of(command);
     assert!(death.lived, "{death:?}");
-    watch.lose(Loss::Everything, &mut Draws(1));
+    watch.lose(Loss::Everything, &mut Random::new(1));
     assert!(verified(&data, "at the end") >= death.acknowledged);
     let life = Life::new();
     life.told(&data).assert_is(&undisturbed(&life), "at the end");
@@ -62,12 +63,18 @@ fn begun() -> TempDir {
 }
 
 /// Dies at a point, or comes to its end, and then the power goes; whether it died, and what was not durable.
-fn lose(data: &Path, (point, nth): (Point, u64), loss: Loss, draws: &mut Draws, when: &str) -> (bool, usize) {
+fn lose(
+    data: &Path,
+    (point, nth): (Point, u64),
+    loss: Loss,
+    random: &mut Random,
+    when: &str,
+) -> (bool, usize) {
     let watch = Watch::over(data);
     let mut command = dying(CHILD, data, point, nth);
     watch.enter(&mut command);
     let death = Death::of(command);
-    let (writes, names) = watch.lose(loss, draws);
+    let (writes, names) = watch.lose(loss, random);
     let newest = verified(data, when);
     assert!(newest >= death.acknowledged, "{when}: {newest} < {death:?}");
     (!death.lived, writes + names)
@@ -77,7 +84,7 @@ fn lose(data: &Path, (point, nth): (Point, u64), loss: Loss, draws: &mut Draws, 
 fn a_loss_at_any_point_takes_nothing_that_was_acknowledged() {
     let life = Life::new();
     let expected = undisturbed(&life);
-    let mut draws = Draws(7);
+    let mut random = Random::new(7);
     let mut losses = 0;
     let mut folder = begun();
     // One life goes on from loss to loss; where it came to its end, another one begins.
@@ -85,7 +92,7 @@ fn a_loss_at_any_point_takes_nothing_that_was_acknowledged() {
         let data = folder.path().join("data");
         let loss = Loss::ALL[at % 3];
         let when = format!("{loss:?} at {}", point.name());
-        let (died, lost) = lose(&data, (point, 2), loss, &mut draws, &when);
+        let (died, lost) = lose(&data, (point, 2), loss, &mut random, &when);
         losses += usize::from(died && lost > 0);
         if !died {
             life.told(&data).assert_is(&expected, &when);
@@ -101,18 +108,18 @@ fn losses_in_a_row_take_nothing_that_was_acknowledged() {
     let life = Life::new();
     let expected = undisturbed(&life);
     let (rounds, seed) = (number("COVERLEDGER_POWER_ROUNDS", 4), number("COVERLEDGER_POWER_SEED", 1));
-    let mut draws = Draws(seed);
+    let mut random = Random::new(seed);
     let (mut deaths, mut lost) = (0, 0);
     for round in 0..rounds {
         let folder = begun();
         let data = folder.path().join("data");
         let mut when = format!("seed {seed}, round {round}");
         for _ in 0..5 {
-            let point = Point::ALL[usize::try_from(draws.below(Point::ALL.len() as u64)).unwrap()];
-            let nth = 1 + draws.below(2);
-            let loss = Loss::ALL[usize::try_from(draws.below(3)).unwrap()];
+            let point = *random.pick(Point::ALL);
+            let nth = 1 + random.below(2);
+            let loss = *random.pick(&Loss::ALL);
             when.push_str(&format!(", {loss:?} at {}:{nth}", point.name()));
-            let (died, not_durable) = lose(&data, (point, nth), loss, &mut draws, &when);
+            let (died, not_durable) = lose(&data, (point, nth), loss, &mut random, &when);
             deaths += usize::from(died);
             lost += not_durable;
         }
@@ -138,7 +145,7 @@ fn removed_files_are_cut_short_once_their_names_cannot_come_back() {
     assert!(death.lived, "{death:?}");
     let (cut, early) = watch.cut_short();
     assert!(cut > 0 && early == 0, "{early} of {cut} files were cut short too early");
-    watch.lose(Loss::Torn, &mut Draws(1));
+    watch.lose(Loss::Torn, &mut Random::new(1));
     assert!(verified(&data, "after space came back") > 0);
 }
 
@@ -152,9 +159,9 @@ fn give_space_back(data: &Path) {
     ledger.collect_released().unwrap();
     std::thread::scope(|scope| {
         scope.spawn(|| upkeep.run(&stop));
-        while files.iter().any(|file| file.metadata().unwrap().len() > 0) {
-            std::thread::yield_now();
-        }
+        poll_until("the files are empty", || {
+            files.iter().all(|file| file.metadata().unwrap().len() == 0).then_some(())
+        });
         stop.store(true, Ordering::Release);
     });
     tell_end();
@@ -174,7 +181,7 @@ fn without_fsync_every_loss_is_noticed() {
         watch.enter(&mut command);
         command.env("LOSSY_IGNORE_SYNC", "1");
         let death = Death::of(command);
-        watch.lose(loss, &mut Draws(nth));
+        watch.lose(loss, &mut Random::new(nth));
         let noticed = holds(&data).is_none_or(|newest| newest < death.acknowledged);
         assert!(noticed, "{loss:?} of {death:?}");
     }

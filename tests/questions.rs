@@ -2,16 +2,14 @@
 
 #![cfg(test)]
 
-#[path = "support/cases.rs"]
-mod cases;
-mod support;
+mod testkit;
 
-use cases::Bench;
 use serde_json::Value;
 use std::fs;
 use std::io::Write;
 use std::process::{Output, Stdio};
-use support::program::{self, Program};
+use testkit::cases::Bench;
+use testkit::program::{self, Program};
 
 const NOON: &str = "2013-03-01T10:30:00Z";
 

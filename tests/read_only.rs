@@ -2,15 +2,15 @@
 
 #![cfg(test)]
 
-mod support;
+mod testkit;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Output;
-use support::program::{Program, binary};
 use tempfile::TempDir;
+use testkit::program::{Program, binary};
 
 const LINES: &str = r#"{"platform":"meituan","order_id":"o1","rider_id":"R1","category":"instant_delivery","region":"310115","accepted_at":"2025-07-10T12:00:00+08:00","ended_at":"2025-07-10T12:30:00+08:00"}
 {"platform":"meituan","order_id":"o2","rider_id":"R1","category":"ride_hailing","region":"310115","accepted_at":"2025-07-10T13:00:00+08:00","ended_at":"2025-07-10T13:30:00+08:00"}

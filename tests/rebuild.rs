@@ -3,15 +3,15 @@
 
 #![cfg(test)]
 
-mod support;
+mod testkit;
 
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
-use support::mock;
-use support::orders::{TOPIC, config, order, send};
-use support::program::{Program, binary};
 use tempfile::TempDir;
+use testkit::mock;
+use testkit::orders::{TOPIC, config, order, send};
+use testkit::program::{Program, binary};
 
 fn run(config: &Path, args: &[&str]) -> Output {
     let mut command: Command = binary();

@@ -2,13 +2,12 @@
 
 #![cfg(test)]
 
-#[path = "support/cases.rs"]
-mod cases;
+mod testkit;
 
-use cases::Bench;
 use serde_json::{Value, json};
 use std::fs;
 use std::process::Output;
+use testkit::cases::Bench;
 
 fn order(order_id: &str, rider: &str, ended: &str) -> String {
     format!(

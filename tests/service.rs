@@ -1,7 +1,7 @@
 //! The service on librdkafka's mock cluster: from a topic to an answer.
 
 #[cfg(test)]
-mod support;
+mod testkit;
 
 #[cfg(test)]
 #[path = "service/ahead.rs"]
@@ -18,9 +18,10 @@ mod skips;
 
 #[cfg(test)]
 mod tests {
-    use crate::support::mock;
-    use crate::support::orders::{TOPIC, config_of, send_to, text};
-    use crate::support::program::{Program, until};
+    use crate::testkit::mock;
+    use crate::testkit::orders::{TOPIC, config_of, send_to, text};
+    use crate::testkit::program::Program;
+    use crate::testkit::wait::poll_until;
     use coverledger::telemetry::clock::Clock;
     use std::path::PathBuf;
     use tempfile::TempDir;
@@ -61,7 +62,7 @@ mod tests {
         let now = jiff::Timestamp::from_millisecond(Clock::start().now().millis()).unwrap();
         let complete = format!(r#"{{"kind":"complete","platform":"meituan","through":"{now}"}}"#);
         send_to(&brokers, 1, &[complete.as_bytes()]);
-        let verdict = until("it is settled", || {
+        let verdict = poll_until("it is settled", || {
             let answer = program.get("/v1/coverage?rider_id=R1&at=2025-07-10T12:30:00%2B08:00");
             answer["settled"].as_bool().unwrap().then(|| answer["verdict"].clone())
         });

@@ -4,7 +4,7 @@
 //! which faults, and when.
 
 #[cfg(test)]
-mod support;
+mod testkit;
 
 #[cfg(test)]
 #[path = "soak/faults.rs"]
@@ -13,10 +13,10 @@ mod faults;
 #[cfg(test)]
 mod tests {
     use crate::faults::{Fault, Machine};
-    use crate::support::cluster::RealKafka;
-    use crate::support::program::Program;
-    use crate::support::random::{Draws, number};
-    use crate::support::stream::{PARTITIONS, compare, config, events, ingest, verify};
+    use crate::testkit::cluster::RealKafka;
+    use crate::testkit::program::Program;
+    use crate::testkit::random::{Random, number};
+    use crate::testkit::stream::{PARTITIONS, compare, config, events, ingest, verify};
     use coverledger::generate::PLATFORMS;
     use coverledger::ingest::kafka::{EventProducer, KafkaHealth};
     use std::collections::BTreeMap;
@@ -33,7 +33,7 @@ mod tests {
         let started = Instant::now();
         let seed = number("COVERLEDGER_SOAK_SEED", 1);
         let seconds = number("COVERLEDGER_SOAK_SECONDS", 0);
-        let mut draws = Draws(seed);
+        let mut random = Random::new(seed);
         let (kafka, folder) = (RealKafka::start(), TempDir::new().unwrap());
         PLATFORMS.iter().for_each(|(_, topic)| kafka.create_topic(topic, PARTITIONS));
         let config = config(&folder, &kafka.brokers());
@@ -50,10 +50,10 @@ mod tests {
             let fault = match Fault::ALL.get(usize::try_from(round).unwrap()) {
                 Some(fault) => *fault,
                 None if started.elapsed() >= Duration::from_secs(seconds) => break,
-                None => Fault::ALL[usize::try_from(draws.below(Fault::ALL.len() as u64)).unwrap()],
+                None => *random.pick(&Fault::ALL),
             };
-            let records = usize::try_from(RECORDS + draws.below(RECORDS)).unwrap();
-            let what = machine.suffer(fault, events(seed + 1 + round, records), &mut draws);
+            let records = usize::try_from(RECORDS + random.below(RECORDS)).unwrap();
+            let what = machine.suffer(fault, events(seed + 1 + round, records), &mut random);
             println!("{:6.1} s, round {round}: {fault:?}: {what}", started.elapsed().as_secs_f64());
             *rounds.entry(fault).or_default() += 1;
             round += 1;

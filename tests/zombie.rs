@@ -2,14 +2,15 @@
 
 #![cfg(test)]
 
-mod support;
+mod testkit;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use support::mock;
-use support::orders::{TOPIC, config, order, send};
-use support::program::{Program, binary, until};
 use tempfile::TempDir;
+use testkit::mock;
+use testkit::orders::{TOPIC, config, order, send};
+use testkit::program::{Program, binary};
+use testkit::wait::poll_until;
 
 /// A copy of the configuration, so that the second process logs elsewhere.
 fn another(config: &Path) -> PathBuf {
@@ -88,7 +89,7 @@ fn a_process_whose_directory_was_replaced_does_not_touch_the_new_one() {
     assert!(fs::read(data.join("HEAD")).unwrap().len() >= head.len() - 2);
     send(&brokers, &[order(4)]);
     heir.applied(4);
-    until("both orders and their like are charged", || {
+    poll_until("both orders and their like are charged", || {
         let statement = heir.get("/v1/statements?month=2025-07");
         (statement["lines"][0]["orders_charged"] == 4).then_some(())
     });

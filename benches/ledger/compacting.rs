@@ -1,6 +1,7 @@
 //! Compaction beside the commits, as the service does it.
 
 use crate::now;
+use crate::support::wait::delay;
 use crate::support::{Figures, cpu, disk_bytes, flag, nanos_each, per_second, removed_bytes};
 use coverledger::app::threads::Urgency;
 use coverledger::domain::time::LocalDay;
@@ -87,12 +88,12 @@ impl Compacting {
                 break;
             }
             self.disk_peak = self.disk_peak.max(disk_bytes(dir));
-            std::thread::sleep(Duration::from_millis(50));
+            delay(Duration::from_millis(50));
         }
         self.took = started.elapsed();
         let waited = Instant::now();
         while removed_bytes(dir) > 0 {
-            std::thread::sleep(Duration::from_millis(50));
+            delay(Duration::from_millis(50));
         }
         let waited = waited.elapsed().as_millis();
         figures.tell("rows compacted while ingesting, after", format!("{before}, {}", self.rows - before));

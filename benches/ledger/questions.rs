@@ -1,8 +1,10 @@
 //! Questions about random riders and instants: to a ledger at rest, and to one that commits.
 
 use crate::compacting::Compacting;
+use crate::support::random::Random;
+use crate::support::wait::delay;
 use crate::support::{
-    Figures, Numbers, Side, flag, nanos_each, option, per_second, percentile, rfc3339, stolen, thread_cpu,
+    Figures, Side, flag, nanos_each, option, per_second, percentile, rfc3339, stolen, thread_cpu,
     thread_fetched, thread_waited,
 };
 use crate::{Feed, Sums, forget_pages, memory, now};
@@ -36,7 +38,7 @@ pub(crate) fn lookups(
         riders: std::mem::take(&mut feed.riders),
         span_ms: u64::from(days) * DAY_MS.unsigned_abs(),
         from: GeneratorSettings::default().from,
-        numbers: Numbers(1),
+        numbers: Random::new(1),
         covered: 0,
         slow: Slow::default(),
         published: ledger.published(),
@@ -180,7 +182,7 @@ struct Asker<'a> {
     riders: Vec<String>,
     span_ms: u64,
     from: UtcMillis,
-    numbers: Numbers,
+    numbers: Random,
     covered: u64,
     slow: Slow,
     published: Arc<Published>,
@@ -202,7 +204,7 @@ impl Asker<'_> {
             match pace {
                 Some(pace) => {
                     due += pace;
-                    std::thread::sleep(due.saturating_duration_since(Instant::now()));
+                    delay(due.saturating_duration_since(Instant::now()));
                 }
                 None => due = Instant::now(),
             }

@@ -8,6 +8,7 @@ use super::option;
 use super::per_second;
 use super::resident;
 use super::service::binary;
+use super::wait::delay;
 use coverledger::generate::{Generator, GeneratorSettings};
 use std::fs::{self, File};
 use std::io::{BufWriter, Read, Write};
@@ -90,6 +91,6 @@ fn ingest(data: &Path, file: &Path) -> (Duration, Duration, u64) {
                 summary.get("compaction_s").and_then(serde_json::Value::as_f64).expect("a time");
             return (took.saturating_sub(Duration::from_secs_f64(compaction_s)), took, peak);
         }
-        std::thread::sleep(LOOK_EVERY);
+        delay(LOOK_EVERY);
     }
 }

@@ -11,9 +11,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 pub(crate) mod backfill;
+#[path = "../../tests/testkit/http.rs"]
 pub(crate) mod http;
+#[path = "../../tests/testkit/random.rs"]
+pub(crate) mod random;
 pub(crate) mod service;
 pub(crate) mod stored;
+#[path = "../../tests/testkit/wait.rs"]
+pub(crate) mod wait;
 
 /// The value of `--NAME VALUE`, or of the environment's `BENCH_NAME`, or `default`.
 pub(crate) fn option(name: &str, default: u64) -> u64 {
@@ -185,18 +190,6 @@ pub(crate) fn removed_bytes(dir: &Path) -> u64 {
     });
     let blocks: BTreeMap<u64, u64> = removed.map(|metadata| (metadata.ino(), metadata.blocks())).collect();
     blocks.values().sum::<u64>() * 512
-}
-
-/// A cheap generator of numbers: the same every time.
-#[derive(Debug)]
-pub(crate) struct Numbers(pub(crate) u64);
-
-impl Numbers {
-    /// A number below `bound`.
-    pub(crate) fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % bound.max(1)
-    }
 }
 
 /// A configuration with the platforms of the generator, all on one topic, and the tariff of the repository.

@@ -2,6 +2,7 @@
 
 use super::http::Client;
 use super::per_second;
+use super::wait::delay;
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -139,7 +140,7 @@ impl Service {
         };
         while service.address.is_empty() {
             service.must_live();
-            std::thread::sleep(LOOK_EVERY);
+            delay(LOOK_EVERY);
             let said = fs::read_to_string(&log).unwrap_or_default();
             let listening = said.split_once("http://").map_or("", |(_, after)| after);
             if let Some((address, _)) = listening.split_once(['"', ' ', '\n']) {
@@ -156,7 +157,7 @@ impl Service {
         let (mut before, mut same) = (String::new(), 0);
         while same < LOOKS {
             self.must_live();
-            std::thread::sleep(LOOK_EVERY);
+            delay(LOOK_EVERY);
             let Ok((200, body)) = client.get("/metrics") else { continue };
             let text = String::from_utf8_lossy(body);
             let lines = text.lines().filter(|line| line.starts_with("coverledger_compactions_"));
@@ -179,7 +180,7 @@ impl Service {
                 return client;
             }
             self.must_live();
-            std::thread::sleep(LOOK_EVERY);
+            delay(LOOK_EVERY);
         }
     }
 
@@ -204,7 +205,7 @@ impl Service {
                 return quarter.map_or(0, |(then, at)| per_second(now - then, at.elapsed()));
             }
             self.must_live();
-            std::thread::sleep(LOOK_EVERY);
+            delay(LOOK_EVERY);
         }
     }
 
@@ -216,7 +217,7 @@ impl Service {
                 return;
             }
             self.must_live();
-            std::thread::sleep(LOOK_EVERY);
+            delay(LOOK_EVERY);
         }
     }
 

@@ -8,11 +8,11 @@
 //! {"done":{"commit":991,...}}          or {"error":"..."}
 //! ```
 
-use super::threads::Stop;
 use crate::ledger::Published;
 use crate::ledger::{BackupReport, backup};
 use crate::storage::Storage;
 use crate::storage::local::{admin_socket, is_in_data_dir};
+use crate::wait::Stop;
 use serde::{Deserialize, Serialize};
 use std::fs::Metadata;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -20,7 +20,6 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 use tracing::{info, warn};
 
@@ -62,8 +61,8 @@ pub struct Admin {
     data_dir: PathBuf,
     published: Arc<Published>,
     stop: Stop,
-    /// Hangs up when the [`AdminEnd`] is gone.
-    end: Receiver<()>,
+    /// Set when the [`AdminEnd`] is dropped: later than `stop`, which only ends a backup.
+    end: Stop,
 }
 
 /// Ends the listening when it is dropped.
@@ -72,11 +71,12 @@ pub struct AdminEnd {
     path: PathBuf,
     /// Device and number of the socket's file.
     file: (u64, u64),
-    _listening: Sender<()>,
+    end: Stop,
 }
 
 impl Drop for AdminEnd {
     fn drop(&mut self) {
+        self.end.set();
         // Where the directory was replaced, the socket of this name is another process's.
         if file_of(&self.path).is_ok_and(|file| file == self.file) {
             let _removed = std::fs::remove_file(&self.path);
@@ -102,13 +102,10 @@ impl Admin {
         let listener = UnixListener::bind(&path)?;
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
         listener.set_nonblocking(true)?;
-        let (listening, end) = channel();
+        let end = Stop::default();
         let file = file_of(&path)?;
         let data_dir = data_dir.to_path_buf();
-        Ok((
-            Self { listener, data_dir, published, stop, end },
-            AdminEnd { path, file, _listening: listening },
-        ))
+        Ok((Self { listener, data_dir, published, stop, end: end.clone() }, AdminEnd { path, file, end }))
     }
 
     /// Answers one request after the other until its [`AdminEnd`] is dropped.
@@ -127,7 +124,7 @@ impl Admin {
             }
             // After a failure too: it may stay for a while.
             let wait = if matches!(answered, Ok(true)) { Duration::ZERO } else { LOOK_EVERY };
-            if self.end.recv_timeout(wait) == Err(RecvTimeoutError::Disconnected) {
+            if self.end.wait(wait) {
                 return Ok(());
             }
         }

@@ -1,13 +1,13 @@
 //! Compactions in the background, started and installed by the writer between two commits.
 
 use super::event_log::EventLog;
-use super::threads::Stop;
 use crate::domain::time::LocalDay;
 use crate::ledger::Ledger;
 use crate::ledger::LedgerResult;
 use crate::ledger::{Compacted, CompactionJob};
 use crate::telemetry::clock::Clock;
 use crate::telemetry::metrics::CompactionFacts;
+use crate::wait::Stop;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 use tracing::{debug, info};

@@ -14,11 +14,12 @@ pub use scenes::{Order, Scenes, Seen};
 use super::Running;
 use super::ServeOptions;
 use super::serve;
-use super::threads::{Ended, Stop, Threads, Urgency};
+use super::threads::{Ended, Threads, Urgency};
 use crate::config::Config;
 use crate::domain::time::{UtcMillis, Zone};
 use crate::generate::LiveSettings;
 use crate::ingest::kafka::{ClientSettings, EventProducer, KafkaHealth};
+use crate::wait::Stop;
 use anyhow::Context;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
@@ -27,7 +28,7 @@ use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::channel;
 use std::time::Duration;
 
 /// Partitions of every topic.
@@ -58,7 +59,6 @@ pub struct Demo {
     threads: Option<Threads>,
     running: Running,
     scenes: Arc<Scenes>,
-    pause: Option<Sender<()>>,
     grace: Duration,
     moved_from: Option<SocketAddr>,
     zone: Zone,
@@ -85,14 +85,12 @@ impl Demo {
         let scenes = Arc::new(Scenes::default());
         let mut threads = Threads::default();
         let running = start_service(config, &mut threads)?;
-        let (pause, paused) = channel();
-        let started = start_riders(options, settings, (&running, &scenes, paused), &mut threads);
+        let started = start_riders(options, settings, (&running, &scenes), &mut threads);
         let demo = Self {
             threads: Some(threads),
             moved_from: (listen != options.listen).then_some(options.listen),
             running,
             scenes,
-            pause: Some(pause),
             grace,
             zone,
             _broker: broker,
@@ -152,7 +150,6 @@ impl Demo {
 
     fn end(&mut self) -> anyhow::Result<()> {
         self.running.stop.set();
-        self.pause = None;
         let Some(threads) = self.threads.take() else { return Ok(()) };
         let mut failure = None;
         let left = threads.join(self.grace.saturating_mul(2), |(name, result): Ended| {
@@ -219,7 +216,7 @@ fn start_service(config: Config, threads: &mut Threads) -> anyhow::Result<Runnin
 fn start_riders(
     options: &DemoOptions,
     settings: ClientSettings,
-    (running, scenes, pause): (&Running, &Arc<Scenes>, Receiver<()>),
+    (running, scenes): (&Running, &Arc<Scenes>),
     threads: &mut Threads,
 ) -> anyhow::Result<()> {
     let rate = u64::from(options.orders_per_second.max(1));
@@ -235,7 +232,6 @@ fn start_riders(
         published: Arc::clone(&running.published),
         scenes: Arc::clone(scenes),
         stop: Stop::clone(&running.stop),
-        pause,
     };
     threads.start("riders", Urgency::Answering, move || riders.run())?;
     Ok(())

@@ -2,15 +2,15 @@
 
 use super::event_log::EventLog;
 use super::status::Status;
-use super::threads::Stop;
 use super::writer::Work;
 use crate::domain::completeness::{Difference, EndObserved, MetadataObserved, TopicIdentity};
 use crate::ingest::kafka::{EndsSeen, KafkaFault, KafkaProbe, OffsetRange, Start, StartAt, TopicPartition};
 use crate::ledger::Observations;
 use crate::telemetry::clock::Clock;
+use crate::wait::Stop;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender};
+use std::sync::mpsc::{Sender, SyncSender};
 use std::time::{Duration, Instant};
 
 /// How often ends are asked for: lag and completeness are that fresh.
@@ -44,8 +44,6 @@ pub struct EndOffsetPoller {
     pub telling: EventLog,
     /// Asks to finish.
     pub stop: Stop,
-    /// Nothing is ever sent: waiting on it is a pause that ends at once when the service does.
-    pub pause: Receiver<()>,
 }
 
 impl EndOffsetPoller {
@@ -60,10 +58,7 @@ impl EndOffsetPoller {
             if !self.stop.is_set() {
                 self.answered(Self::ends)?;
             }
-            match self.pause.recv_timeout(ENDS_EVERY) {
-                Ok(()) | Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => break,
-            }
+            self.stop.wait(ENDS_EVERY);
         }
         Ok(())
     }

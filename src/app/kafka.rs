@@ -7,7 +7,7 @@ use super::event_log::EventLog;
 use super::offset_overrides::{self, Survey};
 use super::reader::Reader;
 use super::status::Status;
-use super::threads::{Stop, Threads, Urgency};
+use super::threads::{Threads, Urgency};
 use super::writer::Work;
 use crate::config::{Config, KafkaSettings};
 use crate::domain::completeness::{MetadataObserved, PartitionFacts, TopicIdentity};
@@ -22,9 +22,10 @@ use crate::ledger::{Batch, Source};
 use crate::ledger::{Ledger, Published};
 use crate::pipeline::rules_for;
 use crate::telemetry::clock::Clock;
+use crate::wait::Stop;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel};
+use std::sync::mpsc::{Receiver, SyncSender, channel};
 use std::time::Duration;
 use tracing::{info, warn};
 
@@ -103,7 +104,6 @@ fn patiently<T>(
     (telling, stop): (&EventLog, &Stop),
     ask: impl Fn() -> Result<T, KafkaFault>,
 ) -> anyhow::Result<Option<T>> {
-    let (_keep, pause) = channel::<()>();
     let mut told = false;
     while !stop.is_set() {
         match ask() {
@@ -114,7 +114,7 @@ fn patiently<T>(
                     warn!(%fault, "Kafka cannot be reached; trying again until it can, answers are given meanwhile");
                     told = true;
                 }
-                let _timeout = pause.recv_timeout(RETRY_EVERY);
+                stop.wait(RETRY_EVERY);
             }
             Err(fault) => return Err(fault.into()),
         }
@@ -210,14 +210,14 @@ fn last_applied(state: &Snapshot, place: &TopicPartition) -> Option<LastApplied>
 }
 
 impl Connected {
-    /// Starts reader and prober; the service pauses the prober by keeping what this returns.
+    /// Starts reader and prober.
     pub(super) fn start(
         self,
         config: &Config,
         threads: &mut Threads,
         shared: Shared,
         (clock, telling): (&Clock, &EventLog),
-    ) -> anyhow::Result<Sender<()>> {
+    ) -> anyhow::Result<()> {
         let Shared { work, to_fill, published, status, stop } = shared;
         let known: BTreeSet<TopicPartition> = self.source.places().into_iter().collect();
         known.iter().for_each(|place| status.note(place, None));
@@ -243,7 +243,6 @@ impl Connected {
             stop: stop.clone(),
         };
         threads.start("Kafka reader", Urgency::Ingest, move || reader.run())?;
-        let (pauses, pause) = channel();
         let prober = EndOffsetPoller {
             probe: self.probe,
             topics: self.topics,
@@ -256,9 +255,8 @@ impl Connected {
             status,
             telling: telling.clone(),
             stop,
-            pause,
         };
         threads.start("Kafka prober", Urgency::Answering, move || prober.run())?;
-        Ok(pauses)
+        Ok(())
     }
 }

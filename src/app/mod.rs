@@ -30,6 +30,7 @@ use crate::ledger::LedgerOptions;
 use crate::ledger::{Ledger, Published};
 use crate::telemetry::clock::Clock;
 use crate::telemetry::metrics::Metrics;
+use crate::wait::Stop;
 use admin::Admin;
 use anyhow::Context;
 use event_log::EventLog;
@@ -40,7 +41,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
-use threads::{Ended, Stop, Threads, Urgency};
+use threads::{Ended, Threads, Urgency};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
@@ -225,8 +226,8 @@ fn run(
         compactor,
     };
     threads.start("writer", Urgency::Ingest, move || writer.run())?;
-    let pauses = match kafka {
-        Some(connected) => Some(connected.start(
+    if let Some(connected) = kafka {
+        connected.start(
             config,
             &mut threads,
             kafka::Shared {
@@ -237,15 +238,14 @@ fn run(
                 stop: stop.clone(),
             },
             (clock, telling),
-        )?),
-        None => None,
-    };
+        )?;
+    }
     status.set_assigned();
     info!("ready");
     let first = wait(&threads, stop);
     // Sources first: what they sent is committed, then the writer ends by itself.
     stop.set();
-    drop((pauses, work, admin));
+    drop((work, admin));
     end(threads, first, config.shutdown.grace, status)
 }
 

@@ -1,7 +1,6 @@
 //! The reader thread: polls Kafka, decodes in place, sends whole batches. Not polling is the back-pressure.
 
 use super::status::Status;
-use super::threads::Stop;
 use super::writer::Work;
 use crate::config::Limits;
 use crate::domain::event::EventRules;
@@ -13,6 +12,7 @@ use crate::ledger::give_way;
 use crate::ledger::{Arrival, Batch, Source};
 use crate::pipeline::{limit_ahead, receive};
 use crate::telemetry::clock::Clock;
+use crate::wait::Stop;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError};
@@ -120,7 +120,7 @@ impl Reader {
                 self.send(filling)?;
             }
             self.status.set_resting(true);
-            std::thread::sleep(REST);
+            self.stop.wait(REST);
         } else if self.status.is_resting() {
             self.status.set_resting(false);
         }

@@ -1,6 +1,6 @@
 //! What signals do: SIGTERM and SIGINT end the service, SIGHUP, SIGUSR1 and SIGUSR2 do not.
 
-use super::threads::Stop;
+use crate::wait::Stop;
 use anyhow::Context;
 use std::io;
 use tokio::runtime::Runtime;

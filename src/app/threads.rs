@@ -3,8 +3,6 @@
 use rustix::process::setpriority_process;
 use rustix::thread::gettid;
 use std::io;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
@@ -36,27 +34,6 @@ impl Urgency {
         if let Err(error) = setpriority_process(Some(gettid()), nice) {
             tracing::debug!(%error, "the urgency of a thread cannot be set");
         }
-    }
-}
-
-/// Told to every thread; once set, it stays.
-#[derive(Clone, Debug, Default)]
-pub struct Stop(Arc<AtomicBool>);
-
-impl Stop {
-    /// Asks everybody to finish.
-    pub fn set(&self) {
-        self.0.store(true, Ordering::Release);
-    }
-
-    /// Whether to finish.
-    pub fn is_set(&self) -> bool {
-        self.0.load(Ordering::Acquire)
-    }
-
-    /// The flag itself, for work that only knows flags.
-    pub fn flag(&self) -> &AtomicBool {
-        &self.0
     }
 }
 

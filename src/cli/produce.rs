@@ -114,7 +114,7 @@ fn pace(rate: Option<u64>, records: u64, started: Instant) {
     let Some(rate) = rate else { return };
     let due = Duration::from_micros(records.saturating_mul(1_000_000) / rate.max(1));
     if let Some(early) = due.checked_sub(started.elapsed()) {
-        std::thread::sleep(early);
+        crate::wait::pace(early);
     }
 }
 

@@ -1,6 +1,6 @@
 //! A small file system in memory, seen by one process of the tests only.
 
-use crate::support::skipped::skipped;
+use crate::testkit::skipped::skipped;
 use std::fs::File;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};

@@ -1,8 +1,11 @@
 //! Mutations of valid input, drawn from a seed.
 
-/// Draws and mutates (splitmix64).
+use crate::testkit::random::Random;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+/// Draws and mutates.
 #[derive(Clone, Debug)]
-pub(crate) struct Mutator(u64);
+pub(crate) struct Mutator(Random);
 
 /// Bytes at which decoders have edges.
 const EDGES: [u8; 12] = [0, 1, 2, 0x0a, 0x22, 0x2c, 0x30, 0x7b, 0x7f, 0x80, 0xfe, 0xff];
@@ -10,19 +13,15 @@ const EDGES: [u8; 12] = [0, 1, 2, 0x0a, 0x22, 0x2c, 0x30, 0x7b, 0x7f, 0x80, 0xfe
 impl Mutator {
     /// The mutator of a target's round.
     pub(crate) fn new(target: &str, seed: u64) -> Self {
-        let name = target.bytes().fold(0_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
-        Self(name ^ seed.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+        Self(Random::new(xxh3_64_with_seed(target.as_bytes(), seed)))
     }
 
     pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let value = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        value ^ (value >> 31)
+        self.0.next()
     }
 
     pub(crate) fn below(&mut self, bound: usize) -> usize {
-        usize::try_from(self.next() % u64::try_from(bound.max(1)).unwrap()).unwrap()
+        self.0.below(bound)
     }
 
     fn byte(&mut self) -> u8 {
@@ -31,7 +30,7 @@ impl Mutator {
 
     /// One of `of`.
     pub(crate) fn pick<'a, T>(&mut self, of: &'a [T]) -> &'a T {
-        &of[self.below(of.len())]
+        self.0.pick(of)
     }
 
     /// A mutant of one of `seeds`; now and then one of them as it is.

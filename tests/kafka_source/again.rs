@@ -14,11 +14,12 @@ use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use tempfile::TempDir;
 
-use crate::support::cluster::RealKafka;
-use crate::support::orders::{TOPIC, config_of, order, text};
-use crate::support::program::{Program, until};
-use crate::support::proxy::Proxy;
-use crate::support::reading::{PATIENCE, from_beginning, read_to, resumes, source};
+use crate::testkit::cluster::RealKafka;
+use crate::testkit::orders::{TOPIC, config_of, order, text};
+use crate::testkit::program::Program;
+use crate::testkit::proxy::Proxy;
+use crate::testkit::reading::{PATIENCE, from_beginning, read_to, resumes, source};
+use crate::testkit::wait::poll_until;
 
 /// A configuration that reads one topic.
 pub(crate) fn config(folder: &TempDir, brokers: &str, topic: &str) -> PathBuf {
@@ -125,7 +126,7 @@ fn a_topic_made_again_between_two_probes_stops_the_next_start() {
     let (_folder, config) = read_before(&kafka, topic);
     let mut program = Program::serve(&config, &[]);
     program.ready();
-    until("it asked where the topic ends", || {
+    poll_until("it asked where the topic ends", || {
         let progress = program.get("/v1/progress");
         progress["partitions"][0]["end"].as_i64()
     });
@@ -153,7 +154,7 @@ fn a_topic_deleted_while_down_and_created_while_running_stops() {
     let written = std::fs::read_to_string(&config).unwrap();
     std::fs::write(&config, written.replace(&kafka.brokers(), &address)).unwrap();
     let mut program = Program::serve(&config, &[]);
-    until("it tried", || program.said().contains("Kafka cannot be reached").then_some(()));
+    poll_until("it tried", || program.said().contains("Kafka cannot be reached").then_some(()));
     assert!(!program.has_ended());
     kafka.create_topic(topic, 1);
     send_in_transactions(&kafka, topic, 10..13);

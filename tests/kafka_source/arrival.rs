@@ -7,10 +7,11 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::again::config;
-use crate::support::cluster::RealKafka;
-use crate::support::orders::order;
-use crate::support::program::{Program, until};
-use crate::support::reading::PATIENCE;
+use crate::testkit::cluster::RealKafka;
+use crate::testkit::orders::order;
+use crate::testkit::program::Program;
+use crate::testkit::reading::PATIENCE;
+use crate::testkit::wait::poll_until;
 
 const MONTH_MS: i64 = 30 * 86_400_000;
 
@@ -42,7 +43,7 @@ fn reason_at(kafka: &RealKafka, program: &mut Program, topic: &str, at: UtcMilli
     producer.send(&Outgoing { topic, partition, key: None, payload, timestamp: None }).unwrap();
     producer.flush(PATIENCE).unwrap();
     let path = format!("/v1/coverage?rider_id=R2&at={}", text(at));
-    until("the platform is complete beyond it", || {
+    poll_until("the platform is complete beyond it", || {
         let reason = program.get(&path)["platforms"][0]["reason"].clone();
         (reason != "incomplete").then_some(reason)
     })
@@ -51,7 +52,7 @@ fn reason_at(kafka: &RealKafka, program: &mut Program, topic: &str, at: UtcMilli
 /// Waits until this instant lies so far back.
 fn has_passed(at: UtcMillis, ms: i64) {
     let clock = Clock::start();
-    until("time passes", || (clock.now() > at.plus(ms)).then_some(()));
+    poll_until("time passes", || (clock.now() > at.plus(ms)).then_some(()));
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! What brokers and networks do: nothing of it loses, repeats or changes a record.
 
-use crate::support::mock::settings;
-use crate::support::proxy::Proxy;
-use crate::support::reading::{
+use crate::testkit::mock::settings;
+use crate::testkit::proxy::Proxy;
+use crate::testkit::random::Random;
+use crate::testkit::reading::{
     PATIENCE, assert_whole, from_beginning, read_to, read_to_fault, resumes, source, write,
 };
+use crate::testkit::wait::poll_until;
 use coverledger::domain::time::UtcMillis;
 use coverledger::ingest::kafka::{
     ClientSettings, EventProducer, KafkaFault, KafkaHealth, Outgoing, PartitionSource, Polled, Start,
@@ -112,15 +114,14 @@ fn a_damaged_batch_stops_the_reader_before_anything_of_it_or_behind_it_is_taken(
     let place = TopicPartition::new("orders", 1);
     let fault = {
         let source = source(&through, &from_beginning(&places(2)));
-        let fault = loop {
-            match source.poll(Duration::from_millis(50)) {
-                Polled::Record(record) => {
-                    seen.push((record.partition, record.offset, record.payload().to_vec()))
-                }
-                Polled::Idle => {}
-                Polled::Fault(fault) => break fault,
+        let fault = poll_until("the source stops", || match source.poll(Duration::ZERO) {
+            Polled::Record(record) => {
+                seen.push((record.partition, record.offset, record.payload().to_vec()));
+                None
             }
-        };
+            Polled::Idle => None,
+            Polled::Fault(fault) => Some(fault),
+        });
         assert_eq!(source.position(&place).unwrap(), Some(10), "nothing was stepped over");
         fault
     };
@@ -161,8 +162,8 @@ fn a_record_of_a_megabyte_is_a_record() {
     settings.options.insert("message.max.bytes".to_owned(), "4000000".to_owned());
     let producer = EventProducer::new(&settings, KafkaHealth::new()).unwrap();
     // Numbers do not compress away.
-    let payload: String =
-        (0..200_000).map(|n: u64| (n.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 44).to_string()).collect();
+    let mut random = Random::new(1);
+    let payload: String = (0..200_000).map(|_| random.below(1_000_000_u64).to_string()).collect();
     assert!(payload.len() > 1_000_000);
     for payload in [payload.as_bytes(), b"next"] {
         let (topic, partition) = ("orders", Some(0));

@@ -13,8 +13,8 @@ use coverledger::ingest::kafka::{
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
-use crate::support::mock::{cluster, settings};
-use crate::support::reading::{
+use crate::testkit::mock::{cluster, settings};
+use crate::testkit::reading::{
     PATIENCE, assert_whole, from_beginning, idle_until, offsets, read_to, read_to_fault, resumes, source,
     write,
 };

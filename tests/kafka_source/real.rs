@@ -14,13 +14,14 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use tempfile::TempDir;
 
 use crate::faults::{MARK, marked};
-use crate::support::cluster::{PASSWORD, RealKafka};
-use crate::support::program::Program;
-use crate::support::proxy::Proxy;
-use crate::support::reading::{
+use crate::testkit::cluster::{PASSWORD, RealKafka};
+use crate::testkit::program::Program;
+use crate::testkit::proxy::Proxy;
+use crate::testkit::reading::{
     PATIENCE, Seen, assert_whole, from_beginning, idle_until, read_to, read_to_fault, read_until, resumes,
     source, write,
 };
+use crate::testkit::wait::poll_until;
 
 #[test]
 fn a_real_kafka_is_read_without_loss_or_repetition_whatever_happens_to_it() {
@@ -108,12 +109,8 @@ fn leaders_move_to_another_broker_and_back(kafka: &RealKafka) {
     kafka.create_copied_topic("moving", 4, 2);
     let settings = kafka.settings("moving");
     let led_by = |nodes: &BTreeSet<i32>| {
-        let mut left = 1_000;
-        while BTreeSet::from_iter(kafka.leaders("moving")) != *nodes {
-            left -= 1;
-            assert!(left > 0, "{:?} lead instead of {nodes:?}", kafka.leaders("moving"));
-            std::thread::park_timeout(Duration::from_millis(50));
-        }
+        let leaders = || BTreeSet::from_iter(kafka.leaders("moving"));
+        poll_until(&format!("{nodes:?} lead"), || (leaders() == *nodes).then_some(()));
     };
     let (one, both) = (BTreeSet::from([1]), BTreeSet::from([1, 2]));
     let source = source(&settings, &from_beginning(&places("moving", 4)));

@@ -1,7 +1,7 @@
 //! Ways to break an event, each with the reason that the contract gives it and what stays readable.
 
 use super::event::{Body, DAY, Event, HOUR, Read, Record, fields, written};
-use super::random::Random;
+use crate::testkit::random::Random;
 
 /// Ways to break an event, those of [`garbled`] first.
 const WAYS: usize = 26;

@@ -229,7 +229,7 @@ pub(crate) fn answers(drive: &mut Drive, questions: usize) {
             drive.final_answers.push((rider, around + moved, answer.as_of.commit));
         }
         drive.shown.count(answer.verdict.as_str(), 1);
-        drive.shown.told(&serde_json::to_string(&answer).unwrap());
+        drive.shown.note(serde_json::to_string(&answer).unwrap());
     }
     for (rider, at, commit) in drive.final_answers.clone() {
         let covered = drive.model.windows(rider, at).first().map(|version| version.event.clone());

@@ -3,6 +3,7 @@
 use super::check;
 use super::drive::Drive;
 use super::world::RIDERS;
+use crate::testkit::wait::poll_until;
 use coverledger::coverage::Terms;
 use coverledger::coverage::question::{Question, When};
 use coverledger::coverage::resolve::resolve;
@@ -15,8 +16,6 @@ use coverledger::storage::{Acquire, Hint, Mode, Session, ValueKey};
 use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::mpsc::channel;
-use std::time::Duration;
 
 /// Kinds of values that lie under the number of a run.
 const RUN_KINDS: [u8; 7] =
@@ -47,6 +46,7 @@ impl Drive {
             assert!(discarded || report.installed, "nothing but a compaction changes runs: {report:?}");
             self.ledger().collect_released().unwrap();
             self.shown.count("runs compacted", u64::try_from(report.runs.0).unwrap());
+            self.note_state();
             if report.installed {
                 // It was a commit, with what is known of completeness.
                 let now = self.now;
@@ -62,6 +62,7 @@ impl Drive {
         ledger.set_output_rows_max(rows);
         if let Some(job) = ledger.begin_compaction(settled_before) {
             self.compacted = Some(job.run(&AtomicBool::new(false)).unwrap());
+            self.shown.count("compactions begun", 1);
         }
     }
 
@@ -79,6 +80,7 @@ impl Drive {
         let view = self.ledger().published().current();
         let mut held = Held { view, rider, at, answer: String::new() };
         held.answer = self.plain(&held);
+        self.shown.note(format!("kept: {}", held.answer));
         self.held.push(held);
     }
 
@@ -155,15 +157,9 @@ fn acquire(drive: &Drive) -> Session {
 
 /// Opens what was just closed, which may still be letting go of its file.
 pub(crate) fn patiently<T>(open: impl Fn() -> Result<T, String>) -> T {
-    let (_keep, pause) = channel::<()>();
-    for _ in 0..5_000 {
-        match open() {
-            Ok(opened) => return opened,
-            Err(error) if error.contains("could not acquire lock") => {
-                let _over = pause.recv_timeout(Duration::from_millis(2));
-            }
-            Err(error) => panic!("{error}"),
-        }
-    }
-    panic!("the store was not let go");
+    poll_until("the store was let go", || match open() {
+        Ok(opened) => Some(opened),
+        Err(error) if error.contains("could not acquire lock") => None,
+        Err(error) => panic!("{error}"),
+    })
 }

@@ -5,10 +5,10 @@ use super::crash::{Held, patiently};
 use super::engine::Engine;
 use super::event::{DAY, HOUR, MINUTE, Record};
 use super::naive::{Model, Origin};
-use super::random::Random;
 use super::shown::Shown;
 use super::terms::Terms;
 use super::world::{BEGINNINGS, Place, World, places};
+use crate::testkit::random::Random;
 use coverledger::config::Config;
 use coverledger::domain::arrival::Timestamp;
 use coverledger::domain::completeness::{EndObserved, MetadataObserved, PartitionStarted, TopicIdentity};
@@ -163,6 +163,8 @@ impl Drive {
         }
         self.model.activate_configuration(tariff, self.now);
         self.committed = self.model.clone();
+        self.shown.note(self.model.terms.text(tariff));
+        self.note_state();
     }
 
     /// The whole history.
@@ -248,6 +250,7 @@ impl Drive {
             let topics = super::world::TOPICS.map(|(topic, count)| (topic.to_owned(), (0..count).collect()));
             observed.metadata.push(MetadataObserved { requested_at, topics: topics.into() });
         }
+        self.shown.note(format!("{observed:?}"));
         self.ledger().observe(&observed);
     }
 
@@ -371,10 +374,11 @@ impl Drive {
             };
             assert_eq!(told, expected, "the disposition of {:?}: {}", records[at].0, records[at].1.raw);
             self.shown.count(&expected, 1);
-            self.shown.told(&format!("{} {expected}", records[at].1.raw));
+            self.shown.note(format!("{:?}: {}", records[at].0, records[at].1.raw));
         }
         self.shown.count("records", report.records);
         self.shown.count("commits", 1);
+        self.note_state();
         self.committed = self.model.clone();
         self.note_facts();
         if self.random.percent(8) {

@@ -1,6 +1,6 @@
 //! Records as the world sends them: what they say, and how they are written.
 
-use super::random::Random;
+use crate::testkit::random::Random;
 
 pub(crate) const MINUTE: i64 = 60_000;
 pub(crate) const HOUR: i64 = 60 * MINUTE;

@@ -3,6 +3,12 @@
 use super::drive::Drive;
 
 impl Drive {
+    /// Notes the instant, and the hash over all commit records so far.
+    pub(crate) fn note_state(&mut self) {
+        let hash = self.ledger().published().current().root().commit_hash;
+        self.shown.note(format!("at {}: {hash:?}", self.now));
+    }
+
     /// Keeps the facts that the newest commit was published with.
     pub(crate) fn note_facts(&mut self) {
         let state = self.ledger().published().current();

@@ -1,7 +1,7 @@
 //! The configurations of a history, as text for the program and as plain values for the model.
 
 use super::event::{HOUR, MINUTE};
-use super::random::Random;
+use crate::testkit::random::Random;
 use std::fmt::Write;
 
 /// What a platform promises.

@@ -2,8 +2,8 @@
 
 use super::bad::{bad, garbled};
 use super::event::{self, DAY, Event, HOUR, MINUTE, Record};
-use super::random::Random;
 use super::terms::{Terms, midnight};
+use crate::testkit::random::Random;
 use std::collections::BTreeMap;
 
 /// Topics and their partitions.

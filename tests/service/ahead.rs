@@ -1,9 +1,9 @@
 //! Clocks of producers that were never set, or run far ahead.
 
 use super::tests::{config, order};
-use crate::support::mock;
-use crate::support::orders::{TOPIC, send_to};
-use crate::support::program::{Program, binary};
+use crate::testkit::mock;
+use crate::testkit::orders::{TOPIC, send_to};
+use crate::testkit::program::{Program, binary};
 use coverledger::domain::time::{DAY_MS, UtcMillis};
 use coverledger::telemetry::clock::Clock;
 use serde_json::Value;

@@ -1,10 +1,11 @@
 //! A clock that jumped says nothing about what is complete; records are taken in as ever.
 
 use super::tests::{config, order};
-use crate::support::mock;
-use crate::support::orders::{TOPIC, send_to};
-use crate::support::power::set_clock;
-use crate::support::program::{Program, until};
+use crate::testkit::mock;
+use crate::testkit::orders::{TOPIC, send_to};
+use crate::testkit::power::set_clock;
+use crate::testkit::program::Program;
+use crate::testkit::wait::poll_until;
 use coverledger::config::Config;
 use coverledger::domain::arrival::Timestamp;
 use coverledger::domain::completeness::{EndObserved, MetadataObserved, PartitionStarted, TopicIdentity};
@@ -90,13 +91,13 @@ fn a_service_whose_clock_is_set_goes_on_taking_records_and_says_so() {
         platforms.iter().find_map(|p| p["complete_through"].as_str().map(str::to_owned))
     };
     send_to(&brokers, 0, &[complete("2025-07-09T12:00:00Z").as_bytes()]);
-    let before = until("the past is complete", || through(&mut program));
+    let before = poll_until("the past is complete", || through(&mut program));
     assert!(before.starts_with("2025-07-09"), "{before}");
     for seconds in ["7200", "-7200"] {
         // At once: a clock that is right in between would be one that never jumped.
         std::fs::write(ahead.with_extension("new"), seconds).unwrap();
         std::fs::rename(ahead.with_extension("new"), &ahead).unwrap();
-        until("the jump is noticed", || program.said().contains("the wall clock jumped").then_some(()));
+        poll_until("the jump is noticed", || program.said().contains("the wall clock jumped").then_some(()));
         let order = order(&format!("o{seconds}"), "2025-07-10T08:00:00Z", "2025-07-10T08:30:00Z");
         let records = [order.as_bytes(), complete("2025-07-10T12:00:00Z").as_bytes()].map(<[u8]>::to_vec);
         send_to(&brokers, 0, &records.each_ref().map(Vec::as_slice));
@@ -107,7 +108,7 @@ fn a_service_whose_clock_is_set_goes_on_taking_records_and_says_so() {
     let answer = program.get("/v1/coverage?rider_id=R1&at=2025-07-10T08:10:00Z");
     assert_eq!((&answer["verdict"], answer["windows"].as_array().unwrap().len()), (&"covered".into(), 2));
     std::fs::remove_file(&ahead).unwrap();
-    until("the clock is right again", || {
+    poll_until("the clock is right again", || {
         through(&mut program).filter(|through| through.starts_with("2025-07-10"))
     });
     let said = program.said();

@@ -1,19 +1,23 @@
 //! More than can be done: memory stays bounded, answers are given, and ingest goes on.
 
 use super::tests::{config, order};
-use crate::support::mock;
-use crate::support::orders::{TOPIC, send_to};
-use crate::support::program::{Program, exchange, until};
+use crate::testkit::http;
+use crate::testkit::mock;
+use crate::testkit::orders::{TOPIC, send_to};
+use crate::testkit::program::Program;
+use crate::testkit::wait::{delay, poll_until};
 use std::collections::BTreeSet;
 use std::io::{ErrorKind, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::channel;
 use std::time::Duration;
 use tempfile::TempDir;
 
 const MIB: u64 = 1 << 20;
+
+/// Between two bytes of a slow client.
+const SLOW: Duration = Duration::from_millis(20);
 
 /// How many clients are slow: `COVERLEDGER_SLOW_CLIENTS`, by default 1,000.
 fn slow_clients() -> usize {
@@ -66,7 +70,6 @@ fn drip(address: &str, count: usize, over: &AtomicBool, connected: &AtomicBool) 
         Some(stream)
     };
     let mut streams: Vec<Option<TcpStream>> = (0..count).map(connect).collect();
-    let (_keep, pause) = channel::<()>();
     connected.store(true, Ordering::Release);
     while !over.load(Ordering::Acquire) {
         for (n, slot) in streams.iter_mut().enumerate() {
@@ -80,7 +83,7 @@ fn drip(address: &str, count: usize, over: &AtomicBool, connected: &AtomicBool) 
                 *slot = None;
             }
         }
-        let _over = pause.recv_timeout(Duration::from_millis(20));
+        delay(SLOW);
     }
 }
 
@@ -104,15 +107,15 @@ fn slow_clients_keep_nobody_from_an_answer() {
         // Whatever happens below, the clients end.
         let _end = OnDrop(|| over.store(true, Ordering::Release));
         scope.spawn(|| drip(&address, slow_clients(), &over, &connected));
-        until("the slow clients are there", || connected.load(Ordering::Acquire).then_some(()));
+        poll_until("the slow clients are there", || connected.load(Ordering::Acquire).then_some(()));
         for n in 0..4 {
             // Between waiting for a place and being shed there is an answer in the end.
             let path = "/v1/coverage?rider_id=R1&at=2025-07-10T12:07:15%2B08:00";
-            let answer = until("an answer", || program.if_answered(path));
+            let answer = poll_until("an answer", || program.if_answered(path));
             assert_eq!(answer["verdict"], "covered", "{answer}");
             send_all(&brokers, &orders(2_000 + n..2_001 + n));
         }
-        until("ingest goes on", || {
+        poll_until("ingest goes on", || {
             let progress = program.if_answered("/v1/progress")?;
             progress["partitions"][0]["position"].as_i64().filter(|position| *position >= 2_004)
         });
@@ -157,7 +160,7 @@ fn a_backlog_waits_in_kafka_and_not_in_memory() {
     program.address();
     let before = program.resident().0;
     let mut behind = 0;
-    until("the backlog is worked off, and questions are answered meanwhile", || {
+    poll_until("the backlog is worked off, and questions are answered meanwhile", || {
         let answer = program.get("/v1/coverage?rider_id=R7&at=2025-07-10T12:07:00%2B08:00");
         let progress = program.get("/v1/progress");
         let lines = progress["partitions"].as_array().unwrap();
@@ -225,9 +228,13 @@ fn a_placeholder_instead_of_a_rider_is_refused_and_bounds_what_a_question_costs(
     program.applied(20_002);
     // one more is refused, alone and among others, with a word on what it is.
     let address = program.address();
-    let reply = exchange(&address, &format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n")).unwrap();
-    assert!(reply.contains(" 422 ") && reply.contains("urn:coverledger:problem:too-many-orders"), "{reply}");
-    assert!(reply.contains("more than 20000 stored versions") && !reply.contains("unknown\""), "{reply}");
+    let reply = http::get(&address, path, "").unwrap();
+    assert!(
+        reply.status == 422 && reply.body.contains("urn:coverledger:problem:too-many-orders"),
+        "{reply:?}"
+    );
+    let said = &reply.body;
+    assert!(said.contains("more than 20000 stored versions") && !said.contains("unknown\""), "{said}");
     let line = |rider: &str| format!("{{\"rider_id\":\"{rider}\",\"at\":\"2025-07-10T12:07:00+08:00\"}}\n");
     let answers = program.post("/v1/coverage/batch", &(line("unknown") + &line("R1")));
     assert!(answers[0]["error"].as_str().unwrap().starts_with("more than 20000"), "{answers:?}");

@@ -1,10 +1,11 @@
 //! Partitions that cannot be read on, and an operator's decisions about them.
 
 use super::tests::{config, order};
-use crate::support::mock::{self, Cluster};
-use crate::support::orders::{TOPIC, send_to};
-use crate::support::program::{Program, until};
-use crate::support::reading::PATIENCE;
+use crate::testkit::mock::{self, Cluster};
+use crate::testkit::orders::{TOPIC, send_to};
+use crate::testkit::program::Program;
+use crate::testkit::reading::PATIENCE;
+use crate::testkit::wait::poll_until;
 use coverledger::domain::time::UtcMillis;
 use coverledger::ingest::kafka::{EventProducer, KafkaHealth, Outgoing};
 use coverledger::telemetry::clock::Clock;
@@ -138,7 +139,8 @@ fn what_the_broker_does_not_tell_is_warned_of_once() {
     // Partitions are asked for again after the first listing.
     let through =
         |program: &mut Program| program.get("/v1/progress")["platforms"][0]["complete_through"].clone();
-    let first = until("something is complete", || Some(through(&mut program)).filter(|at| !at.is_null()));
+    let first =
+        poll_until("something is complete", || Some(through(&mut program)).filter(|at| !at.is_null()));
     assert!(first.is_string());
     let said = program.said();
     assert_eq!(said.matches("the broker does not tell the configuration of the topics").count(), 1, "{said}");
@@ -174,7 +176,7 @@ fn a_partition_that_is_gone_can_be_left_behind() {
         let progress = program.get("/v1/progress");
         progress["platforms"][0]["complete_through"].as_str().map(str::to_owned)
     };
-    until("the platform is complete without them", || {
+    poll_until("the platform is complete without them", || {
         through(&mut program).filter(|through| through.as_str() > "2026")
     });
     let answer = program.get("/v1/coverage?rider_id=R1&at=2025-07-10T11:00:00%2B08:00");
@@ -197,7 +199,7 @@ fn a_stop_is_heard_while_kafka_is_away() {
     let mut program = Program::serve(&config, &[]);
     let answer = program.get("/v1/coverage?rider_id=R1&at=2025-07-10T11:00:00%2B08:00");
     assert_eq!(answer["verdict"], "undetermined");
-    until("it tried", || program.said().contains("Kafka cannot be reached").then_some(()));
+    poll_until("it tried", || program.said().contains("Kafka cannot be reached").then_some(()));
     let log = folder.path().join("coverledger.log");
     assert_eq!(program.terminate(), Some(0));
     let said = std::fs::read_to_string(log).unwrap();

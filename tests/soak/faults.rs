@@ -1,10 +1,11 @@
 //! What a soak lets happen in a round.
 
-use crate::support::cluster::RealKafka;
-use crate::support::power::{self, Loss, Watch};
-use crate::support::program::{Program, until};
-use crate::support::random::Draws;
-use crate::support::stream::{Sent, commit, kill_ingest};
+use crate::testkit::cluster::RealKafka;
+use crate::testkit::power::{self, Loss, Watch};
+use crate::testkit::program::Program;
+use crate::testkit::random::Random;
+use crate::testkit::stream::{Sent, commit, kill_ingest};
+use crate::testkit::wait::poll_until;
 use coverledger::ingest::kafka::{EventProducer, Outgoing};
 use coverledger::storage::crash_points::{Point, VARIABLE};
 use std::fs;
@@ -89,18 +90,18 @@ impl Machine {
     }
 
     /// One round: the program runs while `events` come in, and the fault strikes. Says what happened.
-    pub(crate) fn suffer(&mut self, fault: Fault, events: Vec<Sent>, draws: &mut Draws) -> String {
+    pub(crate) fn suffer(&mut self, fault: Fault, events: Vec<Sent>, random: &mut Random) -> String {
         let before = self.records();
-        let target = before + i64::try_from(draws.below(events.len() as u64)).unwrap();
+        let target = before + i64::try_from(random.below(events.len() as u64)).unwrap();
         match fault {
             Fault::IngestKilled => {
                 self.send(events);
-                let running = kill_ingest(&self.folder, &self.config, &self.file, draws.below(8));
+                let running = kill_ingest(&self.folder, &self.config, &self.file, random.below(8));
                 (if running { "in the middle" } else { "too late" }).to_owned()
             }
             Fault::DeadAtPoint => {
-                let point = Point::ALL[usize::try_from(draws.below(Point::ALL.len() as u64)).unwrap()];
-                let text = format!("{}:{}", point.name(), 1 + draws.below(8));
+                let point = *random.pick(Point::ALL);
+                let text = format!("{}:{}", point.name(), 1 + random.below(8));
                 let mut program = self.start(&mut |command| {
                     command.env(VARIABLE, &text);
                 });
@@ -117,12 +118,12 @@ impl Machine {
                 self.send(events);
                 self.until_applied(&mut program, target);
                 program.kill();
-                let loss = Loss::ALL[usize::try_from(draws.below(3)).unwrap()];
-                let (writes, names) = watch.lose(loss, draws);
+                let loss = *random.pick(&Loss::ALL);
+                let (writes, names) = watch.lose(loss, random);
                 format!("{loss:?} of {writes} writes and {names} names")
             }
             Fault::DiskFull | Fault::DiskUnreadable | Fault::DiskUnsyncable => {
-                self.bad_disk(fault, events, draws)
+                self.bad_disk(fault, events, random)
             }
             _ => self.outside(fault, events, target),
         }
@@ -160,7 +161,7 @@ impl Machine {
                 fs::remove_file(self.folder.path().join("data/LOCK")).unwrap();
                 // It notices with its next commit: there is more to come, or completeness moves.
                 let more =
-                    crate::support::stream::events(u64::try_from(self.records()).unwrap() + 900_000, 50);
+                    crate::testkit::stream::events(u64::try_from(self.records()).unwrap() + 900_000, 50);
                 self.send(more);
                 let (code, said) = program.end();
                 assert_eq!(code, Some(1), "{said}");
@@ -171,14 +172,14 @@ impl Machine {
         format!("with {at} of {} records applied", self.records())
     }
 
-    fn bad_disk(&mut self, fault: Fault, events: Vec<Sent>, draws: &mut Draws) -> String {
+    fn bad_disk(&mut self, fault: Fault, events: Vec<Sent>, random: &mut Random) -> String {
         let data = self.folder.path().join("data");
         let _there = fs::create_dir(&data);
-        let size = draws.below(10);
+        let size = random.below(10);
         let fault = match fault {
-            Fault::DiskFull => power::Fault::Full(draws.below(10_000 << size)),
-            Fault::DiskUnreadable => power::Fault::Unreadable(draws.below(8 << size)),
-            _ => power::Fault::Unsyncable(draws.below(2 << size)),
+            Fault::DiskFull => power::Fault::Full(random.below(10_000 << size)),
+            Fault::DiskUnreadable => power::Fault::Unreadable(random.below(8 << size)),
+            _ => power::Fault::Unsyncable(random.below(2 << size)),
         };
         let mut program = self.start(&mut |command| fault.enter(&data, command));
         self.send(events);
@@ -214,12 +215,12 @@ impl Machine {
 
     /// Waits until so many records are applied; the first answer must know all that was acknowledged before.
     fn until_applied(&mut self, program: &mut Program, records: i64) {
-        let known = until("it answers", || {
+        let known = poll_until("it answers", || {
             assert!(!program.has_ended(), "it ended: {}", program.said());
             program.position().filter(|position| *position > 0 || self.acknowledged == 0)
         });
         assert!(known >= self.acknowledged, "{known} < {}: {}", self.acknowledged, program.said());
-        until("the records are applied", || {
+        poll_until("the records are applied", || {
             assert!(!program.has_ended(), "it ended: {}", program.said());
             self.acknowledged = self.acknowledged.max(program.position().unwrap_or(0));
             (self.acknowledged >= records).then_some(())
@@ -230,7 +231,7 @@ impl Machine {
     /// Whether the program died before everything was applied.
     fn until_dead_or_done(&mut self, program: &mut Program) -> bool {
         let all = self.records();
-        until("it dies, or all is applied", || {
+        poll_until("it dies, or all is applied", || {
             if program.has_ended() {
                 return Some(true);
             }

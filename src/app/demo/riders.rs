@@ -1,15 +1,14 @@
 //! The riders' platforms: they stream every order to the embedded broker when it happens, and vouch for it.
 
 use super::scenes::Scenes;
-use crate::app::threads::Stop;
 use crate::domain::time::UtcMillis;
 use crate::domain::view::LedgerView;
 use crate::generate::{LiveGenerator, LiveSettings, PLATFORMS};
 use crate::ingest::kafka::{EventProducer, Outgoing};
 use crate::ledger::Published;
 use crate::telemetry::clock::Clock;
+use crate::wait::Stop;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 /// Records that the service has not yet read, at most. The embedded broker keeps 100,000 records or 5 MiB of a partition,
@@ -33,8 +32,6 @@ pub(super) struct Riders {
     pub(super) published: Arc<Published>,
     pub(super) scenes: Arc<Scenes>,
     pub(super) stop: Stop,
-    /// Nothing is ever sent: waiting on it is a pause that ends at once with the demo.
-    pub(super) pause: Receiver<()>,
 }
 
 impl Riders {
@@ -140,9 +137,6 @@ impl Riders {
 
     fn is_over_after(&self, pause: Duration) -> bool {
         self.producer.poll();
-        match self.pause.recv_timeout(pause) {
-            Ok(()) | Err(RecvTimeoutError::Timeout) => self.stop.is_set(),
-            Err(RecvTimeoutError::Disconnected) => true,
-        }
+        self.stop.wait(pause)
     }
 }

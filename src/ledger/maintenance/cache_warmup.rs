@@ -8,6 +8,7 @@ use crate::domain::time::LocalDay;
 use crate::ledger::error::LedgerResult;
 use crate::ledger::run::Run;
 use crate::ledger::writer::{Ledger, Published};
+use crate::wait::pace;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -42,7 +43,7 @@ impl CacheWarmup {
             let Some(run) = self.live(day, id) else { continue };
             run.warm(|more| {
                 bytes += more;
-                std::thread::sleep(PAUSE);
+                pace(PAUSE);
                 bytes < self.bytes_max && !stop.load(Ordering::Acquire)
             })?;
             if stop.load(Ordering::Acquire) {

@@ -4,6 +4,7 @@
 use crate::ledger::error::{LedgerError, LedgerResult};
 use crate::ledger::options::LedgerOptions;
 use crate::storage::Storage;
+use crate::wait::pace;
 use std::time::Duration;
 
 /// How often one who waits for room looks again.
@@ -77,7 +78,7 @@ impl DiskSpace {
             if !free.is_short {
                 return Ok(());
             }
-            std::thread::sleep(LOOK_EVERY);
+            pace(LOOK_EVERY);
         }
     }
 }

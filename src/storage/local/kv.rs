@@ -12,6 +12,7 @@
 use crate::storage::VALUE_BYTES_MAX;
 use crate::storage::crash_points::{self, Point};
 use crate::storage::error::StorageError;
+use crate::wait::poll_until;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -147,19 +148,15 @@ fn read_through(log: &Path) -> std::io::Result<()> {
 /// Opens it, waiting for threads of this process that still let go of it: after a close they may hold its file for a
 /// moment. Nobody else can have it, since the data directory's lock is held.
 fn open_patiently(config: &sled::Config) -> sled::Result<sled::Db> {
-    let (_keep, pause) = std::sync::mpsc::channel::<()>();
-    let mut tries = 0;
-    loop {
-        match config.open() {
-            Err(sled::Error::Io(error))
-                if tries < OPEN_TRIES && error.to_string().contains("could not acquire lock") =>
-            {
-                tries += 1;
-                let _over = pause.recv_timeout(OPEN_PAUSE);
-            }
-            opened => return opened,
+    let mut last = None;
+    let opened = poll_until(OPEN_TRIES, OPEN_PAUSE, || match config.open() {
+        Err(sled::Error::Io(error)) if error.to_string().contains("could not acquire lock") => {
+            last = Some(sled::Error::Io(error));
+            None
         }
-    }
+        opened => Some(opened),
+    });
+    opened.or(last.map(Err)).unwrap_or_else(|| config.open())
 }
 
 /// Makes the files and their names durable: a commit later only syncs the log itself.

@@ -1,6 +1,7 @@
 //! One process at a time in a data directory.
 
 use crate::storage::{StorageError, StorageResult};
+use crate::wait::poll_until;
 use std::fs::{self, File, Metadata, TryLockError};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -88,14 +89,11 @@ fn is_same(one: &Metadata, other: &Metadata) -> bool {
 
 /// Tries for a moment: a program that is just being started by this process holds copies of its files until it runs.
 fn patiently(lock: impl Fn() -> Result<(), TryLockError>) -> Result<(), TryLockError> {
-    let (_keep, pause) = std::sync::mpsc::channel::<()>();
-    for _ in 0..TRIES {
-        match lock() {
-            Err(TryLockError::WouldBlock) => drop(pause.recv_timeout(PAUSE)),
-            tried => return tried,
-        }
-    }
-    lock()
+    let tried = poll_until(TRIES, PAUSE, || match lock() {
+        Err(TryLockError::WouldBlock) => None,
+        tried => Some(tried),
+    });
+    tried.unwrap_or(Err(TryLockError::WouldBlock))
 }
 
 fn locked(tried: Result<(), TryLockError>, path: &Path, data_dir: &Path) -> StorageResult<()> {

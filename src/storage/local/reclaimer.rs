@@ -7,6 +7,7 @@
 
 use super::pages::Segment;
 use super::segment;
+use crate::wait::pace;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -114,7 +115,7 @@ impl Reclaimer {
     pub fn run(&self, stop: &AtomicBool) {
         while !stop.load(Ordering::Acquire) {
             let Some((Removed { segment, file }, waiting)) = self.files.take() else {
-                std::thread::sleep(LOOK_EVERY);
+                pace(LOOK_EVERY);
                 continue;
             };
             // Whoever had it open to read has closed it by now, so that the last one is this thread.
@@ -140,7 +141,7 @@ impl Reclaimer {
         while left > 0 && !stop.load(Ordering::Acquire) {
             left = left.saturating_sub(STEP_BYTES);
             file.set_len(left)?;
-            std::thread::sleep(pause);
+            pace(pause);
         }
         Ok(())
     }

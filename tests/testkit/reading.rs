@@ -1,5 +1,6 @@
-//! ValueWriter records and reading them with the source, waiting for conditions by a bounded number of polls.
+//! Writing records and reading them with the source, waiting for conditions.
 
+use super::wait::poll_until;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -9,9 +10,8 @@ use coverledger::ingest::kafka::{
     Resume, Start, StartAt, TopicPartition,
 };
 
-/// Polls in vain before a condition is given up; each waits up to [`POLL`].
-const ATTEMPTS: u32 = 1_200;
-const POLL: Duration = Duration::from_millis(50);
+/// What one poll waits for a record: hardly at all, since [`poll_until`] comes back.
+const POLL: Duration = Duration::from_millis(1);
 /// The bound of one request in tests.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -63,14 +63,9 @@ pub(crate) fn write(
 
 /// Reads on until `seen` holds `count` records.
 pub(crate) fn read_to(source: &PartitionSource, seen: &mut Vec<Seen>, count: usize) {
-    let before = seen.len();
-    let mut left = ATTEMPTS;
+    let what = format!("{count} records come");
     while seen.len() < count {
-        if !read_one(source, seen) {
-            left = left
-                .checked_sub(1)
-                .unwrap_or_else(|| panic!("{} of {count} records came, {before} of them before", seen.len()));
-        }
+        poll_until(&what, || read_one(source, seen).then_some(()));
     }
 }
 
@@ -81,13 +76,10 @@ pub(crate) fn read_until(
     what: &str,
     holds: impl Fn() -> bool,
 ) {
-    for _ in 0..ATTEMPTS {
+    poll_until(what, || {
         while read_one(source, seen) {}
-        if holds() {
-            return;
-        }
-    }
-    panic!("never: {what}");
+        holds().then_some(())
+    });
 }
 
 /// Whether a record came.
@@ -107,27 +99,24 @@ fn read_one(source: &PartitionSource, seen: &mut Vec<Seen>) -> bool {
 
 /// Polls until `holds`; no record may come meanwhile.
 pub(crate) fn idle_until(source: &PartitionSource, what: &str, holds: impl Fn() -> bool) {
-    for _ in 0..ATTEMPTS {
+    poll_until(what, || {
         if holds() {
-            return;
+            return Some(());
         }
         match source.poll(POLL) {
             Polled::Record(record) => panic!("a record at {} while waiting for: {what}", record.offset),
-            Polled::Idle => {}
+            Polled::Idle => None,
             Polled::Fault(fault) => panic!("{fault}"),
         }
-    }
-    panic!("never: {what}");
+    });
 }
 
 /// Polls until the source stops, ignoring records.
 pub(crate) fn read_to_fault(source: &PartitionSource) -> KafkaFault {
-    for _ in 0..ATTEMPTS {
-        if let Polled::Fault(fault) = source.poll(POLL) {
-            return fault;
-        }
-    }
-    panic!("the source did not stop");
+    poll_until("the source stops", || match source.poll(POLL) {
+        Polled::Fault(fault) => Some(fault),
+        _ => None,
+    })
 }
 
 /// Each partition's offsets as they were read.

@@ -1,34 +1,17 @@
 //! The real program as a service: started, asked, told to stop, killed.
 
+use super::http::{self, Reply};
+use super::wait::poll_until;
 use serde_json::Value;
 use std::fs::{self, File};
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::channel;
-use std::time::Duration;
-
-/// Looks in vain before a condition is given up.
-const LOOKS: u32 = 60_000;
 
 /// The real binary.
 pub(crate) fn binary() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_coverledger"));
     command.stdin(Stdio::null()).env_remove("COVERLEDGER_LOG");
     command
-}
-
-/// Looks again and again until there is something to see.
-pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let (_keep, pause) = channel::<()>();
-    for _ in 0..LOOKS {
-        if let Some(seen) = look() {
-            return seen;
-        }
-        let _over = pause.recv_timeout(Duration::from_millis(2));
-    }
-    panic!("never: {what}");
 }
 
 /// A running `serve`.
@@ -68,7 +51,7 @@ impl Program {
         if let Some(address) = &self.address {
             return address.clone();
         }
-        let address = until("it listens", || {
+        let address = poll_until("it listens", || {
             assert!(self.child.try_wait().unwrap().is_none(), "it ended: {}", self.said());
             address_in(&self.said())
         });
@@ -78,18 +61,14 @@ impl Program {
 
     /// What a GET gives, or `None` when nothing answers.
     pub(crate) fn try_get(&mut self, path: &str) -> Option<Value> {
-        let address = self.address();
-        request(&address, &format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n"))
-            .map(|body| serde_json::from_str(&body).unwrap_or(Value::Null))
+        let reply = http::get(&self.address(), path, "")?;
+        Some(serde_json::from_str(&body(path, reply)).unwrap_or(Value::Null))
     }
 
     /// What a GET gives, or `None` when the connection ends without it or the service is too busy.
     pub(crate) fn if_answered(&mut self, path: &str) -> Option<Value> {
-        let address = self.address();
-        let reply = exchange(&address, &format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n"))?;
-        let (head, body) = reply.split_once("\r\n\r\n")?;
-        assert!(head.contains(" 200 ") || head.contains(" 503 "), "{path}: {reply}");
-        head.contains(" 200 ").then(|| serde_json::from_str(body).unwrap())
+        let reply = http::get(&self.address(), path, "").filter(|reply| reply.status != 503)?;
+        Some(serde_json::from_str(&body(path, reply)).unwrap())
     }
 
     /// Resident memory in bytes, and its peak.
@@ -108,19 +87,15 @@ impl Program {
 
     /// The body of a GET as it is.
     pub(crate) fn text(&mut self, path: &str, accept: &str) -> String {
-        let address = self.address();
-        let head = format!("GET {path} HTTP/1.0\r\nHost: {address}\r\nAccept: {accept}\r\n\r\n");
-        request(&address, &head).unwrap_or_else(|| panic!("{path}: no answer: {}", self.said()))
+        let reply = http::get(&self.address(), path, &format!("Accept: {accept}\r\n"));
+        body(path, reply.unwrap_or_else(|| panic!("{path}: no answer: {}", self.said())))
     }
 
     /// What a POST of lines gives.
     pub(crate) fn post(&mut self, path: &str, lines: &str) -> Vec<Value> {
-        let address = self.address();
-        let head = format!(
-            "POST {path} HTTP/1.0\r\nHost: {address}\r\nContent-Type: application/x-ndjson\r\nContent-Length: {}\r\n\r\n",
-            lines.len()
-        );
-        let body = request(&address, &(head + lines)).unwrap_or_else(|| panic!("no answer: {}", self.said()));
+        let ndjson = "Content-Type: application/x-ndjson\r\n";
+        let reply = http::post(&self.address(), path, ndjson, lines.as_bytes());
+        let body = body(path, reply.unwrap_or_else(|| panic!("{path}: no answer: {}", self.said())));
         body.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
@@ -141,7 +116,7 @@ impl Program {
 
     /// Waits until so many records are applied.
     pub(crate) fn applied(&mut self, records: i64) {
-        until("the records are applied", || {
+        poll_until("the records are applied", || {
             assert!(!self.has_ended(), "it ended: {}", self.said());
             self.position().filter(|position| *position >= records)
         });
@@ -155,7 +130,7 @@ impl Program {
 
     /// Waits until it reads from Kafka.
     pub(crate) fn ready(&mut self) {
-        until("it is ready", || {
+        poll_until("it is ready", || {
             assert!(!self.has_ended(), "it ended: {}", self.said());
             self.said().contains(" ready").then_some(())
         });
@@ -194,18 +169,8 @@ fn address_in(said: &str) -> Option<String> {
     Some(after[..end].to_owned())
 }
 
-fn request(address: &str, whole: &str) -> Option<String> {
-    let reply = exchange(address, whole)?;
-    let (head, body) = reply.split_once("\r\n\r\n")?;
-    assert!(head.contains(" 200 "), "{}: {reply}", whole.lines().next().unwrap_or_default());
-    Some(body.to_owned())
-}
-
-/// Sends a request and reads to the end of the connection.
-pub(crate) fn exchange(address: &str, whole: &str) -> Option<String> {
-    let mut stream = TcpStream::connect(address).ok()?;
-    stream.write_all(whole.as_bytes()).ok()?;
-    let mut reply = Vec::new();
-    stream.read_to_end(&mut reply).ok()?;
-    Some(String::from_utf8(reply).unwrap())
+/// The body of an answer that must be a good one.
+fn body(path: &str, reply: Reply) -> String {
+    assert_eq!(reply.status, 200, "{path}: {reply:?}");
+    reply.body
 }

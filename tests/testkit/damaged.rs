@@ -1,5 +1,6 @@
 //! A small ledger with every kind of value in it, made by the real binary and the library; copies of it to be damaged.
 
+use super::folders::copy_dir;
 use coverledger::config::Config;
 use coverledger::domain::arrival::Timestamp;
 use coverledger::domain::time::{LocalDay, UtcMillis};
@@ -155,19 +156,6 @@ pub(crate) fn copy_of(dir: &TempDir) -> TempDir {
     copy
 }
 
-fn copy_dir(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy_dir(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
-        }
-    }
-}
-
 pub(crate) fn db_file(dir: &Path) -> PathBuf {
     dir.join("store").join("db")
 }
@@ -255,16 +243,4 @@ pub(crate) fn dump(ledger: &Ledger) -> Vec<String> {
         .unwrap();
     lines.push(format!("{:?}", view.completeness()));
     lines
-}
-
-/// A small seeded generator (splitmix64): damages can be repeated.
-pub(crate) struct Random(pub(crate) u64);
-
-impl Random {
-    pub(crate) fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((mixed ^ (mixed >> 31)) % u64::try_from(bound).unwrap()).unwrap()
-    }
 }

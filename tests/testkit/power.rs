@@ -2,7 +2,7 @@
 //!
 //! `tests/lossy/lossy.c`, preloaded into the process, keeps the journal that this reads. It injects failing disks as well.
 
-use super::random::Draws;
+use super::random::Random;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -78,10 +78,10 @@ impl Watch {
     }
 
     /// The power goes after the process was killed. Returns how many writes and names were not durable.
-    pub(crate) fn lose(self, loss: Loss, draws: &mut Draws) -> (usize, usize) {
+    pub(crate) fn lose(self, loss: Loss, random: &mut Random) -> (usize, usize) {
         let notes = read_journal(&fs::read(self.journal()).unwrap_or_default());
-        let writes = self.lose_bytes(&notes, loss, draws);
-        let names = lose_names(&notes, loss, draws);
+        let writes = self.lose_bytes(&notes, loss, random);
+        let names = lose_names(&notes, loss, random);
         (writes, names)
     }
 
@@ -107,7 +107,7 @@ impl Watch {
         (cut.union(&early).count(), early.len())
     }
 
-    fn lose_bytes(&self, notes: &[Note], loss: Loss, draws: &mut Draws) -> usize {
+    fn lose_bytes(&self, notes: &[Note], loss: Loss, random: &mut Random) -> usize {
         let mut pending: BTreeMap<u64, Vec<&Note>> = BTreeMap::new();
         for note in notes {
             match note.kind {
@@ -127,16 +127,16 @@ impl Watch {
             let kept = match loss {
                 Loss::Everything => 0,
                 Loss::Torn => notes.len(),
-                Loss::Tails => below(draws, notes.len() + 1),
+                Loss::Tails => random.below(notes.len() + 1),
             };
-            notes.iter().take(kept).for_each(|note| note.repeat(&file, loss, draws));
+            notes.iter().take(kept).for_each(|note| note.repeat(&file, loss, random));
         }
         pending.values().map(Vec::len).sum()
     }
 }
 
 /// Takes names back from the last one on, in each folder to a moment of its own.
-fn lose_names(notes: &[Note], loss: Loss, draws: &mut Draws) -> usize {
+fn lose_names(notes: &[Note], loss: Loss, random: &mut Random) -> usize {
     let mut pending: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
     for (at, note) in notes.iter().enumerate() {
         match note.kind {
@@ -147,17 +147,13 @@ fn lose_names(notes: &[Note], loss: Loss, draws: &mut Draws) -> usize {
     }
     let mut lost: BTreeSet<usize> = BTreeSet::new();
     for places in pending.values() {
-        let kept = if loss == Loss::Everything { 0 } else { below(draws, places.len() + 1) };
+        let kept = if loss == Loss::Everything { 0 } else { random.below(places.len() + 1) };
         lost.extend(places.iter().skip(kept).copied());
     }
     for &at in lost.iter().rev() {
         notes[at].take_name_back();
     }
     pending.values().map(Vec::len).sum()
-}
-
-fn below(draws: &mut Draws, bound: usize) -> usize {
-    usize::try_from(draws.below(u64::try_from(bound).unwrap())).unwrap()
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -200,8 +196,8 @@ impl Note {
         }
     }
 
-    fn repeat(&self, file: &File, loss: Loss, draws: &mut Draws) {
-        let mut keeps = || loss != Loss::Torn || draws.below(2) == 0;
+    fn repeat(&self, file: &File, loss: Loss, random: &mut Random) {
+        let mut keeps = || loss != Loss::Torn || random.percent(50);
         match self.kind {
             Kind::Write => {
                 let mut from = 0;

@@ -1,5 +1,6 @@
 //! A connection to a broker that is slow, breaks, or damages what passes through it.
 
+use super::wait::delay;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
@@ -123,7 +124,7 @@ impl Line {
             let bytes = [&length[..], &answer].concat();
             for piece in bytes.chunks(PIECE) {
                 if !self.delay.is_zero() {
-                    std::thread::park_timeout(self.delay);
+                    delay(self.delay);
                 }
                 to.write_all(&piece[..piece.len().min(left)])?;
                 left = left.saturating_sub(piece.len());

@@ -1,9 +1,12 @@
-//! What several test programs share.
+//! The one testkit of all test programs. Benchmarks share its generator, its HTTP client and its waiting.
 #![allow(dead_code, reason = "each test program uses its own part of this")]
 
+pub(crate) mod cases;
 pub(crate) mod cluster;
+pub(crate) mod damaged;
 pub(crate) mod driver;
 pub(crate) mod folders;
+pub(crate) mod http;
 pub(crate) mod mock;
 pub(crate) mod orders;
 pub(crate) mod power;
@@ -14,3 +17,4 @@ pub(crate) mod reading;
 pub(crate) mod skipped;
 pub(crate) mod stream;
 pub(crate) mod told;
+pub(crate) mod wait;

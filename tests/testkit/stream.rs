@@ -1,8 +1,10 @@
 //! A stream of events through a real Kafka into the real program, whatever happens to it, and the one straight run that it
 //! is compared with in the end.
 
-use super::program::{binary, until};
+use super::program::binary;
+
 use super::told::{Told, rider};
+use super::wait::poll_until;
 use coverledger::config::Config;
 use coverledger::domain::arrival::Timestamp;
 use coverledger::domain::time::UtcMillis;
@@ -118,7 +120,7 @@ pub(crate) fn kill_ingest(folder: &TempDir, config: &Path, file: &Path, commits:
     let mut command = binary();
     command.arg("ingest").arg("--config").arg(config).arg(file);
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    let ended = until("the file is on its way", || match child.try_wait().unwrap() {
+    let ended = poll_until("the file is on its way", || match child.try_wait().unwrap() {
         Some(status) => {
             assert!(status.success(), "{status}");
             Some(true)

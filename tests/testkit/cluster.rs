@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use super::random::Draws;
+use super::random::Random;
 use super::reading::PATIENCE;
 use coverledger::ingest::kafka::ClientSettings;
 use rdkafka::admin::{
@@ -237,9 +237,8 @@ fn three_free_ports() -> u16 {
     loop {
         // Other test programs look for ports, too: each begins elsewhere.
         let nth = TRIES.fetch_add(1, Ordering::Relaxed);
-        let mut draws = Draws((u64::from(std::process::id()) << 20) | nth);
-        draws.below(1);
-        let port = PORTS.start + u16::try_from(draws.below(u64::from(PORTS.end - PORTS.start))).unwrap();
+        let mut random = Random::new((u64::from(std::process::id()) << 20) | nth);
+        let port = PORTS.start + u16::try_from(random.below(u64::from(PORTS.end - PORTS.start))).unwrap();
         let held = [0, 1, 2].map(|step| TcpListener::bind(("127.0.0.1", port + step)));
         if held.iter().all(Result::is_ok) {
             return port;

@@ -1,9 +1,50 @@
-//! The least HTTP client: one connection that stays open, and as little work as an answer allows.
+//! The one HTTP client: the service's answers as they are on the wire.
 
 use std::io::{Error, ErrorKind, Read, Result, Write};
 use std::net::TcpStream;
 
-/// A connection to the service.
+/// An answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    /// The status line and the headers.
+    pub(crate) head: String,
+    pub(crate) body: String,
+}
+
+impl Reply {
+    /// The answer in what came; `None` when that is none.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let (head, body) = text.split_once("\r\n\r\n")?;
+        let status = head.strip_prefix("HTTP/1.")?.get(2..5)?.parse().ok()?;
+        Some(Self { status, head: head.to_owned(), body: body.to_owned() })
+    }
+}
+
+/// Sends bytes on a connection of their own and reads to its end; `None` when the connection breaks before.
+pub(crate) fn exchange(address: &str, request: &[u8]) -> Option<String> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    stream.write_all(request).ok()?;
+    let mut reply = Vec::new();
+    stream.read_to_end(&mut reply).ok()?;
+    Some(String::from_utf8(reply).expect("answers are text"))
+}
+
+/// `GET path` with more headers, each with its line end; `None` when no whole answer comes.
+pub(crate) fn get(address: &str, path: &str, headers: &str) -> Option<Reply> {
+    let request = format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n{headers}\r\n");
+    Reply::parse(&exchange(address, request.as_bytes())?)
+}
+
+/// `POST path` with a body and more headers, each with its line end; `None` when no whole answer comes.
+pub(crate) fn post(address: &str, path: &str, headers: &str, body: &[u8]) -> Option<Reply> {
+    let length = body.len();
+    let head =
+        format!("POST {path} HTTP/1.0\r\nHost: {address}\r\n{headers}Content-Length: {length}\r\n\r\n");
+    Reply::parse(&exchange(address, &[head.as_bytes(), body].concat())?)
+}
+
+/// A connection that stays open, with as little work as an answer allows.
 pub(crate) struct Client {
     stream: TcpStream,
     request: Vec<u8>,

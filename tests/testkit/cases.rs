@@ -1,13 +1,13 @@
 //! Cases with an oracle's answers: their files, and the real binary run on them.
-#![allow(dead_code, reason = "each test program uses its own part of this")]
 
+use super::program::binary;
 use coverledger::coverage::csv::Reader;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 use tempfile::TempDir;
 
 /// A folder of files with expected answers, plain or `.zst`.
@@ -59,13 +59,6 @@ pub(crate) fn table(text: &[u8]) -> Vec<BTreeMap<String, String>> {
         rows.push(header.iter().cloned().zip(fields).collect());
     }
     rows
-}
-
-/// The real binary.
-pub(crate) fn binary() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_coverledger"));
-    command.stdin(Stdio::null());
-    command
 }
 
 /// A folder with a configuration and a data directory of its own.
