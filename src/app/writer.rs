@@ -41,7 +41,7 @@ pub struct Writer {
     pub status: Arc<Status>,
     /// Metrics and log.
     pub telling: EventLog,
-    /// DiskSpace on the disk.
+    /// Space on the disk.
     pub room: DiskSpace,
     /// Compactions in the background.
     pub compactor: super::compactor::Compactor,

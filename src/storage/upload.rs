@@ -23,6 +23,7 @@ pub struct Upload {
 }
 
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly always the large one, and few exist")]
 pub(super) enum Engine {
     Local(local::ValueWriter),
     Memory(memory::Upload),

@@ -186,7 +186,7 @@ impl PriceBook {
         }
     }
 
-    /// DictionaryEntry number of a slot.
+    /// Number of a slot in the dictionary.
     pub fn class(&self, slot: usize) -> u32 {
         self.tallies.get(slot).map_or(0, |tally| tally.class)
     }

@@ -4,13 +4,18 @@
 //! touching storage. The rest, grouped by hash, is looked up and decided one by one in the order of effect.
 
 pub mod conflict;
+mod context;
+mod decided;
+
+pub use context::DecideContext;
+pub use decided::{Decided, Replaced, Tombstone};
 
 use crate::domain::decide::decide;
 use crate::domain::event::same_content;
 use crate::domain::order::Phase;
-use crate::domain::posting::{Disposition, Posting};
+use crate::domain::posting::Disposition;
 use crate::domain::reject::Reason;
-use crate::domain::time::{LocalDay, UtcMillis, Zone};
+use crate::domain::time::LocalDay;
 use crate::ledger::batch::{Batch, OrderEntry};
 use crate::ledger::decide::conflict::ConflictKind;
 use crate::ledger::error::LedgerResult;
@@ -22,61 +27,7 @@ use crate::ledger::run::hash_order::sort_by_hash;
 use crate::ledger::run::identity::IdentityHash;
 use crate::ledger::run::row::OrderId;
 use crate::ledger::yield_points::{DECISIONS, in_turns};
-use std::collections::{BTreeSet, HashMap, HashSet};
-
-/// What the decisions need besides batch and runs.
-#[derive(Clone, Copy, Debug)]
-pub struct DecideContext<'a> {
-    /// Days either side of its own in which an event meets its identity.
-    pub identity_days: i32,
-    /// The zone of days.
-    pub zone: &'a Zone,
-    /// Platforms of which open orders are stored: their events are looked up in both phases.
-    pub with_open: &'a HashSet<String>,
-    /// Days before it were dropped by retention.
-    pub retention_line: Option<LocalDay>,
-}
-
-/// A version that an amendment replaces by one with another rider or start.
-#[derive(Clone, Debug)]
-pub struct Tombstone {
-    /// The version that is replaced.
-    pub replaced: Posting,
-    /// Revision of the new version.
-    pub revision: u64,
-    /// Its start.
-    pub moved_to: UtcMillis,
-}
-
-/// A version whose charge is taken back.
-#[derive(Clone, Debug)]
-pub enum Replaced {
-    /// A stored one.
-    Stored(Box<Posting>),
-    /// One of the batch, by its position.
-    Fresh(usize),
-}
-
-/// The decisions on a batch.
-#[derive(Debug, Default)]
-pub struct Decided {
-    /// Positions of the events that are booked, accepted or amended.
-    pub booked: Vec<usize>,
-    /// Positions of the amended ones among them.
-    pub amended: Vec<usize>,
-    /// Every event that is not booked, and why.
-    pub unbooked: Vec<(usize, Disposition)>,
-    /// What the conflicting ones among them look like.
-    pub conflicts: HashMap<usize, ConflictKind>,
-    /// Marks to be left where amended orders lay.
-    pub tombstones: Vec<Tombstone>,
-    /// Versions whose charge is taken back, with the position of the event that replaced them.
-    pub replaced: Vec<(usize, Replaced)>,
-    /// The stored current version of the other phase of an event's order.
-    pub other_phase: HashMap<usize, Posting>,
-    /// Open orders of which it became known that their ended event names another rider, by platform name.
-    pub other_rider: Vec<String>,
-}
+use std::collections::{BTreeSet, HashMap};
 
 /// An event of the batch, as the sorting by hash moves it.
 #[derive(Clone, Copy)]

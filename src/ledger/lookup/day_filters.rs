@@ -124,7 +124,7 @@ impl DayFilters {
         }
         for &group in met.iter().rev().filter(|group| !self.groups.contains_key(group)).collect::<Vec<_>>() {
             let rows = rows_of(group, runs);
-            // DiskSpace for a quarter more, so that it need not grow at once.
+            // Room for a quarter more, so that it need not grow at once.
             let capacity = (rows + rows / 4).max(CAPACITY_MIN);
             if rows > 0 && bytes_for(capacity) <= self.room() {
                 let layers = vec![filled(capacity, group, runs)?];

@@ -11,9 +11,7 @@
 //! that takes in nothing drops nothing.
 
 use crate::domain::time::{LocalDay, UtcMillis};
-use crate::ledger::decide::DecideContext;
 use crate::ledger::error::LedgerResult;
-use crate::ledger::lookup::version_history::{Item, Step};
 use crate::ledger::manifest::kind;
 use crate::ledger::run::Run;
 use crate::ledger::run::totals::DayTotals;
@@ -130,14 +128,14 @@ impl Ledger {
             report.rows, report.days
         );
         self.advance(&[], &[note], now)?;
-        let mut doomed = Vec::new();
+        let mut obsolete = Vec::new();
         for (day, runs, rest) in replaced {
             self.replace_runs(day, &runs, vec![rest]);
-            doomed.extend(runs);
+            obsolete.extend(runs);
         }
         self.filters.drop_before(line.plus_days(-self.options.identity_days));
         self.publish();
-        doomed.iter().for_each(|run| run.doom());
+        obsolete.iter().for_each(|run| run.mark_obsolete());
         Ok(report)
     }
 
@@ -169,25 +167,6 @@ impl Ledger {
             stats.entry(platform.to_owned()).or_default().unrated -= count;
         }
         self.stats = Arc::new(stats);
-    }
-}
-
-impl DecideContext<'_> {
-    /// Whether orders of this day are refused.
-    pub(crate) fn is_dropped(&self, day: LocalDay) -> bool {
-        self.retention_line.is_some_and(|line| day < line)
-    }
-
-    /// Whether an event amends an order of a day whose rows are gone, as far as the ledger can know: `current` is the step
-    /// that is known of it. Booked beside the dropped one, one order might be charged twice.
-    pub(crate) fn amends_dropped(&self, current: Option<&Item>, previous: Option<UtcMillis>) -> bool {
-        let Some(line) = self.retention_line else { return false };
-        let given_up = |at: UtcMillis| self.zone.day(at) < line.plus_days(-self.identity_days);
-        match current.map(|current| &current.step) {
-            Some(Step::Moved(to)) => given_up(*to),
-            Some(_) => false,
-            None => previous.is_some_and(given_up),
-        }
     }
 }
 

@@ -80,7 +80,7 @@ pub struct DeadLetterCollector<'a> {
     pub zone: &'a Zone,
     /// Registered platforms.
     pub platforms: &'a Platforms,
-    /// CoverMargins of identity.
+    /// The reach of identity.
     pub identity_days: i32,
     /// Raw bytes kept of a record.
     pub bytes_per_record: usize,

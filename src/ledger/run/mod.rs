@@ -12,15 +12,18 @@ pub mod stored_filter;
 pub mod totals;
 pub mod writer;
 
+mod entry;
 mod readahead;
 #[cfg(test)]
 mod tests;
 
+pub use entry::RunEntry;
+
 use crate::domain::order::Phase;
-use crate::domain::time::{LocalDay, UtcMillis};
+use crate::domain::time::UtcMillis;
 use crate::ledger::codec::chunked;
 use crate::ledger::codec::keys::{self, in_run};
-use crate::ledger::codec::{CodecError, Decoded, Reader, Writer, unframe};
+use crate::ledger::codec::{CodecError, Decoded, unframe};
 use crate::ledger::error::{LedgerError, LedgerResult};
 use crate::ledger::run::block::{Select, rows_of_orders, visit_block};
 use crate::ledger::run::filter::Filter;
@@ -40,85 +43,12 @@ use std::sync::mpsc::Sender;
 /// Bits of a run's own filter for each order: about one stranger in 30 passes; the filter of the days sorts out the rest.
 const FILTER_BITS: u64 = 8;
 
-/// A run's entry in the manifest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RunEntry {
-    /// The event day of all rows.
-    pub day: LocalDay,
-    /// Rows, marks included.
-    pub rows: u64,
-    /// Data blocks.
-    pub blocks: u32,
-    /// Chunks of the identity index.
-    pub chunks: u32,
-    /// Values of the sparse index: its head and its parts.
-    pub sparse_parts: u32,
-    /// Pages of the filter of identities.
-    pub filter_pages: u32,
-    /// Pages of the filter of riders.
-    pub rider_pages: u32,
-    /// Parts of the totals.
-    pub totals_parts: u32,
-    /// Smallest and largest start.
-    pub accepted: (UtcMillis, UtcMillis),
-    /// Longest `ended_at - accepted_at`, in milliseconds.
-    pub longest_ms: i64,
-    /// Whether any row is an open order.
-    pub has_open: bool,
-    /// First and last commit of the rows.
-    pub commits: (u64, u64),
-    /// Bytes put into the store.
-    pub bytes: u64,
-    /// Runs written by one compaction share its number; 0 for a commit's run.
-    pub compaction: u64,
-}
-
-impl RunEntry {
-    /// Appends the stored form.
-    pub fn encode(&self, out: &mut Vec<u8>) {
-        out.put_signed(i64::from(self.day.0));
-        out.put_varint(self.rows);
-        let pages = [self.filter_pages, self.rider_pages];
-        for count in [self.blocks, self.chunks, self.sparse_parts].into_iter().chain(pages) {
-            out.put_varint(u64::from(count));
-        }
-        out.put_varint(u64::from(self.totals_parts));
-        out.put_signed(self.accepted.0.millis());
-        out.put_signed(self.accepted.1.millis());
-        out.put_signed(self.longest_ms);
-        out.push(u8::from(self.has_open));
-        for number in [self.commits.0, self.commits.1, self.bytes, self.compaction] {
-            out.put_varint(number);
-        }
-    }
-
-    /// Reads the stored form.
-    pub fn decode(r: &mut Reader<'_>) -> Decoded<Self> {
-        Ok(Self {
-            day: LocalDay(i32::try_from(r.signed("day")?).map_err(|_| CodecError::Invalid("day"))?),
-            rows: r.varint("rows")?,
-            blocks: r.number("blocks")?,
-            chunks: r.number("chunks")?,
-            sparse_parts: r.number("sparse parts")?,
-            filter_pages: r.number("filter pages")?,
-            rider_pages: r.number("rider pages")?,
-            totals_parts: r.number("totals parts")?,
-            accepted: (UtcMillis::new(r.signed("first start")?), UtcMillis::new(r.signed("last start")?)),
-            longest_ms: r.signed("longest order")?,
-            has_open: r.u8("open orders")? != 0,
-            commits: (r.varint("first commit")?, r.varint("last commit")?),
-            bytes: r.varint("bytes")?,
-            compaction: r.varint("compaction")?,
-        })
-    }
-}
-
 /// Platform, leg and phase of an order.
 type Kind = (Arc<str>, u8, Phase);
 
 /// An open run: its entry, what is kept in memory, and the way to its blocks.
 ///
-/// Dropped after it was doomed, it reports its number, so that its blocks are deleted when no snapshot can need them.
+/// The last drop of an obsolete run queues its number for collection: then no snapshot can need its blocks.
 #[derive(Debug)]
 pub struct Run {
     /// Number, never used twice.
@@ -134,7 +64,7 @@ pub struct Run {
     /// What was just written; taken when the run is adopted.
     fresh: Vec<PackedEntry>,
     store: Session,
-    doomed: AtomicBool,
+    obsolete: AtomicBool,
     released: Sender<u64>,
 }
 
@@ -148,10 +78,10 @@ impl Run {
         store: Session,
         released: Sender<u64>,
     ) -> Self {
-        let (fresh, doomed) = (Vec::new(), AtomicBool::new(false));
+        let (fresh, obsolete) = (Vec::new(), AtomicBool::new(false));
         let kind_of = |class: &Arc<DictionaryEntry>| (Arc::clone(&class.platform), class.leg, class.phase);
         let kinds = dictionary.iter().map(kind_of).collect();
-        Self { id, entry, index, dictionary, filter, riders, kinds, fresh, store, doomed, released }
+        Self { id, entry, index, dictionary, filter, riders, kinds, fresh, store, obsolete, released }
     }
 
     /// The same run, with the identities that were just written.
@@ -190,8 +120,8 @@ impl Run {
     }
 
     /// From now on nothing but the snapshots that hold it need this run.
-    pub fn doom(&self) {
-        self.doomed.store(true, Ordering::Release);
+    pub fn mark_obsolete(&self) {
+        self.obsolete.store(true, Ordering::Release);
     }
 
     /// Whether any platform may have named the rider in this run; `false` is certain.
@@ -395,7 +325,7 @@ pub const fn run_values(entry: &RunEntry) -> [(u8, u32); 6] {
 
 impl Drop for Run {
     fn drop(&mut self) {
-        if *self.doomed.get_mut() {
+        if *self.obsolete.get_mut() {
             // Nobody listens any more when the ledger closes: the blocks are then collected at the next start.
             let _closed = self.released.send(self.id);
         }

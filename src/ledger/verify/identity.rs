@@ -104,7 +104,7 @@ fn look(
     let mut buffer = String::new();
     for &(at, block) in blocks {
         let Some(run) = runs.get(at) else { continue };
-        // DictionaryEntry numbers are those of the run.
+        // Numbers in the dictionary are those of the run.
         let mut hasher = Hasher::default();
         run.visit_block(usize::try_from(block).unwrap_or(usize::MAX), Select::All, |row| {
             let Ok(class) = run.class(row.class) else { return false };

@@ -84,7 +84,7 @@ impl Ledger {
         self.balance_filters();
         self.publish();
         crash_points::after(Point::CompactionInstalled);
-        inputs.iter().for_each(|run| run.doom());
+        inputs.iter().for_each(|run| run.mark_obsolete());
         Ok(report)
     }
 
