@@ -24,7 +24,7 @@ pub struct Upload {
 
 #[derive(Debug)]
 pub(super) enum Engine {
-    Local(local::ValueWriter),
+    Local(Box<local::ValueWriter>),
     Memory(memory::Upload),
     Faults(faults::Upload),
 }
