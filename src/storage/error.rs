@@ -60,8 +60,9 @@ pub enum StorageError {
     Unknown,
     /// The storage was laid out by another version of the program.
     #[error(
-        "{path} was written by an earlier version of coverledger, whose store this one does not read: set the data directory \
-         aside, and rebuild the ledger from Kafka or files"
+        "{path} was written by an earlier version of coverledger, whose store this one does not read: move the data directory \
+         away and rebuild it; `coverledger serve --config FILE` reads Kafka from its start, `coverledger ingest --config FILE \
+         INPUT...` takes the files in again"
     )]
     OtherFormat {
         /// The file that says so.

@@ -71,7 +71,7 @@ impl Session {
     /// Begins to write values.
     pub fn begin(&self, hint: Hint) -> Upload {
         let engine = match self {
-            Self::Local(local) => Engine::Local(local.begin(hint)),
+            Self::Local(local) => Engine::Local(Box::new(local.begin(hint))),
             Self::Memory(memory) => Engine::Memory(memory.begin()),
             Self::Faults(faults) => Engine::Faults(faults.begin(hint)),
         };

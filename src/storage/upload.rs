@@ -25,7 +25,7 @@ pub struct Upload {
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "nearly always the large one, and few exist")]
 pub(super) enum Engine {
-    Local(local::ValueWriter),
+    Local(Box<local::ValueWriter>),
     Memory(memory::Upload),
     Faults(faults::Upload),
 }

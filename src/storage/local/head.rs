@@ -101,6 +101,9 @@ mod tests {
         write(dir.path(), &head).unwrap();
         assert_eq!(read(dir.path()).unwrap(), Some(head));
         let text = fs::read(path(dir.path())).unwrap();
+        fs::write(path(dir.path()), "coverledger HEAD 1\ncommit 991\n").unwrap();
+        let earlier = read(dir.path()).unwrap_err();
+        assert!(matches!(earlier, StorageError::OtherFormat { .. }), "{earlier}");
         for at in 0..text.len() {
             for bit in 0..8 {
                 let mut changed = text.clone();
