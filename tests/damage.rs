@@ -13,7 +13,8 @@ use coverledger::storage::local::head;
 use std::collections::BTreeMap;
 use std::fs;
 use testkit::damaged::{
-    Fixture, VERSION, copy_of, db_file, dump, is_refused, lose, open_store, place, replace, segment_files, setup, values,
+    Fixture, VERSION, copy_of, db_file, dump, is_refused, lose, open_store, place, replace, segment_files,
+    setup, values,
 };
 use testkit::random::Random;
 

@@ -7,7 +7,7 @@
 
 #![cfg(test)]
 
-mod support;
+mod testkit;
 
 use coverledger::config::Config;
 use coverledger::domain::arrival::Timestamp;
@@ -21,9 +21,9 @@ use coverledger::storage::Storage;
 use coverledger::storage::faults::{Fault, Faults, Operation, Plan};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicBool;
-use support::stream::RATES;
-use support::told::{Told, rider};
 use tempfile::TempDir;
+use testkit::stream::RATES;
+use testkit::told::{Told, rider};
 
 /// Records of the whole life, and of one commit.
 const RECORDS: usize = 90;

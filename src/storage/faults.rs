@@ -88,7 +88,7 @@ impl Life {
         match fault {
             None => act(),
             Some(Fault::Delay(pause)) => {
-                std::thread::sleep(pause);
+                crate::wait::pace(pause);
                 act()
             }
             Some(Fault::Error) => Err(injected("error")),
