@@ -39,19 +39,20 @@
 //! | room | uses |
 //! |---|---|
 //! | `domain` | nothing |
-//! | `storage` | nothing |
+//! | `wait` | nothing |
+//! | `storage` | `wait` |
 //! | `config` | `domain` |
 //! | `generate` | `domain` |
 //! | `telemetry` | `domain` |
 //! | `ingest` | `config`, `domain` |
-//! | `ledger` | `config`, `domain`, `storage` |
+//! | `ledger` | `config`, `domain`, `storage`, `wait` |
 //! | `coverage` | `domain` |
 //! | `http` | `config`, `coverage`, `domain`, `telemetry` |
 //! | `pipeline` | `config`, `domain`, `ledger` |
 //! | `backfill` | `domain`, `ingest`, `ledger`, `pipeline` |
 //! | `redrive` | `backfill`, `config`, `domain`, `ledger`, `pipeline` |
-//! | `app` | `config`, `domain`, `generate`, `http`, `ingest`, `ledger`, `pipeline`, `storage`, `telemetry` |
-//! | `cli` | `app`, `backfill`, `config`, `coverage`, `domain`, `generate`, `ingest`, `ledger`, `pipeline`, `redrive`, `storage`, `telemetry` |
+//! | `app` | `config`, `domain`, `generate`, `http`, `ingest`, `ledger`, `pipeline`, `storage`, `telemetry`, `wait` |
+//! | `cli` | `app`, `backfill`, `config`, `coverage`, `domain`, `generate`, `ingest`, `ledger`, `pipeline`, `redrive`, `storage`, `telemetry`, `wait` |
 pub mod app;
 pub mod backfill;
 pub mod cli;

@@ -9,6 +9,9 @@ mod bad;
 #[path = "model/check.rs"]
 mod check;
 #[cfg(test)]
+#[path = "model/commit.rs"]
+mod commit;
+#[cfg(test)]
 #[path = "model/complete.rs"]
 mod complete;
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -192,20 +193,111 @@ fn files_stay_short() {
 }
 
 #[test]
-fn tests_neither_sleep_nor_are_skipped() {
+fn no_test_is_ignored() {
     // Put together here, so that this file does not offend.
-    let marks = ["#[ig", "nore"].concat();
-    let sleeps = [["thread::sl", "eep"].concat(), ["time::sl", "eep"].concat()];
-    let mut found = Vec::new();
-    for path in rust_below("src").into_iter().chain(rust_below("tests")) {
-        let in_tests = path.starts_with("tests");
-        for (number, line) in (1..).zip(code(&path)) {
-            if line.contains(&marks) || (in_tests && sleeps.iter().any(|sleep| line.contains(sleep))) {
-                found.push(format!("{}:{number} {}", path.display(), line.trim()));
-            }
+    let mark = ["#[ig", "nore"].concat();
+    let files = ["src", "tests", "benches"].into_iter().flat_map(rust_below);
+    let marked: Vec<PathBuf> =
+        files.filter(|path| code(path).iter().any(|line| line.contains(&mark))).collect();
+    assert_eq!(marked, Vec::<PathBuf>::new());
+}
+
+/// Each word with the only files that may use it.
+const ONE_PLACE: [(&str, &[&str]); 8] = [
+    ("sleep", &["src/http/connection.rs", "src/wait.rs", "tests/testkit/wait.rs"]),
+    ("park_timeout", &[]),
+    ("sleep_until", &[]),
+    // On channels whose messages count.
+    ("recv_timeout", &["src/app/threads.rs", "src/app/writer.rs"]),
+    ("wait_timeout", &[]),
+    ("wait_timeout_while", &["src/wait.rs"]),
+    // A place where the program gives way on purpose.
+    ("yield_now", &["src/ledger/yield_points.rs"]),
+    // Unit tests cannot share the testkit.
+    (
+        "fastrand",
+        &["src/coverage/resolve/finality/dice.rs", "src/http/tests/fuzz.rs", "tests/testkit/random.rs"],
+    ),
+];
+
+#[test]
+fn waiting_and_random_numbers_have_one_place_each() {
+    let files: Vec<PathBuf> = ["src", "tests", "benches"]
+        .into_iter()
+        .flat_map(rust_below)
+        .filter(|path| path != Path::new("tests/tidy.rs"))
+        .collect();
+    for (word, places) in ONE_PLACE {
+        let using: Vec<&PathBuf> =
+            files.iter().filter(|path| code(path).iter().any(|line| names(line, word))).collect();
+        let places: Vec<&Path> = places.iter().map(Path::new).collect();
+        assert_eq!(using, places, "left: the files that use `{word}`; right: those that may");
+    }
+    // What every generator written by hand does. The program's own are part of what it computes.
+    let by_hand = |path: &&PathBuf| !path.starts_with("src");
+    let generators: Vec<PathBuf> = files.iter().filter(by_hand).cloned().collect();
+    assert_eq!(offences(&generators, &["wrapping_mul", "rotate_left"]), Vec::<String>::new());
+}
+
+/// The files that the `mod` declarations of a file lead to.
+fn declared(path: &Path) -> Vec<PathBuf> {
+    let folder = path.parent().unwrap();
+    let stem = path.file_stem().unwrap().to_str().unwrap();
+    let is_root = path.components().count() == 2 && !path.starts_with("src");
+    // `mod.rs` and the roots of crates have their modules beside them, other files in a folder of their name.
+    let beside = is_root || ["mod", "lib", "main"].contains(&stem);
+    let inside = if beside { folder.to_path_buf() } else { folder.join(stem) };
+    let (mut found, mut named) = (Vec::new(), None);
+    for line in code(path) {
+        let line = line.trim();
+        if let Some(rest) = line.strip_prefix("#[path = \"") {
+            named = rest.split('"').next().map(|path| normal(&folder.join(path)));
+        }
+        let declaration = line.strip_suffix(';').and_then(|line| line.split_once("mod "));
+        let Some((before, name)) = declaration else { continue };
+        let is_declaration = before.is_empty() || before.starts_with("pub");
+        if !is_declaration || !name.chars().all(is_word_part) {
+            continue;
+        }
+        let places = match named.take() {
+            Some(place) => vec![place],
+            None => vec![inside.join(format!("{name}.rs")), inside.join(name).join("mod.rs")],
+        };
+        let there: Vec<PathBuf> = places.into_iter().filter(|place| root().join(place).is_file()).collect();
+        assert_eq!(there.len(), 1, "mod {name} of {}", path.display());
+        found.extend(there);
+    }
+    found
+}
+
+/// A path from the root without `..`.
+fn normal(path: &Path) -> PathBuf {
+    let mut parts = PathBuf::new();
+    for part in path.components() {
+        match part {
+            std::path::Component::ParentDir => assert!(parts.pop(), "{}", path.display()),
+            part => parts.push(part),
         }
     }
-    assert_eq!(found, Vec::<String>::new());
+    parts
+}
+
+#[test]
+fn every_file_belongs_to_a_crate() {
+    let all: Vec<PathBuf> = ["src", "tests", "benches"].into_iter().flat_map(rust_below).collect();
+    let is_root = |path: &&PathBuf| {
+        let beside = path.components().count() == 2;
+        beside && (!path.starts_with("src") || path.ends_with("lib.rs") || path.ends_with("main.rs"))
+    };
+    let mut reached: BTreeSet<PathBuf> = BTreeSet::new();
+    let mut open: Vec<PathBuf> = all.iter().filter(is_root).cloned().collect();
+    while let Some(path) = open.pop() {
+        if reached.insert(path.clone()) {
+            open.extend(declared(&path));
+        }
+    }
+    let dead: Vec<&PathBuf> = all.iter().filter(|path| !reached.contains(*path)).collect();
+    assert_eq!(dead, Vec::<&PathBuf>::new(), "no `mod` declaration leads to them");
 }
 
 #[test]

@@ -23,7 +23,6 @@ pub struct Upload {
 }
 
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "nearly always the large one, and few exist")]
 pub(super) enum Engine {
     Local(Box<local::ValueWriter>),
     Memory(memory::Upload),

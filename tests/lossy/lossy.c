@@ -3,7 +3,7 @@
  * Everything that the process does to files below LOSSY_ROOT is written down in LOSSY_JOURNAL before it takes place, with
  * what is needed to take it back: old bytes, old lengths, links (in LOSSY_SIDE) to files that were replaced or deleted.
  * fsync and fdatasync mark what came before as durable; sync_file_range does not. After the process was killed,
- * tests/support/power.rs takes back some or all of what is not durable. Nothing is ever really synced: the kernel outlives
+ * tests/testkit/power.rs takes back some or all of what is not durable. Nothing is ever really synced: the kernel outlives
  * the process.
  *
  *   LOSSY_IGNORE_SYNC=1      fsync makes nothing durable (the proof that the check can fail)

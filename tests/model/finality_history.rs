@@ -3,10 +3,10 @@
 use super::drive::Drive;
 
 impl Drive {
-    /// Notes the instant, and the hash over all commit records so far.
+    /// Notes the instant and the manifest's root: hashes over all commit records so far, and over all that is live.
     pub(crate) fn note_state(&mut self) {
-        let hash = self.ledger().published().current().root().commit_hash;
-        self.shown.note(format!("at {}: {hash:?}", self.now));
+        let root = self.ledger().published().current().root().clone();
+        self.shown.note(format!("at {}: {root:?}", self.now));
     }
 
     /// Keeps the facts that the newest commit was published with.

@@ -68,7 +68,7 @@ struct World {
 
 impl World {
     fn new(seed: u64) -> Self {
-        let mut dice = Dice(seed);
+        let mut dice = Dice::new(seed);
         let max = 4 + dice.below(8);
         let delay = dice.below(5);
         let streams_from = (!dice.one_in(2)).then(|| dice.below(60));

@@ -106,14 +106,16 @@ mod tests {
         assert!(all / 4 <= some && some < all / 2, "{some} of {all}");
         assert_eq!((warm(0, &go_on), warm(u64::MAX, &AtomicBool::new(true))), (0, 0));
 
-        let on_disk = forget(dir.path());
+        if !forget(dir.path(), "the cache warm-up fetches the newest orders") {
+            return;
+        }
         let fetched = bytes_fetched(|| warm(some, &go_on));
-        assert!(!on_disk || fetched > some / 2, "{fetched} bytes");
+        assert!(fetched > some / 2, "{fetched} bytes");
         let view = ledger.published().current();
         let expect =
             |day: LocalDay| bytes_fetched(|| view.prefetch_riders(&["R".to_owned()], &BTreeSet::from([day])));
         assert_eq!(expect(day()), 0, "the newest day was the first");
-        assert!(!on_disk || expect(day().plus_days(-1)) > 0, "there was no room for the day before");
+        assert!(expect(day().plus_days(-1)) > 0, "there was no room for the day before");
     }
 
     #[test]
@@ -123,10 +125,12 @@ mod tests {
         let expect = |rider: &str, day: LocalDay| {
             bytes_fetched(|| view.prefetch_riders(&[rider.to_owned()], &BTreeSet::from([day])))
         };
-        let on_disk = forget(dir.path());
+        if !forget(dir.path(), "a question's reads are prefetched") {
+            return;
+        }
         assert_eq!(expect("nobody", day()) + expect("R", day().plus_days(1)), 0);
         let fetched = expect("R", day());
-        assert!(!on_disk || fetched > 64 << 10, "{fetched} bytes");
+        assert!(fetched > 64 << 10, "{fetched} bytes");
         assert_eq!(expect("R", day()), 0, "it is in memory");
     }
 }

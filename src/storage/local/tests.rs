@@ -7,12 +7,14 @@ use super::table::{self, Group, Page};
 use crate::storage::Change;
 use crate::storage::cache::PartCache;
 use crate::storage::key::in_run;
+use crate::wait::poll_until;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use tempfile::TempDir;
 
 const DATA: u8 = b'b';
@@ -190,9 +192,11 @@ fn the_space_of_removed_files_comes_back_in_steps_and_never_that_of_one_that_is_
     assert_eq!(segments.removed.count(), 2, "it is left to the thread");
     std::thread::scope(|scope| {
         scope.spawn(|| freeing.run(&stop));
-        while segments.removed.count() > 0 || length(0) > 0 {
-            std::thread::yield_now();
-        }
+        // Gives up after a minute.
+        let given_back = poll_until(60_000, Duration::from_millis(1), || {
+            (segments.removed.count() == 0 && length(0) == 0).then_some(())
+        });
+        assert!(given_back.is_some());
         stop.store(true, Ordering::Release);
     });
     assert_eq!([length(0), length(1), length(2)], [0, before[1], before[2]]);
