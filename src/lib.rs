@@ -52,7 +52,7 @@
 //! | `backfill` | `domain`, `ingest`, `ledger`, `pipeline` |
 //! | `redrive` | `backfill`, `config`, `domain`, `ledger`, `pipeline` |
 //! | `app` | `config`, `domain`, `generate`, `http`, `ingest`, `ledger`, `pipeline`, `storage`, `telemetry`, `wait` |
-//! | `cli` | `app`, `backfill`, `config`, `coverage`, `domain`, `generate`, `ingest`, `ledger`, `pipeline`, `redrive`, `storage`, `telemetry`, `wait` |
+//! | `cli` | `app`, `backfill`, `config`, `coverage`, `domain`, `generate`, `http`, `ingest`, `ledger`, `pipeline`, `redrive`, `storage`, `telemetry`, `wait` |
 pub mod app;
 pub mod backfill;
 pub mod cli;

@@ -45,7 +45,7 @@
 //! | `snapshot` | `codec`, `error`, `lookup`, `manifest`, `rejections`, `run` |
 //! | `writer` | `build`, `codec`, `error`, `lookup`, `manifest`, `options`, `rejections`, `run`, `snapshot` |
 //! | `commit` | `batch`, `build`, `codec`, `decide`, `error`, `manifest`, `rejections`, `run`, `snapshot`, `writer`, `yield_points` |
-//! | `maintenance` | `batch`, `codec`, `decide`, `error`, `lookup`, `manifest`, `options`, `rejections`, `run`, `snapshot`, `writer`, `yield_points` |
+//! | `maintenance` | `batch`, `codec`, `error`, `manifest`, `options`, `rejections`, `run`, `snapshot`, `writer`, `yield_points` |
 //! | `verify` | `codec`, `error`, `maintenance`, `manifest`, `options`, `rejections`, `run`, `writer` |
 pub mod batch;
 pub mod build;
