@@ -109,6 +109,7 @@ fn rejections_and_conflicts_are_resolved_in_bulk_for_one_reason() {
     assert_eq!(resolve(&["--reason", "bad_time"]), json!({"resolved": 0}));
     // Records in which no rider can be read concern R9, too.
     let unreadable = ids(&bench, &["--unreadable", "--unresolved"]).len();
+    assert!(unreadable > 0);
     assert_eq!(verdict(&bench, "R9"), "undetermined");
     assert_eq!(resolve(&["--unreadable"]), json!({"resolved": unreadable}));
     assert_eq!(verdict(&bench, "R9"), "not_covered");

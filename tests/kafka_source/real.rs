@@ -50,6 +50,7 @@ fn places(topic: &str, partitions: i32) -> Vec<TopicPartition> {
 fn is_at_the_ends(source: &PartitionSource) -> bool {
     let report = source.probe().ends(&source.places(), || UtcMillis::new(0), PATIENCE).unwrap();
     let positions = source.positions().unwrap();
+    assert_eq!(report.ends.len(), positions.len());
     report.ends.iter().zip(&positions).all(|((place, end), (known, position))| {
         assert_eq!(place, known);
         position.is_some_and(|position| position >= *end)

@@ -42,9 +42,11 @@ impl Case {
         bytes
     }
 
-    /// The rows of a CSV file by column.
+    /// The rows of a CSV file by column. There must be some: what is compared with none is compared with nothing.
     pub(crate) fn rows(&self, name: &str) -> Vec<BTreeMap<String, String>> {
-        table(&self.bytes(name))
+        let rows = table(&self.bytes(name));
+        assert!(!rows.is_empty(), "{name} of {} holds no rows", self.name);
+        rows
     }
 }
 
