@@ -36,6 +36,9 @@ mod naive;
 #[path = "model/pending.rs"]
 mod pending;
 #[cfg(test)]
+#[path = "model/periods.rs"]
+mod periods;
+#[cfg(test)]
 #[path = "model/shown.rs"]
 mod shown;
 #[cfg(test)]

@@ -11,6 +11,7 @@ pub mod finality;
 pub mod money;
 pub mod order;
 pub mod pending;
+pub mod period;
 pub mod platform;
 pub mod posting;
 pub mod reject;

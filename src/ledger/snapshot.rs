@@ -1,6 +1,9 @@
 //! One committed state as readers see it: immutable, shared, never blocking the writer.
 
 mod finality_history;
+mod periods;
+
+pub use periods::TotalsOfPeriod;
 
 use crate::domain::completeness::Completeness;
 use crate::domain::order::Phase;
@@ -28,7 +31,6 @@ use crate::ledger::rejections::stored::RejectedIndex;
 use crate::ledger::run::Run;
 use crate::ledger::run::identity::IdentityHash;
 use crate::ledger::run::row::{OrderId, RowKind};
-use crate::ledger::run::totals::DayTotals;
 use crate::storage::Session;
 use crate::storage::bytes::hex;
 use std::collections::{BTreeMap, BTreeSet};
@@ -336,13 +338,7 @@ impl LedgerView for Snapshot {
     }
 
     fn totals(&self, from: LocalDay, until: LocalDay) -> LedgerResult<Vec<(TotalKey, Total)>> {
-        let mut sum = DayTotals::default();
-        if from < until {
-            for run in self.runs.range(from..until).flat_map(|(_, runs)| runs) {
-                sum.merge(&run.totals()?)?;
-            }
-        }
-        Ok(sum.lines())
+        Ok(self.period_totals(from, until)?.sum()?.lines())
     }
 
     fn completeness(&self) -> &Completeness {

@@ -16,8 +16,8 @@ use coverledger::ledger::run::RunEntry;
 use coverledger::ledger::run::block::{ROWS_MAX, Select, rows_of_orders, visit_block};
 use coverledger::ledger::run::filter::Filter;
 use coverledger::ledger::run::identity::{CHUNK_ENTRIES, IdentityHash, visit_chunk};
+use coverledger::ledger::run::period_totals::PeriodTotals;
 use coverledger::ledger::run::sparse::Sparse;
-use coverledger::ledger::run::totals::DayTotals;
 use coverledger::ledger::verify_dir;
 use coverledger::pipeline::rules_for;
 use coverledger::storage::Change;
@@ -221,8 +221,8 @@ fn filter(corpus: &Corpus, mutator: &mut Mutator) -> bool {
 
 fn totals(corpus: &Corpus, mutator: &mut Mutator) -> bool {
     let mutant = mutator.mutant(corpus.of(&[keys::TOTALS]));
-    DayTotals::decode(&mutant).map_or(true, |totals| {
-        let mut sum = DayTotals::decode(&mutant).unwrap();
+    PeriodTotals::decode(&mutant).map_or(true, |totals| {
+        let mut sum = PeriodTotals::decode(&mutant).unwrap();
         drop(sum.merge(&totals));
         false
     })

@@ -3,6 +3,7 @@
 use super::drive::Drive;
 use super::event::{HOUR, MINUTE};
 use super::naive::{Model, Origin, Version};
+use super::periods;
 use super::terms::Charge;
 use super::world::RIDERS;
 use coverledger::coverage::Terms;
@@ -43,6 +44,7 @@ pub(crate) fn everything(drive: &mut Drive) {
         same_versions(stored, model.orders.iter().flatten().filter(of), order_id);
     }
     totals(model, &view);
+    periods::check(model, &view);
     sources(model, &view);
     for promise in &model.terms.promises {
         let facts = &view.completeness().platforms[promise.name];

@@ -18,6 +18,7 @@ use coverledger::ledger::Ledger;
 use coverledger::ledger::LedgerOptions;
 use coverledger::ledger::Observations;
 use coverledger::ledger::manifest::finality_history::FinalityFacts;
+use coverledger::ledger::verify::verify;
 use coverledger::ledger::{Arrival, Batch, LineHashes, Source};
 use coverledger::pipeline::{receive, rules_for};
 use coverledger::storage::Storage;
@@ -182,6 +183,9 @@ impl Drive {
             if self.random.percent(40) {
                 self.compact();
             }
+            if self.random.percent(20) {
+                self.close_period();
+            }
             if self.random.percent(30) {
                 self.hold();
             }
@@ -204,6 +208,8 @@ impl Drive {
         self.reopen();
         check::everything(&mut self);
         self.facts_are_rebuilt();
+        let verified = verify(self.ledger(), &mut |_, _| {});
+        assert!(verified.holds(), "{:#?}", verified.problems);
         self.shown
     }
 

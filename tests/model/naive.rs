@@ -2,6 +2,7 @@
 
 use super::complete::Facts;
 use super::event::{Body, Event, Read, Record};
+use super::periods::{Closed, counts_of};
 use super::terms::{Charge, Price, Terms};
 use super::world::Place;
 use std::collections::BTreeMap;
@@ -66,6 +67,8 @@ pub(crate) struct Model {
     pub(crate) sources: BTreeMap<Option<Place>, (u64, BTreeMap<String, u64>)>,
     /// Rider and window of every late event.
     pub(crate) late_cover: Vec<(String, i64, i64)>,
+    /// Closed booking periods, in order.
+    pub(crate) closed: Vec<Closed>,
 }
 
 impl Model {
@@ -80,6 +83,7 @@ impl Model {
             kept: Vec::new(),
             sources: BTreeMap::new(),
             late_cover: Vec::new(),
+            closed: Vec::new(),
         }
     }
 
@@ -336,18 +340,7 @@ impl Model {
             let month = at.in_tz(self.terms.zone).unwrap().strftime("%Y-%m").to_string();
             let key = (event.platform.clone(), event.region.clone(), event.category.clone(), month);
             let line = lines.entry(key).or_default();
-            match (version.price.charge, event.outcome.unwrap()) {
-                (Charge::Charged(micros), _) => {
-                    line[0] += 1;
-                    line[1] += micros;
-                }
-                (Charge::Unrated, _) => line[6] += 1,
-                (Charge::Uncharged, "completed") => line[2] += 1,
-                (Charge::Uncharged, "cancelled") => line[3] += 1,
-                (Charge::Uncharged, "interrupted") => line[4] += 1,
-                (Charge::Uncharged, "transferred") => line[5] += 1,
-                _ => {}
-            }
+            line.iter_mut().zip(counts_of(version)).for_each(|(sum, count)| *sum += count);
         }
         lines.into_iter().filter(|(_, counts)| *counts != [0; 7]).collect()
     }

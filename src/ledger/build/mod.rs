@@ -2,6 +2,7 @@
 
 pub mod pricing;
 
+use crate::domain::period::PeriodNo;
 use crate::domain::posting::{Charge, ConfigNo, Posting, Pricing};
 use crate::domain::tariff::Tariff;
 use crate::domain::time::{LocalDay, UtcMillis, Zone};
@@ -12,6 +13,7 @@ use crate::ledger::decide::{Decided, Replaced, Tombstone};
 use crate::ledger::error::LedgerResult;
 use crate::ledger::run::Run;
 use crate::ledger::run::identity::IdentityHash;
+use crate::ledger::run::period_totals::PeriodTotals;
 use crate::ledger::run::row::{DictionaryEntry, OrderId, Row, RowKind};
 use crate::ledger::run::totals::DayTotals;
 use crate::ledger::run::writer::{Dictionary, RunWriter};
@@ -96,6 +98,8 @@ pub struct BuildContext<'a> {
     pub released: &'a Sender<u64>,
     /// The commit under way.
     pub commit: u64,
+    /// The open booking period: charges and reversals of this commit are booked in it.
+    pub period: PeriodNo,
 }
 
 /// Runs that were written, and the totals of their days.
@@ -108,7 +112,8 @@ pub fn write_runs(
     extra: &[ExtraRow],
     desk: BuildContext<'_>,
 ) -> LedgerResult<Written> {
-    let BuildContext { store, dictionary, prices, scratch, tariff, zone, next_run, released, commit } = desk;
+    let BuildContext { store, dictionary, prices, scratch, tariff, zone, next_run, released, commit, period } =
+        desk;
     let mut totals: BTreeMap<LocalDay, DayTotals> = BTreeMap::new();
     prices.prepare(batch);
     for &at in in_turns(ROWS, &decided.booked) {
@@ -153,8 +158,8 @@ pub fn write_runs(
             },
         )?;
         scratch.staged_rows.give_back(staged_rows);
-        let empty = DayTotals::default();
-        runs.push(writer.finish(totals.get(&day).unwrap_or(&empty), released)?);
+        let booked = PeriodTotals::of(period, totals.get(&day).cloned().unwrap_or_default());
+        runs.push(writer.finish(&booked, released)?);
     }
     Ok((runs, totals))
 }

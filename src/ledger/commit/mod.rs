@@ -2,6 +2,7 @@
 
 pub mod activation;
 pub mod apply;
+pub mod booking_period;
 pub mod lateness;
 pub mod report;
 
@@ -16,6 +17,7 @@ use crate::ledger::build::{BuildContext, ExtraRow, Written, write_runs};
 use crate::ledger::commit::report::CommitReport;
 use crate::ledger::decide::{DecideContext, Decided, resolve};
 use crate::ledger::error::LedgerResult;
+use crate::ledger::manifest::booking_periods;
 use crate::ledger::manifest::commit_record::{CommitRecord, ConsumedRange, encode_source};
 use crate::ledger::manifest::finality_history::FinalityChange;
 use crate::ledger::manifest::kind;
@@ -227,6 +229,7 @@ impl Ledger {
             next_run: &mut next_run,
             released: &self.released.0,
             commit,
+            period: self.manifest.root().period,
         };
         let written = write_runs(batch, decided, &extra, desk)?;
         self.manifest.root_mut().next_run = next_run;
@@ -301,9 +304,9 @@ impl Ledger {
         }
         let pending = self.compacting.unwrap_or(u64::MAX);
         let margins = self.reach();
+        booking_periods::stage_first(&mut self.manifest, now);
         let root = self.manifest.root_mut();
-        // Later than the commit before, whatever the clock says.
-        root.recorded_at = now.max(root.recorded_at.plus(1));
+        root.recorded_at = root.next_instant(now);
         root.oldest_pending_run = root.next_run.min(pending);
         let (recorded_at, config) = (root.recorded_at, root.config);
         let record = CommitRecord {

@@ -4,7 +4,7 @@
 //! and answers say nothing about them any more. The rows of the last `identity_days` days before it stay in the store
 //! until the line has moved that much further: an event of a kept day is checked against its identity that far back, so
 //! an amendment across the line still takes the old charge back. Of a day that lies before them too, one run without
-//! rows is left, which holds the day's totals; the other runs become garbage like those that compaction replaced.
+//! rows is left, which holds the day's totals by booking period; the other runs become garbage like those that compaction replaced.
 //!
 //! Days are counted from the newest event day that is stored and not later than the present. A clock that runs ahead
 //! drops nothing that the orders themselves do not show to be old, and neither does an order from the future; a ledger
@@ -14,7 +14,7 @@ use crate::domain::time::{LocalDay, UtcMillis};
 use crate::ledger::error::LedgerResult;
 use crate::ledger::manifest::kind;
 use crate::ledger::run::Run;
-use crate::ledger::run::totals::DayTotals;
+use crate::ledger::run::period_totals::PeriodTotals;
 use crate::ledger::run::writer::{Dictionary, RunWriter};
 use crate::ledger::writer::Ledger;
 use std::collections::BTreeMap;
@@ -40,7 +40,7 @@ pub struct RetentionReport {
 struct Released {
     day: LocalDay,
     runs: Vec<Arc<Run>>,
-    totals: DayTotals,
+    totals: PeriodTotals,
     rest: Run,
 }
 
@@ -142,7 +142,7 @@ impl Ledger {
     /// Writes what is left of a day.
     fn release(&mut self, day: LocalDay) -> LedgerResult<Released> {
         let runs = self.runs.get(&day).cloned().unwrap_or_default();
-        let mut totals = DayTotals::default();
+        let mut totals = PeriodTotals::default();
         for run in &runs {
             totals.merge(&run.totals()?)?;
         }

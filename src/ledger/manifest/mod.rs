@@ -3,6 +3,7 @@
 //! Its entries are small values under one prefix; the root holds the number of the newest commit, the hash of that
 //! commit's record and a digest over all other entries, so that no entry can be changed, lost or brought back unnoticed.
 
+pub mod booking_periods;
 pub mod commit_record;
 pub mod configuration_history;
 pub mod finality_history;
@@ -10,6 +11,7 @@ mod platform_codec;
 pub mod source;
 pub mod state_codec;
 
+use crate::domain::period::PeriodNo;
 use crate::domain::posting::ConfigNo;
 use crate::domain::time::{LocalDay, UtcMillis};
 use crate::ledger::codec::chunked::key_name;
@@ -39,6 +41,8 @@ pub mod kind {
     pub const STATS: u8 = b'p';
     /// A configuration that was in force.
     pub const CONFIG: u8 = b'c';
+    /// A booking period.
+    pub const PERIOD: u8 = b'b';
     /// A run whose blocks are to be deleted.
     pub const GARBAGE: u8 = b'g';
 }
@@ -62,6 +66,8 @@ pub struct Root {
     pub next_rejection: u64,
     /// Configuration in force.
     pub config: ConfigNo,
+    /// The open booking period.
+    pub period: PeriodNo,
     /// Days before it were dropped by retention.
     pub retention_line: Option<LocalDay>,
     /// End of the last day dropped.
@@ -98,6 +104,11 @@ impl EntriesDigest {
 }
 
 impl Root {
+    /// The instant of the commit under way: later than the one before, whatever the clock says.
+    pub fn next_instant(&self, now: UtcMillis) -> UtcMillis {
+        now.max(self.recorded_at.plus(1))
+    }
+
     fn encode(&self) -> Vec<u8> {
         let mut out = Vec::new();
         out.put_varint(self.commit);
@@ -108,6 +119,7 @@ impl Root {
         out.put_varint(self.oldest_pending_run);
         out.put_varint(self.next_rejection);
         out.put_varint(u64::from(self.config.0));
+        out.put_varint(u64::from(self.period.get()));
         out.put_option(self.retention_line, |out, day| out.put_signed(i64::from(day.0)));
         out.put_option(self.dropped_until, |out, at| out.put_signed(at.millis()));
         self.digest.0.iter().for_each(|lane| out.extend_from_slice(&lane.to_be_bytes()));
@@ -128,6 +140,7 @@ impl Root {
             oldest_pending_run: r.varint("oldest pending run")?,
             next_rejection: r.varint("next rejection")?,
             config: ConfigNo(r.number("configuration")?),
+            period: period_no(&mut r)?,
             retention_line: r.option("retention line", day)?,
             dropped_until: r.option("dropped until", |r| r.signed("dropped until").map(UtcMillis::new))?,
             digest: EntriesDigest([r.u64("digest")?, r.u64("digest")?, r.u64("digest")?, r.u64("digest")?]),
@@ -135,6 +148,11 @@ impl Root {
         r.end("manifest root")?;
         Ok(root)
     }
+}
+
+/// Reads the number of a booking period.
+pub fn period_no(r: &mut Reader<'_>) -> Decoded<PeriodNo> {
+    PeriodNo::new(r.number("booking period")?).ok_or(CodecError::Invalid("booking period"))
 }
 
 /// Every entry but the root: key and body. Clones share what is the same.

@@ -5,6 +5,7 @@ pub mod filter;
 pub mod hash_order;
 pub mod identity;
 pub mod index;
+pub mod period_totals;
 pub mod riders;
 pub mod row;
 pub mod sparse;
@@ -29,10 +30,10 @@ use crate::ledger::run::block::{Select, rows_of_orders, visit_block};
 use crate::ledger::run::filter::Filter;
 use crate::ledger::run::identity::{Entry, IdentityHash, PackedEntry, visit_chunk};
 use crate::ledger::run::index::{Look, RunIndex};
+use crate::ledger::run::period_totals::PeriodTotals;
 use crate::ledger::run::riders::Riders;
 use crate::ledger::run::row::{DictionaryEntry, OrderId, Row};
 use crate::ledger::run::stored_filter::RunFilter;
-use crate::ledger::run::totals::DayTotals;
 use crate::ledger::yield_points::{BLOCKS, ROWS, in_turns};
 use crate::storage::Session;
 use std::collections::BTreeSet;
@@ -305,9 +306,9 @@ impl Run {
     }
 
     /// The run's changes of its day's totals.
-    pub fn totals(&self) -> LedgerResult<DayTotals> {
+    pub fn totals(&self) -> LedgerResult<PeriodTotals> {
         let body = chunked::get(&self.store, keys::TOTALS, self.id, self.entry.totals_parts)?;
-        DayTotals::decode(&body).map_err(LedgerError::damaged(format!("the totals of run {}", self.id)))
+        PeriodTotals::decode(&body).map_err(LedgerError::damaged(format!("the totals of run {}", self.id)))
     }
 }
 

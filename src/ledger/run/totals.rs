@@ -1,4 +1,4 @@
-//! Totals of a run: net changes of counts and money by (platform, region, category) of the run's day.
+//! Net changes of counts and money by (platform, region, category) of one day and booking period.
 
 use crate::domain::money::Micros;
 use crate::domain::order::{Outcome as OrderOutcome, Region};
@@ -10,9 +10,9 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 /// The lines of one platform and category: regions ascending, none without a count.
-type Lines = Vec<(Region, Total)>;
+pub type Lines = Vec<(Region, Total)>;
 
-/// Net totals of one day: lines by platform, category and region, those with nothing left omitted.
+/// Net totals of one day, in one booking period or in all: lines by platform, category and region, those with nothing left omitted.
 ///
 /// Platforms and categories are few and regions thousands, so that a commit's changes are long sorted lists.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -98,11 +98,9 @@ impl DayTotals {
     }
 
     /// The lines by platform and category, regions ascending.
-    pub fn groups(&self) -> impl Iterator<Item = (&str, &str, &[(Region, Total)])> {
+    pub fn groups(&self) -> impl Iterator<Item = (&str, &str, &Lines)> {
         self.platforms.iter().flat_map(|(platform, categories)| {
-            categories
-                .iter()
-                .map(move |(category, lines)| (platform.as_str(), category.as_str(), lines.as_slice()))
+            categories.iter().map(move |(category, lines)| (platform.as_str(), category.as_str(), lines))
         })
     }
 
@@ -126,10 +124,9 @@ impl DayTotals {
         self.platforms.is_empty()
     }
 
-    /// The stored form: regions as differences, counts that are zero take one bit, and of the premium what one price
+    /// Appends the stored form: regions as differences, counts that are zero take one bit, and of the premium what one price
     /// for all charged orders of a platform and category does not explain.
-    pub fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::new();
+    pub fn encode(&self, out: &mut Vec<u8>) {
         out.put_len(self.groups().count());
         for (platform, category, lines) in self.groups() {
             out.put_prefixed(platform.as_bytes());
@@ -148,27 +145,21 @@ impl DayTotals {
                 counts.iter().filter(|&&count| count != 0).for_each(|&count| out.put_signed(count));
             }
         }
-        out
     }
 
     /// Reads the stored form.
-    pub fn decode(bytes: &[u8]) -> Decoded<Self> {
+    pub fn decode(reader: &mut Reader<'_>) -> Decoded<Self> {
         let mut totals = Self::default();
-        if bytes.is_empty() {
-            return Ok(totals);
-        }
-        let mut reader = Reader::new(bytes);
         for _ in 0..reader.count(4, "totals")? {
             let platform = reader.text("platform")?.to_owned();
             let category = reader.text("category")?.to_owned();
             let unit = reader.signed("usual premium")?;
-            let lines = decode_lines(&mut reader, unit)?;
+            let lines = decode_lines(reader, unit)?;
             let categories = totals.platforms.entry(platform).or_default();
             if lines.is_empty() || categories.insert(category, lines).is_some() {
                 return Err(CodecError::Invalid("totals of a category"));
             }
         }
-        reader.end("totals")?;
         Ok(totals)
     }
 }
@@ -272,7 +263,9 @@ mod tests {
                 let key = TotalKey { platform, region: Region::from_code(region).unwrap(), category };
                 totals.add(&key, &total_from(counts)).unwrap();
             }
-            prop_assert_eq!(DayTotals::decode(&totals.encode()).unwrap(), totals.clone());
+            let mut stored = Vec::new();
+            totals.encode(&mut stored);
+            prop_assert_eq!(DayTotals::decode(&mut Reader::new(&stored)).unwrap(), totals.clone());
             let mut twice = totals.clone();
             twice.merge(&totals).unwrap();
             for (key, total) in totals.lines() {
@@ -283,7 +276,7 @@ mod tests {
 
         #[test]
         fn any_bytes_are_an_error_at_worst(bytes: Vec<u8>) {
-            drop(DayTotals::decode(&bytes));
+            drop(DayTotals::decode(&mut Reader::new(&bytes)));
         }
     }
 }

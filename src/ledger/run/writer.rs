@@ -9,11 +9,11 @@ use crate::ledger::run::block::{BlockBuilder, ROWS_MAX, ROWS_OF_MANY_RIDERS};
 use crate::ledger::run::hash_order::sort_by_hash;
 use crate::ledger::run::identity::{CHUNK_ENTRIES, Entry, IdentityHash, PackedEntry, encode_chunk};
 use crate::ledger::run::index::RunIndex;
+use crate::ledger::run::period_totals::PeriodTotals;
 use crate::ledger::run::riders::{RiderCollector, Riders};
 use crate::ledger::run::row::{DictionaryEntry, Row};
 use crate::ledger::run::sparse::Sparse;
 use crate::ledger::run::stored_filter::RunFilter;
-use crate::ledger::run::totals::DayTotals;
 use crate::ledger::run::{Run, RunEntry};
 use crate::ledger::yield_points::give_way;
 use crate::storage::{Upload, ValueKey};
@@ -169,7 +169,7 @@ impl<'a> RunWriter<'a> {
     }
 
     /// Writes what is left, the indexes and the totals; returns the open run.
-    pub fn finish(mut self, totals: &DayTotals, released: &Sender<u64>) -> LedgerResult<Run> {
+    pub fn finish(mut self, totals: &PeriodTotals, released: &Sender<u64>) -> LedgerResult<Run> {
         if self.builder.rows() > 0 {
             self.close_block()?;
         }

@@ -67,7 +67,7 @@ fn check_stored_version(ledger: &Ledger, findings: &mut Findings) -> LedgerResul
     Ok(())
 }
 
-fn read(ledger: &Ledger, number: u64) -> LedgerResult<(Vec<u8>, CommitRecord)> {
+pub(super) fn read(ledger: &Ledger, number: u64) -> LedgerResult<(Vec<u8>, CommitRecord)> {
     let key = keys::numbered(keys::COMMIT, number);
     let name = || format!("the record of commit {number}");
     let value = ledger.store.entry(&key)?.ok_or_else(|| LedgerError::Missing { what: name() })?;

@@ -1,7 +1,9 @@
 //! One day: its current versions, its totals, and what they say about the platforms.
 
 use super::findings::Findings;
+use super::periods::Periods;
 use crate::domain::order::{Phase, Region};
+use crate::domain::period::PeriodNo;
 use crate::domain::posting::Charge;
 use crate::domain::time::{LocalDay, UtcMillis};
 use crate::domain::totals::TotalKey;
@@ -10,6 +12,7 @@ use crate::ledger::maintenance::compaction::Merge;
 use crate::ledger::manifest::source::Source;
 use crate::ledger::manifest::state_codec::PlatformStats;
 use crate::ledger::run::Run;
+use crate::ledger::run::period_totals::PeriodTotals;
 use crate::ledger::run::row::{DictionaryEntry, Row, RowKind};
 use crate::ledger::run::totals::{DayTotals, scaled, total_of};
 use crate::ledger::run::writer::Dictionary;
@@ -29,8 +32,8 @@ struct Place {
 }
 
 /// Checks day after day and adds up what spans days.
-#[derive(Default)]
-pub(super) struct DayChecker {
+pub(super) struct DayChecker<'a> {
+    periods: &'a Periods,
     versions: BTreeMap<Arc<str>, PlatformStats>,
     buffer: String,
 }
@@ -38,15 +41,19 @@ pub(super) struct DayChecker {
 /// What one day holds.
 #[derive(Default)]
 struct DayCount {
-    /// Current versions by class number and region.
-    current: HashMap<(u32, Region), i64>,
+    /// Versions that became current less those that were replaced, by class number, region and booking period.
+    net: HashMap<(u32, Region, PeriodNo), i64>,
     /// Versions by class number.
     versions: HashMap<u32, u64>,
     misplaced: u64,
     malformed: u64,
 }
 
-impl DayChecker {
+impl<'a> DayChecker<'a> {
+    pub(super) fn new(periods: &'a Periods) -> Self {
+        Self { periods, versions: BTreeMap::new(), buffer: String::new() }
+    }
+
     pub(super) fn check(
         &mut self,
         ledger: &Ledger,
@@ -64,17 +71,16 @@ impl DayChecker {
             count.misplaced += u64::from(zone.day(row.accepted_at) != day);
             count.malformed += u64::from(!well_formed(ledger, &row, class, newest_commit));
             if !place.holds(&row, class, &mut self.buffer) {
-                count.close(&place);
                 place.open(&row, &mut self.buffer);
             }
             if class.kind == RowKind::Version && place.revision != Some(row.revision) {
                 *count.versions.entry(row.class).or_default() += 1;
                 place.revision = Some(row.revision);
             }
+            count.book(&place, &row, class, self.periods.of_commit(row.commit));
             place.newest = Some((Arc::clone(class), row.class, row.region));
             merge.advance()?;
         }
-        count.close(&place);
         findings.expect(count.misplaced == 0, || {
             format!(
                 "{} rows do not begin on {}, the day that their runs name",
@@ -100,8 +106,9 @@ impl DayChecker {
         table: &Dictionary,
         findings: &mut Findings,
     ) -> LedgerResult<()> {
-        let mut totals = DayTotals::default();
-        for (&(number, region), &times) in &count.current {
+        let mut booked: BTreeMap<PeriodNo, DayTotals> = BTreeMap::new();
+        let mut current = 0_i64;
+        for (&(number, region, period), &times) in &count.net {
             let Some(class) = table.get(number) else { continue };
             let key = TotalKey {
                 platform: class.platform.to_string(),
@@ -110,12 +117,13 @@ impl DayChecker {
             };
             let change = scaled(&total_of(class.pricing.charge, class.outcome), times)
                 .ok_or_else(|| LedgerError::Overflow(key.platform.clone()))?;
-            totals.add(&key, &change)?;
-            findings.verification.current += times.unsigned_abs();
+            booked.entry(period).or_default().add(&key, &change)?;
+            current += times;
             if class.pricing.charge == Charge::Unrated {
                 self.versions.entry(Arc::clone(&class.platform)).or_default().unrated += times;
             }
         }
+        findings.verification.current += u64::try_from(current).unwrap_or(0);
         for (&number, &versions) in &count.versions {
             let Some(class) = table.get(number) else { continue };
             let stats = self.versions.entry(Arc::clone(&class.platform)).or_default();
@@ -123,18 +131,37 @@ impl DayChecker {
             stats.open_orders += if class.phase == Phase::Open { versions } else { 0 };
             findings.verification.versions += versions;
         }
-        let mut stored = DayTotals::default();
+        self.compare_totals(ledger, (day, runs), &booked, findings)
+    }
+
+    /// The stored totals are those that the rows make, in each booking period and so in all.
+    fn compare_totals(
+        &self,
+        ledger: &Ledger,
+        (day, runs): (LocalDay, &[Arc<Run>]),
+        booked: &BTreeMap<PeriodNo, DayTotals>,
+        findings: &mut Findings,
+    ) -> LedgerResult<()> {
+        let (mut stored, mut totals) = (PeriodTotals::default(), PeriodTotals::default());
         for run in runs {
             stored.merge(&run.totals()?)?;
         }
+        booked.iter().try_for_each(|(period, booked)| totals.add(*period, booked))?;
         // Of a day that retention dropped nothing but its totals is left.
         let dropped = ledger.manifest.root().retention_line.is_some_and(|line| day < line)
             && runs.iter().all(|run| run.entry.rows == 0);
         findings.expect(stored == totals || dropped, || {
-            let differs = |a: &DayTotals, b: &DayTotals| {
-                let lines: BTreeMap<_, _> = b.lines().into_iter().collect();
-                let line = a.lines().into_iter().find(|(key, total)| lines.get(key) != Some(total));
-                line.map(|(key, _)| format!("{} {} {}", key.platform, key.region, key.category))
+            let lines = |totals: &PeriodTotals| -> BTreeMap<_, _> {
+                let of = |(period, totals): (_, &DayTotals)| {
+                    totals.lines().into_iter().map(move |(key, total)| ((period, key), total))
+                };
+                totals.periods().flat_map(of).collect()
+            };
+            let differs = |a: &PeriodTotals, b: &PeriodTotals| {
+                let there = lines(b);
+                let (period, key) =
+                    lines(a).into_iter().find(|(key, total)| there.get(key) != Some(total))?.0;
+                Some(format!("{} {} {}, booking period {period}", key.platform, key.region, key.category))
             };
             let at = differs(&stored, &totals).or_else(|| differs(&totals, &stored)).unwrap_or_default();
             format!("the totals of {} are not those of its orders, first at {at}", super::day_name(day))
@@ -213,12 +240,15 @@ impl Place {
 }
 
 impl DayCount {
-    /// The newest row of a place is in force, unless it says that the order went elsewhere.
-    fn close(&mut self, place: &Place) {
-        if let Some((class, number, region)) = &place.newest
-            && class.kind == RowKind::Version
+    /// A row reverses the version that it replaces and books its own, both in the period of its commit. A mark only reverses.
+    fn book(&mut self, place: &Place, row: &Row<'_>, class: &DictionaryEntry, period: PeriodNo) {
+        if let Some((replaced, number, region)) = &place.newest
+            && replaced.kind == RowKind::Version
         {
-            *self.current.entry((*number, *region)).or_default() += 1;
+            *self.net.entry((*number, *region, period)).or_default() -= 1;
+        }
+        if class.kind == RowKind::Version {
+            *self.net.entry((row.class, row.region, period)).or_default() += 1;
         }
     }
 }

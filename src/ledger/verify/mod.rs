@@ -3,7 +3,8 @@
 //! ```text
 //! storage version = root = last link of the commit chain; commits add up to the sources' counts
 //! manifest -> run -> blocks -> rows: in order, on their day, found by the indexes, and by nothing else
-//! rows of a day -> current versions -> totals; all versions = accepted + amended
+//! booking periods -> their commits; no run has totals of a period that was not open when it was booked
+//! rows of a day -> versions as booked and reversed -> totals of each booking period; all versions = accepted + amended
 //! kept records -> raw bytes; configurations -> texts; and no value that nothing refers to
 //! ```
 
@@ -12,6 +13,7 @@ mod day;
 mod findings;
 mod identity;
 mod kept;
+mod periods;
 mod run;
 mod stray;
 
@@ -23,6 +25,7 @@ use crate::ledger::writer::Ledger;
 use crate::storage::StorageError;
 use day::DayChecker;
 use findings::Findings;
+use periods::Periods;
 
 /// What to do when a ledger does not hold.
 pub const ADVICE: &str = "Stop the service and keep a copy of the data directory as it is. Then restore a backup made after `verify` \
@@ -53,7 +56,9 @@ pub fn verify(ledger: &Ledger, progress: Progress<'_>) -> Verification {
     let mut findings = Findings::default();
     findings.section("the commit chain", |findings| chain::check(ledger, findings));
     let rows_total: u64 = ledger.runs.values().flatten().map(|run| run.entry.rows).sum();
-    let mut day_checker = DayChecker::default();
+    let periods = findings.read(Periods::load(ledger)).unwrap_or_default();
+    findings.section("the booking periods", |findings| periods.check(ledger, findings));
+    let mut day_checker = DayChecker::new(&periods);
     for (&day, runs) in ledger.runs.iter() {
         for run in runs {
             let name = format!("run {}", run.id);
@@ -62,6 +67,7 @@ pub fn verify(ledger: &Ledger, progress: Progress<'_>) -> Verification {
         }
         let name = format!("day {}", day_name(day));
         findings.section(&name, |findings| day_checker.check(ledger, day, runs, findings));
+        findings.section(&name, |findings| periods.check_runs(runs, findings));
         findings.verification.days += u64::from(runs.iter().any(|run| run.entry.rows > 0));
     }
     findings.section("the platforms' statistics", |findings| {

@@ -12,7 +12,7 @@ use crate::ledger::writer::Ledger;
 use crate::storage::ValueKey;
 use std::collections::BTreeMap;
 
-const MANIFEST_KINDS: [u8; 8] = [
+const MANIFEST_KINDS: [u8; 9] = [
     kind::RUN,
     kind::REJECTED,
     kind::SOURCE,
@@ -20,6 +20,7 @@ const MANIFEST_KINDS: [u8; 8] = [
     kind::PLATFORM,
     kind::STATS,
     kind::CONFIG,
+    kind::PERIOD,
     kind::GARBAGE,
 ];
 

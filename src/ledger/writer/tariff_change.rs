@@ -7,7 +7,7 @@ use crate::domain::tariff::{PriceQuery, Tariff};
 use crate::domain::time::LocalDay;
 use crate::domain::totals::{Total, TotalKey};
 use crate::ledger::error::{LedgerError, LedgerResult};
-use crate::ledger::run::totals::DayTotals;
+use crate::ledger::run::period_totals::PeriodTotals;
 use crate::ledger::writer::Ledger;
 use std::fmt;
 
@@ -89,11 +89,11 @@ impl Ledger {
         }
         let mut change = TariffChange::default();
         for (&day, runs) in self.runs.iter() {
-            let mut totals = DayTotals::default();
+            let mut totals = PeriodTotals::default();
             for run in runs {
                 totals.merge(&run.totals()?)?;
             }
-            for (key, line) in totals.lines() {
+            for (key, line) in totals.sum()?.lines() {
                 let added = change.add_line(&key, &line, day, tariff);
                 added.ok_or_else(|| LedgerError::Overflow(format!("{} by the new tariff", key.platform)))?;
             }

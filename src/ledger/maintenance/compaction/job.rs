@@ -5,8 +5,8 @@ use crate::domain::time::LocalDay;
 use crate::ledger::error::LedgerResult;
 use crate::ledger::run::Run;
 use crate::ledger::run::identity::IdentityHash;
+use crate::ledger::run::period_totals::PeriodTotals;
 use crate::ledger::run::row::{DictionaryEntry, Row};
-use crate::ledger::run::totals::DayTotals;
 use crate::ledger::run::writer::{Dictionary, RunWriter};
 use crate::storage::Upload;
 use crate::storage::crash_points::{self, Point};
@@ -85,7 +85,7 @@ impl CompactionJob {
     }
 
     fn write(&self, stop: &AtomicBool) -> LedgerResult<Option<Vec<Run>>> {
-        let mut totals = DayTotals::default();
+        let mut totals = PeriodTotals::default();
         for run in &self.inputs {
             totals.merge(&run.totals()?)?;
         }
