@@ -96,8 +96,7 @@ impl Store {
         Ok(self.shared.hot.get(key)?.map(|value: KvValue| Value::kv(value)))
     }
 
-    /// Said now and then ([`AHEAD_EVERY`]) by whoever reads all values of a kind and run in order: the system begins to fetch
-    /// this one and those that follow, [`AHEAD_BYTES`] together.
+    /// Readahead hint for sequential scans of a kind and run: the system fetches this value and those that follow.
     pub fn read_ahead(&self, kind: u8, run: u64, number: u32) -> Result<(), StorageError> {
         self.shared.segments.read_ahead(Group { kind, run }, number)
     }
@@ -169,7 +168,7 @@ impl Store {
     }
 
     /// Closes removed segment files that nobody reads any more, so that the file system gives their space back. Leaves that to
-    /// [`Reclaimer`] where there is one.
+    /// `Reclaimer` where there is one.
     pub fn close_removed(&self) {
         self.shared.segments.close_removed();
     }
