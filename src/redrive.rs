@@ -113,7 +113,7 @@ impl<'a> Line<'a> {
 
     /// Calls `tell` with each record that is refused again, or conflicts.
     #[must_use]
-    pub fn telling(self, tell: &'a mut dyn FnMut(NotTaken)) -> Self {
+    pub fn with_report(self, tell: &'a mut dyn FnMut(NotTaken)) -> Self {
         Self { tell: Some(tell), ..self }
     }
 

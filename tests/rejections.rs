@@ -299,3 +299,19 @@ fn a_platform_that_only_a_refused_record_names_is_known() {
     assert!(stderr(&output).contains("--platform z: no such platform"), "{}", stderr(&output));
     assert!(stderr(&output).contains("known are aa; kept records also name zz"), "{}", stderr(&output));
 }
+
+#[test]
+fn a_record_that_the_configuration_passes_over_keeps_nothing_open() {
+    let bench = Bench::flights();
+    let config = fs::read_to_string(bench.path("flights.toml")).unwrap();
+    fs::write(bench.path("in.jsonl"), format!("{}\n[1]\n", order("o2", "R2", "noon"))).unwrap();
+    bench.ok("ingest", &["in.jsonl"]);
+    let keeps_open =
+        || -> Vec<Value> { listed(&bench, &[]).iter().map(|line| line["keeps_open"].clone()).collect() };
+    assert_eq!(keeps_open(), [json!("rejected_record"), json!("unreadable_record")]);
+    let table = "[platform_defaults]\n";
+    assert_eq!(config.matches(table).count(), 1, "{config}");
+    let warns = config.replace(table, &format!("{table}unreadable_records = \"warn\"\n"));
+    fs::write(bench.path("flights.toml"), warns).unwrap();
+    assert_eq!(keeps_open(), [json!("rejected_record"), Value::Null]);
+}

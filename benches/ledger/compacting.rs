@@ -26,7 +26,7 @@ pub(crate) struct Compacting {
     /// Bytes on disk at most while it settled.
     pub(crate) disk_peak: u64,
     /// Ends the thread that gives space back.
-    freeing: Arc<AtomicBool>,
+    reclaimer: Arc<AtomicBool>,
 }
 
 impl Compacting {
@@ -44,14 +44,14 @@ impl Compacting {
             }
         });
         let jobs = (!flag("no-compaction")).then_some(jobs);
-        let freeing = Arc::default();
-        Self { jobs, done, under_way: false, rows: 0, took: Duration::ZERO, disk_peak: 0, freeing }
+        let reclaimer = Arc::default();
+        Self { jobs, done, under_way: false, rows: 0, took: Duration::ZERO, disk_peak: 0, reclaimer }
     }
 
     /// From now on the space of files that this ledger removes comes back in steps, as in the service.
     pub(crate) fn attend(&mut self, ledger: &Ledger) {
         let stop = Arc::new(AtomicBool::new(false));
-        std::mem::replace(&mut self.freeing, Arc::clone(&stop)).store(true, Ordering::Release);
+        std::mem::replace(&mut self.reclaimer, Arc::clone(&stop)).store(true, Ordering::Release);
         let Some(upkeep) = ledger.upkeep() else { return };
         #[expect(clippy::disallowed_methods, reason = "a benchmark has no service that owns threads")]
         std::thread::spawn(move || {

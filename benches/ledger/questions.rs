@@ -96,17 +96,19 @@ fn beside_ingest(
     let mut beside = |ledger: &mut Ledger, part, pace, figures: &Figures| {
         beside_part(ledger, part, (&mut *compacting, &mut *asker, pace), figures)
     };
-    let (warming, stop) = (ledger.warming(), AtomicBool::new(false));
+    let (cache_warmup, stop) = (ledger.cache_warmup(), AtomicBool::new(false));
     let mut first = std::thread::scope(|scope| {
-        scope.spawn(|| warm_up(&warming, &stop, figures));
+        scope.spawn(|| warm_up(&cache_warmup, &stop, figures));
         let first = beside(ledger, first, Some(QUESTION_EVERY), figures);
         stop.store(true, Ordering::Release);
         first
     });
     forget_pages(&ledger.options().storage.folder().expect("it lies in a folder").join(".."));
     let mut cold = beside(ledger, cold, Some(QUESTION_EVERY), figures);
-    std::thread::scope(|scope| scope.spawn(|| warm_up(&warming, &AtomicBool::new(false), figures)).join())
-        .expect("it is read");
+    std::thread::scope(|scope| {
+        scope.spawn(|| warm_up(&cache_warmup, &AtomicBool::new(false), figures)).join()
+    })
+    .expect("it is read");
     let mut warm = beside(ledger, warm, Some(QUESTION_EVERY), figures);
     let mut busy = beside(ledger, rest, None, figures);
     tell("lookup, first commit after a start, 1,000 a second", &mut first, figures);
@@ -119,10 +121,10 @@ fn beside_ingest(
 }
 
 /// As the service does after a start.
-fn warm_up(warming: &CacheWarmup, stop: &AtomicBool, figures: &Figures) {
+fn warm_up(cache_warmup: &CacheWarmup, stop: &AtomicBool, figures: &Figures) {
     Urgency::Background.apply();
     let started = Instant::now();
-    if let Some(bytes) = warming.run(stop).expect("the store can be read") {
+    if let Some(bytes) = cache_warmup.run(stop).expect("the store can be read") {
         let took = started.elapsed().as_millis();
         figures.tell("the newest orders read into memory, in", format!("{} MiB, {took} ms", bytes >> 20));
     }

@@ -64,17 +64,17 @@ impl Compactor {
         &mut self,
         ledger: &mut Ledger,
         clock: &Clock,
-        telling: &EventLog,
+        event_log: &EventLog,
         may_begin: bool,
     ) -> anyhow::Result<()> {
         match self.done.try_recv() {
-            Ok(compacted) => self.install(compacted?, ledger, clock, telling)?,
+            Ok(compacted) => self.install(compacted?, ledger, clock, event_log)?,
             Err(TryRecvError::Empty) => {
                 let behind = |day: LocalDay| ledger.runs_of_day(day) > DAY_RUNS_HELD;
                 if self.under_way.is_some_and(behind)
                     && let Ok(compacted) = self.done.recv()
                 {
-                    self.install(compacted?, ledger, clock, telling)?;
+                    self.install(compacted?, ledger, clock, event_log)?;
                 }
             }
             Err(TryRecvError::Disconnected) if self.under_way.is_some() => {
@@ -99,7 +99,7 @@ impl Compactor {
         if let Some(job) = ledger.begin_compaction(settled_before) {
             debug!(day = %job.day(), rows = job.rows(), "compaction begins");
             self.under_way = Some(job.day());
-            telling.metrics.compaction_began();
+            event_log.metrics.compaction_began();
             match self.jobs.try_send(job) {
                 Ok(()) => {}
                 Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
@@ -111,11 +111,11 @@ impl Compactor {
     }
 
     /// Waits for the job under way, which gives up when the service stops; it is begun again after the next start.
-    pub fn finish(&mut self, ledger: &mut Ledger, clock: &Clock, telling: &EventLog) -> anyhow::Result<()> {
+    pub fn finish(&mut self, ledger: &mut Ledger, clock: &Clock, event_log: &EventLog) -> anyhow::Result<()> {
         if self.under_way.is_some()
             && let Ok(compacted) = self.done.recv()
         {
-            self.install(compacted?, ledger, clock, telling)?;
+            self.install(compacted?, ledger, clock, event_log)?;
         }
         ledger.collect_released()?;
         Ok(())
@@ -126,11 +126,11 @@ impl Compactor {
         compacted: Compacted,
         ledger: &mut Ledger,
         clock: &Clock,
-        telling: &EventLog,
+        event_log: &EventLog,
     ) -> anyhow::Result<()> {
         self.under_way = None;
         let report = ledger.install(compacted, clock.now())?;
-        telling.metrics.compaction_ended(CompactionFacts { done: report.installed, bytes: report.bytes.1 });
+        event_log.metrics.compaction_ended(CompactionFacts { done: report.installed, bytes: report.bytes.1 });
         debug!(day = %report.day, rows = report.rows, installed = report.installed, "compaction ended");
         Ok(())
     }

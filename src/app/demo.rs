@@ -131,8 +131,8 @@ impl Demo {
     }
 
     /// Waits for a while; `true` once the demo is over: somebody asked it to stop, or a part of it failed.
-    pub fn is_over_within(&mut self, patience: Duration) -> anyhow::Result<bool> {
-        let first = self.threads.as_ref().and_then(|threads| threads.first_ended(patience));
+    pub fn is_over_within(&mut self, deadline: Duration) -> anyhow::Result<bool> {
+        let first = self.threads.as_ref().and_then(|threads| threads.first_ended(deadline));
         match first {
             Some((_, result)) => result.map(|()| true),
             None => Ok(self.running.stop.is_set()),

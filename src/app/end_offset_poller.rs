@@ -1,4 +1,4 @@
-//! The prober thread: asks Kafka, on connections of its own, where partitions end and which there are.
+//! The end_offset_poller thread: asks Kafka, on connections of its own, where partitions end and which there are.
 
 use super::event_log::EventLog;
 use super::status::Status;
@@ -20,7 +20,7 @@ const PARTITIONS_EVERY: Duration = Duration::from_secs(5);
 /// How long Kafka may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The prober's belongings.
+/// The end_offset_poller's belongings.
 pub struct EndOffsetPoller {
     /// Kafka.
     pub probe: KafkaProbe,
@@ -41,7 +41,7 @@ pub struct EndOffsetPoller {
     /// Shared with the people who ask.
     pub status: Arc<Status>,
     /// Metrics and log.
-    pub telling: EventLog,
+    pub event_log: EventLog,
     /// Asks to finish.
     pub stop: Stop,
 }
@@ -72,7 +72,7 @@ impl EndOffsetPoller {
             Ok(mut observed) => {
                 if let Some(ahead_ms) = self.clock.jump() {
                     // Partitions are read all the same, but a clock that jumped cannot say as of when.
-                    self.telling.clock_jumped(ahead_ms);
+                    self.event_log.clock_jumped(ahead_ms);
                     observed.ends.clear();
                     observed.metadata.clear();
                 }
@@ -82,7 +82,7 @@ impl EndOffsetPoller {
                 Ok(true)
             }
             Err(fault) if fault.is_transient() => {
-                self.telling.kafka_error();
+                self.event_log.kafka_error();
                 Ok(false)
             }
             Err(fault) => Err(fault.into()),

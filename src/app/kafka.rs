@@ -45,7 +45,7 @@ pub(super) struct Connected {
     observed: Observations,
 }
 
-/// What reader and prober share with the rest.
+/// What reader and end_offset_poller share with the rest.
 pub(super) struct Shared {
     pub(super) work: SyncSender<Work>,
     pub(super) to_fill: Receiver<Batch>,
@@ -69,7 +69,7 @@ struct Link<'a> {
 pub(super) fn connect(
     (config, settings, options): (&Config, &KafkaSettings, &ServeOptions),
     ledger: &mut Ledger,
-    (clock, telling, stop): (&Clock, &EventLog, &Stop),
+    (clock, event_log, stop): (&Clock, &EventLog, &Stop),
 ) -> anyhow::Result<Option<Connected>> {
     let settings = ClientSettings {
         brokers: settings.brokers.clone(),
@@ -85,11 +85,11 @@ pub(super) fn connect(
     let probe = KafkaProbe::new(&settings, Arc::clone(&health))?;
     let link = Link { settings, topics, health, probe, clock };
     let state = ledger.published().current();
-    let survey = patiently((telling, stop), || link.survey(&state, &options.skips))?;
+    let survey = patiently((event_log, stop), || link.survey(&state, &options.skips))?;
     let Some(survey) = survey else { return Ok(None) };
     offset_overrides::record(ledger, options, &survey, clock.now())?;
     let state = ledger.published().current();
-    let begun = patiently((telling, stop), || link.begin(&survey, &state))?;
+    let begun = patiently((event_log, stop), || link.begin(&survey, &state))?;
     Ok(begun.map(|(source, observed)| Connected {
         source,
         probe: link.probe,
@@ -101,7 +101,7 @@ pub(super) fn connect(
 
 /// Asks until Kafka answers; `None` when the service was asked to stop meanwhile.
 fn patiently<T>(
-    (telling, stop): (&EventLog, &Stop),
+    (event_log, stop): (&EventLog, &Stop),
     ask: impl Fn() -> Result<T, KafkaFault>,
 ) -> anyhow::Result<Option<T>> {
     let mut told = false;
@@ -109,7 +109,7 @@ fn patiently<T>(
         match ask() {
             Ok(answer) => return Ok(Some(answer)),
             Err(fault) if fault.is_transient() => {
-                telling.kafka_error();
+                event_log.kafka_error();
                 if !told {
                     warn!(%fault, "Kafka cannot be reached; trying again until it can, answers are given meanwhile");
                     told = true;
@@ -210,13 +210,13 @@ fn last_applied(state: &Snapshot, place: &TopicPartition) -> Option<LastApplied>
 }
 
 impl Connected {
-    /// Starts reader and prober.
+    /// Starts reader and end_offset_poller.
     pub(super) fn start(
         self,
         config: &Config,
         threads: &mut Threads,
         shared: Shared,
-        (clock, telling): (&Clock, &EventLog),
+        (clock, event_log): (&Clock, &EventLog),
     ) -> anyhow::Result<()> {
         let Shared { work, to_fill, published, status, stop } = shared;
         let known: BTreeSet<TopicPartition> = self.source.places().into_iter().collect();
@@ -243,7 +243,7 @@ impl Connected {
             stop: stop.clone(),
         };
         threads.start("Kafka reader", Urgency::Ingest, move || reader.run())?;
-        let prober = EndOffsetPoller {
+        let end_offset_poller = EndOffsetPoller {
             probe: self.probe,
             topics: self.topics,
             identities: self.identities,
@@ -253,10 +253,10 @@ impl Connected {
             added,
             clock: *clock,
             status,
-            telling: telling.clone(),
+            event_log: event_log.clone(),
             stop,
         };
-        threads.start("Kafka prober", Urgency::Answering, move || prober.run())?;
+        threads.start("Kafka end-offset poller", Urgency::Answering, move || end_offset_poller.run())?;
         Ok(())
     }
 }

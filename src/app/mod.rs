@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! Kafka -> reader -> (batches, bounded) -> writer -> ledger -> published state -> HTTP
-//!          prober -> (observations) ------^
+//!          end_offset_poller -> (observations) ------^
 //! ```
 //!
 //! The first thread to fail brings the process down cleanly: a half-dead ledger is worse than a restart.
@@ -119,7 +119,7 @@ pub fn serve(
     // Before the ledger is opened, which may take a while: a stray signal must not end that either.
     signals::outlive(&runtime, &stop, options.ends_on_hangup)?;
     let clock = Clock::start();
-    let telling = EventLog { metrics: Metrics::new()? };
+    let event_log = EventLog { metrics: Metrics::new()? };
     let ledger = match options.read_only {
         true => Ledger::open_read_only(LedgerOptions::new(config))?,
         false => open(config, options, &clock)?,
@@ -130,10 +130,10 @@ pub fn serve(
         published: Arc::clone(&published),
         status: Arc::clone(&status),
         clock,
-        telling: telling.clone(),
+        event_log: event_log.clone(),
         platforms: config.platforms.clone(),
     };
-    let web = Web::start(&runtime, config, service, &telling, &stop)?;
+    let web = Web::start(&runtime, config, service, &event_log, &stop)?;
     started(Running {
         address: web.address,
         published: Arc::clone(&published),
@@ -142,7 +142,7 @@ pub fn serve(
     })?;
     let result = match options.read_only {
         true => stay(&status, &stop),
-        false => run(config, options, ledger, (&clock, &telling, &status, &stop)),
+        false => run(config, options, ledger, (&clock, &event_log, &status, &stop)),
     };
     status.set_stopping();
     let web = web.finish(&runtime, config.shutdown.grace);
@@ -182,14 +182,14 @@ fn run(
     config: &Config,
     options: &ServeOptions,
     mut ledger: Ledger,
-    (clock, telling, status, stop): (&Clock, &EventLog, &Arc<Status>, &Stop),
+    (clock, event_log, status, stop): (&Clock, &EventLog, &Arc<Status>, &Stop),
 ) -> anyhow::Result<()> {
     let (mut threads, published) = (Threads::default(), ledger.published());
     let admin = listen(config, &published, stop, &mut threads)?;
     let (work, to_do) = sync_channel(WORK_WAITING);
     let (emptied, to_fill) = sync_channel(WORK_WAITING);
     let kafka = match &config.kafka {
-        Some(settings) => kafka::connect((config, settings, options), &mut ledger, (clock, telling, stop))?,
+        Some(settings) => kafka::connect((config, settings, options), &mut ledger, (clock, event_log, stop))?,
         None => None,
     };
     if stop.is_set() {
@@ -206,15 +206,17 @@ fn run(
             Ok(())
         })?;
     }
-    let (warming, stopped) = (ledger.warming(), stop.clone());
-    threads.start_errand("warming", Urgency::Background, move || match warming.run(stopped.flag()) {
-        Ok(Some(bytes)) => info!(bytes, "the newest orders are in the system's memory"),
-        Ok(None) => {}
-        Err(problem) => warn!(%problem, "the newest orders were not read ahead; questions read them"),
+    let (cache_warmup, stopped) = (ledger.cache_warmup(), stop.clone());
+    threads.start_errand("cache warm-up", Urgency::Background, move || {
+        match cache_warmup.run(stopped.flag()) {
+            Ok(Some(bytes)) => info!(bytes, "the newest orders are in the system's memory"),
+            Ok(None) => {}
+            Err(problem) => warn!(%problem, "the newest orders were not read ahead; questions read them"),
+        }
     })?;
     // Known before anything is read.
     let mut room = DiskSpace::of(ledger.options());
-    telling.room(&room.look()?, status);
+    event_log.room(&room.look()?, status);
     let writer = Writer {
         ledger,
         room,
@@ -222,7 +224,7 @@ fn run(
         emptied,
         clock: *clock,
         status: Arc::clone(status),
-        telling: telling.clone(),
+        event_log: event_log.clone(),
         compactor,
     };
     threads.start("writer", Urgency::Ingest, move || writer.run())?;
@@ -237,7 +239,7 @@ fn run(
                 status: Arc::clone(status),
                 stop: stop.clone(),
             },
-            (clock, telling),
+            (clock, event_log),
         )?;
     }
     status.set_assigned();
@@ -322,7 +324,7 @@ impl Web {
         runtime: &Runtime,
         config: &Config,
         service: Service,
-        telling: &EventLog,
+        event_log: &EventLog,
         stop: &Stop,
     ) -> anyhow::Result<Self> {
         let listen = config.http.listen;
@@ -336,12 +338,12 @@ impl Web {
             signals.first().await;
             asked.set();
         });
-        telling.listening(&format!("http://{address}"));
+        event_log.listening(&format!("http://{address}"));
         if !address.ip().to_canonical().is_loopback() {
             warn!(
                 %address,
                 "the service listens beyond this machine (http.listen): answers are about persons, there is no sign-in and no \
-                 TLS, and whoever reaches this address can read them; put a proxy with both before it, or listen on 127.0.0.1"
+                 TLS, and anyone who can reach this address can read them; put a proxy with both before it, or listen on 127.0.0.1"
             );
         }
         let state = HttpState::new(
@@ -349,7 +351,7 @@ impl Web {
             config.platforms.clone(),
             config.zone.clone(),
             config.http.clone(),
-            telling.metrics.clone(),
+            event_log.metrics.clone(),
         );
         let room = open_files::room_for_connections();
         let (shutdown, mut told) = watch::channel(false);

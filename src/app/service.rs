@@ -25,7 +25,7 @@ pub struct Service {
     /// The present.
     pub clock: Clock,
     /// Metrics.
-    pub telling: EventLog,
+    pub event_log: EventLog,
     /// What platforms promise.
     pub platforms: Platforms,
 }
@@ -103,12 +103,12 @@ impl Source for Service {
     fn sample(&self) {
         let state = self.published.current();
         for progress in self.progress().partitions {
-            self.telling.partition(&progress.topic, progress.partition, progress.position, progress.end);
+            self.event_log.partition(&progress.topic, progress.partition, progress.position, progress.end);
         }
         let runs = || state.runs().values().flatten();
         let memory = state.memory_bytes();
         let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
-        self.telling.sampled(&Sample {
+        self.event_log.sampled(&Sample {
             disk_bytes: state.store().usage_bytes().unwrap_or(0),
             runs: count(runs().count()),
             blocks: runs().map(|run| u64::from(run.entry.blocks)).sum(),
@@ -121,7 +121,7 @@ impl Source for Service {
             open_with_other_rider: state.stats().values().map(|stats| stats.other_rider).sum(),
         });
         self.sample_pending(&state);
-        self.telling.metrics.ready(self.readiness().is_ok());
+        self.event_log.metrics.ready(self.readiness().is_ok());
     }
 }
 
@@ -137,7 +137,7 @@ impl Service {
                 let count = counts.get(&kind).filter(|_| !passed_over);
                 let since = count.and_then(|count| state.commit_instant(count.since_commit).ok());
                 let records = count.map_or(0, |count| count.records);
-                self.telling.metrics.pending(&platform, kind.as_str(), records, since);
+                self.event_log.metrics.pending(&platform, kind.as_str(), records, since);
             }
         }
     }

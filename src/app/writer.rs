@@ -40,7 +40,7 @@ pub struct Writer {
     /// Told when a write fails.
     pub status: Arc<Status>,
     /// Metrics and log.
-    pub telling: EventLog,
+    pub event_log: EventLog,
     /// Space on the disk.
     pub room: DiskSpace,
     /// Compactions in the background.
@@ -67,15 +67,15 @@ impl Writer {
                 committed = Instant::now();
             }
             if looked.elapsed() >= LOOK_AROUND_EVERY {
-                self.telling.room(&self.room.look()?, &self.status);
+                self.event_log.room(&self.room.look()?, &self.status);
                 looked = Instant::now();
             }
             // A compaction needs room before it makes some.
             let may_begin = !self.status.free().is_short;
-            self.compactor.step(&mut self.ledger, &self.clock, &self.telling, may_begin)?;
+            self.compactor.step(&mut self.ledger, &self.clock, &self.event_log, may_begin)?;
         }
         self.commit_news()?;
-        self.compactor.finish(&mut self.ledger, &self.clock, &self.telling)?;
+        self.compactor.finish(&mut self.ledger, &self.clock, &self.event_log)?;
         Ok(())
     }
 
@@ -115,11 +115,11 @@ impl Writer {
         self.ledger.pause_completeness(self.clock.jump().is_some());
         match self.ledger.commit(batch, extras, self.clock.now()) {
             Ok(report) => {
-                self.telling.committed(&report, &self.ledger);
+                self.event_log.committed(&report, &self.ledger);
                 Ok(())
             }
             Err(error) => {
-                self.telling.poisoned(&error);
+                self.event_log.poisoned(&error);
                 self.status.set_poisoned();
                 Err(error.into())
             }

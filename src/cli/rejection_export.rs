@@ -36,7 +36,7 @@ pub(super) fn raw(
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
     let mut sink = OutputFile::create(path, &Inputs::of_config(&opened.config), out)?;
-    let state = opened.snapshot();
+    let (state, known) = (opened.snapshot(), opened.platforms());
     visit(&state, filter, &mut |record, recorded_at| {
         let raw = state.rejected().raw(state.store(), &record).map_err(io::Error::other)?;
         let key_base64 = record.key.as_deref().map(|key| BASE64.encode(key));
@@ -44,7 +44,12 @@ pub(super) fn raw(
         let headers =
             headers.map(|(name, value)| Header { name: name.clone(), value_base64: BASE64.encode(value) });
         let headers = headers.collect();
-        let line = RejectionLine::new(record.rejection, recorded_at, &opened.config.zone);
+        let line = RejectionLine::new(
+            record.rejection,
+            recorded_at,
+            &opened.config.zone,
+            (&opened.config.platforms, &known),
+        );
         json_line(&Exported { line, key_base64, headers, raw_base64: BASE64.encode(&raw) }, &mut sink)
     })?;
     sink.commit()
@@ -58,7 +63,7 @@ pub(super) fn plain(
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
     let mut sink = OutputFile::create(path, &Inputs::of_config(&opened.config), out)?;
-    let state = opened.snapshot();
+    let (state, known) = (opened.snapshot(), opened.platforms());
     let filter = RejectionFilter { unresolved: true, ..filter.clone() };
     let (mut written, mut truncated) = (0_u64, 0_u64);
     visit(&state, &filter, &mut |record, recorded_at| {
@@ -68,7 +73,12 @@ pub(super) fn plain(
             return Ok(());
         }
         written += 1;
-        let line = RejectionLine::new(record.rejection, recorded_at, &opened.config.zone);
+        let line = RejectionLine::new(
+            record.rejection,
+            recorded_at,
+            &opened.config.zone,
+            (&opened.config.platforms, &known),
+        );
         let reason = line.reason.unwrap_or("conflict");
         PlainLine { rejection: line.id, reason, detail: &line.detail, origin: &line.origin }
             .write(&raw, &mut sink)

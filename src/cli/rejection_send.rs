@@ -32,7 +32,7 @@ pub(super) fn run(opened: &mut Opened, file: &Path, out: &mut dyn Write) -> anyh
     let clock = opened.clock;
     let now = || clock.now();
     let mut tell = |record: NotTaken| eprintln!("{}", not_taken(&record));
-    let mut line = Line::new(&mut opened.ledger, &opened.config, &now).telling(&mut tell);
+    let mut line = Line::new(&mut opened.ledger, &opened.config, &now).with_report(&mut tell);
     let (mut wrong, mut resolved_before) = (Wrong::default(), 0_u64);
     read_lines(&mut input, &mut |number, mended| {
         let Ok(Mended { rejection, payload }) = mended else { return Ok(()) };

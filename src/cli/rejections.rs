@@ -167,9 +167,10 @@ pub fn run(args: &RejectionsArgs, out: &mut dyn Write) -> anyhow::Result<Ending>
         return send_again(&mut opened, &ids, out);
     }
     if args.export.is_none() && args.export_plain.is_none() {
-        let zone = &opened.config.zone;
+        let (zone, platforms) = (&opened.config.zone, &opened.config.platforms);
+        let known = opened.platforms();
         visit(&opened.snapshot(), &filter, &mut |record, recorded_at| {
-            let line = RejectionLine::new(record.rejection, recorded_at, zone);
+            let line = RejectionLine::new(record.rejection, recorded_at, zone, (platforms, &known));
             if args.json { json_line(&line, out) } else { writeln!(out, "{}", text(&line)) }
         })?;
     }

@@ -52,7 +52,7 @@ impl KafkaSettings {
         let group_id = section.read("group_id", report, value::text).unwrap_or_default();
         let options_section = section.sub("options", report);
         let mut options = Options { outside, report: &mut *report, values: BTreeMap::new() };
-        options.gather("", &options_section);
+        options.collect_options("", &options_section);
         let mut options = options.values;
         let group_option = options.remove("group.id");
         if group_option.is_some() && group_written {
@@ -77,7 +77,7 @@ struct Options<'r, 'o> {
 }
 
 impl Options<'_, '_> {
-    fn gather(&mut self, prefix: &str, section: &Section<'_>) {
+    fn collect_options(&mut self, prefix: &str, section: &Section<'_>) {
         for (name, offset, found) in section.entries() {
             let option = format!("{prefix}{name}");
             if let Some(reference) = self.outside.referred(found, &option, self.report) {
@@ -88,7 +88,7 @@ impl Options<'_, '_> {
                 }
             } else if let Some(layer) = as_layer(found) {
                 let nested = Section::new("kafka.options", Some(layer), Vec::new());
-                self.gather(&format!("{option}."), &nested);
+                self.collect_options(&format!("{option}."), &nested);
             } else {
                 self.add(option, found, offset);
             }

@@ -23,7 +23,7 @@ pub(super) struct OpenOrder {
 
 /// Everything stored that a verdict over `around` may depend on, of the riders and platforms asked for.
 #[derive(Debug, Default)]
-pub(super) struct Gathered {
+pub(super) struct Fetched {
     /// Current windows of ended orders that hold some of the time.
     pub(super) windows: Vec<Posting>,
     /// Current open orders near it, not superseded by their end.
@@ -45,24 +45,24 @@ pub(super) struct Conflict {
 }
 
 /// Reads what is stored around `around`; `wanted` says which platforms count.
-pub(super) fn gather<V: LedgerView>(
+pub(super) fn fetch<V: LedgerView>(
     days: &RiderDays<'_, V>,
     terms: Terms<'_>,
     around: Window,
     reach: CoverMargins,
     wanted: &[String],
-) -> Result<Gathered, V::Error> {
-    let (view, mut gathered) = (days.view, Gathered::default());
+) -> Result<Fetched, V::Error> {
+    let (view, mut fetched) = (days.view, Fetched::default());
     let wanted = |platform: &str| wanted.binary_search_by(|name| name.as_str().cmp(platform)).is_ok();
     for rider_id in days.rider_ids {
         for rejection in view.rejections_of_rider(rider_id)? {
             match rejection.kept {
-                Kept::Conflict => gathered.add_conflict(view, rejection)?,
-                Kept::Rejected(_) => gathered.rejected.push(rejection),
+                Kept::Conflict => fetched.add_conflict(view, rejection)?,
+                Kept::Rejected(_) => fetched.rejected.push(rejection),
             }
         }
     }
-    let Some(accepted) = accepted_range(view, terms, around, reach) else { return Ok(gathered) };
+    let Some(accepted) = accepted_range(view, terms, around, reach) else { return Ok(fetched) };
     days.expect((accepted.from, accepted.until));
     for rider in 0..days.rider_ids.len() {
         days.visit(rider, (accepted.from, accepted.until), |version| {
@@ -72,13 +72,13 @@ pub(super) fn gather<V: LedgerView>(
             }
             match (posting.phase, version.superseded_by) {
                 (Phase::Ended, None) if window_of(posting).is_some_and(|w| w.overlaps(around)) => {
-                    gathered.windows.push(posting.clone());
+                    fetched.windows.push(posting.clone());
                 }
                 (Phase::Ended, Some(by)) if window_of(posting).is_some_and(|w| w.overlaps(around)) => {
-                    gathered.superseded.push((posting.clone(), by));
+                    fetched.superseded.push((posting.clone(), by));
                 }
                 (Phase::Open, by) if near(posting, terms, reach).overlaps(around) => {
-                    gathered.add_open(view, terms, posting.clone(), by)?;
+                    fetched.add_open(view, terms, posting.clone(), by)?;
                 }
                 _ => {}
             }
@@ -86,15 +86,15 @@ pub(super) fn gather<V: LedgerView>(
         })?;
     }
     let identity = |p: &Posting| (p.platform.clone(), p.order_id.clone(), p.leg);
-    gathered.windows.sort_by_cached_key(identity);
-    gathered.open.sort_by_cached_key(|open| identity(&open.posting));
-    gathered
+    fetched.windows.sort_by_cached_key(identity);
+    fetched.open.sort_by_cached_key(|open| identity(&open.posting));
+    fetched
         .superseded
         .sort_by_cached_key(|(posting, _)| (identity(posting), posting.phase, posting.revision));
-    Ok(gathered)
+    Ok(fetched)
 }
 
-impl Gathered {
+impl Fetched {
     fn add_conflict<V: LedgerView>(&mut self, view: &V, record: Rejection) -> Result<(), V::Error> {
         let read = &record.readable;
         let order = read.platform.as_ref().zip(read.order_id.as_ref()).zip(read.leg.zip(read.accepted_at));

@@ -4,7 +4,7 @@
 //! the ledger's snapshots and over a naive model in a test.
 //!
 //! ```text
-//! Question -> gather (what is stored around it) -> settle (what could still come) -> Answer
+//! Question -> fetch (what is stored around it) -> settle (what could still come) -> Answer
 //! ```
 
 pub mod answer;

@@ -102,9 +102,15 @@ pub enum ResolutionLine {
 }
 
 impl RejectionLine {
-    /// The words of a kept record.
-    pub fn new(record: Rejection, recorded_at: UtcMillis, zone: &Zone) -> Self {
-        let keeps_open = pending_kind(&record).filter(|_| record.resolution.is_none());
+    /// The words of a kept record. What it keeps open depends on the configuration: `known` are the platforms that were ever
+    /// registered or stored.
+    pub fn new(
+        record: Rejection,
+        recorded_at: UtcMillis,
+        zone: &Zone,
+        (platforms, known): (&Platforms, &[String]),
+    ) -> Self {
+        let keeps_open = keeps_open(&record, platforms, known);
         let read = record.readable;
         let (disposition, reason) = match record.kept {
             Kept::Rejected(reason) => ("rejected", Some(reason.as_str())),
@@ -130,7 +136,7 @@ impl RejectionLine {
             raw_bytes: record.raw_len,
             raw_sha256: hexadecimal(&record.raw_sha256),
             raw_truncated: record.raw_truncated,
-            keeps_open: keeps_open.map(PendingKind::as_str),
+            keeps_open,
             resolution: record.resolution.map(|resolution| match resolution {
                 Resolution::Event { commit } => ResolutionLine::Event { commit },
                 Resolution::Operator { commit, reason } => ResolutionLine::Operator { commit, reason },
@@ -141,10 +147,9 @@ impl RejectionLine {
     }
 }
 
-/// As [`RejectionLine::keeps_open`], with what the configuration says of the platforms that the record may concern: where
-/// each of them passes over records in which no rider can be read, such a record keeps no answer open. `known` are the
-/// platforms that were ever registered or stored.
-pub fn keeps_open(record: &Rejection, platforms: &Platforms, known: &[String]) -> Option<&'static str> {
+/// Why a record keeps answers open. Where each platform that it may concern passes over records in which no rider can be
+/// read, such a record keeps none open.
+fn keeps_open(record: &Rejection, platforms: &Platforms, known: &[String]) -> Option<&'static str> {
     let kind = pending_kind(record).filter(|_| record.resolution.is_none())?;
     let is_known = |name: &str| known.iter().any(|known| known == name);
     let scope = Scope::of(record, is_known);

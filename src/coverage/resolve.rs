@@ -4,7 +4,7 @@ use super::Terms;
 use super::answer::{
     Answer, AnswerWhen, AsOfLine, NearestAfter, NearestBefore, Part, PlatformStatus, RiderSeenLine,
 };
-use super::fetch::{Conflict, Gathered, OpenOrder, gather, window_of};
+use super::fetch::{Conflict, Fetched, OpenOrder, fetch, window_of};
 use super::nearest::Search;
 use super::question::{Question, When};
 use super::render::{Formatter, seconds};
@@ -30,12 +30,12 @@ pub fn resolve<V: LedgerView>(view: &V, terms: Terms<'_>, question: &Question) -
     let around = question.when.window();
     let riders = RiderDays::new(view, terms.zone, &question.rider_ids);
     riders.expect_ends();
-    let gathered = gather(&riders, terms, around, reach, wanted)?;
+    let fetched = fetch(&riders, terms, around, reach, wanted)?;
     let as_of = view.as_of();
     let line_of = |name: &'_ String| PlatformFinality::new(name, view.completeness(), terms.platforms, reach);
     let mut lines: Vec<Line<'_>> = wanted.iter().map(|name| (name.as_str(), line_of(name))).collect();
-    let (cover, holding) = cover(&gathered, &lines, around);
-    hold(view, &mut lines, &gathered, terms, &known, around);
+    let (cover, holding) = cover(&fetched, &lines, around);
+    hold(view, &mut lines, &fetched, terms, &known, around);
     let stretches: Vec<Vec<Stretch>> =
         lines.iter().map(|(_, line)| line.stretches(around, as_of.recorded_at)).collect();
     let unsettled = unsettled(&stretches, around);
@@ -51,10 +51,10 @@ pub fn resolve<V: LedgerView>(view: &V, terms: Terms<'_>, question: &Question) -
         }
         _ => (None, None),
     };
-    let mut warnings = warnings(question, &gathered, seen.is_some(), &known);
+    let mut warnings = warnings(question, &fetched, seen.is_some(), &known);
     warnings.extend(lines.iter().filter_map(|line| unreadable_ignored(view, terms, line, around)));
-    let disputed = gathered.conflicts.iter().filter(|conflict| disputes(conflict, &lines, around));
-    let superseded = gathered.superseded.iter().map(|(posting, by)| pen.superseded(posting, *by));
+    let disputed = fetched.conflicts.iter().filter(|conflict| disputes(conflict, &lines, around));
+    let superseded = fetched.superseded.iter().map(|(posting, by)| pen.superseded(posting, *by));
     let statuses = lines.iter().zip(&stretches).map(|(line, stretches)| status(&pen, line, stretches));
     Ok(Answer {
         verdict: overall(&parts),
@@ -79,12 +79,12 @@ pub fn resolve<V: LedgerView>(view: &V, terms: Terms<'_>, question: &Question) -
 type Line<'a> = (&'a str, PlatformFinality);
 
 /// What is covered for certain, as a union, and the orders behind it.
-fn cover<'g>(gathered: &'g Gathered, lines: &[Line<'_>], around: Window) -> (Vec<Window>, Vec<&'g Posting>) {
-    let mut cover: Vec<Window> = gathered.windows.iter().filter_map(window_of).collect();
-    let mut holding: Vec<&Posting> = gathered.windows.iter().collect();
+fn cover<'g>(fetched: &'g Fetched, lines: &[Line<'_>], around: Window) -> (Vec<Window>, Vec<&'g Posting>) {
+    let mut cover: Vec<Window> = fetched.windows.iter().filter_map(window_of).collect();
+    let mut holding: Vec<&Posting> = fetched.windows.iter().collect();
     // Where an end was told of another rider, or was refused, nobody knows how long this rider's part lasted.
     let sure = |open: &&OpenOrder| open.ended_elsewhere_at.is_none() && !open.end_refused;
-    for open in gathered.open.iter().filter(sure) {
+    for open in fetched.open.iter().filter(sure) {
         let line = lines.iter().find(|(name, _)| *name == open.posting.platform);
         let certain = line.map(|(_, line)| line.open_cover(&open.posting)).unwrap_or_default();
         let certain = union_within(certain, around);
@@ -116,7 +116,7 @@ pub(super) fn reach_of<V: LedgerView>(view: &V) -> CoverMargins {
 fn hold<V: LedgerView>(
     view: &V,
     lines: &mut [Line<'_>],
-    gathered: &Gathered,
+    fetched: &Fetched,
     terms: Terms<'_>,
     known: &[String],
     around: Window,
@@ -125,10 +125,10 @@ fn hold<V: LedgerView>(
         known.binary_search_by(|known| known.as_str().cmp(name)).is_ok()
             || lines.iter().any(|(wanted, _)| *wanted == name)
     };
-    let rejected = gathered.rejected.iter().map(|record| (Scope::of(record, is_known), record));
+    let rejected = fetched.rejected.iter().map(|record| (Scope::of(record, is_known), record));
     let rejected: Vec<(Scope, &Rejection)> = rejected.collect();
     for (name, line) in lines.iter_mut() {
-        for open in gathered.open.iter().filter(|open| open.posting.platform == **name) {
+        for open in fetched.open.iter().filter(|open| open.posting.platform == **name) {
             line.hold_open(&open.posting, open.ended_elsewhere_at);
         }
         for (_, record) in rejected.iter().filter(|(scope, _)| scope.contains(name, terms.platforms)) {
@@ -140,7 +140,7 @@ fn hold<V: LedgerView>(
                 line.hold_unreadable(window);
             }
         }
-        let conflicts = gathered.conflicts.iter().filter_map(|conflict| added_by(conflict, name, line));
+        let conflicts = fetched.conflicts.iter().filter_map(|conflict| added_by(conflict, name, line));
         for window in conflicts.collect::<Vec<_>>() {
             line.hold_conflicting(window);
         }
@@ -258,7 +258,7 @@ pub fn as_of_line(as_of: AsOf, zone: &Zone) -> AsOfLine {
     AsOfLine { commit: as_of.commit, recorded_at: zone.rfc3339(as_of.recorded_at), config: as_of.config }
 }
 
-fn warnings(question: &Question, gathered: &Gathered, is_seen: bool, known: &[String]) -> Vec<Warning> {
+fn warnings(question: &Question, fetched: &Fetched, is_seen: bool, known: &[String]) -> Vec<Warning> {
     let mut warnings = Vec::new();
     if !is_seen {
         warnings.push(Warning::RiderUnknown);
@@ -269,7 +269,7 @@ fn warnings(question: &Question, gathered: &Gathered, is_seen: bool, known: &[St
     let unknown = |name: &&String| known.binary_search(name).is_err();
     let asked = question.platforms.iter().flatten();
     warnings.extend(asked.filter(unknown).map(|name| Warning::PlatformUnknown { platform: name.clone() }));
-    let elsewhere = gathered.open.iter().filter(|open| open.ended_elsewhere_at.is_some());
+    let elsewhere = fetched.open.iter().filter(|open| open.ended_elsewhere_at.is_some());
     warnings.extend(elsewhere.map(|open| Warning::OrderEndedByAnotherRider {
         platform: open.posting.platform.clone(),
         order_id: open.posting.order_id.clone(),

@@ -2,7 +2,7 @@
 
 use super::Terms;
 use super::answer::WindowLine;
-use super::fetch::{gather, window_of};
+use super::fetch::{fetch, window_of};
 use super::render::Formatter;
 use super::resolve::reach_of;
 use super::rider_days::RiderDays;
@@ -52,21 +52,21 @@ pub fn timeline<V: LedgerView>(
     let reach = reach_of(view);
     let rider_ids = [rider_id.to_owned()];
     let riders = RiderDays::new(view, terms.zone, &rider_ids);
-    let mut gathered = gather(&riders, terms, within, reach, &known)?;
+    let mut fetched = fetch(&riders, terms, within, reach, &known)?;
     let by_start = |a: &Posting, b: &Posting| {
         let key = |p: &Posting| p.starts_at();
         key(a)
             .cmp(&key(b))
             .then_with(|| (&a.platform, &a.order_id, a.leg).cmp(&(&b.platform, &b.order_id, b.leg)))
     };
-    gathered.windows.sort_by(by_start);
-    gathered.open.retain(|open| {
+    fetched.windows.sort_by(by_start);
+    fetched.open.retain(|open| {
         let line = PlatformFinality::new(&open.posting.platform, view.completeness(), terms.platforms, reach);
         line.open_window(&open.posting, open.ended_elsewhere_at).overlaps(within)
     });
-    gathered.open.sort_by(|a, b| by_start(&a.posting, &b.posting));
+    fetched.open.sort_by(|a, b| by_start(&a.posting, &b.posting));
     let pen = Formatter { view, zone: terms.zone };
-    let cover = union_within(gathered.windows.iter().filter_map(window_of), within);
+    let cover = union_within(fetched.windows.iter().filter_map(window_of), within);
     Ok(Timeline {
         rider_id: rider_id.to_owned(),
         from: pen.time(within.from),
@@ -75,8 +75,8 @@ pub fn timeline<V: LedgerView>(
             .into_iter()
             .map(|window| CoverLine { from: pen.time(window.from), to: pen.time(window.until) })
             .collect(),
-        orders: pen.windows(&gathered.windows)?,
-        open: pen.windows(gathered.open.iter().map(|open| &open.posting))?,
+        orders: pen.windows(&fetched.windows)?,
+        open: pen.windows(fetched.open.iter().map(|open| &open.posting))?,
         kept_from: view.completeness().dropped_until.map(|at| pen.time(at)),
     })
 }

@@ -71,9 +71,9 @@ async fn body<S: Source>(state: &HttpState<S>, request: Request) -> Result<Whole
         return Err(too_large());
     }
     // A little sooner than the connection times out, so that the client gets the reason.
-    let patience = state.settings().timeout.saturating_mul(9) / 10;
+    let deadline = state.settings().timeout.saturating_mul(9) / 10;
     let bodies = state.bodies();
-    match tokio::time::timeout(patience, bodies.collect(request.into_body())).await {
+    match tokio::time::timeout(deadline, bodies.collect(request.into_body())).await {
         Ok(Ok(body)) => Ok(body),
         Ok(Err(BodyError::TooLarge)) => Err(too_large()),
         Ok(Err(BodyError::Slow)) | Err(_) => Err(slow()),
@@ -88,7 +88,7 @@ async fn body<S: Source>(state: &HttpState<S>, request: Request) -> Result<Whole
     }
 }
 
-/// Whether the connection lost its patience.
+/// Whether the connection lost its deadline.
 fn is_timeout(error: &axum::Error) -> bool {
     let mut cause: Option<&(dyn StdError + 'static)> = Some(error);
     while let Some(error) = cause {

@@ -3,7 +3,7 @@
 //! stream, encrypted or not.
 
 use super::bodies::Bodies;
-use super::in_flight::Activity;
+use super::in_flight::InFlight;
 use super::refusal::{self, Automatic};
 use crate::telemetry::metrics::Metrics;
 use axum::http::StatusCode;
@@ -21,7 +21,7 @@ use tokio::time::{Instant, Sleep};
 
 /// While every place is taken, a connection that is owed no answer keeps its own for so long.
 const CROWDED_PATIENCE: Duration = Duration::from_secs(1);
-/// Who sends less of a request, or reads less of an answer, than this within the patience loses the place.
+/// Who sends less of a request, or reads less of an answer, than this within the deadline loses the place.
 const COMES_ON_BYTES: usize = 64 * 1024;
 /// After a refusal, what the client still sends is read for so long at most: a connection that is closed before would be
 /// reset, and the refusal be lost.
@@ -31,7 +31,7 @@ const LINGER: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(super) struct Patient {
     listener: TcpListener,
-    patience: Duration,
+    deadline: Duration,
     places: Arc<Semaphore>,
     bodies: Arc<Bodies>,
     metrics: Metrics,
@@ -40,12 +40,12 @@ pub(super) struct Patient {
 impl Patient {
     pub(super) fn new(
         listener: TcpListener,
-        (patience, connections_max): (Duration, usize),
+        (deadline, connections_max): (Duration, usize),
         bodies: Arc<Bodies>,
         metrics: Metrics,
     ) -> Self {
         let places = Arc::new(Semaphore::new(connections_max.min(Semaphore::MAX_PERMITS)));
-        Self { listener, patience, places, bodies, metrics }
+        Self { listener, deadline, places, bodies, metrics }
     }
 }
 
@@ -60,14 +60,14 @@ impl Listener for Patient {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "a connection keeps its delay");
         }
-        let patience = Deadlines {
+        let deadline = Deadlines {
             crowded: Arc::clone(&self.places),
             bodies: Arc::clone(&self.bodies),
-            patience: self.patience,
+            deadline: self.deadline,
             _place: place,
         };
-        let activity = Activity::new(stream.local_addr().ok().map(|address| address.ip()));
-        (Connection::new(stream, activity, patience, self.metrics.clone()), peer)
+        let in_flight = InFlight::new(stream.local_addr().ok().map(|address| address.ip()));
+        (Connection::new(stream, in_flight, deadline, self.metrics.clone()), peer)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -82,7 +82,7 @@ struct Deadlines {
     crowded: Arc<Semaphore>,
     /// Says when others wait for memory.
     bodies: Arc<Bodies>,
-    patience: Duration,
+    deadline: Duration,
     _place: Option<OwnedSemaphorePermit>,
 }
 
@@ -96,8 +96,8 @@ pub(super) struct Connection<S> {
     look: Pin<Box<Sleep>>,
     /// When it last came on.
     since: Instant,
-    patience: Deadlines,
-    activity: Activity,
+    deadline: Deadlines,
+    in_flight: InFlight,
     metrics: Metrics,
     /// Nothing of the next request has come in.
     answered: bool,
@@ -124,14 +124,14 @@ struct Instead {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
-    fn new(stream: S, activity: Activity, patience: Deadlines, metrics: Metrics) -> Self {
-        let look = Box::pin(tokio::time::sleep(patience.patience.min(CROWDED_PATIENCE)));
+    fn new(stream: S, in_flight: InFlight, deadline: Deadlines, metrics: Metrics) -> Self {
+        let look = Box::pin(tokio::time::sleep(deadline.deadline.min(CROWDED_PATIENCE)));
         Self {
             stream,
             look,
             since: Instant::now(),
-            patience,
-            activity,
+            deadline,
+            in_flight,
             metrics,
             answered: true,
             blocked: false,
@@ -144,8 +144,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// What its requests tell it.
-    pub(super) fn activity(&self) -> Activity {
-        self.activity.clone()
+    pub(super) fn in_flight(&self) -> InFlight {
+        self.in_flight.clone()
     }
 
     fn came_on(&mut self) {
@@ -164,7 +164,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         // A timer that fires too early is cheaper than one that is moved with every request.
         while self.look.as_mut().poll(cx).is_ready() {
             let waited = self.since.elapsed();
-            let limit = self.patience.patience;
+            let limit = self.deadline.deadline;
             if waited >= limit || (self.is_in_the_way() && waited >= CROWDED_PATIENCE) {
                 return Poll::Ready(Err(self.give_up(cx)));
             }
@@ -177,14 +177,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Whether others wait for what this connection has, and its client is to blame.
     fn is_in_the_way(&self) -> bool {
-        let wanted = self.patience.crowded.available_permits() == 0 && !self.activity.is_answering();
-        wanted || (self.blocked && self.activity.keeps_body() && self.patience.bodies.is_crowded())
+        let wanted = self.deadline.crowded.available_permits() == 0 && !self.in_flight.is_answering();
+        wanted || (self.blocked && self.in_flight.keeps_body() && self.deadline.bodies.is_crowded())
     }
 
     fn give_up(&mut self, cx: &mut Context<'_>) -> io::Error {
         // An incomplete head gets a 408; an idle connection is closed without an answer.
-        let is_owed_nothing = self.answered || self.blocked || self.activity.has_reached();
-        if !is_owed_nothing && !self.activity.is_answering() {
+        let is_owed_nothing = self.answered || self.blocked || self.in_flight.has_reached();
+        if !is_owed_nothing && !self.in_flight.is_answering() {
             self.refuse(cx, &refusal::too_slow(), StatusCode::REQUEST_TIMEOUT);
             self.answered = true;
         }
@@ -214,7 +214,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Poll::Ready(Ok(count)) => {
                 if !self.answered {
                     self.came_on();
-                    self.activity.is_answered();
+                    self.in_flight.is_answered();
                 }
                 self.moved(count);
                 self.answered = true;
@@ -314,7 +314,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Connection<S> {
                         return Poll::Ready(Ok(()));
                     }
                 }
-                if !self.activity.has_reached() {
+                if !self.in_flight.has_reached() {
                     // The library reads a head in several pieces.
                     let piece = buf.filled().get(before..).unwrap_or_default();
                     self.monstrous_length |= refusal::has_monstrous_length(piece);

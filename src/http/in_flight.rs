@@ -16,7 +16,7 @@ use std::task::{Context, Poll};
 
 /// Shared by a connection and its requests, of which there is one at a time.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Activity {
+pub(super) struct InFlight {
     flags: Arc<Flags>,
     /// The address that the client connected to.
     local: Option<IpAddr>,
@@ -32,7 +32,7 @@ struct Flags {
     keeps_body: AtomicBool,
 }
 
-impl Activity {
+impl InFlight {
     pub(super) fn new(local: Option<IpAddr>) -> Self {
         Self { flags: Arc::default(), local }
     }
@@ -81,20 +81,20 @@ impl Activity {
     }
 }
 
-impl Connected<IncomingStream<'_, Patient>> for Activity {
+impl Connected<IncomingStream<'_, Patient>> for InFlight {
     fn connect_info(stream: IncomingStream<'_, Patient>) -> Self {
-        Connection::activity(stream.io())
+        Connection::in_flight(stream.io())
     }
 }
 
-/// The activity of the connection on which a request came; its own where there is none.
-pub(super) fn of(request: &Request) -> Activity {
-    let info = request.extensions().get::<ConnectInfo<Activity>>();
-    info.map(|ConnectInfo(activity)| activity.clone()).unwrap_or_default()
+/// The in_flight of the connection on which a request came; its own where there is none.
+pub(super) fn of(request: &Request) -> InFlight {
+    let info = request.extensions().get::<ConnectInfo<InFlight>>();
+    info.map(|ConnectInfo(in_flight)| in_flight.clone()).unwrap_or_default()
 }
 
 /// Until it is dropped, an answer is being worked out.
-struct Answering(Activity);
+struct Answering(InFlight);
 
 impl Drop for Answering {
     fn drop(&mut self) {
@@ -102,8 +102,8 @@ impl Drop for Answering {
     }
 }
 
-/// See [`Activity::receiving`].
-pub(super) struct Receiving(Activity);
+/// See [`InFlight::receiving`].
+pub(super) struct Receiving(InFlight);
 
 impl Drop for Receiving {
     fn drop(&mut self) {
@@ -111,9 +111,9 @@ impl Drop for Receiving {
     }
 }
 
-/// See [`Activity::keeping_body`].
+/// See [`InFlight::keeping_body`].
 #[derive(Debug)]
-pub(super) struct KeepingBody(Activity);
+pub(super) struct KeepingBody(InFlight);
 
 impl Drop for KeepingBody {
     fn drop(&mut self) {

@@ -90,10 +90,10 @@ pub async fn serve<S: Source>(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let settings = state.settings();
-    let patience = settings.timeout.saturating_mul(2);
+    let deadline = settings.timeout.saturating_mul(2);
     let connections_max = settings.concurrent_requests_max.saturating_mul(CONNECTIONS_PER_REQUEST);
-    let bounds = (patience, connections_max.min(room).max(1));
+    let bounds = (deadline, connections_max.min(room).max(1));
     let patient = connection::Patient::new(listener, bounds, state.bodies(), state.metrics().clone());
-    let service = router(state).into_make_service_with_connect_info::<in_flight::Activity>();
+    let service = router(state).into_make_service_with_connect_info::<in_flight::InFlight>();
     axum::serve(patient, service).with_graceful_shutdown(shutdown).await
 }

@@ -6,7 +6,7 @@ use super::problem::{Kind, Problem};
 use super::query::Query;
 use super::state::HttpState;
 use crate::coverage::question::QuestionError;
-use crate::coverage::rejection::{RejectionLine, keeps_open};
+use crate::coverage::rejection::RejectionLine;
 use crate::coverage::rejection_filter::{NumberRange, RejectionFilter, parse_content, parse_kept};
 use crate::domain::rejection::Rejection;
 use crate::domain::time::{UtcMillis, Zone};
@@ -137,8 +137,7 @@ fn ranges(query: &Query, name: &'static str) -> Result<Vec<NumberRange>, Problem
 fn written<S: Source>(page: RejectionPage, state: &HttpState<S>) -> Page {
     let known = platforms::known(state);
     let line = |(record, at): (Rejection, UtcMillis)| {
-        let keeps_open = keeps_open(&record, state.platforms(), &known);
-        RejectionLine { keeps_open, ..RejectionLine::new(record, at, state.zone()) }
+        RejectionLine::new(record, at, state.zone(), (state.platforms(), &known))
     };
     Page {
         rejections: page.records.into_iter().map(line).collect(),

@@ -300,11 +300,11 @@ impl World {
         let reach = self.reach();
         let around = question.when.window();
         let riders = RiderDays::new(&self.ledger, terms.zone, &question.rider_ids);
-        let gathered = gather(&riders, terms, around, reach, &known).unwrap();
+        let fetched = fetch(&riders, terms, around, reach, &known).unwrap();
         let mut lines: Vec<Line<'_>> =
             vec![("p", PlatformFinality::new("p", &self.ledger.completeness, &self.platforms, reach))];
-        let (sure, _) = cover(&gathered, &lines, around);
-        hold(&self.ledger, &mut lines, &gathered, terms, &known, around);
+        let (sure, _) = cover(&fetched, &lines, around);
+        hold(&self.ledger, &mut lines, &fetched, terms, &known, around);
         let open = unsettled(&[lines[0].1.stretches(around, at(self.now))], around);
         for (window, verdict) in parts(&sure, &open, around) {
             match verdict {

@@ -42,14 +42,14 @@ impl AsyncWrite for Memory {
 }
 
 fn connection(sends: &[u8]) -> Connection<Memory> {
-    let patience = Deadlines {
+    let deadline = Deadlines {
         crowded: Arc::new(Semaphore::new(1)),
         bodies: Arc::new(Bodies::new(1)),
-        patience: Duration::from_secs(60),
+        deadline: Duration::from_secs(60),
         _place: None,
     };
     let stream = Memory { sends: sends.to_vec(), ..Memory::default() };
-    Connection::new(stream, Activity::default(), patience, Metrics::new().unwrap())
+    Connection::new(stream, InFlight::default(), deadline, Metrics::new().unwrap())
 }
 
 async fn read(connection: &mut Connection<Memory>) -> Vec<u8> {

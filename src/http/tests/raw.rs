@@ -157,7 +157,7 @@ fn slow_bodies(address: SocketAddr, count: usize, (length, sent): (usize, usize)
 
 #[tokio::test]
 async fn slow_bodies_hold_no_place_of_batches_or_requests() {
-    // More slow bodies than places of batches and of requests; no patience ends by itself.
+    // More slow bodies than places of batches and of requests; no deadline ends by itself.
     let settings =
         HttpSettings { timeout: Duration::from_secs(600), concurrent_requests_max: 50, ..settings() };
     let reply = with_server(settings, |address| {

@@ -196,13 +196,13 @@ fn prefix_of(rider: &[u8]) -> [u8; RIDER_BYTES] {
 
 /// Drafts by day. The memory of one commit serves the next.
 #[derive(Debug, Default)]
-pub struct DayDrafts {
+pub struct DayStagedRows {
     days: Vec<(LocalDay, Vec<StagedRow>)>,
     spare: Vec<Vec<StagedRow>>,
     last: usize,
 }
 
-impl DayDrafts {
+impl DayStagedRows {
     /// Adds a draft. Rows of a day mostly come together.
     #[inline]
     pub fn push(&mut self, day: LocalDay, staged: StagedRow) {
@@ -218,7 +218,7 @@ impl DayDrafts {
         }
     }
 
-    /// Takes the drafts of all days, the earliest day first.
+    /// Takes the staged rows of all days, the earliest day first.
     pub fn take(&mut self) -> Vec<(LocalDay, Vec<StagedRow>)> {
         self.last = 0;
         let mut days = std::mem::take(&mut self.days);

@@ -6,7 +6,7 @@ use crate::domain::period::PeriodNo;
 use crate::domain::posting::{Charge, ConfigNo, Posting, Pricing};
 use crate::domain::tariff::Tariff;
 use crate::domain::time::{LocalDay, UtcMillis, Zone};
-use crate::ledger::batch::staged_row::{Body, DayDrafts, Sorter, StagedRow, in_order};
+use crate::ledger::batch::staged_row::{Body, DayStagedRows, Sorter, StagedRow, in_order};
 use crate::ledger::batch::{Batch, OrderEntry};
 use crate::ledger::build::pricing::{PriceBook, line_of, take_back};
 use crate::ledger::decide::{Decided, Replaced, Tombstone};
@@ -74,7 +74,7 @@ impl ExtraRow {
 /// Memory that one commit leaves to the next.
 #[derive(Debug, Default)]
 pub struct BuildScratch {
-    staged_rows: DayDrafts,
+    staged_rows: DayStagedRows,
     sorter: Sorter,
 }
 
@@ -86,7 +86,7 @@ pub struct BuildContext<'a> {
     pub dictionary: &'a mut Dictionary,
     /// Prices met so far.
     pub prices: &'a mut PriceBook,
-    /// Memory for drafts and for sorting them.
+    /// Memory for staged rows and for sorting them.
     pub scratch: &'a mut BuildScratch,
     /// The tariff in force.
     pub tariff: &'a Tariff,
@@ -110,10 +110,10 @@ pub fn write_runs(
     batch: &Batch,
     decided: &Decided,
     extra: &[ExtraRow],
-    desk: BuildContext<'_>,
+    context: BuildContext<'_>,
 ) -> LedgerResult<Written> {
     let BuildContext { store, dictionary, prices, scratch, tariff, zone, next_run, released, commit, period } =
-        desk;
+        context;
     let mut totals: BTreeMap<LocalDay, DayTotals> = BTreeMap::new();
     prices.prepare(batch);
     for &at in in_turns(ROWS, &decided.booked) {

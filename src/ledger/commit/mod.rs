@@ -219,7 +219,7 @@ impl Ledger {
         extra.extend_from_slice(again);
         let commit = self.manifest.root().commit + 1;
         let mut next_run = self.manifest.root().next_run;
-        let desk = BuildContext {
+        let context = BuildContext {
             store: &self.writing,
             dictionary: &mut self.dictionary,
             prices: &mut self.prices,
@@ -231,7 +231,7 @@ impl Ledger {
             commit,
             period: self.manifest.root().period,
         };
-        let written = write_runs(batch, decided, &extra, desk)?;
+        let written = write_runs(batch, decided, &extra, context)?;
         self.manifest.root_mut().next_run = next_run;
         Ok(written)
     }

@@ -25,7 +25,7 @@ pub struct CacheWarmup {
 
 impl Ledger {
     /// What brings the newest orders into the system's memory: about `warm_bytes` of the configuration.
-    pub fn warming(&self) -> CacheWarmup {
+    pub fn cache_warmup(&self) -> CacheWarmup {
         CacheWarmup { published: self.published(), bytes_max: self.options().warm_bytes }
     }
 }
@@ -95,7 +95,7 @@ mod tests {
         let (dir, ledger) = stored();
         let go_on = AtomicBool::new(false);
         let warm = |bytes_max, stop: &AtomicBool| {
-            CacheWarmup { bytes_max, ..ledger.warming() }.run(stop).unwrap().unwrap_or(0)
+            CacheWarmup { bytes_max, ..ledger.cache_warmup() }.run(stop).unwrap().unwrap_or(0)
         };
         let all = warm(u64::MAX, &go_on);
         let written: u64 =

@@ -62,7 +62,7 @@ pub struct Run {
     riders: Riders,
     /// Which orders it holds at all, by platform, leg and phase.
     kinds: BTreeSet<Kind>,
-    /// What was just written; taken when the run is adopted.
+    /// What was just written; taken when the run is applied.
     fresh: Vec<PackedEntry>,
     store: Session,
     obsolete: AtomicBool,

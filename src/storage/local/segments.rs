@@ -144,7 +144,7 @@ impl Segments {
     }
 
     /// Gives the space of removed files back in steps, on a thread of its own.
-    pub(super) fn freeing(&self) -> Reclaimer {
+    pub(super) fn reclaimer(&self) -> Reclaimer {
         Reclaimer::begin(&self.dir, Arc::clone(&self.removed))
     }
 

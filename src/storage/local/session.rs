@@ -267,7 +267,7 @@ impl LocalSession {
     }
 
     pub(in super::super) fn reclaimer(&self) -> Reclaimer {
-        self.store.freeing()
+        self.store.reclaimer()
     }
 
     /// Takes the segment files with a wanted run over into another directory; returns how many were linked and copied.

@@ -174,8 +174,8 @@ impl Store {
     }
 
     /// What gives the space of removed segment files back in steps, on a thread of its own.
-    pub fn freeing(&self) -> Reclaimer {
-        self.shared.segments.freeing()
+    pub fn reclaimer(&self) -> Reclaimer {
+        self.shared.segments.reclaimer()
     }
 
     /// Gives the space back that deleted values hold in segment files; returns the bytes. Takes time: not for the writer.

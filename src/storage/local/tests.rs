@@ -182,7 +182,7 @@ fn the_space_of_removed_files_comes_back_in_steps_and_never_that_of_one_that_is_
     // A backup has the second one, too.
     fs::hard_link(&files(&dir)[1], dir.path().join("backup")).unwrap();
     let (segments, stop) = (&store.shared.segments, AtomicBool::new(false));
-    let freeing = store.freeing();
+    let reclaimer = store.reclaimer();
     let reader = segments.catalog();
     assert_eq!(segments.delete_runs(DATA, 1..3).unwrap(), 303);
     store.close_removed();
@@ -191,7 +191,7 @@ fn the_space_of_removed_files_comes_back_in_steps_and_never_that_of_one_that_is_
     store.close_removed();
     assert_eq!(segments.removed.count(), 2, "it is left to the thread");
     std::thread::scope(|scope| {
-        scope.spawn(|| freeing.run(&stop));
+        scope.spawn(|| reclaimer.run(&stop));
         // Gives up after a minute.
         let given_back = poll_until(60_000, Duration::from_millis(1), || {
             (segments.removed.count() == 0 && length(0) == 0).then_some(())
@@ -201,7 +201,7 @@ fn the_space_of_removed_files_comes_back_in_steps_and_never_that_of_one_that_is_
     });
     assert_eq!([length(0), length(1), length(2)], [0, before[1], before[2]]);
     assert!(holds(&store, 3, 0..300));
-    drop(freeing);
+    drop(reclaimer);
     segments.delete_runs(DATA, 3..4).unwrap();
     store.close_removed();
     assert_eq!(segments.removed.count(), 0, "nobody else does it any more");

@@ -1,4 +1,4 @@
-//! Brings drafts into the order of their places: cut into buckets that stay in the nearest caches, then each sorted.
+//! Brings staged rows into the order of their places: cut into buckets that stay in the nearest caches, then each sorted.
 
 use super::RIDER_BYTES;
 use super::StagedRow;
