@@ -46,7 +46,7 @@ fn main() -> ExitCode {
     });
     match ended {
         Ok(ending) => ExitCode::from(ending.exit_code()),
-        // Whoever read has enough (`coverledger statement | head`): nothing went wrong, and nothing is said.
+        // The reader has enough (`coverledger statement | head`): no error.
         Err(_) if out.is_closed => ExitCode::from(CLOSED_PIPE),
         Err(error) => {
             // The exit code counts even where standard error has no reader.

@@ -25,7 +25,7 @@ use tracing::{info, warn};
 
 /// Longest request.
 const REQUEST_BYTES_MAX: u64 = 16 << 10;
-/// How often it is looked whether somebody asks.
+/// Pause between two looks for a request.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How long a request or an answer may take to pass: both ends are on this machine.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -152,7 +152,7 @@ impl Admin {
         let started = Instant::now();
         // Held until it is done: nothing that this state needs is deleted.
         let state = self.published.current();
-        // When nobody listens any more, the backup is made all the same.
+        // The backup is made even if the client has gone.
         let mut progress = |done, all| drop(say(stream, &Answer::Files(done, all)));
         match backup(&state, &Storage::local(target), self.stop.flag(), &mut progress) {
             Ok(report) => {
@@ -177,7 +177,7 @@ fn say(mut stream: &UnixStream, answer: &Answer) -> io::Result<()> {
 /// Asks the service that has this data directory, and tells of every answer until the last.
 ///
 /// # Errors
-/// Nobody listens, or the service went away.
+/// No service listens, or it went away.
 pub fn ask(data_dir: &Path, request: &Request, mut told: impl FnMut(u64, u64)) -> io::Result<Answer> {
     let mut stream = UnixStream::connect(admin_socket(data_dir))?;
     let mut line = serde_json::to_vec(request)?;

@@ -130,7 +130,7 @@ impl Demo {
         self.home.is_kept()
     }
 
-    /// Waits for a while; `true` once the demo is over: somebody asked it to stop, or a part of it failed.
+    /// Waits for a while; `true` once the demo is over: it was asked to stop, or a part of it failed.
     pub fn is_over_within(&mut self, deadline: Duration) -> anyhow::Result<bool> {
         let first = self.threads.as_ref().and_then(|threads| threads.first_ended(deadline));
         match first {
@@ -198,7 +198,7 @@ fn start_service(config: Config, threads: &mut Threads) -> anyhow::Result<Runnin
     threads.start("service", Urgency::Answering, move || {
         let options = ServeOptions { ends_on_hangup: true, ..ServeOptions::default() };
         serve(&config, &options, |running| {
-            // Nobody waits any more when the demo is ending.
+            // No receiver is left when the demo ends.
             let _ending = started.send(running);
             Ok(())
         })

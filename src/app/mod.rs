@@ -167,7 +167,7 @@ fn open(config: &Config, options: &ServeOptions, clock: &Clock) -> anyhow::Resul
     Ok(ledger)
 }
 
-/// Nothing is read and nothing is written: answers are given until somebody asks to stop.
+/// Read-only: serves queries until shutdown.
 fn stay(status: &Status, stop: &Stop) -> anyhow::Result<()> {
     status.set_assigned();
     info!("ready, read-only: the ledger stays as it is");
@@ -270,7 +270,7 @@ fn listen(
     }
 }
 
-/// Until somebody asks to stop, or a thread ends.
+/// Until a stop is requested or a thread ends.
 fn wait(threads: &Threads, stop: &Stop) -> Option<Ended> {
     loop {
         if let Some(ended) = threads.first_ended(LOOK_EVERY) {

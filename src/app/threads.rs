@@ -66,7 +66,7 @@ impl Threads {
             urgency.apply();
             let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work))
                 .unwrap_or_else(|_| Err(anyhow::anyhow!("the {name} thread panicked; see the log")));
-            // When nobody listens, the process is ending anyway.
+            // Without a listener the process is ending anyway.
             let _ending = ended.send((name, result));
         })?;
         self.running.push((name, thread));

@@ -72,7 +72,7 @@ pub fn run(args: &DemoArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
     let (folder, is_kept) = (demo.folder().to_path_buf(), demo.is_kept());
     let ended = demo.finish();
     match told {
-        // Whoever listened went away, e.g. `| head`: that is an end like any other.
+        // The reader went away, e.g. `| head`: a normal end.
         Err(error) if is_broken_pipe(&error) => return ended.map(|()| Ending::Holds),
         told => told.and(ended)?,
     }

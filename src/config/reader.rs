@@ -1,4 +1,4 @@
-//! Reads tables key by key, so that every problem is found: wrong values, and keys that nobody asked for.
+//! Reads tables key by key, so that every problem is found: wrong values, and unknown keys.
 
 use super::problem::Report;
 use super::source::Source;
@@ -193,7 +193,7 @@ impl<'a> Section<'a> {
         entries.collect()
     }
 
-    /// Reports every key of the user's file that nobody asked for.
+    /// Reports every unknown key of the user's file.
     pub(super) fn finish(self, report: &mut Report) {
         let mut known = self.asked.clone();
         known.sort_unstable();

@@ -160,7 +160,7 @@ fn accepted_range<V: LedgerView>(
 /// The longest that any platform lets an order be open.
 fn open_max_ms(terms: Terms<'_>) -> i64 {
     let registered = terms.platforms.registered().map(|(_, promise)| promise.max_order_duration_ms);
-    // The empty name is nobody's: its promise is that of all unregistered platforms.
+    // No platform has the empty name: its promise is that of all unregistered platforms.
     registered.fold(terms.platforms.get("").max_order_duration_ms, i64::max)
 }
 

@@ -93,7 +93,7 @@ impl<V: LedgerView> Formatter<'_, V> {
     }
 }
 
-/// What was charged; `None` while nobody can say (open, void, unrated).
+/// What was charged; `None` while it is not known (open, void, unrated).
 pub(super) fn premium(charge: Charge) -> Option<Micros> {
     match charge {
         Charge::Charged { premium, .. } => Some(premium),

@@ -339,7 +339,7 @@ impl PlatformFinality {
 }
 
 /// When to ask again for what was due at an instant. What is overdue at `recorded_at` is most likely as long in coming as
-/// it has kept everybody waiting: not now, or whoever obeys would ask without end; and a day from now at the latest.
+/// it has been overdue: not now, or a client that obeys would ask without end; and a day from now at the latest.
 fn not_before(recorded_at: UtcMillis, due: UtcMillis) -> UtcMillis {
     if recorded_at < due {
         return due;

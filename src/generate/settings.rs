@@ -71,7 +71,7 @@ pub enum SettingsError {
     /// The day curve would overflow.
     #[error("there can be at most {ORDERS_PER_DAY_MAX} orders a day: more days or fewer orders are needed")]
     OrdersPerDay,
-    /// Nobody to drive, or more than there are identifiers.
+    /// No riders, or more than there are identifiers.
     #[error("the riders must be from 1 to {RIDERS_MAX}")]
     Riders,
     /// Only one mishap happens to an order.

@@ -22,7 +22,7 @@ pub trait Source: Send + Sync + 'static {
     /// # Errors
     /// The first thing that is missing.
     fn readiness(&self) -> Result<(), NotReady>;
-    /// Whether it answers from a ledger that nobody writes to: completeness stands still.
+    /// Whether it answers from a ledger without a writer: completeness does not advance.
     fn is_read_only(&self) -> bool {
         false
     }

@@ -14,7 +14,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use std::net::IpAddr;
 
-/// Nothing here is about a person, and whoever watches the service asks by whatever name the service has for them.
+/// Nothing here is about a person, and monitoring asks by whatever name it has for the service.
 const OPEN_PATHS: [&str; 3] = ["/livez", "/readyz", "/metrics"];
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");

@@ -125,7 +125,7 @@ impl Drop for KeepingBody {
 pub(super) async fn mark(request: Request, next: Next) -> Response {
     let answering = of(&request).begin();
     let response = next.run(request).await;
-    // A whole body only has to be read: whoever is slow at that has no right to the place.
+    // A whole body only has to be read: a slow client keeps no place for that.
     if http_body::Body::size_hint(response.body()).exact().is_some() {
         return response;
     }

@@ -57,7 +57,7 @@ pub fn router<S: Source>(state: HttpState<S>) -> Router {
         .route("/v1/statements", get(statement::get::<S>))
         .route("/v1/rejections", get(rejections::get::<S>))
         .route("/v1/progress", get(progress::get::<S>));
-    // Whoever watches the service is answered whatever the load.
+    // Health and metrics bypass load shedding.
     let watched = Router::new()
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready::<S>))

@@ -20,7 +20,7 @@ pub(super) struct Progress {
     now: String,
     /// The zone of days and of local times.
     timezone: String,
-    /// Nobody writes to this ledger: completeness stands still.
+    /// The ledger has no writer: completeness does not advance.
     read_only: bool,
     platforms: Vec<PlatformProgress>,
     partitions: Vec<PartitionLine>,

@@ -45,7 +45,7 @@ impl Query {
         Err(Problem::of(Kind::UnknownParameter, name, detail))
     }
 
-    /// Reads a query string; parameters that nobody asks for are passed over.
+    /// Reads a query string; ignores unknown parameters.
     pub(super) fn lenient(raw: Option<&str>) -> Result<Self, Problem> {
         let raw = raw.unwrap_or_default();
         if raw.len() > BYTES_MAX {
@@ -124,7 +124,7 @@ pub(super) fn shortened(name: &str) -> String {
 }
 
 /// `+` means a space in a query string. No time has a space where the sign of its offset belongs, so one that stands
-/// there was a plus that nobody escaped.
+/// there was an unescaped plus.
 fn plus_for_space(text: &str) -> String {
     match text.rsplit_once(' ') {
         Some((time, offset))

@@ -1,4 +1,4 @@
-//! A checkpoint: one version of a storage as a storage of its own, made beside whoever writes.
+//! A checkpoint: one version of a storage as a storage of its own, made beside the writer.
 //!
 //! It becomes visible as a whole: it is made aside, looked at, and only then given its place.
 

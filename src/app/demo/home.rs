@@ -96,7 +96,7 @@ fn named(folder: &Path) -> anyhow::Result<PathBuf> {
     Ok(folder.to_path_buf())
 }
 
-/// A new folder that nobody else may look into.
+/// A new folder that only this user may read.
 fn temporary() -> anyhow::Result<PathBuf> {
     let parent = std::env::temp_dir();
     for number in 0..NAMES_MAX {

@@ -40,7 +40,7 @@ pub struct Seen {
     pub accepted: Vec<Order>,
 }
 
-/// Shared by the riders and whoever tells about them. Locked for a few instructions.
+/// Shared by the riders and the thread that reports on them. Locked for a few instructions.
 #[derive(Debug, Default)]
 pub struct Scenes {
     inner: Mutex<Inner>,

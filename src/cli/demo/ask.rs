@@ -1,4 +1,4 @@
-//! Asks the demo's own service, as anybody would: over HTTP.
+//! Asks the demo's own service over HTTP, as any client does.
 
 use crate::cli::remote::Remote;
 use anyhow::Context;

@@ -7,7 +7,7 @@ use crate::domain::time::LocalDay;
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 
-/// Multiply and fold: for keys of small numbers that nobody can choose to collide.
+/// Multiply and fold: for keys of small numbers, which no input can make collide.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct MixHasher(u64);
 

@@ -147,7 +147,7 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // It ends when nobody speaks to it any more.
+        // It ends when its last client has gone.
         self.input = None;
         self.child.wait().ok();
     }

@@ -64,7 +64,7 @@ struct Partition {
 
 /// Reads assigned partitions. One thread polls; records are borrowed from librdkafka's buffer.
 pub struct PartitionSource {
-    /// Shared with nobody, but see [`Drop`].
+    /// Not shared, but see [`Drop`].
     consumer: Arc<BaseConsumer<KafkaContext>>,
     settings: ClientSettings,
     probe: KafkaProbe,

@@ -4,7 +4,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::place::TopicPartition;
 
-/// A reason why reading cannot go on. All but [`KafkaFault::Unreachable`] need somebody to act.
+/// A reason why reading cannot go on. All but [`KafkaFault::Unreachable`] need an operator.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KafkaFault {
     /// An option that librdkafka refuses. Its value is never repeated: it may be a secret.

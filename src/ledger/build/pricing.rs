@@ -263,7 +263,7 @@ fn usize_of(number: u32) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 
-/// Mixes small integers well enough for a table that nobody can attack: its size is bounded.
+/// Mixes small integers well enough for a table of bounded size, which no input can attack.
 #[derive(Default)]
 pub struct MixHasher(u64);
 

@@ -35,7 +35,7 @@ impl CacheWarmup {
     /// how many bytes that were. `None` when there was nothing to do or `stop` was set before the end.
     ///
     /// # Errors
-    /// The store cannot be read. Whoever asks about what cannot be read is told so.
+    /// The store cannot be read. A question that needs an unreadable value fails with its own error.
     pub fn run(&self, stop: &AtomicBool) -> LedgerResult<Option<u64>> {
         let mut bytes = 0;
         for (day, id) in self.newest_first() {

@@ -232,7 +232,7 @@ impl DeadLetterCollector<'_> {
         stats: &mut BTreeMap<String, PlatformStats>,
     ) {
         rejection.id = self.id_of_next(dead_letters);
-        // Names that nobody registered and no order has share one budget: anybody can invent them.
+        // Names are attacker-controlled: those that are not registered and that no order has share one quota.
         let known = |name: &String| {
             self.platforms.is_registered(name) || stats.get(name).is_some_and(|stats| stats.orders > 0)
         };

@@ -208,7 +208,7 @@ impl Run {
         format!("block {block} of run {}", self.id)
     }
 
-    /// Calls `visit` with the selected rows of a block until it returns `false`. Whoever wants all rows goes through the
+    /// Calls `visit` with the selected rows of a block until it returns `false`. A scan of all rows goes through the
     /// run block by block.
     pub fn visit_block(
         &self,
@@ -289,7 +289,7 @@ impl Run {
         })
     }
 
-    /// Calls `visit` with the entries of an index chunk until it returns `false`; for whoever goes through all of them in
+    /// Calls `visit` with the entries of an index chunk until it returns `false`; for a scan of all of them in
     /// order.
     pub fn visit_chunk(&self, chunk: u32, visit: impl FnMut(Entry) -> bool) -> LedgerResult<()> {
         self.read_ahead(keys::IDENTITY, chunk)?;
@@ -327,7 +327,7 @@ pub const fn run_values(entry: &RunEntry) -> [(u8, u32); 6] {
 impl Drop for Run {
     fn drop(&mut self) {
         if *self.obsolete.get_mut() {
-            // Nobody listens any more when the ledger closes: the blocks are then collected at the next start.
+            // No receiver is left when the ledger closes: the next start collects the blocks.
             let _closed = self.released.send(self.id);
         }
     }

@@ -1,4 +1,4 @@
-//! What is read of a run before anybody waits for it.
+//! Readahead and warm-up of a run's values.
 
 use super::Run;
 use super::run_values;
@@ -33,7 +33,7 @@ impl Run {
         Ok(())
     }
 
-    /// Said before each value by whoever reads all of a kind in order.
+    /// Readahead hint before each value of a sequential scan.
     pub(super) fn read_ahead(&self, kind: u8, number: u32) -> LedgerResult<()> {
         Ok(self.store.read_ahead(kind, self.id, number)?)
     }

@@ -177,7 +177,7 @@ fn check_filter(
 fn check_index(ledger: &Ledger, run: &Run, mut hashes: Vec<Entry>, findings: &mut Findings) {
     hashes.sort_unstable();
     let day = run.entry.day;
-    // Where the filter of the days is not in memory, nobody asks it.
+    // A filter of the days that is not in memory is not asked.
     if let Some(filters) = ledger.filters.covering(day, day, &ledger.runs) {
         let denied = |hash| !filters.iter().any(|filter| filter.may_contain(hash));
         let denials = hashes.iter().filter(|(hash, _)| denied(*hash)).count();

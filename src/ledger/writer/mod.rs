@@ -42,8 +42,8 @@ const COMPACTION_OUTPUT_ROWS_MAX: u64 = 4_000_000;
 #[derive(Debug)]
 pub struct Published {
     current: ArcSwap<Snapshot>,
-    /// States that a reader may still have. Whoever lets a state go last frees what only it held, which may take many
-    /// milliseconds: that is the writer, not somebody who answers.
+    /// States that a reader may still have. The last owner of a state frees what only it used, which may take many
+    /// milliseconds: that is the writer, never a thread that answers.
     former: Mutex<Vec<Arc<Snapshot>>>,
 }
 

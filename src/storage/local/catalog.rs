@@ -1,4 +1,4 @@
-//! Which values count in which segment file: one state of it, immutable, so that readers wait for nobody.
+//! Which values count in which segment file: one state of it, immutable, so that readers never wait.
 //!
 //! Of a group (kind and run) it knows the files that hold values of it, and which numbers in them do not count any more.
 //! Where each value lies is read from the file's pages when it is asked for.

@@ -125,7 +125,7 @@ impl Drop for Kv {
     /// sled syncs its log as it is closed, and panics where that fails. There it is left open, until the process ends:
     /// everything that was acknowledged was synced before.
     fn drop(&mut self) {
-        // Whoever removed its folder first does not miss anything, and closing works.
+        // A folder that is already gone is no error, and closing works.
         if let Err(error) = self.sync_log()
             && error.kind() != std::io::ErrorKind::NotFound
         {
@@ -146,7 +146,7 @@ fn read_through(log: &Path) -> std::io::Result<()> {
 }
 
 /// Opens it, waiting for threads of this process that still let go of it: after a close they may hold its file for a
-/// moment. Nobody else can have it, since the data directory's lock is held.
+/// moment. No other process can have it: this one has the lock of the data directory.
 fn open_patiently(config: &sled::Config) -> sled::Result<sled::Db> {
     let mut last = None;
     let opened = poll_until(OPEN_TRIES, OPEN_PAUSE, || match config.open() {

@@ -12,7 +12,7 @@ const PAUSE: std::time::Duration = std::time::Duration::from_millis(5);
 
 /// The lock of a data directory, held as long as this lives. The system releases it when the process ends, however.
 ///
-/// Both the file `LOCK` and the directory itself are locked: deleting `LOCK` lets nobody in.
+/// Both the file `LOCK` and the directory itself are locked: deleting `LOCK` admits no second process.
 #[derive(Debug)]
 pub struct DirLock {
     file: File,

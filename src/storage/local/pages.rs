@@ -91,7 +91,7 @@ impl Pages {
             if opened.len() > OPEN_FILES_MAX
                 && let Some(first) = opened.pop_front()
             {
-                // Whoever reads it still does so; the next one opens it again.
+                // A reader that has it open goes on reading; the next one opens it again.
                 first.upgrade().iter().for_each(|segment| segment.handle.store(None));
             }
         }
@@ -153,7 +153,7 @@ impl Pages {
         Ok(())
     }
 
-    /// This value is read soon: where the system has to fetch it, it begins now, and nobody waits for that.
+    /// This value is read soon: where the system has to fetch it, it begins now, in the background.
     pub(super) fn fetch(&self, segment: &Arc<Segment>, place: Place) -> Result<(), Failure> {
         let bytes = NonZeroU64::new(u64::from(place.length));
         advise(&*self.file(segment)?, place.offset, bytes, Advice::WillNeed);

@@ -1,7 +1,7 @@
 //! The space of removed segment files, given back a little at a time.
 //!
-//! A removed file keeps its blocks until nobody has it open any more. Whoever closes it last waits until the file system has
-//! them back and, mounted with `discard`, has told the disk; and a disk that forgets 256 MiB answers nobody meanwhile, for
+//! A removed file keeps its blocks until its last reader closes it. That thread waits until the file system has
+//! them back and, mounted with `discard`, has told the disk; and discarding 256 MiB stalls all I/O of the disk, for
 //! hundreds of milliseconds (`docs/performance.md`). So a thread of its own cuts removed files short in steps, with pauses in
 //! which the disk answers those who read. Where no such thread runs, the writer closes them whole.
 
@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// What is given back at a time: some millisecond of a disk that is told of it, in which it answers nobody else.
+/// What is given back at a time: discarding it stalls a disk for about a millisecond.
 const STEP_BYTES: u64 = 256 << 10;
 /// Between two steps: most of the time is left to those who read, and 40 MiB a second come back, as much as a writer at full
 /// speed replaces.
@@ -49,7 +49,7 @@ impl Removed {
         Self { segment: Arc::clone(segment), file: None }
     }
 
-    /// Whether nobody can read it any more: no state of the catalog names it.
+    /// Whether it has no reader left: no state of the catalog names it.
     fn is_unread(&self) -> bool {
         Arc::strong_count(&self.segment) == 1
     }
@@ -77,7 +77,7 @@ impl RemovedFiles {
         if self.attended.load(Ordering::Acquire) > 0 {
             return;
         }
-        // Taken out first: closing takes its time, and nobody is to wait for the list meanwhile.
+        // Taken out first: closing takes time, and no thread may wait for the list meanwhile.
         let closed: Vec<_> = self.lock().extract_if(.., |removed| removed.is_unread()).collect();
         drop(closed);
     }
@@ -105,7 +105,7 @@ pub struct Reclaimer {
 }
 
 impl Reclaimer {
-    /// From now on nobody else does, as long as this lives.
+    /// As long as this lives, nothing else does.
     pub(super) fn begin(dir: &Path, files: Arc<RemovedFiles>) -> Self {
         files.attended.fetch_add(1, Ordering::AcqRel);
         Self { dir: dir.to_path_buf(), files }
@@ -118,7 +118,7 @@ impl Reclaimer {
                 pace(LOOK_EVERY);
                 continue;
             };
-            // Whoever had it open to read has closed it by now, so that the last one is this thread.
+            // Every reader has closed it by now: this thread is the last.
             drop(segment);
             let Some(file) = file.filter(|_| waiting <= WAITING_BYTES_MAX) else { continue };
             let pause = if waiting > WAITING_BYTES_MANY { PAUSE_OF_MANY } else { PAUSE };

@@ -36,10 +36,10 @@ pub(super) struct Segments {
     dir: PathBuf,
     access: Access,
     catalog: ArcSwap<Catalog>,
-    /// Held by whoever changes the catalog. Readers never wait for it.
+    /// Locked to change the catalog. Readers never wait for it.
     changing: Mutex<()>,
     rewriting: Mutex<()>,
-    /// Held open until somebody gives their space back who does not answer.
+    /// Kept open until the reclaimer, not a thread that answers, gives their space back.
     pub(super) removed: Arc<RemovedFiles>,
     next: AtomicU64,
     pages: Pages,

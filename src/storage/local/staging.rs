@@ -63,7 +63,7 @@ impl LocalStaging {
 impl Drop for LocalStaging {
     fn drop(&mut self) {
         if !self.is_published {
-            // The failure is what counts; what is left has a name that nobody takes for a backup.
+            // The failure is what counts; what is left has a name that no command takes for a backup.
             let _left = fs::remove_dir_all(&self.partial);
         }
     }

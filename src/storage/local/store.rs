@@ -33,7 +33,7 @@ pub(super) struct Shared {
 #[derive(Clone, Debug)]
 pub struct Store {
     pub(super) shared: Arc<Shared>,
-    /// Held as long as anybody can reach the store: a second process would otherwise meet a store that is still open.
+    /// Kept as long as the store can be reached: a second process would otherwise meet a store that is still open.
     _lock: Option<Arc<DirLock>>,
 }
 
@@ -167,7 +167,7 @@ impl Store {
         self.shared.segments.keep_only(|group| wanted(group.kind, group.run))
     }
 
-    /// Closes removed segment files that nobody reads any more, so that the file system gives their space back. Leaves that to
+    /// Closes removed segment files without readers, so that the file system gives their space back. Leaves that to
     /// `Reclaimer` where there is one.
     pub fn close_removed(&self) {
         self.shared.segments.close_removed();

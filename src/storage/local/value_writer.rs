@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 
 /// Values on their way into the store. They can be read after [`ValueWriter::sync`].
 ///
-/// Whoever writes has one of its own: the writer of commits, and each compaction. Keys are new: a value is never changed.
+/// Each writer has its own: the writer of commits, and each compaction. Keys are new: a value is never changed.
 #[derive(Debug)]
 pub struct ValueWriter {
     store: Store,

@@ -68,7 +68,7 @@ impl Recorded {
     /// Compares it with the witness of a directory, and completes a swap that a crash cut off before the witness.
     ///
     /// Returns whether they differ and the operator lets that pass. The witness then stays as it is: only the next swap
-    /// replaces it, so that nobody goes on from an older state without a trace.
+    /// replaces it, so that going on from an older state leaves a trace.
     pub(super) fn settle(&self, dir: &Path, accept_older_state: bool) -> StorageResult<bool> {
         match head::read(dir).and_then(|head| self.compare(head.as_ref())) {
             Ok(Witness::Same) => Ok(false),
