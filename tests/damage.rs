@@ -51,8 +51,8 @@ fn the_undamaged_ledger_holds_and_holds_every_kind_of_value() {
     assert_eq!(
         kinds,
         [
-            "\0", "b", "c", "f", "h", "i", "mR", "mb", "mc", "mg", "mp", "mq", "mr", "ms", "mt", "mx", "r", "s",
-            "t", "x", "y"
+            "\0", "b", "c", "f", "h", "i", "mR", "mb", "mc", "mg", "mp", "mq", "mr", "ms", "mt", "mx", "r",
+            "s", "t", "x", "y"
         ]
     );
 }

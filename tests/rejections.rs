@@ -302,10 +302,8 @@ fn a_platform_that_only_a_refused_record_names_is_known() {
 
 #[test]
 fn a_record_that_the_configuration_passes_over_keeps_nothing_open() {
-    let bench = Bench::flights();
+    let bench = bench(&[order("o2", "R2", "noon").into_bytes(), b"[1]".to_vec()]);
     let config = fs::read_to_string(bench.path("flights.toml")).unwrap();
-    fs::write(bench.path("in.jsonl"), format!("{}\n[1]\n", order("o2", "R2", "noon"))).unwrap();
-    bench.ok("ingest", &["in.jsonl"]);
     let keeps_open =
         || -> Vec<Value> { listed(&bench, &[]).iter().map(|line| line["keeps_open"].clone()).collect() };
     assert_eq!(keeps_open(), [json!("rejected_record"), json!("unreadable_record")]);
