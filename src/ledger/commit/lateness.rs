@@ -196,3 +196,90 @@ fn told_before(batch: &Batch, fresh: &Fresh, entry: &OrderEntry) -> Vec<usize> {
     let events = events.into_iter().flatten().rev().copied();
     events.filter(|&at| batch.orders.get(at).is_some_and(is_before)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::config::Config;
+    use crate::domain::arrival::Timestamp;
+    use crate::domain::time::UtcMillis;
+    use crate::ledger::{Arrival, Batch, CommitExtras, CommitReport, Ledger, LedgerOptions, Source};
+    use crate::pipeline::{receive, rules_for};
+    use crate::storage::Storage;
+
+    const CONFIG: &str = "timezone = \"UTC\"\n[platform_defaults]\nrecords_from = 2026-11-01\ncomplete_start = true\n\
+                          [[rate]]\ncategory = \"ride\"\nper_order = \"0.01\"\n";
+    /// After all of it.
+    const NOW: i64 = 1_795_500_000_000;
+
+    struct Bench {
+        config: Config,
+        ledger: Ledger,
+        offset: i64,
+    }
+
+    impl Bench {
+        /// Identity reaches one day.
+        fn new() -> Self {
+            let config = Config::from_text(CONFIG).unwrap();
+            let mut options = LedgerOptions::new(&config);
+            (options.storage, options.identity_days) = (Storage::memory(), 1);
+            let mut ledger = Ledger::open(options).unwrap();
+            ledger.activate_configuration(UtcMillis::new(NOW)).unwrap();
+            Self { config, ledger, offset: 0 }
+        }
+
+        fn commit(&mut self, records: &[String], stated: Option<&str>) -> CommitReport {
+            let (mut batch, rules) = (Batch::default(), rules_for(&self.config, None, None));
+            let source = batch.source(&Source::Kafka { topic: "t".to_owned(), partition: 0 });
+            for record in records {
+                let (payload, offset) = (record.as_bytes(), self.offset);
+                let timestamp = Timestamp::Missing;
+                let arrival = Arrival { source, offset, timestamp, payload, key: None, headers: &[] };
+                receive(&mut batch, &arrival, &rules, &self.config.zone);
+                self.offset += 1;
+            }
+            let through = stated.map(|at| (Some("p".to_owned()), instant(at)));
+            let extras = CommitExtras { stated: through.into_iter().collect(), ..CommitExtras::default() };
+            self.ledger.commit(&batch, &extras, UtcMillis::new(NOW + self.offset)).unwrap()
+        }
+    }
+
+    fn instant(text: &str) -> UtcMillis {
+        crate::domain::event::ExactTime::parse(text).unwrap().floor()
+    }
+
+    /// An event of order 7.
+    fn event(rider: &str, revision: u64, accepted: &str, ended: Option<&str>) -> String {
+        let end = ended.map_or_else(String::new, |at| format!(r#","ended_at":"{at}""#));
+        format!(
+            r#"{{"platform":"p","order_id":"7","rider_id":"{rider}","category":"ride","region":"310115",
+                "revision":{revision},"accepted_at":"{accepted}"{end}}}"#
+        )
+    }
+
+    /// A stored order of another rider a day before, and one of the same batch a day after: of equally near ones the earlier is
+    /// the other phase, as identity finds orders, however a batch is cut.
+    #[test]
+    fn the_other_phase_of_an_event_is_that_of_the_nearest_order() {
+        let other = event("R5", 0, "2026-11-18T08:00:00Z", Some("2026-11-18T08:40:00Z"));
+        let own = |revision, end| event("R1", revision, "2026-11-20T09:00:00Z", end);
+        let moved = event("R1", 5, "2026-11-19T09:00:00Z", None);
+        for is_cut in [false, true] {
+            let mut bench = Bench::new();
+            bench.commit(std::slice::from_ref(&other), None);
+            let through = Some("2026-11-21T00:00:00Z");
+            let first = [own(0, None), own(0, Some("2026-11-20T09:10:00Z"))];
+            assert!(bench.commit(&first, through).late.is_empty());
+            let second = [own(1, Some("2026-11-20T09:05:00Z")), moved.clone()];
+            let late: u64 = if is_cut {
+                second
+                    .iter()
+                    .flat_map(|event| bench.commit(std::slice::from_ref(event), None).late.into_values())
+                    .sum()
+            } else {
+                bench.commit(&second, None).late.into_values().sum()
+            };
+            assert_eq!(late, 1, "the moved order covers a day that was complete; cut: {is_cut}");
+        }
+    }
+}

@@ -148,9 +148,12 @@ pub fn rebuild<'a>(changes: impl IntoIterator<Item = &'a FinalityChange>) -> Dec
 #[cfg(test)]
 mod tests {
     use crate::domain::time::UtcMillis;
-    use crate::ledger::manifest::finality_history::FULL_EVERY;
+    use crate::ledger::manifest::commit_record::CommitRecord;
+    use crate::ledger::manifest::finality_history::{FULL_EVERY, FinalityChange};
+    use crate::ledger::manifest::state_codec;
     use crate::ledger::testing::{event, open};
-    use crate::ledger::{Batch, CommitExtras};
+    use crate::ledger::verify::verify;
+    use crate::ledger::{Batch, CommitExtras, Ledger};
 
     #[test]
     fn the_facts_of_every_commit_are_rebuilt_across_full_records_and_a_restart() {
@@ -173,5 +176,34 @@ mod tests {
         }
         assert_eq!(state.finality_facts_at(state.root().commit + 1).unwrap(), None);
         assert_eq!(state.finality_facts_at(0).unwrap(), None);
+    }
+
+    /// Commits facts whose change the commit's record leaves out, or a record that calls wrong facts all of them.
+    fn commit_wrong_history(ledger: &mut Ledger, history: FinalityChange) {
+        ledger.tracker.state_mut().stated("p", UtcMillis::new(7_000));
+        state_codec::stage(&mut ledger.manifest, ledger.tracker.state());
+        let root = ledger.manifest.root_mut();
+        root.recorded_at = root.recorded_at.plus(1);
+        let (recorded_at, config) = (root.recorded_at, root.config);
+        let record = CommitRecord { recorded_at, config, finality: history, ..CommitRecord::default() };
+        ledger.manifest.advance(&ledger.store, &record.encode()).unwrap();
+        ledger.publish();
+    }
+
+    #[test]
+    fn verify_finds_a_history_that_is_not_the_manifests() {
+        let empty = FinalityChange { is_full: true, ..FinalityChange::default() };
+        for (history, problem) in [
+            (FinalityChange::default(), "ends with other facts than the manifest holds"),
+            (empty, "holds other facts of completeness than the commits up to it add up to"),
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            let mut ledger = open(dir.path());
+            crate::ledger::testing::commit(&mut ledger, 0, &[event(1, 0)]);
+            assert_eq!(verify(&ledger, &mut |_, _| {}).problems, Vec::<String>::new());
+            commit_wrong_history(&mut ledger, history);
+            let problems = verify(&ledger, &mut |_, _| {}).problems;
+            assert!(problems.iter().any(|found| found.contains(problem)), "{problems:?}");
+        }
     }
 }
