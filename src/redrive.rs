@@ -8,11 +8,7 @@ use crate::domain::event::EventRules;
 use crate::domain::posting::Disposition;
 use crate::domain::rejection::{Origin, Rejection};
 use crate::domain::time::UtcMillis;
-use crate::ledger::CommitExtras;
-use crate::ledger::KeptRecord;
-use crate::ledger::Ledger;
-use crate::ledger::LedgerError;
-use crate::ledger::{Arrival, Batch, Source};
+use crate::ledger::{Arrival, Batch, CommitExtras, KeptRecord, Ledger, LedgerError, Source};
 use crate::pipeline::{limit_ahead, receive, rules_for};
 use std::collections::{BTreeMap, BTreeSet};
 

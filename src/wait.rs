@@ -56,8 +56,8 @@ pub fn poll_until<T>(looks: u32, pause: Duration, mut look: impl FnMut() -> Opti
     None
 }
 
-/// Lets time pass on purpose: leaves a disk to those who read, or keeps to a rate. Nothing waits for a condition this way
-/// that can wait for a [`Stop`] or a message.
+/// Lets time pass on purpose: leaves a disk to readers, or keeps to a rate. To wait for a condition, use a [`Stop`], a message or
+/// [`poll_until`].
 #[expect(clippy::disallowed_methods, reason = "this is the place")]
 pub fn pace(pause: Duration) {
     std::thread::sleep(pause);
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stop_wakes_who_waits_and_nobody_waits_after_it() {
+    fn a_stop_wakes_every_waiting_thread_and_ends_later_waits_at_once() {
         let stop = Stop::default();
         assert!(!stop.wait(Duration::ZERO) && !stop.is_set());
         std::thread::scope(|scope| {

@@ -10,13 +10,9 @@ use coverledger::domain::arrival::Timestamp;
 use coverledger::domain::time::{LocalDay, UtcMillis};
 use coverledger::domain::view::LedgerView;
 use coverledger::generate::{Generator, GeneratorSettings};
-use coverledger::ledger::CommitExtras;
-use coverledger::ledger::Ledger;
-use coverledger::ledger::LedgerOptions;
-use coverledger::ledger::Snapshot;
-use coverledger::ledger::verify_dir;
-use coverledger::ledger::{Arrival, Batch, Source};
-use coverledger::ledger::{backup, backup_closed};
+use coverledger::ledger::{
+    Arrival, Batch, CommitExtras, Ledger, LedgerOptions, Snapshot, Source, backup, backup_closed, verify_dir,
+};
 use coverledger::pipeline::{receive, rules_for};
 use coverledger::storage::Storage;
 use serde_json::Value;

@@ -165,8 +165,7 @@ mod tests {
     /// The counts of all commits together.
     fn dispositions_agree(folder: &TempDir, config: &Path, case: &Case, controls: usize) {
         use coverledger::config::Config;
-        use coverledger::ledger::Ledger;
-        use coverledger::ledger::LedgerOptions;
+        use coverledger::ledger::{Ledger, LedgerOptions};
         let config = Config::load(config, &|_| None).unwrap();
         assert!(config.ledger.data_dir.starts_with(folder.path()));
         let ledger = Ledger::open(LedgerOptions::new(&config)).unwrap();

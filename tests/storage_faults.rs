@@ -12,7 +12,7 @@ mod testkit;
 use coverledger::config::Config;
 use coverledger::domain::arrival::Timestamp;
 use coverledger::domain::time::{LocalDay, UtcMillis};
-use coverledger::generate::{Generator, GeneratorSettings};
+use coverledger::generate::GeneratorSettings;
 use coverledger::ledger::codec::keys;
 use coverledger::ledger::{
     Arrival, Batch, CommitExtras, Ledger, LedgerOptions, LedgerResult, Source, backup, verify_dir,
@@ -23,8 +23,9 @@ use coverledger::storage::faults::{Fault, Faults, Operation, Plan};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicBool;
 use tempfile::TempDir;
+use testkit::random::number;
 use testkit::stream::RATES;
-use testkit::told::{Told, rider};
+use testkit::told::{Told, generated};
 
 /// Records of the whole life, and of one commit.
 const RECORDS: usize = 90;
@@ -76,14 +77,7 @@ impl Life {
             open_ppm: 200_000,
             completeness_every_ms: Some(172_800_000),
         };
-        let mut generator = Generator::new(&settings).unwrap();
-        let mut events = Vec::new();
-        while events.len() < RECORDS {
-            let mut payload = Vec::new();
-            generator.next_event(&mut payload).unwrap();
-            events.push(payload);
-        }
-        let riders = events.iter().filter_map(|event| rider(event)).collect();
+        let (events, riders) = generated(&settings);
         Self { events, riders }
     }
 
@@ -307,10 +301,6 @@ fn a_lost_reply_of_any_change_of_a_directory_loses_nothing_and_repeats_nothing()
 #[test]
 fn a_crash_before_any_change_of_a_directory_loses_nothing_and_repeats_nothing() {
     disturb_directory(Fault::Crash);
-}
-
-fn number(name: &str, default: u64) -> u64 {
-    std::env::var(name).map_or(default, |text| text.parse().unwrap())
 }
 
 #[test]

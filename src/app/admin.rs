@@ -8,8 +8,7 @@
 //! {"done":{"commit":991,...}}          or {"error":"..."}
 //! ```
 
-use crate::ledger::Published;
-use crate::ledger::{BackupReport, backup};
+use crate::ledger::{BackupReport, Published, backup};
 use crate::storage::Storage;
 use crate::storage::local::{admin_socket, is_in_data_dir};
 use crate::wait::Stop;

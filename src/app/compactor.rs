@@ -2,9 +2,7 @@
 
 use super::event_log::EventLog;
 use crate::domain::time::LocalDay;
-use crate::ledger::Ledger;
-use crate::ledger::LedgerResult;
-use crate::ledger::{Compacted, CompactionJob};
+use crate::ledger::{Compacted, CompactionJob, Ledger, LedgerResult};
 use crate::telemetry::clock::Clock;
 use crate::telemetry::metrics::CompactionFacts;
 use crate::wait::Stop;

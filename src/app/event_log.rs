@@ -5,12 +5,7 @@ use crate::domain::money::Micros;
 use crate::domain::posting::Disposition;
 use crate::domain::reject::Reason;
 use crate::domain::view::LedgerView;
-use crate::ledger::CommitReport;
-use crate::ledger::FreeSpace;
-use crate::ledger::Ledger;
-use crate::ledger::LedgerError;
-use crate::ledger::Snapshot;
-use crate::ledger::Source;
+use crate::ledger::{CommitReport, FreeSpace, Ledger, LedgerError, Snapshot, Source};
 use crate::telemetry::metrics::{
     CommitFacts, EventCount, Metrics, PartitionFacts, PremiumMoved, RecordSource, Sample,
 };

@@ -16,10 +16,7 @@ use crate::ingest::kafka::{
     ClientSettings, EndsSeen, KafkaFault, KafkaHealth, KafkaProbe, LastApplied, OffsetRange, PartitionSource,
     Resume, Start, StartAt, TopicPartition, TopicPartitions, check_continuation,
 };
-use crate::ledger::Observations;
-use crate::ledger::Snapshot;
-use crate::ledger::{Batch, Source};
-use crate::ledger::{Ledger, Published};
+use crate::ledger::{Batch, Ledger, Observations, Published, Snapshot, Source};
 use crate::pipeline::rules_for;
 use crate::telemetry::clock::Clock;
 use crate::wait::Stop;

@@ -8,9 +8,7 @@ use crate::domain::view::LedgerView;
 use crate::http::{
     NotReady, PartitionProgress, Paused, ProgressFacts, RejectionPage, RejectionQuery, Source,
 };
-use crate::ledger::LedgerError;
-use crate::ledger::Published;
-use crate::ledger::Snapshot;
+use crate::ledger::{LedgerError, Published, Snapshot};
 use crate::telemetry::clock::Clock;
 use crate::telemetry::metrics::Sample;
 use std::sync::Arc;

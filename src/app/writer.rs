@@ -2,10 +2,7 @@
 
 use super::event_log::EventLog;
 use super::status::Status;
-use crate::ledger::Batch;
-use crate::ledger::DiskSpace;
-use crate::ledger::Ledger;
-use crate::ledger::{CommitExtras, Observations};
+use crate::ledger::{Batch, CommitExtras, DiskSpace, Ledger, Observations};
 use crate::telemetry::clock::Clock;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};

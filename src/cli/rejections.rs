@@ -14,10 +14,7 @@ use crate::coverage::rejection_filter::{NumberRange, RejectionFilter, parse_cont
 use crate::domain::rejection::Kept;
 use crate::domain::time::{UtcMillis, Zone};
 use crate::domain::view::LedgerView;
-use crate::ledger::Batch;
-use crate::ledger::CommitExtras;
-use crate::ledger::KeptRecord;
-use crate::ledger::Snapshot;
+use crate::ledger::{Batch, CommitExtras, KeptRecord, Snapshot};
 use crate::redrive;
 use anyhow::Context;
 use clap::Args;

@@ -2,8 +2,7 @@
 
 use super::Ending;
 use super::load_config;
-use crate::ledger::LedgerOptions;
-use crate::ledger::{ADVICE, Verification, verify_dir};
+use crate::ledger::{ADVICE, LedgerOptions, Verification, verify_dir};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};

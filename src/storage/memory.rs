@@ -29,7 +29,7 @@ struct Stored {
     epoch: u64,
 }
 
-/// Who has it.
+/// Its open sessions.
 #[derive(Debug, Default)]
 struct Users {
     writers: u32,

@@ -207,7 +207,7 @@ impl Session {
     }
 
     /// Brings the values of a kind and run with numbers up to `count` into memory, a little at a time. After each time
-    /// `go_on` is told about how many bytes these were, and says whether to go on; returns its last answer.
+    /// it passes to `go_on` about how many bytes these were, and stops when that returns `false`; returns its last result.
     pub fn warm_up(
         &self,
         kind: u8,

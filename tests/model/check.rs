@@ -17,8 +17,7 @@ use coverledger::domain::rejection::{Kept, Origin as Source, Rejection};
 use coverledger::domain::time::UtcMillis;
 use coverledger::domain::verdict::Verdict;
 use coverledger::domain::view::LedgerView;
-use coverledger::ledger::Snapshot;
-use coverledger::ledger::batch;
+use coverledger::ledger::{Snapshot, batch};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 

@@ -11,10 +11,7 @@ use coverledger::domain::arrival::Timestamp;
 use coverledger::domain::completeness::{EndObserved, MetadataObserved, PartitionStarted, TopicIdentity};
 use coverledger::domain::time::UtcMillis;
 use coverledger::domain::view::LedgerView;
-use coverledger::ledger::Ledger;
-use coverledger::ledger::LedgerOptions;
-use coverledger::ledger::{Arrival, Batch, Source};
-use coverledger::ledger::{CommitExtras, Observations};
+use coverledger::ledger::{Arrival, Batch, CommitExtras, Ledger, LedgerOptions, Observations, Source};
 use coverledger::pipeline::{receive, rules_for};
 use tempfile::TempDir;
 

@@ -3,16 +3,12 @@
 //! itself again as the process that dies.
 
 use super::stream::RATES;
-use super::told::{Told, rider};
+use super::told::{Told, generated};
 use coverledger::config::Config;
 use coverledger::domain::arrival::Timestamp;
 use coverledger::domain::time::{LocalDay, UtcMillis};
 use coverledger::generate::{Generator, GeneratorSettings};
-use coverledger::ledger::CommitExtras;
-use coverledger::ledger::Ledger;
-use coverledger::ledger::LedgerOptions;
-use coverledger::ledger::verify_dir;
-use coverledger::ledger::{Arrival, Batch, Source};
+use coverledger::ledger::{Arrival, Batch, CommitExtras, Ledger, LedgerOptions, Source, verify_dir};
 use coverledger::pipeline::{receive, rules_for};
 use coverledger::storage::Storage;
 use coverledger::storage::crash_points::{Point, VARIABLE};
@@ -67,14 +63,7 @@ impl Life {
             open_ppm: 200_000,
             completeness_every_ms: Some(3_600_000),
         };
-        let mut generator = Generator::new(&settings).unwrap();
-        let mut events = Vec::new();
-        while events.len() < RECORDS {
-            let mut payload = Vec::new();
-            generator.next_event(&mut payload).unwrap();
-            events.push(payload);
-        }
-        let riders = events.iter().filter_map(|event| rider(event)).collect();
+        let (events, riders) = generated(&settings);
         Self { events, riders }
     }
 

@@ -5,8 +5,8 @@ use coverledger::coverage::statement::statement;
 use coverledger::domain::posting::StoredVersion;
 use coverledger::domain::time::UtcMillis;
 use coverledger::domain::view::LedgerView;
-use coverledger::ledger::Snapshot;
-use coverledger::ledger::Source;
+use coverledger::generate::{Generator, GeneratorSettings};
+use coverledger::ledger::{Snapshot, Source};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// All of it. Instants of recording and numbers of commits are left out.
@@ -59,6 +59,19 @@ impl Told {
 pub(crate) fn rider(payload: &[u8]) -> Option<String> {
     let event: serde_json::Value = serde_json::from_slice(payload).ok()?;
     event["rider_id"].as_str().map(str::to_owned)
+}
+
+/// As many events as the settings have orders, corrections and bad records included, and the riders that they name.
+pub(crate) fn generated(settings: &GeneratorSettings) -> (Vec<Vec<u8>>, BTreeSet<String>) {
+    let mut generator = Generator::new(settings).unwrap();
+    let mut events = Vec::new();
+    while events.len() < usize::try_from(settings.orders).unwrap() {
+        let mut payload = Vec::new();
+        generator.next_event(&mut payload).unwrap();
+        events.push(payload);
+    }
+    let riders = events.iter().filter_map(|event| rider(event)).collect();
+    (events, riders)
 }
 
 /// A version without the numbers of commits, which differ.

@@ -64,7 +64,7 @@ impl LocalSession {
         let store = store.with_lock(Arc::clone(&lock));
         crash_points::after(Point::StartStoreOpened);
         let recorded = Recorded::load(&store)?;
-        let is_older_state = recorded.settle(dir, accept_older_state)?;
+        let is_older_state = recorded.reconcile(dir, accept_older_state)?;
         crash_points::after(Point::StartWitnessSettled);
         Ok(Self { is_older_state, lock: Some(lock), ..Self::new(dir, store, recorded) })
     }

@@ -69,7 +69,7 @@ impl Recorded {
     ///
     /// Returns whether they differ and the operator lets that pass. The witness then stays as it is: only the next swap
     /// replaces it, so that going on from an older state leaves a trace.
-    pub(super) fn settle(&self, dir: &Path, accept_older_state: bool) -> StorageResult<bool> {
+    pub(super) fn reconcile(&self, dir: &Path, accept_older_state: bool) -> StorageResult<bool> {
         match head::read(dir).and_then(|head| self.compare(head.as_ref())) {
             Ok(Witness::Same) => Ok(false),
             Ok(Witness::OneAhead) => head::write(dir, &self.version).map(|()| false),
