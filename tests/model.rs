@@ -21,9 +21,6 @@ mod crash;
 #[path = "model/drive.rs"]
 mod drive;
 #[cfg(test)]
-#[path = "model/engine.rs"]
-mod engine;
-#[cfg(test)]
 #[path = "model/event.rs"]
 mod event;
 #[cfg(test)]
@@ -53,7 +50,7 @@ mod world;
 #[cfg(test)]
 mod histories {
     use crate::drive::Drive;
-    use crate::engine::Engine;
+    use crate::testkit::engine::Engine;
     use crate::testkit::random::number;
     use std::collections::BTreeMap;
     use std::ops::Range;

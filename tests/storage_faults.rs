@@ -22,7 +22,7 @@ use coverledger::storage::Storage;
 use coverledger::storage::faults::{Fault, Faults, Operation, Plan};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicBool;
-use tempfile::TempDir;
+use testkit::engine::Engine;
 use testkit::random::number;
 use testkit::stream::RATES;
 use testkit::told::{Told, generated};
@@ -36,24 +36,6 @@ const OUTPUT_ROWS: u64 = 12;
 const BEFORE: &str = "timezone = \"Asia/Shanghai\"\n[platform_defaults]\nrecords_from = 2025-07-01\n";
 /// In the second half there is a rate for what had none.
 const AFTER: &str = "[[rate]]\ncategory = \"intra_city_freight\"\nper_order = \"0.12\"\n";
-
-/// Where a life is stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Engine {
-    Memory,
-    Local,
-}
-
-/// A storage of its own, with its folder.
-fn fresh(engine: Engine) -> (Storage, Option<TempDir>) {
-    match engine {
-        Engine::Memory => (Storage::memory(), None),
-        Engine::Local => {
-            let folder = TempDir::new().unwrap();
-            (Storage::local(folder.path().join("data")), Some(folder))
-        }
-    }
-}
 
 struct Life {
     events: Vec<Vec<u8>>,
@@ -208,7 +190,7 @@ struct Undisturbed {
 
 impl Undisturbed {
     fn new(engine: Engine) -> Self {
-        let (storage, _folder) = fresh(engine);
+        let (storage, _folder) = engine.fresh();
         let faults = Faults::around(storage.clone(), Plan::none());
         let (life, mut acknowledged) = (Life::new(), 0);
         life.live(&faults.clone().storage(), &mut acknowledged).unwrap();
@@ -231,7 +213,7 @@ impl Undisturbed {
 
     /// Lives with a fault in one operation, lives on, and compares.
     fn disturb(&self, engine: Engine, number: u64, fault: Fault) {
-        let (storage, _folder) = fresh(engine);
+        let (storage, _folder) = engine.fresh();
         let faults = Faults::around(storage.clone(), Plan::at(number, fault));
         let operation = self.operations[usize::try_from(number).unwrap() - 1];
         let when = format!("{fault:?} in operation {number}, {operation:?}, on {engine:?}");
@@ -309,7 +291,7 @@ fn drawn_faults_in_memory_lose_nothing_and_repeat_nothing() {
     let from = number("COVERLEDGER_FAULTS_FROM", 1);
     let mut lives = 0;
     for seed in from..from + number("COVERLEDGER_FAULTS_SEEDS", 100) {
-        let (storage, _) = fresh(Engine::Memory);
+        let (storage, _) = Engine::Memory.fresh();
         let faults = Faults::around(storage.clone(), Plan::seeded(seed, 150));
         let when = format!("COVERLEDGER_FAULTS_FROM={seed} COVERLEDGER_FAULTS_SEEDS=1");
         let mut acknowledged = 0;

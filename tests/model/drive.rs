@@ -2,12 +2,12 @@
 
 use super::check;
 use super::crash::{Held, patiently};
-use super::engine::Engine;
 use super::event::{DAY, HOUR, MINUTE, Record};
 use super::naive::{Model, Origin};
 use super::shown::Shown;
 use super::terms::Terms;
 use super::world::{BEGINNINGS, Place, World, places};
+use crate::testkit::engine::Engine;
 use crate::testkit::random::Random;
 use coverledger::config::Config;
 use coverledger::domain::arrival::Timestamp;

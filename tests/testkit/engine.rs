@@ -1,9 +1,9 @@
-//! Where a history is stored.
+//! The engines of storage that tests run on.
 
 use coverledger::storage::Storage;
 use tempfile::TempDir;
 
-/// Where a history is stored.
+/// Where a ledger is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Engine {
     Memory,
