@@ -1,8 +1,8 @@
 use super::load::{DEFAULTS, build, source};
 use super::secret::Outside;
 use super::*;
+use crate::domain::charge::Price;
 use crate::domain::order::Outcome;
-use crate::domain::posting::Charge;
 use crate::domain::tariff::PriceQuery;
 use crate::domain::time::{HOUR_MS, LocalDay, UtcMillis};
 use std::collections::{BTreeMap, BTreeSet};
@@ -166,8 +166,8 @@ fn a_full_file_is_read_whole() {
         outcome: Some(Outcome::Cancelled),
     };
     let pricing = config.tariff.price(&query);
-    let Charge::Charged { premium, .. } = pricing.charge else { panic!("{pricing:?}") };
-    assert_eq!((premium.to_short_string().as_str(), pricing.tail_ms), ("0.2", 600_000));
+    let Price::Charged { premium, .. } = pricing.charge.price else { panic!("{pricing:?}") };
+    assert_eq!((premium.to_short_string().as_str(), pricing.cover.tail_ms), ("0.2", 600_000));
 }
 
 #[test]
@@ -334,8 +334,8 @@ fn what_is_shipped_is_valid() {
         let day = LocalDay::from_ymd(year, month, day).unwrap();
         let outcome = Some(Outcome::Completed);
         let query = PriceQuery { platform: "meituan", category, region, day, outcome };
-        match demo.tariff.price(&query).charge {
-            Charge::Charged { premium, .. } => premium.to_short_string(),
+        match demo.tariff.price(&query).charge.price {
+            Price::Charged { premium, .. } => premium.to_short_string(),
             other => format!("{other:?}"),
         }
     };

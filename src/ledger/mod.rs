@@ -8,8 +8,8 @@
 //!
 //! In the order in which a batch meets them:
 //!
-//! 1. [`writer`] opens the ledger and holds the state that commits change: [`LedgerOptions`], the manifest, the live runs,
-//!    the filters. It collects what an interrupted process left behind.
+//! 1. [`writer`] opens the ledger and has the parts that commits change: the manifest, the run set (live runs and filters), the run
+//!    builder, the rejection store, the configuration history, the statistics. It collects what an interrupted process left behind.
 //! 2. [`batch`]: decoded events, refused records and completeness records, in the order of arrival; each order with its
 //!    staged row.
 //! 3. [`commit`]: the order of effects. It calls all that follows.

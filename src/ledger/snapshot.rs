@@ -1,8 +1,10 @@
 //! One committed state as readers see it: immutable, shared, never blocking the writer.
 
 mod finality_history;
+mod parts;
 mod periods;
 
+pub(crate) use parts::SnapshotParts;
 pub use periods::TotalsOfPeriod;
 
 use crate::domain::completeness::Completeness;

@@ -133,7 +133,7 @@ impl World {
             let id = format!("o{}", self.truth.len());
             let mut order = posting(&id, accepted, Some(ended));
             order.rider_id = if self.dice.one_in(3) { "S" } else { "R" }.to_owned();
-            (order.pricing.lead_ms, order.pricing.tail_ms) = self.ledger.widest;
+            (order.cover.lead_ms, order.cover.tail_ms) = self.ledger.widest;
             self.truth.push(order.clone());
             if accepted < self.records_from {
                 // Recorded nowhere, unless the start is complete: then there are no such orders.

@@ -13,8 +13,9 @@ pub use entries::{Arrival, ControlEntry, Extra, LineHashes, OrderEntry, RefusedE
 pub use names::Names;
 
 use crate::domain::arrival::Timestamp;
+use crate::domain::charge::Charge;
 use crate::domain::order::{CompletenessRecord, OrderEvent};
-use crate::domain::posting::{Charge, ConfigNo, Posting, Pricing};
+use crate::domain::posting::{CoverTerms, Posting};
 use crate::domain::reject::Refusal;
 use crate::domain::rejection::Origin;
 use crate::domain::time::{LocalDay, UtcMillis, Zone};
@@ -333,14 +334,8 @@ impl Batch {
             revision: event.revision,
             fare: event.fare,
             previous_accepted_at: event.previous_accepted_at,
-            pricing: Pricing {
-                config: ConfigNo(0),
-                charge: Charge::None,
-                cover_config: ConfigNo(0),
-                cover: None,
-                lead_ms: 0,
-                tail_ms: 0,
-            },
+            cover: CoverTerms::NONE,
+            charge: Charge::UNPRICED,
             commit: 0,
         }
     }

@@ -1,6 +1,7 @@
 //! Prices orders: every distinct combination of platform, category, region, day and outcome is priced once and
 //! remembered, and the orders of each are counted, so that totals cost one addition an order.
 
+use crate::domain::charge::ChargeSource;
 use crate::domain::order::{Outcome as OrderOutcome, Phase, Region};
 use crate::domain::posting::{Posting, Pricing};
 use crate::domain::tariff::{PriceQuery, Tariff};
@@ -126,7 +127,7 @@ impl PriceBook {
             (batch.platforms.name(entry.platform), batch.categories.name(entry.category));
         let query =
             PriceQuery { platform, category, region: entry.region, day: entry.day, outcome: entry.outcome };
-        let pricing = tariff.price(&query);
+        let Pricing { charge, cover } = tariff.price(&query);
         let class = DictionaryEntry {
             kind: RowKind::Version,
             platform: platform.into(),
@@ -134,14 +135,15 @@ impl PriceBook {
             leg: entry.leg,
             phase: entry.phase(),
             outcome: entry.outcome,
-            pricing,
+            cover,
+            charge,
         };
         let names = (name(&self.platforms, entry.platform), name(&self.categories, entry.category));
         let group = *self.group_numbers.entry(names).or_insert_with(|| {
             self.groups.push((platform.to_owned(), category.to_owned()));
             u32::try_from(self.groups.len() - 1).unwrap_or(u32::MAX)
         });
-        let unit = total_of(pricing.charge, entry.outcome);
+        let unit = total_of(&charge, entry.outcome);
         let slot = Slot { day: entry.day, group, region: entry.region, unit };
         let number = self.slots.len();
         self.slots.push(slot);
@@ -219,7 +221,7 @@ impl PriceBook {
                     _ => lines.push((region, change)),
                 }
             }
-            totals.entry(day).or_default().add_lines(platform, category, &lines)?;
+            totals.entry(day).or_default().add_lines(platform, (category, ChargeSource::Order), &lines)?;
         }
         Ok(())
     }
@@ -242,8 +244,9 @@ pub fn line_of(posting: &Posting) -> (TotalKey, Total) {
         platform: posting.platform.clone(),
         region: posting.region,
         category: posting.category.clone(),
+        source: posting.charge.source,
     };
-    (key, total_of(posting.pricing.charge, posting.outcome))
+    (key, total_of(&posting.charge, posting.outcome))
 }
 
 /// Prices a stored version anew.

@@ -155,7 +155,7 @@ impl CommitReport {
         self.bytes_out = runs.iter().map(|run| run.entry.bytes).sum();
         self.kept = u64::try_from(dead_letters.run.records.len()).unwrap_or(0);
         self.settled = u64::try_from(dead_letters.run.resolved.len()).unwrap_or(0);
-        for (platform, category, lines) in totals.values().flat_map(DayTotals::groups) {
+        for (platform, (category, _), lines) in totals.values().flat_map(DayTotals::groups) {
             let premium = self.premium.entry((platform.to_owned(), category.to_owned())).or_default();
             lines.iter().for_each(|(_, line)| *premium = premium.saturating_add(line.premium.get()));
             let unrated: i64 = lines.iter().map(|(_, line)| line.unrated).sum();

@@ -10,6 +10,7 @@ pub mod finality_history;
 mod platform_codec;
 pub mod source;
 pub mod state_codec;
+pub mod statistics;
 
 use crate::domain::period::PeriodNo;
 use crate::domain::posting::ConfigNo;

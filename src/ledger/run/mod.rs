@@ -1,6 +1,7 @@
 //! A run: the sorted, immutable blocks that one commit (or one compaction) wrote for one event day.
 
 pub mod block;
+pub mod charges;
 pub mod filter;
 pub mod hash_order;
 pub mod identity;

@@ -1,8 +1,8 @@
 //! One row of a run: a version of an order, or the mark that a version was moved away from here.
 
-use crate::domain::money::Micros;
+use crate::domain::charge::Charge;
 use crate::domain::order::{Outcome, Phase, Region};
-use crate::domain::posting::{Charge, ConfigNo, Posting, Pricing, RuleNo};
+use crate::domain::posting::{ConfigNo, CoverTerms, Posting, RuleNo};
 use crate::domain::time::UtcMillis;
 use crate::ledger::codec::{CodecError, Decoded, Reader, Writer, low_byte};
 use rust_decimal::Decimal;
@@ -33,63 +33,45 @@ pub struct DictionaryEntry {
     pub phase: Phase,
     /// Outcome of an ended order.
     pub outcome: Option<Outcome>,
-    /// Charge and cover rule.
-    pub pricing: Pricing,
+    /// What the order covers.
+    pub cover: CoverTerms,
+    /// What its platform pays for it.
+    pub charge: Charge,
 }
 
 impl DictionaryEntry {
-    /// Appends the stored form.
-    pub fn encode(&self, out: &mut Vec<u8>) {
+    /// Appends the stored form; `charge` is the number of the entry's charge in the run.
+    pub fn encode(&self, charge: u32, out: &mut Vec<u8>) {
         out.push(u8::from(self.kind == RowKind::Moved));
         out.put_prefixed(self.platform.as_bytes());
         out.put_prefixed(self.category.as_bytes());
         out.push(self.leg);
         out.push(u8::from(self.phase == Phase::Open));
         out.put_option(self.outcome, |out, outcome| out.push(outcome_code(outcome)));
-        let p = &self.pricing;
-        out.put_varint(u64::from(p.config.0));
-        match p.charge {
-            Charge::None => out.push(0),
-            Charge::Uncharged => out.push(1),
-            Charge::Unrated => out.push(2),
-            Charge::Charged { premium, rate, factor } => {
-                out.push(3);
-                out.put_signed(premium.get());
-                out.put_varint(u64::from(rate.0));
-                out.put_option(factor, |out, rule| out.put_varint(u64::from(rule.0)));
-            }
-        }
-        out.put_varint(u64::from(p.cover_config.0));
-        out.put_option(p.cover, |out, rule| out.put_varint(u64::from(rule.0)));
-        out.put_signed(p.lead_ms);
-        out.put_signed(p.tail_ms);
+        out.put_varint(u64::from(self.cover.config.0));
+        out.put_option(self.cover.rule, |out, rule| out.put_varint(u64::from(rule.0)));
+        out.put_signed(self.cover.lead_ms);
+        out.put_signed(self.cover.tail_ms);
+        out.put_varint(u64::from(charge));
     }
 
-    /// Reads the stored form.
-    pub fn decode(reader: &mut Reader<'_>) -> Decoded<Self> {
+    /// Reads the stored form; `charges` are those of the run.
+    pub fn decode(reader: &mut Reader<'_>, charges: &[Charge]) -> Decoded<Self> {
         let kind = if reader.u8("row kind")? == 0 { RowKind::Version } else { RowKind::Moved };
         let platform = reader.text("platform")?.into();
         let category = reader.text("category")?.into();
         let leg = reader.u8("leg")?;
         let phase = if reader.u8("phase")? == 0 { Phase::Ended } else { Phase::Open };
         let outcome = reader.option("outcome", |r| outcome_of(r.u8("outcome")?))?;
-        let config = ConfigNo(reader.number("configuration")?);
-        let charge = match reader.u8("charge")? {
-            0 => Charge::None,
-            1 => Charge::Uncharged,
-            2 => Charge::Unrated,
-            3 => Charge::Charged {
-                premium: Micros::new(reader.signed("premium")?),
-                rate: RuleNo(reader.number("rate rule")?),
-                factor: reader.option("factor rule", |r| r.number("factor rule").map(RuleNo))?,
-            },
-            _ => return Err(CodecError::Invalid("charge")),
+        let cover = CoverTerms {
+            config: ConfigNo(reader.number("configuration of the cover rule")?),
+            rule: reader.option("cover rule", |r| r.number("cover rule").map(RuleNo))?,
+            lead_ms: reader.signed("lead")?,
+            tail_ms: reader.signed("tail")?,
         };
-        let cover_config = ConfigNo(reader.number("configuration of the cover rule")?);
-        let cover = reader.option("cover rule", |r| r.number("cover rule").map(RuleNo))?;
-        let (lead_ms, tail_ms) = (reader.signed("lead")?, reader.signed("tail")?);
-        let pricing = Pricing { config, charge, cover_config, cover, lead_ms, tail_ms };
-        Ok(Self { kind, platform, category, leg, phase, outcome, pricing })
+        let number: usize = reader.number("charge")?;
+        let charge = *charges.get(number).ok_or(CodecError::Invalid("charge"))?;
+        Ok(Self { kind, platform, category, leg, phase, outcome, cover, charge })
     }
 }
 
@@ -288,7 +270,8 @@ impl Row<'_> {
             revision: self.revision,
             fare: self.fare,
             previous_accepted_at: self.previous_accepted_at,
-            pricing: class.pricing,
+            cover: class.cover,
+            charge: class.charge,
             commit: self.commit,
         }
     }

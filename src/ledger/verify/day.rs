@@ -2,9 +2,9 @@
 
 use super::findings::Findings;
 use super::periods::Periods;
+use crate::domain::charge::Price;
 use crate::domain::order::{Phase, Region};
 use crate::domain::period::PeriodNo;
-use crate::domain::posting::Charge;
 use crate::domain::time::{LocalDay, UtcMillis};
 use crate::domain::totals::TotalKey;
 use crate::ledger::error::{LedgerError, LedgerResult};
@@ -114,12 +114,13 @@ impl<'a> DayChecker<'a> {
                 platform: class.platform.to_string(),
                 region,
                 category: class.category.to_string(),
+                source: class.charge.source,
             };
-            let change = scaled(&total_of(class.pricing.charge, class.outcome), times)
+            let change = scaled(&total_of(&class.charge, class.outcome), times)
                 .ok_or_else(|| LedgerError::Overflow(key.platform.clone()))?;
             booked.entry(period).or_default().add(&key, &change)?;
             current += times;
-            if class.pricing.charge == Charge::Unrated {
+            if class.charge.price == Price::Unrated {
                 self.versions.entry(Arc::clone(&class.platform)).or_default().unrated += times;
             }
         }
@@ -173,16 +174,22 @@ impl<'a> DayChecker<'a> {
     pub(super) fn finish(&self, ledger: &Ledger, findings: &mut Findings) {
         // Orders of days that retention dropped are counted, but no longer there.
         let dropped = ledger.manifest.root().retention_line.is_some();
-        let counted = |source: &Source| ledger.sources.get(source).map_or(0, |facts| booked(&facts.counts));
-        let booked: u64 = ledger.sources.keys().map(counted).sum();
+        let counted =
+            |source: &Source| ledger.statistics.sources.get(source).map_or(0, |facts| booked(&facts.counts));
+        let booked: u64 = ledger.statistics.sources.keys().map(counted).sum();
         let versions = findings.verification.versions;
         findings.expect(booked == versions || (dropped && booked > versions), || {
             format!("{booked} events were accepted or amended, but {versions} versions are stored")
         });
         let none = PlatformStats::default();
-        let names = ledger.stats.keys().map(String::as_str).chain(self.versions.keys().map(|name| &**name));
+        let names = ledger
+            .statistics
+            .platforms
+            .keys()
+            .map(String::as_str)
+            .chain(self.versions.keys().map(|name| &**name));
         for name in names.collect::<std::collections::BTreeSet<_>>() {
-            let stored = ledger.stats.get(name).unwrap_or(&none);
+            let stored = ledger.statistics.platforms.get(name).unwrap_or(&none);
             let seen = self.versions.get(name).unwrap_or(&none);
             let more = dropped && stored.orders >= seen.orders && stored.open_orders >= seen.open_orders;
             let same = (stored.orders, stored.open_orders) == (seen.orders, seen.open_orders);
@@ -211,7 +218,7 @@ fn well_formed(ledger: &Ledger, row: &Row<'_>, class: &DictionaryEntry, newest_c
                 row.moved_to.is_none()
                     && row.ended_at.is_some() == (class.phase == Phase::Ended)
                     && row.ended_at.is_none_or(|ended_at| ended_at >= row.accepted_at)
-                    && ledger.configurations.get(class.pricing.config).is_some()
+                    && ledger.configurations.get(class.charge.config).is_some()
             }
         }
 }

@@ -59,7 +59,7 @@ struct Step {
 type Identity = (String, String, u8, Phase);
 
 pub(super) fn check(ledger: &Ledger, findings: &mut Findings) -> LedgerResult<()> {
-    let runs: Vec<&Arc<Run>> = ledger.runs.values().flatten().collect();
+    let runs: Vec<&Arc<Run>> = ledger.runs.live.values().flatten().collect();
     let mut cursors: Vec<Cursor<'_>> =
         runs.iter().map(|run| Cursor { run, next_chunk: 0, entries: Vec::new().into_iter() }).collect();
     let mut heap = BinaryHeap::with_capacity(cursors.len());

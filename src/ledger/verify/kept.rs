@@ -81,7 +81,7 @@ impl Kept {
     }
 
     fn check_counts(&self, ledger: &Ledger, findings: &mut Findings) {
-        for (source, facts) in ledger.sources.iter() {
+        for (source, facts) in ledger.statistics.sources.iter() {
             let [.., conflicts, rejected, _] = facts.counts;
             let kept = self.by_source.get(source).copied().unwrap_or(0);
             // Lines of a file that is ingested again are refused again and kept once, a re-driven record is not kept again.
@@ -94,10 +94,10 @@ impl Kept {
                 format!("{source:?}: {rejected} records rejected, {conflicts} in conflict, but {kept} kept")
             });
         }
-        let unknown = self.by_source.keys().find(|source| !ledger.sources.contains_key(*source));
+        let unknown = self.by_source.keys().find(|source| !ledger.statistics.sources.contains_key(*source));
         findings.expect(unknown.is_none(), || format!("records are kept of {unknown:?}, which brought none"));
         // In all: whose budget a record took depends on which names were known when it came.
-        let counted: u64 = ledger.stats.values().map(|stats| stats.raw_bytes).sum();
+        let counted: u64 = ledger.statistics.platforms.values().map(|stats| stats.raw_bytes).sum();
         findings.expect(self.raw_bytes == counted, || {
             format!("{} raw bytes are kept of rejected records, the statistics say {counted}", self.raw_bytes)
         });

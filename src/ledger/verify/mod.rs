@@ -55,11 +55,11 @@ pub fn verify_dir(options: LedgerOptions, progress: Progress<'_>) -> LedgerResul
 pub fn verify(ledger: &Ledger, progress: Progress<'_>) -> Verification {
     let mut findings = Findings::default();
     findings.section("the commit chain", |findings| chain::check(ledger, findings));
-    let rows_total: u64 = ledger.runs.values().flatten().map(|run| run.entry.rows).sum();
+    let rows_total: u64 = ledger.runs.live.values().flatten().map(|run| run.entry.rows).sum();
     let periods = findings.read(Periods::load(ledger)).unwrap_or_default();
     findings.section("the booking periods", |findings| periods.check(ledger, findings));
     let mut day_checker = DayChecker::new(&periods);
-    for (&day, runs) in ledger.runs.iter() {
+    for (&day, runs) in ledger.runs.live.iter() {
         for run in runs {
             let name = format!("run {}", run.id);
             findings.section(&name, |findings| run::check(ledger, run, findings));

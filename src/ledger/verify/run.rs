@@ -178,7 +178,7 @@ fn check_index(ledger: &Ledger, run: &Run, mut hashes: Vec<Entry>, findings: &mu
     hashes.sort_unstable();
     let day = run.entry.day;
     // A filter of the days that is not in memory is not asked.
-    if let Some(filters) = ledger.filters.covering(day, day, &ledger.runs) {
+    if let Some(filters) = ledger.runs.filters.covering(day, day, &ledger.runs.live) {
         let denied = |hash| !filters.iter().any(|filter| filter.may_contain(hash));
         let denials = hashes.iter().filter(|(hash, _)| denied(*hash)).count();
         findings
