@@ -33,7 +33,7 @@ const ABORT: i32 = 6;
 const CHILD: &str = "a_life_on_a_bad_disk_ends_with_a_message_and_goes_on_on_a_good_one";
 
 /// And another one.
-const SMALL: &str = "a_life_on_a_small_file_system_ends_when_it_is_full_and_goes_on_with_more_room";
+const SMALL: &str = "a_life_on_a_small_file_system_ends_when_it_is_full_and_continues_with_more_space";
 
 fn undisturbed(life: &Life) -> Told {
     let folder = TempDir::new().unwrap();
@@ -153,7 +153,7 @@ fn one_fault_within_a_large_file_ends_its_commit_though_the_disk_is_well_again()
 /// Lives on a small file system until it is full, for room that grows until a life ends well. Each time, what came before is
 /// whole, and with room again all goes on.
 #[test]
-fn a_life_on_a_small_file_system_ends_when_it_is_full_and_goes_on_with_more_room() {
+fn a_life_on_a_small_file_system_ends_when_it_is_full_and_continues_with_more_space() {
     if is_asked_to_live() {
         return;
     }
@@ -163,15 +163,15 @@ fn a_life_on_a_small_file_system_ends_when_it_is_full_and_goes_on_with_more_room
     let mut ends: Vec<String> = Vec::new();
     // A sixteenth more each time: it ends within one thing that is written or the next. To open its store again it needs eight
     // megabytes, whatever there is to write.
-    let rooms = std::iter::successors(Some(16 << 10), |room| Some(room + room / 16))
-        .take_while(|&room| room < 400_000);
-    for room in rooms.chain([16 << 20]) {
-        let (data, when) = (small.join("data"), format!("{room} bytes of room"));
+    let sizes = std::iter::successors(Some(16 << 10), |size| Some(size + size / 16))
+        .take_while(|&size| size < 400_000);
+    for size in sizes.chain([16 << 20]) {
+        let (data, when) = (small.join("data"), format!("{size} bytes free"));
         fs::create_dir(&data).unwrap();
-        let ballast = small::leave_room(&small, room);
+        let ballast = small::leave_free(&small, size);
         let death = Death::of(living(SMALL, &data));
         fs::remove_file(ballast).unwrap();
-        assert_eq!(death.lived, room == 16 << 20, "{when}: {death:?}");
+        assert_eq!(death.lived, size == 16 << 20, "{when}: {death:?}");
         assert!(death.lived || death.said.contains("No space left on device"), "{when}: {death:?}");
         let newest = verified(&data, &when);
         assert!(newest >= death.acknowledged, "{when}: {newest} < {death:?}");
@@ -224,7 +224,7 @@ impl Files {
 }
 
 #[test]
-fn ingest_on_a_full_disk_says_so_and_goes_on_when_there_is_room() {
+fn ingest_reports_a_full_disk_and_continues_when_space_is_free() {
     let good = Files::new();
     assert!(good.run(&["ingest", "orders.jsonl"], |_| {}).status.success());
     let files = Files::new();
@@ -255,7 +255,7 @@ fn ingest_on_a_disk_that_cannot_be_synced_says_so_and_nothing_panics() {
 }
 
 #[test]
-fn reading_rests_while_the_disk_lacks_room_and_answers_go_on() {
+fn reading_pauses_while_the_disk_is_nearly_full_and_answers_continue() {
     let cluster = mock::cluster(&[(TOPIC, 1)]);
     let (brokers, folder) = (cluster.bootstrap_servers(), TempDir::new().unwrap());
     let config = config(&folder, &brokers, "min_free_bytes = \"1GiB\"");
@@ -311,7 +311,7 @@ fn reading_rests_while_the_disk_lacks_room_and_answers_go_on() {
 }
 
 #[test]
-fn ingest_waits_for_room() {
+fn ingest_waits_for_disk_space() {
     let files = Files::new();
     let free = files.folder.path().join("free");
     fs::write(&free, "10").unwrap();

@@ -171,7 +171,7 @@ fn unsafe_code_is_in_one_file_only() {
 }
 
 #[test]
-fn kafka_is_named_in_its_room_only() {
+fn kafka_is_named_in_its_module_only() {
     let outside: Vec<PathBuf> = rust_below("src")
         .into_iter()
         .filter(|path| !path.starts_with("src/ingest/kafka"))

@@ -28,7 +28,7 @@ const REQUEST_BYTES_MAX: u64 = 16 << 10;
 /// Pause between two looks for a request.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How long a request or an answer may take to pass: both ends are on this machine.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A request.
 #[derive(Debug, Serialize, Deserialize)]
@@ -131,8 +131,8 @@ impl Admin {
     }
 
     fn answer(&self, stream: &UnixStream) -> io::Result<()> {
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(TIMEOUT))?;
+        stream.set_write_timeout(Some(TIMEOUT))?;
         let mut line = String::new();
         BufReader::new(stream.take(REQUEST_BYTES_MAX)).read_line(&mut line)?;
         let answer = match serde_json::from_str(&line) {

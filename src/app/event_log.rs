@@ -64,13 +64,13 @@ impl EventLog {
             rejections: &rejections,
             premiums: &premiums,
         });
-        for (taken, &bytes) in report.consumed.iter().zip(&report.consumed_bytes) {
-            let source = match &taken.source {
+        for (range, &bytes) in report.consumed.iter().zip(&report.consumed_bytes) {
+            let source = match &range.source {
                 Source::Kafka { .. } => RecordSource::Kafka,
                 Source::Files => RecordSource::File,
                 Source::Redrive => RecordSource::Redrive,
             };
-            self.metrics.received(source, taken.counts.iter().sum(), bytes);
+            self.metrics.received(source, range.counts.iter().sum(), bytes);
         }
         debug!(
             commit = report.commit,
@@ -118,9 +118,9 @@ impl EventLog {
     }
 
     /// How much room there is on the disk.
-    pub fn room(&self, free: &FreeSpace, status: &Status) {
+    pub fn disk_space(&self, free: &FreeSpace, status: &Status) {
         status.set_free(*free);
-        self.metrics.room(free.bytes, free.is_short);
+        self.metrics.disk_space(free.bytes, free.is_short);
         let (free_bytes, needed_bytes) = (free.bytes, free.needed);
         if free.has_changed && free.is_short {
             warn!(

@@ -85,11 +85,11 @@ pub(super) fn connect(
     let probe = KafkaProbe::new(&settings, Arc::clone(&health))?;
     let link = Link { settings, topics, health, probe, clock };
     let state = ledger.published().current();
-    let survey = patiently((event_log, stop), || link.survey(&state, &options.skips))?;
+    let survey = with_retries((event_log, stop), || link.survey(&state, &options.skips))?;
     let Some(survey) = survey else { return Ok(None) };
     offset_overrides::record(ledger, options, &survey, clock.now())?;
     let state = ledger.published().current();
-    let begun = patiently((event_log, stop), || link.begin(&survey, &state))?;
+    let begun = with_retries((event_log, stop), || link.begin(&survey, &state))?;
     Ok(begun.map(|(source, observed)| Connected {
         source,
         probe: link.probe,
@@ -100,7 +100,7 @@ pub(super) fn connect(
 }
 
 /// Asks until Kafka answers; `None` when the service was asked to stop meanwhile.
-fn patiently<T>(
+fn with_retries<T>(
     (event_log, stop): (&EventLog, &Stop),
     ask: impl Fn() -> Result<T, KafkaFault>,
 ) -> anyhow::Result<Option<T>> {

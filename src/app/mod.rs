@@ -215,11 +215,11 @@ fn run(
         }
     })?;
     // Known before anything is read.
-    let mut room = DiskSpace::of(ledger.options());
-    event_log.room(&room.look()?, status);
+    let mut disk_space = DiskSpace::of(ledger.options());
+    event_log.disk_space(&disk_space.look()?, status);
     let writer = Writer {
         ledger,
-        room,
+        disk_space,
         work: to_do,
         emptied,
         clock: *clock,
@@ -353,7 +353,7 @@ impl Web {
             config.http.clone(),
             event_log.metrics.clone(),
         );
-        let room = open_files::room_for_connections();
+        let connections_max = open_files::connections_max();
         let (shutdown, mut told) = watch::channel(false);
         let asked = stop.clone();
         let serving = runtime.spawn(async move {
@@ -361,7 +361,7 @@ impl Web {
                 // An error means that the sender is gone, which is an end as well.
                 let _told = told.wait_for(|stop| *stop).await;
             };
-            let served = http::serve(listener, state, room, until).await;
+            let served = http::serve(listener, state, connections_max, until).await;
             // However it ends: without answers the service is no service.
             asked.set();
             served.inspect_err(|problem| error!(%problem, "the HTTP side failed")).is_ok()

@@ -42,7 +42,7 @@ pub struct Writer {
     /// Metrics and log.
     pub event_log: EventLog,
     /// Space on the disk.
-    pub room: DiskSpace,
+    pub disk_space: DiskSpace,
     /// Compactions in the background.
     pub compactor: super::compactor::Compactor,
 }
@@ -67,7 +67,7 @@ impl Writer {
                 committed = Instant::now();
             }
             if looked.elapsed() >= LOOK_AROUND_EVERY {
-                self.event_log.room(&self.room.look()?, &self.status);
+                self.event_log.disk_space(&self.disk_space.look()?, &self.status);
                 looked = Instant::now();
             }
             // A compaction needs room before it makes some.

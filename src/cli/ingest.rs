@@ -85,8 +85,8 @@ pub fn run(args: &IngestArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
     }
     let mut ledger = Ledger::open(LedgerOptions::new(&config))?;
     activate_configuration(&mut ledger, clock)?;
-    let mut room = DiskSpace::of(ledger.options());
-    args.find_room(&mut room)?;
+    let mut disk_space = DiskSpace::of(ledger.options());
+    args.check_disk_space(&mut disk_space)?;
     ledger.drop_all_expired(clock.now())?;
     // The program that writes to standard input may wait for the ledger; what comes is looked at before anything is booked.
     for (reader, path) in readers.iter_mut().zip(&args.inputs).filter(|(reader, _)| reader.is_none()) {
@@ -110,7 +110,7 @@ pub fn run(args: &IngestArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
             dispositions: dispositions.as_mut().map(|file| file as &mut dyn Write),
             each: &mut |report| {
                 bar.committed(report);
-                args.find_room(&mut room)
+                args.check_disk_space(&mut disk_space)
             },
         },
     )?;
@@ -160,8 +160,8 @@ fn warn(done: &Done) {
 
 impl IngestArgs {
     /// Goes on where there is room on the disk.
-    fn find_room(&self, room: &mut DiskSpace) -> Result<(), LedgerError> {
-        if self.no_wait { room.require() } else { room.wait(&mut tell_room) }
+    fn check_disk_space(&self, disk_space: &mut DiskSpace) -> Result<(), LedgerError> {
+        if self.no_wait { disk_space.require() } else { disk_space.wait(&mut report_disk_space) }
     }
 
     /// The statements of completeness. Later ones than the present are mostly typed wrongly, and never go back.
@@ -194,7 +194,7 @@ impl IngestArgs {
     }
 }
 
-fn tell_room(free: &FreeSpace) {
+fn report_disk_space(free: &FreeSpace) {
     if free.is_short {
         eprintln!(
             "the disk is nearly full, {} bytes are free: waiting until {} are (ledger.min_free_bytes; --no-wait ends instead)",

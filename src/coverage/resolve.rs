@@ -129,20 +129,20 @@ fn hold<V: LedgerView>(
     let rejected: Vec<(Scope, &Rejection)> = rejected.collect();
     for (name, line) in lines.iter_mut() {
         for open in fetched.open.iter().filter(|open| open.posting.platform == **name) {
-            line.hold_open(&open.posting, open.ended_elsewhere_at);
+            line.claim_open(&open.posting, open.ended_elsewhere_at);
         }
         for (_, record) in rejected.iter().filter(|(scope, _)| scope.contains(name, terms.platforms)) {
-            line.hold_rejected(record);
+            line.claim_rejected(record);
         }
         if line.promise().unreadable_records == UnreadableRecords::Hold {
             let near = line.unreadable_near(around);
             for window in view.unreadable_time(name, terms.platforms, near) {
-                line.hold_unreadable(window);
+                line.claim_unreadable(window);
             }
         }
         let conflicts = fetched.conflicts.iter().filter_map(|conflict| added_by(conflict, name, line));
         for window in conflicts.collect::<Vec<_>>() {
-            line.hold_conflicting(window);
+            line.claim_conflicting(window);
         }
     }
 }

@@ -38,9 +38,9 @@ pub(super) async fn post<S: Source>(
 ) -> Result<Response, Problem> {
     Query::strict(request.uri().query(), &[])?;
     text::check_headers(request.headers())?;
-    let activity = in_flight::of(&request);
+    let in_flight = in_flight::of(&request);
     let body = {
-        let _receiving = activity.receiving();
+        let _receiving = in_flight.receiving();
         body(&state, request).await?
     };
     let lines = text::lines_of(&body.bytes)?;
@@ -56,7 +56,7 @@ pub(super) async fn post<S: Source>(
         ));
     };
     let at = body.bytes.len().saturating_sub(lines.len());
-    let (view, keeping) = (state.source().view(), activity.keeping_body());
+    let (view, keeping) = (state.source().view(), in_flight.keeping_body());
     let batch = Batch { state, view, body, at, line: 0, _keeping: keeping };
     let answers = Answers { next: Some(Box::pin(batch.work())) };
     Ok(([(CONTENT_TYPE, "application/x-ndjson")], Body::new(answers)).into_response())

@@ -29,7 +29,7 @@
 //!
 //! They point one way; `tests/dependencies.rs` holds the imports against this table.
 //!
-//! | room | uses |
+//! | module | uses |
 //! |---|---|
 //! | `yield_points` | nothing |
 //! | `error` | nothing |

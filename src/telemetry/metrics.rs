@@ -160,8 +160,8 @@ impl Metrics {
         table.open_with_other_rider.set(int(sample.open_with_other_rider));
     }
 
-    /// How much room there is on the disk, and whether it is too little to read on.
-    pub fn room(&self, free_bytes: u64, is_short: bool) {
+    /// The free space on the disk, and whether it is too little to read on.
+    pub fn disk_space(&self, free_bytes: u64, is_short: bool) {
         self.table().disk_free_bytes.set(int(free_bytes));
         self.table().ingest_paused.set(i64::from(is_short));
     }

@@ -48,7 +48,7 @@ pub(crate) fn file_system(name: &str) -> Option<PathBuf> {
 }
 
 /// Fills the file system but for so many bytes. Returns the file that takes the room.
-pub(crate) fn leave_room(mounted: &Path, bytes: usize) -> PathBuf {
+pub(crate) fn leave_free(mounted: &Path, bytes: usize) -> PathBuf {
     let path = mounted.join("ballast");
     let mut ballast = File::create(&path).unwrap();
     let page = [0; 4_096];

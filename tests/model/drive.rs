@@ -1,7 +1,7 @@
 //! Runs one history through the program and through the model, and compares.
 
 use super::check;
-use super::crash::{Held, patiently};
+use super::crash::{Held, with_retries};
 use super::engine::Engine;
 use super::event::{DAY, HOUR, MINUTE, Record};
 use super::naive::{Model, Origin};
@@ -128,7 +128,7 @@ impl Drive {
         setup.index_bytes = if plenty == 0 { 0 } else { 20_000 << (10 * (plenty - 1)) };
         setup.filter_bytes = if plenty == 0 { 0 } else { 150_000 << (10 * (plenty - 1)) };
         let mut ledger =
-            patiently(|| Ledger::open(setup.clone()).map_err(|error| format!("{error}: {error:?}")));
+            with_retries(|| Ledger::open(setup.clone()).map_err(|error| format!("{error}: {error:?}")));
         ledger.activate_configuration(UtcMillis::new(self.now)).unwrap();
         let started = self.positions.iter().map(|(place, (first, done))| PartitionStarted {
             topic: place.0.to_owned(),

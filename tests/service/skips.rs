@@ -4,7 +4,7 @@ use super::tests::{config, order};
 use crate::testkit::mock::{self, Cluster};
 use crate::testkit::orders::{TOPIC, send_to};
 use crate::testkit::program::Program;
-use crate::testkit::reading::PATIENCE;
+use crate::testkit::reading::TIMEOUT;
 use crate::testkit::wait::poll_until;
 use coverledger::domain::time::UtcMillis;
 use coverledger::ingest::kafka::{EventProducer, KafkaHealth, Outgoing};
@@ -29,7 +29,7 @@ fn filled(name: &str, orders: &[usize]) -> Cluster {
             producer.send(&Outgoing { topic, partition, key: None, payload, timestamp }).unwrap();
         }
     }
-    producer.flush(PATIENCE).unwrap();
+    producer.flush(TIMEOUT).unwrap();
     cluster
 }
 

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use super::random::Random;
-use super::reading::PATIENCE;
+use super::reading::TIMEOUT;
 use coverledger::ingest::kafka::ClientSettings;
 use rdkafka::admin::{
     AdminClient, AdminOptions, AlterConfig, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication,
@@ -176,7 +176,7 @@ impl RealKafka {
 
     /// The numbers of the nodes that lead the partitions of a topic; -1 for a partition that none leads.
     pub(crate) fn leaders(&self, name: &str) -> Vec<i32> {
-        let metadata = self.admin().inner().fetch_metadata(Some(name), PATIENCE).unwrap();
+        let metadata = self.admin().inner().fetch_metadata(Some(name), TIMEOUT).unwrap();
         metadata.topics()[0].partitions().iter().map(MetadataPartition::leader).collect()
     }
 

@@ -119,8 +119,8 @@ impl Axis {
         let (from, until) = (self.tenths(window.from), self.tenths(window.until));
         let width = until.saturating_sub(from).max(15);
         // About 7 units a character.
-        let room = usize::try_from(width / 75).unwrap_or(0);
-        let label = if label.chars().count() <= room { label.to_owned() } else { String::new() };
+        let label_max = usize::try_from(width / 75).unwrap_or(0);
+        let label = if label.chars().count() <= label_max { label.to_owned() } else { String::new() };
         Bar { x: decimal(from), width: decimal(width), y, class, title, label, label_x: decimal(from + 60) }
     }
 }

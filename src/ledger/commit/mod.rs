@@ -151,7 +151,7 @@ impl Ledger {
             let recorded_at = ledger.advance(&report.consumed, &extras.notes, now)?;
             // 5. Durable before visible: only now do readers see it, and only after that is Kafka told.
             ledger.apply(runs, kept, &dead_letters)?;
-            crash_points::after(Point::CommitAdopted);
+            crash_points::after(Point::CommitApplied);
             ledger.publish();
             crash_points::after(Point::CommitPublished);
             report.recorded_at = recorded_at;

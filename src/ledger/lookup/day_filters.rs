@@ -126,7 +126,7 @@ impl DayFilters {
             let rows = rows_of(group, runs);
             // Room for a quarter more, so that it need not grow at once.
             let capacity = (rows + rows / 4).max(CAPACITY_MIN);
-            if rows > 0 && bytes_for(capacity) <= self.room() {
+            if rows > 0 && bytes_for(capacity) <= self.available_bytes() {
                 let layers = vec![filled(capacity, group, runs)?];
                 self.groups.insert(group, Group { layers, met: self.batches });
             }
@@ -135,7 +135,7 @@ impl DayFilters {
     }
 
     /// Bytes that a group may take beside those that the batch under way meets: anything else can be given up for it.
-    fn room(&self) -> usize {
+    fn available_bytes(&self) -> usize {
         let met = self.groups.values().filter(|group| group.met == self.batches);
         self.bytes_max.saturating_sub(met.map(Group::bytes).sum())
     }
@@ -156,10 +156,13 @@ impl DayFilters {
         let others =
             self.groups.iter().filter(|(other, group)| **other != number && group.met == self.batches);
         let consumed = others.map(|(_, group)| group.bytes()).sum::<usize>() + held;
-        let room = self.bytes_max.saturating_sub(consumed);
+        let available = self.bytes_max.saturating_sub(consumed);
         // Less where the budget ends.
         let wished = keys.saturating_mul(GROWTH).max(more.saturating_mul(2)).max(CAPACITY_MIN);
-        match [wished, more.saturating_add(more / 4)].into_iter().find(|&orders| bytes_for(orders) <= room) {
+        match [wished, more.saturating_add(more / 4)]
+            .into_iter()
+            .find(|&orders| bytes_for(orders) <= available)
+        {
             Some(orders) => {
                 let met = self.batches;
                 let group = self.groups.entry(number).or_insert_with(|| Group { layers: Vec::new(), met });

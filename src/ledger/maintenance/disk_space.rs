@@ -89,10 +89,10 @@ mod tests {
 
     #[test]
     fn it_is_short_below_the_limit_and_until_an_eighth_more_is_free() {
-        let mut room = DiskSpace { storage: Storage::memory(), min_free_bytes: 800, is_short: false };
+        let mut disk_space = DiskSpace { storage: Storage::memory(), min_free_bytes: 800, is_short: false };
         let mut seen = Vec::new();
         for bytes in [801, 800, 799, 700, 800, 899, 900, 899, 800, 0] {
-            let free = room.judge(bytes);
+            let free = disk_space.judge(bytes);
             seen.push((free.is_short, free.has_changed));
             assert_eq!((free.bytes, free.needed), (bytes, 900));
         }
@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn with_no_limit_it_is_never_short() {
-        let mut room = DiskSpace { storage: Storage::memory(), min_free_bytes: 0, is_short: false };
-        assert!(!room.judge(0).is_short);
+        let mut disk_space = DiskSpace { storage: Storage::memory(), min_free_bytes: 0, is_short: false };
+        assert!(!disk_space.judge(0).is_short);
     }
 }

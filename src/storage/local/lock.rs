@@ -44,9 +44,9 @@ impl DirLock {
             .write(true)
             .open(&path)
             .map_err(StorageError::file("opening", &path))?;
-        locked(patiently(|| file.try_lock()), &path, data_dir)?;
+        locked(with_retries(|| file.try_lock()), &path, data_dir)?;
         let dir = File::open(data_dir).map_err(StorageError::file("opening", data_dir))?;
-        locked(patiently(|| dir.try_lock()), data_dir, data_dir)?;
+        locked(with_retries(|| dir.try_lock()), data_dir, data_dir)?;
         Ok(Self { file, dir, data_dir: data_dir.to_path_buf() })
     }
 
@@ -88,7 +88,7 @@ fn is_same(one: &Metadata, other: &Metadata) -> bool {
 }
 
 /// Tries for a moment: a program that is just being started by this process holds copies of its files until it runs.
-fn patiently(lock: impl Fn() -> Result<(), TryLockError>) -> Result<(), TryLockError> {
+fn with_retries(lock: impl Fn() -> Result<(), TryLockError>) -> Result<(), TryLockError> {
     let tried = poll_until(TRIES, PAUSE, || match lock() {
         Err(TryLockError::WouldBlock) => None,
         tried => Some(tried),

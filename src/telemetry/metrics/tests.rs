@@ -40,7 +40,7 @@ fn every_event_is_counted_where_it_belongs() {
     metrics.compaction_began();
     metrics.compaction_ended(CompactionFacts { done: true, bytes: 12 });
     metrics.sampled(&Sample { runs: 9, unrated: 2, ..Sample::default() });
-    metrics.room(77, true);
+    metrics.disk_space(77, true);
     metrics.poisoned();
     metrics.ready(true);
     metrics.clock_jumped(-6_000);
