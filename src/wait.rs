@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stop_wakes_who_waits_and_nobody_waits_after_it() {
+    fn a_stop_wakes_waiting_threads_and_none_waits_after_it() {
         let stop = Stop::default();
         assert!(!stop.wait(Duration::ZERO) && !stop.is_set());
         std::thread::scope(|scope| {

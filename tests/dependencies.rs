@@ -20,7 +20,7 @@ fn stated(module: &Path) -> Matrix {
         let used = used.split('`').skip(1).step_by(2).map(str::to_owned).collect();
         assert!(
             matrix.insert(module.to_owned(), used).is_none(),
-            "{module} stands twice in {}",
+            "{module} occurs twice in {}",
             module.display()
         );
     }

@@ -1,6 +1,6 @@
 //! Disks that are full, cannot be read or cannot be synced: the process ends with a message, nothing that was acknowledged
-//! is lost, no answer is wrong, and all goes on once the disk is well again. Below a configured free space nothing is read,
-//! and answers go on. `COVERLEDGER_DISK_ROUNDS` adds rounds of faults, drawn from `COVERLEDGER_DISK_SEED`.
+//! is lost, no answer is wrong, and all continues once the disk is well again. Below a configured free space nothing is read,
+//! and answers continue. `COVERLEDGER_DISK_ROUNDS` adds rounds of faults, drawn from `COVERLEDGER_DISK_SEED`.
 
 #![cfg(test)]
 
@@ -101,7 +101,7 @@ fn a_life_on_a_bad_disk_ends_with_a_message_and_goes_on_on_a_good_one() {
 }
 
 /// Lives on a disk that fails one time, which ends the life. Only of what the embedded store writes as it is closed, after all that
-/// was acknowledged, nobody hears; of an fsync that failed always.
+/// was acknowledged, no caller learns; of an fsync that failed always.
 fn suffer_once(name: &str, fault: Fault) -> (TempDir, Death) {
     let (folder, when) = (TempDir::new().unwrap(), format!("{fault:?}, once"));
     let data = folder.path().join("data");
@@ -116,7 +116,7 @@ fn suffer_once(name: &str, fault: Fault) -> (TempDir, Death) {
     (folder, death)
 }
 
-/// A disk that fails one time and is well again at once. Nobody can tell what of a write or before an fsync that failed is there,
+/// A disk that fails one time and is well again at once. No process can tell what of a write or before an fsync that failed is there,
 /// whatever the disk says afterwards: the life ends all the same.
 #[test]
 fn one_fault_ends_a_life_though_the_disk_is_well_again() {
@@ -150,8 +150,8 @@ fn one_fault_within_a_large_file_ends_its_commit_though_the_disk_is_well_again()
     assert!(in_files > 3, "{in_files} of {} lives ended within a large file", ends.len());
 }
 
-/// Lives on a small file system until it is full, for room that grows until a life ends well. Each time, what came before is
-/// whole, and with room again all goes on.
+/// Lives on a small file system until it is full, with free space that grows until a life ends well. Each time, what came before is
+/// whole, and with space again everything continues.
 #[test]
 fn a_life_on_a_small_file_system_ends_when_it_is_full_and_continues_with_more_space() {
     if is_asked_to_live() {
@@ -289,7 +289,7 @@ fn reading_pauses_while_the_disk_is_nearly_full_and_answers_continue() {
     assert_eq!(answer["verdict"], "covered", "{answer}");
     assert!(program.text("/metrics", "*/*").contains("\ncoverledger_ingest_paused 1\n"));
     assert_eq!(program.text("/readyz", "*/*"), "ready\n");
-    // A little more is not enough, or it would go on and off.
+    // A little more is not enough, or it would switch back and forth.
     say(1100 << 20);
     poll_until("it has looked", || {
         let paused = program.get("/v1/progress")["paused"].clone();
@@ -301,7 +301,7 @@ fn reading_pauses_while_the_disk_is_nearly_full_and_answers_continue() {
     poll_until("it reads", || program.get("/v1/progress")["paused"].is_null().then_some(()));
     let said = program.said();
     assert!(
-        said.contains("the disk is nearly full") && said.contains("there is room on the disk again"),
+        said.contains("the disk is nearly full") && said.contains("the disk has enough free space again"),
         "{said}"
     );
     say(0);

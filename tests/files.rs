@@ -1,4 +1,4 @@
-//! Files as they come from the field: what they are is told by their bytes, and what could not be read keeps a statement out.
+//! Files as they come from the field: their bytes tell what they are, and what could not be read keeps a statement out.
 
 #![cfg(test)]
 

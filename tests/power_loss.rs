@@ -87,7 +87,7 @@ fn a_loss_at_any_point_takes_nothing_that_was_acknowledged() {
     let mut random = Random::new(7);
     let mut losses = 0;
     let mut folder = begun();
-    // One life goes on from loss to loss; where it came to its end, another one begins.
+    // One life continues from loss to loss; where it came to its end, another one begins.
     for (at, &point) in Point::ALL.iter().enumerate() {
         let data = folder.path().join("data");
         let loss = Loss::ALL[at % 3];

@@ -87,7 +87,7 @@ impl Life {
         Self { events, riders }
     }
 
-    /// Lives on from where the ledger stands, to the end or to the first failure.
+    /// Continues from the state of the ledger, to the end or to the first failure.
     fn live(&self, storage: &Storage, acknowledged: &mut u64) -> LedgerResult<()> {
         for half in [0, 1] {
             let config = config(half);

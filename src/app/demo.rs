@@ -167,7 +167,7 @@ impl Demo {
 
 impl Drop for Demo {
     fn drop(&mut self) {
-        // Only after a failure is there anything left to end, and that failure is told already.
+        // Only after a failure is there anything left to end, and that failure was already reported.
         let _ended = self.end();
     }
 }

@@ -47,7 +47,7 @@ pub struct EndOffsetPoller {
 }
 
 impl EndOffsetPoller {
-    /// Asks until it is told to stop. An unreachable broker only means that nothing becomes complete.
+    /// Asks until it is asked to stop. An unreachable broker only means that nothing becomes complete.
     pub fn run(mut self) -> anyhow::Result<()> {
         let mut listed: Option<Instant> = None;
         while !self.stop.is_set() {

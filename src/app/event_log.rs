@@ -101,7 +101,7 @@ impl EventLog {
         }
     }
 
-    /// Where a partition stands.
+    /// The position of a partition.
     pub fn partition(&self, topic: &str, partition: i32, position: i64, end: Option<i64>) {
         self.metrics.partition(&PartitionFacts { topic, partition, position, end });
     }
@@ -117,7 +117,7 @@ impl EventLog {
         error!(%why, "storage failed: nothing is written any more; the process ends, and Kafka is read again after a restart");
     }
 
-    /// How much room there is on the disk.
+    /// The free space on the disk.
     pub fn disk_space(&self, free: &FreeSpace, status: &Status) {
         status.set_free(*free);
         self.metrics.disk_space(free.bytes, free.is_short);
@@ -126,10 +126,10 @@ impl EventLog {
             warn!(
                 free_bytes,
                 needed_bytes,
-                "the disk is nearly full: nothing is read until there is room (ledger.min_free_bytes); answers go on"
+                "the disk is nearly full: reading pauses until enough space is free (ledger.min_free_bytes); queries are still served"
             );
         } else if free.has_changed {
-            info!(free_bytes, "there is room on the disk again: reading goes on");
+            info!(free_bytes, "the disk has enough free space again: reading continues");
         }
     }
 

@@ -59,7 +59,7 @@ struct Link<'a> {
     settings: ClientSettings,
     topics: Vec<String>,
     health: Arc<KafkaHealth>,
-    /// One for all tries: a slow connection goes on being made between them.
+    /// One for all tries: a slow connection can complete between them.
     probe: KafkaProbe,
     clock: &'a Clock,
 }
@@ -125,7 +125,7 @@ fn with_retries<T>(
 impl Link<'_> {
     /// What there is, and whether what was read before can be read on.
     fn survey(&self, state: &Snapshot, skips: &[Skip]) -> Result<Survey, KafkaFault> {
-        // Asked for first, with little patience: a broker that is away must not keep a stop waiting.
+        // Asked for first, with a short deadline: a broker that is away must not keep a stop waiting.
         self.probe.discover(self.topics.first().map(String::as_str), REACH)?;
         let requested_at = self.clock.now();
         let found = self.probe.discover(self.topics.iter().map(String::as_str), TIMEOUT)?;
@@ -157,7 +157,7 @@ impl Link<'_> {
         })
     }
 
-    /// Reads on where the ledger stands, and new partitions from the first record that Kafka has.
+    /// Reads on from the ledger's offsets, and reads new partitions from the first record that Kafka has.
     fn begin(
         &self,
         survey: &Survey,

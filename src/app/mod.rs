@@ -60,7 +60,7 @@ pub struct Skip {
     pub topic: String,
     /// Partition.
     pub partition: i32,
-    /// Reading goes on here.
+    /// Reading continues here.
     pub offset: i64,
 }
 
@@ -79,7 +79,7 @@ pub struct ServeOptions {
     pub accept_older_state: bool,
     /// Why, for both.
     pub reason: String,
-    /// Answering from the ledger as it stands, without Kafka.
+    /// Read-only: serves queries from the ledger, without Kafka.
     pub read_only: bool,
     /// Ending when the terminal goes away (SIGHUP); else that is logged and ignored.
     pub ends_on_hangup: bool,
@@ -98,7 +98,7 @@ pub struct Running {
     pub stop: Stop,
 }
 
-/// Runs the service until it is told to stop (SIGTERM, SIGINT, [`Running::stop`]) or a part of it fails.
+/// Runs the service until it is asked to stop (SIGTERM, SIGINT, [`Running::stop`]) or a part of it fails.
 ///
 /// # Errors
 /// Whatever failed first. Everything that was committed stays.
@@ -157,7 +157,7 @@ fn open(config: &Config, options: &ServeOptions, clock: &Clock) -> anyhow::Resul
     let mut ledger = Ledger::open(setup)?;
     if options.accept_older_state && ledger.options().accept_older_state.is_none() {
         warn!(
-            "--accept-older-state was not needed: the storage stands at the newest acknowledged commit, and nothing is noted; leave it out from now on"
+            "--accept-older-state was not needed: the storage is at the newest acknowledged commit, and nothing is recorded; leave it out from now on"
         );
     }
     ledger.activate_configuration(clock.now())?;
@@ -251,7 +251,7 @@ fn run(
     end(threads, first, config.shutdown.grace, status)
 }
 
-/// Listens for the operator's commands; a service goes on where it cannot.
+/// Listens for the operator's commands; the service continues without them where it cannot.
 fn listen(
     config: &Config,
     published: &Arc<Published>,

@@ -1,4 +1,4 @@
-//! An operator's decisions to go on past what cannot be read: checked against Kafka and the ledger, then recorded.
+//! An operator's decisions to continue past what cannot be read: checked against Kafka and the ledger, then recorded.
 
 use super::ServeOptions;
 use super::Skip;
@@ -42,11 +42,11 @@ impl Survey {
 
 /// What a decision comes to.
 enum Verdict {
-    /// Reading goes on at the offset.
+    /// Reading continues at the offset.
     To,
-    /// The partition exists no more: reading goes on without it.
+    /// The partition exists no more: reading continues without it.
     Without,
-    /// It was made before, or reading stands there anyway.
+    /// It was made before, or reading is at that offset anyway.
     Nothing,
 }
 
@@ -82,7 +82,7 @@ pub(super) fn record(
             }),
             Verdict::Without => observed.dropped.push((place.topic, place.partition, now)),
             Verdict::Nothing => {
-                info!(%place, "this --skip was made before, or is not needed: reading goes on where it stands");
+                info!(%place, "this --skip was made before, or is not needed: reading continues at its present offset");
             }
         }
         notes.extend(note);

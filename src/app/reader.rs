@@ -20,9 +20,9 @@ use std::time::{Duration, Instant};
 
 /// How long a poll waits for a record.
 const POLL: Duration = Duration::from_millis(20);
-/// How long it rests before it looks for room on the disk again.
+/// How long the reader pauses before it checks the free disk space again.
 const REST: Duration = Duration::from_millis(50);
-/// How often progress is told to Kafka, for the usual lag tools.
+/// How often the reader commits its progress to Kafka, for the usual lag tools.
 const TELL_EVERY: Duration = Duration::from_secs(2);
 
 /// The reader's belongings.
@@ -74,7 +74,7 @@ struct Origin<'a> {
 }
 
 impl Reader {
-    /// Reads until it is asked to stop or reading cannot go on.
+    /// Reads until it is asked to stop or reading cannot continue.
     pub fn run(mut self) -> anyhow::Result<()> {
         let mut filling = Filling::default();
         let mut told = Instant::now();
@@ -112,7 +112,7 @@ impl Reader {
         Ok(())
     }
 
-    /// While the disk lacks room nothing is polled; what was polled before goes its way.
+    /// While the disk is nearly full the reader polls nothing; what was polled before goes its way.
     fn rests(&self, filling: &mut Filling) -> anyhow::Result<bool> {
         let short = self.status.free().is_short;
         if short {
@@ -135,7 +135,7 @@ impl Reader {
             match self.source.poll(if filling.batch.is_empty() { POLL } else { Duration::from_millis(1) }) {
                 Polled::Record(record) => self.take(&record, filling, &mut origin),
                 Polled::Idle => return Ok(true),
-                // The client goes on trying by itself.
+                // The client continues trying by itself.
                 Polled::Fault(fault) if fault.is_transient() => return Ok(true),
                 Polled::Fault(fault) => return Err(fault.into()),
             }
@@ -182,7 +182,7 @@ impl Reader {
         Some(Origin { topic: record.topic, partition: record.partition, source, rules })
     }
 
-    /// Sends the batch if the writer waits for one. Otherwise it goes on growing meanwhile: the more a commit takes in, the
+    /// Sends the batch if the writer waits for one. Otherwise it continues growing meanwhile: the more a commit takes in, the
     /// less each record costs.
     fn offer(&self, filling: &mut Filling) -> anyhow::Result<()> {
         filling.batch.digest_last(record_digest);

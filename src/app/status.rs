@@ -66,17 +66,17 @@ impl Status {
         self.stopping.load(Ordering::Acquire)
     }
 
-    /// Notes how much room there is on the disk.
+    /// Records the free space on the disk.
     pub fn set_free(&self, free: FreeSpace) {
         *self.free.lock().unwrap_or_else(PoisonError::into_inner) = free;
     }
 
-    /// The room on the disk.
+    /// The free space on the disk.
     pub fn free(&self) -> FreeSpace {
         *self.free.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether nothing is read for want of room, and all that was read is on its way to the ledger.
+    /// Whether nothing is read for lack of disk space, and all that was read is on its way to the ledger.
     pub fn set_resting(&self, resting: bool) {
         self.resting.store(resting, Ordering::Release);
     }

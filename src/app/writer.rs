@@ -70,7 +70,7 @@ impl Writer {
                 self.event_log.disk_space(&self.disk_space.look()?, &self.status);
                 looked = Instant::now();
             }
-            // A compaction needs room before it makes some.
+            // A compaction needs disk space before it frees some.
             let may_begin = !self.status.free().is_short;
             self.compactor.step(&mut self.ledger, &self.clock, &self.event_log, may_begin)?;
         }

@@ -56,7 +56,7 @@ pub struct IngestArgs {
     /// same.
     #[arg(long, value_name = "REASON", value_parser = typed::reason)]
     accept_unreadable: Option<String>,
-    /// End with 1 where the disk lacks room, instead of waiting for it.
+    /// End with 1 when the disk is nearly full, instead of waiting for it.
     #[arg(long)]
     no_wait: bool,
     /// JSON lines, plain or packed by gzip or Zstandard; `-` for standard input.
@@ -67,7 +67,7 @@ pub struct IngestArgs {
 /// Takes in the files and prints one JSON object about it.
 ///
 /// # Errors
-/// Bad configuration, inputs that cannot be opened or are no JSON lines, a ledger that cannot go on.
+/// Bad configuration, inputs that cannot be opened or are no JSON lines, a ledger that cannot continue.
 pub fn run(args: &IngestArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
     let config = load_config(&args.config)?;
     let clock = Clock::start();
@@ -159,7 +159,7 @@ fn warn(done: &Done) {
 }
 
 impl IngestArgs {
-    /// Goes on where there is room on the disk.
+    /// Continues once the disk has enough free space.
     fn check_disk_space(&self, disk_space: &mut DiskSpace) -> Result<(), LedgerError> {
         if self.no_wait { disk_space.require() } else { disk_space.wait(&mut report_disk_space) }
     }
@@ -201,7 +201,7 @@ fn report_disk_space(free: &FreeSpace) {
             free.bytes, free.needed
         );
     } else {
-        eprintln!("there is room on the disk again: going on");
+        eprintln!("the disk has enough free space again: continuing");
     }
 }
 

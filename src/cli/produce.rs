@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 /// How long Kafka may take to make topics, and to acknowledge the last records.
 const TIMEOUT: Duration = Duration::from_secs(60);
-/// How often the progress is told.
+/// How often the progress is reported.
 const TELL_EVERY: Duration = Duration::from_secs(5);
 /// Records between two looks at the clock.
 const LOOK_EVERY: u64 = 64;

@@ -229,7 +229,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    /// Looks at what is to be written: how much of it may go out, if an answer of the library stands behind.
+    /// Looks at what is to be written: how much of it may go out, if an answer of the library follows.
     fn look_at(&mut self, bytes: &[u8]) -> Option<usize> {
         if self.instead.is_some() {
             return None;
@@ -260,7 +260,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         true
     }
 
-    /// Sends what stands instead of the library's answer, to its end.
+    /// Sends what replaces the library's answer, to its end.
     fn send_instead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         while let Some(instead) = &mut self.instead {
             let rest = instead.bytes.get(instead.sent..).unwrap_or_default();

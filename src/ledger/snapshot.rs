@@ -37,7 +37,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Stored versions of one rider that are read at a time, mostly those of a day. A person has some hundred orders a day at
-/// most; of a placeholder that stands for everybody this bounds what a question costs.
+/// most; of a placeholder that many riders share, this bounds what a question costs.
 const VERSIONS_READ_MAX: usize = 20_000;
 
 /// Blocks that are fetched for a question before it reads the first of them: more than nearly every question reads.

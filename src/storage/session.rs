@@ -109,7 +109,7 @@ impl Session {
 
 /// The root.
 impl Session {
-    /// The version of the root that the session stands at.
+    /// The version of the root that the session is at.
     ///
     /// # Errors
     /// A swap failed: which version is in force is known when the storage is acquired again.
@@ -207,7 +207,7 @@ impl Session {
     }
 
     /// Brings the values of a kind and run with numbers up to `count` into memory, a little at a time. After each time
-    /// `go_on` is told about how many bytes these were, and says whether to go on; returns its last answer.
+    /// `go_on` receives about how many bytes these were, and says whether to continue; returns its last answer.
     pub fn warm_up(
         &self,
         kind: u8,

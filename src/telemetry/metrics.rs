@@ -99,7 +99,7 @@ impl Metrics {
         }
     }
 
-    /// Where a partition stands.
+    /// The position of a partition.
     pub fn partition(&self, facts: &PartitionFacts<'_>) {
         let partition = facts.partition.to_string();
         let labels = [facts.topic, partition.as_str()];
@@ -171,7 +171,7 @@ impl Metrics {
         self.table().poisoned.set(1);
     }
 
-    /// Whether `/readyz` says so.
+    /// Whether `/readyz` reports readiness.
     pub fn ready(&self, ready: bool) {
         self.table().ready.set(i64::from(ready));
     }

@@ -47,7 +47,7 @@ pub(crate) fn file_system(name: &str) -> Option<PathBuf> {
     None
 }
 
-/// Fills the file system but for so many bytes. Returns the file that takes the room.
+/// Fills the file system but for so many bytes. Returns the file that takes the space.
 pub(crate) fn leave_free(mounted: &Path, bytes: usize) -> PathBuf {
     let path = mounted.join("ballast");
     let mut ballast = File::create(&path).unwrap();

@@ -205,7 +205,7 @@ fn a_topic_that_becomes_compacted_stops_the_service() {
     assert_eq!(program.terminate(), Some(0));
 }
 
-/// What the second guard says where the broker tells no topic ids.
+/// What the second check reports where the broker tells no topic ids.
 fn without_ids(kafka: &RealKafka, known: &[Resume], cleanup: Cleanup) -> Standing {
     let (settings, health) = (kafka.settings("guard"), KafkaHealth::new());
     let probe = KafkaProbe::new(&settings, health.clone()).unwrap();

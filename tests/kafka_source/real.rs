@@ -46,7 +46,7 @@ fn places(topic: &str, partitions: i32) -> Vec<TopicPartition> {
     (0..partitions).map(|partition| TopicPartition::new(topic, partition)).collect()
 }
 
-/// Whether the source stands at the ends that Kafka names now.
+/// Whether the source is at the ends that Kafka names now.
 fn is_at_the_ends(source: &PartitionSource) -> bool {
     let report = source.probe().ends(&source.places(), || UtcMillis::new(0), TIMEOUT).unwrap();
     let positions = source.positions().unwrap();
@@ -310,7 +310,7 @@ fn a_topic_made_again_stops_a_running_service(kafka: &RealKafka) {
     let (code, said) = program.end();
     assert!(code.is_some_and(|code| code != 0), "{said}");
     assert!(said.contains(topic) && !said.contains("panicked"), "{said}");
-    // Nothing of the other log was taken, and it is told apart when the service starts again.
+    // Nothing of the other log was taken, and the check detects it when the service starts again.
     let (code, said) = Program::serve(&config, &[]).end();
     assert!(code.is_some_and(|code| code != 0), "{said}");
     assert!(said.contains("remade:0 belongs to another topic than the one that was read before"), "{said}");

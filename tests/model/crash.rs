@@ -157,7 +157,7 @@ fn acquire(drive: &Drive) -> Session {
 
 /// Opens what was just closed, which may still be letting go of its file.
 pub(crate) fn with_retries<T>(open: impl Fn() -> Result<T, String>) -> T {
-    poll_until("the store was let go", || match open() {
+    poll_until("the store was closed", || match open() {
         Ok(opened) => Some(opened),
         Err(error) if error.contains("could not acquire lock") => None,
         Err(error) => panic!("{error}"),

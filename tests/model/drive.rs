@@ -52,7 +52,7 @@ pub(crate) struct Drive {
     pub(crate) final_answers: Vec<(&'static str, i64, u64)>,
     pub(crate) committed: Model,
     pub(crate) now: i64,
-    /// What a compaction wrote and nobody put in force yet.
+    /// What a compaction wrote and no commit installed yet.
     pub(crate) compacted: Option<Compacted>,
     /// What decided finality, as each commit was published with it.
     pub(crate) facts_then: BTreeMap<u64, FinalityFacts>,
@@ -113,7 +113,7 @@ impl Drive {
         self.ledger.as_mut().unwrap()
     }
 
-    /// The process ends: everything that holds the store is let go.
+    /// The process ends: everything that holds the store is dropped.
     pub(crate) fn close(&mut self) {
         (self.compacted, self.ledger) = (None, None);
         self.held.clear();

@@ -194,7 +194,7 @@ fn a_partition_that_is_gone_can_be_left_behind() {
 #[test]
 fn a_stop_is_heard_while_kafka_is_away() {
     let folder = TempDir::new().unwrap();
-    // Nobody listens on the discard port of this machine.
+    // No process listens on the discard port of this machine.
     let config = config(&folder, "127.0.0.1:9");
     let mut program = Program::serve(&config, &[]);
     let answer = program.get("/v1/coverage?rider_id=R1&at=2025-07-10T11:00:00%2B08:00");

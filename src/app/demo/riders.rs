@@ -35,7 +35,7 @@ pub(super) struct Riders {
 }
 
 impl Riders {
-    /// Sends until it is told to stop.
+    /// Sends until it is asked to stop.
     pub(super) fn run(self) -> anyhow::Result<()> {
         let started_at = self.clock.now();
         let mut generator = LiveGenerator::new(self.live);

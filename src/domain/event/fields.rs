@@ -49,7 +49,7 @@ impl<'a> Fields<'a> {
     };
 
     /// Reads one JSON object, the whole text and nothing but it, into empty fields: in place, as they are too large
-    /// to be moved around for every record. A key that stands twice is an error.
+    /// to be moved around for every record. A key that occurs twice is an error.
     #[inline]
     pub(super) fn fill(&mut self, text: &'a str) -> Result<(), Malformed> {
         let mut scanner = Scanner::new(text);

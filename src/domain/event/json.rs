@@ -33,7 +33,7 @@ pub(super) enum Kind {
     Other,
 }
 
-/// A value as it stands in the record: strings without their quotes, escapes not yet resolved.
+/// A value as the record holds it: strings without their quotes, escapes not yet resolved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Value<'a> {
     pub(super) kind: Kind,
@@ -93,17 +93,17 @@ impl<'a> Scanner<'a> {
         self.at += 1;
     }
 
-    /// Goes past `expected` if it stands here.
+    /// Goes past `expected` if it is here.
     #[inline]
     pub(super) fn takes<const LENGTH: usize>(&mut self, expected: &[u8; LENGTH]) -> bool {
-        let stands = self.text.as_bytes().get(self.at..).and_then(<[u8]>::first_chunk) == Some(expected);
-        if stands {
+        let matches = self.text.as_bytes().get(self.at..).and_then(<[u8]>::first_chunk) == Some(expected);
+        if matches {
             self.at += LENGTH;
         }
-        stands
+        matches
     }
 
-    /// Goes past white space where mostly none stands: one comparison then.
+    /// Goes past white space where there is mostly none: one comparison then.
     #[inline]
     pub(super) fn little_space(&mut self) {
         if self.peek().is_some_and(|byte| byte <= b' ') {
@@ -124,7 +124,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// A key with its colon and the white space around it; stands at the value afterwards.
+    /// A key with its colon and the white space around it; ends at the value.
     pub(super) fn key(&mut self) -> Result<Value<'a>, Malformed> {
         if self.peek() != Some(b'"') {
             return self.fail("a key in quotes should stand here");
@@ -300,7 +300,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// After a value inside arrays and objects: closes what ends here and goes on to the next value. True when
+    /// After a value inside arrays and objects: closes what ends here and continues with the next value. True when
     /// everything is closed.
     fn close(&mut self, open: &mut Nesting) -> Result<bool, Malformed> {
         while let Some(in_object) = open.innermost_is_object() {

@@ -4,7 +4,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::place::TopicPartition;
 
-/// A reason why reading cannot go on. All but [`KafkaFault::Unreachable`] need an operator.
+/// A reason why reading cannot continue. All but [`KafkaFault::Unreachable`] need an operator.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KafkaFault {
     /// An option that librdkafka refuses. Its value is never repeated: it may be a secret.
@@ -196,7 +196,7 @@ pub enum KafkaFault {
     RecordsDamaged {
         /// Which partition.
         place: TopicPartition,
-        /// The offset of the first damaged record, where reading stands.
+        /// The offset of the first damaged record, the position of reading.
         position: i64,
         /// The first offset behind them; `None` when nothing lies behind them yet.
         next: Option<i64>,
@@ -268,7 +268,7 @@ pub(super) fn may_be_secret(option: &str) -> bool {
         .any(|part| option.contains(part))
 }
 
-/// Whether librdkafka goes on by itself after this error, without having skipped anything.
+/// Whether librdkafka continues by itself after this error, without having skipped anything.
 ///
 /// The list is closed on purpose: after any other error (a failed checksum, an unknown codec, missing rights)
 /// librdkafka may step over records, so reading must stop instead.

@@ -171,7 +171,7 @@ struct RowSource<'a> {
 }
 
 impl<'a> RowSource<'a> {
-    /// The row of any draft, from where its values are.
+    /// The row that a staged row describes, from where its values are.
     fn row(&self, staged: &StagedRow) -> Option<(Row<'a>, IdentityHash)> {
         let at = usize::try_from(staged.at).ok()?;
         match staged.body {

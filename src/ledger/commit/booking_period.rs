@@ -9,7 +9,7 @@ use crate::ledger::writer::Ledger;
 impl Ledger {
     /// Closes the open booking period in one commit, which also opens the next; returns the number of the closed one.
     ///
-    /// No command calls it yet: it is what the closing of a month will stand on.
+    /// No command calls it yet: the closing of a month will build on it.
     ///
     /// # Errors
     /// Nothing was committed yet; a failure to write poisons the ledger.

@@ -49,7 +49,7 @@ pub struct Observations {
     pub metadata: Vec<MetadataObserved>,
     /// Offsets to which an operator lets the ledger go.
     pub skips: Vec<PartitionSkipped>,
-    /// Partitions that existed no more at an instant, and that an operator lets the ledger go on without.
+    /// Partitions that existed no more at an instant, and that an operator lets the ledger continue without.
     pub dropped: Vec<(String, i32, UtcMillis)>,
 }
 

@@ -1,6 +1,6 @@
 //! Decides every order event of a batch against what is stored and against the batch itself.
 //!
-//! Almost every event is new and alone: its hash stands once in the batch and passes no filter. Those are accepted without
+//! Almost every event is new and alone: its hash occurs once in the batch and passes no filter. Those are accepted without
 //! touching storage. The rest, grouped by hash, is looked up and decided one by one in the order of effect.
 
 pub mod conflict;

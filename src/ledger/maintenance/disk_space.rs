@@ -1,5 +1,5 @@
 //! Space for new values: below a configured free space nothing more is taken in, so that a disk that fills up stops the intake
-//! and not the answers, and leaves room for what mends it.
+//! and not the answers, and leaves space for the repair.
 
 use crate::ledger::error::{LedgerError, LedgerResult};
 use crate::ledger::options::LedgerOptions;
@@ -7,7 +7,7 @@ use crate::storage::Storage;
 use crate::wait::pace;
 use std::time::Duration;
 
-/// How often one who waits for room looks again.
+/// How often a waiting command checks the free space again.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// The free space of the storage.
@@ -15,7 +15,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 pub struct FreeSpace {
     /// Bytes free now.
     pub bytes: u64,
-    /// Bytes at which the intake goes on.
+    /// Bytes at which the intake continues.
     pub needed: u64,
     /// Whether there is too little.
     pub is_short: bool,
@@ -45,7 +45,7 @@ impl DiskSpace {
         Ok(self.judge(self.storage.free_bytes()?.unwrap_or(u64::MAX)))
     }
 
-    /// Short below the limit, and until an eighth more is free: it must not go on and off with every file.
+    /// Short below the limit, and until an eighth more is free: it must not switch back and forth with every file.
     fn judge(&mut self, bytes: u64) -> FreeSpace {
         let needed = self.min_free_bytes.saturating_add(self.min_free_bytes / 8);
         let limit = if self.is_short { needed } else { self.min_free_bytes };
@@ -65,7 +65,7 @@ impl DiskSpace {
         Ok(())
     }
 
-    /// Waits until there is room; `tell` hears when waiting begins and when it is over.
+    /// Waits until enough space is free; `tell` hears when waiting begins and when it is over.
     ///
     /// # Errors
     /// As [`Self::look`].

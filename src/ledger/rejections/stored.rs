@@ -171,7 +171,7 @@ impl RejectedIndex {
         self.count += u64::from(entry.records);
     }
 
-    /// Completes [`Self::add`] of the runs of one commit, or of a start: resolutions may stand before their records.
+    /// Completes [`Self::add`] of the runs of one commit, or of a start: resolutions may precede their records.
     pub fn refresh<'a>(&mut self, added: impl Iterator<Item = &'a RejectedRun>, platforms: &Platforms) {
         added.flat_map(|content| &content.resolved).for_each(|(id, _)| self.pending.remove(*id));
         self.pending.refresh(platforms);

@@ -1,4 +1,4 @@
-//! What can go wrong in a segment file, before it is told which operation it was.
+//! What can go wrong in a segment file, before the operation is known.
 
 use crate::storage::bytes::CodecError;
 use crate::storage::error::StorageError;

@@ -145,7 +145,7 @@ fn read_through(log: &Path) -> std::io::Result<()> {
     }
 }
 
-/// Opens it, waiting for threads of this process that still let go of it: after a close they may hold its file for a
+/// Opens it, waiting for threads of this process that are still closing it: after a close they may hold its file for a
 /// moment. No other process can have it: this one has the lock of the data directory.
 fn open_with_retries(config: &sled::Config) -> sled::Result<sled::Db> {
     let mut last = None;

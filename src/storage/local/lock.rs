@@ -51,7 +51,7 @@ impl DirLock {
     }
 
     /// Whether what is locked still lies where this process writes. Asked before every commit: a process that was stopped for
-    /// a long time may go on where another one, or another ledger, has taken its place.
+    /// a long time may continue where another one, or another ledger, has taken its place.
     ///
     /// # Errors
     /// It does not: nothing may be written any more.
@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nobody_else_gets_in_whatever_happens_to_the_file() {
+    fn no_other_process_acquires_the_lock_whatever_happens_to_the_file() {
         let home = tempfile::tempdir().unwrap();
         let data = home.path().join("data");
         fs::create_dir(&data).unwrap();

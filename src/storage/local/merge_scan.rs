@@ -60,7 +60,7 @@ impl<H: Iterator<Item = HotItem>> Iterator for MergeScan<H> {
         };
         if cold_next {
             return Some(self.cold.next()?.map(|key| {
-                // The segment file's value stands for this one.
+                // The segment file's value replaces this one.
                 let _same = self.hot.next_if(|item| item.as_ref().is_ok_and(|(hot, _)| **hot == *key));
                 (key, None)
             }));

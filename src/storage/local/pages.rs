@@ -91,7 +91,7 @@ impl Pages {
             if opened.len() > OPEN_FILES_MAX
                 && let Some(first) = opened.pop_front()
             {
-                // A reader that has it open goes on reading; the next one opens it again.
+                // A reader that has it open continues reading; the next one opens it again.
                 first.upgrade().iter().for_each(|segment| segment.handle.store(None));
             }
         }

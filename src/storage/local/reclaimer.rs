@@ -24,7 +24,7 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// With more than this waiting, as when compaction catches up: 110 MiB a second.
 const WAITING_BYTES_MANY: u64 = 256 << 20;
 const PAUSE_OF_MANY: Duration = Duration::from_micros(1_250);
-/// With more than this waiting, room on the disk matters more: files are closed whole.
+/// With more than this waiting, disk space matters more: files are closed whole.
 const WAITING_BYTES_MAX: u64 = 1 << 30;
 /// How often it is looked for removed files.
 const LOOK_EVERY: Duration = Duration::from_millis(100);

@@ -56,7 +56,7 @@ impl Recorded {
                 Ok(Witness::OneAhead)
             }
             _ => Err(StorageError::Inconsistent(format!(
-                "the store stands at commit {}, the witness HEAD at {}: the store's log was damaged or files of \
+                "the store is at commit {}, the witness HEAD at {}: the store's log was damaged or files of \
                  different ledgers were mixed. Restore a backup, or go on from the store's older state and read Kafka \
                  again with `serve --accept-older-state --reason TEXT`",
                 here.number,

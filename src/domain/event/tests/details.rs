@@ -130,7 +130,7 @@ fn an_optional_field_that_an_accepted_event_misspells_is_found() {
 }
 
 #[test]
-fn riders_in_what_is_no_event_are_nobody_in_particular() {
+fn records_that_are_no_events_identify_no_rider() {
     for record in
         [&b"\x1f\x8b\x08rider_id"[..], b"[{\"rider_id\":\"R1\"}]", b"\"{\\\"rider_id\\\":\\\"R1\\\"}\""]
     {
