@@ -1,5 +1,5 @@
-//! Rejected records through the pipeline again: after the configuration was mended, a platform was registered, or an operator
-//! mended the records themselves.
+//! Rejected records through the pipeline again: after the configuration was corrected, a platform was registered, or an operator
+//! corrected the records themselves.
 
 use crate::backfill::Summary;
 use crate::config::Config;

@@ -100,8 +100,8 @@ fn a_life_on_a_bad_disk_ends_with_a_message_and_goes_on_on_a_good_one() {
     assert!(ended.iter().sum::<u32>() > 3, "{ended:?}");
 }
 
-/// Lives on a disk that fails one time, which ends the life. Only of what the embedded store writes as it is closed, after all that
-/// was acknowledged, no caller learns; of an fsync that failed always.
+/// Lives on a disk that fails one time, which ends the life. The one exception is a
+/// write of the embedded store on close, after everything was acknowledged: no caller learns of it. A failed fsync is always reported.
 fn suffer_once(name: &str, fault: Fault) -> (TempDir, Death) {
     let (folder, when) = (TempDir::new().unwrap(), format!("{fault:?}, once"));
     let data = folder.path().join("data");

@@ -174,7 +174,7 @@ fn say(mut stream: &UnixStream, answer: &Answer) -> io::Result<()> {
     stream.write_all(&line)
 }
 
-/// Asks the service that has this data directory, and tells of every answer until the last.
+/// Asks the service that has this data directory, and reports every answer until the last.
 ///
 /// # Errors
 /// No service listens, or it went away.

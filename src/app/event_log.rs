@@ -143,7 +143,7 @@ impl EventLog {
         self.metrics.clock_jumped(ahead_ms);
         warn!(
             ahead_ms,
-            "the wall clock jumped: completeness does not advance until it is as it was; where it is right only now, restart the service"
+            "the wall clock jumped: completeness does not advance until the clock is back; if the new time is right, restart the service"
         );
     }
 

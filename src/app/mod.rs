@@ -70,7 +70,7 @@ impl Skip {
     }
 }
 
-/// What `serve` was told besides its configuration.
+/// The options of `serve` besides its configuration.
 #[derive(Clone, Debug, Default)]
 pub struct ServeOptions {
     /// Recorded ways past offsets that are gone.

@@ -88,9 +88,9 @@ pub(super) fn record(
         notes.extend(note);
     }
     if !notes.is_empty() {
-        notes
-            .iter()
-            .for_each(|note| warn!(note, "going on by an operator's decision: what lies between is a gap"));
+        notes.iter().for_each(|note| {
+            warn!(note, "continuing by an operator's decision: the offsets between are a gap")
+        });
         ledger.observe(&observed);
         ledger.commit(&Batch::default(), &CommitExtras { notes, ..CommitExtras::default() }, now)?;
     }

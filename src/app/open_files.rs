@@ -12,7 +12,7 @@ pub(super) fn connections_max() -> usize {
     if limit.current != limit.maximum
         && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })
     {
-        warn!(%error, "the limit of open files stays as it is");
+        warn!(%error, "failed to raise the limit of open files; it stays as it is");
     }
     connections_within(getrlimit(Resource::Nofile).current)
 }

@@ -56,7 +56,7 @@ impl Status {
         self.poisoned.load(Ordering::Acquire)
     }
 
-    /// The service was told to end.
+    /// The service was asked to stop.
     pub fn set_stopping(&self) {
         self.stopping.store(true, Ordering::Release);
     }

@@ -32,7 +32,7 @@ impl Urgency {
         };
         // On Linux a niceness belongs to a thread.
         if let Err(error) = setpriority_process(Some(gettid()), nice) {
-            tracing::debug!(%error, "the urgency of a thread cannot be set");
+            tracing::debug!(%error, "failed to set the thread priority");
         }
     }
 }

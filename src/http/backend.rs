@@ -51,7 +51,7 @@ pub enum NotReady {
     /// A write or an fsync failed.
     #[error("storage failed: nothing is written any more, and the process is about to end")]
     Poisoned,
-    /// The service was told to end.
+    /// The service was asked to stop.
     #[error("the service is stopping")]
     Stopping,
 }

@@ -1,7 +1,7 @@
 //! `POST /v1/coverage/batch`: a question a line, an answer a line, in the same order.
 //!
-//! All answers come from one state. They are streamed: the asker's pace is the pace, and memory stays bounded. A batch has a
-//! place among those that are worked on only while it is: not while its body comes, nor while its asker reads.
+//! All answers come from one state. They are streamed: the client's pace is the pace, and memory stays bounded. A batch has a
+//! place among those that are worked on only while it is: not while its body comes, nor while its client reads.
 
 use super::backend::Source;
 use super::bodies::{BodyError, WholeBody};

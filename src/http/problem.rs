@@ -134,7 +134,7 @@ impl Kind {
     }
 }
 
-/// An error that the asker sees. It says what to do, and nothing about the inside.
+/// An error that the client sees. It says what to do, and nothing about the inside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// What it is.

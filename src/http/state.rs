@@ -19,7 +19,7 @@ const READERS_MAX: usize = 32;
 const QUICK_MAX: usize = 3;
 /// Threads for connections.
 pub const THREADS: usize = QUICK_MAX + 1;
-/// Batches that are worked on at a time, each on a thread. A batch that waits for its asker is not worked on.
+/// Batches that are worked on at a time, each on a thread. A batch that waits for its client is not worked on.
 const BATCHES_MAX: usize = 8;
 
 /// What every handler needs. Clones share it.

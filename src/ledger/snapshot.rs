@@ -176,7 +176,7 @@ impl Snapshot {
 }
 
 /// Rows of any places become versions with their fates: at one place and identity the newest row replaces the others, and
-/// a mark replaces the version before it. They come in the order of their places.
+/// a tombstone replaces the version before it. They come in the order of their places.
 fn group_versions(mut rows: Vec<Found>) -> Vec<StoredVersion> {
     rows.sort_by(|a, b| {
         let order = |row: &Found| (row.posting.revision, row.posting.commit);

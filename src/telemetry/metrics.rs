@@ -1,4 +1,4 @@
-//! Every metric, in one struct that owns the registry. Events are told by name; what they mean in numbers is here.
+//! Every metric, in one struct that owns the registry. Callers report events by name; this module maps them to numbers.
 
 mod facts;
 mod table;

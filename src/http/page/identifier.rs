@@ -175,9 +175,9 @@ pub(super) fn plain(text: &str) -> String {
 pub(super) struct Others {
     /// What may have been meant: offered whether or not anything is stored of them.
     pub(super) meant: Vec<String>,
-    /// The same text in another normal form or width: told of where something is stored.
+    /// The same text in another normal form or width: reported where something is stored.
     pub(super) forms: Vec<String>,
-    /// With characters in place of those they are easily taken for: told of where something is stored.
+    /// With characters in place of those they are easily taken for: reported where something is stored.
     pub(super) confusable: Vec<String>,
 }
 

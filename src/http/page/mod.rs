@@ -161,7 +161,7 @@ fn respond(status: StatusCode, page: &Page) -> Response {
             (status, headers, html).into_response()
         }
         Err(error) => {
-            tracing::error!(%error, "the page cannot be rendered");
+            tracing::error!(%error, "failed to render the page");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
     }

@@ -53,7 +53,7 @@ pub enum Body {
     Here,
     /// In the batch.
     Order,
-    /// Among the extra rows: a mark, or a stored version with a new price.
+    /// Among the extra rows: a tombstone, or a stored version with a new price.
     Extra,
 }
 

@@ -227,7 +227,7 @@ fn wanted_sibling<'a>(batch: &'a Batch, group: &[usize], terms: DecideContext<'_
     Some(sibling)
 }
 
-/// Marks and events may lead to days that were not looked at.
+/// Tombstones and events may lead to days that were not looked at.
 fn follow_marks(
     runs: &DayRuns,
     want: &Wanted<'_>,
@@ -294,7 +294,7 @@ fn decide_group(
     }
 }
 
-/// An event takes the place of the current version: its charge is taken back, and where it lies elsewhere a mark is left.
+/// An event takes the place of the current version: its charge is taken back, and where it lies elsewhere a tombstone is left.
 fn replace(batch: &Batch, at: usize, current: &Item, history: &mut History, decided: &mut Decided) {
     let Some(entry) = batch.orders.get(at) else { return };
     let (old, replaced) = match &current.step {

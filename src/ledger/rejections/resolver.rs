@@ -71,7 +71,7 @@ fn as_same<'a>(batch: &'a Batch, entry: &OrderEntry, is_after: bool) -> SameIden
     }
 }
 
-/// The newest commit that stored an event which resolves a record that came after it. A mark is no event: the one that it
+/// The newest commit that stored an event which resolves a record that came after it. A tombstone is no event: the one that it
 /// points to may lie too far away to resolve anything here.
 fn resolved_before(rows: &[Found], refused: &Refused<'_>) -> Option<u64> {
     let events = rows.iter().filter(|row| row.moved_to.is_none()).map(|row| &row.posting);

@@ -22,7 +22,7 @@ impl Run {
         Ok(count)
     }
 
-    /// Brings all values of the run into the system's memory, some at a time. After each time `go_on` receives about how many
+    /// Brings all values of the run into the system's memory, some at a time. After each part `go_on` receives about how many
     /// bytes these were, and says whether to.
     pub fn warm(&self, mut go_on: impl FnMut(u64) -> bool) -> LedgerResult<()> {
         for (kind, count) in run_values(&self.entry) {

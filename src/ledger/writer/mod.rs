@@ -228,7 +228,7 @@ impl Ledger {
         self.manifest.root().retention_line
     }
 
-    /// What the ledger was told.
+    /// The options of the ledger.
     pub const fn options(&self) -> &LedgerOptions {
         &self.options
     }

@@ -129,7 +129,7 @@ impl Drop for Kv {
         if let Err(error) = self.sync_log()
             && error.kind() != std::io::ErrorKind::NotFound
         {
-            tracing::warn!(path = %self.path.display(), %error, "the store cannot be synced as it is closed");
+            tracing::warn!(path = %self.path.display(), %error, "failed to sync the store on close");
             std::mem::forget(self.db.clone());
         }
     }

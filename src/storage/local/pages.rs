@@ -63,7 +63,7 @@ impl Segment {
 /// Tells the system how a file is read. Where it cannot be told, reading is slower and nothing else.
 fn advise(file: &File, from: u64, bytes: Option<NonZeroU64>, advice: Advice) {
     if let Err(error) = fadvise(file, from, bytes, advice) {
-        tracing::debug!(%error, "the system takes no advice about a file");
+        tracing::debug!(%error, "posix_fadvise failed");
     }
 }
 
