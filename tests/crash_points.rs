@@ -1,5 +1,5 @@
 //! The process dies at every named point of a write, of a compaction and of a start: what was acknowledged is there,
-//! everything verifies, and going on to the end tells exactly what a life without any death tells.
+//! everything verifies, and continuing to the end gives exactly the results of a life without any death.
 //! `COVERLEDGER_CRASH_ROUNDS` adds rounds of three deaths each, drawn from `COVERLEDGER_CRASH_SEED`.
 
 #![cfg(test)]

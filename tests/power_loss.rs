@@ -1,5 +1,5 @@
 //! The machine loses power: what the process had not synced is gone, whole or in parts, the embedded store's own files
-//! included. What was acknowledged is there, everything verifies, and going on tells what a life without a loss tells.
+//! included. What was acknowledged is there, everything verifies, and continuing gives the results of a life without a loss.
 //! `COVERLEDGER_POWER_ROUNDS` adds rounds of five losses each, drawn from `COVERLEDGER_POWER_SEED`.
 
 #![cfg(test)]

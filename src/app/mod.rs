@@ -75,7 +75,7 @@ impl Skip {
 pub struct ServeOptions {
     /// Recorded ways past offsets that are gone.
     pub skips: Vec<Skip>,
-    /// Going on from an older state than was acknowledged.
+    /// Continuing from an older state than was acknowledged.
     pub accept_older_state: bool,
     /// Why, for both.
     pub reason: String,

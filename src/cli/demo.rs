@@ -110,7 +110,7 @@ fn guide(
         if !shown && let Some(found) = examples::find(demo.scenes(), demo.zone(), &service)? {
             status::write(demo.scenes(), demo.zone(), &service, out)?;
             examples::write(&found, &service, out)?;
-            writeln!(out, "\nThe riders go on. Ctrl-C ends the demo.\n")?;
+            writeln!(out, "\nThe riders continue. Ctrl-C ends the demo.\n")?;
             out.flush()?;
             (shown, said) = (true, Instant::now());
         }

@@ -24,7 +24,7 @@ pub struct ServeArgs {
     /// Continue from the store's older state although the witness HEAD tells of a newer one: Kafka is read again.
     #[arg(long, requires = "reason")]
     accept_older_state: bool,
-    /// Answer from the ledger as it stands, without Kafka and without changing a byte: from a copy, or after a failure.
+    /// Answer from the ledger, without Kafka and without changing a byte: from a copy, or after a failure.
     #[arg(long, conflicts_with_all = ["skip", "accept_older_state"])]
     read_only: bool,
     /// Why; kept in the ledger.

@@ -82,7 +82,7 @@ type Line<'a> = (&'a str, PlatformFinality);
 fn cover<'g>(fetched: &'g Fetched, lines: &[Line<'_>], around: Window) -> (Vec<Window>, Vec<&'g Posting>) {
     let mut cover: Vec<Window> = fetched.windows.iter().filter_map(window_of).collect();
     let mut holding: Vec<&Posting> = fetched.windows.iter().collect();
-    // Where an end was told of another rider, or was refused, the length of this rider's part is unknown.
+    // Where an end was reported for another rider, or was refused, the length of this rider's part is unknown.
     let sure = |open: &&OpenOrder| open.ended_elsewhere_at.is_none() && !open.end_refused;
     for open in fetched.open.iter().filter(sure) {
         let line = lines.iter().find(|(name, _)| *name == open.posting.platform);

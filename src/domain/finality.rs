@@ -217,7 +217,7 @@ impl PlatformFinality {
         [ended, announced]
     }
 
-    /// The stretch over which an open order may hold its rider: up to the longest order, or up to an end that was told
+    /// The stretch over which an open order may hold its rider: up to the longest order, or up to an end that was reported
     /// of another rider.
     pub fn open_window(&self, open: &Posting, ended_elsewhere_at: Option<UtcMillis>) -> Window {
         let from = open.accepted_at.minus(self.reach.lead_ms);

@@ -13,8 +13,8 @@ const MOUNTED: &str = "COVERLEDGER_TEST_SMALL_FILE_SYSTEM";
 const SIZE: &str = "size=64m";
 
 /// The small file system, in the process that sees it. Any other starts this program again, at the test `name`, with a mount
-/// of its own: as root, or as root of a user namespace. Where neither is allowed (in most containers) it says so: that full disks
-/// are told by an injected error is tested everywhere.
+/// of its own: as root, or as root of a user namespace. Where neither is allowed (in most containers) it reports that;
+/// tests with an injected error cover full disks everywhere.
 pub(crate) fn file_system(name: &str) -> Option<PathBuf> {
     if let Some(mounted) = std::env::var_os(MOUNTED) {
         return Some(PathBuf::from(mounted));

@@ -127,13 +127,13 @@ impl<'a> Scanner<'a> {
     /// A key with its colon and the white space around it; ends at the value.
     pub(super) fn key(&mut self) -> Result<Value<'a>, Malformed> {
         if self.peek() != Some(b'"') {
-            return self.fail("a key in quotes should stand here");
+            return self.fail("a key in quotes is expected here");
         }
         self.at += 1;
         let key = self.string()?;
         self.space();
         if self.peek() != Some(b':') {
-            return self.fail("a colon should stand here");
+            return self.fail("a colon is expected here");
         }
         self.at += 1;
         self.space();
@@ -167,7 +167,7 @@ impl<'a> Scanner<'a> {
             Some(b'n') => self.literal("null", Kind::Null)?,
             Some(b't') => self.literal("true", Kind::Other)?,
             Some(b'f') => self.literal("false", Kind::Other)?,
-            _ => return self.fail("a value should stand here"),
+            _ => return self.fail("a value is expected here"),
         };
         Ok(self.since(start, kind))
     }
@@ -178,7 +178,7 @@ impl<'a> Scanner<'a> {
 
     fn literal(&mut self, name: &'static str, kind: Kind) -> Result<Kind, Malformed> {
         if !self.text.as_bytes().get(self.at..).is_some_and(|rest| rest.starts_with(name.as_bytes())) {
-            return self.fail("a value should stand here");
+            return self.fail("a value is expected here");
         }
         self.at += name.len();
         Ok(kind)
@@ -209,7 +209,7 @@ impl<'a> Scanner<'a> {
     /// One digit or more.
     fn digits(&mut self) -> Result<(), Malformed> {
         if !self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
-            return self.fail("a digit should stand here");
+            return self.fail("a digit is expected here");
         }
         while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
             self.at += 1;
@@ -242,7 +242,7 @@ impl<'a> Scanner<'a> {
                     return Ok(value);
                 }
                 Some(b'\\') => self.escape()?,
-                Some(_) => return self.fail("a control character stands in a string"),
+                Some(_) => return self.fail("a control character is in a string"),
                 None => return self.fail("a string does not end"),
             }
         }
@@ -318,7 +318,7 @@ impl<'a> Scanner<'a> {
                     self.at += 1;
                     open.pop();
                 }
-                _ => return self.fail("a comma or the end should stand here"),
+                _ => return self.fail("a comma or the end is expected here"),
             }
         }
         Ok(true)

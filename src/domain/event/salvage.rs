@@ -136,7 +136,7 @@ impl<'a> Salvaged<'a> {
         if rest.contains('{') {
             self.slots.iter_mut().for_each(Slot::doubt);
         }
-        // A name may stand there in quotes of another kind, or in none.
+        // A name may be there in quotes of another kind, or in none.
         if rest.contains(['"', '{']) || self.slots.iter().any(|slot| rest.contains(slot.name)) {
             self.behind_doubt(rest);
         }
@@ -215,7 +215,7 @@ impl<'a> EnvelopeKeys<'a> {
 }
 
 /// Whether two values of one key are the same. Texts whose lengths cannot agree are not unescaped, so that a key that
-/// stands many times costs no quadratic time.
+/// occurs many times costs no quadratic time.
 fn is_same(first: Value<'_>, second: Value<'_>) -> bool {
     /// Bytes of the longest escape for one byte of text.
     const ESCAPE_BYTES_MAX: usize = 6;

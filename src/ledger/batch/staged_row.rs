@@ -194,7 +194,7 @@ fn prefix_of(rider: &[u8]) -> [u8; RIDER_BYTES] {
     prefix
 }
 
-/// Drafts by day. The memory of one commit serves the next.
+/// Staged rows by day. The memory of one commit serves the next.
 #[derive(Debug, Default)]
 pub struct DayStagedRows {
     days: Vec<(LocalDay, Vec<StagedRow>)>,

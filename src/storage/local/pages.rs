@@ -82,7 +82,7 @@ impl Pages {
         Self { cache, opened: Mutex::default(), fetching: AtomicU32::new(FETCHES_AFTER) }
     }
 
-    /// The open file of a segment; the file that was opened first makes room for it.
+    /// The open file of a segment; the file that was opened first is closed for it.
     fn file(&self, segment: &Arc<Segment>) -> Result<Arc<File>, Failure> {
         let (file, opened_now) = segment.file().map_err(Failure::at(&segment.path))?;
         if opened_now {

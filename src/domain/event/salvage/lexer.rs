@@ -188,7 +188,7 @@ fn is_blank(character: char) -> bool {
     character.is_whitespace() || character.is_control() || matches!(character, '\u{feff}' | '\u{200b}')
 }
 
-/// Whether a byte may stand in a value without quotes. No quote of any kind and nothing that could begin a comment:
+/// Whether a byte may occur in a value without quotes. No quote of any kind and nothing that could begin a comment:
 /// what lies between two of those is text.
 const fn is_bare(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.' | b'_' | b':')
