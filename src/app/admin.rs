@@ -1,6 +1,6 @@
 //! What the operator's commands ask of a running service: a socket in the data directory that only its owner may open.
 //!
-//! A request is one line of JSON, answers are lines of JSON, the last one tells the outcome:
+//! A request is one line of JSON, answers are lines of JSON, the last one holds the outcome:
 //!
 //! ```text
 //! {"backup":"/backups/2026-11-22"}

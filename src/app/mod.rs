@@ -292,7 +292,7 @@ fn end(threads: Threads, first: Option<Ended>, grace: Duration, status: &Status)
             }
             error!(thread = name, "{problem:#}");
             let problem = problem.context(format!("the {name} stopped"));
-            // The others stop because the writer did: its failure is the one to tell.
+            // The others stop because the writer did: its failure is the one to report.
             if failure.is_none() || name == "writer" {
                 failure = Some(problem);
             }

@@ -6,7 +6,7 @@ use tracing::warn;
 /// Kept for the ledger's files and for connections to brokers.
 const KEPT: u64 = 384;
 
-/// Raises the limit of this process as far as it may, and tells how many connections fit below it.
+/// Raises the limit of this process as far as it may, and returns how many connections fit below it.
 pub(super) fn connections_max() -> usize {
     let limit = getrlimit(Resource::Nofile);
     if limit.current != limit.maximum

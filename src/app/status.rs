@@ -1,4 +1,4 @@
-//! What the threads tell each other and the people who ask: readiness, partitions, positions.
+//! State that the threads share and report to clients: readiness, partitions, positions.
 
 use crate::ingest::kafka::TopicPartition;
 use crate::ledger::FreeSpace;

@@ -101,8 +101,8 @@ impl Threads {
         let started = std::time::Instant::now();
         let mut left: Vec<&'static str> = self.running.iter().map(|(name, _)| *name).collect();
         while self.running.iter().any(|(_, thread)| !thread.is_finished()) {
-            // A thread tells that it ended a moment before it has: the last one must not be waited for with no thread left to
-            // tell.
+            // A thread reports its end a moment before it ends: a wait for the last one must not depend on a further
+            // report.
             let left = grace.saturating_sub(started.elapsed());
             match self.ended.1.recv_timeout(left.min(LOOK_AGAIN)) {
                 Ok(ended) => failed(ended),

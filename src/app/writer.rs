@@ -1,4 +1,4 @@
-//! The writer thread: takes batches and observations in the order in which they were sent, commits, and tells.
+//! The writer thread: takes batches and observations in the order in which they were sent, commits, and reports.
 
 use super::event_log::EventLog;
 use super::status::Status;

@@ -244,7 +244,7 @@ impl Session {
         }
     }
 
-    /// Reads every byte that has a checksum of the storage's own, and tells what is damaged.
+    /// Reads every byte that has a checksum of the storage's own, and reports what is damaged.
     pub fn scrub(&self, problem: &mut dyn FnMut(StorageError)) {
         match self {
             Self::Local(local) => local.scrub(problem),

@@ -23,7 +23,7 @@ use crate::ledger::run::identity::IdentityHash;
 use crate::ledger::run::row::OrderId;
 use std::sync::Arc;
 
-/// Most names (platforms or categories) that one batch tells apart; a batch with more is committed first.
+/// Most names (platforms or categories) that one batch distinguishes; a batch with more is committed first.
 const NAMES_MAX: usize = 4_096;
 
 /// Records on their way into one commit.

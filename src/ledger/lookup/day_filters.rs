@@ -134,7 +134,7 @@ impl DayFilters {
         Ok(())
     }
 
-    /// Bytes that a group may take beside those that the batch under way meets: anything else can be given up for it.
+    /// Bytes that a group may take beside those that the batch under way meets: anything else can be evicted for it.
     fn available_bytes(&self) -> usize {
         let met = self.groups.values().filter(|group| group.met == self.batches);
         self.bytes_max.saturating_sub(met.map(Group::bytes).sum())

@@ -78,7 +78,7 @@ impl History {
         targets.filter(|day| *day < days.0 || days.1 < *day).collect()
     }
 
-    /// The current version of the order that an event of `day` speaks of: the nearest step within `reach_days`, or on
+    /// The current version of the order that an event of `day` concerns: the nearest step within `reach_days`, or on
     /// the day `also`, followed to its end. `None` when nothing lies within reach.
     pub fn current(&self, day: LocalDay, reach_days: i32, extras: Option<LocalDay>) -> Option<&Item> {
         let distance = |item: &Item| i64::from(item.day.0).abs_diff(i64::from(day.0));

@@ -65,7 +65,7 @@ impl DiskSpace {
         Ok(())
     }
 
-    /// Waits until enough space is free; `tell` hears when waiting begins and when it is over.
+    /// Waits until enough space is free; calls `tell` when waiting begins and when it is over.
     ///
     /// # Errors
     /// As [`Self::look`].

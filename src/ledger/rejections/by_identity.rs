@@ -19,7 +19,7 @@ pub(crate) fn resolving_revision(kept: Kept, revision: ReadRevision) -> Option<u
 /// Unresolved rejections by what settles them, and the lines of files whose records are kept.
 #[derive(Debug, Default)]
 pub struct RejectionsByIdentity {
-    /// Rejections that tell a whole identity: by its hash, the revision that settles them and their number.
+    /// Rejections that name a whole identity: by its hash, the revision that settles them and their number.
     waiting: HashMap<IdentityHash, BTreeSet<(u64, u64)>>,
     /// The index of each of them in `waiting`.
     places: HashMap<u64, (IdentityHash, u64)>,

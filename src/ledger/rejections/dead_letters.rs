@@ -48,7 +48,7 @@ impl DeadLetters {
     }
 }
 
-/// What an order event tells about itself: all of it.
+/// The readable fields of an order event: all of them.
 fn readable_of(batch: &Batch, entry: &OrderEntry) -> Readable {
     let event = batch.event(entry);
     Readable {

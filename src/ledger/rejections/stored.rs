@@ -125,7 +125,7 @@ pub fn load_raw(store: &Session, run: u64, nth: u32) -> error::LedgerResult<Vec<
     chunked::get_one(store, &in_run(keys::RAW, run, nth))
 }
 
-/// The identity that a refused record tells, if it tells all of it.
+/// The identity that a refused record names, if it names all of it.
 pub fn identity_of(readable: &Readable) -> Option<(IdentityHash, &str, &str, u8, Phase)> {
     let (platform, order_id) = (readable.platform.as_deref()?, readable.order_id.as_deref()?);
     let (leg, phase) = (readable.leg?, readable.phase?);

@@ -9,7 +9,7 @@ use crate::ledger::codec::{CodecError, Decoded, Reader, Writer, low_byte};
 use crate::ledger::run::row::OrderId;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-/// Entries of an index chunk: about 2 kB, decoded in some three microseconds. What tells where one lies is some 17 bytes.
+/// Entries of an index chunk: about 2 kB, decoded in some three microseconds. The entry that locates one is some 17 bytes.
 pub const CHUNK_ENTRIES: usize = 512;
 
 /// The top 40 bits of a 64-bit hash of the identity: enough that strangers rarely meet (one in 10,000 lookups at 100

@@ -88,7 +88,7 @@ impl RemovedFiles {
         self.lock().len()
     }
 
-    /// Takes one out that no reader has, and tells how many bytes were waiting.
+    /// Takes one out that no reader has, and returns how many bytes were waiting.
     pub(super) fn take(&self) -> Option<(Removed, u64)> {
         let mut waiting = self.lock();
         let bytes: u64 = waiting.iter().map(|removed| removed.segment.bytes).sum();

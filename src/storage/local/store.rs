@@ -204,7 +204,7 @@ impl Store {
         }))
     }
 
-    /// Reads every byte of every segment file and tells what is damaged.
+    /// Reads every byte of every segment file and reports what is damaged.
     pub fn check_segments(&self, problem: impl FnMut(StorageError)) {
         self.shared.segments.check(problem);
     }

@@ -292,7 +292,7 @@ fn sealed(dir: &TempDir, values: &[(u8, u64, u32, Vec<u8>)]) -> (Sealed, Vec<u8>
     (sealed, bytes)
 }
 
-/// Every value that a file tells, found one by one, and all of its group's at once.
+/// Every value that a file holds, found one by one, and all of its group's at once.
 fn told(dir: &TempDir, numbers: &[u32]) -> BTreeMap<(u8, u64, u32), Vec<u8>> {
     let sealed = segment::read(dir.path(), 5).unwrap();
     let segment = Arc::new(Segment::new(segment::path_of(dir.path(), 5), &sealed));
