@@ -56,7 +56,7 @@ pub fn poll_until<T>(looks: u32, pause: Duration, mut look: impl FnMut() -> Opti
     None
 }
 
-/// Lets time pass on purpose: leaves a disk to those who read, or keeps to a rate. Nothing waits for a condition this way
+/// Lets time pass on purpose: leaves a disk to readers, or keeps to a rate. Nothing waits for a condition this way
 /// that can wait for a [`Stop`] or a message.
 #[expect(clippy::disallowed_methods, reason = "this is the place")]
 pub fn pace(pause: Duration) {

@@ -271,7 +271,7 @@ fn reading_pauses_while_the_disk_is_nearly_full_and_answers_continue() {
     program.applied(2);
     assert!(program.get("/v1/progress")["paused"].is_null());
     say(1000 << 20);
-    let paused = poll_until("it rests", || {
+    let paused = poll_until("it pauses", || {
         let paused = program.get("/v1/progress")["paused"].clone();
         paused.is_object().then_some(paused)
     });
@@ -305,9 +305,9 @@ fn reading_pauses_while_the_disk_is_nearly_full_and_answers_continue() {
         "{said}"
     );
     say(0);
-    poll_until("it rests again", || program.get("/v1/progress")["paused"].is_object().then_some(()));
+    poll_until("it pauses again", || program.get("/v1/progress")["paused"].is_object().then_some(()));
     send(&brokers, &[order(4)]);
-    assert_eq!(program.terminate(), Some(0), "it stops while it rests");
+    assert_eq!(program.terminate(), Some(0), "it stops while it is paused");
 }
 
 #[test]

@@ -301,7 +301,7 @@ fn every_file_belongs_to_a_crate() {
 }
 
 #[test]
-fn the_tree_stands_alone() {
+fn the_tree_refers_to_nothing_outside() {
     let outside = ["../sha", "red"].concat();
     let hosts = [
         ["crates", ".io/"].concat(),

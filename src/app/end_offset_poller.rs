@@ -38,7 +38,7 @@ pub struct EndOffsetPoller {
     pub added: Sender<Vec<Start>>,
     /// The present.
     pub clock: Clock,
-    /// Shared with the people who ask.
+    /// Shared with the query side.
     pub status: Arc<Status>,
     /// Metrics and log.
     pub event_log: EventLog,

@@ -51,7 +51,7 @@ pub struct Reader {
     pub batch_interval: Duration,
     /// The committed state.
     pub published: Arc<Published>,
-    /// Shared with the people who ask.
+    /// Shared with the query side.
     pub status: Arc<Status>,
     /// Asks to finish.
     pub stop: Stop,
@@ -88,7 +88,7 @@ impl Reader {
                 self.follow_retention();
                 self.follow_clock();
             }
-            if self.rests(&mut filling)? {
+            if self.pause_if_disk_is_short(&mut filling)? {
                 continue;
             }
             let idle = self.fill(&mut filling)?;
@@ -113,16 +113,16 @@ impl Reader {
     }
 
     /// While the disk is nearly full the reader polls nothing; what was polled before goes its way.
-    fn rests(&self, filling: &mut Filling) -> anyhow::Result<bool> {
+    fn pause_if_disk_is_short(&self, filling: &mut Filling) -> anyhow::Result<bool> {
         let short = self.status.free().is_short;
         if short {
             if !filling.batch.is_empty() {
                 self.send(filling)?;
             }
-            self.status.set_resting(true);
+            self.status.set_paused(true);
             self.stop.wait(REST);
-        } else if self.status.is_resting() {
-            self.status.set_resting(false);
+        } else if self.status.is_paused() {
+            self.status.set_paused(false);
         }
         Ok(short)
     }

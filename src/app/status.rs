@@ -20,7 +20,7 @@ pub struct Status {
     assigned: AtomicBool,
     poisoned: AtomicBool,
     stopping: AtomicBool,
-    resting: AtomicBool,
+    paused: AtomicBool,
     free: Mutex<FreeSpace>,
     partitions: Mutex<BTreeMap<TopicPartition, PartitionStatus>>,
 }
@@ -77,13 +77,13 @@ impl Status {
     }
 
     /// Whether nothing is read for lack of disk space, and all that was read is on its way to the ledger.
-    pub fn set_resting(&self, resting: bool) {
-        self.resting.store(resting, Ordering::Release);
+    pub fn set_paused(&self, paused: bool) {
+        self.paused.store(paused, Ordering::Release);
     }
 
     /// Whether that is so.
-    pub fn is_resting(&self) -> bool {
-        self.resting.load(Ordering::Acquire)
+    pub fn is_paused(&self) -> bool {
+        self.paused.load(Ordering::Acquire)
     }
 
     /// Notes a partition that is read, or where it ends.

@@ -99,7 +99,7 @@ struct ReadLine<'a> {
     record: Option<&'a RawValue>,
     text: Option<String>,
     base64: Option<String>,
-    // Written for the person who edits the line; what they say is not used.
+    // Written for the editor of the line; the program ignores their values.
     #[serde(rename = "reason")]
     _reason: Option<IgnoredAny>,
     #[serde(rename = "detail")]

@@ -21,7 +21,7 @@ use tokio::time::{Instant, Sleep};
 
 /// While every place is taken, a connection that is owed no answer keeps its own for so long.
 const CROWDED_DEADLINE: Duration = Duration::from_secs(1);
-/// Who sends less of a request, or reads less of an answer, than this within the deadline loses the place.
+/// A client that sends less of a request, or reads less of an answer, than this within the deadline loses its place.
 const COMES_ON_BYTES: usize = 64 * 1024;
 /// After a refusal, what the client still sends is read for so long at most: a connection that is closed before would be
 /// reset, and the refusal be lost.

@@ -1,4 +1,4 @@
-//! `/livez`, `/readyz`, `/metrics`: for those who watch the service.
+//! `/livez`, `/readyz`, `/metrics`: for monitoring.
 
 use super::backend::Source;
 use super::problem::{Kind, Problem};

@@ -1,4 +1,4 @@
-//! What a connection and its requests tell each other: who is owed an answer keeps its place when others wait for one.
+//! State that a connection and its requests share: a client with an answer under way keeps its connection when others wait for a place.
 
 use super::connection::{Connection, TimedListener};
 use axum::body::{Body, Bytes};

@@ -1,6 +1,6 @@
 //! The log: to standard error, as text for people or as JSON for machines.
 //!
-//! No rider identifier is ever logged: a log is read by people who have no business with a person's working day.
+//! No rider identifier is ever logged: the readers of a log have no business with a person's working day.
 
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use thiserror::Error;

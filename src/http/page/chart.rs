@@ -262,7 +262,7 @@ fn ticks(axis: &Axis, zone: &Zone) -> Vec<Tick> {
     ticks
 }
 
-/// What the picture says, for those who cannot see it.
+/// The text alternative of the chart.
 fn describe(answer: &Answer, cover: &[Window], zone: &Zone, w: &Words) -> String {
     let stretches: Vec<String> = cover
         .iter()

@@ -147,7 +147,7 @@ pub struct RefusedEntry {
 /// A completeness record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ControlEntry {
-    /// Who vouches.
+    /// The platform that vouches.
     pub platform: String,
     /// For what.
     pub through: UtcMillis,
