@@ -104,15 +104,15 @@ fn with_retries<T>(
     (event_log, stop): (&EventLog, &Stop),
     ask: impl Fn() -> Result<T, KafkaFault>,
 ) -> anyhow::Result<Option<T>> {
-    let mut told = false;
+    let mut warned = false;
     while !stop.is_set() {
         match ask() {
             Ok(answer) => return Ok(Some(answer)),
             Err(fault) if fault.is_transient() => {
                 event_log.kafka_error();
-                if !told {
+                if !warned {
                     warn!(%fault, "Kafka cannot be reached; trying again until it can, answers are given meanwhile");
-                    told = true;
+                    warned = true;
                 }
                 stop.wait(RETRY_EVERY);
             }

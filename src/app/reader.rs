@@ -21,9 +21,9 @@ use std::time::{Duration, Instant};
 /// How long a poll waits for a record.
 const POLL: Duration = Duration::from_millis(20);
 /// How long the reader pauses before it checks the free disk space again.
-const REST: Duration = Duration::from_millis(50);
+const PAUSE: Duration = Duration::from_millis(50);
 /// How often the reader commits its progress to Kafka, for the usual lag tools.
-const TELL_EVERY: Duration = Duration::from_secs(2);
+const REPORT_EVERY: Duration = Duration::from_secs(2);
 
 /// The reader's belongings.
 pub struct Reader {
@@ -77,7 +77,7 @@ impl Reader {
     /// Reads until it is asked to stop or reading cannot continue.
     pub fn run(mut self) -> anyhow::Result<()> {
         let mut filling = Filling::default();
-        let mut told = Instant::now();
+        let mut reported = Instant::now();
         let mut tails: BTreeMap<TopicPartition, i64> = BTreeMap::new();
         while !self.stop.is_set() {
             while let Ok(starts) = self.added.try_recv() {
@@ -100,15 +100,15 @@ impl Reader {
             } else if idle && filling.batch.is_empty() {
                 self.observe_tails(&mut tails)?;
             }
-            if told.elapsed() >= TELL_EVERY {
-                self.tell_kafka();
-                told = Instant::now();
+            if reported.elapsed() >= REPORT_EVERY {
+                self.report_progress();
+                reported = Instant::now();
             }
         }
         if !filling.batch.is_empty() {
             self.send(&mut filling)?;
         }
-        self.tell_kafka();
+        self.report_progress();
         Ok(())
     }
 
@@ -120,7 +120,7 @@ impl Reader {
                 self.send(filling)?;
             }
             self.status.set_paused(true);
-            self.stop.wait(REST);
+            self.stop.wait(PAUSE);
         } else if self.status.is_paused() {
             self.status.set_paused(false);
         }
@@ -243,7 +243,7 @@ impl Reader {
     }
 
     /// Committed positions, as progress only: reading never starts from them.
-    fn tell_kafka(&self) {
+    fn report_progress(&self) {
         let state = self.published.current();
         let completeness = crate::domain::view::LedgerView::completeness(&*state);
         let positions: Vec<(TopicPartition, i64)> = self
