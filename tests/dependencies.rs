@@ -16,11 +16,11 @@ fn stated(module: &Path) -> Matrix {
     let rows = table.filter_map(|line| line.strip_prefix("//! | `"));
     let mut matrix = Matrix::new();
     for row in rows {
-        let (module, used) = row.split_once("` |").unwrap();
+        let (name, used) = row.split_once("` |").unwrap();
         let used = used.split('`').skip(1).step_by(2).map(str::to_owned).collect();
         assert!(
-            matrix.insert(module.to_owned(), used).is_none(),
-            "{module} occurs twice in {}",
+            matrix.insert(name.to_owned(), used).is_none(),
+            "{name} occurs twice in {}",
             module.display()
         );
     }
