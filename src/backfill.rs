@@ -35,7 +35,7 @@ pub enum BackfillError {
     /// An input cannot be read.
     #[error(transparent)]
     File(#[from] FileError),
-    /// The ledger cannot go on.
+    /// The ledger cannot continue.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
     /// Completeness was stated for a platform that is not known.
@@ -145,7 +145,7 @@ impl LineHashes for LineBlock {
 /// Takes in every line of every reader, in order.
 ///
 /// # Errors
-/// A ledger that cannot go on, dispositions that cannot be written. Whole batches before that are committed.
+/// A ledger that cannot continue, dispositions that cannot be written. Whole batches before that are committed.
 pub fn run<'a>(
     ledger: &'a mut Ledger,
     readers: Vec<LineReader>,

@@ -1,5 +1,5 @@
-//! Rejected records through the pipeline again: after the configuration was mended, a platform was registered, or an operator
-//! mended the records themselves.
+//! Rejected records through the pipeline again: after the configuration was corrected, a platform was registered, or an operator
+//! corrected the records themselves.
 
 use crate::backfill::Summary;
 use crate::config::Config;
@@ -29,7 +29,7 @@ pub struct Redriven {
 /// Sends the kept records of these numbers again as they are, those that are settled meanwhile left out.
 ///
 /// # Errors
-/// A ledger that cannot go on. What was committed before stays.
+/// A ledger that cannot continue. What was committed before stays.
 pub fn run(
     ledger: &mut Ledger,
     config: &Config,
@@ -129,7 +129,7 @@ impl<'a> Line<'a> {
     /// Sends a record.
     ///
     /// # Errors
-    /// A ledger that cannot go on.
+    /// A ledger that cannot continue.
     pub fn send(&mut self, rejection: u64, topic: Option<&str>, payload: &[u8]) -> Result<(), LedgerError> {
         let records_max = u32::try_from(self.config.ingest.batch_records).unwrap_or(u32::MAX);
         if self.batch.is_full(records_max, self.config.ingest.batch_bytes) {
@@ -155,7 +155,7 @@ impl<'a> Line<'a> {
     /// Commits what was sent.
     ///
     /// # Errors
-    /// A ledger that cannot go on.
+    /// A ledger that cannot continue.
     pub fn finish(mut self) -> Result<Redriven, LedgerError> {
         self.commit()?;
         Ok(self.redriven)

@@ -162,7 +162,7 @@ fn commit(ledger: &mut Ledger, events: &[Told], offset: &mut i64, now: UtcMillis
 /// Versions with the instants of their commits, and totals.
 type Answers = (Vec<(StoredVersion, UtcMillis)>, Vec<(TotalKey, Total)>);
 
-/// All that a reader can learn; commits are told by their instants, which compaction does not change.
+/// All that a reader can learn; instants, which compaction does not change, identify the commits.
 fn answers(ledger: &Ledger) -> Answers {
     let view = ledger.published().current();
     let mut versions = Vec::new();
@@ -241,7 +241,7 @@ proptest! {
                     }
                 }
                 Step::Reopen => {
-                    // What a job wrote and nobody installed is left behind, as after a crash.
+                    // What a job wrote and no commit installed is left behind, as after a crash.
                     under_way = None;
                     drop((ledger, plain));
                     (ledger, plain) = (open(dir.path(), ENOUGH, now), open(plain_dir.path(), 0, now));

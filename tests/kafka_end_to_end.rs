@@ -99,7 +99,7 @@ mod tests {
         for (round, part) in lines.chunks(part).enumerate() {
             let mut program = Program::serve(&config, &[]);
             send(&sender, part);
-            // In the middle of this part, wherever the commits stand then.
+            // In the middle of this part, at any commit.
             let middle = i64::try_from(sent + part.len() / 3).unwrap();
             sent += part.len();
             program.applied(middle);

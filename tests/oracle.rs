@@ -95,7 +95,7 @@ fn agrees(case: &Case) {
     said(&format!("the same file again: {}; nothing changed", again["dispositions"]));
 }
 
-/// The feed has orders without a rider: a run over it states nothing and says so.
+/// The feed has orders without a rider: a run over it states nothing and reports that.
 fn ingest_without_statement(bench: &Bench, case: &Case, dispositions: &str) -> Value {
     let input = case.path("orders.jsonl");
     let input = input.to_str().unwrap();

@@ -1,6 +1,6 @@
 //! What the operator's commands ask of a running service: a socket in the data directory that only its owner may open.
 //!
-//! A request is one line of JSON, answers are lines of JSON, the last one tells the outcome:
+//! A request is one line of JSON, answers are lines of JSON, the last one holds the outcome:
 //!
 //! ```text
 //! {"backup":"/backups/2026-11-22"}
@@ -27,7 +27,7 @@ const REQUEST_BYTES_MAX: u64 = 16 << 10;
 /// Pause between two looks for a request.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How long a request or an answer may take to pass: both ends are on this machine.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A request.
 #[derive(Debug, Serialize, Deserialize)]
@@ -130,8 +130,8 @@ impl Admin {
     }
 
     fn answer(&self, stream: &UnixStream) -> io::Result<()> {
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(TIMEOUT))?;
+        stream.set_write_timeout(Some(TIMEOUT))?;
         let mut line = String::new();
         BufReader::new(stream.take(REQUEST_BYTES_MAX)).read_line(&mut line)?;
         let answer = match serde_json::from_str(&line) {
@@ -173,7 +173,7 @@ fn say(mut stream: &UnixStream, answer: &Answer) -> io::Result<()> {
     stream.write_all(&line)
 }
 
-/// Asks the service that has this data directory, and tells of every answer until the last.
+/// Asks the service that has this data directory, and reports every answer until the last.
 ///
 /// # Errors
 /// No service listens, or it went away.

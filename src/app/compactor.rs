@@ -45,7 +45,7 @@ pub fn compactor(stop: Stop) -> (Compactor, Bench) {
 }
 
 impl Bench {
-    /// Works until the writer is gone. When the service is asked to stop, the job under way is given up and handed back.
+    /// Works until the writer is gone. When the service is asked to stop, the job under way is cancelled and handed back.
     pub fn run(self) -> anyhow::Result<()> {
         for job in self.jobs {
             if self.done.send(job.run(self.stop.flag())).is_err() {

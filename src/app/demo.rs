@@ -38,7 +38,7 @@ const HISTORY_S: (u64, u64) = (3 * 3_600, 3_600);
 /// Orders of that history, if it can be that few.
 const HISTORY_ORDERS: u64 = 200_000;
 
-/// What the demo was told.
+/// The options of the demo.
 #[derive(Clone, Debug)]
 pub struct DemoOptions {
     /// Where to listen; another port is taken when this one is not free.
@@ -167,7 +167,7 @@ impl Demo {
 
 impl Drop for Demo {
     fn drop(&mut self) {
-        // Only after a failure is there anything left to end, and that failure is told already.
+        // Only after a failure is there anything left to end, and that failure was already reported.
         let _ended = self.end();
     }
 }

@@ -38,7 +38,7 @@ pub struct EndOffsetPoller {
     pub added: Sender<Vec<Start>>,
     /// The present.
     pub clock: Clock,
-    /// Shared with the people who ask.
+    /// Shared with the query side.
     pub status: Arc<Status>,
     /// Metrics and log.
     pub event_log: EventLog,
@@ -47,7 +47,7 @@ pub struct EndOffsetPoller {
 }
 
 impl EndOffsetPoller {
-    /// Asks until it is told to stop. An unreachable broker only means that nothing becomes complete.
+    /// Asks until it is asked to stop. An unreachable broker only means that nothing becomes complete.
     pub fn run(mut self) -> anyhow::Result<()> {
         let mut listed: Option<Instant> = None;
         while !self.stop.is_set() {

@@ -59,13 +59,13 @@ impl EventLog {
             rejections: &rejections,
             premiums: &premiums,
         });
-        for (taken, &bytes) in report.consumed.iter().zip(&report.consumed_bytes) {
-            let source = match &taken.source {
+        for (range, &bytes) in report.consumed.iter().zip(&report.consumed_bytes) {
+            let source = match &range.source {
                 Source::Kafka { .. } => RecordSource::Kafka,
                 Source::Files => RecordSource::File,
                 Source::Redrive => RecordSource::Redrive,
             };
-            self.metrics.received(source, taken.counts.iter().sum(), bytes);
+            self.metrics.received(source, range.counts.iter().sum(), bytes);
         }
         debug!(
             commit = report.commit,
@@ -96,7 +96,7 @@ impl EventLog {
         }
     }
 
-    /// Where a partition stands.
+    /// The position of a partition.
     pub fn partition(&self, topic: &str, partition: i32, position: i64, end: Option<i64>) {
         self.metrics.partition(&PartitionFacts { topic, partition, position, end });
     }
@@ -112,19 +112,19 @@ impl EventLog {
         error!(%why, "storage failed: nothing is written any more; the process ends, and Kafka is read again after a restart");
     }
 
-    /// How much room there is on the disk.
-    pub fn room(&self, free: &FreeSpace, status: &Status) {
+    /// The free space on the disk.
+    pub fn disk_space(&self, free: &FreeSpace, status: &Status) {
         status.set_free(*free);
-        self.metrics.room(free.bytes, free.is_short);
+        self.metrics.disk_space(free.bytes, free.is_short);
         let (free_bytes, needed_bytes) = (free.bytes, free.needed);
         if free.has_changed && free.is_short {
             warn!(
                 free_bytes,
                 needed_bytes,
-                "the disk is nearly full: nothing is read until there is room (ledger.min_free_bytes); answers go on"
+                "the disk is nearly full: reading pauses until enough space is free (ledger.min_free_bytes); queries are still served"
             );
         } else if free.has_changed {
-            info!(free_bytes, "there is room on the disk again: reading goes on");
+            info!(free_bytes, "the disk has enough free space again: reading continues");
         }
     }
 
@@ -138,7 +138,7 @@ impl EventLog {
         self.metrics.clock_jumped(ahead_ms);
         warn!(
             ahead_ms,
-            "the wall clock jumped: completeness does not advance until it is as it was; where it is right only now, restart the service"
+            "the wall clock jumped: completeness does not advance until the clock is back; if the new time is right, restart the service"
         );
     }
 

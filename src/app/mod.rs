@@ -58,7 +58,7 @@ pub struct Skip {
     pub topic: String,
     /// Partition.
     pub partition: i32,
-    /// Reading goes on here.
+    /// Reading continues here.
     pub offset: i64,
 }
 
@@ -68,16 +68,16 @@ impl Skip {
     }
 }
 
-/// What `serve` was told besides its configuration.
+/// The options of `serve` besides its configuration.
 #[derive(Clone, Debug, Default)]
 pub struct ServeOptions {
     /// Recorded ways past offsets that are gone.
     pub skips: Vec<Skip>,
-    /// Going on from an older state than was acknowledged.
+    /// Continuing from an older state than was acknowledged.
     pub accept_older_state: bool,
     /// Why, for both.
     pub reason: String,
-    /// Answering from the ledger as it stands, without Kafka.
+    /// Read-only: serves queries from the ledger, without Kafka.
     pub read_only: bool,
     /// Ending when the terminal goes away (SIGHUP); else that is logged and ignored.
     pub ends_on_hangup: bool,
@@ -96,7 +96,7 @@ pub struct Running {
     pub stop: Stop,
 }
 
-/// Runs the service until it is told to stop (SIGTERM, SIGINT, [`Running::stop`]) or a part of it fails.
+/// Runs the service until it is asked to stop (SIGTERM, SIGINT, [`Running::stop`]) or a part of it fails.
 ///
 /// # Errors
 /// Whatever failed first. Everything that was committed stays.
@@ -155,7 +155,7 @@ fn open(config: &Config, options: &ServeOptions, clock: &Clock) -> anyhow::Resul
     let mut ledger = Ledger::open(setup)?;
     if options.accept_older_state && ledger.options().accept_older_state.is_none() {
         warn!(
-            "--accept-older-state was not needed: the storage stands at the newest acknowledged commit, and nothing is noted; leave it out from now on"
+            "--accept-older-state was not needed: the storage is at the newest acknowledged commit, and nothing is recorded; leave it out from now on"
         );
     }
     ledger.activate_configuration(clock.now())?;
@@ -213,11 +213,11 @@ fn run(
         }
     })?;
     // Known before anything is read.
-    let mut room = DiskSpace::of(ledger.options());
-    event_log.room(&room.look()?, status);
+    let mut disk_space = DiskSpace::of(ledger.options());
+    event_log.disk_space(&disk_space.look()?, status);
     let writer = Writer {
         ledger,
-        room,
+        disk_space,
         work: to_do,
         emptied,
         clock: *clock,
@@ -249,7 +249,7 @@ fn run(
     end(threads, first, config.shutdown.grace, status)
 }
 
-/// Listens for the operator's commands; a service goes on where it cannot.
+/// Listens for the operator's commands; the service continues without them where it cannot.
 fn listen(
     config: &Config,
     published: &Arc<Published>,
@@ -290,7 +290,7 @@ fn end(threads: Threads, first: Option<Ended>, grace: Duration, status: &Status)
             }
             error!(thread = name, "{problem:#}");
             let problem = problem.context(format!("the {name} stopped"));
-            // The others stop because the writer did: its failure is the one to tell.
+            // The others stop because the writer did: its failure is the one to report.
             if failure.is_none() || name == "writer" {
                 failure = Some(problem);
             }
@@ -351,7 +351,7 @@ impl Web {
             config.http.clone(),
             event_log.metrics.clone(),
         );
-        let room = open_files::room_for_connections();
+        let connections_max = open_files::connections_max();
         let (shutdown, mut told) = watch::channel(false);
         let asked = stop.clone();
         let serving = runtime.spawn(async move {
@@ -359,7 +359,7 @@ impl Web {
                 // An error means that the sender is gone, which is an end as well.
                 let _told = told.wait_for(|stop| *stop).await;
             };
-            let served = http::serve(listener, state, room, until).await;
+            let served = http::serve(listener, state, connections_max, until).await;
             // However it ends: without answers the service is no service.
             asked.set();
             served.inspect_err(|problem| error!(%problem, "the HTTP side failed")).is_ok()

@@ -1,4 +1,4 @@
-//! An operator's decisions to go on past what cannot be read: checked against Kafka and the ledger, then recorded.
+//! An operator's decisions to continue past what cannot be read: checked against Kafka and the ledger, then recorded.
 
 use super::ServeOptions;
 use super::Skip;
@@ -39,11 +39,11 @@ impl Survey {
 
 /// What a decision comes to.
 enum Verdict {
-    /// Reading goes on at the offset.
+    /// Reading continues at the offset.
     To,
-    /// The partition exists no more: reading goes on without it.
+    /// The partition exists no more: reading continues without it.
     Without,
-    /// It was made before, or reading stands there anyway.
+    /// It was made before, or reading is at that offset anyway.
     Nothing,
 }
 
@@ -79,15 +79,15 @@ pub(super) fn record(
             }),
             Verdict::Without => observed.dropped.push((place.topic, place.partition, now)),
             Verdict::Nothing => {
-                info!(%place, "this --skip was made before, or is not needed: reading goes on where it stands");
+                info!(%place, "this --skip was made before, or is not needed: reading continues at its present offset");
             }
         }
         notes.extend(note);
     }
     if !notes.is_empty() {
-        notes
-            .iter()
-            .for_each(|note| warn!(note, "going on by an operator's decision: what lies between is a gap"));
+        notes.iter().for_each(|note| {
+            warn!(note, "continuing by an operator's decision: the offsets between are a gap")
+        });
         ledger.observe(&observed);
         ledger.commit(&Batch::default(), &CommitExtras { notes, ..CommitExtras::default() }, now)?;
     }

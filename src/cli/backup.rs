@@ -21,7 +21,7 @@ use std::time::Instant;
 #[derive(Debug, Args)]
 #[command(after_help = "Example: coverledger backup /backups/2026-11-22 --config coverledger.toml
 
-Makes a data directory of the newest committed state. A running service goes on meanwhile; without one the ledger is
+Makes a data directory of the newest committed state. A running service continues meanwhile; without one the ledger is
 opened here. Large files are linked where the file system is the same: they share their bytes with the ledger, so copy the
 folder to another disk or machine. To restore, put it in the place of the data directory and start.")]
 pub struct BackupArgs {

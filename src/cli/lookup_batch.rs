@@ -70,7 +70,7 @@ pub(super) fn run(
     Ok(())
 }
 
-/// Reads every row once: rows that cannot be told apart end the command before it answers any. Tells of rows that go over
+/// Reads every row once: rows that cannot be told apart end the command before it answers any. Reports rows that go over
 /// several lines, which a quote that was left open by mistake may have made.
 fn check(input: &mut Input) -> Result<(), BatchError> {
     let mut rows = Questions::new(BufReader::new(input))?;

@@ -67,7 +67,7 @@ pub(super) fn run(opened: &mut Opened, file: &Path, out: &mut dyn Write) -> anyh
     Ok(if wrong.count() == 0 { Ending::Holds } else { Ending::DoesNotHold })
 }
 
-/// Every line must be one of such a file, its number one of a kept record, and each number stand once: several records for
+/// Every line must be one of such a file, its number one of a kept record, and each number occur once: several records for
 /// one rejection would resolve it with the first that is taken in.
 fn check(input: &mut Input, opened: &Opened) -> anyhow::Result<BTreeMap<u64, Known>> {
     let mut wrong = Wrong::default();
@@ -80,7 +80,7 @@ fn check(input: &mut Input, opened: &Opened) -> anyhow::Result<BTreeMap<u64, Kno
                 Some(first) => wrong.tell(
                     number,
                     &format!(
-                        "rejection {rejection} stands on line {first} already: one record can be sent for each; have the \
+                        "rejection {rejection} is on line {first} already: one record can be sent for each; have the \
                          platform send the others, or ingest them"
                     ),
                 ),

@@ -132,7 +132,7 @@ fn content(text: &str) -> Result<[u8; 16], String> {
 /// Does what the arguments say.
 ///
 /// # Errors
-/// A ledger that cannot be read or cannot go on, an export that cannot be written, an unknown platform.
+/// A ledger that cannot be read or cannot continue, an export that cannot be written, an unknown platform.
 pub fn run(args: &RejectionsArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
     let config = load_config(&args.config)?;
     let filter = args.filter(&config.zone)?;

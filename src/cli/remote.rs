@@ -98,7 +98,7 @@ fn agent() -> Agent {
         .proxy(None)
         .max_redirects(0)
         .max_idle_connections(0)
-        // What a refusal says stands in its body.
+        // The body of a refusal holds its message.
         .http_status_as_error(false)
         .user_agent(concat!("coverledger/", env!("CARGO_PKG_VERSION")))
         .timeout_connect(Some(SILENT_MAX))

@@ -14,7 +14,7 @@ pub(super) struct Layer<'a> {
     pub(super) offset: usize,
 }
 
-/// A value and where it stands.
+/// A value and its place in the text.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Found<'a> {
     pub(super) source: &'a Source,

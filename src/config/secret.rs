@@ -16,7 +16,7 @@ impl Secret {
         Self(value.into())
     }
 
-    /// The value, for the one who needs it.
+    /// The value, for the code that uses it.
     pub fn expose(&self) -> &str {
         &self.0
     }

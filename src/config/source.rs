@@ -17,7 +17,7 @@ pub(super) struct Source {
     line_ends: Vec<usize>,
 }
 
-/// What stands in the kept text for a secret.
+/// The placeholder for a secret in the kept text.
 const REDACTED: &str = "\"<secret>\"";
 /// Words in the name of an option that holds a secret.
 const SECRET_WORDS: [&str; 8] =

@@ -26,7 +26,7 @@ fn problems(text: &str) -> Vec<String> {
     with_files(&[("c.toml", text)]).unwrap_err().problems.iter().map(Problem::to_string).collect()
 }
 
-/// Every expected text stands in the problem of its place, and there are no others.
+/// The problem at each place contains its expected text, and there are no others.
 fn expect(found: &[String], expected: &[(&str, &str)]) {
     assert_eq!(found.len(), expected.len(), "{found:#?}");
     for ((place, text), problem) in expected.iter().zip(found) {

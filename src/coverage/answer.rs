@@ -23,7 +23,7 @@ pub struct Answer {
     /// The platforms that the question was narrowed to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub platform: Option<Vec<String>>,
-    /// The asker's own mark.
+    /// The client's own mark.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reference: Option<String>,
     /// Every window that holds the time (or some of it), sorted by platform, order_id, leg as bytes.

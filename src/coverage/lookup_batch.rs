@@ -23,7 +23,7 @@ pub enum BatchError {
     Rows(CsvError),
 }
 
-/// What stands in the place of an answer to a row that is no question.
+/// Replaces the answer to a row that is no question.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct BadRow {
     /// The line on which the row starts, from 1; the header is line 1.
@@ -132,7 +132,7 @@ impl<R: BufRead> Questions<R> {
         if let Some(damage) = rider_ids.iter().find_map(|rider_id| damage(rider_id)) {
             return Err(format!(
                 "rider_id looks damaged by a spreadsheet: {damage}; take the identifier from where the sheet took it, and \
-                 import the column as text (if it is right as it stands, ask with --rider)"
+                 import the column as text (if it is right as it is, ask with --rider)"
             ));
         }
         let platforms = term(columns.platform).unwrap_or_default().split_ascii_whitespace();

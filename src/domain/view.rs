@@ -29,7 +29,7 @@ pub trait LedgerView {
     /// A storage failure, or a question that is too large.
     type Error: std::error::Error + Send + Sync + 'static;
 
-    /// What the asker is told when an error is about what was asked; `None` when storage failed.
+    /// What the client learns when an error is about what was asked; `None` when storage failed.
     fn refusal(error: &Self::Error) -> Option<String> {
         let _storage = error;
         None

@@ -15,7 +15,7 @@ enum Break {
     Words,
     /// A field gets another value (JSON); one that is not there is added.
     Field(&'static str, &'static str),
-    /// An order number that goes on and on.
+    /// An order number that has no end.
     LongOrderId,
 }
 

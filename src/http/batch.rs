@@ -1,7 +1,7 @@
 //! `POST /v1/coverage/batch`: a question a line, an answer a line, in the same order.
 //!
-//! All answers come from one state. They are streamed: the asker's pace is the pace, and memory stays bounded. A batch has a
-//! place among those that are worked on only while it is: not while its body comes, nor while its asker reads.
+//! All answers come from one state. They are streamed: the client's pace is the pace, and memory stays bounded. A batch has a
+//! place among those that are worked on only while it is: not while its body comes, nor while its client reads.
 
 use super::backend::Source;
 use super::bodies::{BodyError, WholeBody};
@@ -38,9 +38,9 @@ pub(super) async fn post<S: Source>(
 ) -> Result<Response, Problem> {
     Query::strict(request.uri().query(), &[])?;
     text::check_headers(request.headers())?;
-    let activity = in_flight::of(&request);
+    let in_flight = in_flight::of(&request);
     let body = {
-        let _receiving = activity.receiving();
+        let _receiving = in_flight.receiving();
         body(&state, request).await?
     };
     let lines = text::lines_of(&body.bytes)?;
@@ -56,7 +56,7 @@ pub(super) async fn post<S: Source>(
         ));
     };
     let at = body.bytes.len().saturating_sub(lines.len());
-    let (view, keeping) = (state.source().view(), activity.keeping_body());
+    let (view, keeping) = (state.source().view(), in_flight.keeping_body());
     let batch = Batch { state, view, body, at, line: 0, _keeping: keeping };
     let answers = Answers { next: Some(Box::pin(batch.work())) };
     Ok(([(CONTENT_TYPE, "application/x-ndjson")], Body::new(answers)).into_response())

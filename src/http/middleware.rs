@@ -1,4 +1,4 @@
-//! What stands before every handler: load shedding, time limits, panics, headers.
+//! Layers before every handler: load shedding, time limits, panics, headers.
 
 use super::backend::Source;
 use super::problem::{Kind, Problem};

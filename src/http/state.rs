@@ -15,11 +15,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// Answers that are read from storage at a time, on as many threads: more only wait for the same disk.
 const READERS_MAX: usize = 32;
 /// Answers that are worked out at a time right where their request was read, without the way to another thread and
-/// back. That many of [`THREADS`] may wait for the disk; the others go on.
+/// back. That many of [`THREADS`] may wait for the disk; the others continue.
 const QUICK_MAX: usize = 3;
 /// Threads for connections.
 pub const THREADS: usize = QUICK_MAX + 1;
-/// Batches that are worked on at a time, each on a thread. A batch that waits for its asker is not worked on.
+/// Batches that are worked on at a time, each on a thread. A batch that waits for its client is not worked on.
 const BATCHES_MAX: usize = 8;
 
 /// What every handler needs. Clones share it.
@@ -125,7 +125,7 @@ impl<S: Source> HttpState<S> {
         self.read(job).await
     }
 
-    /// Does `job` on a blocking thread once a place is free. The place is kept until the job is done, even when nobody
+    /// Does `job` on a blocking thread once a place is free. The place is kept until the job is done, even when no request
     /// waits for it any more: so many threads, and no more.
     pub(super) async fn read<T: Send + 'static>(
         &self,

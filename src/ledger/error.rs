@@ -4,7 +4,7 @@ use crate::storage::StorageError;
 use crate::storage::bytes::CodecError;
 use thiserror::Error;
 
-/// The ledger cannot go on, or cannot be trusted.
+/// The ledger cannot continue, or cannot be trusted.
 #[derive(Debug, Error, Clone)]
 pub enum LedgerError {
     /// The store failed.
@@ -65,7 +65,7 @@ pub enum LedgerError {
     NoRoom {
         /// Bytes free.
         bytes: u64,
-        /// Bytes at which the intake goes on.
+        /// Bytes at which the intake continues.
         needed: u64,
     },
     /// A sum does not fit.

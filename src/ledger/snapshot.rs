@@ -37,7 +37,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Stored versions of one rider that are read at a time, mostly those of a day. A person has some hundred orders a day at
-/// most; of a placeholder that stands for everybody this bounds what a question costs.
+/// most; of a placeholder that many riders share, this bounds what a question costs.
 const VERSIONS_READ_MAX: usize = 20_000;
 
 /// Blocks that are fetched for a question before it reads the first of them: more than nearly every question reads.
@@ -176,7 +176,7 @@ impl Snapshot {
 }
 
 /// Rows of any places become versions with their fates: at one place and identity the newest row replaces the others, and
-/// a mark replaces the version before it. They come in the order of their places.
+/// a tombstone replaces the version before it. They come in the order of their places.
 fn group_versions(mut rows: Vec<Found>) -> Vec<StoredVersion> {
     rows.sort_by(|a, b| {
         let order = |row: &Found| (row.posting.revision, row.posting.commit);

@@ -82,7 +82,7 @@ points! {
     /// Its name is durable.
     HeadDurable = "head.durable",
     /// Memory has taken the commit in.
-    CommitAdopted = "commit.adopted",
+    CommitApplied = "commit.applied",
     /// Readers see it.
     CommitPublished = "commit.published",
     /// Orders without a rate are written again with one.

@@ -94,7 +94,7 @@ pub enum StorageError {
         /// The data directory.
         path: PathBuf,
     },
-    /// `HEAD` does not say where the storage stands.
+    /// `HEAD` does not name the version of the storage.
     #[error("{0}")]
     Inconsistent(String),
     /// A sealed segment file is not as it was written.

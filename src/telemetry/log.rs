@@ -1,6 +1,6 @@
 //! The log: to standard error, as text for people or as JSON for machines.
 //!
-//! No rider identifier is ever logged: a log is read by people who have no business with a person's working day.
+//! No rider identifier is ever logged: the readers of a log have no business with a person's working day.
 
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use thiserror::Error;
@@ -21,7 +21,7 @@ pub enum LogFormat {
 #[derive(Debug, Error)]
 pub enum LogError {
     /// The filter cannot be read.
-    #[error("`{filter}` is no log filter, such as info or coverledger=debug,info")]
+    #[error("invalid log filter `{filter}`; use for example info or coverledger=debug,info")]
     Filter {
         /// What was given.
         filter: String,
@@ -77,7 +77,7 @@ mod tests {
         assert!(parse("info").is_ok() && parse("coverledger=debug,info").is_ok());
         assert_eq!(
             parse("coverledger=loud").unwrap_err().to_string(),
-            "`coverledger=loud` is no log filter, such as info or coverledger=debug,info"
+            "invalid log filter `coverledger=loud`; use for example info or coverledger=debug,info"
         );
     }
 }

@@ -18,7 +18,7 @@ use crate::testkit::cluster::RealKafka;
 use crate::testkit::orders::{TOPIC, config_of, order, text};
 use crate::testkit::program::Program;
 use crate::testkit::proxy::Proxy;
-use crate::testkit::reading::{PATIENCE, from_beginning, read_to, resumes, source};
+use crate::testkit::reading::{TIMEOUT, from_beginning, read_to, resumes, source};
 use crate::testkit::wait::poll_until;
 
 /// A configuration that reads one topic.
@@ -36,7 +36,7 @@ fn send(kafka: &RealKafka, topic: &str, numbers: std::ops::Range<u32>) {
         let payload = payload.as_bytes();
         producer.send(&Outgoing { topic, partition, key: None, payload, timestamp }).unwrap();
     }
-    producer.flush(PATIENCE).unwrap();
+    producer.flush(TIMEOUT).unwrap();
 }
 
 /// Sends orders of these numbers, each in a transaction of its own: behind each lies a marker.
@@ -46,11 +46,11 @@ fn send_in_transactions(kafka: &RealKafka, topic: &str, numbers: std::ops::Range
         .set("transactional.id", topic)
         .create()
         .unwrap();
-    producer.init_transactions(PATIENCE).unwrap();
+    producer.init_transactions(TIMEOUT).unwrap();
     for number in numbers {
         producer.begin_transaction().unwrap();
         producer.send(BaseRecord::<(), str>::to(topic).payload(&order(number))).unwrap();
-        producer.commit_transaction(PATIENCE).unwrap();
+        producer.commit_transaction(TIMEOUT).unwrap();
     }
 }
 
@@ -205,14 +205,14 @@ fn a_topic_that_becomes_compacted_stops_the_service() {
     assert_eq!(program.terminate(), Some(0));
 }
 
-/// What the second guard says where the broker tells no topic ids.
+/// What the second check reports where the broker tells no topic ids.
 fn without_ids(kafka: &RealKafka, known: &[Resume], cleanup: Cleanup) -> Standing {
     let (settings, health) = (kafka.settings("guard"), KafkaHealth::new());
     let probe = KafkaProbe::new(&settings, health.clone()).unwrap();
     let topic = known[0].place.topic.clone();
     let described = Described { identity: TopicIdentity::default(), cleanup };
     let now = BTreeMap::from([(topic, described)]);
-    check_continuation(&settings, &health, &probe, known, &now, PATIENCE).unwrap().remove(0)
+    check_continuation(&settings, &health, &probe, known, &now, TIMEOUT).unwrap().remove(0)
 }
 
 #[test]
@@ -256,8 +256,8 @@ fn kafka_tells_which_topics_these_are_and_what_is_deleted_of_them() {
     kafka.create_topic_with("bounded", &[("retention.ms", "-1"), ("retention.bytes", "1000000")]);
     let probe = KafkaProbe::new(&kafka.settings("ids"), KafkaHealth::new()).unwrap();
     let topics = ["told", "kept", "bounded"].map(str::to_owned);
-    let described = probe.describe(&topics, PATIENCE).unwrap();
-    assert_eq!(described, probe.describe(&topics, PATIENCE).unwrap());
+    let described = probe.describe(&topics, TIMEOUT).unwrap();
+    assert_eq!(described, probe.describe(&topics, TIMEOUT).unwrap());
     let cleanups = topics.each_ref().map(|topic| described[topic].cleanup);
     assert_eq!(cleanups, [Cleanup::Deletes, Cleanup::Keeps, Cleanup::Deletes]);
     let ids: std::collections::BTreeSet<_> =
@@ -267,6 +267,6 @@ fn kafka_tells_which_topics_these_are_and_what_is_deleted_of_them() {
         described.values().map(|topic| topic.identity.cluster.clone().unwrap()).collect();
     assert_eq!(clusters.len(), 1);
     // One that is not there is for discovery to tell.
-    let absent = probe.describe(&["nowhere".to_owned()], PATIENCE).unwrap_err();
+    let absent = probe.describe(&["nowhere".to_owned()], TIMEOUT).unwrap_err();
     assert!(absent.is_transient(), "{absent}");
 }

@@ -162,7 +162,7 @@ pub(crate) struct Open<'a> {
 }
 
 impl Model {
-    /// Why an instant is not settled on a platform, whoever asks.
+    /// Why an instant is not settled on a platform, for any client.
     fn unsettled(&self, platform: &str, at: i64) -> Option<&'static str> {
         let promise = self.terms.promise(platform);
         let (_, tail) = self.widest;

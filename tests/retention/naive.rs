@@ -98,7 +98,7 @@ enum Step {
         events: Vec<(u32, u32, i32, u64)>,
         stale: bool,
     },
-    /// Time goes on.
+    /// Time continues.
     Days(i32),
     Drop,
     Compact {

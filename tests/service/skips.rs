@@ -4,7 +4,7 @@ use super::tests::{config, order};
 use crate::testkit::mock::{self, Cluster};
 use crate::testkit::orders::{TOPIC, send_to};
 use crate::testkit::program::Program;
-use crate::testkit::reading::PATIENCE;
+use crate::testkit::reading::TIMEOUT;
 use crate::testkit::wait::poll_until;
 use coverledger::domain::time::UtcMillis;
 use coverledger::ingest::kafka::{EventProducer, KafkaHealth, Outgoing};
@@ -29,7 +29,7 @@ fn filled(name: &str, orders: &[usize]) -> Cluster {
             producer.send(&Outgoing { topic, partition, key: None, payload, timestamp }).unwrap();
         }
     }
-    producer.flush(PATIENCE).unwrap();
+    producer.flush(TIMEOUT).unwrap();
     cluster
 }
 
@@ -194,7 +194,7 @@ fn a_partition_that_is_gone_can_be_left_behind() {
 #[test]
 fn a_stop_is_heard_while_kafka_is_away() {
     let folder = TempDir::new().unwrap();
-    // Nobody listens on the discard port of this machine.
+    // No process listens on the discard port of this machine.
     let config = config(&folder, "127.0.0.1:9");
     let mut program = Program::serve(&config, &[]);
     let answer = program.get("/v1/coverage?rider_id=R1&at=2025-07-10T11:00:00%2B08:00");

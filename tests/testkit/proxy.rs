@@ -50,7 +50,7 @@ impl Proxy {
         Self::start(broker, |line| Line { delay, ..line })
     }
 
-    /// In front of `broker`, on a port that was bound before: whoever connected to it is answered from now on.
+    /// In front of `broker`, on a port that was bound before: clients that connected to it are answered from now on.
     pub(crate) fn answering(listener: TcpListener, broker: &str) -> Self {
         Self::start_on(listener, broker, |line| line)
     }

@@ -76,7 +76,7 @@ impl Home {
 
 impl Drop for Home {
     fn drop(&mut self) {
-        // Only after a failure is there anything left to remove, and that failure is told already.
+        // Only after a failure is there anything left to remove, and that failure was already reported.
         let _removed = self.remove();
     }
 }

@@ -4,7 +4,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::place::TopicPartition;
 
-/// A reason why reading cannot go on. All but [`KafkaFault::Unreachable`] need an operator.
+/// A reason why reading cannot continue. All but [`KafkaFault::Unreachable`] need an operator.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KafkaFault {
     /// An option that librdkafka refuses. Its value is never repeated: it may be a secret.
@@ -24,7 +24,7 @@ pub enum KafkaFault {
     /// Retention has passed the position.
     #[error(
         "records of {place} are gone: the ledger continues at offset {position}, Kafka holds {low} to {end} (exclusive); \
-         restore the topic, or record the loss and go on from the first offset left with \
+         restore the topic, or record the loss and continue from the first offset left with \
          `--skip {place}:{low} --reason ...`"
     )]
     OffsetGone {
@@ -41,7 +41,7 @@ pub enum KafkaFault {
     #[error(
         "{place} is shorter than what was read of it: the ledger continues at offset {position}, Kafka holds {low} to \
          {end} (exclusive); the log was truncated, the topic re-created, or this is another cluster: restore the topic \
-         or correct `brokers`, or record the break and go on with `--skip {place}:{low} --reason ...`"
+         or correct `brokers`, or record the break and continue with `--skip {place}:{low} --reason ...`"
     )]
     LogTooShort {
         /// Which partition.
@@ -70,7 +70,7 @@ pub enum KafkaFault {
     #[error(
         "{place} is not the log that was read before: the record at offset {offset} differs from the one that the ledger \
          applied there; the topic was re-created, or this is another cluster: restore the topic or correct `brokers`, or \
-         record the break and go on with `--skip {place}:{low} --reason ...`"
+         record the break and continue with `--skip {place}:{low} --reason ...`"
     )]
     AnotherLog {
         /// Which partition.
@@ -84,7 +84,7 @@ pub enum KafkaFault {
     #[error(
         "{place} belongs to another topic than the one that was read before: the ledger read the topic with the id {before}, \
          and the topic of this name has the id {now}: it was deleted and made again; nothing of it was taken. Restore the \
-         topic that was read or correct `brokers`, or record the break and go on in the topic of now with \
+         topic that was read or correct `brokers`, or record the break and continue in the topic of now with \
          `--skip {place}:{low} --reason ...`, once for each partition"
     )]
     AnotherTopic {
@@ -101,7 +101,7 @@ pub enum KafkaFault {
     #[error(
         "{place} belongs to another cluster than the one that was read before: the ledger read it in the cluster with the id \
          {before}, and the brokers are those of the cluster {now}, where the same offset means another record; nothing of it \
-         was taken. Correct `brokers`, or record the break and go on in the cluster of now with \
+         was taken. Correct `brokers`, or record the break and continue in the cluster of now with \
          `--skip {place}:{low} --reason ...`, once for each partition"
     )]
     AnotherCluster {
@@ -134,7 +134,7 @@ pub enum KafkaFault {
     #[error(
         "{place} is not the log that was read before: the ledger applied the record at offset {offset}, and Kafka holds none \
          there, though nothing is deleted there ({why}); the topic was made again, records were deleted by hand, or this is \
-         another cluster: restore the topic or correct `brokers`, or record the break and go on with \
+         another cluster: restore the topic or correct `brokers`, or record the break and continue with \
          `--skip {place}:{low} --reason ...`"
     )]
     LastRecordMissing {
@@ -174,7 +174,7 @@ pub enum KafkaFault {
     /// A partition that was read before does not exist any more.
     #[error(
         "{place} does not exist any more: the topic was re-created with fewer partitions, or this is another cluster: \
-         restore the topic or correct `brokers`, or record the loss and go on without the partition with \
+         restore the topic or correct `brokers`, or record the loss and continue without the partition with \
          `--skip {place}:0 --reason ...`"
     )]
     PartitionMissing {
@@ -191,12 +191,12 @@ pub enum KafkaFault {
     #[error(
         "records of {place} from offset {position} on are damaged: their checksum does not hold, whenever they are read; \
          nothing of them was taken and nothing skipped. Restore the partition (from another replica), or record the loss \
-         and go on behind them with {}", way(place, *next)
+         and continue behind them with {}", way(place, *next)
     )]
     RecordsDamaged {
         /// Which partition.
         place: TopicPartition,
-        /// The offset of the first damaged record, where reading stands.
+        /// The offset of the first damaged record, the position of reading.
         position: i64,
         /// The first offset behind them; `None` when nothing lies behind them yet.
         next: Option<i64>,
@@ -208,7 +208,7 @@ pub enum KafkaFault {
     )]
     DamagedOnTheWay,
     /// Anything else that Kafka refuses: missing rights, a fatal client error.
-    #[error("Kafka refuses to go on: {reason}")]
+    #[error("Kafka refuses to continue: {reason}")]
     Refused {
         /// librdkafka's words.
         reason: String,
@@ -268,7 +268,7 @@ pub(super) fn may_be_secret(option: &str) -> bool {
         .any(|part| option.contains(part))
 }
 
-/// Whether librdkafka goes on by itself after this error, without having skipped anything.
+/// Whether librdkafka continues by itself after this error, without having skipped anything.
 ///
 /// The list is closed on purpose: after any other error (a failed checksum, an unknown codec, missing rights)
 /// librdkafka may step over records, so reading must stop instead.

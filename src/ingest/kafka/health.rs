@@ -121,7 +121,7 @@ impl KafkaContext {
 impl ClientContext for KafkaContext {
     fn log(&self, level: RDKafkaLogLevel, fac: &str, message: &str) {
         let client = self.client;
-        // A failed commit of offsets is told nowhere else: rdkafka 0.39 gets no event for one that it does not wait for.
+        // Nothing else reports a failed commit of offsets: rdkafka 0.39 gets no event for one that it does not wait for.
         if fac == "COMMITFAIL" {
             return self.health.progress_failed(message);
         }

@@ -23,7 +23,7 @@ use crate::ledger::run::identity::IdentityHash;
 use crate::ledger::run::row::OrderId;
 use std::sync::Arc;
 
-/// Most names (platforms or categories) that one batch tells apart; a batch with more is committed first.
+/// Most names (platforms or categories) that one batch distinguishes; a batch with more is committed first.
 const NAMES_MAX: usize = 4_096;
 
 /// Records on their way into one commit.
@@ -32,7 +32,7 @@ pub struct Batch {
     arena: Vec<u8>,
     /// Order events.
     pub orders: Vec<OrderEntry>,
-    /// The draft of each order's row, made while the record is in the nearest cache; the class is not known yet.
+    /// The staged row of each order, made while the record is in the nearest cache; the class is not known yet.
     pub staged_rows: Vec<StagedRow>,
     extras: Vec<Extra>,
     /// Stretches of lines, each with the position of its first record.

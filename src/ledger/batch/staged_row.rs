@@ -13,9 +13,9 @@ use crate::ledger::batch::OrderEntry;
 use crate::ledger::run::identity::IdentityHash;
 use crate::ledger::run::row::{OrderId, Row};
 
-/// Bytes of a rider identifier that a draft holds.
+/// Bytes of a rider identifier that a staged row holds.
 pub const RIDER_BYTES: usize = 32;
-/// Most digits of an order identifier that a draft holds.
+/// Most digits of an order identifier that a staged row holds.
 const ORDER_DIGITS: usize = 19;
 
 /// A row on its way into a run.
@@ -38,7 +38,7 @@ pub struct StagedRow {
     duration: u32,
     /// Position in the batch, or among the extra rows.
     pub at: u32,
-    /// Bytes of the rider identifier; more than [`RIDER_BYTES`] when it goes on elsewhere.
+    /// Bytes of the rider identifier; more than [`RIDER_BYTES`] when it continues elsewhere.
     rider_bytes: u8,
     /// Digits of the order identifier.
     order_digits: u8,
@@ -46,19 +46,19 @@ pub struct StagedRow {
     pub body: Body,
 }
 
-/// Where the values of a draft's row are.
+/// Where the values of a staged row are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Body {
-    /// All in the draft: an ended order of revision 0 without anything rare.
+    /// All inline: an ended order of revision 0 without anything rare.
     Here,
     /// In the batch.
     Order,
-    /// Among the extra rows: a mark, or a stored version with a new price.
+    /// Among the extra rows: a tombstone, or a stored version with a new price.
     Extra,
 }
 
 impl StagedRow {
-    /// A draft without content, to make room with.
+    /// A staged row without content, as a placeholder.
     pub const EMPTY: Self = Self {
         rider: [0; RIDER_BYTES],
         accepted_at: UtcMillis::new(0),
@@ -73,7 +73,7 @@ impl StagedRow {
         body: Body::Order,
     };
 
-    /// The draft of a batch's entry at position `at`; its class is not known yet.
+    /// The staged row of a batch's entry at position `at`; its class is not known yet.
     #[inline]
     pub fn of_order(entry: &OrderEntry, rider: &[u8], order: &OrderId<'_>, at: u32) -> Self {
         let (digits, order) = small(order);
@@ -99,7 +99,7 @@ impl StagedRow {
         }
     }
 
-    /// The draft of an extra row at position `at`.
+    /// The staged row of an extra row at position `at`.
     pub fn of_extra(rider: &[u8], accepted_at: UtcMillis, at: u32, class: u32) -> Self {
         Self {
             rider: prefix_of(rider),
@@ -112,8 +112,8 @@ impl StagedRow {
         }
     }
 
-    /// The draft of a stored row; with [`Body::Order`] when the draft does not hold all of it, whose position `at` then
-    /// is. Its commit and identity are not in the draft.
+    /// The staged row of a stored row; with [`Body::Order`] when the staged row does not hold all of it, whose position `at` then
+    /// is. Its commit and identity are not in the staged row.
     #[inline]
     pub fn of_row(row: &Row<'_>, at: u32) -> Self {
         let (digits, order) = small(&row.order_id);
@@ -177,7 +177,7 @@ impl StagedRow {
     }
 }
 
-/// Digits and value of an identifier that a draft can hold.
+/// Digits and value of an identifier that a staged row can hold.
 #[inline]
 fn small(order: &OrderId<'_>) -> (u8, Option<u64>) {
     match *order {
@@ -194,7 +194,7 @@ fn prefix_of(rider: &[u8]) -> [u8; RIDER_BYTES] {
     prefix
 }
 
-/// Drafts by day. The memory of one commit serves the next.
+/// Staged rows by day. The memory of one commit serves the next.
 #[derive(Debug, Default)]
 pub struct DayStagedRows {
     days: Vec<(LocalDay, Vec<StagedRow>)>,
@@ -203,7 +203,7 @@ pub struct DayStagedRows {
 }
 
 impl DayStagedRows {
-    /// Adds a draft. Rows of a day mostly come together.
+    /// Adds a staged row. Rows of a day mostly come together.
     #[inline]
     pub fn push(&mut self, day: LocalDay, staged: StagedRow) {
         if self.days.get(self.last).is_none_or(|(last, _)| *last != day) {

@@ -1,4 +1,4 @@
-//! Writes what was decided: orders and marks, sorted by (rider, start), one run for each event day.
+//! Writes what was decided: orders and tombstones, sorted by (rider, start), one run for each event day.
 
 pub mod pricing;
 
@@ -24,7 +24,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
-/// A row that is not an order of the batch: a mark, or a stored version with a new price.
+/// A row that is not an order of the batch: a tombstone, or a stored version with a new price.
 #[derive(Clone, Debug)]
 pub struct ExtraRow {
     /// The version at whose place it lies.
@@ -33,12 +33,12 @@ pub struct ExtraRow {
     pub day: LocalDay,
     /// Revision of the row.
     pub revision: u64,
-    /// Where the order went, for a mark.
+    /// Where the order went, for a tombstone.
     pub moved_to: Option<UtcMillis>,
 }
 
 impl ExtraRow {
-    /// The row that a mark leaves.
+    /// The row of a tombstone.
     pub fn tombstone(tombstone: &Tombstone, zone: &Zone) -> Self {
         Self {
             posting: tombstone.replaced.clone(),
@@ -58,15 +58,15 @@ impl ExtraRow {
             lead_ms: 0,
             tail_ms: 0,
         };
-        let is_mark = self.moved_to.is_some();
+        let is_tombstone = self.moved_to.is_some();
         DictionaryEntry {
-            kind: if is_mark { RowKind::Moved } else { RowKind::Version },
+            kind: if is_tombstone { RowKind::Moved } else { RowKind::Version },
             platform: p.platform.as_str().into(),
             category: p.category.as_str().into(),
             leg: p.leg,
             phase: p.phase,
             outcome: p.outcome,
-            pricing: if is_mark { none } else { p.pricing },
+            pricing: if is_tombstone { none } else { p.pricing },
         }
     }
 }
@@ -171,7 +171,7 @@ struct RowSource<'a> {
 }
 
 impl<'a> RowSource<'a> {
-    /// The row of any draft, from where its values are.
+    /// The row that a staged row describes, from where its values are.
     fn row(&self, staged: &StagedRow) -> Option<(Row<'a>, IdentityHash)> {
         let at = usize::try_from(staged.at).ok()?;
         match staged.body {

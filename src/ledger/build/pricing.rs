@@ -54,7 +54,7 @@ pub struct PriceBook {
     /// The number of each region code, plus one: some thousands are in use, which the nearest caches hold.
     regions: Vec<u32>,
     regions_met: u32,
-    /// Numbers of names that hold across batches, and what the batch's own numbers stand for.
+    /// Numbers of names that hold across batches, and what the batch's own numbers denote.
     names: HashMap<String, u64>,
     platforms: Vec<u64>,
     categories: Vec<u64>,

@@ -84,7 +84,7 @@ impl Ledger {
         for (&day, runs) in self.runs.range(first_kept..) {
             for posting in self.unrated_of(runs)? {
                 let now = price_posting(&posting, day, &self.options.tariff);
-                // Only the charge is mended: what the order covers was decided when it was booked.
+                // Only the charge is corrected: what the order covers was decided when it was booked.
                 let pricing = Pricing { config: now.config, charge: now.charge, ..posting.pricing };
                 let priced = Posting { pricing, ..posting.clone() };
                 if matches!(pricing.charge, Charge::Charged { .. }) {

@@ -49,7 +49,7 @@ pub struct Observations {
     pub metadata: Vec<MetadataObserved>,
     /// Offsets to which an operator lets the ledger go.
     pub skips: Vec<PartitionSkipped>,
-    /// Partitions that existed no more at an instant, and that an operator lets the ledger go on without.
+    /// Partitions that existed no more at an instant, and that an operator lets the ledger continue without.
     pub dropped: Vec<(String, i32, UtcMillis)>,
 }
 
@@ -151,7 +151,7 @@ impl Ledger {
             let recorded_at = ledger.advance(&report.consumed, &extras.notes, now)?;
             // 5. Durable before visible: only now do readers see it, and only after that is Kafka told.
             ledger.apply(runs, kept, &dead_letters)?;
-            crash_points::after(Point::CommitAdopted);
+            crash_points::after(Point::CommitApplied);
             ledger.publish();
             crash_points::after(Point::CommitPublished);
             report.recorded_at = recorded_at;

@@ -1,4 +1,4 @@
-//! What a commit did, for counters, metrics and the people who asked for it.
+//! What a commit did, for counters, metrics and the command that asked for it.
 
 use crate::domain::order::Phase;
 use crate::domain::posting::Disposition;

@@ -36,9 +36,9 @@ pub struct Wanted<'a> {
 pub struct Found {
     /// The row's day.
     pub day: LocalDay,
-    /// The version; for a mark, only identity, place, revision and commit count.
+    /// The version; for a tombstone, only identity, place, revision and commit count.
     pub posting: Posting,
-    /// Where the order went, when the row is a mark.
+    /// Where the order went, when the row is a tombstone.
     pub moved_to: Option<UtcMillis>,
 }
 

@@ -1,4 +1,4 @@
-//! A backup: one committed state as a storage of its own, made while the ledger goes on.
+//! A backup: one committed state as a storage of its own, made while the ledger continues.
 //!
 //! The storage makes the checkpoint aside; it gets its place when what was written was looked at: a backup that has its name
 //! is whole.

@@ -115,7 +115,7 @@ mod tests {
         let expect =
             |day: LocalDay| bytes_fetched(|| view.prefetch_riders(&["R".to_owned()], &BTreeSet::from([day])));
         assert_eq!(expect(day()), 0, "the newest day was the first");
-        assert!(expect(day().plus_days(-1)) > 0, "there was no room for the day before");
+        assert!(expect(day().plus_days(-1)) > 0, "the day before did not fit");
     }
 
     #[test]

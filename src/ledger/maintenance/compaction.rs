@@ -6,7 +6,7 @@
 //! ([`Ledger::install`]). A crash at any point leaves the old runs in force: numbers from the oldest reservation on that no
 //! manifest entry names are orphans, collected at the next start, so no number meets values of another run.
 //!
-//! Every row survives with its commit number: versions, repriced versions, and marks.
+//! Every row survives with its commit number: versions, repriced versions, and tombstones.
 
 mod cursor;
 mod install;

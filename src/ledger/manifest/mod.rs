@@ -193,7 +193,7 @@ impl Manifest {
         }
         if store.version()? != manifest.version() {
             return Err(LedgerError::Inconsistent(format!(
-                "the storage stands at commit {}, the manifest at {}: an entry was changed or lost; restore a backup or \
+                "the storage is at commit {}, the manifest at {}: an entry was changed or lost; restore a backup or \
                  rebuild from Kafka or files",
                 store.version()?.number,
                 manifest.root.commit

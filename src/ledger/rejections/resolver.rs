@@ -71,7 +71,7 @@ fn as_same<'a>(batch: &'a Batch, entry: &OrderEntry, is_after: bool) -> SameIden
     }
 }
 
-/// The newest commit that stored an event which resolves a record that came after it. A mark is no event: the one that it
+/// The newest commit that stored an event which resolves a record that came after it. A tombstone is no event: the one that it
 /// points to may lie too far away to resolve anything here.
 fn resolved_before(rows: &[Found], refused: &Refused<'_>) -> Option<u64> {
     let events = rows.iter().filter(|row| row.moved_to.is_none()).map(|row| &row.posting);
@@ -221,13 +221,13 @@ impl DeadLetterCollector<'_> {
         (day.plus_days(-self.identity_days), day.plus_days(self.identity_days))
     }
 
-    /// Days on which the order of a refused record may lie; all of them when it tells no time.
+    /// Days on which the order of a refused record may lie; all of them when it names no time.
     fn days_of(&self, readable: &Readable) -> (LocalDay, LocalDay) {
         let at = readable.accepted_at.or(readable.ended_at).filter(|_| tells_time(readable));
         at.map_or((LocalDay(i32::MIN), LocalDay(i32::MAX)), |at| self.days_around(at))
     }
 
-    /// Whether a day lies within the reach of any time that the record tells: where two are far apart, one is wrong.
+    /// Whether a day lies within the reach of any time that the record names: where two are far apart, one is wrong.
     fn in_reach(&self, readable: &Readable, day: LocalDay) -> bool {
         let mut times = readable.accepted_at.iter().chain(&readable.ended_at);
         !tells_time(readable)

@@ -8,7 +8,7 @@ use crate::ledger::codec::{CodecError, Decoded, Reader, Writer};
 pub struct RunEntry {
     /// The event day of all rows.
     pub day: LocalDay,
-    /// Rows, marks included.
+    /// Rows, tombstones included.
     pub rows: u64,
     /// Data blocks.
     pub blocks: u32,

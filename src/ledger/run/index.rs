@@ -23,7 +23,7 @@ use std::sync::Arc;
 /// A run with at most so many blocks and chunks has no parts: all of its index is in its head.
 const WITHOUT_PARTS: u32 = 64;
 
-/// Counts of blocks and chunks, and of the parts that tell where they begin.
+/// Counts of blocks and chunks, and of the parts that hold where they begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Shape {
     blocks: usize,

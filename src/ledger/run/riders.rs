@@ -71,7 +71,7 @@ impl Riders {
     ) -> LedgerResult<bool> {
         let rider = RiderHash::of(rider_id);
         let wanted = self.seeds.iter().filter(|(platform, _)| wanted(platform));
-        // Ascending: the keys of a rider stand together, mostly in one page.
+        // Ascending: the keys of a rider are together, mostly in one page.
         let mut keys: Vec<_> = wanted.map(|(_, &seed)| (rider.on(seed), ())).collect();
         keys.sort_unstable();
         self.filter.may_contain_any(store, &keys)

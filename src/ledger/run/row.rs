@@ -1,4 +1,4 @@
-//! One row of a run: a version of an order, or the mark that a version was moved away from here.
+//! One row of a run: a version of an order, or the tombstone of a version that moved away from here.
 
 use crate::domain::money::Micros;
 use crate::domain::order::{Outcome, Phase, Region};
@@ -21,7 +21,7 @@ pub enum RowKind {
 /// What many rows share: kept once a run, named by a code in its rows.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DictionaryEntry {
-    /// Version or mark.
+    /// Version or tombstone.
     pub kind: RowKind,
     /// Platform.
     pub platform: Arc<str>,
@@ -252,7 +252,7 @@ pub struct Row<'a> {
     pub accepted_at: UtcMillis,
     /// Order identifier.
     pub order_id: OrderId<'a>,
-    /// `None` for an open order (and for a mark).
+    /// `None` for an open order (and for a tombstone).
     pub ended_at: Option<UtcMillis>,
     /// Code of the row's [`DictionaryEntry`] in its run.
     pub class: u32,
@@ -266,7 +266,7 @@ pub struct Row<'a> {
     pub fare: Option<Decimal>,
     /// `previous_accepted_at` of a version.
     pub previous_accepted_at: Option<UtcMillis>,
-    /// Where a mark's order went.
+    /// Where a tombstone's order went.
     pub moved_to: Option<UtcMillis>,
 }
 

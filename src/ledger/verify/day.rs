@@ -240,7 +240,7 @@ impl Place {
 }
 
 impl DayCount {
-    /// A row reverses the version that it replaces and books its own, both in the period of its commit. A mark only reverses.
+    /// A row reverses the version that it replaces and books its own, both in the period of its commit. A tombstone only reverses.
     fn book(&mut self, place: &Place, row: &Row<'_>, class: &DictionaryEntry, period: PeriodNo) {
         if let Some((replaced, number, region)) = &place.newest
             && replaced.kind == RowKind::Version

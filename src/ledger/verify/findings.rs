@@ -82,7 +82,7 @@ impl Findings {
         }
     }
 
-    /// Runs a part of the verification; one that cannot go on is a problem, and the next part goes on.
+    /// Runs a part of the verification; one that cannot continue is a problem, and the next part continues.
     pub(super) fn section(&mut self, name: &str, check: impl FnOnce(&mut Self) -> LedgerResult<()>) {
         if let Err(error) = check(self) {
             self.problem(format!("{name}: {error}"));

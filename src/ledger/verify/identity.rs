@@ -1,4 +1,4 @@
-//! Orders that lie at more than one place: each is in force once, and every mark leads to the version that it names.
+//! Orders that lie at more than one place: each is in force once, and every tombstone leads to the version that it names.
 //!
 //! The identity indexes of all runs are merged by hash, a chunk of each in memory; only the few identities that stand in
 //! them more than once are read.
@@ -144,7 +144,7 @@ fn problems(ledger: &Ledger, steps: &[Step]) -> Vec<String> {
         });
         if !leads && !dropped(to) {
             problems.push(format!(
-                "a mark says that revision {} lies elsewhere, and it is not there",
+                "a tombstone says that revision {} lies elsewhere, and it is not there",
                 tombstone.revision
             ));
         }

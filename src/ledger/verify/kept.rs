@@ -56,7 +56,7 @@ impl Kept {
         findings.verification.kept_records += 1;
         let rejection = &record.rejection;
         let id = rejection.id;
-        findings.expect(id == self.next, || format!("rejection {id} stands where {} should", self.next));
+        findings.expect(id == self.next, || format!("rejection {id} is where {} should be", self.next));
         self.next = id + 1;
         findings.expect((1..=ledger.manifest.root().commit).contains(&rejection.commit), || {
             format!("rejection {id} names a commit that does not exist")

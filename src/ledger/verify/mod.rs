@@ -37,7 +37,7 @@ pub type Progress<'a> = &'a mut dyn FnMut(u64, u64);
 /// Opens the ledger of a data directory read-only and verifies it. A ledger that does not open does not hold.
 ///
 /// # Errors
-/// Another process has the directory: nothing can be said.
+/// Another process has the directory: the verification cannot run.
 pub fn verify_dir(options: LedgerOptions, progress: Progress<'_>) -> LedgerResult<Verification> {
     match Ledger::open_read_only(options) {
         Ok(ledger) => Ok(verify(&ledger, progress)),

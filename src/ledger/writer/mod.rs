@@ -101,7 +101,7 @@ pub struct Ledger {
     pub(crate) compacting: Option<u64>,
     /// Rows after which a compaction begins another output.
     pub(crate) output_rows_max: u64,
-    /// Whether complete_through stands still.
+    /// Whether complete_through does not advance.
     pub(crate) pause_completeness: bool,
     /// What the last change of the tariff left at other prices.
     pub(crate) tariff_change: Option<TariffChange>,
@@ -112,17 +112,17 @@ impl Ledger {
     /// interrupted process left, and opens every run. The configuration is put in force by [`Self::activate_configuration`].
     ///
     /// # Errors
-    /// Another process has the storage; it is damaged, or stands at another version than was acknowledged.
+    /// Another process has the storage; it is damaged, or is at another version than was acknowledged.
     pub fn open(mut options: LedgerOptions) -> LedgerResult<Self> {
         let opened = open_store(&mut options)?;
         Self::with(options, opened, false)
     }
 
-    /// Opens a ledger to read it, without changing a byte of its storage: the newest commit is shown as it stands,
+    /// Opens a ledger to read it, without changing a byte of its storage: the newest commit is shown unchanged,
     /// under the configuration that was in force, and every write is refused.
     ///
     /// # Errors
-    /// A process writes to the storage; there is no ledger; it is damaged, or stands at another version than was acknowledged.
+    /// A process writes to the storage; there is no ledger; it is damaged, or is at another version than was acknowledged.
     pub fn open_read_only(options: LedgerOptions) -> LedgerResult<Self> {
         let opened = open_store_read_only(&options)?;
         Self::with(options, opened, true)
@@ -228,12 +228,12 @@ impl Ledger {
         self.manifest.root().retention_line
     }
 
-    /// What the ledger was told.
+    /// The options of the ledger.
     pub const fn options(&self) -> &LedgerOptions {
         &self.options
     }
 
-    /// Completeness as it stands, with observations that a restart may forget.
+    /// The present completeness, with observations that a restart may forget.
     pub const fn tracker(&self) -> &CompletenessTracker {
         &self.tracker
     }

@@ -156,7 +156,7 @@ impl Catalog {
         self.segments.values().map(|held| (&held.segment, held.live.bytes))
     }
 
-    /// Takes a sealed file in. Its values stand for those of the same keys in files before it.
+    /// Takes a sealed file in. Its values replace those of the same keys in files before it.
     pub(super) fn add(&mut self, pages: &Pages, path: PathBuf, sealed: Sealed) -> Result<(), Failure> {
         let segment = self.enter(path, &sealed);
         for entry in sealed.entries {

@@ -107,11 +107,11 @@ fn reason(dir: &Path) -> Option<String> {
         }
         Err(_) | Ok(()) => {}
     }
-    // A file system such as /proc has no room at all, and is not full.
+    // A file system such as /proc has no space at all, and is not full.
     let has_room = fs2::total_space(there).is_ok_and(|bytes| bytes > 0);
     match fs2::available_space(there) {
         Ok(free) if has_room && free < FULL_BELOW_BYTES => {
-            Some("its disk is full: make room on it".to_owned())
+            Some("its disk is full: free some space on it".to_owned())
         }
         _ => None,
     }

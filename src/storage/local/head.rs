@@ -1,6 +1,6 @@
 //! `HEAD`: the witness outside the store of how far the ledger has come.
 //!
-//! A damaged tail of the store's log makes it open, without an error, at an older state. The witness tells.
+//! A damaged tail of the store's log makes it open, without an error, at an older state. The witness detects it.
 
 use crate::storage::bytes::hex;
 use crate::storage::crash_points::{self, Point};

@@ -45,7 +45,7 @@ impl Kv {
             .flush_every_ms(None)
             .mode(sled::Mode::HighThroughput);
         read_through(&path.join("db")).map_err(StorageError::at("reading the store's log", path))?;
-        let db = open_patiently(&config).map_err(StorageError::at("opening the store", path))?;
+        let db = open_with_retries(&config).map_err(StorageError::at("opening the store", path))?;
         let this = Self { db, path: path.to_path_buf() };
         sync_names(path).map_err(StorageError::at("fsync of the store's folder", path))?;
         Ok(this)
@@ -129,7 +129,7 @@ impl Drop for Kv {
         if let Err(error) = self.sync_log()
             && error.kind() != std::io::ErrorKind::NotFound
         {
-            tracing::warn!(path = %self.path.display(), %error, "the store cannot be synced as it is closed");
+            tracing::warn!(path = %self.path.display(), %error, "failed to sync the store on close");
             std::mem::forget(self.db.clone());
         }
     }
@@ -145,9 +145,9 @@ fn read_through(log: &Path) -> std::io::Result<()> {
     }
 }
 
-/// Opens it, waiting for threads of this process that still let go of it: after a close they may hold its file for a
+/// Opens it, waiting for threads of this process that are still closing it: after a close they may hold its file for a
 /// moment. No other process can have it: this one has the lock of the data directory.
-fn open_patiently(config: &sled::Config) -> sled::Result<sled::Db> {
+fn open_with_retries(config: &sled::Config) -> sled::Result<sled::Db> {
     let mut last = None;
     let opened = poll_until(OPEN_TRIES, OPEN_PAUSE, || match config.open() {
         Err(sled::Error::Io(error)) if error.to_string().contains("could not acquire lock") => {

@@ -44,14 +44,14 @@ impl DirLock {
             .write(true)
             .open(&path)
             .map_err(StorageError::file("opening", &path))?;
-        locked(patiently(|| file.try_lock()), &path, data_dir)?;
+        locked(with_retries(|| file.try_lock()), &path, data_dir)?;
         let dir = File::open(data_dir).map_err(StorageError::file("opening", data_dir))?;
-        locked(patiently(|| dir.try_lock()), data_dir, data_dir)?;
+        locked(with_retries(|| dir.try_lock()), data_dir, data_dir)?;
         Ok(Self { file, dir, data_dir: data_dir.to_path_buf() })
     }
 
     /// Whether what is locked still lies where this process writes. Asked before every commit: a process that was stopped for
-    /// a long time may go on where another one, or another ledger, has taken its place.
+    /// a long time may continue where another one, or another ledger, has taken its place.
     ///
     /// # Errors
     /// It does not: nothing may be written any more.
@@ -88,7 +88,7 @@ fn is_same(one: &Metadata, other: &Metadata) -> bool {
 }
 
 /// Tries for a moment: a program that is just being started by this process holds copies of its files until it runs.
-fn patiently(lock: impl Fn() -> Result<(), TryLockError>) -> Result<(), TryLockError> {
+fn with_retries(lock: impl Fn() -> Result<(), TryLockError>) -> Result<(), TryLockError> {
     let tried = poll_until(TRIES, PAUSE, || match lock() {
         Err(TryLockError::WouldBlock) => None,
         tried => Some(tried),
@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nobody_else_gets_in_whatever_happens_to_the_file() {
+    fn no_other_process_acquires_the_lock_whatever_happens_to_the_file() {
         let home = tempfile::tempdir().unwrap();
         let data = home.path().join("data");
         fs::create_dir(&data).unwrap();

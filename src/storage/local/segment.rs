@@ -29,7 +29,7 @@ const MAGIC: [u8; 8] = *b"cvrlsegm";
 const FORMAT: u8 = 2;
 const HEAD_BYTES: u64 = 8;
 const TRAILER_BYTES: usize = 41;
-/// Bounds what a forged trailer can make us allocate: room for the groups of millions of runs.
+/// Bounds what a forged trailer can make us allocate: enough for the groups of millions of runs.
 const DIRECTORY_BYTES_MAX: u64 = 256 << 20;
 /// What is written without a sync in between. A question that reads the disk meanwhile waits behind what is on its way:
 /// with a quarter of a mebibyte a quarter of a millisecond, with 64 some tens.

@@ -29,7 +29,7 @@ pub struct LocalSession {
     lock: Option<Arc<DirLock>>,
     is_read_only: bool,
     is_older_state: bool,
-    /// What the root stands at; none once a swap has failed.
+    /// The version of the root; none once a swap has failed.
     version: Mutex<Option<Version>>,
 }
 

@@ -55,7 +55,7 @@ impl Store {
     /// is gone in memory only.
     ///
     /// # Errors
-    /// As [`Self::open`]; there is no room for the copy.
+    /// As [`Self::open`]; there is no space for the copy.
     pub fn open_read_only(
         data_dir: &Path,
         cache_bytes: u64,
@@ -204,7 +204,7 @@ impl Store {
         }))
     }
 
-    /// Reads every byte of every segment file and tells what is damaged.
+    /// Reads every byte of every segment file and reports what is damaged.
     pub fn check_segments(&self, problem: impl FnMut(StorageError)) {
         self.shared.segments.check(problem);
     }

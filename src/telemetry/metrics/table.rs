@@ -6,7 +6,7 @@ use prometheus::{
     IntGauge, IntGaugeVec, Opts, Registry,
 };
 
-/// Stands before every name.
+/// The prefix of every name.
 const NAMESPACE: &str = "coverledger";
 
 /// 50 microseconds to 10 seconds.

@@ -19,7 +19,7 @@ enum HeldOrder {
     Text(Stretch),
 }
 
-/// A row that a draft does not hold, whose texts lie in the cursor.
+/// A row that a staged row does not hold, whose texts lie in the cursor.
 #[derive(Clone, Copy, Debug)]
 struct Held {
     rider: Stretch,
@@ -39,7 +39,7 @@ pub(super) struct Cursor {
     staged_rows: Vec<StagedRow>,
     /// The commit of each.
     commits: Vec<u64>,
-    /// The rows that are not wholly in their draft.
+    /// The rows that are not wholly in their staged row.
     held: Vec<Held>,
     text: String,
     at: usize,
@@ -103,7 +103,7 @@ impl Cursor {
         if self.at < self.staged_rows.len() { Ok(()) } else { self.load() }
     }
 
-    /// Which of two cursors stands at the earlier place; one at its end comes last.
+    /// Which of two cursors is at the earlier place; one at its end comes last.
     #[inline]
     pub(super) fn compare(&self, other: &Self) -> Ordering {
         let (Some(a), Some(b)) = (self.staged_rows.get(self.at), other.staged_rows.get(other.at)) else {

@@ -44,7 +44,7 @@ pub fn rows_of_orders(body: &[u8], mut wanted: impl FnMut(&OrderId<'_>) -> bool)
 
 /// Calls `visit` with the selected rows of a block's body, in order, until it returns `false`.
 ///
-/// Returns whether the last row was reached (the rider's rows may go on in the next block).
+/// Returns whether the last row was reached (the rider's rows may continue in the next block).
 pub fn visit_block(
     body: &[u8],
     select: Select<'_>,
