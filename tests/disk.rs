@@ -146,7 +146,7 @@ fn one_fault_within_a_large_file_ends_its_commit_though_the_disk_is_well_again()
     for fault in writes.chain((5..40).step_by(5).map(Fault::Unsyncable)) {
         ends.push(suffer_once(name, fault).1.said);
     }
-    let in_files = ends.iter().filter(|said| said.contains("writing a segment file")).count();
+    let in_files = ends.iter().filter(|said| said.contains("write a segment file")).count();
     assert!(in_files > 3, "{in_files} of {} lives ended within a large file", ends.len());
 }
 
@@ -180,7 +180,7 @@ fn a_life_on_a_small_file_system_ends_when_it_is_full_and_continues_with_more_sp
         ends.push(death.said);
     }
     let within = |what: &str| ends.iter().filter(|said| said.contains(what)).count();
-    for what in ["writing a segment file", "flushing", "HEAD.tmp", COMPACTING] {
+    for what in ["write a segment file", "flush the store", "HEAD.tmp", COMPACTING] {
         println!("ended within {what:?}: {}", within(what));
         assert!(within(what) > 0, "no life ended within {what:?}: {ends:#?}");
     }

@@ -119,7 +119,7 @@ impl Admin {
             };
             // An operator that hangs up is no reason to end the service.
             if let Err(problem) = &answered {
-                warn!(%problem, "a request at the admin socket failed");
+                warn!(%problem, "Failed to answer a request at the admin socket");
             }
             // After a failure too: it may stay for a while.
             let wait = if matches!(answered, Ok(true)) { Duration::ZERO } else { LOOK_EVERY };
@@ -144,7 +144,7 @@ impl Admin {
     fn back_up(&self, target: &Path, stream: &UnixStream) -> Answer {
         if is_in_data_dir(target, &self.data_dir) {
             return Answer::Error(format!(
-                "the folder {} lies in the data directory: name one elsewhere",
+                "the folder {} is in the data directory: name one elsewhere",
                 target.display()
             ));
         }
@@ -160,7 +160,7 @@ impl Admin {
                 Answer::Done(report)
             }
             Err(problem) => {
-                warn!(folder = %target.display(), %problem, "backup failed");
+                warn!(folder = %target.display(), %problem, "Failed to make a backup");
                 Answer::Error(problem.to_string())
             }
         }

@@ -76,9 +76,11 @@ impl EndOffsetPoller {
                     observed.ends.clear();
                     observed.metadata.clear();
                 }
-                self.work
-                    .send(Work::Observed(observed))
-                    .map_err(|_| anyhow::anyhow!("the writer is gone"))?;
+                self.work.send(Work::Observed(observed)).map_err(|_| {
+                    anyhow::anyhow!(
+                        "Failed to hand over to the writer: it ended; its own failure is in the log"
+                    )
+                })?;
                 Ok(true)
             }
             Err(fault) if fault.is_transient() => {

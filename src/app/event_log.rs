@@ -78,7 +78,8 @@ impl EventLog {
         for (platform, count) in report.unrated.iter().filter(|(_, count)| **count > 0) {
             warn!(
                 platform,
-                count, "orders without a rate were booked: mend the tariff, they are priced then"
+                count,
+                "orders without a rate were booked: add the rate to the tariff, and the ledger prices them"
             );
         }
         for (platform, count) in &report.late {
@@ -109,7 +110,7 @@ impl EventLog {
     /// A write or an fsync failed.
     pub fn poisoned(&self, why: &LedgerError) {
         self.metrics.poisoned();
-        error!(%why, "storage failed: nothing is written any more; the process ends, and Kafka is read again after a restart");
+        error!(%why, "Failed to write to the ledger: nothing more is written, and the process ends; restart it, and it reads from Kafka again what is not committed");
     }
 
     /// The free space on the disk.

@@ -108,7 +108,7 @@ fn with_retries<T>(
             Err(fault) if fault.is_transient() => {
                 event_log.kafka_error();
                 if !warned {
-                    warn!(%fault, "Kafka cannot be reached; trying again until it can, answers are given meanwhile");
+                    warn!(%fault, "Failed to reach Kafka: the service tries again, and answers meanwhile");
                     warned = true;
                 }
                 stop.wait(RETRY_EVERY);
@@ -218,7 +218,9 @@ impl Connected {
         let Shared { work, to_fill, published, status, stop } = shared;
         let known: BTreeSet<TopicPartition> = self.source.places().into_iter().collect();
         known.iter().for_each(|place| status.note(place, None));
-        work.send(Work::Observed(self.observed)).map_err(|_| anyhow::anyhow!("the writer is gone"))?;
+        work.send(Work::Observed(self.observed)).map_err(|_| {
+            anyhow::anyhow!("Failed to hand over to the writer: it ended; its own failure is in the log")
+        })?;
         let line = published.current().root().retention_line;
         let rules =
             self.topics.iter().map(|topic| (topic.clone(), rules_for(config, Some(topic), line))).collect();

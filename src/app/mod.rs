@@ -106,13 +106,13 @@ pub fn serve(
     started: impl FnOnce(Running) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     if config.kafka.is_none() && !options.skips.is_empty() {
-        anyhow::bail!("--skip is about Kafka, and the configuration has no [kafka]");
+        anyhow::bail!("--skip needs [kafka] in the configuration: add it, or leave --skip out");
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(http::THREADS)
         .enable_all()
         .build()
-        .context("starting the HTTP side")?;
+        .context("Failed to start the threads of HTTP")?;
     let stop = Stop::default();
     // Before the ledger is opened, which may take a while: a stray signal must not end that either.
     signals::outlive(&runtime, &stop, options.ends_on_hangup)?;
@@ -209,7 +209,9 @@ fn run(
         match cache_warmup.run(stopped.flag()) {
             Ok(Some(bytes)) => info!(bytes, "the newest orders are in the system's memory"),
             Ok(None) => {}
-            Err(problem) => warn!(%problem, "the newest orders were not read ahead; questions read them"),
+            Err(problem) => {
+                warn!(%problem, "Failed to read the newest orders ahead: questions read them from the disk")
+            }
         }
     })?;
     // Known before anything is read.
@@ -262,7 +264,7 @@ fn listen(
             Ok(Some(end))
         }
         Err(problem) => {
-            warn!(%problem, "no admin socket in the data directory: backups need the service stopped");
+            warn!(%problem, "Failed to open the admin socket in the data directory: stop the service to make a backup");
             Ok(None)
         }
     }
@@ -305,7 +307,11 @@ fn end(threads: Threads, first: Option<Ended>, grace: Duration, status: &Status)
             Ok(())
         }
         None => {
-            anyhow::bail!("{} did not end within the grace time of {} s", left.join(", "), grace.as_secs())
+            anyhow::bail!(
+                "Failed to stop within the grace time of {} s: {} did not end",
+                grace.as_secs(),
+                left.join(", ")
+            )
         }
     }
 }
@@ -326,12 +332,13 @@ impl Web {
         stop: &Stop,
     ) -> anyhow::Result<Self> {
         let listen = config.http.listen;
-        let listener = runtime
-            .block_on(TcpListener::bind(listen))
-            .with_context(|| format!("listening on {listen} (http.listen); is another process there?"))?;
+        let listener = runtime.block_on(TcpListener::bind(listen)).with_context(|| {
+            format!("Failed to listen on {listen} (http.listen; another process may use it)")
+        })?;
         let address = listener.local_addr()?;
         // A supervisor that reads "listening" may send SIGTERM at once.
-        let (signals, asked) = (EndSignals::catch(runtime).context("waiting for SIGTERM")?, stop.clone());
+        let (signals, asked) =
+            (EndSignals::catch(runtime).context("Failed to install the handler of SIGTERM")?, stop.clone());
         runtime.spawn(async move {
             signals.first().await;
             asked.set();
@@ -362,7 +369,7 @@ impl Web {
             let served = http::serve(listener, state, connections_max, until).await;
             // However it ends: without answers the service is no service.
             asked.set();
-            served.inspect_err(|problem| error!(%problem, "the HTTP side failed")).is_ok()
+            served.inspect_err(|problem| error!(%problem, "Failed to serve HTTP")).is_ok()
         });
         Ok(Self { address, shutdown, serving })
     }
@@ -373,9 +380,9 @@ impl Web {
         let done = runtime.block_on(async { tokio::time::timeout(grace, self.serving).await });
         match done {
             Ok(Ok(true)) => Ok(()),
-            Ok(Ok(false) | Err(_)) => anyhow::bail!("the HTTP side failed; see the log"),
+            Ok(Ok(false) | Err(_)) => anyhow::bail!("Failed to serve HTTP: see the log"),
             Err(_) => {
-                error!("answers were still under way after the grace time");
+                error!("Failed to finish all answers within the grace time: the rest is cut off");
                 Ok(())
             }
         }

@@ -67,7 +67,7 @@ pub(super) fn record(
             bail!("--skip {place} is given twice: keep one");
         }
         let verdict = judge(skip, &options.reason, survey, &state)
-            .map_err(|problem| problem.context(format!("--skip {place}:{} cannot be done", skip.offset)))?;
+            .map_err(|problem| problem.context(format!("Failed to apply --skip {place}:{}", skip.offset)))?;
         let note = note(&verdict, skip, &options.reason);
         match verdict {
             Verdict::To => observed.skips.push(PartitionSkipped {
@@ -119,7 +119,10 @@ fn note(verdict: &Verdict, skip: &Skip, reason: &str) -> Option<String> {
 fn judge(skip: &Skip, reason: &str, survey: &Survey, state: &Snapshot) -> anyhow::Result<Verdict> {
     let place = skip.place();
     if survey.found.iter().all(|topic| topic.topic != place.topic) {
-        bail!("no platform of the configuration reads the topic {}", place.topic);
+        bail!(
+            "no platform of the configuration reads the topic {}; correct the topic, or name it under [platform.NAME] topics",
+            place.topic
+        );
     }
     let known = survey.standings.get(&place);
     let fault = known.and_then(|(_, standing)| standing.as_ref().err());
@@ -130,7 +133,9 @@ fn judge(skip: &Skip, reason: &str, survey: &Survey, state: &Snapshot) -> anyhow
         return Ok(Verdict::Nothing);
     }
     let verdict = match survey.ranges.get(&place) {
-        None if known.is_none() => bail!("Kafka has no such partition, and the ledger never read it"),
+        None if known.is_none() => {
+            bail!("Kafka has no such partition, and the ledger never read it; correct the number")
+        }
         None => Verdict::Without,
         Some(range) => {
             let (low, end) = (range.low, range.end);
@@ -146,7 +151,7 @@ fn judge(skip: &Skip, reason: &str, survey: &Survey, state: &Snapshot) -> anyhow
         && let Some(commit) = find(state, &note)?
     {
         bail!(
-            "this very decision was made before, in commit {commit}, and the partition broke again since: {fault}; \
+            "the same decision was made before, in commit {commit}, and the partition broke again since: {fault}; \
              look again, then decide with a reason of its own"
         );
     }

@@ -12,7 +12,7 @@ pub(super) fn connections_max() -> usize {
     if limit.current != limit.maximum
         && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })
     {
-        warn!(%error, "failed to raise the limit of open files; it stays as it is");
+        warn!(%error, "Failed to raise the limit of open files: fewer connections are accepted; raise it in the supervisor (LimitNOFILE)");
     }
     connections_within(getrlimit(Resource::Nofile).current)
 }

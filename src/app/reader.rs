@@ -193,7 +193,9 @@ impl Reader {
                 filling.batch = *batch;
                 Ok(())
             }
-            Err(_) => Err(anyhow::anyhow!("the writer is gone")),
+            Err(_) => Err(anyhow::anyhow!(
+                "Failed to hand over to the writer: it ended; its own failure is in the log"
+            )),
         }
     }
 
@@ -203,9 +205,9 @@ impl Reader {
         let mut batch = std::mem::replace(&mut filling.batch, next);
         batch.digest_last(record_digest);
         filling.since = None;
-        self.work
-            .send(Work::Batch(Box::new(batch), Observations::default()))
-            .map_err(|_| anyhow::anyhow!("the writer is gone"))
+        self.work.send(Work::Batch(Box::new(batch), Observations::default())).map_err(|_| {
+            anyhow::anyhow!("Failed to hand over to the writer: it ended; its own failure is in the log")
+        })
     }
 
     /// The next batch is judged by the retention line that is in force; the writer refuses what was decoded before.
@@ -236,7 +238,9 @@ impl Reader {
         if observed.tails.is_empty() {
             return Ok(());
         }
-        self.work.send(Work::Observed(observed)).map_err(|_| anyhow::anyhow!("the writer is gone"))
+        self.work.send(Work::Observed(observed)).map_err(|_| {
+            anyhow::anyhow!("Failed to hand over to the writer: it ended; its own failure is in the log")
+        })
     }
 
     /// Committed positions, as progress only: reading never starts from them.

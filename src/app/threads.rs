@@ -32,7 +32,7 @@ impl Urgency {
         };
         // On Linux a niceness belongs to a thread.
         if let Err(error) = setpriority_process(Some(gettid()), nice) {
-            tracing::debug!(%error, "failed to set the thread priority");
+            tracing::debug!(%error, "Failed to set the priority of a thread: it keeps the default");
         }
     }
 }
@@ -64,8 +64,9 @@ impl Threads {
         let ended = self.ended.0.clone();
         let thread = Builder::new().name(name.to_owned()).spawn(move || {
             urgency.apply();
-            let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work))
-                .unwrap_or_else(|_| Err(anyhow::anyhow!("the {name} thread panicked; see the log")));
+            let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or_else(|_| {
+                Err(anyhow::anyhow!("the {name} thread panicked; report this as a defect, with the log"))
+            });
             // Without a listener the process is ending anyway.
             let _ending = ended.send((name, result));
         })?;
@@ -83,7 +84,7 @@ impl Threads {
         let thread = Builder::new().name(name.to_owned()).spawn(move || {
             urgency.apply();
             if std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).is_err() {
-                tracing::error!("the {name} thread panicked; the service continues without it");
+                tracing::error!("Failed to keep the {name} thread: it panicked, and the service continues without it; report this as a defect");
             }
         })?;
         self.running.push((name, thread));

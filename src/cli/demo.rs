@@ -141,5 +141,5 @@ fn welcome(demo: &Demo, service: &Service, args: &DemoArgs, out: &mut dyn Write)
     } else {
         writeln!(out, "Taking in the orders of the last hours ...")?;
     }
-    out.flush().context("writing to standard output")
+    out.flush().context("Failed to write to standard output")
 }

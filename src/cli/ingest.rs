@@ -131,7 +131,7 @@ pub fn run(args: &IngestArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
     Ok(match done.problem {
         None => Ending::Holds,
         Some(problem) => {
-            eprintln!("coverledger: failed: {:#}", anyhow::Error::new(problem));
+            eprintln!("coverledger: {:#}", anyhow::Error::new(problem));
             Ending::DoesNotHold
         }
     })
@@ -175,13 +175,13 @@ impl IngestArgs {
             let (platform, through) = parse_statement(text)?;
             if through > now && !self.future {
                 return Err(WrongUsage(format!(
-                    "--complete-through {text} lies in the future, and what is stated never goes back: check the year; if it \
+                    "--complete-through {text} is in the future, and what is stated never goes back: check the year; if it \
                      is meant, add --future"
                 )));
             }
             if through > latest {
                 return Err(WrongUsage(format!(
-                    "--complete-through {text} lies beyond the horizon of the configuration (limits.horizon): check the year"
+                    "--complete-through {text} is beyond the horizon of the configuration (limits.horizon): check the year"
                 )));
             }
             statements.push((platform, through));

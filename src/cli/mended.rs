@@ -168,7 +168,9 @@ pub(super) fn read_lines(
         if number == 1
             && let Some(ForeignText { what, remedy }) = foreign_text(&line)
         {
-            bail!("the file of mended records is {what}, not text in UTF-8; nothing was sent: {remedy}");
+            bail!(
+                "Failed to read the mended records: the file is {what}, not text in UTF-8; nothing was sent: {remedy}"
+            );
         }
         let text = if number == 1 { line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&line) } else { &line };
         if !text.trim_ascii().is_empty() {

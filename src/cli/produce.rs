@@ -77,8 +77,10 @@ pub fn run(
     if args.create_topics {
         let mut names: Vec<&str> = topics.values().map(String::as_str).collect();
         names.dedup();
-        let made = create_topics(&settings, &names, args.partitions, TIMEOUT).context("making topics")?;
-        made.iter().for_each(|topic| eprintln!("made topic {topic} of {} partitions", args.partitions));
+        let made = create_topics(&settings, &names, args.partitions, TIMEOUT)
+            .context("Failed to create the topics")?;
+        made.iter()
+            .for_each(|topic| eprintln!("created the topic {topic} with {} partitions", args.partitions));
     }
     let producer = EventProducer::new(&settings, KafkaHealth::new())?;
     let (started, mut told) = (Instant::now(), Instant::now());

@@ -59,7 +59,7 @@ pub(super) fn run(opened: &mut Opened, file: &Path, out: &mut dyn Write) -> anyh
         "records": redriven.sent.records,
         "dispositions": dispositions,
         "rejected": rejected,
-        "resolved": redriven.settled,
+        "resolved": redriven.resolved,
         "resolved_before": resolved_before,
         "not_sent": wrong.count(),
     });
@@ -100,7 +100,10 @@ fn check(input: &mut Input, opened: &Opened) -> anyhow::Result<BTreeMap<u64, Kno
         wrong.tell(*number, &format!("there is no rejection {rejection} in this ledger"));
     }
     if wrong.count() > 0 {
-        bail!("nothing was sent: {} lines of the file are wrong", wrong.count());
+        bail!(
+            "Failed to send the records: {} lines of the file are wrong; nothing was sent, correct them and run again",
+            wrong.count()
+        );
     }
     Ok(known)
 }

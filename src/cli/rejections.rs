@@ -282,9 +282,9 @@ fn text(line: &RejectionLine) -> String {
 
 fn resolve(opened: &mut Opened, ids: &[u64], reason: &str, out: &mut dyn Write) -> anyhow::Result<Ending> {
     for together in ids.chunks(RESOLVED_TOGETHER) {
-        let settled = together.iter().map(|id| (*id, reason.to_owned())).collect();
-        let notes = vec![format!("settled {} rejections: {reason}", together.len())];
-        let extras = CommitExtras { settled, notes, ..CommitExtras::default() };
+        let resolved = together.iter().map(|id| (*id, reason.to_owned())).collect();
+        let notes = vec![format!("resolved {} rejections: {reason}", together.len())];
+        let extras = CommitExtras { resolved, notes, ..CommitExtras::default() };
         opened.ledger.commit(&Batch::default(), &extras, opened.clock.now())?;
     }
     writeln!(out, "{}", json!({"resolved": ids.len()}))?;
@@ -299,7 +299,7 @@ fn send_again(opened: &mut Opened, ids: &[u64], out: &mut dyn Write) -> anyhow::
         "records": redriven.sent.records,
         "dispositions": dispositions,
         "rejected": rejected,
-        "resolved": redriven.settled,
+        "resolved": redriven.resolved,
         "truncated": redriven.truncated,
     });
     writeln!(out, "{line}")?;

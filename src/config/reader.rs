@@ -202,7 +202,7 @@ impl<'a> Section<'a> {
         for (name, offset, found) in self.entries() {
             if !known.contains(&name) {
                 let text =
-                    format!("unknown key `{name}` in {}: it may hold {}", self.title, known.join(", "));
+                    format!("unknown key `{name}` in {}: the keys here are {}", self.title, known.join(", "));
                 report.problem(found.source.place(offset), text);
             }
         }

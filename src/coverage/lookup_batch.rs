@@ -13,7 +13,7 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum BatchError {
     /// The input failed.
-    #[error("failed to read the questions")]
+    #[error("Failed to read the questions")]
     Read(#[from] io::Error),
     /// The first line does not name the columns.
     #[error(transparent)]
@@ -216,7 +216,7 @@ mod tests {
         ] {
             assert_eq!(rows(&note), Ok(vec![(2, 3), (4, 4)]), "{note}");
         }
-        // Notes that hold rows: at the end, in the middle, at the beginning of a row, and behind another note.
+        // Notes that contain rows: at the end, in the middle, at the beginning of a row, and behind another note.
         for text in [
             format!("rider_id,at,note\nR1,{at},\nR9,{at},\"open\nR1,{at},x\nR2,{at},y\"\nR1,{at},z\n"),
             format!("rider_id,at,note\nR1,{at},\nR9,{at},\"open\nR1,{at},x\"\nR1,{at},z\n"),

@@ -35,7 +35,7 @@ pub fn resolve<V: LedgerView>(view: &V, terms: Terms<'_>, question: &Question) -
     let line_of = |name: &'_ String| PlatformFinality::new(name, view.completeness(), terms.platforms, reach);
     let mut lines: Vec<Line<'_>> = wanted.iter().map(|name| (name.as_str(), line_of(name))).collect();
     let (cover, holding) = cover(&fetched, &lines, around);
-    hold(view, &mut lines, &fetched, terms, &known, around);
+    claim_open_time(view, &mut lines, &fetched, terms, &known, around);
     let stretches: Vec<Vec<Stretch>> =
         lines.iter().map(|(_, line)| line.stretches(around, as_of.recorded_at)).collect();
     let unsettled = unsettled(&stretches, around);
@@ -113,7 +113,7 @@ pub(super) fn reach_of<V: LedgerView>(view: &V) -> CoverMargins {
 }
 
 /// What this rider's own records, and those that may be about any rider, keep unsettled.
-fn hold<V: LedgerView>(
+fn claim_open_time<V: LedgerView>(
     view: &V,
     lines: &mut [Line<'_>],
     fetched: &Fetched,

@@ -23,9 +23,9 @@ pub struct Timeline {
     pub to: String,
     /// The union of the windows of ended orders, cut to the stretch; touching windows are one.
     pub cover: Vec<CoverLine>,
-    /// Ended orders whose windows hold some of the stretch, by start.
+    /// Ended orders whose windows cover some of the stretch, by start.
     pub orders: Vec<WindowLine>,
-    /// Open orders that may hold some of it, by start.
+    /// Open orders that may cover some of it, by start.
     pub open: Vec<WindowLine>,
     /// Orders accepted before it were dropped by retention; absent when none were.
     #[serde(skip_serializing_if = "Option::is_none")]

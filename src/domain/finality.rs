@@ -33,7 +33,7 @@ pub enum UnsettledReason {
     BeforeRecords,
     /// Records are missing: lost before they were read, or skipped.
     Gap,
-    /// Records that hold the instant may still arrive.
+    /// Records that concern the instant may still arrive.
     Incomplete,
     /// The rider has an order there whose end is not known.
     OrderOpen,
@@ -217,7 +217,7 @@ impl PlatformFinality {
         [ended, announced]
     }
 
-    /// The stretch over which an open order may hold its rider: up to the longest order, or up to an end that was reported
+    /// The stretch over which an open order may cover its rider: up to the longest order, or up to an end that was reported
     /// of another rider.
     pub fn open_window(&self, open: &Posting, ended_elsewhere_at: Option<UtcMillis>) -> Window {
         let from = open.accepted_at.minus(self.reach.lead_ms);
@@ -296,7 +296,7 @@ impl PlatformFinality {
         self.claim(window, UnsettledReason::ConflictingRecord, AskAgain::Never);
     }
 
-    /// Forgets the rider: what [`Self::new`] made is left.
+    /// Removes the claims of the rider: what [`Self::new`] made is left.
     pub fn clear_rider_claims(&mut self) {
         self.claims.truncate(self.first_rider_claim);
     }

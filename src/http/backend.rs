@@ -49,7 +49,7 @@ pub enum NotReady {
     #[error("the partitions are not assigned yet")]
     Unassigned,
     /// A write or an fsync failed.
-    #[error("storage failed: nothing is written any more, and the process is about to end")]
+    #[error("Failed to write to the ledger: nothing more is written, and the process is about to end")]
     Poisoned,
     /// The service was asked to stop.
     #[error("the service is stopping")]

@@ -1,4 +1,4 @@
-//! Memory for request bodies. Bodies that are slow to come hold no place of those that work: they share a bounded memory,
+//! Memory for request bodies. Bodies that arrive slowly take no place of requests that work: they share a bounded memory,
 //! and while others wait for some of it, a body that does not come on loses its share.
 
 use axum::body::Body;
@@ -29,13 +29,13 @@ pub(super) enum BodyError {
     #[error("the body is too large")]
     TooLarge,
     /// It did not come on while others waited.
-    #[error("the body did not come on")]
+    #[error("the body did not continue in time")]
     Slow,
     /// No memory became free.
-    #[error("there is no memory for the body")]
+    #[error("too little memory is free for the body")]
     NoMemory,
     /// The connection failed.
-    #[error("the body broke off")]
+    #[error("the body ends before its stated length")]
     BrokenOff(#[source] axum::Error),
 }
 

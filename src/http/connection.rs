@@ -58,7 +58,7 @@ impl Listener for TimedListener {
         let place = Arc::clone(&self.places).acquire_owned().await.ok();
         let (stream, peer) = Listener::accept(&mut self.listener).await;
         if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "a connection keeps its delay");
+            tracing::debug!(%error, "Failed to set a connection's options: it keeps its delay");
         }
         let deadline = Deadlines {
             crowded: Arc::clone(&self.places),

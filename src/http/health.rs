@@ -23,8 +23,8 @@ pub(super) async fn metrics<S: Source>(State(state): State<HttpState<S>>) -> Res
     state.metrics().ready(state.source().readiness().is_ok());
     state.source().sample();
     let text = state.metrics().encode().map_err(|error| {
-        tracing::error!(%error, "failed to write the metrics");
-        Problem::new(Kind::Internal, "failed to write the metrics")
+        tracing::error!(%error, "Failed to write the metrics");
+        Problem::new(Kind::Internal, "Failed to write the metrics")
     })?;
     Ok(([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
 }

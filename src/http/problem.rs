@@ -180,8 +180,8 @@ impl Problem {
 
     /// A storage failure: the log names the cause, the client only learns that there is one.
     pub(super) fn storage(error: &(dyn std::error::Error + 'static)) -> Self {
-        tracing::error!(error, "an answer failed: storage could not be read");
-        Self::new(Kind::Storage, "the ledger could not be read; the log of the service says why")
+        tracing::error!(error, "Failed to answer: the storage cannot be read");
+        Self::new(Kind::Storage, "Failed to read the ledger: the log of the service has the cause")
     }
 }
 

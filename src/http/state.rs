@@ -131,7 +131,12 @@ impl<S: Source> HttpState<S> {
         &self,
         job: impl FnOnce(&Self) -> Result<T, ViewError<S>> + Send + 'static,
     ) -> Result<T, Problem> {
-        let stopped = || Problem::new(Kind::Internal, "the answer could not be worked out");
+        let stopped = || {
+            Problem::new(
+                Kind::Internal,
+                "Failed to work out the answer: the log of the service has the cause",
+            )
+        };
         let place = Arc::clone(&self.inner.readers).acquire_owned().await.map_err(|_| stopped())?;
         let state = self.clone();
         let done = tokio::task::spawn_blocking(move || {
@@ -142,7 +147,10 @@ impl<S: Source> HttpState<S> {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(problem_of::<S>(&error)),
             Err(failed) => {
-                tracing::error!(error = &failed as &dyn std::error::Error, "an answer failed: a defect");
+                tracing::error!(
+                    error = &failed as &dyn std::error::Error,
+                    "Failed to work out an answer: this is a defect; report it"
+                );
                 Err(stopped())
             }
         }

@@ -274,12 +274,12 @@ impl LedgerView for Snapshot {
                 continue;
             }
             run.visit_rider(rider_id, (from, to), |row| {
-                let class = run.class(row.class)?;
-                let moved_to = row.moved_to.filter(|_| class.kind == RowKind::Moved);
+                let entry = run.dictionary_entry(row.class)?;
+                let moved_to = row.moved_to.filter(|_| entry.kind == RowKind::Moved);
                 if rows.len() == VERSIONS_READ_MAX {
                     return Err(LedgerError::TooManyOrders { limit: VERSIONS_READ_MAX });
                 }
-                rows.push(Found { day: run.entry.day, posting: row.posting(class), moved_to });
+                rows.push(Found { day: run.entry.day, posting: row.posting(entry), moved_to });
                 Ok(())
             })?;
         }
@@ -291,7 +291,7 @@ impl LedgerView for Snapshot {
             && self.store.is_prefetch_useful()
             && let Err(error) = self.fetch_riders(rider_ids, days)
         {
-            tracing::debug!(%error, "what a question reads next cannot be fetched");
+            tracing::debug!(%error, "Failed to fetch ahead what a question reads next: it reads it itself");
         }
     }
 

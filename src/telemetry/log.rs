@@ -21,13 +21,13 @@ pub enum LogFormat {
 #[derive(Debug, Error)]
 pub enum LogError {
     /// The filter cannot be read.
-    #[error("invalid log filter `{filter}`; use for example info or coverledger=debug,info")]
+    #[error("the log filter `{filter}` is invalid: use for example info or coverledger=debug,info")]
     Filter {
         /// What was given.
         filter: String,
     },
     /// The process has a log already.
-    #[error("the log was set up before")]
+    #[error("Failed to set up the log: it was set up before")]
     Twice,
 }
 
@@ -77,7 +77,7 @@ mod tests {
         assert!(parse("info").is_ok() && parse("coverledger=debug,info").is_ok());
         assert_eq!(
             parse("coverledger=loud").unwrap_err().to_string(),
-            "invalid log filter `coverledger=loud`; use for example info or coverledger=debug,info"
+            "the log filter `coverledger=loud` is invalid: use for example info or coverledger=debug,info"
         );
     }
 }

@@ -94,7 +94,7 @@ fn a_topic_made_again_whose_remembered_offset_is_a_marker_stops_the_service() {
     kafka.delete_topic(topic);
     kafka.create_topic(topic, 1);
     send_in_transactions(&kafka, topic, 10..13);
-    refused(&config, &["marked:0 belongs to another topic", "--skip marked:0:0 --reason"]);
+    refused(&config, &["marked:0: it belongs to another topic", "--skip marked:0:0 --reason"]);
     goes_on_by_decision(&config, topic, 0, 6);
 }
 
@@ -106,7 +106,7 @@ fn a_topic_made_again_whose_log_starts_above_the_remembered_record_stops_the_ser
     kafka.create_topic(topic, 1);
     send(&kafka, topic, 10..15);
     kafka.delete_records(topic, 0, 2);
-    refused(&config, &["above:0 belongs to another topic", "--skip above:0:2 --reason"]);
+    refused(&config, &["above:0: it belongs to another topic", "--skip above:0:2 --reason"]);
     goes_on_by_decision(&config, topic, 2, 5);
 }
 
@@ -117,7 +117,7 @@ fn a_topic_made_again_with_the_same_records_stops_the_service() {
     kafka.delete_topic(topic);
     kafka.create_topic(topic, 1);
     send(&kafka, topic, 0..2);
-    refused(&config, &["same:0 belongs to another topic", "--skip same:0:0 --reason"]);
+    refused(&config, &["same:0: it belongs to another topic", "--skip same:0:0 --reason"]);
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn a_topic_made_again_between_two_probes_stops_the_next_start() {
     let (code, said) = program.end();
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("the topic between was replaced while it was read: its id was"), "{said}");
-    refused(&config, &["between:0 belongs to another topic", "--skip between:0:0 --reason"]);
+    refused(&config, &["between:0: it belongs to another topic", "--skip between:0:0 --reason"]);
 }
 
 #[test]
@@ -154,14 +154,14 @@ fn a_topic_deleted_while_down_and_created_while_running_stops() {
     let written = std::fs::read_to_string(&config).unwrap();
     std::fs::write(&config, written.replace(&kafka.brokers(), &address)).unwrap();
     let mut program = Program::serve(&config, &[]);
-    poll_until("it tried", || program.said().contains("Kafka cannot be reached").then_some(()));
+    poll_until("it tried", || program.said().contains("Failed to reach Kafka").then_some(()));
     assert!(!program.has_ended());
     kafka.create_topic(topic, 1);
     send_in_transactions(&kafka, topic, 10..13);
     let _proxy = Proxy::answering(silent, &kafka.brokers());
     let (code, said) = program.end();
     assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("absent:0 belongs to another topic"), "{said}");
+    assert!(said.contains("absent:0: it belongs to another topic"), "{said}");
 }
 
 #[test]
@@ -174,7 +174,7 @@ fn another_cluster_under_the_same_names_stops() {
     send(&other, topic, 7..9);
     let written = std::fs::read_to_string(&config).unwrap();
     std::fs::write(&config, written.replace(&kafka.brokers(), &other.brokers())).unwrap();
-    refused(&config, &["mirrored:0 belongs to another cluster", "--skip mirrored:0:0 --reason"]);
+    refused(&config, &["mirrored:0: it belongs to another cluster", "--skip mirrored:0:0 --reason"]);
     goes_on_by_decision(&config, topic, 0, 4);
 }
 

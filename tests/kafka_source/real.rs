@@ -313,7 +313,10 @@ fn a_topic_made_again_stops_a_running_service(kafka: &RealKafka) {
     // Nothing of the other log was taken, and the check detects it when the service starts again.
     let (code, said) = Program::serve(&config, &[]).end();
     assert!(code.is_some_and(|code| code != 0), "{said}");
-    assert!(said.contains("remade:0 belongs to another topic than the one that was read before"), "{said}");
+    assert!(
+        said.contains("remade:0: it belongs to another topic than the one that was read before"),
+        "{said}"
+    );
 }
 
 fn a_damaged_segment_is_told(kafka: &RealKafka) {

@@ -245,7 +245,7 @@ pub(crate) fn answers(drive: &mut Drive, questions: usize) {
 }
 
 impl Model {
-    /// The versions that hold an instant, sorted.
+    /// The versions that cover an instant, sorted.
     fn windows(&self, rider: &str, at: i64) -> Vec<&Version> {
         let holds = |v: &&Version| v.window().is_some_and(|(from, until)| from <= at && at < until);
         let mut windows: Vec<&Version> =

@@ -87,7 +87,7 @@ impl Facts {
         partition.pass();
     }
 
-    /// What a restart forgets: requests whose records were not all applied.
+    /// What a restart loses: requests whose records were not all applied.
     pub(crate) fn restarted(&mut self) {
         self.partitions.values_mut().for_each(|partition| partition.ends.clear());
     }

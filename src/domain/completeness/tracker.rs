@@ -83,7 +83,7 @@ pub struct PartitionApplied<'a> {
     pub newest_timestamp: Option<UtcMillis>,
 }
 
-/// [`Completeness`] in the making, with the observations that a restart may forget.
+/// [`Completeness`] in the making, with the observations that a restart may lose.
 #[derive(Clone, Debug, Default)]
 pub struct CompletenessTracker {
     state: Completeness,

@@ -1,6 +1,6 @@
 //! What can still be read of a refused record, without guessing.
 //!
-//! The strict scanner stops at the first defect; this reader goes past every defect that leaves certain which keys stand
+//! The strict scanner stops at the first defect; this reader goes past every defect that leaves certain which keys are
 //! at the top of the record. A field is unreadable when its value holds the defect, when it is repeated with another
 //! value, or when its name follows the place where the structure becomes doubtful. It runs on refused records only.
 

@@ -43,7 +43,7 @@ impl Ident {
     }
 }
 
-/// For places that hold plain text only.
+/// For places with plain text only.
 impl fmt::Display for Ident {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.pieces.iter().try_for_each(|piece| match piece {

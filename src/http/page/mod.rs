@@ -37,7 +37,7 @@ use view_model::{Beside, Shown};
 const CSS: &str = include_str!("../../../assets/page.css");
 const ICON: &str = include_str!("../../../assets/icon.svg");
 
-/// What an address of the page may hold.
+/// What an address of the page may contain.
 const PARAMETERS: &[&str] = &["lang", "riders", "rider_id", "at", "from", "to", "platform", "reference"];
 /// Parameters of which one value counts.
 const SINGLE: &[&str] = &["lang", "at", "from", "to", "reference"];
@@ -161,7 +161,7 @@ fn respond(status: StatusCode, page: &Page) -> Response {
             (status, headers, html).into_response()
         }
         Err(error) => {
-            tracing::error!(%error, "failed to render the page");
+            tracing::error!(%error, "Failed to render the page");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
     }

@@ -304,7 +304,7 @@ impl PartitionSource {
             .collect();
         diagnose(&self.settings, &self.health, &standing, DIAGNOSIS).unwrap_or_else(|why| {
             KafkaFault::Refused {
-                reason: format!("{} (where the damage lies was not found out: {why})", describe(error)),
+                reason: format!("{} (the end of the damage was not found: {why})", describe(error)),
             }
         })
     }

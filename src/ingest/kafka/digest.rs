@@ -195,7 +195,8 @@ fn verdict(
                 topic = resume.place.topic,
                 partition = resume.place.partition,
                 offset = last.offset,
-                "the last applied record cannot be compared any more: Kafka has removed it"
+                "Failed to compare the last applied record: Kafka has removed it, and reading continues without this \
+                 check"
             );
             Ok(Continuation::LastRecordGone)
         }

@@ -21,7 +21,7 @@ pub struct EndReport {
     /// The offset after the last record of each partition (its high watermark), in the order asked.
     ///
     /// Reached once [`super::PartitionSource::position`] is no less: transaction markers at the tail count as read,
-    /// and records behind an open transaction hold it back until that transaction ends.
+    /// and records behind an open transaction keep it back until that transaction ends.
     pub ends: Vec<(TopicPartition, i64)>,
 }
 

@@ -32,7 +32,7 @@ pub struct Batch {
     arena: Vec<u8>,
     /// Order events.
     pub orders: Vec<OrderEntry>,
-    /// The staged row of each order, made while the record is in the nearest cache; the class is not known yet.
+    /// The staged row of each order, made while the record is in the nearest cache; the dictionary entry is not known yet.
     pub staged_rows: Vec<StagedRow>,
     extras: Vec<Extra>,
     /// Stretches of lines, each with the position of its first record.
@@ -79,7 +79,7 @@ impl Batch {
             || self.categories.len() >= NAMES_MAX
     }
 
-    /// Forgets everything but the memory it has.
+    /// Clears everything and keeps its memory.
     pub fn clear(&mut self) {
         let (mut arena, mut orders) = (std::mem::take(&mut self.arena), std::mem::take(&mut self.orders));
         let mut staged_rows = std::mem::take(&mut self.staged_rows);

@@ -21,7 +21,7 @@ const ORDER_DIGITS: usize = 19;
 /// A row on its way into a run.
 #[derive(Clone, Copy, Debug)]
 pub struct StagedRow {
-    /// First bytes of the rider identifier, zeros behind a shorter one: identifiers hold no NUL, so that these bytes
+    /// First bytes of the rider identifier, zeros behind a shorter one: identifiers contain no NUL, so that these bytes
     /// order as the identifiers do.
     pub rider: [u8; RIDER_BYTES],
     /// Start.
@@ -30,8 +30,8 @@ pub struct StagedRow {
     order: u64,
     /// Hash of the identity.
     pub hash: IdentityHash,
-    /// Number of the class in the writer's table.
-    pub class: u32,
+    /// Code of the dictionary entry in the writer's table.
+    pub code: u32,
     /// Region.
     region: Region,
     /// Milliseconds from start to end.
@@ -64,7 +64,7 @@ impl StagedRow {
         accepted_at: UtcMillis::new(0),
         order: 0,
         hash: IdentityHash::ZERO,
-        class: 0,
+        code: 0,
         region: Region::NONE,
         duration: 0,
         at: 0,
@@ -73,7 +73,7 @@ impl StagedRow {
         body: Body::Order,
     };
 
-    /// The staged row of a batch's entry at position `at`; its class is not known yet.
+    /// The staged row of a batch's entry at position `at`; its dictionary entry is not known yet.
     #[inline]
     pub fn of_order(entry: &OrderEntry, rider: &[u8], order: &OrderId<'_>, at: u32) -> Self {
         let (digits, order) = small(order);
@@ -89,7 +89,7 @@ impl StagedRow {
             accepted_at: entry.accepted_at,
             order: order.unwrap_or(0),
             hash: entry.hash,
-            class: 0,
+            code: 0,
             region: entry.region,
             duration: duration.unwrap_or(0),
             at,
@@ -100,11 +100,11 @@ impl StagedRow {
     }
 
     /// The staged row of an extra row at position `at`.
-    pub fn of_extra(rider: &[u8], accepted_at: UtcMillis, at: u32, class: u32) -> Self {
+    pub fn of_extra(rider: &[u8], accepted_at: UtcMillis, at: u32, code: u32) -> Self {
         Self {
             rider: prefix_of(rider),
             accepted_at,
-            class,
+            code,
             at,
             rider_bytes: u8::try_from(rider.len()).unwrap_or(u8::MAX),
             body: Body::Extra,
@@ -112,7 +112,7 @@ impl StagedRow {
         }
     }
 
-    /// The staged row of a stored row; with [`Body::Order`] when the staged row does not hold all of it, whose position `at` then
+    /// The staged row of a stored row; with [`Body::Order`] when the staged row does not contain all of it, whose position `at` then
     /// is. Its commit and identity are not in the staged row.
     #[inline]
     pub fn of_row(row: &Row<'_>, at: u32) -> Self {
@@ -132,7 +132,7 @@ impl StagedRow {
             accepted_at: row.accepted_at,
             order: order.unwrap_or(0),
             hash: IdentityHash::ZERO,
-            class: row.class,
+            code: row.class,
             region: row.region,
             duration: duration.unwrap_or(0),
             at,
@@ -142,10 +142,10 @@ impl StagedRow {
         }
     }
 
-    /// The same row, of this class.
+    /// The same row, of this dictionary entry.
     #[inline]
-    pub const fn with_class(mut self, class: u32) -> Self {
-        self.class = class;
+    pub const fn with_code(mut self, code: u32) -> Self {
+        self.code = code;
         self
     }
 
@@ -166,7 +166,7 @@ impl StagedRow {
             accepted_at: self.accepted_at,
             order_id: OrderId::Digits { count: self.order_digits, value: u128::from(self.order) },
             ended_at: Some(self.accepted_at.plus(i64::from(self.duration))),
-            class: self.class,
+            class: self.code,
             region: self.region,
             revision: 0,
             commit,
@@ -177,7 +177,7 @@ impl StagedRow {
     }
 }
 
-/// Digits and value of an identifier that a staged row can hold.
+/// Digits and value of an identifier that a staged row can contain.
 #[inline]
 fn small(order: &OrderId<'_>) -> (u8, Option<u64>) {
     match *order {

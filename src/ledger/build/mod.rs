@@ -120,7 +120,7 @@ pub fn write_runs(
         let (Some(entry), Some(staged)) = (batch.orders.get(at), batch.staged_rows.get(at)) else { continue };
         let slot = prices.slot(batch, entry, tariff, dictionary);
         prices.count(slot, 1);
-        scratch.staged_rows.push(entry.day, staged.with_class(prices.class(slot)));
+        scratch.staged_rows.push(entry.day, staged.with_code(prices.class(slot)));
     }
     for (_, replaced) in &decided.replaced {
         match replaced {
@@ -177,7 +177,7 @@ impl<'a> RowSource<'a> {
         match staged.body {
             Body::Here | Body::Order => {
                 let entry = self.batch.orders.get(at)?;
-                Some((self.order_row(entry, staged.class), entry.hash))
+                Some((self.order_row(entry, staged.code), entry.hash))
             }
             Body::Extra => {
                 let extra = self.extra.get(at)?;
@@ -187,7 +187,7 @@ impl<'a> RowSource<'a> {
                     accepted_at: p.accepted_at,
                     order_id: OrderId::pack(&p.order_id),
                     ended_at: p.ended_at.filter(|_| extra.moved_to.is_none()),
-                    class: staged.class,
+                    class: staged.code,
                     region: p.region,
                     revision: extra.revision,
                     commit: self.commit,
@@ -228,7 +228,7 @@ impl<'a> RowSource<'a> {
             .then_with(|| a.accepted_at.cmp(&b.accepted_at))
             .then_with(|| match (self.row(a), self.row(b)) {
                 (Some((a_row, _)), Some((b_row, _))) => {
-                    match (dictionary.get(a.class), dictionary.get(b.class)) {
+                    match (dictionary.get(a.code), dictionary.get(b.code)) {
                         (Some(a_class), Some(b_class)) => a_row.cmp_place(a_class, &b_row, b_class),
                         _ => Ordering::Equal,
                     }

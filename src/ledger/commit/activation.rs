@@ -145,14 +145,14 @@ impl Ledger {
 
 /// The places of a run at which versions without a rate lie.
 fn unrated_places(run: &Run, places: &mut BTreeSet<(String, UtcMillis)>) -> LedgerResult<()> {
-    if !run.dictionary().iter().any(|class| class.pricing.charge == Charge::Unrated) {
+    if !run.dictionary().iter().any(|entry| entry.pricing.charge == Charge::Unrated) {
         return Ok(());
     }
     for block in 0..usize::try_from(run.entry.blocks).unwrap_or(0) {
         let mut result = Ok(());
         run.visit_block(block, Select::All, |row| {
-            match run.class(row.class) {
-                Ok(class) if class.kind == RowKind::Version && class.pricing.charge == Charge::Unrated => {
+            match run.dictionary_entry(row.class) {
+                Ok(entry) if entry.kind == RowKind::Version && entry.pricing.charge == Charge::Unrated => {
                     places.insert((row.rider_id.to_owned(), row.accepted_at));
                 }
                 Ok(_) => {}

@@ -58,8 +58,8 @@ pub struct Observations {
 pub struct CommitExtras {
     /// Statements of completeness: for one platform, or for all in the ledger.
     pub stated: Vec<(Option<String>, UtcMillis)>,
-    /// Rejections that an operator settles, with the reason.
-    pub settled: Vec<(u64, String)>,
+    /// Rejections that an operator resolves, with the reason.
+    pub resolved: Vec<(u64, String)>,
     /// What an operator did, with the reason.
     pub notes: Vec<String>,
 }
@@ -97,8 +97,8 @@ impl Ledger {
     }
 
     /// While the clock cannot be trusted, nothing becomes complete; records are taken in as ever.
-    pub const fn pause_completeness(&mut self, hold: bool) {
-        self.pause_completeness = hold;
+    pub const fn pause_completeness(&mut self, pause: bool) {
+        self.pause_completeness = pause;
     }
 
     /// Whether completeness moved since the last commit.
@@ -195,10 +195,10 @@ impl Ledger {
             completeness: self.tracker.state(),
         };
         let mut dead_letters = collector.keep(batch, decided, stats)?;
-        for (id, reason) in &extras.settled {
+        for (id, reason) in &extras.resolved {
             let known = *id < self.manifest.root().next_rejection;
             if known && self.rejected.resolution(*id).is_none() {
-                dead_letters.settle(*id, Resolution::Operator { commit, reason: reason.clone() });
+                dead_letters.resolve(*id, Resolution::Operator { commit, reason: reason.clone() });
             }
         }
         Ok(dead_letters)

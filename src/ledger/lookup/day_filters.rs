@@ -226,7 +226,7 @@ impl DayFilters {
         self.groups.retain(|_, group| group.met.saturating_add(UNUSED_BATCHES) >= batches);
     }
 
-    /// Forgets groups all of whose days lie before `line`.
+    /// Drops groups all of whose days lie before `line`.
     pub fn drop_before(&mut self, line: LocalDay) {
         self.groups = self.groups.split_off(&group_of(line));
     }

@@ -36,13 +36,13 @@ pub struct DeadLetters {
     /// Raw bytes of each record (empty when none are kept).
     pub raws: Vec<Vec<u8>>,
     /// Numbers of what is resolved.
-    settled: HashSet<u64>,
+    resolved: HashSet<u64>,
 }
 
 impl DeadLetters {
-    /// Settles a rejection, once.
-    pub fn settle(&mut self, id: u64, by: Resolution) {
-        if self.settled.insert(id) {
+    /// Resolves a rejection, once.
+    pub fn resolve(&mut self, id: u64, by: Resolution) {
+        if self.resolved.insert(id) {
             self.run.resolved.push((id, by));
         }
     }

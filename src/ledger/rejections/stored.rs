@@ -36,7 +36,7 @@ pub struct KeptRecord {
 pub struct RejectedRun {
     /// Kept records, by ascending number.
     pub records: Vec<KeptRecord>,
-    /// Rejections settled by this commit.
+    /// Rejections resolved by this commit.
     pub resolved: Vec<(u64, Resolution)>,
 }
 
@@ -139,7 +139,7 @@ pub struct RejectedIndex {
     runs: imbl::OrdMap<u64, (u64, RejectedEntry)>,
     /// Numbers of the records that name a rider, by the rider's hash.
     riders: imbl::HashMap<u64, imbl::Vector<u64>>,
-    /// How rejections were settled.
+    /// How rejections were resolved.
     resolved: imbl::HashMap<u64, Resolution>,
     /// Those that are not resolved.
     pending: PendingRecords,
@@ -192,7 +192,7 @@ impl RejectedIndex {
         self.pending.count(PendingKind::Rejected) + self.pending.count(PendingKind::Unreadable)
     }
 
-    /// How a rejection was settled.
+    /// How a rejection was resolved.
     pub fn resolution(&self, id: u64) -> Option<&Resolution> {
         self.resolved.get(&id)
     }

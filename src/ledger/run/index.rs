@@ -1,7 +1,7 @@
 //! The way to the blocks and chunks of a run: the top of its sparse index in memory, the parts as they are asked for.
 //!
 //! ```text
-//! stored under (run, number): the head (classes and top) | parts of first places | parts of first hashes
+//! stored under (run, number): the head (dictionary and top) | parts of first places | parts of first hashes
 //! ```
 
 #[cfg(test)]

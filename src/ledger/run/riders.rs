@@ -55,10 +55,10 @@ pub struct Riders {
 }
 
 impl Riders {
-    /// From the filter and the classes of a run.
+    /// From the filter and the entries of a run.
     pub fn new(filter: RunFilter, dictionary: &[Arc<DictionaryEntry>]) -> Self {
         let seeds =
-            dictionary.iter().map(|class| (Arc::clone(&class.platform), IdentityHash::seed(&class.platform)));
+            dictionary.iter().map(|entry| (Arc::clone(&entry.platform), IdentityHash::seed(&entry.platform)));
         Self { filter, seeds: seeds.collect() }
     }
 

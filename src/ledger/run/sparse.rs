@@ -99,11 +99,11 @@ impl Sparse {
         (top, places, hashes)
     }
 
-    /// The stored form, with the run's classes before it.
+    /// The stored form, with the run's entries before it.
     pub fn encode(&self, dictionary: &[Arc<DictionaryEntry>]) -> Vec<u8> {
         let mut out = Vec::new();
         out.put_len(dictionary.len());
-        dictionary.iter().for_each(|class| class.encode(&mut out));
+        dictionary.iter().for_each(|entry| entry.encode(&mut out));
         out.put_len(self.firsts.len());
         for block in 0..self.firsts.len() {
             let (rider, start) = self.first(block).unwrap_or_default();
@@ -119,7 +119,7 @@ impl Sparse {
     pub fn decode(bytes: &[u8]) -> Decoded<(Self, Vec<Arc<DictionaryEntry>>)> {
         let mut reader = Reader::new(bytes);
         let mut dictionary = Vec::new();
-        for _ in 0..reader.count(8, "classes")? {
+        for _ in 0..reader.count(8, "dictionary entries")? {
             dictionary.push(Arc::new(DictionaryEntry::decode(&mut reader)?));
         }
         let mut sparse = Self::default();

@@ -138,8 +138,8 @@ impl Ledger {
         let configurations = ConfigurationHistory::load(&store, &manifest)?;
         if let Some((no, entry)) = configurations.all().find(|(_, entry)| entry.zone != options.zone.name()) {
             return Err(LedgerError::Inconsistent(format!(
-                "the configuration says timezone {}, but the ledger's days were made in {} (configuration {}): a ledger \
-                 keeps its zone; restore the setting or start another data directory",
+                "Failed to open the ledger: the configuration says timezone {}, but the ledger's days were made in {} \
+                 (configuration {}): a ledger keeps its zone; restore the setting or start another data directory",
                 options.zone.name(),
                 entry.zone,
                 no.0
@@ -233,7 +233,7 @@ impl Ledger {
         &self.options
     }
 
-    /// The present completeness, with observations that a restart may forget.
+    /// The present completeness, with observations that a restart may lose.
     pub const fn tracker(&self) -> &CompletenessTracker {
         &self.tracker
     }

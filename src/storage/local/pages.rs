@@ -63,7 +63,7 @@ impl Segment {
 /// Tells the system how a file is read. Where it cannot be told, reading is slower and nothing else.
 fn advise(file: &File, from: u64, bytes: Option<NonZeroU64>, advice: Advice) {
     if let Err(error) = fadvise(file, from, bytes, advice) {
-        tracing::debug!(%error, "posix_fadvise failed");
+        tracing::debug!(%error, "Failed to advise the system about a file: its reads are not read ahead");
     }
 }
 

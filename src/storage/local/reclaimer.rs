@@ -123,7 +123,7 @@ impl Reclaimer {
             let Some(file) = file.filter(|_| waiting <= WAITING_BYTES_MAX) else { continue };
             let pause = if waiting > WAITING_BYTES_MANY { PAUSE_OF_MANY } else { PAUSE };
             if let Err(error) = self.shorten(&file, pause, stop) {
-                tracing::debug!(%error, "a removed segment file is closed whole");
+                tracing::debug!(%error, "Failed to shorten a removed segment file: it is closed whole");
             }
         }
     }

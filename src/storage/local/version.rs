@@ -35,8 +35,8 @@ impl Recorded {
             |value| {
                 decode(&value).map_err(|error| {
                     StorageError::Inconsistent(format!(
-                        "the version of the root in the store is damaged ({error}): restore a backup or rebuild from Kafka \
-                         or files"
+                        "Failed to open the store: the version of its root is damaged ({error}); restore a backup or \
+                         rebuild from Kafka or files"
                     ))
                 })
             },
@@ -56,9 +56,9 @@ impl Recorded {
                 Ok(Witness::OneAhead)
             }
             _ => Err(StorageError::Inconsistent(format!(
-                "the store is at commit {}, the witness HEAD at {}: the store's log was damaged or files of \
-                 different ledgers were mixed. Restore a backup, or continue from the store's older state and read Kafka \
-                 again with `serve --accept-older-state --reason TEXT`",
+                "Failed to open the ledger: the store is at commit {}, the witness HEAD at {}; the store's log was \
+                 damaged or files of different ledgers were mixed. Restore a backup, or continue from the store's \
+                 older state and read Kafka again with `serve --accept-older-state --reason TEXT`",
                 here.number,
                 head.map_or_else(|| "none".to_owned(), |head| head.number.to_string())
             ))),

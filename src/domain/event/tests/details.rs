@@ -100,7 +100,7 @@ fn a_misspelt_field_is_named_and_not_taken() {
             "{detail}"
         );
     }
-    // A key that may hold anything is not repeated.
+    // A key that may contain anything is not repeated.
     let strange = detail(&renamed("rider_id", "rider_id\u{200b}"));
     assert!(strange.contains("; a field that resembles it is at byte "), "{strange}");
     assert_eq!(detail(&renamed("rider_id", "courier")), "field rider_id: is missing");

@@ -9,7 +9,7 @@ use crate::domain::reject::Readable;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-/// Values that hold no defect and no doubt.
+/// Values without a defect and no doubt.
 fn value() -> impl Strategy<Value = String> {
     "[ -~]{0,12}".prop_map(|text| serde_json::Value::from(text).to_string())
 }

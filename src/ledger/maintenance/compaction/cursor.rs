@@ -19,7 +19,7 @@ enum HeldOrder {
     Text(Stretch),
 }
 
-/// A row that a staged row does not hold, whose texts lie in the cursor.
+/// A row that a staged row does not contain, whose texts lie in the cursor.
 #[derive(Clone, Copy, Debug)]
 struct Held {
     rider: Stretch,
@@ -32,10 +32,10 @@ struct Held {
 #[derive(Debug)]
 pub(super) struct Cursor {
     run: Arc<Run>,
-    /// Number in the table of each class of the run.
+    /// Number in the table of each entry of the run.
     dictionary: Vec<(u32, Arc<DictionaryEntry>)>,
     next_block: u32,
-    /// The rows of the block; their classes are those of the run.
+    /// The rows of the block; their entries are those of the run.
     staged_rows: Vec<StagedRow>,
     /// The commit of each.
     commits: Vec<u64>,
@@ -49,7 +49,7 @@ impl Cursor {
     /// Before the first row of a run.
     pub(super) fn new(run: &Arc<Run>, table: &mut Dictionary) -> LedgerResult<Self> {
         let dictionary =
-            run.dictionary().iter().map(|class| (table.number(class), Arc::clone(class))).collect();
+            run.dictionary().iter().map(|entry| (table.number(entry), Arc::clone(entry))).collect();
         let mut cursor = Self {
             run: Arc::clone(run),
             dictionary,
@@ -69,7 +69,7 @@ impl Cursor {
         self.at < self.staged_rows.len()
     }
 
-    /// The row here, its class a number of the table; `None` after the last one.
+    /// The row here, its entry a number of the table; `None` after the last one.
     pub(super) fn row(&self) -> Option<Row<'_>> {
         let staged = self.staged_rows.get(self.at)?;
         let commit = *self.commits.get(self.at)?;
@@ -77,7 +77,7 @@ impl Cursor {
             Some(row) => row,
             None => self.held_row(staged)?,
         };
-        Some(Row { class: self.dictionary.get(usize::try_from(staged.class).ok()?)?.0, ..row })
+        Some(Row { class: self.dictionary.get(usize::try_from(staged.code).ok()?)?.0, ..row })
     }
 
     fn held_row(&self, staged: &StagedRow) -> Option<Row<'_>> {
@@ -90,10 +90,10 @@ impl Cursor {
         Some(Row { rider_id: text(held.rider), order_id, ..held.rest })
     }
 
-    /// The class of the row here.
-    pub(super) fn class(&self) -> Option<&Arc<DictionaryEntry>> {
-        let code = usize::try_from(self.staged_rows.get(self.at)?.class).ok()?;
-        self.dictionary.get(code).map(|(_, class)| class)
+    /// The entry of the row here.
+    pub(super) fn entry(&self) -> Option<&Arc<DictionaryEntry>> {
+        let code = usize::try_from(self.staged_rows.get(self.at)?.code).ok()?;
+        self.dictionary.get(code).map(|(_, entry)| entry)
     }
 
     /// Goes to the next row.
@@ -116,7 +116,7 @@ impl Cursor {
         if a.holds_rider() && b.holds_rider() && a.accepted_at != b.accepted_at {
             return a.accepted_at.cmp(&b.accepted_at);
         }
-        match (self.row(), self.class(), other.row(), other.class()) {
+        match (self.row(), self.entry(), other.row(), other.entry()) {
             (Some(a), Some(a_class), Some(b), Some(b_class)) => a.cmp_place(a_class, &b, b_class),
             _ => Ordering::Equal,
         }
@@ -144,18 +144,18 @@ impl Cursor {
             }
             let staged = StagedRow::of_row(row, u32::try_from(held.len()).unwrap_or(u32::MAX));
             if staged.row(row.commit).is_none() {
-                held.push(hold(row, text));
+                held.push(copied(row, text));
             }
             staged_rows.push(staged);
             commits.push(row.commit);
             true
         })?;
         // A code that the run does not know fails here as it does everywhere.
-        unknown.map_or(Ok(()), |code| self.run.class(code).map(|_| ()))
+        unknown.map_or(Ok(()), |code| self.run.dictionary_entry(code).map(|_| ()))
     }
 }
 
-fn hold(row: &Row<'_>, text: &mut String) -> Held {
+fn copied(row: &Row<'_>, text: &mut String) -> Held {
     let order = match row.order_id {
         OrderId::Digits { count, value } => HeldOrder::Digits { count, value },
         OrderId::Text(order) => HeldOrder::Text(put(text, order)),

@@ -27,10 +27,10 @@ impl Merge {
         Ok(merge)
     }
 
-    /// The row here with its class; `None` after the last one.
+    /// The row here with its entry; `None` after the last one.
     pub fn current(&self) -> Option<(Row<'_>, &Arc<DictionaryEntry>)> {
         let cursor = self.cursors.get(*self.heap.first()?)?;
-        Some((cursor.row()?, cursor.class()?))
+        Some((cursor.row()?, cursor.entry()?))
     }
 
     /// Goes to the next row.
