@@ -13,7 +13,7 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-/// Events in memory: more than the caches hold.
+/// Events in memory: more than fits the caches.
 const EVENTS: u64 = 500_000;
 /// The best of so many runs counts: others use the machine too.
 const RUNS: u32 = 5;

@@ -1,4 +1,4 @@
-//! A backup is one committed state, made while the ledger goes on, and a ledger like any other afterwards.
+//! A backup is one committed state, made while the ledger continues, and a ledger like any other afterwards.
 
 #![cfg(test)]
 
@@ -135,12 +135,12 @@ fn a_backup_made_beside_commits_and_compactions_is_one_committed_state() {
         writing.join().unwrap();
         states
     });
-    // The files that are linked are the ledger's own: that it goes on, and what it deletes, changes nothing.
+    // The files that are linked are the ledger's own: that it continues, and what it deletes, changes nothing.
     for (target, told_then) in &states {
         is_whole(target);
         assert_eq!(told(&Ledger::open(setup(target)).unwrap().published().current()), *told_then);
     }
-    // The first goes on to the same end.
+    // The first continues to the same end.
     let end = told(&published.current());
     drop((published, ledger));
     let mut restored = Ledger::open(setup(&states[0].0)).unwrap();
@@ -291,7 +291,7 @@ fn a_running_service_is_backed_up_restored_and_catches_up() {
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     let made: Value = serde_json::from_slice(&made.stdout).unwrap();
     assert_eq!(made["orders"], 50, "{made}");
-    // The service goes on; a second backup to the same place is refused, in its words.
+    // The service continues; a second backup to the same place is refused, in its words.
     let again = run(&["backup", target.to_str().unwrap()], &original);
     assert_eq!(again.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&again.stderr).contains("not empty"), "{again:?}");
@@ -303,7 +303,7 @@ fn a_running_service_is_backed_up_restored_and_catches_up() {
     let copy = config(folder.path(), "restored", &brokers);
     let verified = run(&["verify"], &copy);
     assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stdout));
-    // It goes on where the backup was made, and ends where the original ended.
+    // It continues where the backup was made, and ends where the original ended.
     let mut program = Program::serve(&copy, &[]);
     program.applied(80);
     poll_until("both tell the same", || charged(&mut program).filter(|orders| *orders == 80));

@@ -26,7 +26,7 @@ fn problems(text: &str) -> Vec<String> {
     with_files(&[("c.toml", text)]).unwrap_err().problems.iter().map(Problem::to_string).collect()
 }
 
-/// Every expected text stands in the problem of its place, and there are no others.
+/// The problem at each place contains its expected text, and there are no others.
 fn expect(found: &[String], expected: &[(&str, &str)]) {
     assert_eq!(found.len(), expected.len(), "{found:#?}");
     for ((place, text), problem) in expected.iter().zip(found) {
@@ -213,7 +213,7 @@ records_from = 2025-13-01T00:00:00Z
         ("c.toml:1", "Asia/Nowhere"),
         ("c.toml:2", "unknown key `tarif` in the top level"),
         ("c.toml:4", "whole days"),
-        ("c.toml:5", "unknown key `datadir` in [ledger]: it may hold cache_bytes, data_dir"),
+        ("c.toml:5", "unknown key `datadir` in [ledger]: the keys here are cache_bytes, data_dir"),
         ("c.toml:6", "whole number from 0 to 366"),
         ("c.toml:8", "`localhost` is no address"),
         ("c.toml:9", "`soon` is not a duration"),
@@ -290,7 +290,7 @@ fn included_files_hold_rules_only_and_are_kept() {
     let found: Vec<_> = with_files(&files).unwrap_err().problems.iter().map(Problem::to_string).collect();
     let expected = [
         ("c.toml:1", "`t/none.toml` cannot be read"),
-        ("t/a.toml:1", "unknown key `x` in an included file: it may hold cover, factor, rate"),
+        ("t/a.toml:1", "unknown key `x` in an included file: the keys here are cover, factor, rate"),
         ("t/a.toml:2", "unknown key `ledger`"),
         ("t/a.toml:4", "as a string"),
     ];

@@ -55,7 +55,7 @@ pub fn decode_noting_unknown<'a>(record: &'a [u8], rules: &EventRules) -> (Resul
     let event = match fields.fill(text) {
         Ok(()) => match fast_path::order(&fields, rules) {
             Some(order) => Ok(Event::Order(order)),
-            None => judge_carefully(text, &fields, rules),
+            None => judge_slow_path(text, &fields, rules),
         },
         Err(malformed) => Err(refuse_malformed(record, malformed, rules)),
     };
@@ -63,7 +63,7 @@ pub fn decode_noting_unknown<'a>(record: &'a [u8], rules: &EventRules) -> (Resul
 }
 
 #[cold]
-fn judge_carefully<'a>(text: &str, fields: &Fields<'a>, rules: &EventRules) -> Result<Event<'a>, Refusal> {
+fn judge_slow_path<'a>(text: &str, fields: &Fields<'a>, rules: &EventRules) -> Result<Event<'a>, Refusal> {
     slow_path::judge(fields, rules).map_err(|fault| {
         let salvaged = Salvaged::of(text.as_bytes());
         let detail = detail::of_fault(text, &fault, &salvaged);

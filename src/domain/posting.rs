@@ -108,7 +108,7 @@ pub struct SupersededBy {
     pub commit: u64,
 }
 
-/// A stored version with its fate.
+/// A stored version and whether it is superseded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredVersion {
     /// The version.

@@ -1,6 +1,6 @@
 //! The tariff: dated rates, factors and cover rules, and what they make of an order.
 //!
-//! Of the rules that hold an order's category, platform, region and date, the most specific one applies
+//! Of the rules that match an order's category, platform, region and date, the most specific one applies
 //! ([`rule::Scope::rank`]). Premiums are exact: a rate and a factor whose product is not are refused when the tariff
 //! is made, and so are two rules between which rank cannot choose.
 

@@ -131,7 +131,7 @@ fn repeated_records_are_equal_and_follow_their_first() {
         match meta.label {
             Label::Order | Label::Late => {
                 let Ok(Event::Order(order)) = decode(&record, &rules()) else { panic!("no order") };
-                assert!(ids.insert((order.order_id.to_string(), order.leg)), "an order number stands twice");
+                assert!(ids.insert((order.order_id.to_string(), order.leg)), "an order number occurs twice");
                 assert!(firsts.insert(record));
             }
             Label::Duplicate | Label::Stale => assert!(firsts.contains(&record)),

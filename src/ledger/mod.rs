@@ -4,7 +4,7 @@
 //! write blocks, make them durable, advance the manifest, replace the witness `HEAD`, show the state to readers. A crash
 //! anywhere leaves the state before or the state after, never a part.
 //!
-//! # Rooms
+//! # Modules
 //!
 //! In the order in which a batch meets them:
 //!
@@ -29,7 +29,7 @@
 //!
 //! They point one way; `tests/dependencies.rs` holds the imports against this table.
 //!
-//! | room | uses |
+//! | module | uses |
 //! |---|---|
 //! | `yield_points` | nothing |
 //! | `error` | nothing |

@@ -204,7 +204,7 @@ fn sources(model: &Model, view: &Snapshot) {
     assert_eq!(stored, model.sources, "records and dispositions by source");
 }
 
-/// Instants that something was told about; `None` when there are none.
+/// Instants that an event concerned; `None` when there are none.
 pub(crate) fn times(model: &Model) -> Option<Vec<i64>> {
     let told =
         model.orders.iter().flatten().flat_map(|version| [Some(version.event.accepted), version.event.ended]);
@@ -213,7 +213,7 @@ pub(crate) fn times(model: &Model) -> Option<Vec<i64>> {
     (!times.is_empty()).then_some(times)
 }
 
-/// Asks about instants near what was told, and again what was final once.
+/// Asks about instants near the events, and again what was final once.
 pub(crate) fn answers(drive: &mut Drive, questions: usize) {
     let view = drive.ledger().published().current();
     let Some(times) = times(&drive.model) else { return };
@@ -246,7 +246,7 @@ pub(crate) fn answers(drive: &mut Drive, questions: usize) {
 }
 
 impl Model {
-    /// The versions that hold an instant, sorted.
+    /// The versions that cover an instant, sorted.
     fn windows(&self, rider: &str, at: i64) -> Vec<&Version> {
         let holds = |v: &&Version| v.window().is_some_and(|(from, until)| from <= at && at < until);
         let mut windows: Vec<&Version> =

@@ -152,12 +152,12 @@ impl Drive {
 
 fn acquire(drive: &Drive) -> Session {
     let how = Acquire { mode: Mode::WriteExisting, cache_bytes: 4 << 20, index_bytes: 1 << 20 };
-    patiently(|| drive.storage.acquire(&how).map_err(|error| format!("{error:?}")))
+    with_retries(|| drive.storage.acquire(&how).map_err(|error| format!("{error:?}")))
 }
 
 /// Opens what was just closed, which may still be letting go of its file.
-pub(crate) fn patiently<T>(open: impl Fn() -> Result<T, String>) -> T {
-    poll_until("the store was let go", || match open() {
+pub(crate) fn with_retries<T>(open: impl Fn() -> Result<T, String>) -> T {
+    poll_until("the store was closed", || match open() {
         Ok(opened) => Some(opened),
         Err(error) if error.contains("could not acquire lock") => None,
         Err(error) => panic!("{error}"),

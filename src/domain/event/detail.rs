@@ -22,7 +22,7 @@ pub(super) fn of_fault(text: &str, fault: &Fault<'_>, salvaged: &Salvaged<'_>) -
             key.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b' '));
         let named =
             if is_name { format!("a field \"{key}\"") } else { "a field that resembles it".to_owned() };
-        detail.push_str(&format!("; {named} stands at byte {at}: rename it"));
+        detail.push_str(&format!("; {named} is at byte {at}: rename it"));
     }
     detail
 }

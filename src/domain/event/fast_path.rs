@@ -1,4 +1,4 @@
-//! The happy path: an ordinary order event without escapes. Anything else is left to the careful path.
+//! The happy path: an ordinary order event without escapes. Anything else is left to the slow path.
 
 use super::EventRules;
 use super::fields::Fields;

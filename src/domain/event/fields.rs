@@ -49,13 +49,13 @@ impl<'a> Fields<'a> {
     };
 
     /// Reads one JSON object, the whole text and nothing but it, into empty fields: in place, as they are too large
-    /// to be moved around for every record. A key that stands twice is an error.
+    /// to be moved around for every record. A key that occurs twice is an error.
     #[inline]
     pub(super) fn fill(&mut self, text: &'a str) -> Result<(), Malformed> {
         let mut scanner = Scanner::new(text);
         scanner.space();
         if scanner.peek() != Some(b'{') {
-            return scanner.fail("an object should stand here");
+            return scanner.fail("an object is expected here");
         }
         scanner.take();
         scanner.space();
@@ -69,12 +69,12 @@ impl<'a> Fields<'a> {
         }
         scanner.space();
         if scanner.peek().is_some() {
-            return scanner.fail("the record goes on after the object");
+            return scanner.fail("the record continues after the object");
         }
         Ok(())
     }
 
-    /// Reads as many fields as stand in the order of the contract, as platforms mostly send them: a key that is
+    /// Reads as many fields as follow the order of the contract, as platforms mostly send them: a key that is
     /// expected costs one comparison.
     #[inline]
     fn scan_in_order(&mut self, scanner: &mut Scanner<'a>) -> Result<Next, Malformed> {
@@ -120,7 +120,7 @@ impl<'a> Fields<'a> {
             if next == Next::Key {
                 let key = scanner.key()?;
                 if !self.put(key, scanner, &mut unknown)? {
-                    return scanner.fail("the key before this value stands twice");
+                    return scanner.fail("the key before this value occurs twice");
                 }
                 scanner.space();
             }
@@ -130,7 +130,7 @@ impl<'a> Fields<'a> {
                     scanner.take();
                     return Ok(());
                 }
-                _ => return scanner.fail("a comma or the end of the object should stand here"),
+                _ => return scanner.fail("a comma or the end of the object is expected here"),
             }
             next = Next::Key;
         }

@@ -1,4 +1,4 @@
-//! The careful path: every rule in the order of the contract, so that a refusal names the first one broken.
+//! The slow path: every rule in the order of the contract, so that a refusal names the first one broken.
 //!
 //! The order of checks: kind, missing, empty, too long, type and characters, known names, region, revision, times,
 //! horizon, retention, ended before accepted, duration; within each the fields in table order.

@@ -237,7 +237,7 @@ fn meet(tariff: &Tariff, rate: u16, factor: u16) -> bool {
     let platforms: Vec<&str> =
         match rate_rule.scope.platform.as_deref().or(factor_rule.scope.platform.as_deref()) {
             Some(platform) => vec![platform],
-            // No platform has the empty name: it stands for all that no rule names.
+            // No platform has the empty name: it represents all that no rule names.
             None => tariff.platforms.all().into_iter().chain([""]).collect(),
         };
     let region_ok = |scope: &Scope, region| scope.region.is_none_or(|prefix| prefix.holds(region));

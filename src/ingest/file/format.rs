@@ -53,7 +53,7 @@ fn is_skippable_frame(start: &[u8]) -> bool {
 pub(super) struct Foreign {
     /// What it is.
     pub(super) what: &'static str,
-    /// What to do. `FILE` stands for the input.
+    /// What to do. `FILE` denotes the input.
     pub(super) advice: &'static str,
 }
 

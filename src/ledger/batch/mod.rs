@@ -24,7 +24,7 @@ use crate::ledger::run::identity::IdentityHash;
 use crate::ledger::run::row::OrderId;
 use std::sync::Arc;
 
-/// Most names (platforms or categories) that one batch tells apart; a batch with more is committed first.
+/// Most names (platforms or categories) that one batch distinguishes; a batch with more is committed first.
 const NAMES_MAX: usize = 4_096;
 
 /// Records on their way into one commit.
@@ -33,7 +33,7 @@ pub struct Batch {
     arena: Vec<u8>,
     /// Order events.
     pub orders: Vec<OrderEntry>,
-    /// The draft of each order's row, made while the record is in the nearest cache; the class is not known yet.
+    /// The staged row of each order, made while the record is in the nearest cache; the dictionary entry is not known yet.
     pub staged_rows: Vec<StagedRow>,
     extras: Vec<Extra>,
     /// Stretches of lines, each with the position of its first record.
@@ -80,7 +80,7 @@ impl Batch {
             || self.categories.len() >= NAMES_MAX
     }
 
-    /// Forgets everything but the memory it has.
+    /// Clears everything and keeps its memory.
     pub fn clear(&mut self) {
         let (mut arena, mut orders) = (std::mem::take(&mut self.arena), std::mem::take(&mut self.orders));
         let mut staged_rows = std::mem::take(&mut self.staged_rows);

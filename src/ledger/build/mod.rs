@@ -1,4 +1,4 @@
-//! Writes what was decided: orders and marks, sorted by (rider, start), one run for each event day.
+//! Writes what was decided: orders and tombstones, sorted by (rider, start), one run for each event day.
 
 pub mod pricing;
 
@@ -25,7 +25,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
-/// A row that is not an order of the batch: a mark, or a stored version with a new price.
+/// A row that is not an order of the batch: a tombstone, or a stored version with a new price.
 #[derive(Clone, Debug)]
 pub struct ExtraRow {
     /// The version at whose place it lies.
@@ -34,12 +34,12 @@ pub struct ExtraRow {
     pub day: LocalDay,
     /// Revision of the row.
     pub revision: u64,
-    /// Where the order went, for a mark.
+    /// Where the order went, for a tombstone.
     pub moved_to: Option<UtcMillis>,
 }
 
 impl ExtraRow {
-    /// The row that a mark leaves.
+    /// The row of a tombstone.
     pub fn tombstone(tombstone: &Tombstone, zone: &Zone) -> Self {
         Self {
             posting: tombstone.replaced.clone(),
@@ -49,7 +49,7 @@ impl ExtraRow {
         }
     }
 
-    fn class(&self) -> DictionaryEntry {
+    fn dictionary_entry(&self) -> DictionaryEntry {
         let p = &self.posting;
         let is_tombstone = self.moved_to.is_some();
         DictionaryEntry {
@@ -135,7 +135,7 @@ impl RunBuilder {
             };
             let slot = prices.slot(batch, entry, tariff, dictionary);
             prices.count(slot, 1);
-            scratch.staged_rows.push(entry.day, staged.with_class(prices.class(slot)));
+            scratch.staged_rows.push(entry.day, staged.with_code(prices.code(slot)));
         }
         for (_, replaced) in &decided.replaced {
             match replaced {
@@ -154,8 +154,8 @@ impl RunBuilder {
                 totals.entry(row.day).or_default().add(&key, &unit)?;
             }
             let (rider, start) = (row.posting.rider_id.as_bytes(), row.posting.accepted_at);
-            let class = dictionary.number(&Arc::new(row.class()));
-            scratch.staged_rows.push(row.day, StagedRow::of_extra(rider, start, at, class));
+            let code = dictionary.number(&Arc::new(row.dictionary_entry()));
+            scratch.staged_rows.push(row.day, StagedRow::of_extra(rider, start, at, code));
         }
         prices.drain(&mut totals)?;
         let rows_of = RowSource { batch, extra, commit };
@@ -187,13 +187,13 @@ struct RowSource<'a> {
 }
 
 impl<'a> RowSource<'a> {
-    /// The row of any draft, from where its values are.
+    /// The row that a staged row describes, from where its values are.
     fn row(&self, staged: &StagedRow) -> Option<(Row<'a>, IdentityHash)> {
         let at = usize::try_from(staged.at).ok()?;
         match staged.body {
             Body::Here | Body::Order => {
                 let entry = self.batch.orders.get(at)?;
-                Some((self.order_row(entry, staged.class), entry.hash))
+                Some((self.order_row(entry, staged.code), entry.hash))
             }
             Body::Extra => {
                 let extra = self.extra.get(at)?;
@@ -203,7 +203,7 @@ impl<'a> RowSource<'a> {
                     accepted_at: p.accepted_at,
                     order_id: OrderId::pack(&p.order_id),
                     ended_at: p.ended_at.filter(|_| extra.moved_to.is_none()),
-                    class: staged.class,
+                    code: staged.code,
                     region: p.region,
                     revision: extra.revision,
                     commit: self.commit,
@@ -216,14 +216,14 @@ impl<'a> RowSource<'a> {
         }
     }
 
-    fn order_row(&self, entry: &OrderEntry, class: u32) -> Row<'a> {
+    fn order_row(&self, entry: &OrderEntry, code: u32) -> Row<'a> {
         let extra = self.batch.extra(entry);
         Row {
             rider_id: self.batch.text(entry.rider),
             accepted_at: entry.accepted_at,
             order_id: OrderId::pack(self.batch.text(entry.order)),
             ended_at: entry.ended_at,
-            class,
+            code,
             region: entry.region,
             revision: entry.revision,
             commit: self.commit,
@@ -244,8 +244,8 @@ impl<'a> RowSource<'a> {
             .then_with(|| a.accepted_at.cmp(&b.accepted_at))
             .then_with(|| match (self.row(a), self.row(b)) {
                 (Some((a_row, _)), Some((b_row, _))) => {
-                    match (dictionary.get(a.class), dictionary.get(b.class)) {
-                        (Some(a_class), Some(b_class)) => a_row.cmp_place(a_class, &b_row, b_class),
+                    match (dictionary.get(a.code), dictionary.get(b.code)) {
+                        (Some(a_entry), Some(b_entry)) => a_row.cmp_place(a_entry, &b_row, b_entry),
                         _ => Ordering::Equal,
                     }
                 }

@@ -37,7 +37,7 @@ struct Slot {
 /// What every order touches of its combination, kept apart so that it stays in the caches.
 #[derive(Clone, Copy, Debug)]
 struct Tally {
-    class: u32,
+    code: u32,
     /// Net orders of the commit under way.
     count: i64,
 }
@@ -55,7 +55,7 @@ pub struct PriceBook {
     /// The number of each region code, plus one: some thousands are in use, which the nearest caches hold.
     regions: Vec<u32>,
     regions_met: u32,
-    /// Numbers of names that hold across batches, and what the batch's own numbers stand for.
+    /// Numbers of names that hold across batches, and what the batch's own numbers denote.
     names: HashMap<String, u64>,
     platforms: Vec<u64>,
     categories: Vec<u64>,
@@ -128,7 +128,7 @@ impl PriceBook {
         let query =
             PriceQuery { platform, category, region: entry.region, day: entry.day, outcome: entry.outcome };
         let Pricing { charge, cover } = tariff.price(&query);
-        let class = DictionaryEntry {
+        let shared = DictionaryEntry {
             kind: RowKind::Version,
             platform: platform.into(),
             category: category.into(),
@@ -147,7 +147,7 @@ impl PriceBook {
         let slot = Slot { day: entry.day, group, region: entry.region, unit };
         let number = self.slots.len();
         self.slots.push(slot);
-        self.tallies.push(Tally { class: dictionary.number(&Arc::new(class)), count: 0 });
+        self.tallies.push(Tally { code: dictionary.number(&Arc::new(shared)), count: 0 });
         self.place(combination, entry.region, number);
         number
     }
@@ -189,8 +189,8 @@ impl PriceBook {
     }
 
     /// Number of a slot in the dictionary.
-    pub fn class(&self, slot: usize) -> u32 {
-        self.tallies.get(slot).map_or(0, |tally| tally.class)
+    pub fn code(&self, slot: usize) -> u32 {
+        self.tallies.get(slot).map_or(0, |tally| tally.code)
     }
 
     /// Adds what was counted to the totals of its days, and starts again from zero.

@@ -84,7 +84,7 @@ impl Ledger {
         let first_kept = self.retention_line().unwrap_or(LocalDay(i32::MIN));
         for (&day, runs) in self.runs.live.range(first_kept..) {
             for posting in self.unrated_of(runs)? {
-                // Only the charge is mended: what the order covers was decided when it was booked.
+                // Only the charge is corrected: what the order covers was decided when it was booked.
                 let charge = price_posting(&posting, day, &self.options.tariff).charge;
                 let priced = Posting { charge, ..posting.clone() };
                 if matches!(charge.price, Price::Charged { .. }) {
@@ -145,14 +145,14 @@ impl Ledger {
 
 /// The places of a run at which versions without a rate lie.
 fn unrated_places(run: &Run, places: &mut BTreeSet<(String, UtcMillis)>) -> LedgerResult<()> {
-    if !run.dictionary().iter().any(|class| class.charge.price == Price::Unrated) {
+    if !run.dictionary().iter().any(|entry| entry.charge.price == Price::Unrated) {
         return Ok(());
     }
     for block in 0..usize::try_from(run.entry.blocks).unwrap_or(0) {
         let mut result = Ok(());
         run.visit_block(block, Select::All, |row| {
-            match run.class(row.class) {
-                Ok(class) if class.kind == RowKind::Version && class.charge.price == Price::Unrated => {
+            match run.dictionary_entry(row.code) {
+                Ok(entry) if entry.kind == RowKind::Version && entry.charge.price == Price::Unrated => {
                     places.insert((row.rider_id.to_owned(), row.accepted_at));
                 }
                 Ok(_) => {}

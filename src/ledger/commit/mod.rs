@@ -48,7 +48,7 @@ pub struct Observations {
     pub metadata: Vec<MetadataObserved>,
     /// Offsets to which an operator lets the ledger go.
     pub skips: Vec<PartitionSkipped>,
-    /// Partitions that existed no more at an instant, and that an operator lets the ledger go on without.
+    /// Partitions that existed no more at an instant, and that an operator lets the ledger continue without.
     pub dropped: Vec<(String, i32, UtcMillis)>,
 }
 
@@ -57,8 +57,8 @@ pub struct Observations {
 pub struct CommitExtras {
     /// Statements of completeness: for one platform, or for all in the ledger.
     pub stated: Vec<(Option<String>, UtcMillis)>,
-    /// Rejections that an operator settles, with the reason.
-    pub settled: Vec<(u64, String)>,
+    /// Rejections that an operator resolves, with the reason.
+    pub resolved: Vec<(u64, String)>,
     /// What an operator did, with the reason.
     pub notes: Vec<String>,
 }
@@ -149,7 +149,7 @@ impl Ledger {
             let recorded_at = ledger.advance(&report.consumed, &extras.notes, now)?;
             // 5. Durable before visible: only now do readers see it, and only after that is Kafka told.
             ledger.apply(runs, &kept)?;
-            crash_points::after(Point::CommitAdopted);
+            crash_points::after(Point::CommitApplied);
             ledger.publish();
             crash_points::after(Point::CommitPublished);
             report.recorded_at = recorded_at;
@@ -193,10 +193,10 @@ impl Ledger {
             completeness: self.tracker.state(),
         };
         let mut dead_letters = collector.keep(batch, decided, stats)?;
-        for (id, reason) in &extras.settled {
+        for (id, reason) in &extras.resolved {
             let known = *id < self.manifest.root().next_rejection;
             if known && self.rejections.index.resolution(*id).is_none() {
-                dead_letters.settle(*id, Resolution::Operator { commit, reason: reason.clone() });
+                dead_letters.resolve(*id, Resolution::Operator { commit, reason: reason.clone() });
             }
         }
         Ok(dead_letters)

@@ -6,7 +6,7 @@
 //! ([`Ledger::install`]). A crash at any point leaves the old runs in force: numbers from the oldest reservation on that no
 //! manifest entry names are orphans, collected at the next start, so no number meets values of another run.
 //!
-//! Every row survives with its commit number: versions, repriced versions, and marks.
+//! Every row survives with its commit number: versions, repriced versions, and tombstones.
 
 mod cursor;
 mod install;
@@ -29,16 +29,16 @@ use std::sync::Arc;
 impl Ledger {
     /// The next compaction that is due, with run numbers reserved for it; `None` while one is under way or none is due.
     ///
-    /// Days before `settled_before` end as one run. The reservation needs no write of its own: until the next commit the
+    /// Days before `major_before` end as one run (a major compaction). The reservation needs no write of its own: until the next commit the
     /// stored manifest counts these numbers as free, from then on as pending, and either way what lies under them is
     /// collected after a crash.
-    pub fn begin_compaction(&mut self, settled_before: LocalDay) -> Option<CompactionJob> {
+    pub fn begin_compaction(&mut self, major_before: LocalDay) -> Option<CompactionJob> {
         if self.runs.reserved_from.is_some() || self.poisoned().is_some() {
             return None;
         }
         let due = self.runs.live.iter().filter_map(|(&day, runs)| {
             let logical = logical_runs(runs);
-            let chosen = plan(&logical, day < settled_before)?;
+            let chosen = plan(&logical, day < major_before)?;
             Some((logical.len(), day, chosen))
         });
         let (_, day, chosen) = due.max_by_key(|(runs, day, _)| (*runs, std::cmp::Reverse(*day)))?;

@@ -12,7 +12,7 @@ const CHARGE_PARTS: u64 = 0;
 pub struct RunEntry {
     /// The event day of all rows.
     pub day: LocalDay,
-    /// Rows, marks included.
+    /// Rows, tombstones included.
     pub rows: u64,
     /// Data blocks.
     pub blocks: u32,

@@ -1,7 +1,7 @@
 //! The way to the blocks and chunks of a run: the top of its sparse index in memory, the parts as they are asked for.
 //!
 //! ```text
-//! stored under (run, number): the head (classes and top) | parts of first places | parts of first hashes
+//! stored under (run, number): the head (dictionary and top) | parts of first places | parts of first hashes
 //! ```
 
 #[cfg(test)]
@@ -23,7 +23,7 @@ use std::sync::Arc;
 /// A run with at most so many blocks and chunks has no parts: all of its index is in its head.
 const WITHOUT_PARTS: u32 = 64;
 
-/// Counts of blocks and chunks, and of the parts that tell where they begin.
+/// Counts of blocks and chunks, and of the parts that hold where they begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Shape {
     blocks: usize,

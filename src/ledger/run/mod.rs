@@ -81,7 +81,7 @@ impl Run {
         released: Sender<u64>,
     ) -> Self {
         let (fresh, obsolete) = (Vec::new(), AtomicBool::new(false));
-        let kind_of = |class: &Arc<DictionaryEntry>| (Arc::clone(&class.platform), class.leg, class.phase);
+        let kind_of = |entry: &Arc<DictionaryEntry>| (Arc::clone(&entry.platform), entry.leg, entry.phase);
         let kinds = dictionary.iter().map(kind_of).collect();
         Self { id, entry, index, dictionary, filter, riders, kinds, fresh, store, obsolete, released }
     }
@@ -152,17 +152,17 @@ impl Run {
         (identities.bytes() + riders.bytes(), self.index.bytes())
     }
 
-    /// The class of a row of this run.
-    pub fn class(&self, code: u32) -> LedgerResult<&Arc<DictionaryEntry>> {
+    /// The dictionary entry of a row of this run.
+    pub fn dictionary_entry(&self, code: u32) -> LedgerResult<&Arc<DictionaryEntry>> {
         usize::try_from(code).ok().and_then(|code| self.dictionary.get(code)).ok_or_else(|| {
             LedgerError::Damaged {
                 what: format!("a row of run {}", self.id),
-                source: CodecError::Invalid("class"),
+                source: CodecError::Invalid("dictionary entry"),
             }
         })
     }
 
-    /// Every class of this run.
+    /// Every dictionary entry of this run.
     pub fn dictionary(&self) -> &[Arc<DictionaryEntry>] {
         &self.dictionary
     }

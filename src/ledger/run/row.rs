@@ -1,4 +1,4 @@
-//! One row of a run: a version of an order, or the mark that a version was moved away from here.
+//! One row of a run: a version of an order, or the tombstone of a version that moved away from here.
 
 use crate::domain::charge::Charge;
 use crate::domain::order::{Outcome, Phase, Region};
@@ -21,7 +21,7 @@ pub enum RowKind {
 /// What many rows share: kept once a run, named by a code in its rows.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DictionaryEntry {
-    /// Version or mark.
+    /// Version or tombstone.
     pub kind: RowKind,
     /// Platform.
     pub platform: Arc<str>,
@@ -234,10 +234,10 @@ pub struct Row<'a> {
     pub accepted_at: UtcMillis,
     /// Order identifier.
     pub order_id: OrderId<'a>,
-    /// `None` for an open order (and for a mark).
+    /// `None` for an open order (and for a tombstone).
     pub ended_at: Option<UtcMillis>,
     /// Code of the row's [`DictionaryEntry`] in its run.
-    pub class: u32,
+    pub code: u32,
     /// Region.
     pub region: Region,
     /// Revision of this version, or of the one that replaced it.
@@ -248,30 +248,30 @@ pub struct Row<'a> {
     pub fare: Option<Decimal>,
     /// `previous_accepted_at` of a version.
     pub previous_accepted_at: Option<UtcMillis>,
-    /// Where a mark's order went.
+    /// Where a tombstone's order went.
     pub moved_to: Option<UtcMillis>,
 }
 
 impl Row<'_> {
-    /// The version that this row books, given its class.
-    pub fn posting(&self, class: &DictionaryEntry) -> Posting {
+    /// The version that this row books, given its entry of the dictionary.
+    pub fn posting(&self, entry: &DictionaryEntry) -> Posting {
         let mut buffer = String::new();
         Posting {
-            platform: class.platform.to_string(),
+            platform: entry.platform.to_string(),
             order_id: self.order_id.text(&mut buffer).to_owned(),
-            leg: class.leg,
-            phase: class.phase,
+            leg: entry.leg,
+            phase: entry.phase,
             rider_id: self.rider_id.to_owned(),
-            category: class.category.to_string(),
+            category: entry.category.to_string(),
             region: self.region,
             accepted_at: self.accepted_at,
             ended_at: self.ended_at,
-            outcome: class.outcome,
+            outcome: entry.outcome,
             revision: self.revision,
             fare: self.fare,
             previous_accepted_at: self.previous_accepted_at,
-            cover: class.cover,
-            charge: class.charge,
+            cover: entry.cover,
+            charge: entry.charge,
             commit: self.commit,
         }
     }
@@ -280,18 +280,18 @@ impl Row<'_> {
     /// together, oldest first; repriced versions follow the ones that they price.
     pub fn cmp_place(
         &self,
-        class: &DictionaryEntry,
+        entry: &DictionaryEntry,
         other: &Self,
-        other_class: &DictionaryEntry,
+        other_entry: &DictionaryEntry,
     ) -> Ordering {
         self.rider_id
             .as_bytes()
             .cmp(other.rider_id.as_bytes())
             .then_with(|| self.accepted_at.cmp(&other.accepted_at))
-            .then_with(|| class.platform.as_bytes().cmp(other_class.platform.as_bytes()))
+            .then_with(|| entry.platform.as_bytes().cmp(other_entry.platform.as_bytes()))
             .then_with(|| self.order_id.cmp_text(&other.order_id))
-            .then_with(|| class.leg.cmp(&other_class.leg))
-            .then_with(|| class.phase.cmp(&other_class.phase))
+            .then_with(|| entry.leg.cmp(&other_entry.leg))
+            .then_with(|| entry.phase.cmp(&other_entry.phase))
             .then_with(|| self.revision.cmp(&other.revision))
             .then_with(|| self.commit.cmp(&other.commit))
     }

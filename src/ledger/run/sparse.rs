@@ -16,7 +16,7 @@ pub const PART_BLOCKS: usize = 1_024;
 /// Chunks of a part: 10 KiB.
 pub const PART_CHUNKS: usize = 2_048;
 
-/// First places and first hashes, ascending: of blocks and chunks, or of the parts that tell them.
+/// First places and first hashes, ascending: of blocks and chunks, or of the parts that hold them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sparse {
     riders: Vec<u8>,
@@ -124,7 +124,7 @@ impl Sparse {
         let mut reader = Reader::new(bytes);
         let charges = decode_charges(&mut reader)?;
         let mut dictionary = Vec::new();
-        for _ in 0..reader.count(8, "entries of the dictionary")? {
+        for _ in 0..reader.count(8, "dictionary entries")? {
             dictionary.push(Arc::new(DictionaryEntry::decode(&mut reader, &charges)?));
         }
         let mut sparse = Self::default();

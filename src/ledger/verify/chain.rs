@@ -59,7 +59,7 @@ pub(super) fn check(ledger: &Ledger, findings: &mut Findings) -> LedgerResult<()
 
 fn check_stored_version(ledger: &Ledger, findings: &mut Findings) -> LedgerResult<()> {
     let agrees = ledger.store.confirm(&ledger.manifest.version())?;
-    findings.expect(agrees, || "the storage and the manifest stand at different commits".to_owned());
+    findings.expect(agrees, || "the storage and the manifest are at different commits".to_owned());
     let stored = Manifest::load(&ledger.store)?;
     let same = stored.root() == ledger.manifest.root();
     findings

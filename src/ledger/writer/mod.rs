@@ -98,17 +98,17 @@ impl Ledger {
     /// interrupted process left, and opens every run. The configuration is put in force by [`Self::activate_configuration`].
     ///
     /// # Errors
-    /// Another process has the storage; it is damaged, or stands at another version than was acknowledged.
+    /// Another process has the storage; it is damaged, or is at another version than was acknowledged.
     pub fn open(mut options: LedgerOptions) -> LedgerResult<Self> {
         let opened = open_store(&mut options)?;
         Self::with(options, opened, WriteAccess::Granted)
     }
 
-    /// Opens a ledger to read it, without changing a byte of its storage: the newest commit is shown as it stands,
+    /// Opens a ledger to read it, without changing a byte of its storage: the newest commit is shown unchanged,
     /// under the configuration that was in force, and every write is refused.
     ///
     /// # Errors
-    /// A process writes to the storage; there is no ledger; it is damaged, or stands at another version than was acknowledged.
+    /// A process writes to the storage; there is no ledger; it is damaged, or is at another version than was acknowledged.
     pub fn open_read_only(options: LedgerOptions) -> LedgerResult<Self> {
         let opened = open_store_read_only(&options)?;
         Self::with(options, opened, WriteAccess::ReadOnly)
@@ -191,12 +191,12 @@ impl Ledger {
         self.manifest.root().retention_line
     }
 
-    /// What the ledger was told.
+    /// The options of the ledger.
     pub const fn options(&self) -> &LedgerOptions {
         &self.options
     }
 
-    /// Completeness as it stands, with observations that a restart may forget.
+    /// The present completeness, with observations that a restart may lose.
     pub const fn tracker(&self) -> &CompletenessTracker {
         &self.tracker
     }
@@ -302,8 +302,8 @@ fn check_zone(configurations: &ConfigurationHistory, options: &LedgerOptions) ->
     match configurations.all().find(|(_, entry)| entry.zone != options.zone.name()) {
         None => Ok(()),
         Some((no, entry)) => Err(LedgerError::Inconsistent(format!(
-            "the configuration says timezone {}, but the ledger's days were made in {} (configuration {}): a ledger \
-             keeps its zone; restore the setting or start another data directory",
+            "Failed to open the ledger: the configuration says timezone {}, but the ledger's days were made in {} \
+             (configuration {}): a ledger keeps its zone; restore the setting or start another data directory",
             options.zone.name(),
             entry.zone,
             no.0

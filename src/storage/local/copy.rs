@@ -45,7 +45,7 @@ impl Segments {
                         moved = Some((segment.path.clone(), error));
                         continue;
                     }
-                    Err(error) => return Err(StorageError::at("copying a segment file", &target)(error)),
+                    Err(error) => return Err(StorageError::at("copy a segment file", &target)(error)),
                 }
                 done.insert(segment.number);
                 progress(linked + copied, u64::try_from(needed.len()).unwrap_or(u64::MAX));
@@ -53,7 +53,7 @@ impl Segments {
             match moved {
                 // Its live values were moved to a newer file meanwhile.
                 Some(_) if !Arc::ptr_eq(&catalog, &self.catalog()) => {}
-                Some((path, error)) => return Err(StorageError::at("copying a segment file", &path)(error)),
+                Some((path, error)) => return Err(StorageError::at("copy a segment file", &path)(error)),
                 None => return Ok((linked, copied)),
             }
         }

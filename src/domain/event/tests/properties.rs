@@ -1,5 +1,5 @@
 //! Any bytes are survived; what is JSON and what is not is decided as `serde_json` decides it; the fast path and the
-//! careful path agree.
+//! slow path agree.
 
 use super::super::fast_path;
 use super::super::fields::Fields;
@@ -69,8 +69,8 @@ fn hold(bytes: &[u8]) -> Result<(), TestCaseError> {
     if let Some(fields) = &scanned
         && let Some(order) = fast_path::order(fields, &rules)
     {
-        let careful = slow_path::judge(fields, &rules).ok();
-        prop_assert_eq!(careful, Some(Event::Order(order)));
+        let slow = slow_path::judge(fields, &rules).ok();
+        prop_assert_eq!(slow, Some(Event::Order(order)));
     }
     prop_assert_eq!(
         super::decode(bytes, &rules).is_err_and(|refusal| refusal.reason.code() == 0),

@@ -93,7 +93,7 @@ fn malformed_json_is_refused() {
     for case in cases {
         assert_eq!(refusal(&case).reason, Reason::MalformedJson, "{}", String::from_utf8_lossy(&case));
     }
-    assert_eq!(refusal(b"{\"a\":x}").detail, "at byte 5: a value should stand here");
+    assert_eq!(refusal(b"{\"a\":x}").detail, "at byte 5: a value is expected here");
 }
 
 #[test]

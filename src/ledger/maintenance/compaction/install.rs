@@ -62,7 +62,7 @@ impl Ledger {
         };
         if inputs.iter().map(|run| run.entry.rows).sum::<u64>() != report.rows {
             return Err(LedgerError::Inconsistent(format!(
-                "a compaction of day {} read runs whose blocks do not hold as many rows as the manifest says: run \
+                "Failed to compact day {}: it read runs whose blocks do not have as many rows as the manifest says: run \
                  `coverledger verify`, then restore a backup or rebuild from Kafka or files",
                 day.0
             )));
@@ -93,12 +93,12 @@ impl Ledger {
     /// A failure poisons the ledger.
     pub fn compact_now(
         &mut self,
-        settled_before: LocalDay,
+        major_before: LocalDay,
         now: UtcMillis,
     ) -> LedgerResult<Vec<CompactionReport>> {
         let mut reports = Vec::new();
         let never = AtomicBool::new(false);
-        while let Some(job) = self.begin_compaction(settled_before) {
+        while let Some(job) = self.begin_compaction(major_before) {
             let compacted = self.guarded(|_| job.run(&never))?;
             reports.push(self.install(compacted, now)?);
             self.guarded(Self::collect_released)?;
