@@ -289,7 +289,7 @@ fn included_files_hold_rules_only_and_are_kept() {
         [("c.toml", main), ("t/a.toml", "x = 1\n[ledger]\n[[rate]]\ncategory = 1\nper_order = \"1\"\n")];
     let found: Vec<_> = with_files(&files).unwrap_err().problems.iter().map(Problem::to_string).collect();
     let expected = [
-        ("c.toml:1", "`t/none.toml` cannot be read"),
+        ("c.toml:1", "Failed to read the included file `t/none.toml`"),
         ("t/a.toml:1", "unknown key `x` in an included file: the keys here are cover, factor, rate"),
         ("t/a.toml:2", "unknown key `ledger`"),
         ("t/a.toml:4", "as a string"),

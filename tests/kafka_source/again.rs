@@ -138,7 +138,10 @@ fn a_topic_made_again_between_two_probes_stops_the_next_start() {
     program.signal("-CONT");
     let (code, said) = program.end();
     assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("the topic between was replaced while it was read: its id was"), "{said}");
+    assert!(
+        said.contains("Failed to read the topic between: it was replaced meanwhile, its id was"),
+        "{said}"
+    );
     refused(&config, &["between:0: it belongs to another topic", "--skip between:0:0 --reason"]);
 }
 
@@ -184,7 +187,7 @@ fn a_compacted_topic_is_refused() {
     for (topic, policy) in [("compacted", "compact"), ("both", "compact,delete")] {
         kafka.create_topic_with(topic, &[("cleanup.policy", policy)]);
         let config = config(&folder, &kafka.brokers(), topic);
-        refused(&config, &[&format!("compacted topics cannot be read: {topic};"), "cleanup.policy=delete"]);
+        refused(&config, &[&format!("Failed to read compacted topics: {topic};"), "cleanup.policy=delete"]);
     }
 }
 
@@ -198,7 +201,7 @@ fn a_topic_that_becomes_compacted_stops_the_service() {
     kafka.configure_topic(topic, "cleanup.policy", "compact");
     let (code, said) = program.end();
     assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("compacted topics cannot be read: packing;"), "{said}");
+    assert!(said.contains("Failed to read compacted topics: packing;"), "{said}");
     kafka.configure_topic(topic, "cleanup.policy", "delete");
     let mut program = Program::serve(&config, &[]);
     program.ready();

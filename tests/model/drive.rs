@@ -184,7 +184,7 @@ impl Drive {
                 self.close_period();
             }
             if self.random.percent(30) {
-                self.hold();
+                self.check_held_states();
             }
             if self.random.percent(30) {
                 check::everything(&mut self);
@@ -200,7 +200,7 @@ impl Drive {
         }
         assert!(self.positions.iter().all(|(place, (_, done))| *done == self.world.partitions[place].len()));
         check::everything(&mut self);
-        self.hold();
+        self.check_held_states();
         self.compact();
         self.reopen();
         check::everything(&mut self);

@@ -155,16 +155,23 @@ fn a_partition_that_is_gone_can_be_left_behind() {
     let says = [
         "Failed to read 3 partitions",
         "orders.meituan:0: it belongs to another cluster",
-        "orders.meituan:1 does not exist",
+        "orders.meituan:1: the partition no longer exists",
         "--skip orders.meituan:2:0",
     ];
     refused(&config, &[], &says);
     // A decision counts although others are missing, and says nothing about the other partitions.
     let skip = |partition: i32, offset: i64| format!("{TOPIC}:{partition}:{offset}");
     let one = ["--skip", &skip(0, 3), "--reason", "one less"];
-    let says = ["orders.meituan:1 does not exist", "orders.meituan:2 does not exist"];
+    let says = [
+        "orders.meituan:1: the partition no longer exists",
+        "orders.meituan:2: the partition no longer exists",
+    ];
     refused(&config, &one, &says);
-    refused(&config, &["--skip", &skip(1, 0), "--reason", "one less"], &["orders.meituan:2 does not exist"]);
+    refused(
+        &config,
+        &["--skip", &skip(1, 0), "--reason", "one less"],
+        &["orders.meituan:2: the partition no longer exists"],
+    );
     let args = ["--skip", &skip(1, 0), "--skip", &skip(2, 0), "--reason", "one less"];
     let mut program = Program::serve(&config, &args);
     program.ready();
@@ -213,5 +220,5 @@ fn a_stop_is_heard_while_kafka_is_away() {
         .unwrap();
         Program::serve(&config, &["--skip", "orders.meituan:0:1", "--reason", "none"]).end()
     };
-    assert!(code == Some(1) && said.contains("has no [kafka]"), "{said}");
+    assert!(code == Some(1) && said.contains("needs [kafka]"), "{said}");
 }

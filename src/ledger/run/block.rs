@@ -68,7 +68,7 @@ impl BlockBuilder {
         self.starts.len()
     }
 
-    /// Whether the block cannot hold another row.
+    /// Whether the block has no space for another row.
     pub fn is_full(&self) -> bool {
         self.rows() >= self.rows_max
     }
@@ -230,7 +230,7 @@ impl BlockBuilder {
     }
 }
 
-/// Bytes that hold any number of `count` digits.
+/// Bytes that fit any number of `count` digits.
 fn digits_width(count: u8) -> usize {
     // log2(10) = 3.3219...: bits = ceil(count * 3.3220).
     (usize::from(count) * 33_220).div_ceil(80_000).min(16)

@@ -1,4 +1,4 @@
-//! The identity index: which block of a run may hold an order of a given identity.
+//! The identity index: which block of a run may contain an order of a given identity.
 //!
 //! An identity (platform, order_id, leg, phase) is known by [`IdentityHash`]. Each run keeps its hashes sorted, in
 //! chunks of [`CHUNK_ENTRIES`], each hash with the number of its block. A hit is always verified against the stored

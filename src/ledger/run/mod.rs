@@ -121,7 +121,7 @@ impl Run {
         Ok(Self::new(id, entry, index, (filter, riders), store.clone(), released.clone()))
     }
 
-    /// From now on nothing but the snapshots that hold it need this run.
+    /// From now on nothing but the snapshots that use it need this run.
     pub fn mark_obsolete(&self) {
         self.obsolete.store(true, Ordering::Release);
     }
@@ -177,7 +177,7 @@ impl Run {
         self.index.look(&self.store)
     }
 
-    /// Whether the run can hold a row with a start in `[from, to)`.
+    /// Whether the run can contain a row with a start in `[from, to)`.
     pub fn overlaps(&self, from: UtcMillis, to: UtcMillis) -> bool {
         self.entry.accepted.0 < to && from <= self.entry.accepted.1
     }
@@ -231,7 +231,7 @@ impl Run {
         visit: impl FnMut(&Row<'_>) -> bool,
     ) -> LedgerResult<()> {
         self.read_block(block, |body| {
-            // Most blocks that an index names by chance hold none of them: then one column is all that is read.
+            // Most blocks that an index names by chance contain none of them: then one column is all that is read.
             let rows = rows_of_orders(body, wanted)?;
             if rows.is_empty() {
                 return Ok(());
@@ -250,7 +250,7 @@ impl Run {
             .map_err(|error| LedgerError::damaged(self.block_name(number))(error))
     }
 
-    /// Calls `found` with every block that may hold an order of one of these identities, and with what came with its
+    /// Calls `found` with every block that may contain an order of one of these identities, and with what came with its
     /// hash. The hashes come ascending, so that each index chunk is read once.
     pub fn blocks_with<T: Copy>(
         &self,

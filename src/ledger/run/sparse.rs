@@ -16,7 +16,7 @@ pub const PART_BLOCKS: usize = 1_024;
 /// Chunks of a part: 10 KiB.
 pub const PART_CHUNKS: usize = 2_048;
 
-/// First places and first hashes, ascending: of blocks and chunks, or of the parts that hold them.
+/// First places and first hashes, ascending: of blocks and chunks, or of the parts that contain them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sparse {
     riders: Vec<u8>,

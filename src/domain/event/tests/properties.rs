@@ -49,7 +49,7 @@ impl<'de> serde::de::Visitor<'de> for &mut Keys {
 }
 
 /// Holds all the promises to one input.
-fn hold(bytes: &[u8]) -> Result<(), TestCaseError> {
+fn properties_of(bytes: &[u8]) -> Result<(), TestCaseError> {
     let rules = rules();
     let scanned = std::str::from_utf8(bytes).ok().and_then(|text| {
         let mut fields = Fields::EMPTY;
@@ -185,7 +185,7 @@ proptest! {
 
     #[test]
     fn any_bytes_are_survived(bytes in vec(any::<u8>(), 0..80)) {
-        hold(&bytes)?;
+        properties_of(&bytes)?;
     }
 
     #[test]
@@ -199,7 +199,7 @@ proptest! {
         ];
         let text: String = blanks.iter().zip(tokens).flat_map(|(blank, token)| [*blank, token]).collect();
         let text = text + blanks[tokens.len()];
-        hold(text.as_bytes())?;
+        properties_of(text.as_bytes())?;
         prop_assert_eq!(is_object(text.as_bytes()), Some(true));
     }
 
@@ -211,8 +211,8 @@ proptest! {
         ]), 0..24),
     ) {
         let inside = marks.concat();
-        hold(inside.as_bytes())?;
-        hold(format!("{{\"a\":{inside}}}").as_bytes())?;
+        properties_of(inside.as_bytes())?;
+        properties_of(format!("{{\"a\":{inside}}}").as_bytes())?;
     }
 
     #[test]
@@ -223,8 +223,8 @@ proptest! {
         let pairs: Vec<(&str, &str)> =
             fields.iter().map(|(name, json)| (name.as_str(), json.as_str())).collect();
         let bytes = record(&pairs);
-        hold(&bytes)?;
-        hold(&changed(bytes, changes))?;
+        properties_of(&bytes)?;
+        properties_of(&changed(bytes, changes))?;
     }
 
     #[test]
@@ -233,6 +233,6 @@ proptest! {
         changes in vec((any::<prop::sample::Index>(), any::<u8>(), 0_u8..4), 0..4),
     ) {
         let events = generated();
-        hold(&changed(events[event.index(events.len())].clone(), changes))?;
+        properties_of(&changed(events[event.index(events.len())].clone(), changes))?;
     }
 }

@@ -168,7 +168,7 @@ struct Columns<'a> {
 }
 
 impl<'a> Columns<'a> {
-    /// Looks for a rider. Names ascend and stand with what they share with the one before: a name that shares more than
+    /// Looks for a rider. Names ascend and are stored with what they share with the one before: a name that shares more than
     /// that one had in common with the wanted one is smaller too, and one that shares less is larger.
     fn seek(&self, wanted: &[u8]) -> Decoded<Sought> {
         let mut riders = self.riders.clone();
