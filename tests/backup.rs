@@ -196,7 +196,7 @@ fn a_backup_that_is_not_made_leaves_nothing() {
     let file = fs::read_dir(data.join("segments")).unwrap().next().unwrap().unwrap().path();
     fs::remove_file(file).unwrap();
     let again = folder.path().join("again");
-    assert!(refused(&again).contains("missing"));
+    assert!(refused(&again).contains("the store has lost it"));
     assert!(!again.exists() && !folder.path().join(".again.partial").exists());
 }
 

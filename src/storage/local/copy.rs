@@ -72,7 +72,7 @@ fn link_or_copy(from: &Path, to: &Path, stop: &AtomicBool) -> io::Result<bool> {
     let mut target = File::create_new(to)?;
     loop {
         if stop.load(Ordering::Relaxed) {
-            return Err(io::Error::other("given up: the process is stopping"));
+            return Err(io::Error::other("the process is stopping"));
         }
         if io::copy(&mut source.by_ref().take(COPIED_AT_ONCE), &mut target)? == 0 {
             target.sync_all()?;
