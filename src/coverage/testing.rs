@@ -11,7 +11,7 @@ use crate::domain::posting::{ConfigNo, CoverTerms, Posting, RuleNo, StoredVersio
 use crate::domain::rejection::{PendingCount, Rejection};
 use crate::domain::time::{LocalDay, UtcMillis, Zone};
 use crate::domain::totals::{Total, TotalKey};
-use crate::domain::view::{AsOf, LedgerView};
+use crate::domain::view::{AsOf, KnownAt, LedgerView};
 use crate::domain::window::Window;
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
@@ -128,6 +128,14 @@ impl LedgerView for NaiveLedger {
             recorded_at: *self.commits.last().unwrap(),
             config: "c0ffee".to_owned(),
         }
+    }
+
+    fn known_at(&self, _: KnownAt) -> Result<Self, Infallible> {
+        Ok(self.clone())
+    }
+
+    fn earlier_promises(&self) -> Option<&Platforms> {
+        None
     }
 
     fn commit_instant(&self, commit: u64) -> Result<UtcMillis, Infallible> {

@@ -77,6 +77,15 @@ pub enum Resolution {
     },
 }
 
+impl Resolution {
+    /// The commit since which it is known. For a record that was resolved as it came, its event may be older.
+    pub const fn commit(&self) -> u64 {
+        match self {
+            Self::Event { commit } | Self::Operator { commit, .. } => *commit,
+        }
+    }
+}
+
 /// A rejected or conflicting record, without its raw bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejection {

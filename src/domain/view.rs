@@ -24,6 +24,15 @@ pub struct AsOf {
     pub config: String,
 }
 
+/// An earlier state of the ledger: what was known then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KnownAt {
+    /// As of a commit.
+    Commit(u64),
+    /// As of the newest commit up to an instant.
+    Instant(UtcMillis),
+}
+
 /// Read access to one committed, immutable state. Every call may read storage; errors are storage failures.
 pub trait LedgerView {
     /// A storage failure, or a question that is too large.
@@ -37,6 +46,15 @@ pub trait LedgerView {
 
     /// Which state this is.
     fn as_of(&self) -> AsOf;
+    /// The state as it was known earlier: a view of its own.
+    ///
+    /// # Errors
+    /// There is no such state (see [`Self::refusal`]), or it cannot be read.
+    fn known_at(&self, at: KnownAt) -> Result<Self, Self::Error>
+    where
+        Self: Sized;
+    /// In a state as it was known earlier, what the platforms promised then; `None` in the newest state.
+    fn earlier_promises(&self) -> Option<&Platforms>;
     /// When a commit was made.
     fn commit_instant(&self, commit: u64) -> Result<UtcMillis, Self::Error>;
     /// The tariff version (a short hash) of a configuration that was in force.

@@ -1,5 +1,6 @@
 //! What can go wrong in the ledger, in words that say what to do.
 
+use crate::domain::time::LocalDay;
 use crate::storage::StorageError;
 use crate::storage::bytes::CodecError;
 use thiserror::Error;
@@ -59,6 +60,9 @@ pub enum LedgerError {
         /// Versions of a day that are read.
         limit: usize,
     },
+    /// An earlier state that cannot be shown was asked for.
+    #[error(transparent)]
+    NotKnown(#[from] NotKnown),
     /// The disk is nearly full, and the command was not to wait.
     #[error(
         "Failed to write to the ledger: the disk is nearly full, {bytes} bytes are free and {needed} are needed \
@@ -75,6 +79,43 @@ pub enum LedgerError {
         "Failed to add up a total of {0}: it exceeds the number that stores it; check the rates of the tariff"
     )]
     Overflow(String),
+}
+
+/// Why a state as it was known earlier cannot be shown.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum NotKnown {
+    /// There is no such commit yet.
+    #[error("known_at names commit {asked}, but the newest commit is {newest}; ask about one that exists")]
+    NoSuchCommit {
+        /// The commit that was asked for.
+        asked: u64,
+        /// The newest one.
+        newest: u64,
+    },
+    /// The instant is not over: a commit may still get it.
+    #[error(
+        "known_at is later than the newest commit ({newest}), so what was known by then can still grow; ask about an \
+         instant up to that commit, or leave known_at out"
+    )]
+    NotYet {
+        /// Instant of the newest commit, RFC 3339.
+        newest: String,
+    },
+    /// Nothing was committed by then.
+    #[error("known_at is before the first commit of the ledger ({first}); ask about a later instant")]
+    BeforeFirst {
+        /// Instant of the first commit, RFC 3339.
+        first: String,
+    },
+    /// Retention dropped rows that the answer needs.
+    #[error(
+        "Failed to answer as it was known then: retention has dropped the orders accepted before {first_kept} since; \
+         restore a backup from before, or look up the answer that was given"
+    )]
+    Dropped {
+        /// The first day that is kept.
+        first_kept: LocalDay,
+    },
 }
 
 impl LedgerError {

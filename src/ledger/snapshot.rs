@@ -1,9 +1,12 @@
 //! One committed state as readers see it: immutable, shared, never blocking the writer.
 
 mod finality_history;
+mod known_at;
 mod parts;
 mod periods;
 
+pub(crate) use known_at::EarlierCache;
+use known_at::EarlierFacts;
 pub(crate) use parts::SnapshotParts;
 pub use periods::TotalsOfPeriod;
 
@@ -16,7 +19,7 @@ use crate::domain::posting::{ConfigNo, RuleNo, StoredVersion, SupersededBy};
 use crate::domain::rejection::{PendingCount, Rejection};
 use crate::domain::time::{LocalDay, UtcMillis, Zone};
 use crate::domain::totals::{Total, TotalKey};
-use crate::domain::view::{AsOf, LedgerView};
+use crate::domain::view::{AsOf, KnownAt, LedgerView};
 use crate::domain::window::Window;
 use crate::ledger::codec::keys;
 use crate::ledger::codec::unframe;
@@ -60,6 +63,10 @@ pub struct Snapshot {
     pub(crate) zone: Arc<Zone>,
     pub(crate) identity_days: i32,
     pub(crate) day_filter_bytes: usize,
+    /// In a state as it was known earlier: what decided answers then.
+    pub(crate) earlier: Option<Arc<EarlierFacts>>,
+    /// Facts of earlier states that were asked for, shared by the states of one ledger.
+    pub(crate) earlier_cache: Arc<EarlierCache>,
 }
 
 /// Where a row lies: rows of one place and identity are versions of one order.
@@ -164,6 +171,18 @@ impl Snapshot {
         Ok(())
     }
 
+    /// Whether a commit is one of this state's.
+    pub(crate) const fn is_known(&self, commit: u64) -> bool {
+        commit <= self.root.commit
+    }
+
+    /// The rows of wanted identities that are known in this state.
+    fn find(&self, wanted: &[Wanted<'_>]) -> LedgerResult<Vec<Vec<Found>>> {
+        let mut found = find(&self.runs, wanted)?;
+        found.iter_mut().for_each(|rows| rows.retain(|row| self.is_known(row.posting.commit)));
+        Ok(found)
+    }
+
     fn wanted<'a>(&self, platform: &'a str, order_id: &'a str, leg: u8, phase: Phase) -> Wanted<'a> {
         Wanted {
             hash: IdentityHash::of(platform, order_id, leg, phase),
@@ -218,13 +237,22 @@ impl LedgerView for Snapshot {
     type Error = LedgerError;
 
     fn refusal(error: &LedgerError) -> Option<String> {
-        matches!(error, LedgerError::TooManyOrders { .. }).then(|| error.to_string())
+        let is_refusal = matches!(error, LedgerError::TooManyOrders { .. } | LedgerError::NotKnown(_));
+        is_refusal.then(|| error.to_string())
     }
 
     fn as_of(&self) -> AsOf {
         let config =
             self.configurations.get(self.root.config).map_or_else(String::new, |entry| hex(&entry.hash));
         AsOf { commit: self.root.commit, recorded_at: self.root.recorded_at, config }
+    }
+
+    fn known_at(&self, at: KnownAt) -> LedgerResult<Self> {
+        self.earlier(at)
+    }
+
+    fn earlier_promises(&self) -> Option<&Platforms> {
+        self.earlier.as_ref().map(|earlier| &earlier.platforms)
     }
 
     fn commit_instant(&self, commit: u64) -> LedgerResult<UtcMillis> {
@@ -240,7 +268,10 @@ impl LedgerView for Snapshot {
     }
 
     fn widest_cover(&self) -> (i64, i64) {
-        self.configurations.widest_cover()
+        match &self.earlier {
+            Some(earlier) => (earlier.margins.lead_ms, earlier.margins.tail_ms),
+            None => self.configurations.widest_cover(),
+        }
     }
 
     fn days(&self) -> Option<(LocalDay, LocalDay)> {
@@ -267,15 +298,19 @@ impl LedgerView for Snapshot {
             return Ok(Vec::new());
         }
         let (first, last) = self.zone.days_between(from, to);
+        self.check_not_dropped(first, last)?;
         let first = first.max(self.first_kept());
         if first > last {
             return Ok(Vec::new());
         }
         for run in self.runs.range(first..=last).flat_map(|(_, runs)| runs) {
-            if !run.overlaps(from, to) || !run.may_know(rider_id)? {
+            if !self.is_known(run.entry.commits.0) || !run.overlaps(from, to) || !run.may_know(rider_id)? {
                 continue;
             }
             run.visit_rider(rider_id, (from, to), |row| {
+                if !self.is_known(row.commit) {
+                    return Ok(());
+                }
                 let entry = run.dictionary_entry(row.code)?;
                 let moved_to = row.moved_to.filter(|_| entry.kind == RowKind::Moved);
                 if rows.len() == VERSIONS_READ_MAX {
@@ -302,7 +337,7 @@ impl LedgerView for Snapshot {
         let wanted: Vec<Wanted<'_>> = (0..=u8::MAX)
             .flat_map(|leg| phases.map(|phase| self.wanted(platform, order_id, leg, phase)))
             .collect();
-        let rows = find(&self.runs, &wanted)?.into_iter().flatten().collect();
+        let rows = self.find(&wanted)?.into_iter().flatten().collect();
         let mut versions = group_versions(rows);
         versions.sort_by_key(|v| {
             let p = &v.posting;
@@ -322,13 +357,13 @@ impl LedgerView for Snapshot {
         let reach = (day.plus_days(-self.identity_days), day.plus_days(self.identity_days));
         let mut want = self.wanted(platform, order_id, leg, Phase::Ended);
         want.days = reach;
-        let near = History::stored(find(&self.runs, &[want.clone()])?.pop().unwrap_or_default());
+        let near = History::stored(self.find(&[want.clone()])?.pop().unwrap_or_default());
         // A version may have been moved beyond the reach since: then all of its history is read.
         let history = if near.leads_outside(reach, |at| self.zone.day(at)).is_empty() {
             near
         } else {
             want.days = (LocalDay(i32::MIN), LocalDay(i32::MAX));
-            History::stored(find(&self.runs, &[want])?.pop().unwrap_or_default())
+            History::stored(self.find(&[want])?.pop().unwrap_or_default())
         };
         let current = history.current(day, self.identity_days, None).map(|item| &item.step);
         Ok(match current {
@@ -340,7 +375,7 @@ impl LedgerView for Snapshot {
     }
 
     fn totals(&self, from: LocalDay, until: LocalDay) -> LedgerResult<Vec<(TotalKey, Total)>> {
-        Ok(self.period_totals(from, until)?.sum()?.lines())
+        self.totals_known(from, until)
     }
 
     fn completeness(&self) -> &Completeness {
@@ -348,7 +383,8 @@ impl LedgerView for Snapshot {
     }
 
     fn platforms_stored(&self) -> Vec<&str> {
-        self.stats.iter().filter(|(_, stats)| stats.orders > 0).map(|(name, _)| name.as_str()).collect()
+        let known = |stats: &PlatformStats| stats.orders > 0 && self.is_known(stats.first_commit);
+        self.stats.iter().filter(|(_, stats)| known(stats)).map(|(name, _)| name.as_str()).collect()
     }
 
     fn days_stored(&self) -> impl DoubleEndedIterator<Item = LocalDay> {

@@ -176,7 +176,11 @@ impl CommitReport {
         for (platform, counts) in &self.by_platform {
             let booked = counts.first().copied().unwrap_or(0) + counts.get(1).copied().unwrap_or(0);
             if booked > 0 {
-                stats.entry(platform.clone()).or_default().orders += booked;
+                let stats = stats.entry(platform.clone()).or_default();
+                stats.orders += booked;
+                if stats.first_commit == 0 {
+                    stats.first_commit = self.commit;
+                }
             }
         }
         for entry in decided.booked.iter().filter_map(|&at| batch.orders.get(at)) {

@@ -217,6 +217,8 @@ pub struct PlatformStats {
     pub raw_bytes: u64,
     /// Current orders without a rate.
     pub unrated: i64,
+    /// The commit that booked its first order; 0 while it has none.
+    pub first_commit: u64,
 }
 
 impl PlatformStats {
@@ -228,6 +230,7 @@ impl PlatformStats {
         out.put_varint(self.other_rider);
         out.put_varint(self.raw_bytes);
         out.put_signed(self.unrated);
+        out.put_varint(self.first_commit);
         out
     }
 
@@ -239,6 +242,7 @@ impl PlatformStats {
             other_rider: r.varint("other rider")?,
             raw_bytes: r.varint("raw bytes")?,
             unrated: r.signed("unrated")?,
+            first_commit: r.varint("first commit")?,
         })
     }
 }

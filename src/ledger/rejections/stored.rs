@@ -145,6 +145,8 @@ pub struct RejectedIndex {
     pending: PendingRecords,
     /// Records kept.
     count: u64,
+    /// In a state as it was known earlier: the commit of that state. Later records and resolutions do not count.
+    known_at: Option<u64>,
 }
 
 impl RejectedIndex {
@@ -197,6 +199,45 @@ impl RejectedIndex {
         self.resolved.get(&id)
     }
 
+    /// The index as of an earlier commit; `is_known` tells the platforms whose names counted then, `platforms` what they
+    /// promised. Reads every record that was kept by then.
+    ///
+    /// # Errors
+    /// A record cannot be read.
+    pub fn known_at(
+        &self,
+        store: &Session,
+        commit: u64,
+        platforms: &Platforms,
+        is_known: impl Fn(&str) -> bool,
+    ) -> error::LedgerResult<Self> {
+        let resolved = self.resolved.iter().filter(|(_, resolution)| resolution.commit() <= commit);
+        let mut earlier = Self {
+            runs: self.runs.clone(),
+            riders: self.riders.clone(),
+            resolved: resolved.map(|(id, resolution)| (*id, resolution.clone())).collect(),
+            pending: PendingRecords::default(),
+            count: 0,
+            known_at: Some(commit),
+        };
+        let mut pending = PendingRecords::default();
+        let mut count = 0;
+        earlier.visit(store, 0, |record| {
+            count += 1;
+            if record.rejection.resolution.is_none() {
+                pending.add(&record.rejection, &is_known);
+            }
+            Ok(true)
+        })?;
+        pending.refresh(platforms);
+        (earlier.pending, earlier.count) = (pending, count);
+        Ok(earlier)
+    }
+
+    fn is_kept(&self, record: &KeptRecord) -> bool {
+        self.known_at.is_none_or(|commit| record.rejection.commit <= commit)
+    }
+
     /// Unresolved rejected and conflicting records that name the rider.
     pub fn of_rider(&self, store: &Session, rider_id: &str) -> error::LedgerResult<Vec<Rejection>> {
         let ids = self.riders.get(&rider_hash(rider_id)).into_iter().flatten();
@@ -224,7 +265,7 @@ impl RejectedIndex {
                 continue;
             }
             let records = RejectedRun::load(store, *run, entry)?.records.into_iter();
-            let these = records.filter(|record| ids.contains(&record.rejection.id));
+            let these = records.filter(|record| ids.contains(&record.rejection.id) && self.is_kept(record));
             these.for_each(|record| visit(self.with_resolution(record)));
         }
         Ok(())
@@ -234,7 +275,8 @@ impl RejectedIndex {
     pub fn get(&self, store: &Session, id: u64) -> error::LedgerResult<Option<KeptRecord>> {
         let Some((_, (run, entry))) = self.runs.get_prev(&id) else { return Ok(None) };
         let mut content = RejectedRun::load(store, *run, entry)?;
-        let found = content.records.iter().position(|record| record.rejection.id == id);
+        let found =
+            content.records.iter().position(|record| record.rejection.id == id && self.is_kept(record));
         Ok(found.map(|at| self.with_resolution(content.records.swap_remove(at))))
     }
 
@@ -264,6 +306,9 @@ impl RejectedIndex {
         let first = self.runs.get_prev(&from).map_or(from, |(&first, _)| first);
         for (_, (run, entry)) in self.runs.range(first..) {
             for record in RejectedRun::load(store, *run, entry)?.records {
+                if !self.is_kept(&record) {
+                    return Ok(());
+                }
                 if record.rejection.id >= from && !visit(self.with_resolution(record))? {
                     return Ok(());
                 }

@@ -1,6 +1,6 @@
 //! How a snapshot is made: from what the writer has, sharing what is large.
 
-use super::Snapshot;
+use super::{EarlierCache, Snapshot};
 use crate::domain::completeness::Completeness;
 use crate::domain::time::Zone;
 use crate::ledger::lookup::day_filters::DayRuns;
@@ -23,6 +23,7 @@ pub(crate) struct SnapshotParts<'a> {
     pub(crate) zone: &'a Arc<Zone>,
     pub(crate) identity_days: i32,
     pub(crate) day_filter_bytes: usize,
+    pub(crate) earlier_cache: &'a Arc<EarlierCache>,
 }
 
 impl Snapshot {
@@ -41,6 +42,8 @@ impl Snapshot {
             zone: Arc::clone(parts.zone),
             identity_days: parts.identity_days,
             day_filter_bytes: parts.day_filter_bytes,
+            earlier: None,
+            earlier_cache: Arc::clone(parts.earlier_cache),
         }
     }
 }

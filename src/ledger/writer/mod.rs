@@ -142,6 +142,7 @@ impl Ledger {
             zone: &Arc::new(options.zone.clone()),
             identity_days: options.identity_days,
             day_filter_bytes: runs.filters.bytes(),
+            earlier_cache: &Arc::default(),
         };
         let published = Arc::new(Published::new(Snapshot::of(&first)));
         runs.load_filters(&store)?;
@@ -237,7 +238,8 @@ impl Ledger {
 
     /// Publishes the state after a commit.
     pub(crate) fn publish(&self) {
-        let zone = Arc::clone(&self.published.current().zone);
+        let former = self.published.current();
+        let (zone, earlier_cache) = (&former.zone, &former.earlier_cache);
         self.published.publish(Snapshot::of(&SnapshotParts {
             store: &self.store,
             manifest: &self.manifest,
@@ -246,9 +248,10 @@ impl Ledger {
             completeness: self.tracker.state(),
             rejected: &self.rejections.index,
             statistics: &self.statistics,
-            zone: &zone,
+            zone,
             identity_days: self.options.identity_days,
             day_filter_bytes: self.runs.filters.bytes(),
+            earlier_cache,
         }));
     }
 
