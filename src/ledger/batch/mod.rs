@@ -13,7 +13,8 @@ pub use entries::{Arrival, ControlEntry, Extra, LineHashes, OrderEntry, RefusedE
 pub use names::Names;
 
 use crate::domain::arrival::Timestamp;
-use crate::domain::order::{CompletenessRecord, OrderEvent};
+use crate::domain::event::CompletenessRecord;
+use crate::domain::order::OrderEvent;
 use crate::domain::posting::{Charge, ConfigNo, Posting, Pricing};
 use crate::domain::reject::Refusal;
 use crate::domain::rejection::Origin;
