@@ -63,6 +63,7 @@ fn run(command: Command, out: &mut dyn Write) -> anyhow::Result<Ending> {
         Command::Ingest(args) => cli::ingest::run(&args, out),
         Command::Backup(args) => cli::backup::run(&args, out),
         Command::Verify(args) => cli::verify::run(&args, out),
+        Command::VerifyReceipt(args) => cli::verify_receipt::run(&args, out),
         Command::Lookup(args) => cli::lookup::run(&args, out),
         Command::Timeline(args) => cli::timeline::run(&args, out),
         Command::Statement(args) => cli::statement::run(&args, out),

@@ -22,6 +22,7 @@ pub mod statement;
 pub mod timeline;
 mod typed;
 pub mod verify;
+pub mod verify_receipt;
 mod version;
 
 use crate::config::{Config, ConfigErrors};
@@ -57,6 +58,8 @@ pub enum Command {
     Backup(backup::BackupArgs),
     /// Read everything in the ledger again and prove that it agrees.
     Verify(verify::VerifyArgs),
+    /// Check a receipt with a public key, without a ledger.
+    VerifyReceipt(verify_receipt::VerifyReceiptArgs),
     /// Say whether a rider was covered.
     Lookup(lookup::LookupArgs),
     /// List a rider's orders and merged cover.
