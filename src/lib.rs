@@ -48,7 +48,7 @@
 //! | `seal` | `domain` |
 //! | `ingest` | `config`, `domain` |
 //! | `ledger` | `config`, `domain`, `storage`, `wait` |
-//! | `coverage` | `domain` |
+//! | `coverage` | `domain`, `seal` |
 //! | `http` | `config`, `coverage`, `domain`, `telemetry` |
 //! | `pipeline` | `config`, `domain`, `ledger` |
 //! | `backfill` | `domain`, `ingest`, `ledger`, `pipeline` |
