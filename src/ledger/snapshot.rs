@@ -2,6 +2,7 @@
 
 mod finality_history;
 mod periods;
+mod seals;
 
 pub use periods::TotalsOfPeriod;
 
