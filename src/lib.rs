@@ -29,7 +29,7 @@
 //!
 //! * [`cli`]: the commands, one file each.
 //! * [`backfill`]: files through the same pipeline into the ledger; [`redrive`]: rejected records through it again.
-//! * [`seal`]: sealed days and receipts: proofs that a stranger checks without the ledger. No day is sealed yet.
+//! * [`seal`]: sealed days and receipts: proofs that a stranger checks without the ledger; [`sealing`] makes them of a ledger.
 //! * [`generate`]: deterministic synthetic events for tests, demonstrations and benchmarks.
 //! * [`telemetry`]: the clock, the metrics, the log. [`wait`]: the only place where a thread sleeps; it uses no other module.
 //!
@@ -53,8 +53,9 @@
 //! | `pipeline` | `config`, `domain`, `ledger` |
 //! | `backfill` | `domain`, `ingest`, `ledger`, `pipeline` |
 //! | `redrive` | `backfill`, `config`, `domain`, `ledger`, `pipeline` |
+//! | `sealing` | `coverage`, `domain`, `ledger`, `seal` |
 //! | `app` | `config`, `domain`, `generate`, `http`, `ingest`, `ledger`, `pipeline`, `storage`, `telemetry`, `wait` |
-//! | `cli` | `app`, `backfill`, `config`, `coverage`, `domain`, `generate`, `http`, `ingest`, `ledger`, `pipeline`, `redrive`, `seal`, `storage`, `telemetry`, `wait` |
+//! | `cli` | `app`, `backfill`, `config`, `coverage`, `domain`, `generate`, `http`, `ingest`, `ledger`, `pipeline`, `redrive`, `seal`, `sealing`, `storage`, `telemetry`, `wait` |
 pub mod app;
 pub mod backfill;
 pub mod cli;
@@ -68,6 +69,7 @@ pub mod ledger;
 pub mod pipeline;
 pub mod redrive;
 pub mod seal;
+pub mod sealing;
 pub mod storage;
 pub mod telemetry;
 pub mod wait;
