@@ -244,13 +244,14 @@ impl RiderDay {
 
     /// The content of the leaf with its nonces.
     pub fn opening(&self, secret: &SealingSecret) -> Opening {
-        let orders_nonce = secret.nonce(self.scoped(&order_fields(&self.orders)).as_bytes());
-        let refused_nonce = secret.nonce(self.scoped(&refusal_fields(&self.refused)).as_bytes());
+        let (orders, refused) = (order_fields(&self.orders), refusal_fields(&self.refused));
+        let orders_nonce = secret.nonce(self.scoped(&orders).as_bytes());
+        let refused_nonce = secret.nonce(self.scoped(&refused).as_bytes());
         let content = Content {
             cover: self.cover(),
             undetermined: self.undetermined.clone(),
-            orders: orders_digest(&orders_nonce, &self.orders),
-            refused: refused_digest(&refused_nonce, &self.refused),
+            orders: digest_of(&orders_nonce, &orders, length(&self.orders)),
+            refused: digest_of(&refused_nonce, &refused, length(&self.refused)),
         };
         let nonce = secret.nonce(content.fields(&self.rider_id, self.day).unwrap_or_default().as_bytes());
         Opening { nonce, content, orders_nonce, refused_nonce }
@@ -259,7 +260,8 @@ impl RiderDay {
     /// Equal lists of two riders or days have different nonces.
     fn scoped(&self, fields: &Frames) -> Frames {
         let day = instant::day_text(self.day).unwrap_or_default();
-        Frames::default().with(self.rider_id.as_bytes()).with(day.as_bytes()).with(fields.as_bytes())
+        let Hash(hash) = Hash::of(&[fields.as_bytes()]);
+        Frames::default().with(self.rider_id.as_bytes()).with(day.as_bytes()).with(&hash)
     }
 }
 
