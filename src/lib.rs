@@ -54,7 +54,7 @@
 //! | `backfill` | `domain`, `ingest`, `ledger`, `pipeline` |
 //! | `redrive` | `backfill`, `config`, `domain`, `ledger`, `pipeline` |
 //! | `sealing` | `coverage`, `domain`, `ledger`, `seal` |
-//! | `app` | `config`, `domain`, `generate`, `http`, `ingest`, `ledger`, `pipeline`, `storage`, `telemetry`, `wait` |
+//! | `app` | `config`, `coverage`, `domain`, `generate`, `http`, `ingest`, `ledger`, `pipeline`, `seal`, `sealing`, `storage`, `telemetry`, `wait` |
 //! | `cli` | `app`, `backfill`, `config`, `coverage`, `domain`, `generate`, `http`, `ingest`, `ledger`, `pipeline`, `redrive`, `seal`, `sealing`, `storage`, `telemetry`, `wait` |
 pub mod app;
 pub mod backfill;

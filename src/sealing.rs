@@ -10,7 +10,7 @@ use crate::coverage::resolve::rider_day::{platforms_to_seal, rider_day, span_of}
 use crate::domain::time::LocalDay;
 use crate::domain::view::LedgerView;
 use crate::domain::window::Window;
-use crate::ledger::{LedgerError, NewSeal, Snapshot, StoredSeal};
+use crate::ledger::{LedgerError, NewSeal, Snapshot, StoredSeal, give_way};
 use crate::seal::day_tree::{DayTree, DayTreeError, Leaf};
 use crate::seal::entry::DayEntry;
 use crate::seal::log::{LogError, SealLog};
@@ -19,6 +19,7 @@ use crate::seal::rider_day::RiderDay;
 use crate::seal::secret::{SealingSecret, Tag};
 use secrets::Secrets;
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use thiserror::Error;
 
 /// Why a day is not sealed or a receipt not made.
@@ -67,6 +68,8 @@ pub enum Outcome {
     Sealed(Box<NewSeal>),
     /// The day is as the seal of this index says.
     Agrees(u64),
+    /// The work was given up.
+    Stopped,
 }
 
 /// One committed state with its seal log.
@@ -152,16 +155,25 @@ impl<'a> SealBook<'a> {
         Ok(rider_days.filter(|found| found.as_ref().map_or(true, |rider_day| !rider_day.is_empty())))
     }
 
-    /// Builds the seal of a day that is due.
+    /// Builds the seal of a day that is due, unless `stop` is set meanwhile. Lets questions go first.
     ///
     /// # Errors
     /// The state cannot be read, or the day is not settled.
-    pub fn seal(&self, day: LocalDay, secret: &SealingSecret) -> Result<Outcome, SealingError> {
+    pub fn seal(
+        &self,
+        day: LocalDay,
+        secret: &SealingSecret,
+        stop: &AtomicBool,
+    ) -> Result<Outcome, SealingError> {
         let span = span_of(self.terms, day);
         let platforms = platforms_to_seal(self.state, self.terms, span);
         let platforms = platforms.ok_or_else(|| SealingError::NotSealed { day: name(day) })?;
         let mut leaves = Vec::new();
         for found in self.rider_days(day)? {
+            if stop.load(Ordering::Relaxed) {
+                return Ok(Outcome::Stopped);
+            }
+            give_way();
             leaves.push(leaf_of(&found?, secret)?);
         }
         let tree = DayTree::new(leaves).map_err(|cause| SealingError::Tree { day: name(day), cause })?;

@@ -10,7 +10,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;
 use testkit::cases::Bench;
-use testkit::program::binary;
+use testkit::program::{Program, binary};
+use testkit::wait::poll_until;
 
 const COMPLETE: [&str; 2] = ["--complete-through", "2013-03-20T00:00:00Z"];
 const RIDERS: u32 = 7;
@@ -241,6 +242,33 @@ fn a_later_arrival_makes_a_new_generation() {
     check(&bench, &before, &key);
     check(&bench, &after, &key);
     assert!(bench.ok("verify", &["--json"]).contains("\"holds\":true"));
+}
+
+#[test]
+fn a_service_seals_by_itself() {
+    let bench = ledger(&events(), 1000);
+    let key = secrets(&bench, None);
+    let config = fs::read_to_string(bench.path("flights.toml")).unwrap();
+    let config = config.replacen("[ledger]", "[http]\nlisten = \"127.0.0.1:0\"\n[ledger]", 1);
+    fs::write(bench.path("flights.toml"), config).unwrap();
+    let secrets = bench.path("seal.secrets");
+    let mut program =
+        Program::serve(&bench.path("flights.toml"), &["--seal-secrets", secrets.to_str().unwrap()]);
+    poll_until("seven days are sealed", || {
+        assert!(!program.has_ended(), "it ended: {}", program.said());
+        (program.said().matches("sealed a day").count() == 7).then_some(())
+    });
+    assert!(!program.said().contains("R1"), "{}", program.said());
+    assert_eq!(program.terminate(), Some(0));
+    let said = bench.json("seal", &["--secrets", "seal.secrets", "--status"]);
+    assert_eq!((&said["size"], &said["due"]), (&7.into(), &Value::Array(Vec::new())), "{said}");
+    let (code, text, err) = receipt(&bench, "R1", "2013-03-05T11:20:00Z", &[]);
+    assert_eq!((code, err.as_str()), (0, ""));
+    check(&bench, &text, &key);
+    // What the service sealed is what the command seals of the same events.
+    let other = ledger(&events(), 50);
+    fs::copy(bench.path("seal.secrets"), other.path("seal.secrets")).unwrap();
+    assert_eq!(seal(&other)["root"], said["root"]);
 }
 
 #[test]

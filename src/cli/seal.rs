@@ -15,6 +15,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 /// The largest file of secrets, in bytes.
 const SECRETS_BYTES_MAX: u64 = 16_384;
@@ -107,15 +108,16 @@ fn seal_due(
     sealed: &mut Vec<LocalDay>,
     agree: &mut Vec<u64>,
 ) -> anyhow::Result<()> {
-    let state = opened.snapshot();
+    let (state, never) = (opened.snapshot(), AtomicBool::new(false));
     let due = SealBook::of(&state, opened.terms())?.due()?;
     for days in due.chunks(CONFIRMED_EACH) {
         let mut confirmed = Vec::new();
         for day in days {
             // The state before: what is sealed meanwhile changes no order. The log is that of the newest commit.
             let newest = opened.snapshot();
-            match SealBook::of(&newest, opened.terms())?.seal(*day, secrets.sealing())? {
+            match SealBook::of(&newest, opened.terms())?.seal(*day, secrets.sealing(), &never)? {
                 Outcome::Agrees(index) => confirmed.push(index),
+                Outcome::Stopped => {}
                 Outcome::Sealed(seal) => {
                     let now = opened.clock.now();
                     opened.ledger.add_seal(&seal, now)?;

@@ -16,6 +16,7 @@ use coverledger::seal::receipt::{SealedDay, verify_receipt, write_receipt};
 use coverledger::seal::rider_day::RiderDay;
 use coverledger::seal::secret::SealingSecret;
 use coverledger::sealing::{Outcome, SealBook};
+use std::sync::atomic::AtomicBool;
 
 /// Instants of a day that are asked about, of each rider.
 const INSTANTS: usize = 4;
@@ -31,7 +32,7 @@ impl Drive {
         let book = SealBook::of(&view, terms).unwrap();
         let secret = SealingSecret::of_seed(&[1; 32]);
         for day in book.due().unwrap() {
-            let Outcome::Sealed(seal) = book.seal(day, &secret).unwrap() else {
+            let Outcome::Sealed(seal) = book.seal(day, &secret, &AtomicBool::new(false)).unwrap() else {
                 panic!("{day:?} was sealed before")
             };
             self.shown.note(seal.text.clone());
