@@ -106,7 +106,7 @@ pub struct SealedRefusal {
     pub record_sha256: String,
     /// Length of the record in bytes.
     pub record_bytes: u64,
-    /// `kafka TOPIC PARTITION OFFSET`, `file SHA LINE`, or `redrive`.
+    /// `kafka TOPIC PARTITION OFFSET`, `file`, or `redrive`.
     pub origin: String,
     /// `unresolved`, `event` or `operator`.
     pub resolved_by: String,
@@ -121,7 +121,8 @@ impl SealedRefusal {
         };
         let origin = match &record.origin {
             Origin::Kafka { topic, partition, offset, .. } => format!("kafka {topic} {partition} {offset}"),
-            Origin::File { content, line } => format!("file {} {line}", HEXLOWER.encode(content)),
+            // Where a line lies depends on how files were cut, not on what happened.
+            Origin::File { .. } => "file".to_owned(),
             Origin::Redrive { .. } => "redrive".to_owned(),
         };
         let resolved_by = match record.resolution {
