@@ -3,8 +3,7 @@
 //!
 //! `cargo bench --bench decode [-- --enforce]`: with `--enforce` it fails when the decoder falls below [`RATIO_MIN`].
 
-use coverledger::domain::event::{EventRules, decode};
-use coverledger::domain::order::Event;
+use coverledger::domain::event::{Event, EventRules, decode};
 use coverledger::domain::time::{DAY_MS, UtcMillis};
 use coverledger::generate::{CATEGORIES, Generator, GeneratorSettings, PLATFORMS};
 use serde::Deserialize;
@@ -13,7 +12,7 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-/// Events in memory: more than the caches hold.
+/// Events in memory: more than fits the caches.
 const EVENTS: u64 = 500_000;
 /// The best of so many runs counts: others use the machine too.
 const RUNS: u32 = 5;

@@ -2,7 +2,7 @@
 //!
 //! `cargo bench --bench http [-- --orders N --days N --connections N --seconds N --rounds N --against FILE --binary FILE --dir DIR --enforce]`
 //!
-//! The askers run on the same machine and take their part of its cores: their CPU is told beside the service's.
+//! The clients run on the same machine and take their part of its cores: their CPU is reported beside the service's.
 //! `--against FILE` puts the same questions to another binary of coverledger in turn, for before and after in one run.
 
 mod support;

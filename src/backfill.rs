@@ -35,7 +35,7 @@ pub enum BackfillError {
     /// An input cannot be read.
     #[error(transparent)]
     File(#[from] FileError),
-    /// The ledger cannot go on.
+    /// The ledger cannot continue.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
     /// Completeness was stated for a platform that is not known.
@@ -61,7 +61,9 @@ pub enum BackfillError {
         first_line: u64,
     },
     /// The dispositions cannot be written.
-    #[error("writing the dispositions failed: {0}")]
+    #[error(
+        "Failed to write the dispositions: {0}; check the place of --dispositions and run again: nothing is booked twice"
+    )]
     Dispositions(#[from] std::io::Error),
 }
 
@@ -80,7 +82,7 @@ pub struct Backfill<'a> {
     /// Statements of completeness, booked in the commit that holds the last record, or after it where records of the run
     /// had to be looked at again.
     pub stated: Vec<(Option<String>, UtcMillis)>,
-    /// Why records in which no rider can be read are settled, and do not matter for `stated`.
+    /// Why records in which no rider can be read are resolved, and do not matter for `stated`.
     pub accept_unreadable: Option<&'a str>,
     /// Where `line,disposition` goes.
     pub dispositions: Option<&'a mut dyn Write>,
@@ -109,7 +111,7 @@ impl Summary {
         }
     }
 
-    /// Adds lines that hold nothing: the disposition of each is that of an empty record.
+    /// Adds blank lines: the disposition of each is that of an empty record.
     fn add_blank(&mut self, lines: u64) {
         self.records += lines;
         self.counts.iter_mut().skip(REJECTED).take(1).for_each(|count| *count += lines);
@@ -145,7 +147,7 @@ impl LineHashes for LineBlock {
 /// Takes in every line of every reader, in order.
 ///
 /// # Errors
-/// A ledger that cannot go on, dispositions that cannot be written. Whole batches before that are committed.
+/// A ledger that cannot continue, dispositions that cannot be written. Whole batches before that are committed.
 pub fn run<'a>(
     ledger: &'a mut Ledger,
     readers: Vec<LineReader>,
@@ -192,8 +194,8 @@ pub fn run<'a>(
 }
 
 fn reader_gone() -> FileError {
-    let source = std::io::Error::other("the reading thread ended early");
-    FileError::Read { name: "input".to_owned(), line: 0, source }
+    let cause = std::io::Error::other("the reading thread ended early");
+    FileError::Read { name: "input".to_owned(), line: 0, cause }
 }
 
 fn give_back(empty: &SyncSender<Filled>, mut filled: Filled) {
@@ -220,7 +222,7 @@ impl Taker<'_> {
     fn take(&mut self, filled: &Filled, extras: &CommitExtras) -> Result<(), BackfillError> {
         let lines_before = self.done.summary.records;
         let mut dispositions = Vec::new();
-        if !filled.batch.is_empty() || !extras.stated.is_empty() || !extras.settled.is_empty() {
+        if !filled.batch.is_empty() || !extras.stated.is_empty() || !extras.resolved.is_empty() {
             let report = self.ledger.commit(&filled.batch, extras, (self.now)())?;
             if self.dispositions.is_some() {
                 dispositions = report.dispositions(&filled.batch);
@@ -299,8 +301,8 @@ impl Taker<'_> {
         let mut extras = CommitExtras { stated, ..CommitExtras::default() };
         if let (Some(reason), Some(_)) = (accept_unreadable, first_line) {
             extras.notes =
-                vec![format!("settled {count} rejections in which no rider can be read: {reason}")];
-            extras.settled = unreadable.drain(..).map(|(id, _)| (id, reason.to_owned())).collect();
+                vec![format!("resolved {count} rejections in which no rider can be read: {reason}")];
+            extras.resolved = unreadable.drain(..).map(|(id, _)| (id, reason.to_owned())).collect();
         } else if let Some(first_line) = first_line {
             self.done.unreadable = Some((count, first_line));
             if !extras.stated.is_empty() {

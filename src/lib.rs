@@ -37,7 +37,7 @@
 //!
 //! They point one way; `tests/dependencies.rs` holds the imports against this table.
 //!
-//! | room | uses |
+//! | module | uses |
 //! |---|---|
 //! | `domain` | nothing |
 //! | `wait` | nothing |

@@ -50,7 +50,7 @@ fn main() -> ExitCode {
         Err(_) if out.is_closed => ExitCode::from(CLOSED_PIPE),
         Err(error) => {
             // The exit code counts even where standard error has no reader.
-            let _unread = writeln!(std::io::stderr(), "coverledger: failed: {error:#}");
+            let _unread = writeln!(std::io::stderr(), "coverledger: {error:#}");
             ExitCode::from(cli::exit_code(&error))
         }
     }

@@ -1,5 +1,5 @@
-//! Rejected records through the pipeline again: after the configuration was mended, a platform was registered, or an operator
-//! mended the records themselves.
+//! Rejected records through the pipeline again: after the configuration was corrected, a platform was registered, or an operator
+//! corrected the records themselves.
 
 use crate::backfill::Summary;
 use crate::config::Config;
@@ -20,16 +20,16 @@ const READ_TOGETHER: usize = 4_096;
 pub struct Redriven {
     /// Records sent, by disposition and reason.
     pub sent: Summary,
-    /// Rejections that this settled.
-    pub settled: u64,
+    /// Rejections that this resolved.
+    pub resolved: u64,
     /// Records whose raw bytes were not kept whole: they cannot be sent.
     pub truncated: u64,
 }
 
-/// Sends the kept records of these numbers again as they are, those that are settled meanwhile left out.
+/// Sends the kept records of these numbers again as they are, those that are resolved meanwhile left out.
 ///
 /// # Errors
-/// A ledger that cannot go on. What was committed before stays.
+/// A ledger that cannot continue. What was committed before stays.
 pub fn run(
     ledger: &mut Ledger,
     config: &Config,
@@ -69,7 +69,7 @@ pub fn topic_of(rejection: &Rejection) -> Option<&str> {
     }
 }
 
-/// A record that was sent again and settles nothing.
+/// A record that was sent again and resolves nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotTaken {
     /// The number of the rejection.
@@ -129,7 +129,7 @@ impl<'a> Line<'a> {
     /// Sends a record.
     ///
     /// # Errors
-    /// A ledger that cannot go on.
+    /// A ledger that cannot continue.
     pub fn send(&mut self, rejection: u64, topic: Option<&str>, payload: &[u8]) -> Result<(), LedgerError> {
         let records_max = u32::try_from(self.config.ingest.batch_records).unwrap_or(u32::MAX);
         if self.batch.is_full(records_max, self.config.ingest.batch_bytes) {
@@ -155,7 +155,7 @@ impl<'a> Line<'a> {
     /// Commits what was sent.
     ///
     /// # Errors
-    /// A ledger that cannot go on.
+    /// A ledger that cannot continue.
     pub fn finish(mut self) -> Result<Redriven, LedgerError> {
         self.commit()?;
         Ok(self.redriven)
@@ -168,18 +168,18 @@ impl<'a> Line<'a> {
         let now = (self.now)();
         let report = self.ledger.commit(&self.batch, &CommitExtras::default(), now)?;
         let dispositions = report.dispositions(&self.batch);
-        // Orders settle their rejections in the commit that takes them in; a completeness record has no identity to do so by.
+        // Orders resolve their rejections in the commit that takes them in; a completeness record has no identity to do so by.
         let controls = self.ids.iter().zip(&dispositions).filter(|(_, d)| **d == Disposition::Control);
         let reason = "sent again and taken in as a completeness record";
-        let settled: Vec<(u64, String)> = controls.map(|(&id, _)| (id, reason.to_owned())).collect();
-        self.redriven.settled = self.redriven.settled.saturating_add(report.settled);
-        if !settled.is_empty() {
+        let resolved: Vec<(u64, String)> = controls.map(|(&id, _)| (id, reason.to_owned())).collect();
+        self.redriven.resolved = self.redriven.resolved.saturating_add(report.resolved);
+        if !resolved.is_empty() {
             let report = self.ledger.commit(
                 &Batch::default(),
-                &CommitExtras { settled, ..CommitExtras::default() },
+                &CommitExtras { resolved, ..CommitExtras::default() },
                 now,
             )?;
-            self.redriven.settled = self.redriven.settled.saturating_add(report.settled);
+            self.redriven.resolved = self.redriven.resolved.saturating_add(report.resolved);
         }
         self.redriven.sent.add(&report);
         self.tell_not_taken(&dispositions);

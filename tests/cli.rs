@@ -240,7 +240,7 @@ fn rejections_are_listed_exported_sent_again_and_settled() {
     assert_eq!(list.lines().count(), 2, "{list}");
     assert!(list.contains("rejected:unknown_category unresolved aa o2 (file line 2)"), "{list}");
     let at = ["--rider", "R2", "--at", "2013-03-01T10:30:00Z"];
-    assert!(bench.ok("lookup", &at).contains("a rejected record of the rider may hold the time"));
+    assert!(bench.ok("lookup", &at).contains("a rejected record of the rider may concern the time"));
 
     bench.ok("rejections", &["--export", "out.ndjson"]);
     let exported = bench.json_lines("out.ndjson");

@@ -87,7 +87,7 @@ enum Step {
     Commit(Vec<Told>),
     /// Until none is due.
     Compact {
-        settled: bool,
+        is_major: bool,
         snapshot_held: bool,
     },
     /// A job is begun; commits come before it is installed.
@@ -119,7 +119,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => prop::collection::vec(told(), 1..12).prop_map(Step::Commit),
         2 => (any::<bool>(), any::<bool>())
-            .prop_map(|(settled, snapshot_held)| Step::Compact { settled, snapshot_held }),
+            .prop_map(|(is_major, snapshot_held)| Step::Compact { is_major, snapshot_held }),
         2 => Just(Step::Begin),
         2 => Just(Step::Install),
         1 => Just(Step::Stop),
@@ -162,7 +162,7 @@ fn commit(ledger: &mut Ledger, events: &[Told], offset: &mut i64, now: UtcMillis
 /// Versions with the instants of their commits, and totals.
 type Answers = (Vec<(StoredVersion, UtcMillis)>, Vec<(TotalKey, Total)>);
 
-/// All that a reader can learn; commits are told by their instants, which compaction does not change.
+/// All that a reader can learn; instants, which compaction does not change, identify the commits.
 fn answers(ledger: &Ledger) -> Answers {
     let view = ledger.published().current();
     let mut versions = Vec::new();
@@ -185,8 +185,8 @@ fn answers(ledger: &Ledger) -> Answers {
     (dated.collect(), view.totals(LocalDay(i32::MIN), LocalDay(i32::MAX)).unwrap())
 }
 
-fn settled_before(settled: bool) -> LocalDay {
-    LocalDay(if settled { i32::MAX } else { i32::MIN })
+fn major_before(is_major: bool) -> LocalDay {
+    LocalDay(if is_major { i32::MAX } else { i32::MIN })
 }
 
 proptest! {
@@ -212,14 +212,14 @@ proptest! {
                     commit(&mut plain, &events, &mut plain_offset, now);
                     ledger.collect_released().unwrap();
                 }
-                Step::Compact { settled, snapshot_held } => {
+                Step::Compact { is_major, snapshot_held } => {
                     let held = snapshot_held.then(|| ledger.published().current());
-                    ledger.compact_now(settled_before(settled), now).unwrap();
+                    ledger.compact_now(major_before(is_major), now).unwrap();
                     if let Some(held) = held {
                         // A reader of the state before still finds every block.
                         held.rider_versions("r0", UtcMillis::MIN, UtcMillis::MAX).unwrap();
                     }
-                    if settled && under_way.is_none() {
+                    if is_major && under_way.is_none() {
                         prop_assert!(ledger.runs_a_day_max() <= 1);
                     }
                 }
@@ -241,7 +241,7 @@ proptest! {
                     }
                 }
                 Step::Reopen => {
-                    // What a job wrote and nobody installed is left behind, as after a crash.
+                    // What a job wrote and no commit installed is left behind, as after a crash.
                     under_way = None;
                     drop((ledger, plain));
                     (ledger, plain) = (open(dir.path(), ENOUGH, now), open(plain_dir.path(), 0, now));

@@ -1,5 +1,5 @@
 //! The process dies at every named point of a write, of a compaction and of a start: what was acknowledged is there,
-//! everything verifies, and going on to the end tells exactly what a life without any death tells.
+//! everything verifies, and continuing to the end gives exactly the results of a life without any death.
 //! `COVERLEDGER_CRASH_ROUNDS` adds rounds of three deaths each, drawn from `COVERLEDGER_CRASH_SEED`.
 
 #![cfg(test)]
@@ -86,7 +86,7 @@ fn a_death_at_any_point_loses_nothing_and_repeats_nothing() {
             assert!(die(&data, Point::CommitSynced, 4, &when));
         }
         assert!(die(&data, point, 1, &when), "{when}: never met");
-        // Where the directory stands now, the same point comes at another step, or is not met so often.
+        // In the present state of the directory the same point comes at another step, or is not met so often.
         die(&data, point, 3, &when);
         undisturbed.finish(&data, &when);
     }

@@ -21,7 +21,7 @@ struct Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // After a failed test nothing may go on running; after a good one there is nothing left to kill.
+        // After a failed test nothing may continue running; after a good one there is nothing left to kill.
         let _gone = self.child.kill();
         let _gone = self.child.wait();
     }
@@ -118,7 +118,7 @@ fn what_it_prints_can_be_asked_and_it_leaves_nothing() {
     for url in &urls[..2] {
         assert_eq!(json(url)["settled"], true, "{url}");
     }
-    // The last one settles by itself while the demo goes on.
+    // The last one settles by itself while the demo continues.
     let settled = loop {
         match verdict(&urls[2]) {
             waiting if waiting == "undetermined" => demo.until("; complete "),

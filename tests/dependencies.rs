@@ -1,4 +1,4 @@
-//! Which room may use which: the tables in `src/lib.rs` and `src/ledger/mod.rs`, held against the imports.
+//! Which module may use which: the tables in `src/lib.rs` and `src/ledger/mod.rs`, held against the imports.
 
 #![cfg(test)]
 
@@ -6,21 +6,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// For each room the rooms that it uses.
+/// For each module the modules that it uses.
 type Matrix = BTreeMap<String, BTreeSet<String>>;
 
-/// The table of a module's documentation: lines `//! | room | may use |` below the heading `# Dependencies`.
+/// The table of a module's documentation: lines `//! | module | may use |` below the heading `# Dependencies`.
 fn stated(module: &Path) -> Matrix {
     let text = fs::read_to_string(module).unwrap();
     let table = text.lines().skip_while(|line| *line != "//! # Dependencies");
     let rows = table.filter_map(|line| line.strip_prefix("//! | `"));
     let mut matrix = Matrix::new();
     for row in rows {
-        let (room, used) = row.split_once("` |").unwrap();
+        let (name, used) = row.split_once("` |").unwrap();
         let used = used.split('`').skip(1).step_by(2).map(str::to_owned).collect();
         assert!(
-            matrix.insert(room.to_owned(), used).is_none(),
-            "{room} stands twice in {}",
+            matrix.insert(name.to_owned(), used).is_none(),
+            "{name} occurs twice in {}",
             module.display()
         );
     }
@@ -90,27 +90,27 @@ fn named_after(code: &str, prefix: &str) -> BTreeSet<String> {
     names
 }
 
-/// The rooms of a folder and what each names after `prefix`.
+/// The modules of a folder and what each names after `prefix`.
 fn used(folder: &str, prefix: &str) -> Matrix {
     let mut matrix = Matrix::new();
     for path in rust_files(Path::new(folder)) {
         let inside = path.strip_prefix(folder).unwrap();
-        let room = inside.iter().next().unwrap().to_str().unwrap().trim_end_matches(".rs").to_owned();
-        if ["lib", "main", "mod"].contains(&room.as_str()) || is_of_tests(inside) {
+        let module = inside.iter().next().unwrap().to_str().unwrap().trim_end_matches(".rs").to_owned();
+        if ["lib", "main", "mod"].contains(&module.as_str()) || is_of_tests(inside) {
             continue;
         }
-        let names = named_after(&code(&path), prefix).into_iter().filter(|name| *name != room);
+        let names = named_after(&code(&path), prefix).into_iter().filter(|name| *name != module);
         let names: BTreeSet<String> = names.collect();
-        matrix.entry(room).or_default().extend(names);
+        matrix.entry(module).or_default().extend(names);
     }
     assert!(matrix.len() > 5, "nothing below {folder}");
     matrix
 }
 
-/// A room that leads back to itself, with the way.
+/// A module that leads back to itself, with the way.
 fn circle(matrix: &Matrix) -> Option<Vec<String>> {
     fn follow(matrix: &Matrix, way: &mut Vec<String>) -> bool {
-        let Some(used) = way.last().and_then(|room| matrix.get(room)) else { return false };
+        let Some(used) = way.last().and_then(|module| matrix.get(module)) else { return false };
         for next in used {
             let is_known = way.contains(next);
             way.push(next.clone());
@@ -121,8 +121,8 @@ fn circle(matrix: &Matrix) -> Option<Vec<String>> {
         }
         false
     }
-    matrix.keys().find_map(|room| {
-        let mut way = vec![room.clone()];
+    matrix.keys().find_map(|module| {
+        let mut way = vec![module.clone()];
         follow(matrix, &mut way).then_some(way)
     })
 }
@@ -134,12 +134,12 @@ fn check(folder: &str, module: &str, prefix: &str) {
 }
 
 #[test]
-fn rooms_use_what_lib_rs_states() {
+fn modules_use_what_lib_rs_states() {
     check("src", "src/lib.rs", "crate::");
 }
 
 #[test]
-fn rooms_of_the_ledger_use_what_its_mod_rs_states() {
+fn modules_of_the_ledger_use_what_its_mod_rs_states() {
     check("src/ledger", "src/ledger/mod.rs", "crate::ledger::");
 }
 
@@ -150,8 +150,8 @@ fn outside_the_ledger_only_its_facade_is_named() {
     for path in rust_files(Path::new("src")) {
         if !path.starts_with("src/ledger") && !is_of_tests(&path) {
             let named = named_after(&code(&path), "crate::ledger::");
-            let rooms: Vec<_> = named.intersection(&facade).collect();
-            assert!(rooms.is_empty(), "{} reaches behind the facade: {rooms:?}", path.display());
+            let modules: Vec<_> = named.intersection(&facade).collect();
+            assert!(modules.is_empty(), "{} reaches behind the facade: {modules:?}", path.display());
         }
     }
 }
@@ -160,7 +160,7 @@ fn outside_the_ledger_only_its_facade_is_named() {
 fn a_circle_is_found_and_names_are_read() {
     let matrix = |rows: &[(&str, &str)]| -> Matrix {
         let row = |used: &str| used.split_whitespace().map(str::to_owned).collect();
-        rows.iter().map(|(room, used)| ((*room).to_owned(), row(used))).collect()
+        rows.iter().map(|(module, used)| ((*module).to_owned(), row(used))).collect()
     };
     assert_eq!(circle(&matrix(&[("a", "b c"), ("b", "c"), ("c", "")])), None);
     assert!(circle(&matrix(&[("a", "b"), ("b", "c"), ("c", "a")])).is_some());

@@ -1,6 +1,6 @@
 //! Disks that are full, cannot be read or cannot be synced: the process ends with a message, nothing that was acknowledged
-//! is lost, no answer is wrong, and all goes on once the disk is well again. Below a configured free space nothing is read,
-//! and answers go on. `COVERLEDGER_DISK_ROUNDS` adds rounds of faults, drawn from `COVERLEDGER_DISK_SEED`.
+//! is lost, no answer is wrong, and all continues once the disk is well again. Below a configured free space nothing is read,
+//! and answers continue. `COVERLEDGER_DISK_ROUNDS` adds rounds of faults, drawn from `COVERLEDGER_DISK_SEED`.
 
 #![cfg(test)]
 
@@ -33,7 +33,7 @@ const ABORT: i32 = 6;
 const CHILD: &str = "a_life_on_a_bad_disk_ends_with_a_message_and_goes_on_on_a_good_one";
 
 /// And another one.
-const SMALL: &str = "a_life_on_a_small_file_system_ends_when_it_is_full_and_goes_on_with_more_room";
+const SMALL: &str = "a_life_on_a_small_file_system_ends_when_it_is_full_and_continues_with_more_space";
 
 fn undisturbed(life: &Life) -> Told {
     let folder = TempDir::new().unwrap();
@@ -100,8 +100,8 @@ fn a_life_on_a_bad_disk_ends_with_a_message_and_goes_on_on_a_good_one() {
     assert!(ended.iter().sum::<u32>() > 3, "{ended:?}");
 }
 
-/// Lives on a disk that fails one time, which ends the life. Only of what the embedded store writes as it is closed, after all that
-/// was acknowledged, nobody hears; of an fsync that failed always.
+/// Lives on a disk that fails one time, which ends the life. The one exception is a
+/// write of the embedded store on close, after everything was acknowledged: no caller learns of it. A failed fsync is always reported.
 fn suffer_once(name: &str, fault: Fault) -> (TempDir, Death) {
     let (folder, when) = (TempDir::new().unwrap(), format!("{fault:?}, once"));
     let data = folder.path().join("data");
@@ -116,7 +116,7 @@ fn suffer_once(name: &str, fault: Fault) -> (TempDir, Death) {
     (folder, death)
 }
 
-/// A disk that fails one time and is well again at once. Nobody can tell what of a write or before an fsync that failed is there,
+/// A disk that fails one time and is well again at once. No process can tell what of a write or before an fsync that failed is there,
 /// whatever the disk says afterwards: the life ends all the same.
 #[test]
 fn one_fault_ends_a_life_though_the_disk_is_well_again() {
@@ -146,14 +146,14 @@ fn one_fault_within_a_large_file_ends_its_commit_though_the_disk_is_well_again()
     for fault in writes.chain((5..40).step_by(5).map(Fault::Unsyncable)) {
         ends.push(suffer_once(name, fault).1.said);
     }
-    let in_files = ends.iter().filter(|said| said.contains("writing a segment file")).count();
+    let in_files = ends.iter().filter(|said| said.contains("write a segment file")).count();
     assert!(in_files > 3, "{in_files} of {} lives ended within a large file", ends.len());
 }
 
-/// Lives on a small file system until it is full, for room that grows until a life ends well. Each time, what came before is
-/// whole, and with room again all goes on.
+/// Lives on a small file system until it is full, with free space that grows until a life ends well. Each time, what came before is
+/// whole, and with space again everything continues.
 #[test]
-fn a_life_on_a_small_file_system_ends_when_it_is_full_and_goes_on_with_more_room() {
+fn a_life_on_a_small_file_system_ends_when_it_is_full_and_continues_with_more_space() {
     if is_asked_to_live() {
         return;
     }
@@ -163,15 +163,15 @@ fn a_life_on_a_small_file_system_ends_when_it_is_full_and_goes_on_with_more_room
     let mut ends: Vec<String> = Vec::new();
     // A sixteenth more each time: it ends within one thing that is written or the next. To open its store again it needs eight
     // megabytes, whatever there is to write.
-    let rooms = std::iter::successors(Some(16 << 10), |room| Some(room + room / 16))
-        .take_while(|&room| room < 400_000);
-    for room in rooms.chain([16 << 20]) {
-        let (data, when) = (small.join("data"), format!("{room} bytes of room"));
+    let sizes = std::iter::successors(Some(16 << 10), |size| Some(size + size / 16))
+        .take_while(|&size| size < 400_000);
+    for size in sizes.chain([16 << 20]) {
+        let (data, when) = (small.join("data"), format!("{size} bytes free"));
         fs::create_dir(&data).unwrap();
-        let ballast = small::leave_room(&small, room);
+        let ballast = small::leave_free(&small, size);
         let death = Death::of(living(SMALL, &data));
         fs::remove_file(ballast).unwrap();
-        assert_eq!(death.lived, room == 16 << 20, "{when}: {death:?}");
+        assert_eq!(death.lived, size == 16 << 20, "{when}: {death:?}");
         assert!(death.lived || death.said.contains("No space left on device"), "{when}: {death:?}");
         let newest = verified(&data, &when);
         assert!(newest >= death.acknowledged, "{when}: {newest} < {death:?}");
@@ -180,7 +180,7 @@ fn a_life_on_a_small_file_system_ends_when_it_is_full_and_goes_on_with_more_room
         ends.push(death.said);
     }
     let within = |what: &str| ends.iter().filter(|said| said.contains(what)).count();
-    for what in ["writing a segment file", "flushing", "HEAD.tmp", COMPACTING] {
+    for what in ["write a segment file", "flush the store", "HEAD.tmp", COMPACTING] {
         println!("ended within {what:?}: {}", within(what));
         assert!(within(what) > 0, "no life ended within {what:?}: {ends:#?}");
     }
@@ -224,7 +224,7 @@ impl Files {
 }
 
 #[test]
-fn ingest_on_a_full_disk_says_so_and_goes_on_when_there_is_room() {
+fn ingest_reports_a_full_disk_and_continues_when_space_is_free() {
     let good = Files::new();
     assert!(good.run(&["ingest", "orders.jsonl"], |_| {}).status.success());
     let files = Files::new();
@@ -255,7 +255,7 @@ fn ingest_on_a_disk_that_cannot_be_synced_says_so_and_nothing_panics() {
 }
 
 #[test]
-fn reading_rests_while_the_disk_lacks_room_and_answers_go_on() {
+fn reading_pauses_while_the_disk_is_nearly_full_and_answers_continue() {
     let cluster = mock::cluster(&[(TOPIC, 1)]);
     let (brokers, folder) = (cluster.bootstrap_servers(), TempDir::new().unwrap());
     let config = config(&folder, &brokers, "min_free_bytes = \"1GiB\"");
@@ -271,7 +271,7 @@ fn reading_rests_while_the_disk_lacks_room_and_answers_go_on() {
     program.applied(2);
     assert!(program.get("/v1/progress")["paused"].is_null());
     say(1000 << 20);
-    let paused = poll_until("it rests", || {
+    let paused = poll_until("it pauses", || {
         let paused = program.get("/v1/progress")["paused"].clone();
         paused.is_object().then_some(paused)
     });
@@ -289,7 +289,7 @@ fn reading_rests_while_the_disk_lacks_room_and_answers_go_on() {
     assert_eq!(answer["verdict"], "covered", "{answer}");
     assert!(program.text("/metrics", "*/*").contains("\ncoverledger_ingest_paused 1\n"));
     assert_eq!(program.text("/readyz", "*/*"), "ready\n");
-    // A little more is not enough, or it would go on and off.
+    // A little more is not enough, or it would switch back and forth.
     say(1100 << 20);
     poll_until("it has looked", || {
         let paused = program.get("/v1/progress")["paused"].clone();
@@ -301,17 +301,17 @@ fn reading_rests_while_the_disk_lacks_room_and_answers_go_on() {
     poll_until("it reads", || program.get("/v1/progress")["paused"].is_null().then_some(()));
     let said = program.said();
     assert!(
-        said.contains("the disk is nearly full") && said.contains("there is room on the disk again"),
+        said.contains("the disk is nearly full") && said.contains("the disk has enough free space again"),
         "{said}"
     );
     say(0);
-    poll_until("it rests again", || program.get("/v1/progress")["paused"].is_object().then_some(()));
+    poll_until("it pauses again", || program.get("/v1/progress")["paused"].is_object().then_some(()));
     send(&brokers, &[order(4)]);
-    assert_eq!(program.terminate(), Some(0), "it stops while it rests");
+    assert_eq!(program.terminate(), Some(0), "it stops while it is paused");
 }
 
 #[test]
-fn ingest_waits_for_room() {
+fn ingest_waits_for_disk_space() {
     let files = Files::new();
     let free = files.folder.path().join("free");
     fs::write(&free, "10").unwrap();

@@ -1,4 +1,4 @@
-//! Files as they come from the field: what they are is told by their bytes, and what could not be read keeps a statement out.
+//! Files as they come from the field: their bytes tell what they are, and what could not be read keeps a statement out.
 
 #![cfg(test)]
 
@@ -342,7 +342,7 @@ fn a_new_tariff_says_how_much_is_booked_at_other_prices() {
 }
 
 #[test]
-fn waiting_for_room_on_the_disk_can_be_given_up() {
+fn waiting_for_disk_space_can_be_interrupted() {
     let bench = Bench::flights();
     let config = fs::read_to_string(bench.path("flights.toml")).unwrap();
     let full = config.replace("[ledger]\n", "[ledger]\nmin_free_bytes = \"1024TiB\"\n");

@@ -1,4 +1,4 @@
-//! Orders that arrived and could not be taken in: whoever they may concern gets no final answer until they are mended or resolved.
+//! Orders that arrived and could not be taken in: riders they may concern get no final answer until they are mended or resolved.
 
 #![cfg(test)]
 

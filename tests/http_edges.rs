@@ -159,7 +159,7 @@ mod tests {
         for (dir, words) in [
             ("file", "is not a directory"),
             ("file/below/it", "is not a directory"),
-            ("/proc/coverledger/data", "creating /proc/coverledger/data failed"),
+            ("/proc/coverledger/data", "Failed to create /proc/coverledger/data"),
         ] {
             let config = config(&folder, &format!("data_dir = \"{dir}\""), LISTEN);
             let (code, said) = refused(command(&["serve"], &config));

@@ -23,7 +23,7 @@ mod tests {
 
     /// Names the folder of the large case.
     const H1_FOLDER: &str = "COVERLEDGER_CASES_H1";
-    /// What may hold an answer on which the oracle is final.
+    /// What may keep an answer open on which the oracle is final.
     const HOLDING: [&str; 3] = ["unreadable_record", "rejected_record", "conflicting_record"];
     const TOPIC: &str = "flights";
     const PARTITIONS: i32 = 8;
@@ -99,7 +99,7 @@ mod tests {
         for (round, part) in lines.chunks(part).enumerate() {
             let mut program = Program::serve(&config, &[]);
             send(&sender, part);
-            // In the middle of this part, wherever the commits stand then.
+            // In the middle of this part, at any commit.
             let middle = i64::try_from(sent + part.len() / 3).unwrap();
             sent += part.len();
             program.applied(middle);
@@ -136,7 +136,7 @@ mod tests {
         let lookups = case.rows("lookups.csv");
         let (held, to_come) = lookups_agree(&mut program, &lookups, now.as_millisecond());
         said(&format!(
-            "{} lookups agree; unresolved records hold {held:?}, {to_come} are about instants to come",
+            "{} lookups agree; unresolved records keep {held:?} open, {to_come} are about instants to come",
             lookups.len()
         ));
         said(&format!("{} timelines agree", timelines_agree(&mut program, case)));
@@ -206,7 +206,7 @@ mod tests {
         assert_eq!(rows, expected, "statement");
     }
 
-    /// Asks everything; how many answers unresolved records hold, by reason, and how many are about what is still to come.
+    /// Asks everything; how many answers unresolved records keep open, by reason, and how many are about what is still to come.
     fn lookups_agree(
         program: &mut Program,
         lookups: &[Row],

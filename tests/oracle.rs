@@ -69,7 +69,7 @@ fn agrees(case: &Case) {
     let resolved = bench.json("rejections", &["--unreadable", "--resolve", "no tail number"]);
     said(&format!("{} records in which no rider can be read resolved", resolved["resolved"]));
     let by_rider = lookups_agree(&bench, &rows_of(&held), &["rejected_record", "conflicting_record"]);
-    said(&format!("of these lookups the records of their own riders hold {}", listed(&by_rider)));
+    said(&format!("of these lookups the records of their own riders keep open {}", listed(&by_rider)));
     names_are_in_the_feed(&bench, &by_rider);
     held.retain(|(row, _)| by_rider.iter().all(|(other, _)| other != row));
     said(&format!("{} timelines agree", timelines_agree(&bench, case)));
@@ -95,7 +95,7 @@ fn agrees(case: &Case) {
     said(&format!("the same file again: {}; nothing changed", again["dispositions"]));
 }
 
-/// The feed has orders without a rider: a run over it states nothing and says so.
+/// The feed has orders without a rider: a run over it states nothing and reports that.
 fn ingest_without_statement(bench: &Bench, case: &Case, dispositions: &str) -> Value {
     let input = case.path("orders.jsonl");
     let input = input.to_str().unwrap();

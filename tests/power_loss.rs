@@ -1,5 +1,5 @@
 //! The machine loses power: what the process had not synced is gone, whole or in parts, the embedded store's own files
-//! included. What was acknowledged is there, everything verifies, and going on tells what a life without a loss tells.
+//! included. What was acknowledged is there, everything verifies, and continuing gives the results of a life without a loss.
 //! `COVERLEDGER_POWER_ROUNDS` adds rounds of five losses each, drawn from `COVERLEDGER_POWER_SEED`.
 
 #![cfg(test)]
@@ -87,7 +87,7 @@ fn a_loss_at_any_point_takes_nothing_that_was_acknowledged() {
     let mut random = Random::new(7);
     let mut losses = 0;
     let mut folder = begun();
-    // One life goes on from loss to loss; where it came to its end, another one begins.
+    // One life continues from loss to loss; where it came to its end, another one begins.
     for (at, &point) in Point::ALL.iter().enumerate() {
         let data = folder.path().join("data");
         let loss = Loss::ALL[at % 3];

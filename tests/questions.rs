@@ -220,7 +220,7 @@ fn a_quote_that_never_closes_swallows_no_row() {
     fs::write(bench.path("kept.ndjson"), "kept").unwrap();
     assert_eq!(bench.run("lookup", &["--batch", "q.csv", "--out", "kept.ndjson"]).status.code(), Some(1));
     assert_eq!(fs::read_to_string(bench.path("kept.ndjson")).unwrap(), "kept");
-    // A note may hold line ends; it is pointed out.
+    // A note may contain line ends; it is pointed out.
     let output = asked(
         &bench,
         format!("rider_id,at,note\nR1,{NOON},\"a\nb\"\n{}", r2.replace('\n', ",\n")).as_bytes(),

@@ -139,6 +139,7 @@ fn a_service_that_only_reads_answers_and_says_so() {
     place.protect(0o555);
     let config = place.path("coverledger.toml");
     let mut program = Program::serve(&config, &["--read-only"]);
+    program.ready();
     assert_eq!(program.text("/readyz", "*/*"), "ready, read-only\n");
     let progress = program.get("/v1/progress");
     assert_eq!(progress["read_only"], true, "{progress}");

@@ -197,7 +197,7 @@ fn a_file_with_wrong_lines_is_not_sent_and_a_record_is_not_put_beside_another_nu
             "line 2: not a line of such a file: unknown field `recrod`",
         ),
         (format!("{{\"rejection\":{second}}}"), "line 2: write the record once"),
-        (record(first, "o3", "R3"), "line 2: rejection 1 stands on line 1 already"),
+        (record(first, "o3", "R3"), "line 2: rejection 1 is on line 1 already"),
         (record(99, "o3", "R3"), "line 2: there is no rejection 99"),
         ("not json".to_owned(), "line 2: not a line of such a file"),
     ] {

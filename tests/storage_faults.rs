@@ -1,6 +1,6 @@
 //! One short life of a ledger, disturbed at every operation of its storage in turn: by an error, by a reply that is lost
 //! after the operation took effect, and by a crash after which nothing works until the storage is acquired again. What was
-//! acknowledged is there, everything verifies, and going on to the end tells what an undisturbed life tells.
+//! acknowledged is there, everything verifies, and continuing to the end gives the results of an undisturbed life.
 //!
 //! The real deaths of a process at the steps inside a directory are in `crash_points`. `COVERLEDGER_FAULTS_SEEDS` sets how
 //! many seeds of drawn faults are tried, from `COVERLEDGER_FAULTS_FROM` on.
@@ -63,7 +63,7 @@ impl Life {
         Self { events, riders }
     }
 
-    /// Lives on from where the ledger stands, to the end or to the first failure.
+    /// Continues from the state of the ledger, to the end or to the first failure.
     fn live(&self, storage: &Storage, acknowledged: &mut u64) -> LedgerResult<()> {
         for half in [0, 1] {
             let config = config(half);

@@ -123,20 +123,20 @@ fn sled_is_named_in_one_file_at_most() {
 fn only_the_storage_knows_how_a_directory_is_laid_out() {
     let outside: Vec<PathBuf> =
         rust_below("src").into_iter().filter(|path| !path.starts_with("src/storage")).collect();
-    let rooms = |rooms: &[&str]| -> Vec<PathBuf> {
-        let is_in = |path: &&PathBuf| rooms.iter().any(|room| path.starts_with(room));
+    let outside_of = |allowed: &[&str]| -> Vec<PathBuf> {
+        let is_in = |path: &&PathBuf| allowed.iter().any(|module| path.starts_with(module));
         outside.iter().filter(|path| !is_in(path)).cloned().collect()
     };
     let words =
         ["DirLock", "ValueWriter", "SegmentWriter", "hard_link", "\"segments\"", "\"store\"", "\"LOCK\""];
     let mut found = offences(&outside, &words);
     // HTTP has a method of that name.
-    found.extend(offences(&rooms(&["src/http"]), &["HEAD"]));
+    found.extend(offences(&outside_of(&["src/http"]), &["HEAD"]));
     // The configuration says which directory, and the wiring passes it on.
     let wiring = ["src/config", "src/app", "src/cli", "src/ingest/file", "src/ledger/options.rs"];
-    found.extend(offences(&rooms(&wiring), &["data_dir"]));
+    found.extend(offences(&outside_of(&wiring), &["data_dir"]));
     found.extend(offences(
-        &rooms(&["src/app", "src/cli"]),
+        &outside_of(&["src/app", "src/cli"]),
         &["storage::head", "storage::lock", "storage::data_dir"],
     ));
     let is_test = |path: &&PathBuf| {
@@ -160,7 +160,7 @@ fn unsafe_code_is_in_one_file_only() {
         .filter(|path| code(path).iter().any(|line| names(line, &word)))
         .collect();
     assert_eq!(naming, allowed);
-    // And the compiler is told so in one place: no other module may expect it.
+    // And one place states it for the compiler: no other module may expect it.
     let lint = [word.as_str(), "_code"].concat();
     let mut lifted = Vec::new();
     for path in ["src", "tests", "benches"].into_iter().flat_map(rust_below) {
@@ -171,7 +171,7 @@ fn unsafe_code_is_in_one_file_only() {
 }
 
 #[test]
-fn kafka_is_named_in_its_room_only() {
+fn kafka_is_named_in_its_module_only() {
     let outside: Vec<PathBuf> = rust_below("src")
         .into_iter()
         .filter(|path| !path.starts_with("src/ingest/kafka"))
@@ -301,7 +301,7 @@ fn every_file_belongs_to_a_crate() {
 }
 
 #[test]
-fn the_tree_stands_alone() {
+fn the_tree_refers_to_nothing_outside() {
     let outside = ["../sha", "red"].concat();
     let hosts = [
         ["crates", ".io/"].concat(),

@@ -94,7 +94,7 @@ fn a_process_whose_directory_was_replaced_does_not_touch_the_new_one() {
     let mut heir = Program::serve(&another(&config), &[]);
     send(&brokers, &[order(3)]);
     heir.applied(3);
-    // With the heir stopped nobody but the zombie could change anything.
+    // With the heir stopped only the zombie could change anything.
     heir.signal("-STOP");
     let before = contents(&data);
     assert!(before.contains_key(&data.join("HEAD")), "{:?}", before.keys());

@@ -60,7 +60,7 @@ impl Compacting {
     }
 
     /// Installs what is done, begins what is due.
-    pub(crate) fn step(&mut self, ledger: &mut Ledger, settled_before: LocalDay) {
+    pub(crate) fn step(&mut self, ledger: &mut Ledger, major_before: LocalDay) {
         let Some(jobs) = &self.jobs else { return };
         if self.under_way {
             // As the service does: commits wait when compaction is far behind.
@@ -71,7 +71,7 @@ impl Compacting {
             self.under_way = false;
         }
         ledger.collect_released().expect("old runs are deleted");
-        if let Some(job) = ledger.begin_compaction(settled_before) {
+        if let Some(job) = ledger.begin_compaction(major_before) {
             jobs.send(job).expect("the compacting thread lives");
             self.under_way = true;
         }

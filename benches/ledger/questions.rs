@@ -44,7 +44,7 @@ pub(crate) fn lookups(
         config: feed.config,
     };
     idle(ledger, &mut asker, figures);
-    // Many seconds of it: one moment in which a shared machine stands still is then no hundredth of them.
+    // Many seconds of it: one moment in which a shared machine stalls is then no hundredth of them.
     let load = option("load", orders.clamp(1_000_000, 8_000_000));
     // Others than those that a run before this one left in a ledger that is kept.
     let seed = orders + asker.published.current().root().commit;

@@ -128,7 +128,7 @@ pub(crate) fn resident(pid: &str) -> (u64, u64) {
 /// User and system time that a process has used.
 pub(crate) fn cpu(pid: &str) -> Duration {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // The name in parentheses may hold spaces; fields 14 and 15 of all are 12 and 13 behind it. A tick is 10 ms on Linux.
+    // The name in parentheses may contain spaces; fields 14 and 15 of all are 12 and 13 behind it. A tick is 10 ms on Linux.
     let behind = stat.rsplit_once(") ").map_or("", |parts| parts.1);
     let ticks: u64 = behind.split(' ').skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
     Duration::from_millis(ticks * 10)

@@ -1,6 +1,6 @@
 //! What the operator's commands ask of a running service: a socket in the data directory that only its owner may open.
 //!
-//! A request is one line of JSON, answers are lines of JSON, the last one tells the outcome:
+//! A request is one line of JSON, answers are lines of JSON, the last one holds the outcome:
 //!
 //! ```text
 //! {"backup":"/backups/2026-11-22"}
@@ -27,7 +27,7 @@ const REQUEST_BYTES_MAX: u64 = 16 << 10;
 /// Pause between two looks for a request.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How long a request or an answer may take to pass: both ends are on this machine.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A request.
 #[derive(Debug, Serialize, Deserialize)]
@@ -119,7 +119,7 @@ impl Admin {
             };
             // An operator that hangs up is no reason to end the service.
             if let Err(problem) = &answered {
-                warn!(%problem, "a request at the admin socket failed");
+                warn!(%problem, "Failed to answer a request at the admin socket");
             }
             // After a failure too: it may stay for a while.
             let wait = if matches!(answered, Ok(true)) { Duration::ZERO } else { LOOK_EVERY };
@@ -130,8 +130,8 @@ impl Admin {
     }
 
     fn answer(&self, stream: &UnixStream) -> io::Result<()> {
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(TIMEOUT))?;
+        stream.set_write_timeout(Some(TIMEOUT))?;
         let mut line = String::new();
         BufReader::new(stream.take(REQUEST_BYTES_MAX)).read_line(&mut line)?;
         let answer = match serde_json::from_str(&line) {
@@ -144,7 +144,7 @@ impl Admin {
     fn back_up(&self, target: &Path, stream: &UnixStream) -> Answer {
         if is_in_data_dir(target, &self.data_dir) {
             return Answer::Error(format!(
-                "the folder {} lies in the data directory: name one elsewhere",
+                "the folder {} is in the data directory: name one elsewhere",
                 target.display()
             ));
         }
@@ -160,7 +160,7 @@ impl Admin {
                 Answer::Done(report)
             }
             Err(problem) => {
-                warn!(folder = %target.display(), %problem, "backup failed");
+                warn!(folder = %target.display(), %problem, "Failed to make a backup");
                 Answer::Error(problem.to_string())
             }
         }
@@ -173,7 +173,7 @@ fn say(mut stream: &UnixStream, answer: &Answer) -> io::Result<()> {
     stream.write_all(&line)
 }
 
-/// Asks the service that has this data directory, and tells of every answer until the last.
+/// Asks the service that has this data directory, and reports every answer until the last.
 ///
 /// # Errors
 /// No service listens, or it went away.

@@ -10,8 +10,8 @@ use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_cha
 use std::time::{Duration, Instant};
 use tracing::{debug, info};
 
-/// Days that ended this long ago are settled: what still comes for them is rare.
-const SETTLED_AFTER_DAYS: i32 = 2;
+/// Days that ended this long ago get a major compaction: what still comes for them is rare.
+const MAJOR_AFTER_DAYS: i32 = 2;
 /// With more runs of a day than these, commits wait for the compaction under way: every question about a rider asks every
 /// run.
 const DAY_RUNS_HELD: usize = 64;
@@ -45,7 +45,7 @@ pub fn compactor(stop: Stop) -> (Compactor, Bench) {
 }
 
 impl Bench {
-    /// Works until the writer is gone. When the service is asked to stop, the job under way is given up and handed back.
+    /// Works until the writer is gone. When the service is asked to stop, the job under way is cancelled and handed back.
     pub fn run(self) -> anyhow::Result<()> {
         for job in self.jobs {
             if self.done.send(job.run(self.stop.flag())).is_err() {
@@ -76,7 +76,9 @@ impl Compactor {
                 }
             }
             Err(TryRecvError::Disconnected) if self.under_way.is_some() => {
-                anyhow::bail!("the compacting thread is gone")
+                anyhow::bail!(
+                    "Failed to hand over to the compaction: its thread ended; its own failure is in the log"
+                )
             }
             Err(TryRecvError::Disconnected) => {}
         }
@@ -93,15 +95,17 @@ impl Compactor {
             return Ok(());
         }
         let today = ledger.options().zone.day(clock.now());
-        let settled_before = LocalDay(today.0.saturating_sub(SETTLED_AFTER_DAYS));
-        if let Some(job) = ledger.begin_compaction(settled_before) {
+        let major_before = LocalDay(today.0.saturating_sub(MAJOR_AFTER_DAYS));
+        if let Some(job) = ledger.begin_compaction(major_before) {
             debug!(day = %job.day(), rows = job.rows(), "compaction begins");
             self.under_way = Some(job.day());
             event_log.metrics.compaction_began();
             match self.jobs.try_send(job) {
                 Ok(()) => {}
                 Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
-                    anyhow::bail!("the compacting thread is gone")
+                    anyhow::bail!(
+                        "Failed to hand over to the compaction: its thread ended; its own failure is in the log"
+                    )
                 }
             }
         }

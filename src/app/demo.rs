@@ -38,7 +38,7 @@ const HISTORY_S: (u64, u64) = (3 * 3_600, 3_600);
 /// Orders of that history, if it can be that few.
 const HISTORY_ORDERS: u64 = 200_000;
 
-/// What the demo was told.
+/// The options of the demo.
 #[derive(Clone, Debug)]
 pub struct DemoOptions {
     /// Where to listen; another port is taken when this one is not free.
@@ -77,7 +77,8 @@ impl Demo {
         let listen = free(options.listen)?;
         config.http.listen = listen;
         let broker = broker(&config)?;
-        let kafka = config.kafka.as_mut().context("the demo's configuration has no [kafka]")?;
+        let kafka =
+            config.kafka.as_mut().context("Failed to start the demo: its configuration has no [kafka]")?;
         kafka.brokers = broker.bootstrap_servers();
         let settings = ClientSettings::new(kafka.brokers.clone(), "demo-riders");
         let grace = config.shutdown.grace;
@@ -154,20 +155,20 @@ impl Demo {
         let mut failure = None;
         let left = threads.join(self.grace.saturating_mul(2), |(name, result): Ended| {
             if let Err(problem) = result {
-                failure.get_or_insert(problem.context(format!("the {name} failed")));
+                failure.get_or_insert(problem.context(format!("Failed to run the {name}")));
             }
         });
         match failure {
             Some(problem) => Err(problem),
             None if left.is_empty() => Ok(()),
-            None => anyhow::bail!("{} did not end", left.join(", ")),
+            None => anyhow::bail!("Failed to stop the demo: {} did not end", left.join(", ")),
         }
     }
 }
 
 impl Drop for Demo {
     fn drop(&mut self) {
-        // Only after a failure is there anything left to end, and that failure is told already.
+        // Only after a failure is there anything left to end, and that failure was already reported.
         let _ended = self.end();
     }
 }
@@ -177,17 +178,17 @@ fn free(listen: SocketAddr) -> anyhow::Result<SocketAddr> {
     match TcpListener::bind(listen) {
         Ok(_) => Ok(listen),
         Err(error) if error.kind() == ErrorKind::AddrInUse => Ok(SocketAddr::new(listen.ip(), 0)),
-        Err(error) => Err(error).with_context(|| format!("listening on {listen}")),
+        Err(error) => Err(error).with_context(|| format!("Failed to listen on {listen}")),
     }
 }
 
 /// A broker with the topics of the configuration.
 fn broker(config: &Config) -> anyhow::Result<MockCluster<'static, DefaultProducerContext>> {
-    let broker = MockCluster::new(1).context("starting the embedded broker")?;
+    let broker = MockCluster::new(1).context("Failed to start the embedded broker")?;
     for topic in config.platforms.topics() {
         broker
             .create_topic(topic, PARTITIONS, 1)
-            .with_context(|| format!("creating the topic {topic} in the embedded broker"))?;
+            .with_context(|| format!("Failed to create the topic {topic} in the embedded broker"))?;
     }
     Ok(broker)
 }
@@ -208,7 +209,7 @@ fn start_service(config: Config, threads: &mut Threads) -> anyhow::Result<Runnin
         // The thread ended without a service, and says why.
         Err(_) => match threads.first_ended(Duration::MAX) {
             Some((_, Err(problem))) => Err(problem),
-            _ => anyhow::bail!("the service ended before it answered"),
+            _ => anyhow::bail!("Failed to start the demo: the service ended before it answered; see the log"),
         },
     }
 }

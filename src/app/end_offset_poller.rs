@@ -38,7 +38,7 @@ pub struct EndOffsetPoller {
     pub added: Sender<Vec<Start>>,
     /// The present.
     pub clock: Clock,
-    /// Shared with the people who ask.
+    /// Shared with the query side.
     pub status: Arc<Status>,
     /// Metrics and log.
     pub event_log: EventLog,
@@ -47,7 +47,7 @@ pub struct EndOffsetPoller {
 }
 
 impl EndOffsetPoller {
-    /// Asks until it is told to stop. An unreachable broker only means that nothing becomes complete.
+    /// Asks until it is asked to stop. An unreachable broker only means that nothing becomes complete.
     pub fn run(mut self) -> anyhow::Result<()> {
         let mut listed: Option<Instant> = None;
         while !self.stop.is_set() {
@@ -76,9 +76,11 @@ impl EndOffsetPoller {
                     observed.ends.clear();
                     observed.metadata.clear();
                 }
-                self.work
-                    .send(Work::Observed(observed))
-                    .map_err(|_| anyhow::anyhow!("the writer is gone"))?;
+                self.work.send(Work::Observed(observed)).map_err(|_| {
+                    anyhow::anyhow!(
+                        "Failed to hand over to the writer: it ended; its own failure is in the log"
+                    )
+                })?;
                 Ok(true)
             }
             Err(fault) if fault.is_transient() => {

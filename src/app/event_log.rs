@@ -59,13 +59,13 @@ impl EventLog {
             rejections: &rejections,
             premiums: &premiums,
         });
-        for (taken, &bytes) in report.consumed.iter().zip(&report.consumed_bytes) {
-            let source = match &taken.source {
+        for (range, &bytes) in report.consumed.iter().zip(&report.consumed_bytes) {
+            let source = match &range.source {
                 Source::Kafka { .. } => RecordSource::Kafka,
                 Source::Files => RecordSource::File,
                 Source::Redrive => RecordSource::Redrive,
             };
-            self.metrics.received(source, taken.counts.iter().sum(), bytes);
+            self.metrics.received(source, range.counts.iter().sum(), bytes);
         }
         debug!(
             commit = report.commit,
@@ -78,7 +78,8 @@ impl EventLog {
         for (platform, count) in report.unrated.iter().filter(|(_, count)| **count > 0) {
             warn!(
                 platform,
-                count, "orders without a rate were booked: mend the tariff, they are priced then"
+                count,
+                "orders without a rate were booked: add the rate to the tariff, and the ledger prices them"
             );
         }
         for (platform, count) in &report.late {
@@ -96,7 +97,7 @@ impl EventLog {
         }
     }
 
-    /// Where a partition stands.
+    /// The position of a partition.
     pub fn partition(&self, topic: &str, partition: i32, position: i64, end: Option<i64>) {
         self.metrics.partition(&PartitionFacts { topic, partition, position, end });
     }
@@ -109,22 +110,22 @@ impl EventLog {
     /// A write or an fsync failed.
     pub fn poisoned(&self, why: &LedgerError) {
         self.metrics.poisoned();
-        error!(%why, "storage failed: nothing is written any more; the process ends, and Kafka is read again after a restart");
+        error!(%why, "Failed to write to the ledger: nothing more is written, and the process ends; restart it, and it reads from Kafka again what is not committed");
     }
 
-    /// How much room there is on the disk.
-    pub fn room(&self, free: &FreeSpace, status: &Status) {
+    /// The free space on the disk.
+    pub fn disk_space(&self, free: &FreeSpace, status: &Status) {
         status.set_free(*free);
-        self.metrics.room(free.bytes, free.is_short);
+        self.metrics.disk_space(free.bytes, free.is_short);
         let (free_bytes, needed_bytes) = (free.bytes, free.needed);
         if free.has_changed && free.is_short {
             warn!(
                 free_bytes,
                 needed_bytes,
-                "the disk is nearly full: nothing is read until there is room (ledger.min_free_bytes); answers go on"
+                "the disk is nearly full: reading pauses until enough space is free (ledger.min_free_bytes); queries are still served"
             );
         } else if free.has_changed {
-            info!(free_bytes, "there is room on the disk again: reading goes on");
+            info!(free_bytes, "the disk has enough free space again: reading continues");
         }
     }
 
@@ -138,7 +139,7 @@ impl EventLog {
         self.metrics.clock_jumped(ahead_ms);
         warn!(
             ahead_ms,
-            "the wall clock jumped: completeness does not advance until it is as it was; where it is right only now, restart the service"
+            "the wall clock jumped: completeness does not advance until the clock is back; if the new time is right, restart the service"
         );
     }
 

@@ -56,7 +56,7 @@ struct Link<'a> {
     settings: ClientSettings,
     topics: Vec<String>,
     health: Arc<KafkaHealth>,
-    /// One for all tries: a slow connection goes on being made between them.
+    /// One for all tries: a slow connection can complete between them.
     probe: KafkaProbe,
     clock: &'a Clock,
 }
@@ -82,11 +82,11 @@ pub(super) fn connect(
     let probe = KafkaProbe::new(&settings, Arc::clone(&health))?;
     let link = Link { settings, topics, health, probe, clock };
     let state = ledger.published().current();
-    let survey = patiently((event_log, stop), || link.survey(&state, &options.skips))?;
+    let survey = with_retries((event_log, stop), || link.survey(&state, &options.skips))?;
     let Some(survey) = survey else { return Ok(None) };
     offset_overrides::record(ledger, options, &survey, clock.now())?;
     let state = ledger.published().current();
-    let begun = patiently((event_log, stop), || link.begin(&survey, &state))?;
+    let begun = with_retries((event_log, stop), || link.begin(&survey, &state))?;
     Ok(begun.map(|(source, observed)| Connected {
         source,
         probe: link.probe,
@@ -97,19 +97,19 @@ pub(super) fn connect(
 }
 
 /// Asks until Kafka answers; `None` when the service was asked to stop meanwhile.
-fn patiently<T>(
+fn with_retries<T>(
     (event_log, stop): (&EventLog, &Stop),
     ask: impl Fn() -> Result<T, KafkaFault>,
 ) -> anyhow::Result<Option<T>> {
-    let mut told = false;
+    let mut warned = false;
     while !stop.is_set() {
         match ask() {
             Ok(answer) => return Ok(Some(answer)),
             Err(fault) if fault.is_transient() => {
                 event_log.kafka_error();
-                if !told {
-                    warn!(%fault, "Kafka cannot be reached; trying again until it can, answers are given meanwhile");
-                    told = true;
+                if !warned {
+                    warn!(%fault, "Failed to reach Kafka: the service tries again, and answers meanwhile");
+                    warned = true;
                 }
                 stop.wait(RETRY_EVERY);
             }
@@ -122,7 +122,7 @@ fn patiently<T>(
 impl Link<'_> {
     /// What there is, and whether what was read before can be read on.
     fn survey(&self, state: &Snapshot, skips: &[Skip]) -> Result<Survey, KafkaFault> {
-        // Asked for first, with little patience: a broker that is away must not keep a stop waiting.
+        // Asked for first, with a short deadline: a broker that is away must not keep a stop waiting.
         self.probe.discover(self.topics.first().map(String::as_str), REACH)?;
         let requested_at = self.clock.now();
         let found = self.probe.discover(self.topics.iter().map(String::as_str), TIMEOUT)?;
@@ -154,7 +154,7 @@ impl Link<'_> {
         })
     }
 
-    /// Reads on where the ledger stands, and new partitions from the first record that Kafka has.
+    /// Reads on from the ledger's offsets, and reads new partitions from the first record that Kafka has.
     fn begin(
         &self,
         survey: &Survey,
@@ -218,7 +218,9 @@ impl Connected {
         let Shared { work, to_fill, published, status, stop } = shared;
         let known: BTreeSet<TopicPartition> = self.source.places().into_iter().collect();
         known.iter().for_each(|place| status.note(place, None));
-        work.send(Work::Observed(self.observed)).map_err(|_| anyhow::anyhow!("the writer is gone"))?;
+        work.send(Work::Observed(self.observed)).map_err(|_| {
+            anyhow::anyhow!("Failed to hand over to the writer: it ended; its own failure is in the log")
+        })?;
         let line = published.current().root().retention_line;
         let rules =
             self.topics.iter().map(|topic| (topic.clone(), rules_for(config, Some(topic), line))).collect();

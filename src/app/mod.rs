@@ -60,7 +60,7 @@ pub struct Skip {
     pub topic: String,
     /// Partition.
     pub partition: i32,
-    /// Reading goes on here.
+    /// Reading continues here.
     pub offset: i64,
 }
 
@@ -70,16 +70,16 @@ impl Skip {
     }
 }
 
-/// What `serve` was told besides its configuration.
+/// The options of `serve` besides its configuration.
 #[derive(Clone, Debug, Default)]
 pub struct ServeOptions {
     /// Recorded ways past offsets that are gone.
     pub skips: Vec<Skip>,
-    /// Going on from an older state than was acknowledged.
+    /// Continuing from an older state than was acknowledged.
     pub accept_older_state: bool,
     /// Why, for both.
     pub reason: String,
-    /// Answering from the ledger as it stands, without Kafka.
+    /// Read-only: serves queries from the ledger, without Kafka.
     pub read_only: bool,
     /// The secrets with which settled days are sealed; none are without them.
     pub secrets: Option<Arc<Secrets>>,
@@ -100,7 +100,7 @@ pub struct Running {
     pub stop: Stop,
 }
 
-/// Runs the service until it is told to stop (SIGTERM, SIGINT, [`Running::stop`]) or a part of it fails.
+/// Runs the service until it is asked to stop (SIGTERM, SIGINT, [`Running::stop`]) or a part of it fails.
 ///
 /// # Errors
 /// Whatever failed first. Everything that was committed stays.
@@ -110,13 +110,13 @@ pub fn serve(
     started: impl FnOnce(Running) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     if config.kafka.is_none() && !options.skips.is_empty() {
-        anyhow::bail!("--skip is about Kafka, and the configuration has no [kafka]");
+        anyhow::bail!("--skip needs [kafka] in the configuration: add it, or leave --skip out");
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(http::THREADS)
         .enable_all()
         .build()
-        .context("starting the HTTP side")?;
+        .context("Failed to start the threads of HTTP")?;
     let stop = Stop::default();
     // Before the ledger is opened, which may take a while: a stray signal must not end that either.
     signals::outlive(&runtime, &stop, options.ends_on_hangup)?;
@@ -159,7 +159,7 @@ fn open(config: &Config, options: &ServeOptions, clock: &Clock) -> anyhow::Resul
     let mut ledger = Ledger::open(setup)?;
     if options.accept_older_state && ledger.options().accept_older_state.is_none() {
         warn!(
-            "--accept-older-state was not needed: the storage stands at the newest acknowledged commit, and nothing is noted; leave it out from now on"
+            "--accept-older-state was not needed: the storage is at the newest acknowledged commit, and nothing is recorded; leave it out from now on"
         );
     }
     ledger.activate_configuration(clock.now())?;
@@ -214,15 +214,17 @@ fn run(
         match cache_warmup.run(stopped.flag()) {
             Ok(Some(bytes)) => info!(bytes, "the newest orders are in the system's memory"),
             Ok(None) => {}
-            Err(problem) => warn!(%problem, "the newest orders were not read ahead; questions read them"),
+            Err(problem) => {
+                warn!(%problem, "Failed to read the newest orders ahead: questions read them from the disk")
+            }
         }
     })?;
     // Known before anything is read.
-    let mut room = DiskSpace::of(ledger.options());
-    event_log.room(&room.look()?, status);
+    let mut disk_space = DiskSpace::of(ledger.options());
+    event_log.disk_space(&disk_space.look()?, status);
     let writer = Writer {
         ledger,
-        room,
+        disk_space,
         work: to_do,
         emptied,
         clock: *clock,
@@ -255,7 +257,7 @@ fn run(
     end(threads, first, config.shutdown.grace, status)
 }
 
-/// Listens for the operator's commands; a service goes on where it cannot.
+/// Listens for the operator's commands; the service continues without them where it cannot.
 fn listen(
     config: &Config,
     published: &Arc<Published>,
@@ -268,7 +270,7 @@ fn listen(
             Ok(Some(end))
         }
         Err(problem) => {
-            warn!(%problem, "no admin socket in the data directory: backups need the service stopped");
+            warn!(%problem, "Failed to open the admin socket in the data directory: stop the service to make a backup");
             Ok(None)
         }
     }
@@ -296,7 +298,7 @@ fn end(threads: Threads, first: Option<Ended>, grace: Duration, status: &Status)
             }
             error!(thread = name, "{problem:#}");
             let problem = problem.context(format!("the {name} stopped"));
-            // The others stop because the writer did: its failure is the one to tell.
+            // The others stop because the writer did: its failure is the one to report.
             if failure.is_none() || name == "writer" {
                 failure = Some(problem);
             }
@@ -311,7 +313,11 @@ fn end(threads: Threads, first: Option<Ended>, grace: Duration, status: &Status)
             Ok(())
         }
         None => {
-            anyhow::bail!("{} did not end within the grace time of {} s", left.join(", "), grace.as_secs())
+            anyhow::bail!(
+                "Failed to stop within the grace time of {} s: {} did not end",
+                grace.as_secs(),
+                left.join(", ")
+            )
         }
     }
 }
@@ -332,12 +338,13 @@ impl Web {
         stop: &Stop,
     ) -> anyhow::Result<Self> {
         let listen = config.http.listen;
-        let listener = runtime
-            .block_on(TcpListener::bind(listen))
-            .with_context(|| format!("listening on {listen} (http.listen); is another process there?"))?;
+        let listener = runtime.block_on(TcpListener::bind(listen)).with_context(|| {
+            format!("Failed to listen on {listen} (http.listen; another process may use it)")
+        })?;
         let address = listener.local_addr()?;
         // A supervisor that reads "listening" may send SIGTERM at once.
-        let (signals, asked) = (EndSignals::catch(runtime).context("waiting for SIGTERM")?, stop.clone());
+        let (signals, asked) =
+            (EndSignals::catch(runtime).context("Failed to install the handler of SIGTERM")?, stop.clone());
         runtime.spawn(async move {
             signals.first().await;
             asked.set();
@@ -357,7 +364,7 @@ impl Web {
             config.http.clone(),
             event_log.metrics.clone(),
         );
-        let room = open_files::room_for_connections();
+        let connections_max = open_files::connections_max();
         let (shutdown, mut told) = watch::channel(false);
         let asked = stop.clone();
         let serving = runtime.spawn(async move {
@@ -365,10 +372,10 @@ impl Web {
                 // An error means that the sender is gone, which is an end as well.
                 let _told = told.wait_for(|stop| *stop).await;
             };
-            let served = http::serve(listener, state, room, until).await;
+            let served = http::serve(listener, state, connections_max, until).await;
             // However it ends: without answers the service is no service.
             asked.set();
-            served.inspect_err(|problem| error!(%problem, "the HTTP side failed")).is_ok()
+            served.inspect_err(|problem| error!(%problem, "Failed to serve HTTP")).is_ok()
         });
         Ok(Self { address, shutdown, serving })
     }
@@ -379,9 +386,9 @@ impl Web {
         let done = runtime.block_on(async { tokio::time::timeout(grace, self.serving).await });
         match done {
             Ok(Ok(true)) => Ok(()),
-            Ok(Ok(false) | Err(_)) => anyhow::bail!("the HTTP side failed; see the log"),
+            Ok(Ok(false) | Err(_)) => anyhow::bail!("Failed to serve HTTP: see the log"),
             Err(_) => {
-                error!("answers were still under way after the grace time");
+                error!("Failed to finish all answers within the grace time: the rest is cut off");
                 Ok(())
             }
         }

@@ -1,4 +1,4 @@
-//! An operator's decisions to go on past what cannot be read: checked against Kafka and the ledger, then recorded.
+//! An operator's decisions to continue past what cannot be read: checked against Kafka and the ledger, then recorded.
 
 use super::ServeOptions;
 use super::Skip;
@@ -39,11 +39,11 @@ impl Survey {
 
 /// What a decision comes to.
 enum Verdict {
-    /// Reading goes on at the offset.
+    /// Reading continues at the offset.
     To,
-    /// The partition exists no more: reading goes on without it.
+    /// The partition exists no more: reading continues without it.
     Without,
-    /// It was made before, or reading stands there anyway.
+    /// It was made before, or reading is at that offset anyway.
     Nothing,
 }
 
@@ -67,7 +67,7 @@ pub(super) fn record(
             bail!("--skip {place} is given twice: keep one");
         }
         let verdict = judge(skip, &options.reason, survey, &state)
-            .map_err(|problem| problem.context(format!("--skip {place}:{} cannot be done", skip.offset)))?;
+            .map_err(|problem| problem.context(format!("Failed to apply --skip {place}:{}", skip.offset)))?;
         let note = note(&verdict, skip, &options.reason);
         match verdict {
             Verdict::To => observed.skips.push(PartitionSkipped {
@@ -79,15 +79,15 @@ pub(super) fn record(
             }),
             Verdict::Without => observed.dropped.push((place.topic, place.partition, now)),
             Verdict::Nothing => {
-                info!(%place, "this --skip was made before, or is not needed: reading goes on where it stands");
+                info!(%place, "this --skip was made before, or is not needed: reading continues at its present offset");
             }
         }
         notes.extend(note);
     }
     if !notes.is_empty() {
-        notes
-            .iter()
-            .for_each(|note| warn!(note, "going on by an operator's decision: what lies between is a gap"));
+        notes.iter().for_each(|note| {
+            warn!(note, "continuing by an operator's decision: the offsets between are a gap")
+        });
         ledger.observe(&observed);
         ledger.commit(&Batch::default(), &CommitExtras { notes, ..CommitExtras::default() }, now)?;
     }
@@ -119,7 +119,10 @@ fn note(verdict: &Verdict, skip: &Skip, reason: &str) -> Option<String> {
 fn judge(skip: &Skip, reason: &str, survey: &Survey, state: &Snapshot) -> anyhow::Result<Verdict> {
     let place = skip.place();
     if survey.found.iter().all(|topic| topic.topic != place.topic) {
-        bail!("no platform of the configuration reads the topic {}", place.topic);
+        bail!(
+            "no platform of the configuration reads the topic {}; correct the topic, or name it under [platform.NAME] topics",
+            place.topic
+        );
     }
     let known = survey.standings.get(&place);
     let fault = known.and_then(|(_, standing)| standing.as_ref().err());
@@ -130,7 +133,9 @@ fn judge(skip: &Skip, reason: &str, survey: &Survey, state: &Snapshot) -> anyhow
         return Ok(Verdict::Nothing);
     }
     let verdict = match survey.ranges.get(&place) {
-        None if known.is_none() => bail!("Kafka has no such partition, and the ledger never read it"),
+        None if known.is_none() => {
+            bail!("Kafka has no such partition, and the ledger never read it; correct the number")
+        }
         None => Verdict::Without,
         Some(range) => {
             let (low, end) = (range.low, range.end);
@@ -146,7 +151,7 @@ fn judge(skip: &Skip, reason: &str, survey: &Survey, state: &Snapshot) -> anyhow
         && let Some(commit) = find(state, &note)?
     {
         bail!(
-            "this very decision was made before, in commit {commit}, and the partition broke again since: {fault}; \
+            "the same decision was made before, in commit {commit}, and the partition broke again since: {fault}; \
              look again, then decide with a reason of its own"
         );
     }

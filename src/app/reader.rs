@@ -17,10 +17,10 @@ use std::time::{Duration, Instant};
 
 /// How long a poll waits for a record.
 const POLL: Duration = Duration::from_millis(20);
-/// How long it rests before it looks for room on the disk again.
-const REST: Duration = Duration::from_millis(50);
-/// How often progress is told to Kafka, for the usual lag tools.
-const TELL_EVERY: Duration = Duration::from_secs(2);
+/// How long the reader pauses before it checks the free disk space again.
+const PAUSE: Duration = Duration::from_millis(50);
+/// How often the reader commits its progress to Kafka, for the usual lag tools.
+const REPORT_EVERY: Duration = Duration::from_secs(2);
 
 /// The reader's belongings.
 pub struct Reader {
@@ -48,7 +48,7 @@ pub struct Reader {
     pub batch_interval: Duration,
     /// The committed state.
     pub published: Arc<Published>,
-    /// Shared with the people who ask.
+    /// Shared with the query side.
     pub status: Arc<Status>,
     /// Asks to finish.
     pub stop: Stop,
@@ -71,10 +71,10 @@ struct Origin<'a> {
 }
 
 impl Reader {
-    /// Reads until it is asked to stop or reading cannot go on.
+    /// Reads until it is asked to stop or reading cannot continue.
     pub fn run(mut self) -> anyhow::Result<()> {
         let mut filling = Filling::default();
-        let mut told = Instant::now();
+        let mut reported = Instant::now();
         let mut tails: BTreeMap<TopicPartition, i64> = BTreeMap::new();
         while !self.stop.is_set() {
             while let Ok(starts) = self.added.try_recv() {
@@ -85,7 +85,7 @@ impl Reader {
                 self.follow_retention();
                 self.follow_clock();
             }
-            if self.rests(&mut filling)? {
+            if self.pause_if_disk_is_short(&mut filling)? {
                 continue;
             }
             let idle = self.fill(&mut filling)?;
@@ -97,29 +97,29 @@ impl Reader {
             } else if idle && filling.batch.is_empty() {
                 self.observe_tails(&mut tails)?;
             }
-            if told.elapsed() >= TELL_EVERY {
-                self.tell_kafka();
-                told = Instant::now();
+            if reported.elapsed() >= REPORT_EVERY {
+                self.report_progress();
+                reported = Instant::now();
             }
         }
         if !filling.batch.is_empty() {
             self.send(&mut filling)?;
         }
-        self.tell_kafka();
+        self.report_progress();
         Ok(())
     }
 
-    /// While the disk lacks room nothing is polled; what was polled before goes its way.
-    fn rests(&self, filling: &mut Filling) -> anyhow::Result<bool> {
+    /// While the disk is nearly full the reader polls nothing; what was polled before goes its way.
+    fn pause_if_disk_is_short(&self, filling: &mut Filling) -> anyhow::Result<bool> {
         let short = self.status.free().is_short;
         if short {
             if !filling.batch.is_empty() {
                 self.send(filling)?;
             }
-            self.status.set_resting(true);
-            self.stop.wait(REST);
-        } else if self.status.is_resting() {
-            self.status.set_resting(false);
+            self.status.set_paused(true);
+            self.stop.wait(PAUSE);
+        } else if self.status.is_paused() {
+            self.status.set_paused(false);
         }
         Ok(short)
     }
@@ -132,7 +132,7 @@ impl Reader {
             match self.source.poll(if filling.batch.is_empty() { POLL } else { Duration::from_millis(1) }) {
                 Polled::Record(record) => self.take(&record, filling, &mut origin),
                 Polled::Idle => return Ok(true),
-                // The client goes on trying by itself.
+                // The client continues trying by itself.
                 Polled::Fault(fault) if fault.is_transient() => return Ok(true),
                 Polled::Fault(fault) => return Err(fault.into()),
             }
@@ -179,7 +179,7 @@ impl Reader {
         Some(Origin { topic: record.topic, partition: record.partition, source, rules })
     }
 
-    /// Sends the batch if the writer waits for one. Otherwise it goes on growing meanwhile: the more a commit takes in, the
+    /// Sends the batch if the writer waits for one. Otherwise it continues growing meanwhile: the more a commit takes in, the
     /// less each record costs.
     fn offer(&self, filling: &mut Filling) -> anyhow::Result<()> {
         filling.batch.digest_last(record_digest);
@@ -193,7 +193,9 @@ impl Reader {
                 filling.batch = *batch;
                 Ok(())
             }
-            Err(_) => Err(anyhow::anyhow!("the writer is gone")),
+            Err(_) => Err(anyhow::anyhow!(
+                "Failed to hand over to the writer: it ended; its own failure is in the log"
+            )),
         }
     }
 
@@ -203,9 +205,9 @@ impl Reader {
         let mut batch = std::mem::replace(&mut filling.batch, next);
         batch.digest_last(record_digest);
         filling.since = None;
-        self.work
-            .send(Work::Batch(Box::new(batch), Observations::default()))
-            .map_err(|_| anyhow::anyhow!("the writer is gone"))
+        self.work.send(Work::Batch(Box::new(batch), Observations::default())).map_err(|_| {
+            anyhow::anyhow!("Failed to hand over to the writer: it ended; its own failure is in the log")
+        })
     }
 
     /// The next batch is judged by the retention line that is in force; the writer refuses what was decoded before.
@@ -236,11 +238,13 @@ impl Reader {
         if observed.tails.is_empty() {
             return Ok(());
         }
-        self.work.send(Work::Observed(observed)).map_err(|_| anyhow::anyhow!("the writer is gone"))
+        self.work.send(Work::Observed(observed)).map_err(|_| {
+            anyhow::anyhow!("Failed to hand over to the writer: it ended; its own failure is in the log")
+        })
     }
 
     /// Committed positions, as progress only: reading never starts from them.
-    fn tell_kafka(&self) {
+    fn report_progress(&self) {
         let state = self.published.current();
         let completeness = crate::domain::view::LedgerView::completeness(&*state);
         let positions: Vec<(TopicPartition, i64)> = self

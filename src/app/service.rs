@@ -68,7 +68,7 @@ impl Source for Service {
         });
         let free = self.status.free();
         let paused =
-            self.status.is_resting().then_some(Paused { free_bytes: free.bytes, needed_bytes: free.needed });
+            self.status.is_paused().then_some(Paused { free_bytes: free.bytes, needed_bytes: free.needed });
         ProgressFacts { now: self.clock.now(), partitions: partitions.collect(), paused }
     }
 

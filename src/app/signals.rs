@@ -40,7 +40,7 @@ pub(super) fn outlive(runtime: &Runtime, stop: &Stop, ends_on_hangup: bool) -> a
         ("SIGUSR2", SignalKind::user_defined2(), false),
     ];
     for (name, kind, ends) in signals {
-        let mut coming = signal(kind).with_context(|| format!("waiting for {name}"))?;
+        let mut coming = signal(kind).with_context(|| format!("Failed to install the handler of {name}"))?;
         let stop = stop.clone();
         runtime.spawn(async move {
             while coming.recv().await.is_some() {

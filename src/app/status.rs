@@ -1,4 +1,4 @@
-//! What the threads tell each other and the people who ask: readiness, partitions, positions.
+//! State that the threads share and report to clients: readiness, partitions, positions.
 
 use crate::ingest::kafka::TopicPartition;
 use crate::ledger::FreeSpace;
@@ -20,7 +20,7 @@ pub struct Status {
     assigned: AtomicBool,
     poisoned: AtomicBool,
     stopping: AtomicBool,
-    resting: AtomicBool,
+    paused: AtomicBool,
     free: Mutex<FreeSpace>,
     partitions: Mutex<BTreeMap<TopicPartition, PartitionStatus>>,
 }
@@ -56,7 +56,7 @@ impl Status {
         self.poisoned.load(Ordering::Acquire)
     }
 
-    /// The service was told to end.
+    /// The service was asked to stop.
     pub fn set_stopping(&self) {
         self.stopping.store(true, Ordering::Release);
     }
@@ -66,24 +66,24 @@ impl Status {
         self.stopping.load(Ordering::Acquire)
     }
 
-    /// Notes how much room there is on the disk.
+    /// Records the free space on the disk.
     pub fn set_free(&self, free: FreeSpace) {
         *self.free.lock().unwrap_or_else(PoisonError::into_inner) = free;
     }
 
-    /// The room on the disk.
+    /// The free space on the disk.
     pub fn free(&self) -> FreeSpace {
         *self.free.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether nothing is read for want of room, and all that was read is on its way to the ledger.
-    pub fn set_resting(&self, resting: bool) {
-        self.resting.store(resting, Ordering::Release);
+    /// Whether nothing is read for lack of disk space, and all that was read is on its way to the ledger.
+    pub fn set_paused(&self, paused: bool) {
+        self.paused.store(paused, Ordering::Release);
     }
 
     /// Whether that is so.
-    pub fn is_resting(&self) -> bool {
-        self.resting.load(Ordering::Acquire)
+    pub fn is_paused(&self) -> bool {
+        self.paused.load(Ordering::Acquire)
     }
 
     /// Notes a partition that is read, or where it ends.

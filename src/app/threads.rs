@@ -32,7 +32,7 @@ impl Urgency {
         };
         // On Linux a niceness belongs to a thread.
         if let Err(error) = setpriority_process(Some(gettid()), nice) {
-            tracing::debug!(%error, "the urgency of a thread cannot be set");
+            tracing::debug!(%error, "Failed to set the priority of a thread: it keeps the default");
         }
     }
 }
@@ -64,8 +64,9 @@ impl Threads {
         let ended = self.ended.0.clone();
         let thread = Builder::new().name(name.to_owned()).spawn(move || {
             urgency.apply();
-            let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work))
-                .unwrap_or_else(|_| Err(anyhow::anyhow!("the {name} thread panicked; see the log")));
+            let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or_else(|_| {
+                Err(anyhow::anyhow!("the {name} thread panicked; report this as a defect, with the log"))
+            });
             // Without a listener the process is ending anyway.
             let _ending = ended.send((name, result));
         })?;
@@ -83,7 +84,7 @@ impl Threads {
         let thread = Builder::new().name(name.to_owned()).spawn(move || {
             urgency.apply();
             if std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).is_err() {
-                tracing::error!("the {name} thread panicked; the service goes on without it");
+                tracing::error!("Failed to keep the {name} thread: it panicked, and the service continues without it; report this as a defect");
             }
         })?;
         self.running.push((name, thread));
@@ -101,8 +102,8 @@ impl Threads {
         let started = std::time::Instant::now();
         let mut left: Vec<&'static str> = self.running.iter().map(|(name, _)| *name).collect();
         while self.running.iter().any(|(_, thread)| !thread.is_finished()) {
-            // A thread tells that it ended a moment before it has: the last one must not be waited for with nobody left to
-            // tell.
+            // A thread reports its end a moment before it ends: a wait for the last one must not depend on a further
+            // report.
             let left = grace.saturating_sub(started.elapsed());
             match self.ended.1.recv_timeout(left.min(LOOK_AGAIN)) {
                 Ok(ended) => failed(ended),

@@ -1,4 +1,4 @@
-//! The writer thread: takes batches and observations in the order in which they were sent, commits, and tells.
+//! The writer thread: takes batches and observations in the order in which they were sent, commits, and reports.
 
 use super::event_log::EventLog;
 use super::status::Status;
@@ -39,7 +39,7 @@ pub struct Writer {
     /// Metrics and log.
     pub event_log: EventLog,
     /// Space on the disk.
-    pub room: DiskSpace,
+    pub disk_space: DiskSpace,
     /// Compactions in the background.
     pub compactor: super::compactor::Compactor,
     /// Seals of settled days, if they are wanted.
@@ -66,10 +66,10 @@ impl Writer {
                 committed = Instant::now();
             }
             if looked.elapsed() >= LOOK_AROUND_EVERY {
-                self.event_log.room(&self.room.look()?, &self.status);
+                self.event_log.disk_space(&self.disk_space.look()?, &self.status);
                 looked = Instant::now();
             }
-            // A compaction needs room before it makes some.
+            // A compaction needs disk space before it frees some.
             let may_begin = !self.status.free().is_short;
             self.compactor.step(&mut self.ledger, &self.clock, &self.event_log, may_begin)?;
             if let Some(sealer) = &mut self.sealer {

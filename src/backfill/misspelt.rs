@@ -33,7 +33,7 @@ pub(super) struct Speller {
 }
 
 impl Speller {
-    /// Counts the record of an accepted order, which stands at `line`.
+    /// Counts the record of an accepted order, which is at `line`.
     pub(super) fn look(&mut self, record: &[u8], line: u64, found: &mut Misspelt) {
         if self.is_suspect(record)
             && let Some(field) = misspelt_optional_field(record)

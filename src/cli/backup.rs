@@ -21,7 +21,7 @@ use std::time::Instant;
 #[derive(Debug, Args)]
 #[command(after_help = "Example: coverledger backup /backups/2026-11-22 --config coverledger.toml
 
-Makes a data directory of the newest committed state. A running service goes on meanwhile; without one the ledger is
+Makes a data directory of the newest committed state. A running service continues meanwhile; without one the ledger is
 opened here. Large files are linked where the file system is the same: they share their bytes with the ledger, so copy the
 folder to another disk or machine. To restore, put it in the place of the data directory and start.")]
 pub struct BackupArgs {
@@ -42,11 +42,11 @@ pub struct BackupArgs {
 pub fn run(args: &BackupArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
     let config = load_config(&args.config)?;
     let started = Instant::now();
-    let target = std::path::absolute(&args.dir).context("the folder of the backup")?;
+    let target = std::path::absolute(&args.dir).context("Failed to resolve the folder of the backup")?;
     let data_dir = &config.ledger.data_dir;
     if is_in_data_dir(&target, data_dir) {
         return Err(anyhow!(WrongUsage(format!(
-            "the folder {} lies in the data directory {}: name one elsewhere, best on another disk",
+            "the folder {} is in the data directory {}: name one elsewhere, best on another disk",
             args.dir.display(),
             data_dir.display()
         ))));
@@ -109,12 +109,17 @@ fn back_up(
     let asked = admin::ask(data_dir, &Request::Backup(target.to_path_buf()), progress);
     match asked {
         Ok(Answer::Done(report)) => Ok(report),
-        Ok(Answer::Error(problem)) => Err(anyhow!(problem).context("the running service says")),
-        Ok(Answer::Files(..)) => Err(anyhow!("the running service does not say how it ended")),
+        Ok(Answer::Error(problem)) => {
+            Err(anyhow!(problem).context("Failed to make the backup: the running service reports"))
+        }
+        Ok(Answer::Files(..)) => {
+            Err(anyhow!("Failed to make the backup: the running service closed the connection; see its log"))
+        }
         Err(problem) => {
             let socket = admin_socket(data_dir);
             Err(in_use).context(format!(
-                "no service answers at {} ({problem}): another command has the ledger; try again when it is done",
+                "Failed to make the backup: no service answers at {} ({problem}), so another command has the ledger; \
+                 try again when it is done",
                 socket.display()
             ))
         }

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 /// How often the guide looks around.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
-/// How often it says where things stand.
+/// How often it reports the status.
 const STATUS_EVERY: Duration = Duration::from_secs(10);
 
 /// Arguments of `demo`.
@@ -52,7 +52,7 @@ pub struct DemoArgs {
     log: String,
 }
 
-/// Runs the demo until it is told to stop.
+/// Runs the demo until it is asked to stop.
 ///
 /// # Errors
 /// Whatever failed first.
@@ -110,7 +110,7 @@ fn guide(
         if !shown && let Some(found) = examples::find(demo.scenes(), demo.zone(), &service)? {
             status::write(demo.scenes(), demo.zone(), &service, out)?;
             examples::write(&found, &service, out)?;
-            writeln!(out, "\nThe riders go on. Ctrl-C ends the demo.\n")?;
+            writeln!(out, "\nThe riders continue. Ctrl-C ends the demo.\n")?;
             out.flush()?;
             (shown, said) = (true, Instant::now());
         }
@@ -132,14 +132,14 @@ fn welcome(demo: &Demo, service: &Service, args: &DemoArgs, out: &mut dyn Write)
     if let Some(wanted) = demo.moved_from() {
         writeln!(out, "{wanted} is taken by another process: a free port is used instead.")?;
     }
-    let fate = if demo.is_kept() { "kept" } else { "removed at the end; --keep DIR keeps it elsewhere" };
+    let retention = if demo.is_kept() { "kept" } else { "removed at the end; --keep DIR keeps it elsewhere" };
     writeln!(out, "  page     {}/", service.url())?;
     writeln!(out, "  metrics  {}/metrics", service.url())?;
-    writeln!(out, "  folder   {} ({fate})\n", demo.folder().display())?;
+    writeln!(out, "  folder   {} ({retention})\n", demo.folder().display())?;
     if args.speed > 1 {
         writeln!(out, "The last hours pass {} times faster than real time ...", args.speed)?;
     } else {
         writeln!(out, "Taking in the orders of the last hours ...")?;
     }
-    out.flush().context("writing to standard output")
+    out.flush().context("Failed to write to standard output")
 }

@@ -105,13 +105,13 @@ pub fn run(args: &GenerateArgs, out: &mut dyn Write, each: &mut dyn FnMut(u64)) 
         lines.push(b'\n');
         records += 1;
         if lines.len() >= WRITE_BYTES {
-            out.write_all(&lines).context("cannot write the events")?;
+            out.write_all(&lines).context("Failed to write the events")?;
             lines.clear();
             each(records);
         }
     }
-    out.write_all(&lines).context("cannot write the events")?;
-    out.flush().context("cannot write the events")?;
+    out.write_all(&lines).context("Failed to write the events")?;
+    out.flush().context("Failed to write the events")?;
     each(records);
     Ok(records)
 }

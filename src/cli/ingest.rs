@@ -52,7 +52,7 @@ pub struct IngestArgs {
     /// same.
     #[arg(long, value_name = "REASON", value_parser = typed::reason)]
     accept_unreadable: Option<String>,
-    /// End with 1 where the disk lacks room, instead of waiting for it.
+    /// End with 1 when the disk is nearly full, instead of waiting for it.
     #[arg(long)]
     no_wait: bool,
     /// JSON lines, plain or packed by gzip or Zstandard; `-` for standard input.
@@ -63,7 +63,7 @@ pub struct IngestArgs {
 /// Takes in the files and prints one JSON object about it.
 ///
 /// # Errors
-/// Bad configuration, inputs that cannot be opened or are no JSON lines, a ledger that cannot go on.
+/// Bad configuration, inputs that cannot be opened or are no JSON lines, a ledger that cannot continue.
 pub fn run(args: &IngestArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
     let config = load_config(&args.config)?;
     let clock = Clock::start();
@@ -81,8 +81,8 @@ pub fn run(args: &IngestArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
     }
     let mut ledger = Ledger::open(LedgerOptions::new(&config))?;
     activate_configuration(&mut ledger, clock)?;
-    let mut room = DiskSpace::of(ledger.options());
-    args.find_room(&mut room)?;
+    let mut disk_space = DiskSpace::of(ledger.options());
+    args.check_disk_space(&mut disk_space)?;
     ledger.drop_all_expired(clock.now())?;
     // The program that writes to standard input may wait for the ledger; what comes is looked at before anything is booked.
     for (reader, path) in readers.iter_mut().zip(&args.inputs).filter(|(reader, _)| reader.is_none()) {
@@ -106,7 +106,7 @@ pub fn run(args: &IngestArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
             dispositions: dispositions.as_mut().map(|file| file as &mut dyn Write),
             each: &mut |report| {
                 bar.committed(report);
-                args.find_room(&mut room)
+                args.check_disk_space(&mut disk_space)
             },
         },
     )?;
@@ -131,7 +131,7 @@ pub fn run(args: &IngestArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
     Ok(match done.problem {
         None => Ending::Holds,
         Some(problem) => {
-            eprintln!("coverledger: failed: {:#}", anyhow::Error::new(problem));
+            eprintln!("coverledger: {:#}", anyhow::Error::new(problem));
             Ending::DoesNotHold
         }
     })
@@ -155,9 +155,9 @@ fn warn(done: &Done) {
 }
 
 impl IngestArgs {
-    /// Goes on where there is room on the disk.
-    fn find_room(&self, room: &mut DiskSpace) -> Result<(), LedgerError> {
-        if self.no_wait { room.require() } else { room.wait(&mut tell_room) }
+    /// Continues once the disk has enough free space.
+    fn check_disk_space(&self, disk_space: &mut DiskSpace) -> Result<(), LedgerError> {
+        if self.no_wait { disk_space.require() } else { disk_space.wait(&mut report_disk_space) }
     }
 
     /// The statements of completeness. Later ones than the present are mostly typed wrongly, and never go back.
@@ -175,13 +175,13 @@ impl IngestArgs {
             let (platform, through) = parse_statement(text)?;
             if through > now && !self.future {
                 return Err(WrongUsage(format!(
-                    "--complete-through {text} lies in the future, and what is stated never goes back: check the year; if it \
+                    "--complete-through {text} is in the future, and what is stated never goes back: check the year; if it \
                      is meant, add --future"
                 )));
             }
             if through > latest {
                 return Err(WrongUsage(format!(
-                    "--complete-through {text} lies beyond the horizon of the configuration (limits.horizon): check the year"
+                    "--complete-through {text} is beyond the horizon of the configuration (limits.horizon): check the year"
                 )));
             }
             statements.push((platform, through));
@@ -190,14 +190,14 @@ impl IngestArgs {
     }
 }
 
-fn tell_room(free: &FreeSpace) {
+fn report_disk_space(free: &FreeSpace) {
     if free.is_short {
         eprintln!(
             "the disk is nearly full, {} bytes are free: waiting until {} are (ledger.min_free_bytes; --no-wait ends instead)",
             free.bytes, free.needed
         );
     } else {
-        eprintln!("there is room on the disk again: going on");
+        eprintln!("the disk has enough free space again: continuing");
     }
 }
 

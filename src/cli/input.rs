@@ -18,14 +18,14 @@ impl Input {
     /// Opens a file; `-` is standard input, which is read whole.
     pub(super) fn open(path: &Path) -> anyhow::Result<Self> {
         if path.as_os_str() == "-" {
-            return Self::whole(io::stdin().lock()).context("reading standard input");
+            return Self::whole(io::stdin().lock()).context("Failed to read standard input");
         }
         let name = path.display();
-        let file = File::open(path).with_context(|| format!("opening {name}"))?;
+        let file = File::open(path).with_context(|| format!("Failed to open {name}"))?;
         if file.metadata().is_ok_and(|metadata| metadata.is_file()) {
             return Ok(Self::File(file));
         }
-        Self::whole(file).with_context(|| format!("reading {name}"))
+        Self::whole(file).with_context(|| format!("Failed to read {name}"))
     }
 
     fn whole(mut from: impl Read) -> io::Result<Self> {

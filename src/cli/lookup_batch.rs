@@ -70,7 +70,7 @@ pub(super) fn run(
     Ok(())
 }
 
-/// Reads every row once: rows that cannot be told apart end the command before it answers any. Tells of rows that go over
+/// Reads every row once: rows that cannot be told apart end the command before it answers any. Reports rows that go over
 /// several lines, which a quote that was left open by mistake may have made.
 fn check(input: &mut Input) -> Result<(), BatchError> {
     let mut rows = Questions::new(BufReader::new(input))?;
@@ -83,8 +83,8 @@ fn check(input: &mut Input) -> Result<(), BatchError> {
     }
     if let Some((from, to)) = first {
         eprintln!(
-            "warning: {long} rows go over several lines within quotes, the first from line {from} to {to}: check that no \
-             quote was left open there"
+            "warning: {long} rows go over several lines within quotes, the first from line {from} to {to}: close the \
+             quote there if it was left open"
         );
     }
     Ok(())
@@ -98,12 +98,12 @@ fn answer_here(opened: &Opened, rows: &[Row], sink: &mut dyn Write) -> anyhow::R
                 Ok(answer) => serde_json::to_string(&answer)?,
                 Err(error) => match Snapshot::refusal(&error) {
                     Some(error) => serde_json::to_string(&BadRow { line: row.line, error })?,
-                    None => return Err(error).context("failed to look up an answer"),
+                    None => return Err(error).context("Failed to look up an answer"),
                 },
             },
             Err(bad) => serde_json::to_string(bad)?,
         };
-        writeln!(sink, "{line}").context("writing the answers")?;
+        writeln!(sink, "{line}").context("Failed to write the answers")?;
     }
     Ok(())
 }
@@ -116,7 +116,8 @@ fn answer_there(remote: &Remote, rows: &[Row], sink: &mut dyn Write) -> anyhow::
         body.push('\n');
     }
     let reply = if body.is_empty() { Vec::new() } else { remote.post("/v1/coverage/batch", &body)? };
-    let reply = String::from_utf8(reply).context("the service's answers are not UTF-8")?;
+    let reply =
+        String::from_utf8(reply).context("Failed to read the answers of the service: they are not UTF-8")?;
     let mut answers = reply.lines();
     for row in rows {
         match (&row.question, row.question.is_ok().then(|| answers.next()).flatten()) {
@@ -127,11 +128,13 @@ fn answer_there(remote: &Remote, rows: &[Row], sink: &mut dyn Write) -> anyhow::
                 }
                 None => writeln!(sink, "{answer}")?,
             },
-            (Ok(_), None) => bail!("the service gave fewer answers than it was asked questions"),
+            (Ok(_), None) => {
+                bail!("Failed to read the answers of the service: there are fewer than questions; ask again")
+            }
         }
     }
     if answers.next().is_some() {
-        bail!("the service gave more answers than it was asked questions");
+        bail!("Failed to read the answers of the service: there are more than questions; ask again");
     }
     Ok(())
 }

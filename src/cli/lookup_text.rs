@@ -134,11 +134,11 @@ pub(super) fn window(line: &WindowLine) -> String {
 
 fn status(platform: &PlatformStatus) -> String {
     let why = match platform.reason {
-        Some("before_records") => "the time lies before its records begin (or before what retention kept)",
+        Some("before_records") => "the time is before its records begin (or before what retention kept)",
         Some("gap") => "its records have a gap around the time",
         Some("incomplete") => "not all of its records about the time have arrived",
         Some("order_open") => "the rider has an order there that is still open",
-        Some("rejected_record") => "a rejected record of the rider may hold the time",
+        Some("rejected_record") => "a rejected record of the rider may concern the time",
         Some("unreadable_record") => "a rejected record in which no rider can be read may concern the rider",
         Some("conflicting_record") => "a conflicting record would cover the time for the rider",
         Some(other) => other,

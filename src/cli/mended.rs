@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::io::{BufRead, BufReader, Write};
 
-/// Wrong lines that are told before the rest is only counted.
+/// Wrong lines that are reported before the rest is only counted.
 const TOLD_MAX: usize = 20;
 
 /// A line of the file, as it is exported.
@@ -99,7 +99,7 @@ struct ReadLine<'a> {
     record: Option<&'a RawValue>,
     text: Option<String>,
     base64: Option<String>,
-    // Written for the person who edits the line; what they say is not used.
+    // Written for the editor of the line; the program ignores their values.
     #[serde(rename = "reason")]
     _reason: Option<IgnoredAny>,
     #[serde(rename = "detail")]
@@ -168,7 +168,9 @@ pub(super) fn read_lines(
         if number == 1
             && let Some(ForeignText { what, remedy }) = foreign_text(&line)
         {
-            bail!("the file of mended records is {what}, not text in UTF-8; nothing was sent: {remedy}");
+            bail!(
+                "Failed to read the mended records: the file is {what}, not text in UTF-8; nothing was sent: {remedy}"
+            );
         }
         let text = if number == 1 { line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&line) } else { &line };
         if !text.trim_ascii().is_empty() {
@@ -178,7 +180,7 @@ pub(super) fn read_lines(
     Ok(())
 }
 
-/// What is wrong with lines of the file: the first ones are told, all are counted.
+/// What is wrong with lines of the file: the first ones are reported, all are counted.
 #[derive(Debug, Default)]
 pub(super) struct Wrong {
     count: usize,

@@ -45,7 +45,7 @@ pub struct Cli {
     pub command: Command,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 done and holds; 1 failed or does not hold; 2 wrong usage; 73 the data directory cannot be \
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed, or a check failed; 2 wrong usage; 73 the data directory cannot be \
                           used; 75 it is in use; 78 the configuration has errors; 141 the reader of standard output went away.";
 
 /// The commands.
@@ -92,7 +92,7 @@ pub enum Command {
 pub enum Ending {
     /// Done, and what was asked holds.
     Holds,
-    /// What was asked does not hold.
+    /// A check failed.
     DoesNotHold,
     /// The configuration has errors.
     BadConfig,

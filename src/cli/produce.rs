@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// How long Kafka may take to make topics, and to acknowledge the last records.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// How often the progress is told.
+const TIMEOUT: Duration = Duration::from_secs(60);
+/// How often the progress is reported.
 const TELL_EVERY: Duration = Duration::from_secs(5);
 /// Records between two looks at the clock.
 const LOOK_EVERY: u64 = 64;
@@ -77,8 +77,10 @@ pub fn run(
     if args.create_topics {
         let mut names: Vec<&str> = topics.values().map(String::as_str).collect();
         names.dedup();
-        let made = create_topics(&settings, &names, args.partitions, PATIENCE).context("making topics")?;
-        made.iter().for_each(|topic| eprintln!("made topic {topic} of {} partitions", args.partitions));
+        let made = create_topics(&settings, &names, args.partitions, TIMEOUT)
+            .context("Failed to create the topics")?;
+        made.iter()
+            .for_each(|topic| eprintln!("created the topic {topic} with {} partitions", args.partitions));
     }
     let producer = EventProducer::new(&settings, KafkaHealth::new())?;
     let (started, mut told) = (Instant::now(), Instant::now());
@@ -103,7 +105,7 @@ pub fn run(
             }
         }
     }
-    producer.flush(PATIENCE)?;
+    producer.flush(TIMEOUT)?;
     each(records);
     eprintln!("{records} records sent in {:.1} s", started.elapsed().as_secs_f64());
     Ok(records)

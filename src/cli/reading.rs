@@ -40,7 +40,7 @@ impl Opened {
         Ok(Self { config, ledger, clock })
     }
 
-    /// Opens the ledger of a configuration to read it, as it stands and under the configuration in force.
+    /// Opens the ledger of a configuration to read it, unchanged and under the configuration in force.
     pub(super) fn read(config: Config, other_way: &str) -> anyhow::Result<Self> {
         let ledger = match Ledger::open_read_only(LedgerOptions::new(&config)) {
             Err(error) if error.is_in_use() => {

@@ -55,7 +55,7 @@ pub(super) fn raw(
     sink.commit()
 }
 
-/// Writes unresolved records to be mended; tells how many there are, and how many are not kept whole and left out.
+/// Writes unresolved records to be mended; reports how many there are, and how many are not kept whole and left out.
 pub(super) fn plain(
     path: &Path,
     opened: &Opened,

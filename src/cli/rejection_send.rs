@@ -6,8 +6,7 @@ use super::input::Input;
 use super::mended::{Mended, Wrong, read_lines};
 use super::output::Inputs;
 use super::reading::Opened;
-use crate::domain::event::{EventRules, decode};
-use crate::domain::order::Event;
+use crate::domain::event::{Event, EventRules, decode};
 use crate::domain::posting::Disposition;
 use crate::domain::reject::Readable;
 use crate::redrive::{Line, NotTaken, topic_of};
@@ -59,7 +58,7 @@ pub(super) fn run(opened: &mut Opened, file: &Path, out: &mut dyn Write) -> anyh
         "records": redriven.sent.records,
         "dispositions": dispositions,
         "rejected": rejected,
-        "resolved": redriven.settled,
+        "resolved": redriven.resolved,
         "resolved_before": resolved_before,
         "not_sent": wrong.count(),
     });
@@ -67,7 +66,7 @@ pub(super) fn run(opened: &mut Opened, file: &Path, out: &mut dyn Write) -> anyh
     Ok(if wrong.count() == 0 { Ending::Holds } else { Ending::DoesNotHold })
 }
 
-/// Every line must be one of such a file, its number one of a kept record, and each number stand once: several records for
+/// Every line must be one of such a file, its number one of a kept record, and each number occur once: several records for
 /// one rejection would resolve it with the first that is taken in.
 fn check(input: &mut Input, opened: &Opened) -> anyhow::Result<BTreeMap<u64, Known>> {
     let mut wrong = Wrong::default();
@@ -80,7 +79,7 @@ fn check(input: &mut Input, opened: &Opened) -> anyhow::Result<BTreeMap<u64, Kno
                 Some(first) => wrong.tell(
                     number,
                     &format!(
-                        "rejection {rejection} stands on line {first} already: one record can be sent for each; have the \
+                        "rejection {rejection} is on line {first} already: one record can be sent for each; have the \
                          platform send the others, or ingest them"
                     ),
                 ),
@@ -100,7 +99,10 @@ fn check(input: &mut Input, opened: &Opened) -> anyhow::Result<BTreeMap<u64, Kno
         wrong.tell(*number, &format!("there is no rejection {rejection} in this ledger"));
     }
     if wrong.count() > 0 {
-        bail!("nothing was sent: {} lines of the file are wrong", wrong.count());
+        bail!(
+            "Failed to send the records: {} lines of the file are wrong; nothing was sent, correct them and run again",
+            wrong.count()
+        );
     }
     Ok(known)
 }

@@ -132,7 +132,7 @@ fn content(text: &str) -> Result<[u8; 16], String> {
 /// Does what the arguments say.
 ///
 /// # Errors
-/// A ledger that cannot be read or cannot go on, an export that cannot be written, an unknown platform.
+/// A ledger that cannot be read or cannot continue, an export that cannot be written, an unknown platform.
 pub fn run(args: &RejectionsArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
     let config = load_config(&args.config)?;
     let filter = args.filter(&config.zone)?;
@@ -282,9 +282,9 @@ fn text(line: &RejectionLine) -> String {
 
 fn resolve(opened: &mut Opened, ids: &[u64], reason: &str, out: &mut dyn Write) -> anyhow::Result<Ending> {
     for together in ids.chunks(RESOLVED_TOGETHER) {
-        let settled = together.iter().map(|id| (*id, reason.to_owned())).collect();
-        let notes = vec![format!("settled {} rejections: {reason}", together.len())];
-        let extras = CommitExtras { settled, notes, ..CommitExtras::default() };
+        let resolved = together.iter().map(|id| (*id, reason.to_owned())).collect();
+        let notes = vec![format!("resolved {} rejections: {reason}", together.len())];
+        let extras = CommitExtras { resolved, notes, ..CommitExtras::default() };
         opened.ledger.commit(&Batch::default(), &extras, opened.clock.now())?;
     }
     writeln!(out, "{}", json!({"resolved": ids.len()}))?;
@@ -299,7 +299,7 @@ fn send_again(opened: &mut Opened, ids: &[u64], out: &mut dyn Write) -> anyhow::
         "records": redriven.sent.records,
         "dispositions": dispositions,
         "rejected": rejected,
-        "resolved": redriven.settled,
+        "resolved": redriven.resolved,
         "truncated": redriven.truncated,
     });
     writeln!(out, "{line}")?;

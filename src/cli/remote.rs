@@ -67,26 +67,31 @@ impl Remote {
             platform: String,
         }
         let progress: Progress = serde_json::from_slice(&self.get("/v1/progress")?).context(
-            "the service does not tell its zone: write times with their offset, without --platform",
+            "Failed to read the zone of the service: write times with their offset, without --platform",
         )?;
-        let config = Config::from_text(&format!("timezone = {:?}", progress.timezone))
-            .with_context(|| format!("the service's zone {} is not known here", progress.timezone))?;
+        let config =
+            Config::from_text(&format!("timezone = {:?}", progress.timezone)).with_context(|| {
+                format!(
+                    "Failed to use the zone {} of the service: it is not known here; update coverledger",
+                    progress.timezone
+                )
+            })?;
         let platforms = progress.platforms.into_iter().map(|line| line.platform).collect();
         Ok(RemoteTerms { zone: config.zone, platforms })
     }
 
     fn answer(&self, asked: Result<Response<Body>, Error>) -> anyhow::Result<Vec<u8>> {
         let base = &self.base;
-        let answer = asked.with_context(|| format!("failed to ask {base}"))?;
+        let answer = asked.with_context(|| format!("Failed to ask {base}"))?;
         let status = answer.status().as_u16();
         let mut body = Vec::new();
         answer
             .into_body()
             .into_reader()
             .read_to_end(&mut body)
-            .with_context(|| format!("failed to read the answer of {base}"))?;
+            .with_context(|| format!("Failed to read the answer of {base}"))?;
         if status != 200 {
-            bail!("{base} answers {status}: {}", problem(&body));
+            bail!("Failed to ask {base}: it answers {status}: {}", problem(&body));
         }
         Ok(body)
     }
@@ -98,7 +103,7 @@ fn agent() -> Agent {
         .proxy(None)
         .max_redirects(0)
         .max_idle_connections(0)
-        // What a refusal says stands in its body.
+        // The body of a refusal holds its message.
         .http_status_as_error(false)
         .user_agent(concat!("coverledger/", env!("CARGO_PKG_VERSION")))
         .timeout_connect(Some(SILENT_MAX))
@@ -217,7 +222,7 @@ mod tests {
             b"",
         ] {
             let error = answer_to(cut_off).unwrap_err();
-            assert!(error.starts_with("failed to "), "{error}");
+            assert!(error.starts_with("Failed to "), "{error}");
         }
     }
 
@@ -237,6 +242,6 @@ mod tests {
         let url = format!("http://{}", listener.local_addr().unwrap());
         drop(listener);
         let error = format!("{:#}", Remote::parse(&url).unwrap().get("/x").unwrap_err());
-        assert!(error.starts_with(&format!("failed to ask {url}: ")) && error.contains("refused"), "{error}");
+        assert!(error.starts_with(&format!("Failed to ask {url}: ")) && error.contains("refused"), "{error}");
     }
 }

@@ -20,13 +20,13 @@ pub struct ServeArgs {
     /// The configuration file.
     #[arg(long)]
     config: PathBuf,
-    /// Go on at this offset although the ones before it are gone: a recorded gap in what can be answered.
+    /// Continue at this offset although the ones before it are gone: a recorded gap in what can be answered.
     #[arg(long, value_name = "TOPIC:PARTITION:OFFSET", requires = "reason")]
     skip: Vec<String>,
-    /// Go on from the store's older state although the witness HEAD tells of a newer one: Kafka is read again.
+    /// Continue from the store's older state although the witness HEAD tells of a newer one: Kafka is read again.
     #[arg(long, requires = "reason")]
     accept_older_state: bool,
-    /// Answer from the ledger as it stands, without Kafka and without changing a byte: from a copy, or after a failure.
+    /// Answer from the ledger, without Kafka and without changing a byte: from a copy, or after a failure.
     #[arg(long, conflicts_with_all = ["skip", "accept_older_state"])]
     read_only: bool,
     /// Seal settled days with the secrets of this file: `coverledger seal --new-secrets` makes it.
@@ -43,7 +43,7 @@ pub struct ServeArgs {
     log_json: bool,
 }
 
-/// Runs the service until it is told to stop.
+/// Runs the service until it is asked to stop.
 ///
 /// # Errors
 /// Whatever failed first.

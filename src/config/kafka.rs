@@ -69,7 +69,7 @@ impl KafkaSettings {
     }
 }
 
-/// Gathers options, whether their names are quoted or written as nested tables.
+/// Collects options, whether their names are quoted or written as nested tables.
 struct Options<'r, 'o> {
     outside: Outside<'o>,
     report: &'r mut Report,

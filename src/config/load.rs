@@ -55,7 +55,7 @@ impl Config {
             }
             Err(error) => {
                 let mut report = Report::default();
-                report.problem(name, format!("cannot be read: {error}"));
+                report.problem(name, format!("Failed to read the file: {error}"));
                 Err(report.into_errors())
             }
         }
@@ -101,7 +101,7 @@ fn parse<'a>(source: &'a Source, report: &mut Report) -> (Parsed<'a>, bool) {
     let (table, errors) = DeTable::parse_recoverable(&source.text);
     let valid = errors.is_empty();
     for error in errors {
-        // The message alone: the error's own rendering quotes the line, which may hold a secret.
+        // The message alone: the error's own rendering quotes the line, which may contain a secret.
         let offset = error.span().map_or(0, |span| span.start);
         report.problem(source.place(offset), format!("not valid TOML: {}", error.message()));
     }
@@ -140,7 +140,7 @@ fn included(main: &Source, outside: Outside<'_>, report: &mut Report) -> Vec<Sou
                 ));
             }
             Err(error) => {
-                report.problem(found.place(), format!("included file `{name}` cannot be read: {error}"))
+                report.problem(found.place(), format!("Failed to read the included file `{name}`: {error}"))
             }
         }
     }

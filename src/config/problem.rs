@@ -40,7 +40,7 @@ impl fmt::Display for ConfigErrors {
 
 impl std::error::Error for ConfigErrors {}
 
-/// Gathers what is found while a configuration is read.
+/// Collects the problems that are found while a configuration is read.
 #[derive(Debug, Default)]
 pub(super) struct Report {
     problems: Vec<Problem>,

@@ -14,7 +14,7 @@ pub(super) struct Layer<'a> {
     pub(super) offset: usize,
 }
 
-/// A value and where it stands.
+/// A value and its place in the text.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Found<'a> {
     pub(super) source: &'a Source,
@@ -202,7 +202,7 @@ impl<'a> Section<'a> {
         for (name, offset, found) in self.entries() {
             if !known.contains(&name) {
                 let text =
-                    format!("unknown key `{name}` in {}: it may hold {}", self.title, known.join(", "));
+                    format!("unknown key `{name}` in {}: the keys here are {}", self.title, known.join(", "));
                 report.problem(found.source.place(offset), text);
             }
         }

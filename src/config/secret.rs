@@ -16,7 +16,7 @@ impl Secret {
         Self(value.into())
     }
 
-    /// The value, for the one who needs it.
+    /// The value, for the code that uses it.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -53,7 +53,7 @@ impl Outside<'_> {
             "file" => (self.read)(&found.source.folder.join(target))
                 // Editors end the last line; no password ends in a line feed.
                 .map(|text| text.trim_end_matches(['\r', '\n']).to_owned())
-                .map_err(|error| format!("`{option}`: the file `{target}` cannot be read: {error}")),
+                .map_err(|error| format!("`{option}`: Failed to read the file `{target}`: {error}")),
             "env" => (self.env)(target)
                 .ok_or_else(|| format!("`{option}`: the environment variable `{target}` is not set")),
             _ => return None,

@@ -17,7 +17,7 @@ pub(super) struct Source {
     line_ends: Vec<usize>,
 }
 
-/// What stands in the kept text for a secret.
+/// The placeholder for a secret in the kept text.
 const REDACTED: &str = "\"<secret>\"";
 /// Words in the name of an option that holds a secret.
 const SECRET_WORDS: [&str; 8] =
@@ -40,7 +40,7 @@ impl Source {
         format!("{}:{}", self.name, 1 + self.line_ends.partition_point(|&end| end < offset))
     }
 
-    /// The text without secrets: the given values, and comments that seem to hold one.
+    /// The text without secrets: the given values, and comments that seem to contain one.
     pub(super) fn kept(&self, secrets: &[Range<usize>]) -> String {
         let mut secrets = secrets.to_vec();
         secrets.sort_by_key(|range| range.start);
@@ -57,7 +57,7 @@ impl Source {
             match line.split_once('#') {
                 Some((code, comment)) if is_secret(comment) && comment.contains('=') => {
                     kept.push_str(code);
-                    kept.push_str("# <a comment that may hold a secret>");
+                    kept.push_str("# <a comment that may contain a secret>");
                 }
                 _ => kept.push_str(line),
             }

@@ -1,8 +1,8 @@
 use super::load::{DEFAULTS, build, source};
 use super::secret::Outside;
 use super::*;
+use crate::domain::charge::Price;
 use crate::domain::order::Outcome;
-use crate::domain::posting::Charge;
 use crate::domain::tariff::PriceQuery;
 use crate::domain::time::{HOUR_MS, LocalDay, UtcMillis};
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,7 +26,7 @@ fn problems(text: &str) -> Vec<String> {
     with_files(&[("c.toml", text)]).unwrap_err().problems.iter().map(Problem::to_string).collect()
 }
 
-/// Every expected text stands in the problem of its place, and there are no others.
+/// The problem at each place contains its expected text, and there are no others.
 fn expect(found: &[String], expected: &[(&str, &str)]) {
     assert_eq!(found.len(), expected.len(), "{found:#?}");
     for ((place, text), problem) in expected.iter().zip(found) {
@@ -166,8 +166,8 @@ fn a_full_file_is_read_whole() {
         outcome: Some(Outcome::Cancelled),
     };
     let pricing = config.tariff.price(&query);
-    let Charge::Charged { premium, .. } = pricing.charge else { panic!("{pricing:?}") };
-    assert_eq!((premium.to_short_string().as_str(), pricing.tail_ms), ("0.2", 600_000));
+    let Price::Charged { premium, .. } = pricing.charge.price else { panic!("{pricing:?}") };
+    assert_eq!((premium.to_short_string().as_str(), pricing.cover.tail_ms), ("0.2", 600_000));
 }
 
 #[test]
@@ -213,7 +213,7 @@ records_from = 2025-13-01T00:00:00Z
         ("c.toml:1", "Asia/Nowhere"),
         ("c.toml:2", "unknown key `tarif` in the top level"),
         ("c.toml:4", "whole days"),
-        ("c.toml:5", "unknown key `datadir` in [ledger]: it may hold cache_bytes, data_dir"),
+        ("c.toml:5", "unknown key `datadir` in [ledger]: the keys here are cache_bytes, data_dir"),
         ("c.toml:6", "whole number from 0 to 366"),
         ("c.toml:8", "`localhost` is no address"),
         ("c.toml:9", "`soon` is not a duration"),
@@ -289,8 +289,8 @@ fn included_files_hold_rules_only_and_are_kept() {
         [("c.toml", main), ("t/a.toml", "x = 1\n[ledger]\n[[rate]]\ncategory = 1\nper_order = \"1\"\n")];
     let found: Vec<_> = with_files(&files).unwrap_err().problems.iter().map(Problem::to_string).collect();
     let expected = [
-        ("c.toml:1", "`t/none.toml` cannot be read"),
-        ("t/a.toml:1", "unknown key `x` in an included file: it may hold cover, factor, rate"),
+        ("c.toml:1", "Failed to read the included file `t/none.toml`"),
+        ("t/a.toml:1", "unknown key `x` in an included file: the keys here are cover, factor, rate"),
         ("t/a.toml:2", "unknown key `ledger`"),
         ("t/a.toml:4", "as a string"),
     ];
@@ -334,8 +334,8 @@ fn what_is_shipped_is_valid() {
         let day = LocalDay::from_ymd(year, month, day).unwrap();
         let outcome = Some(Outcome::Completed);
         let query = PriceQuery { platform: "meituan", category, region, day, outcome };
-        match demo.tariff.price(&query).charge {
-            Charge::Charged { premium, .. } => premium.to_short_string(),
+        match demo.tariff.price(&query).charge.price {
+            Price::Charged { premium, .. } => premium.to_short_string(),
             other => format!("{other:?}"),
         }
     };

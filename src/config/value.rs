@@ -16,7 +16,7 @@ pub(super) fn text(value: &DeValue<'_>) -> Result<String, String> {
         return Err("it must not be empty".to_owned());
     }
     if text.chars().any(char::is_control) {
-        return Err("it must not hold control characters".to_owned());
+        return Err("it must not contain control characters".to_owned());
     }
     Ok(text.to_owned())
 }

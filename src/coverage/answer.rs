@@ -23,7 +23,7 @@ pub struct Answer {
     /// The platforms that the question was narrowed to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub platform: Option<Vec<String>>,
-    /// The asker's own mark.
+    /// The client's own mark.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reference: Option<String>,
     /// Every window that holds the time (or some of it), sorted by platform, order_id, leg as bytes.
@@ -32,13 +32,13 @@ pub struct Answer {
     pub nearest_before: Option<NearestBefore>,
     /// The nearest window that starts after, when the time is in none.
     pub nearest_after: Option<NearestAfter>,
-    /// Whether nothing that still arrives can hold the time.
+    /// Whether nothing that still arrives can concern the time.
     pub settled: bool,
     /// Each platform that counts, by name.
     pub platforms: Vec<PlatformStatus>,
     /// Versions that once held the time.
     pub superseded: Vec<SupersededLine>,
-    /// Conflicting records that would hold the time.
+    /// Conflicting records that would add cover of the time.
     pub disputed: Vec<DisputedLine>,
     /// What is known of the rider at all.
     pub rider_seen: Option<RiderSeenLine>,

@@ -199,7 +199,7 @@ fn trim_end(raw: &[u8]) -> &[u8] {
     raw.strip_suffix(b"\r").unwrap_or(raw)
 }
 
-/// Where in a field the cutter stands.
+/// The position of the cutter in a field.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum State {
     #[default]
@@ -278,7 +278,7 @@ impl Cutter {
     }
 }
 
-/// Whether every byte beyond ASCII stands in a pair of GBK.
+/// Whether every byte beyond ASCII belongs to a pair of GBK.
 fn is_probably_gbk(field: &[u8]) -> bool {
     let mut bytes = field.iter();
     while let Some(byte) = bytes.next() {

@@ -7,10 +7,11 @@ use super::resolve::resolve;
 use super::statement::{COLUMNS, statement, write_csv};
 use super::testing::{NaiveLedger, posting};
 use super::timeline::timeline;
+use crate::domain::charge::Price;
 use crate::domain::money::Micros;
 use crate::domain::order::Outcome;
 use crate::domain::platform::{Platforms, Promise, UnreadableRecords};
-use crate::domain::posting::{Charge, Posting};
+use crate::domain::posting::Posting;
 use crate::domain::time::{HOUR_MS, MINUTE_MS, Month, UtcMillis, Zone};
 use crate::domain::window::Window;
 use serde_json::{Value, json};
@@ -269,7 +270,7 @@ fn an_order_is_told_with_every_version() {
 fn a_statement_is_exact_and_rounds_once_a_line() {
     let priced = |id: &str, from: i64, micros: i64| {
         let mut order = order(id, from, from + 1);
-        order.pricing.charge = Charge::Charged {
+        order.charge.price = Price::Charged {
             premium: Micros::new(micros),
             rate: crate::domain::posting::RuleNo(0),
             factor: None,
@@ -277,9 +278,9 @@ fn a_statement_is_exact_and_rounds_once_a_line() {
         order
     };
     let mut cancelled = order("c", 0, 1);
-    (cancelled.outcome, cancelled.pricing.charge) = (Some(Outcome::Cancelled), Charge::Uncharged);
+    (cancelled.outcome, cancelled.charge.price) = (Some(Outcome::Cancelled), Price::Uncharged);
     let mut unrated = order("d", 0, 1);
-    (unrated.platform, unrated.pricing.charge) = ("q".to_owned(), Charge::Unrated);
+    (unrated.platform, unrated.charge.price) = ("q".to_owned(), Price::Unrated);
     let december = 20 * 24 * 60;
     let orders =
         [priced("a", 0, 56_000), priced("b", 0, 9_000), cancelled, unrated, priced("e", december, 4_999)];

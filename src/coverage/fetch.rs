@@ -24,7 +24,7 @@ pub(super) struct OpenOrder {
 /// Everything stored that a verdict over `around` may depend on, of the riders and platforms asked for.
 #[derive(Debug, Default)]
 pub(super) struct Fetched {
-    /// Current windows of ended orders that hold some of the time.
+    /// Current windows of ended orders that cover some of the time.
     pub(super) windows: Vec<Posting>,
     /// Current open orders near it, not superseded by their end.
     pub(super) open: Vec<OpenOrder>,
@@ -138,7 +138,7 @@ impl Fetched {
     }
 }
 
-/// The acceptance times of all orders that can hold some of `around`; `None` when nothing is stored.
+/// The acceptance times of all orders that can cover some of `around`; `None` when nothing is stored.
 fn accepted_range<V: LedgerView>(
     view: &V,
     terms: Terms<'_>,

@@ -13,7 +13,7 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum BatchError {
     /// The input failed.
-    #[error("failed to read the questions")]
+    #[error("Failed to read the questions")]
     Read(#[from] io::Error),
     /// The first line does not name the columns.
     #[error(transparent)]
@@ -23,7 +23,7 @@ pub enum BatchError {
     Rows(CsvError),
 }
 
-/// What stands in the place of an answer to a row that is no question.
+/// Replaces the answer to a row that is no question.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct BadRow {
     /// The line on which the row starts, from 1; the header is line 1.
@@ -132,7 +132,7 @@ impl<R: BufRead> Questions<R> {
         if let Some(damage) = rider_ids.iter().find_map(|rider_id| damage(rider_id)) {
             return Err(format!(
                 "rider_id looks damaged by a spreadsheet: {damage}; take the identifier from where the sheet took it, and \
-                 import the column as text (if it is right as it stands, ask with --rider)"
+                 import the column as text (if it is right as it is, ask with --rider)"
             ));
         }
         let platforms = term(columns.platform).unwrap_or_default().split_ascii_whitespace();
@@ -216,7 +216,7 @@ mod tests {
         ] {
             assert_eq!(rows(&note), Ok(vec![(2, 3), (4, 4)]), "{note}");
         }
-        // Notes that hold rows: at the end, in the middle, at the beginning of a row, and behind another note.
+        // Notes that contain rows: at the end, in the middle, at the beginning of a row, and behind another note.
         for text in [
             format!("rider_id,at,note\nR1,{at},\nR9,{at},\"open\nR1,{at},x\nR2,{at},y\"\nR1,{at},z\n"),
             format!("rider_id,at,note\nR1,{at},\nR9,{at},\"open\nR1,{at},x\"\nR1,{at},z\n"),

@@ -48,24 +48,24 @@ pub fn order_history<V: LedgerView>(
     platform: &str,
     order_id: &str,
 ) -> Result<OrderHistory, V::Error> {
-    let pen = Formatter { view, zone: terms.zone };
+    let formatter = Formatter { view, zone: terms.zone };
     let mut versions = Vec::new();
     for version in view.order_versions(platform, order_id)? {
         let posting = &version.posting;
         versions.push(VersionLine {
-            window: pen.window(posting)?,
-            accepted_at: pen.time(posting.accepted_at),
-            ended_at: posting.ended_at.map(|at| pen.time(at)),
+            window: formatter.window(posting)?,
+            accepted_at: formatter.time(posting.accepted_at),
+            ended_at: posting.ended_at.map(|at| formatter.time(at)),
             fare: posting.fare.map(|fare| fare.to_string()),
-            previous_accepted_at: posting.previous_accepted_at.map(|at| pen.time(at)),
-            superseded_by: version.superseded_by.map(|by| pen.superseded_by(by)).transpose()?,
+            previous_accepted_at: posting.previous_accepted_at.map(|at| formatter.time(at)),
+            superseded_by: version.superseded_by.map(|by| formatter.superseded_by(by)).transpose()?,
         });
     }
     Ok(OrderHistory {
         platform: platform.to_owned(),
         order_id: order_id.to_owned(),
         versions,
-        kept_from: view.completeness().dropped_until.map(|at| pen.time(at)),
+        kept_from: view.completeness().dropped_until.map(|at| formatter.time(at)),
         as_of: as_of_line(view.as_of(), terms.zone),
     })
 }

@@ -42,7 +42,7 @@ pub struct Question {
     pub when: When,
     /// Only these, sorted; `None`: every platform ever registered or stored.
     pub platforms: Option<Vec<String>>,
-    /// The asker's own mark, echoed.
+    /// The client's own mark, echoed.
     pub reference: Option<String>,
 }
 

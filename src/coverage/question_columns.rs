@@ -45,7 +45,7 @@ pub enum HeaderError {
     CarriageReturns,
     /// A term twice.
     #[error(
-        "the column {name} stands twice, as columns {first} and {second}: delete one; further identifiers of one person go \
+        "the column {name} occurs twice, as columns {first} and {second}: delete one; further identifiers of one person go \
          into rider_id_2, rider_id_3, ..., several platforms into one column, with blanks between them"
     )]
     Twice {
@@ -61,14 +61,14 @@ pub enum HeaderError {
         "the column `{column}` looks like {term}: write {term} if it is meant, else give it another name"
     )]
     Resembles {
-        /// As it stands.
+        /// Unchanged.
         column: String,
         /// What it looks like.
         term: String,
     },
 }
 
-/// Where the terms of a question stand.
+/// The columns of the terms of a question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Columns {
     /// Columns of the file.
@@ -122,7 +122,7 @@ fn place(header: &[String], name: &str) -> Result<Option<usize>, HeaderError> {
     }
 }
 
-/// Fails when another character than the comma stands between names that are terms.
+/// Fails when another character than the comma separates names that are terms.
 fn separator(header: &[String]) -> Result<(), HeaderError> {
     let first = header.first().map(String::as_str).unwrap_or_default();
     if first.len() <= 5 && first.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("sep=")) {
@@ -270,9 +270,9 @@ mod tests {
         assert!(text("sep=;").contains("delete it"));
         assert!(text("rider_id,at\rR1,2026-11-20T12:07Z").contains("carriage return"));
         assert!(
-            text("rider_id,at,rider_id").contains("the column rider_id stands twice, as columns 1 and 3")
+            text("rider_id,at,rider_id").contains("the column rider_id occurs twice, as columns 1 and 3")
         );
-        assert!(text("rider_id,at,platform,platform").contains("the column platform stands twice"));
+        assert!(text("rider_id,at,platform,platform").contains("the column platform occurs twice"));
         assert!(text("rider_id,from").ends_with("it names rider_id, from"));
         assert!(text("nobody,at").ends_with("it names nobody, at"));
     }

@@ -1,9 +1,10 @@
 //! Stored things in the words of an answer.
 
 use super::answer::{DisputedLine, SupersededByLine, SupersededLine, TariffLine, WindowLine};
+use crate::domain::charge::Price;
 use crate::domain::money::Micros;
 use crate::domain::posting::RuleKind;
-use crate::domain::posting::{Charge, Posting, SupersededBy};
+use crate::domain::posting::{Posting, SupersededBy};
 use crate::domain::rejection::Rejection;
 use crate::domain::time::{UtcMillis, Zone};
 use crate::domain::view::LedgerView;
@@ -33,7 +34,7 @@ impl<V: LedgerView> Formatter<'_, V> {
             revision: posting.revision,
             starts_at: self.time(posting.starts_at()),
             ends_at: posting.ends_at().map(|at| self.time(at)),
-            premium: premium(posting.pricing.charge).map(Micros::to_short_string),
+            premium: premium(posting.charge.price).map(Micros::to_short_string),
             tariff: self.tariff(posting),
             recorded_at: self.time(self.view.commit_instant(posting.commit)?),
             commit: posting.commit,
@@ -48,19 +49,19 @@ impl<V: LedgerView> Formatter<'_, V> {
     }
 
     fn tariff(&self, posting: &Posting) -> TariffLine {
-        let config = posting.pricing.config;
-        let (rate, factor) = match posting.pricing.charge {
-            Charge::Charged { rate, factor, .. } => (Some(rate), factor),
-            Charge::None | Charge::Uncharged | Charge::Unrated => (None, None),
+        let config = posting.charge.config;
+        let (rate, factor) = match posting.charge.price {
+            Price::Charged { rate, factor, .. } => (Some(rate), factor),
+            Price::None | Price::Uncharged | Price::Unrated => (None, None),
         };
         TariffLine {
             version: self.view.tariff_version(config),
             rule: rate.map(|rule| self.view.rule_label(config, RuleKind::Rate, rule)),
             factor: factor.map(|rule| self.view.rule_label(config, RuleKind::Factor, rule)),
             cover: posting
-                .pricing
                 .cover
-                .map(|rule| self.view.rule_label(posting.pricing.cover_config, RuleKind::Cover, rule)),
+                .rule
+                .map(|rule| self.view.rule_label(posting.cover.config, RuleKind::Cover, rule)),
         }
     }
 
@@ -94,11 +95,11 @@ impl<V: LedgerView> Formatter<'_, V> {
 }
 
 /// What was charged; `None` while it is not known (open, void, unrated).
-pub(super) fn premium(charge: Charge) -> Option<Micros> {
-    match charge {
-        Charge::Charged { premium, .. } => Some(premium),
-        Charge::Uncharged => Some(Micros::ZERO),
-        Charge::None | Charge::Unrated => None,
+pub(super) fn premium(price: Price) -> Option<Micros> {
+    match price {
+        Price::Charged { premium, .. } => Some(premium),
+        Price::Uncharged => Some(Micros::ZERO),
+        Price::None | Price::Unrated => None,
     }
 }
 

@@ -35,12 +35,12 @@ pub fn resolve<V: LedgerView>(view: &V, terms: Terms<'_>, question: &Question) -
     let line_of = |name: &'_ String| PlatformFinality::new(name, view.completeness(), terms.platforms, reach);
     let mut lines: Vec<Line<'_>> = wanted.iter().map(|name| (name.as_str(), line_of(name))).collect();
     let (cover, holding) = cover(&fetched, &lines, around);
-    hold(view, &mut lines, &fetched, terms, &known, around);
+    claim_open_time(view, &mut lines, &fetched, terms, &known, around);
     let stretches: Vec<Vec<Stretch>> =
         lines.iter().map(|(_, line)| line.stretches(around, as_of.recorded_at)).collect();
     let unsettled = unsettled(&stretches, around);
     let parts = parts(&cover, &unsettled, around);
-    let pen = Formatter { view, zone: terms.zone };
+    let formatter = Formatter { view, zone: terms.zone };
     let seen = rider_seen(&riders)?;
     let (before, after) = match &seen {
         Some(seen) if cover.is_empty() => {
@@ -54,23 +54,23 @@ pub fn resolve<V: LedgerView>(view: &V, terms: Terms<'_>, question: &Question) -
     let mut warnings = warnings(question, &fetched, seen.is_some(), &known);
     warnings.extend(lines.iter().filter_map(|line| unreadable_ignored(view, terms, line, around)));
     let disputed = fetched.conflicts.iter().filter(|conflict| disputes(conflict, &lines, around));
-    let superseded = fetched.superseded.iter().map(|(posting, by)| pen.superseded(posting, *by));
-    let statuses = lines.iter().zip(&stretches).map(|(line, stretches)| status(&pen, line, stretches));
+    let superseded = fetched.superseded.iter().map(|(posting, by)| formatter.superseded(posting, *by));
+    let statuses = lines.iter().zip(&stretches).map(|(line, stretches)| status(&formatter, line, stretches));
     Ok(Answer {
         verdict: overall(&parts),
         rider_id: question.rider_ids.clone(),
-        when: when(&pen, question.when, &parts),
+        when: when(&formatter, question.when, &parts),
         platform: question.platforms.clone(),
         reference: question.reference.clone(),
-        windows: pen.windows(holding)?,
-        nearest_before: before.map(|posting| nearest_before(&pen, posting, around)),
-        nearest_after: after.map(|posting| nearest_after(&pen, posting, question.when)),
+        windows: formatter.windows(holding)?,
+        nearest_before: before.map(|posting| nearest_before(&formatter, posting, around)),
+        nearest_after: after.map(|posting| nearest_after(&formatter, posting, question.when)),
         settled: unsettled.is_empty(),
         platforms: statuses.collect(),
         superseded: superseded.collect::<Result<_, _>>()?,
-        disputed: disputed.map(|conflict| pen.disputed(&conflict.record)).collect::<Result<_, _>>()?,
+        disputed: disputed.map(|conflict| formatter.disputed(&conflict.record)).collect::<Result<_, _>>()?,
         warnings,
-        rider_seen: seen.map(|seen| rider_seen_line(&pen, seen)),
+        rider_seen: seen.map(|seen| rider_seen_line(&formatter, seen)),
         as_of: as_of_line(as_of, terms.zone),
     })
 }
@@ -82,7 +82,7 @@ type Line<'a> = (&'a str, PlatformFinality);
 fn cover<'g>(fetched: &'g Fetched, lines: &[Line<'_>], around: Window) -> (Vec<Window>, Vec<&'g Posting>) {
     let mut cover: Vec<Window> = fetched.windows.iter().filter_map(window_of).collect();
     let mut holding: Vec<&Posting> = fetched.windows.iter().collect();
-    // Where an end was told of another rider, or was refused, the length of this rider's part is unknown.
+    // Where an end was reported for another rider, or was refused, the length of this rider's part is unknown.
     let sure = |open: &&OpenOrder| open.ended_elsewhere_at.is_none() && !open.end_refused;
     for open in fetched.open.iter().filter(sure) {
         let line = lines.iter().find(|(name, _)| *name == open.posting.platform);
@@ -113,7 +113,7 @@ pub(super) fn reach_of<V: LedgerView>(view: &V) -> CoverMargins {
 }
 
 /// What this rider's own records, and those that may be about any rider, keep unsettled.
-fn hold<V: LedgerView>(
+fn claim_open_time<V: LedgerView>(
     view: &V,
     lines: &mut [Line<'_>],
     fetched: &Fetched,
@@ -129,20 +129,20 @@ fn hold<V: LedgerView>(
     let rejected: Vec<(Scope, &Rejection)> = rejected.collect();
     for (name, line) in lines.iter_mut() {
         for open in fetched.open.iter().filter(|open| open.posting.platform == **name) {
-            line.hold_open(&open.posting, open.ended_elsewhere_at);
+            line.claim_open(&open.posting, open.ended_elsewhere_at);
         }
         for (_, record) in rejected.iter().filter(|(scope, _)| scope.contains(name, terms.platforms)) {
-            line.hold_rejected(record);
+            line.claim_rejected(record);
         }
         if line.promise().unreadable_records == UnreadableRecords::Hold {
             let near = line.unreadable_near(around);
             for window in view.unreadable_time(name, terms.platforms, near) {
-                line.hold_unreadable(window);
+                line.claim_unreadable(window);
             }
         }
         let conflicts = fetched.conflicts.iter().filter_map(|conflict| added_by(conflict, name, line));
         for window in conflicts.collect::<Vec<_>>() {
-            line.hold_conflicting(window);
+            line.claim_conflicting(window);
         }
     }
 }
@@ -181,15 +181,19 @@ fn overall(parts: &[(Window, Verdict)]) -> Verdict {
     if open { Verdict::Undetermined } else { Verdict::PartlyCovered }
 }
 
-fn when<V: LedgerView>(pen: &Formatter<'_, V>, when: When, parts: &[(Window, Verdict)]) -> AnswerWhen {
+fn when<V: LedgerView>(formatter: &Formatter<'_, V>, when: When, parts: &[(Window, Verdict)]) -> AnswerWhen {
     match when {
-        When::Instant(at) => AnswerWhen::Instant { at: pen.time(at) },
+        When::Instant(at) => AnswerWhen::Instant { at: formatter.time(at) },
         When::Minute(window) | When::Interval(window) => AnswerWhen::Interval {
-            from: pen.time(window.from),
-            to: pen.time(window.until),
+            from: formatter.time(window.from),
+            to: formatter.time(window.until),
             parts: parts
                 .iter()
-                .map(|&(part, verdict)| Part { from: pen.time(part.from), to: pen.time(part.until), verdict })
+                .map(|&(part, verdict)| Part {
+                    from: formatter.time(part.from),
+                    to: formatter.time(part.until),
+                    verdict,
+                })
                 .collect(),
         },
     }
@@ -198,7 +202,7 @@ fn when<V: LedgerView>(pen: &Formatter<'_, V>, when: When, parts: &[(Window, Ver
 /// A platform is settled when all of the time is; else the first reason of any piece is given, and the latest of the
 /// instants to ask again, if time helps every piece.
 fn status<V: LedgerView>(
-    pen: &Formatter<'_, V>,
+    formatter: &Formatter<'_, V>,
     (name, line): &Line<'_>,
     stretches: &[Stretch],
 ) -> PlatformStatus {
@@ -210,25 +214,29 @@ fn status<V: LedgerView>(
         platform: (*name).to_owned(),
         settled: reason.is_none(),
         reason: reason.map(|reason| reason.as_str()),
-        complete_through: line.complete_through().map(|at| pen.time(at)),
+        complete_through: line.complete_through().map(|at| formatter.time(at)),
         ask_again_at: latest
-            .filter(|&at| !hopeless && pen.zone.has_four_digit_year(at))
-            .map(|at| pen.time(at)),
+            .filter(|&at| !hopeless && formatter.zone.has_four_digit_year(at))
+            .map(|at| formatter.time(at)),
     }
 }
 
-fn nearest_before<V: LedgerView>(pen: &Formatter<'_, V>, posting: Posting, around: Window) -> NearestBefore {
+fn nearest_before<V: LedgerView>(
+    formatter: &Formatter<'_, V>,
+    posting: Posting,
+    around: Window,
+) -> NearestBefore {
     let ends_at = posting.ends_at().unwrap_or(posting.accepted_at);
     NearestBefore {
         platform: posting.platform,
         order_id: posting.order_id,
         leg: posting.leg,
-        ends_at: pen.time(ends_at),
+        ends_at: formatter.time(ends_at),
         distance_s: seconds(around.from.since(ends_at)),
     }
 }
 
-fn nearest_after<V: LedgerView>(pen: &Formatter<'_, V>, posting: Posting, when: When) -> NearestAfter {
+fn nearest_after<V: LedgerView>(formatter: &Formatter<'_, V>, posting: Posting, when: When) -> NearestAfter {
     let starts_at = posting.starts_at();
     let from = match when {
         When::Instant(at) => at,
@@ -238,7 +246,7 @@ fn nearest_after<V: LedgerView>(pen: &Formatter<'_, V>, posting: Posting, when: 
         platform: posting.platform,
         order_id: posting.order_id,
         leg: posting.leg,
-        starts_at: pen.time(starts_at),
+        starts_at: formatter.time(starts_at),
         distance_s: seconds(starts_at.since(from)),
     }
 }
@@ -249,8 +257,12 @@ fn disputes(conflict: &Conflict, lines: &[Line<'_>], around: Window) -> bool {
     added.into_iter().any(|window| window.overlaps(around))
 }
 
-fn rider_seen_line<V: LedgerView>(pen: &Formatter<'_, V>, seen: RiderSeen) -> RiderSeenLine {
-    RiderSeenLine { first: pen.time(seen.first), last: pen.time(seen.last), platforms: seen.platforms }
+fn rider_seen_line<V: LedgerView>(formatter: &Formatter<'_, V>, seen: RiderSeen) -> RiderSeenLine {
+    RiderSeenLine {
+        first: formatter.time(seen.first),
+        last: formatter.time(seen.last),
+        platforms: seen.platforms,
+    }
 }
 
 /// The state in the words of an answer.

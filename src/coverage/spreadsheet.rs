@@ -31,7 +31,7 @@ pub(super) fn damage(identifier: &str) -> Option<&'static str> {
         return Some("it is a formula");
     }
     if text.strip_prefix('\'').is_some_and(is_digits) {
-        return Some("a spreadsheet's mark for text stands before it");
+        return Some("a spreadsheet's mark for text precedes it");
     }
     if is_scientific(text) {
         return Some("it was turned into a number with an exponent, and digits are lost");

@@ -1,12 +1,13 @@
 //! A ledger that is a list: slow, obvious, and the reference for the real one's answers.
 
+use crate::domain::charge::{Charge, Price};
 use crate::domain::completeness::Completeness;
 use crate::domain::money::Micros;
 use crate::domain::order::{Outcome, Phase, Region};
 use crate::domain::pending::{PendingKind, RecordTimes, Scope, pending_kind};
 use crate::domain::platform::Platforms;
 use crate::domain::posting::RuleKind;
-use crate::domain::posting::{Charge, ConfigNo, Posting, Pricing, RuleNo, StoredVersion, SupersededBy};
+use crate::domain::posting::{ConfigNo, CoverTerms, Posting, RuleNo, StoredVersion, SupersededBy};
 use crate::domain::rejection::{PendingCount, Rejection};
 use crate::domain::time::{LocalDay, UtcMillis, Zone};
 use crate::domain::totals::{Total, TotalKey};
@@ -61,17 +62,14 @@ pub fn posting(order_id: &str, accepted_at: i64, ended_at: Option<i64>) -> Posti
         revision: 0,
         fare: None,
         previous_accepted_at: None,
-        pricing: Pricing {
-            config: ConfigNo(1),
-            charge: match ended_at {
-                Some(_) => Charge::Charged { premium: Micros::new(250_000), rate: RuleNo(0), factor: None },
-                None => Charge::None,
+        cover: CoverTerms { config: ConfigNo(1), ..CoverTerms::NONE },
+        charge: Charge::of_order(
+            ConfigNo(1),
+            match ended_at {
+                Some(_) => Price::Charged { premium: Micros::new(250_000), rate: RuleNo(0), factor: None },
+                None => Price::None,
             },
-            cover_config: ConfigNo(1),
-            cover: None,
-            lead_ms: 0,
-            tail_ms: 0,
-        },
+        ),
         commit: 1,
     }
 }
@@ -210,14 +208,15 @@ impl LedgerView for NaiveLedger {
                 platform: posting.platform.clone(),
                 region: posting.region,
                 category: posting.category.clone(),
+                source: posting.charge.source,
             };
             let total = totals.entry(key).or_default();
-            match (posting.pricing.charge, posting.outcome) {
-                (Charge::Charged { premium, .. }, _) => {
+            match (posting.charge.price, posting.outcome) {
+                (Price::Charged { premium, .. }, _) => {
                     total.orders_charged += 1;
                     total.premium = total.premium.checked_add(premium).unwrap();
                 }
-                (Charge::Unrated, _) => total.unrated += 1,
+                (Price::Unrated, _) => total.unrated += 1,
                 (_, Some(Outcome::Completed)) => total.uncharged_completed += 1,
                 (_, Some(Outcome::Cancelled)) => total.uncharged_cancelled += 1,
                 (_, Some(Outcome::Interrupted)) => total.uncharged_interrupted += 1,

@@ -23,9 +23,9 @@ pub struct Timeline {
     pub to: String,
     /// The union of the windows of ended orders, cut to the stretch; touching windows are one.
     pub cover: Vec<CoverLine>,
-    /// Ended orders whose windows hold some of the stretch, by start.
+    /// Ended orders whose windows cover some of the stretch, by start.
     pub orders: Vec<WindowLine>,
-    /// Open orders that may hold some of it, by start.
+    /// Open orders that may cover some of it, by start.
     pub open: Vec<WindowLine>,
     /// Orders accepted before it were dropped by retention; absent when none were.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -65,18 +65,18 @@ pub fn timeline<V: LedgerView>(
         line.open_window(&open.posting, open.ended_elsewhere_at).overlaps(within)
     });
     fetched.open.sort_by(|a, b| by_start(&a.posting, &b.posting));
-    let pen = Formatter { view, zone: terms.zone };
+    let formatter = Formatter { view, zone: terms.zone };
     let cover = union_within(fetched.windows.iter().filter_map(window_of), within);
     Ok(Timeline {
         rider_id: rider_id.to_owned(),
-        from: pen.time(within.from),
-        to: pen.time(within.until),
+        from: formatter.time(within.from),
+        to: formatter.time(within.until),
         cover: cover
             .into_iter()
-            .map(|window| CoverLine { from: pen.time(window.from), to: pen.time(window.until) })
+            .map(|window| CoverLine { from: formatter.time(window.from), to: formatter.time(window.until) })
             .collect(),
-        orders: pen.windows(&fetched.windows)?,
-        open: pen.windows(fetched.open.iter().map(|open| &open.posting))?,
-        kept_from: view.completeness().dropped_until.map(|at| pen.time(at)),
+        orders: formatter.windows(&fetched.windows)?,
+        open: formatter.windows(fetched.open.iter().map(|open| &open.posting))?,
+        kept_from: view.completeness().dropped_until.map(|at| formatter.time(at)),
     })
 }

@@ -33,7 +33,7 @@ pub enum UnsettledReason {
     BeforeRecords,
     /// Records are missing: lost before they were read, or skipped.
     Gap,
-    /// Records that hold the instant may still arrive.
+    /// Records that concern the instant may still arrive.
     Incomplete,
     /// The rider has an order there whose end is not known.
     OrderOpen,
@@ -103,7 +103,7 @@ pub struct PlatformFinality {
     /// From the end of what `complete_through` must pass to the instant at which it can; `None` without topics.
     delay_ms: Option<i64>,
     claims: Vec<Claim>,
-    first_held: usize,
+    first_rider_claim: usize,
 }
 
 impl PlatformFinality {
@@ -123,13 +123,13 @@ impl PlatformFinality {
             reach,
             delay_ms: (!promise.topics.is_empty()).then_some(delay_ms),
             claims: Vec::new(),
-            first_held: 0,
+            first_rider_claim: 0,
             promise,
         };
         line.claim_before_records(completeness.dropped_until);
         line.claim_gaps(facts, completeness);
         line.claim_incomplete();
-        line.first_held = line.claims.len();
+        line.first_rider_claim = line.claims.len();
         line
     }
 
@@ -217,7 +217,7 @@ impl PlatformFinality {
         [ended, announced]
     }
 
-    /// The stretch over which an open order may hold its rider: up to the longest order, or up to an end that was told
+    /// The stretch over which an open order may cover its rider: up to the longest order, or up to an end that was reported
     /// of another rider.
     pub fn open_window(&self, open: &Posting, ended_elsewhere_at: Option<UtcMillis>) -> Window {
         let from = open.accepted_at.minus(self.reach.lead_ms);
@@ -246,7 +246,7 @@ impl PlatformFinality {
     }
 
     /// The rider has an open order here.
-    pub fn hold_open(&mut self, open: &Posting, ended_elsewhere_at: Option<UtcMillis>) {
+    pub fn claim_open(&mut self, open: &Posting, ended_elsewhere_at: Option<UtcMillis>) {
         let window = self.open_window(open, ended_elsewhere_at);
         let longest_until = open.accepted_at.plus(self.max_ms());
         let ask_again = match self.delay_ms {
@@ -277,7 +277,7 @@ impl PlatformFinality {
     }
 
     /// An unresolved rejected record names the rider and counts here.
-    pub fn hold_rejected(&mut self, rejection: &Rejection) {
+    pub fn claim_rejected(&mut self, rejection: &Rejection) {
         self.claim(self.rejected_window(rejection), UnsettledReason::RejectedRecord, AskAgain::Never);
     }
 
@@ -287,18 +287,18 @@ impl PlatformFinality {
     }
 
     /// Unresolved records in which no rider can be read may concern this time, lead and tail not counted.
-    pub fn hold_unreadable(&mut self, window: Window) {
+    pub fn claim_unreadable(&mut self, window: Window) {
         self.claim(self.with_cover(window), UnsettledReason::UnreadableRecord, AskAgain::Never);
     }
 
     /// An unresolved conflicting record would add this cover.
-    pub fn hold_conflicting(&mut self, window: Window) {
+    pub fn claim_conflicting(&mut self, window: Window) {
         self.claim(window, UnsettledReason::ConflictingRecord, AskAgain::Never);
     }
 
-    /// Forgets the rider: what [`Self::new`] made is left.
-    pub fn release(&mut self) {
-        self.claims.truncate(self.first_held);
+    /// Removes the claims of the rider: what [`Self::new`] made is left.
+    pub fn clear_rider_claims(&mut self) {
+        self.claims.truncate(self.first_rider_claim);
     }
 
     /// `within` in pieces, ascending, without holes. `recorded_at` is the instant of the state: it is no use to ask

@@ -1,6 +1,6 @@
-//! What the ledger books for an order: its charge, its cover window, and the version history at its place.
+//! What the ledger books for an order: its cover window, its [`Charge`], and the version history at its place.
 
-use super::money::Micros;
+use super::charge::Charge;
 use super::order::{Outcome, Phase, Region};
 use super::time::UtcMillis;
 use rust_decimal::Decimal;
@@ -13,41 +13,31 @@ pub struct ConfigNo(pub u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RuleNo(pub u16);
 
-/// What an order costs its platform.
+/// What an order covers around its work, as the configuration at booking decided it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Charge {
-    /// An open or void order: nothing to charge.
-    None,
-    /// The outcome is covered, not charged.
-    Uncharged,
-    /// A charged outcome for which the tariff has no rate: covered, counted, priced when the tariff is mended.
-    Unrated,
-    /// Rate times factor, exact.
-    Charged {
-        /// The premium.
-        premium: Micros,
-        /// The rate rule that applied.
-        rate: RuleNo,
-        /// The factor rule that applied, if any.
-        factor: Option<RuleNo>,
-    },
-}
-
-/// A charge and the cover rule, as one configuration decided them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Pricing {
-    /// The configuration that decided.
+pub struct CoverTerms {
+    /// The configuration of the rule: the one at booking, also when an order without a rate is priced later.
     pub config: ConfigNo,
-    /// The charge.
-    pub charge: Charge,
-    /// The configuration of the cover rule: the one at booking, also when an order without a rate is priced later.
-    pub cover_config: ConfigNo,
     /// The `[[cover]]` rule, `None` for the built-in one (no lead, no tail).
-    pub cover: Option<RuleNo>,
+    pub rule: Option<RuleNo>,
     /// Cover before `accepted_at`, in milliseconds.
     pub lead_ms: i64,
     /// Cover after `ended_at`, in milliseconds.
     pub tail_ms: i64,
+}
+
+impl CoverTerms {
+    /// The built-in terms, before any configuration decided: no lead, no tail.
+    pub const NONE: Self = Self { config: ConfigNo(0), rule: None, lead_ms: 0, tail_ms: 0 };
+}
+
+/// What one configuration makes of an order: its charge, and what it covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pricing {
+    /// The charge.
+    pub charge: Charge,
+    /// The cover.
+    pub cover: CoverTerms,
 }
 
 /// One version of one order as it is kept, owned.
@@ -79,8 +69,10 @@ pub struct Posting {
     pub fare: Option<Decimal>,
     /// Part of the content.
     pub previous_accepted_at: Option<UtcMillis>,
-    /// Charge and cover rule.
-    pub pricing: Pricing,
+    /// What it covers.
+    pub cover: CoverTerms,
+    /// What its platform pays for it.
+    pub charge: Charge,
     /// The commit that recorded this version.
     pub commit: u64,
 }
@@ -88,12 +80,12 @@ pub struct Posting {
 impl Posting {
     /// The start of the cover window, inclusive.
     pub fn starts_at(&self) -> UtcMillis {
-        self.accepted_at.minus(self.pricing.lead_ms)
+        self.accepted_at.minus(self.cover.lead_ms)
     }
 
     /// The end of the cover window, exclusive; `None` for an open order.
     pub fn ends_at(&self) -> Option<UtcMillis> {
-        self.ended_at.map(|ended_at| ended_at.plus(self.pricing.tail_ms))
+        self.ended_at.map(|ended_at| ended_at.plus(self.cover.tail_ms))
     }
 
     /// Whether this version covers its rider for a known stretch: ended and not void.
@@ -116,7 +108,7 @@ pub struct SupersededBy {
     pub commit: u64,
 }
 
-/// A stored version with its fate.
+/// A stored version and whether it is superseded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredVersion {
     /// The version.

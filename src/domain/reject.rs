@@ -110,7 +110,7 @@ impl fmt::Display for Reason {
 /// A revision as far as a refused record told it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum ReadRevision {
-    /// Whether a revision stands there is in doubt, or it is not a whole number in range.
+    /// Whether a revision is there is in doubt, or it is not a whole number in range.
     #[default]
     Unreadable,
     /// The revision (0 when the field is certainly absent).
@@ -120,7 +120,7 @@ pub enum ReadRevision {
 /// What could be read of a refused record without guessing, each field valid by its own rule or absent.
 ///
 /// It decides whom an unresolved rejection may concern (`rejected_record` or `unreadable_record` in an answer) and which
-/// later event resolves it. A value counts when it stands at the top of the record, is whole, and stands there once or
+/// later event resolves it. A value counts when it is at the top of the record, is whole, and occurs there once or
 /// always the same; defects elsewhere in the record do not matter as long as they leave its structure certain.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Readable {

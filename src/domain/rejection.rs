@@ -60,7 +60,7 @@ pub enum Kept {
     Conflict,
 }
 
-/// How a rejection was settled.
+/// How a rejection was resolved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Resolution {
     /// By an accepted or amended event of the same identity with the same or a higher revision.

@@ -1,6 +1,6 @@
 //! The tariff: dated rates, factors and cover rules, and what they make of an order.
 //!
-//! Of the rules that hold an order's category, platform, region and date, the most specific one applies
+//! Of the rules that match an order's category, platform, region and date, the most specific one applies
 //! ([`rule::Scope::rank`]). Premiums are exact: a rate and a factor whose product is not are refused when the tariff
 //! is made, and so are two rules between which rank cannot choose.
 
@@ -16,8 +16,9 @@ pub use book::{CoverEntry, RuleBook, RuleEntry};
 pub use check::{RateGap, RuleRef, TariffProblem};
 pub use rule::{CoverRule, FactorRule, RateRule, RegionPrefix, Scope};
 
+use super::charge::{Charge, Price};
 use super::order::{Outcome, Region};
-use super::posting::{Charge, ConfigNo, Pricing, RuleNo};
+use super::posting::{ConfigNo, CoverTerms, Pricing, RuleNo};
 use super::time::LocalDay;
 use names::{Epochs, Names, RegionClasses};
 use rust_decimal::Decimal;
@@ -104,19 +105,18 @@ impl Tariff {
             Some(rule) => rule.charged_outcomes.contains(&outcome),
             None => outcome == Outcome::Completed,
         };
-        let charge = match query.outcome {
-            None | Some(Outcome::Void) => Charge::None,
-            Some(outcome) if !charged(outcome) => Charge::Uncharged,
-            Some(_) => self.charge(point),
+        let price = match query.outcome {
+            None | Some(Outcome::Void) => Price::None,
+            Some(outcome) if !charged(outcome) => Price::Uncharged,
+            Some(_) => self.premium(point),
         };
-        Pricing {
+        let terms = CoverTerms {
             config: self.config,
-            charge,
-            cover_config: self.config,
-            cover: cover_no.map(RuleNo),
+            rule: cover_no.map(RuleNo),
             lead_ms: cover.map_or(0, |rule| rule.lead_ms),
             tail_ms: cover.map_or(0, |rule| rule.tail_ms),
-        }
+        };
+        Pricing { charge: Charge::of_order(self.config, price), cover: terms }
     }
 
     fn point(&self, query: &PriceQuery<'_>) -> Point {
@@ -129,7 +129,7 @@ impl Tariff {
     }
 
     /// The premium by the most specific rate and factor.
-    fn charge(&self, point: Point) -> Charge {
+    fn premium(&self, point: Point) -> Price {
         let factor_no = self.factor_table.find(point);
         let multiply = factor_no
             .and_then(|number| self.factors.get(usize::from(number)))
@@ -139,9 +139,9 @@ impl Tariff {
         // A product that is not exact does not get past `new`.
         match rate.and_then(|rule| check::product(rule.per_order, multiply)).zip(rate_no) {
             Some((premium, rate_no)) => {
-                Charge::Charged { premium, rate: RuleNo(rate_no), factor: factor_no.map(RuleNo) }
+                Price::Charged { premium, rate: RuleNo(rate_no), factor: factor_no.map(RuleNo) }
             }
-            None => Charge::Unrated,
+            None => Price::Unrated,
         }
     }
 

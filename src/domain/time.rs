@@ -34,13 +34,13 @@ impl UtcMillis {
         self.0
     }
 
-    /// This instant moved by `delta_ms` milliseconds; the ends of time hold ([`Self::MIN`], [`Self::MAX`] stay).
+    /// This instant moved by `delta_ms` milliseconds; the ends of time ([`Self::MIN`], [`Self::MAX`]) stay.
     #[must_use]
     pub const fn plus(self, delta_ms: i64) -> Self {
         if self.0 == i64::MIN || self.0 == i64::MAX { self } else { Self(self.0.saturating_add(delta_ms)) }
     }
 
-    /// This instant moved back by `delta_ms` milliseconds; the ends of time hold.
+    /// This instant moved back by `delta_ms` milliseconds; the ends of time stay.
     #[must_use]
     pub const fn minus(self, delta_ms: i64) -> Self {
         if self.0 == i64::MIN || self.0 == i64::MAX { self } else { Self(self.0.saturating_sub(delta_ms)) }

@@ -1,5 +1,6 @@
 //! Sums of orders and money: the lines of statements.
 
+use super::charge::ChargeSource;
 use super::money::Micros;
 use super::order::Region;
 
@@ -12,6 +13,8 @@ pub struct TotalKey {
     pub region: Region,
     /// Category.
     pub category: String,
+    /// What the charges are for.
+    pub source: ChargeSource,
 }
 
 /// Net counts and money of one [`TotalKey`] (a difference while it is summed, hence signed).

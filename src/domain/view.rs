@@ -29,7 +29,7 @@ pub trait LedgerView {
     /// A storage failure, or a question that is too large.
     type Error: std::error::Error + Send + Sync + 'static;
 
-    /// What the asker is told when an error is about what was asked; `None` when storage failed.
+    /// What the client learns when an error is about what was asked; `None` when storage failed.
     fn refusal(error: &Self::Error) -> Option<String> {
         let _storage = error;
         None
@@ -46,7 +46,7 @@ pub trait LedgerView {
     /// The largest lead and tail (ms) of any cover rule ever in force.
     fn widest_cover(&self) -> (i64, i64);
 
-    /// First and last local day that hold any order; `None` when there are none.
+    /// First and last local day with any order; `None` when there are none.
     fn days(&self) -> Option<(LocalDay, LocalDay)>;
     /// The largest `ended_at - accepted_at` (ms) of any stored order accepted on a day of `days` (inclusive pair).
     fn longest_order_ms(&self, days: (LocalDay, LocalDay)) -> i64;
@@ -90,7 +90,7 @@ pub trait LedgerView {
         day: LocalDay,
         platforms: &[&str],
     ) -> Result<bool, Self::Error>;
-    /// First and last local day that hold any total: those of days that retention dropped stay.
+    /// First and last local day with any total: those of days that retention dropped stay.
     fn days_of_totals(&self) -> Option<(LocalDay, LocalDay)> {
         self.days()
     }

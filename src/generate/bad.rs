@@ -15,7 +15,7 @@ enum Break {
     Words,
     /// A field gets another value (JSON); one that is not there is added.
     Field(&'static str, &'static str),
-    /// An order number that goes on and on.
+    /// An order number that has no end.
     LongOrderId,
 }
 
@@ -91,7 +91,7 @@ fn set_field(out: &mut Vec<u8>, start: usize, name: &str, json: &str) {
     let key = format!("\"{name}\":");
     let changed = match record.split_once(&key) {
         Some((before, after)) => {
-            // Values hold neither of these: the record was written here.
+            // Values contain neither of these: the record was written here.
             let length = after.find(",\"").or_else(|| after.find('}')).unwrap_or(after.len());
             let mut rest = after.get(length..).unwrap_or_default().to_owned();
             if json.contains("\"outcome\"") {

@@ -80,7 +80,7 @@ pub struct LiveGenerator {
 }
 
 impl LiveGenerator {
-    /// A generator that stands before its first event.
+    /// A generator before its first event.
     pub fn new(settings: LiveSettings) -> Self {
         let rate = u64::from(settings.orders_per_second.max(1));
         let planned = GeneratorSettings {

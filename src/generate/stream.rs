@@ -90,7 +90,7 @@ pub struct Generator {
 }
 
 impl Generator {
-    /// A generator that stands before its first record.
+    /// A generator before its first record.
     ///
     /// # Errors
     /// The setting that makes no stream.

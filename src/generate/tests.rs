@@ -7,8 +7,8 @@ use super::Label;
 use super::PLATFORMS;
 use super::SettingsError;
 use super::county_codes;
-use crate::domain::event::{EventRules, decode};
-use crate::domain::order::{Event, OrderEvent};
+use crate::domain::event::{Event, EventRules, decode};
+use crate::domain::order::OrderEvent;
 use crate::domain::time::{DAY_MS, MINUTE_MS, UtcMillis};
 use std::collections::{HashMap, HashSet};
 use xxhash_rust::xxh3::xxh3_64;
@@ -131,7 +131,7 @@ fn repeated_records_are_equal_and_follow_their_first() {
         match meta.label {
             Label::Order | Label::Late => {
                 let Ok(Event::Order(order)) = decode(&record, &rules()) else { panic!("no order") };
-                assert!(ids.insert((order.order_id.to_string(), order.leg)), "an order number stands twice");
+                assert!(ids.insert((order.order_id.to_string(), order.leg)), "an order number occurs twice");
                 assert!(firsts.insert(record));
             }
             Label::Duplicate | Label::Stale => assert!(firsts.contains(&record)),

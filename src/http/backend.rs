@@ -26,7 +26,7 @@ pub trait Source: Send + Sync + 'static {
     fn is_read_only(&self) -> bool {
         false
     }
-    /// Where reading stands.
+    /// The position of reading.
     fn progress(&self) -> ProgressFacts;
     /// Kept rejected and conflicting records by ascending number. Called on a blocking thread.
     ///
@@ -49,14 +49,14 @@ pub enum NotReady {
     #[error("the partitions are not assigned yet")]
     Unassigned,
     /// A write or an fsync failed.
-    #[error("storage failed: nothing is written any more, and the process is about to end")]
+    #[error("Failed to write to the ledger: nothing more is written, and the process is about to end")]
     Poisoned,
-    /// The service was told to end.
+    /// The service was asked to stop.
     #[error("the service is stopping")]
     Stopping,
 }
 
-/// Where reading stands.
+/// The position of reading.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct ProgressFacts {
     /// The present.
@@ -67,16 +67,16 @@ pub struct ProgressFacts {
     pub paused: Option<Paused>,
 }
 
-/// Nothing is read: the disk lacks room.
+/// Reading pauses: the disk is nearly full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Paused {
     /// Bytes free now.
     pub free_bytes: u64,
-    /// Bytes at which reading goes on.
+    /// Bytes at which reading continues.
     pub needed_bytes: u64,
 }
 
-/// Where one partition stands.
+/// The position of one partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartitionProgress {
     /// Topic.
@@ -107,6 +107,6 @@ pub struct RejectionQuery {
 pub struct RejectionPage {
     /// Each with the instant of the commit that recorded it.
     pub records: Vec<(Rejection, UtcMillis)>,
-    /// The number to go on after; `None` at the end.
+    /// The number to continue after; `None` at the end.
     pub next_after: Option<u64>,
 }

@@ -1,7 +1,7 @@
 //! `POST /v1/coverage/batch`: a question a line, an answer a line, in the same order.
 //!
-//! All answers come from one state. They are streamed: the asker's pace is the pace, and memory stays bounded. A batch has a
-//! place among those that are worked on only while it is: not while its body comes, nor while its asker reads.
+//! All answers come from one state. They are streamed: the client's pace is the pace, and memory stays bounded. A batch has a
+//! place among those that are worked on only while it is: not while its body comes, nor while its client reads.
 
 use super::backend::Source;
 use super::bodies::{BodyError, WholeBody};
@@ -38,9 +38,9 @@ pub(super) async fn post<S: Source>(
 ) -> Result<Response, Problem> {
     Query::strict(request.uri().query(), &[])?;
     text::check_headers(request.headers())?;
-    let activity = in_flight::of(&request);
+    let in_flight = in_flight::of(&request);
     let body = {
-        let _receiving = activity.receiving();
+        let _receiving = in_flight.receiving();
         body(&state, request).await?
     };
     let lines = text::lines_of(&body.bytes)?;
@@ -56,7 +56,7 @@ pub(super) async fn post<S: Source>(
         ));
     };
     let at = body.bytes.len().saturating_sub(lines.len());
-    let (view, keeping) = (state.source().view(), activity.keeping_body());
+    let (view, keeping) = (state.source().view(), in_flight.keeping_body());
     let batch = Batch { state, view, body, at, line: 0, _keeping: keeping };
     let answers = Answers { next: Some(Box::pin(batch.work())) };
     Ok(([(CONTENT_TYPE, "application/x-ndjson")], Body::new(answers)).into_response())
@@ -78,9 +78,10 @@ async fn body<S: Source>(state: &HttpState<S>, request: Request) -> Result<Whole
         Ok(Err(BodyError::TooLarge)) => Err(too_large()),
         Ok(Err(BodyError::Slow)) | Err(_) => Err(slow()),
         Ok(Err(BodyError::BrokenOff(error))) if is_timeout(&error) => Err(slow()),
-        Ok(Err(BodyError::BrokenOff(_))) => {
-            Err(Problem::new(Kind::BadRequest, "the body broke off, or its length is wrong"))
-        }
+        Ok(Err(BodyError::BrokenOff(_))) => Err(Problem::new(
+            Kind::BadRequest,
+            "the body ends before its stated length, or the length is wrong",
+        )),
         Ok(Err(BodyError::NoMemory)) => {
             state.metrics().request_shed();
             Err(Problem::new(Kind::Overloaded, "too many large bodies at a time: try again shortly"))
@@ -132,7 +133,10 @@ impl<S: Source> Batch<S> {
             Ok((piece.into(), Some(self)))
         });
         piece.await.map_err(|failed| {
-            tracing::error!(error = &failed as &dyn StdError, "a batch failed: a defect");
+            tracing::error!(
+                error = &failed as &dyn StdError,
+                "Failed to answer a batch: this is a defect; report it"
+            );
             BrokenOff
         })?
     }
@@ -156,7 +160,7 @@ impl<S: Source> Batch<S> {
                 Err(error) => Err(S::View::refusal(&error).ok_or_else(|| {
                     tracing::error!(
                         error = &error as &dyn StdError,
-                        "a batch failed: storage could not be read"
+                        "Failed to answer a batch: the storage cannot be read"
                     );
                     self.state.metrics().looked_up(Lookup::Failed, begun.elapsed());
                     BrokenOff
@@ -187,7 +191,7 @@ fn question<S: Source>(line: &[u8], state: &HttpState<S>) -> Result<Question, St
 
 /// The answers broke off: the connection is closed, so that a part is never taken for the whole.
 #[derive(Debug, Error)]
-#[error("the answers broke off")]
+#[error("Failed to send all answers: the work on them ended")]
 struct BrokenOff;
 
 /// The answers, worked out as they are asked for.

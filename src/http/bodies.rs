@@ -1,4 +1,4 @@
-//! Memory for request bodies. Bodies that are slow to come hold no place of those that work: they share a bounded memory,
+//! Memory for request bodies. Bodies that arrive slowly take no place of requests that work: they share a bounded memory,
 //! and while others wait for some of it, a body that does not come on loses its share.
 
 use axum::body::Body;
@@ -16,26 +16,26 @@ const PAGE_BYTES: usize = 16 * 1024;
 /// Bodies of the largest size that fit the memory at a time.
 const LARGEST_AT_A_TIME: usize = 8;
 /// While others wait for memory, a body comes on within this time, or gives its own up.
-const CROWDED_PATIENCE: Duration = Duration::from_secs(1);
+const CROWDED_DEADLINE: Duration = Duration::from_secs(1);
 /// A body comes on with so many bytes.
 const COMES_ON_BYTES: usize = 64 * 1024;
 /// How often a body looks whether others wait.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// Why a body was not taken.
+/// Why a body was refused.
 #[derive(Debug, Error)]
 pub(super) enum BodyError {
     /// More bytes than the limit.
     #[error("the body is too large")]
     TooLarge,
     /// It did not come on while others waited.
-    #[error("the body did not come on")]
+    #[error("the body did not continue in time")]
     Slow,
     /// No memory became free.
-    #[error("there is no memory for the body")]
+    #[error("too little memory is free for the body")]
     NoMemory,
     /// The connection failed.
-    #[error("the body broke off")]
+    #[error("the body ends before its stated length")]
     BrokenOff(#[source] axum::Error),
 }
 
@@ -69,8 +69,8 @@ impl Bodies {
 
     /// Takes a body in.
     pub(super) async fn collect(&self, mut body: Body) -> Result<WholeBody, BodyError> {
-        let mut taken =
-            ConsumedRange { bytes: Vec::new(), pages: None, moved: Instant::now(), since_moved: 0 };
+        let mut partial =
+            PartialBody { bytes: Vec::new(), pages: None, moved: Instant::now(), since_moved: 0 };
         loop {
             let next = poll_fn(|cx| http_body::Body::poll_frame(Pin::new(&mut body), cx));
             let next = timeout(LOOK_EVERY, next).await;
@@ -78,33 +78,33 @@ impl Bodies {
             let frame = match next {
                 Ok(next) => match next.transpose().map_err(BodyError::BrokenOff)? {
                     Some(frame) => Some(frame),
-                    None => return Ok(WholeBody { bytes: taken.bytes, _pages: taken.pages }),
+                    None => return Ok(WholeBody { bytes: partial.bytes, _pages: partial.pages }),
                 },
                 Err(_) => None,
             };
-            if self.is_crowded() && taken.moved.elapsed() >= CROWDED_PATIENCE {
+            if self.is_crowded() && partial.moved.elapsed() >= CROWDED_DEADLINE {
                 return Err(BodyError::Slow);
             }
             let Some(frame) = frame else { continue };
             let Ok(data) = frame.into_data() else { continue };
-            if data.len() > self.bytes_max.saturating_sub(taken.bytes.len()) {
+            if data.len() > self.bytes_max.saturating_sub(partial.bytes.len()) {
                 return Err(BodyError::TooLarge);
             }
-            self.reserve(&mut taken, data.len()).await?;
-            taken.push(&data);
+            self.reserve(&mut partial, data.len()).await?;
+            partial.push(&data);
         }
     }
 
     /// Gets memory for `more` bytes, if need be when others have given theirs back.
-    async fn reserve(&self, taken: &mut ConsumedRange, more: usize) -> Result<(), BodyError> {
-        let held = taken.pages.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
-        let needed = taken.bytes.len().saturating_add(more).div_ceil(PAGE_BYTES).saturating_sub(held);
+    async fn reserve(&self, partial: &mut PartialBody, more: usize) -> Result<(), BodyError> {
+        let held = partial.pages.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let needed = partial.bytes.len().saturating_add(more).div_ceil(PAGE_BYTES).saturating_sub(held);
         let Ok(needed) = u32::try_from(needed) else { return Err(BodyError::TooLarge) };
         if needed == 0 {
             return Ok(());
         }
         if let Ok(pages) = Arc::clone(&self.pages).try_acquire_many_owned(needed) {
-            taken.add(pages);
+            partial.add(pages);
             return Ok(());
         }
         let _waiting = Waiting::new(&self.waiting);
@@ -112,13 +112,13 @@ impl Bodies {
         loop {
             match timeout(LOOK_EVERY, pages.as_mut()).await {
                 Ok(Ok(pages)) => {
-                    taken.add(pages);
+                    partial.add(pages);
                     // The wait was for memory, not for the sender.
-                    taken.moved = Instant::now();
+                    partial.moved = Instant::now();
                     return Ok(());
                 }
                 // A body that waits with memory of its own gives it back in the end: else all might wait for each other.
-                Err(_) if held == 0 || taken.moved.elapsed() < CROWDED_PATIENCE => {}
+                Err(_) if held == 0 || partial.moved.elapsed() < CROWDED_DEADLINE => {}
                 Ok(Err(_)) | Err(_) => return Err(BodyError::NoMemory),
             }
         }
@@ -126,7 +126,7 @@ impl Bodies {
 }
 
 /// What has come of a body.
-struct ConsumedRange {
+struct PartialBody {
     bytes: Vec<u8>,
     pages: Option<OwnedSemaphorePermit>,
     /// When it last came on.
@@ -134,7 +134,7 @@ struct ConsumedRange {
     since_moved: usize,
 }
 
-impl ConsumedRange {
+impl PartialBody {
     fn add(&mut self, pages: OwnedSemaphorePermit) {
         match &mut self.pages {
             Some(held) => held.merge(pages),

@@ -20,8 +20,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep};
 
 /// While every place is taken, a connection that is owed no answer keeps its own for so long.
-const CROWDED_PATIENCE: Duration = Duration::from_secs(1);
-/// Who sends less of a request, or reads less of an answer, than this within the deadline loses the place.
+const CROWDED_DEADLINE: Duration = Duration::from_secs(1);
+/// A client that sends less of a request, or reads less of an answer, than this within the deadline loses its place.
 const COMES_ON_BYTES: usize = 64 * 1024;
 /// After a refusal, what the client still sends is read for so long at most: a connection that is closed before would be
 /// reset, and the refusal be lost.
@@ -29,7 +29,7 @@ const LINGER: Duration = Duration::from_secs(2);
 
 /// Accepts connections, as many at a time as there are places.
 #[derive(Debug)]
-pub(super) struct Patient {
+pub(super) struct TimedListener {
     listener: TcpListener,
     deadline: Duration,
     places: Arc<Semaphore>,
@@ -37,7 +37,7 @@ pub(super) struct Patient {
     metrics: Metrics,
 }
 
-impl Patient {
+impl TimedListener {
     pub(super) fn new(
         listener: TcpListener,
         (deadline, connections_max): (Duration, usize),
@@ -49,7 +49,7 @@ impl Patient {
     }
 }
 
-impl Listener for Patient {
+impl Listener for TimedListener {
     type Io = Connection<TcpStream>;
     type Addr = SocketAddr;
 
@@ -58,7 +58,7 @@ impl Listener for Patient {
         let place = Arc::clone(&self.places).acquire_owned().await.ok();
         let (stream, peer) = Listener::accept(&mut self.listener).await;
         if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "a connection keeps its delay");
+            tracing::debug!(%error, "Failed to set a connection's options: it keeps its delay");
         }
         let deadline = Deadlines {
             crowded: Arc::clone(&self.places),
@@ -125,7 +125,7 @@ struct Instead {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn new(stream: S, in_flight: InFlight, deadline: Deadlines, metrics: Metrics) -> Self {
-        let look = Box::pin(tokio::time::sleep(deadline.deadline.min(CROWDED_PATIENCE)));
+        let look = Box::pin(tokio::time::sleep(deadline.deadline.min(CROWDED_DEADLINE)));
         Self {
             stream,
             look,
@@ -165,11 +165,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         while self.look.as_mut().poll(cx).is_ready() {
             let waited = self.since.elapsed();
             let limit = self.deadline.deadline;
-            if waited >= limit || (self.is_in_the_way() && waited >= CROWDED_PATIENCE) {
+            if waited >= limit || (self.is_in_the_way() && waited >= CROWDED_DEADLINE) {
                 return Poll::Ready(Err(self.give_up(cx)));
             }
             let now = Instant::now();
-            let left = limit.saturating_sub(waited).min(CROWDED_PATIENCE);
+            let left = limit.saturating_sub(waited).min(CROWDED_DEADLINE);
             self.look.as_mut().reset(now.checked_add(left).unwrap_or(now));
         }
         Poll::Pending
@@ -229,7 +229,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    /// Looks at what is to be written: how much of it may go out, if an answer of the library stands behind.
+    /// Looks at what is to be written: how much of it may go out, if an answer of the library follows.
     fn look_at(&mut self, bytes: &[u8]) -> Option<usize> {
         if self.instead.is_some() {
             return None;
@@ -260,7 +260,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         true
     }
 
-    /// Sends what stands instead of the library's answer, to its end.
+    /// Sends what replaces the library's answer, to its end.
     fn send_instead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         while let Some(instead) = &mut self.instead {
             let rest = instead.bytes.get(instead.sent..).unwrap_or_default();

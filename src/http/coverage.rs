@@ -39,7 +39,10 @@ fn as_json(answer: &Answer) -> Response {
     let mut body = Vec::with_capacity(ANSWER_BYTES);
     match serde_json::to_writer(&mut body, answer) {
         Ok(()) => ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response(),
-        Err(_) => Problem::new(Kind::Internal, "the answer could not be written").into_response(),
+        Err(_) => {
+            Problem::new(Kind::Internal, "Failed to write the answer as JSON: this is a defect; report it")
+                .into_response()
+        }
     }
 }
 

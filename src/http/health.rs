@@ -1,4 +1,4 @@
-//! `/livez`, `/readyz`, `/metrics`: for those who watch the service.
+//! `/livez`, `/readyz`, `/metrics`: for monitoring.
 
 use super::backend::Source;
 use super::problem::{Kind, Problem};
@@ -23,8 +23,8 @@ pub(super) async fn metrics<S: Source>(State(state): State<HttpState<S>>) -> Res
     state.metrics().ready(state.source().readiness().is_ok());
     state.source().sample();
     let text = state.metrics().encode().map_err(|error| {
-        tracing::error!(%error, "metrics cannot be written");
-        Problem::new(Kind::Internal, "the metrics could not be written")
+        tracing::error!(%error, "Failed to write the metrics");
+        Problem::new(Kind::Internal, "Failed to write the metrics")
     })?;
     Ok(([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
 }

@@ -98,7 +98,10 @@ fn same_site(request: &Request) -> Result<(), Problem> {
         request.headers().get(name).is_some_and(|given| given.as_bytes() == value.as_bytes())
     };
     if is(&SEC_FETCH_SITE, "cross-site") && !is(&SEC_FETCH_MODE, "navigate") {
-        return Err(Problem::new(Kind::CrossSite, "a page of another site may not ask this service"));
+        return Err(Problem::new(
+            Kind::CrossSite,
+            "a page of another site sent this request: open the service's own page",
+        ));
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
-//! What a connection and its requests tell each other: who is owed an answer keeps its place when others wait for one.
+//! State that a connection and its requests share: a client with an answer under way keeps its connection when others wait for a place.
 
-use super::connection::{Connection, Patient};
+use super::connection::{Connection, TimedListener};
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::extract::connect_info::{ConnectInfo, Connected};
@@ -81,8 +81,8 @@ impl InFlight {
     }
 }
 
-impl Connected<IncomingStream<'_, Patient>> for InFlight {
-    fn connect_info(stream: IncomingStream<'_, Patient>) -> Self {
+impl Connected<IncomingStream<'_, TimedListener>> for InFlight {
+    fn connect_info(stream: IncomingStream<'_, TimedListener>) -> Self {
         Connection::in_flight(stream.io())
     }
 }

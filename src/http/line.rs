@@ -4,9 +4,9 @@ use super::query::shortened;
 use crate::coverage::question::QuestionLine;
 use serde_json::Value;
 
-/// Members that hold a text or a list of texts.
+/// Members with a text or a list of texts.
 const LISTS: &[&str] = &["rider_id", "platform"];
-/// Members that hold a text.
+/// Members with a text.
 const TEXTS: &[&str] = &["at", "from", "to", "reference"];
 const QUESTION: &str = "a JSON object with rider_id and at, or from and to";
 

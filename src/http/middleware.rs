@@ -1,4 +1,4 @@
-//! What stands before every handler: load shedding, time limits, panics, headers.
+//! Layers before every handler: load shedding, time limits, panics, headers.
 
 use super::backend::Source;
 use super::problem::{Kind, Problem};
@@ -80,6 +80,7 @@ pub(super) fn headers<S: Source>(router: Router<HttpState<S>>) -> Router<HttpSta
 
 /// A panic is a defect of one answer, not the end of the service.
 pub(super) fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
-    tracing::error!("an answer failed: a handler panicked");
-    Problem::new(Kind::Internal, "the answer could not be worked out").into_response()
+    tracing::error!("Failed to answer: a handler panicked; report this as a defect");
+    Problem::new(Kind::Internal, "Failed to work out the answer: the log of the service has the cause")
+        .into_response()
 }

@@ -79,21 +79,21 @@ pub fn router<S: Source>(state: HttpState<S>) -> Router {
         .with_state(state)
 }
 
-/// Answers on `listener` until `shutdown`; then finishes what was begun. Never has more than `room` connections.
+/// Answers on `listener` until `shutdown`; then finishes what was begun. Never has more than `process_max` connections.
 ///
 /// # Errors
 /// None that a listener can recover from.
 pub async fn serve<S: Source>(
     listener: TcpListener,
     state: HttpState<S>,
-    room: usize,
+    process_max: usize,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let settings = state.settings();
     let deadline = settings.timeout.saturating_mul(2);
     let connections_max = settings.concurrent_requests_max.saturating_mul(CONNECTIONS_PER_REQUEST);
-    let bounds = (deadline, connections_max.min(room).max(1));
-    let patient = connection::Patient::new(listener, bounds, state.bodies(), state.metrics().clone());
+    let bounds = (deadline, connections_max.min(process_max).max(1));
+    let listener = connection::TimedListener::new(listener, bounds, state.bodies(), state.metrics().clone());
     let service = router(state).into_make_service_with_connect_info::<in_flight::InFlight>();
-    axum::serve(patient, service).with_graceful_shutdown(shutdown).await
+    axum::serve(listener, service).with_graceful_shutdown(shutdown).await
 }

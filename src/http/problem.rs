@@ -134,7 +134,7 @@ impl Kind {
     }
 }
 
-/// An error that the asker sees. It says what to do, and nothing about the inside.
+/// An error that the client sees. It says what to do, and nothing about the inside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// What it is.
@@ -178,10 +178,10 @@ impl Problem {
         serde_json::to_vec(&document).unwrap_or_default()
     }
 
-    /// A storage failure: the log says which, the asker is told that there is one.
+    /// A storage failure: the log names the cause, the client only learns that there is one.
     pub(super) fn storage(error: &(dyn std::error::Error + 'static)) -> Self {
-        tracing::error!(error, "an answer failed: storage could not be read");
-        Self::new(Kind::Storage, "the ledger could not be read; the log of the service says why")
+        tracing::error!(error, "Failed to answer: the storage cannot be read");
+        Self::new(Kind::Storage, "Failed to read the ledger: the log of the service has the cause")
     }
 }
 

@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plus_that_nobody_escaped_is_understood() {
+    fn an_unescaped_plus_is_understood() {
         assert_eq!(plus_for_space("2013-03-01T00:00:00 00:00"), "2013-03-01T00:00:00+00:00");
         assert_eq!(plus_for_space("2013-03-01T00:00 08:00"), "2013-03-01T00:00+08:00");
         assert_eq!(plus_for_space("2013-03-01 00:00"), "2013-03-01 00:00");

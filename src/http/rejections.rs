@@ -62,7 +62,7 @@ pub(super) async fn get<S: Source>(
     }
 }
 
-/// Asks whether any record names a platform: a misspelt one stands in a record, too.
+/// Asks whether any record names a platform: a record may contain a misspelt one, too.
 fn first_of(platform: &str) -> RejectionQuery {
     let filter = RejectionFilter { platform: Some(platform.to_owned()), ..RejectionFilter::default() };
     RejectionQuery { filter, after: None, limit: 1 }

@@ -15,11 +15,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// Answers that are read from storage at a time, on as many threads: more only wait for the same disk.
 const READERS_MAX: usize = 32;
 /// Answers that are worked out at a time right where their request was read, without the way to another thread and
-/// back. That many of [`THREADS`] may wait for the disk; the others go on.
+/// back. That many of [`THREADS`] may wait for the disk; the others continue.
 const QUICK_MAX: usize = 3;
 /// Threads for connections.
 pub const THREADS: usize = QUICK_MAX + 1;
-/// Batches that are worked on at a time, each on a thread. A batch that waits for its asker is not worked on.
+/// Batches that are worked on at a time, each on a thread. A batch that waits for its client is not worked on.
 const BATCHES_MAX: usize = 8;
 
 /// What every handler needs. Clones share it.
@@ -114,7 +114,8 @@ impl<S: Source> HttpState<S> {
         Arc::clone(&self.inner.bodies)
     }
 
-    /// Does a job that reads a few blocks: here and now, or like any other when others do so already.
+    /// Does a job that reads a few blocks: here and now, or like any other when others do so already. A blocking thread for each
+    /// question would double its CPU (docs/decisions/0020-measured-by-hand-code.md).
     pub(super) async fn read_little<T: Send + 'static>(
         &self,
         job: impl FnOnce(&Self) -> Result<T, ViewError<S>> + Send + 'static,
@@ -125,13 +126,18 @@ impl<S: Source> HttpState<S> {
         self.read(job).await
     }
 
-    /// Does `job` on a blocking thread once a place is free. The place is kept until the job is done, even when nobody
+    /// Does `job` on a blocking thread once a place is free. The place is kept until the job is done, even when no request
     /// waits for it any more: so many threads, and no more.
     pub(super) async fn read<T: Send + 'static>(
         &self,
         job: impl FnOnce(&Self) -> Result<T, ViewError<S>> + Send + 'static,
     ) -> Result<T, Problem> {
-        let stopped = || Problem::new(Kind::Internal, "the answer could not be worked out");
+        let stopped = || {
+            Problem::new(
+                Kind::Internal,
+                "Failed to work out the answer: the log of the service has the cause",
+            )
+        };
         let place = Arc::clone(&self.inner.readers).acquire_owned().await.map_err(|_| stopped())?;
         let state = self.clone();
         let done = tokio::task::spawn_blocking(move || {
@@ -142,7 +148,10 @@ impl<S: Source> HttpState<S> {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(problem_of::<S>(&error)),
             Err(failed) => {
-                tracing::error!(error = &failed as &dyn std::error::Error, "an answer failed: a defect");
+                tracing::error!(
+                    error = &failed as &dyn std::error::Error,
+                    "Failed to work out an answer: this is a defect; report it"
+                );
                 Err(stopped())
             }
         }

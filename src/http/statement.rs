@@ -63,8 +63,9 @@ pub(super) async fn get<S: Source>(
 
 fn csv(statement: &Statement) -> Result<Response, Problem> {
     let mut text = Vec::new();
-    write_csv(&statement.lines, &mut text)
-        .map_err(|_| Problem::new(Kind::Internal, "the statement could not be written"))?;
+    write_csv(&statement.lines, &mut text).map_err(|_| {
+        Problem::new(Kind::Internal, "Failed to write the statement: this is a defect; report it")
+    })?;
     let name = format!("attachment; filename=\"statement-{}.csv\"", statement.month);
     let headers = [
         (CONTENT_TYPE, "text/csv; charset=utf-8; header=present".to_owned()),

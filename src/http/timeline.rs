@@ -77,7 +77,7 @@ pub(super) async fn get<S: Source>(
     state.read(move |state| page.read(&*state.source().view(), state)).await.map(Json)
 }
 
-/// Where an order stands in a timeline.
+/// The position of an order in a timeline.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Place {
     starts_at: UtcMillis,

@@ -4,14 +4,16 @@ use crate::storage::StorageError;
 use crate::storage::bytes::CodecError;
 use thiserror::Error;
 
-/// The ledger cannot go on, or cannot be trusted.
+/// The ledger cannot continue, or cannot be trusted.
 #[derive(Debug, Error, Clone)]
 pub enum LedgerError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StorageError),
     /// A stored value is damaged.
-    #[error("{what} is damaged: {source}; restore a backup or rebuild the ledger from Kafka or files")]
+    #[error(
+        "Failed to read {what}: it is damaged ({source}); restore a backup or rebuild the ledger from Kafka or files"
+    )]
     Damaged {
         /// Which value.
         what: String,
@@ -21,9 +23,9 @@ pub enum LedgerError {
     },
     /// The ledger was written by a version of the program with another stored format.
     #[error(
-        "the ledger is stored in format {found}, this program reads format {known}: move the data directory away and rebuild it; \
-         `coverledger serve --config FILE` reads Kafka from its start, `coverledger ingest --config FILE INPUT...` takes the \
-         files in again"
+        "Failed to open the ledger: it is stored in format {found}, this program reads format {known}; move the data \
+         directory away and rebuild it: `coverledger serve --config FILE` reads Kafka from its start, `coverledger \
+         ingest --config FILE INPUT...` takes the files in again"
     )]
     OtherFormat {
         /// The format of the stored values.
@@ -33,7 +35,7 @@ pub enum LedgerError {
     },
     /// A stored value is gone.
     #[error(
-        "{what} is missing: the store has lost it; restore a backup or rebuild the ledger from Kafka or files"
+        "Failed to read {what}: the store has lost it; restore a backup or rebuild the ledger from Kafka or files"
     )]
     Missing {
         /// Which value.
@@ -43,15 +45,15 @@ pub enum LedgerError {
     #[error("{0}")]
     Inconsistent(String),
     /// An earlier write failed: nothing is written any more.
-    #[error("the ledger is poisoned by an earlier failure ({0}); nothing is written until a restart")]
+    #[error("Failed to write to the ledger: an earlier write failed ({0}); restart the process")]
     Poisoned(String),
     /// The ledger was opened to be read.
-    #[error("the ledger was opened read-only: nothing is written")]
+    #[error("Failed to write to the ledger: it was opened read-only; open it with a command that writes")]
     ReadOnly,
     /// More was asked for than is read for one question.
     #[error(
-        "more than {limit} stored versions of orders name this rider on one day: that is no person but a placeholder, and no \
-         answer about it is worked out; ask about single orders, and have the platform correct the rider of these"
+        "Failed to answer: more than {limit} stored versions of orders name this rider on one day, so the identifier \
+         is a placeholder, not a person; ask about single orders, and have the platform correct the rider of these"
     )]
     TooManyOrders {
         /// Versions of a day that are read.
@@ -59,17 +61,19 @@ pub enum LedgerError {
     },
     /// The disk is nearly full, and the command was not to wait.
     #[error(
-        "the disk is nearly full: {bytes} bytes are free, {needed} are needed (ledger.min_free_bytes); free some and run again, \
-         what is booked already will not be booked twice"
+        "Failed to write to the ledger: the disk is nearly full, {bytes} bytes are free and {needed} are needed \
+         (ledger.min_free_bytes); free some and run again: nothing is booked twice"
     )]
     NoRoom {
         /// Bytes free.
         bytes: u64,
-        /// Bytes at which the intake goes on.
+        /// Bytes at which the intake continues.
         needed: u64,
     },
     /// A sum does not fit.
-    #[error("a total of {0} does not fit its number: check the tariff")]
+    #[error(
+        "Failed to add up a total of {0}: it exceeds the number that stores it; check the rates of the tariff"
+    )]
     Overflow(String),
 }
 
@@ -105,7 +109,12 @@ mod tests {
     fn another_format_is_refused_with_the_commands_that_rebuild() {
         let error = LedgerError::damaged("the manifest root")(CodecError::Format { found: 2, known: 3 });
         let text = error.to_string();
-        assert!(text.starts_with("the ledger is stored in format 2, this program reads format 3"), "{text}");
+        assert!(
+            text.starts_with(
+                "Failed to open the ledger: it is stored in format 2, this program reads format 3"
+            ),
+            "{text}"
+        );
         assert!(
             text.contains("`coverledger serve --config FILE`") && text.contains("`coverledger ingest"),
             "{text}"

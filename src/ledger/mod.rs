@@ -4,12 +4,12 @@
 //! write blocks, make them durable, advance the manifest, replace the witness `HEAD`, show the state to readers. A crash
 //! anywhere leaves the state before or the state after, never a part.
 //!
-//! # Rooms
+//! # Modules
 //!
 //! In the order in which a batch meets them:
 //!
-//! 1. [`writer`] opens the ledger and holds the state that commits change: [`LedgerOptions`], the manifest, the live runs,
-//!    the filters. It collects what an interrupted process left behind.
+//! 1. [`writer`] opens the ledger and has the parts that commits change: the manifest, the run set (live runs and filters), the run
+//!    builder, the rejection store, the configuration history, the statistics. It collects what an interrupted process left behind.
 //! 2. [`batch`]: decoded events, refused records and completeness records, in the order of arrival; each order with its
 //!    staged row.
 //! 3. [`commit`]: the order of effects. It calls all that follows.
@@ -29,7 +29,7 @@
 //!
 //! They point one way; `tests/dependencies.rs` holds the imports against this table.
 //!
-//! | room | uses |
+//! | module | uses |
 //! |---|---|
 //! | `yield_points` | nothing |
 //! | `error` | nothing |

@@ -1,4 +1,4 @@
-//! What the ledger is told when it is opened.
+//! Options for opening the ledger.
 
 use crate::config::Config;
 use crate::domain::platform::Platforms;
@@ -39,7 +39,7 @@ pub struct LedgerOptions {
     pub config_text: String,
     /// Hash of that text.
     pub config_hash: [u8; 32],
-    /// Whether an operator lets the ledger go on from an older state than was acknowledged, and why. An open ledger keeps
+    /// Whether an operator lets the ledger continue from an older state than was acknowledged, and why. An open ledger keeps
     /// it only where they differ, until the commit that notes it.
     pub accept_older_state: Option<String>,
 }

@@ -1,9 +1,11 @@
 //! One committed state as readers see it: immutable, shared, never blocking the writer.
 
 mod finality_history;
+mod parts;
 mod periods;
 mod seals;
 
+pub(crate) use parts::SnapshotParts;
 pub use periods::TotalsOfPeriod;
 
 use crate::domain::completeness::Completeness;
@@ -38,7 +40,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Stored versions of one rider that are read at a time, mostly those of a day. A person has some hundred orders a day at
-/// most; of a placeholder that stands for everybody this bounds what a question costs.
+/// most; of a placeholder that many riders share, this bounds what a question costs.
 const VERSIONS_READ_MAX: usize = 20_000;
 
 /// Blocks that are fetched for a question before it reads the first of them: more than nearly every question reads.
@@ -177,7 +179,7 @@ impl Snapshot {
 }
 
 /// Rows of any places become versions with their fates: at one place and identity the newest row replaces the others, and
-/// a mark replaces the version before it. They come in the order of their places.
+/// a tombstone replaces the version before it. They come in the order of their places.
 fn group_versions(mut rows: Vec<Found>) -> Vec<StoredVersion> {
     rows.sort_by(|a, b| {
         let order = |row: &Found| (row.posting.revision, row.posting.commit);
@@ -275,12 +277,12 @@ impl LedgerView for Snapshot {
                 continue;
             }
             run.visit_rider(rider_id, (from, to), |row| {
-                let class = run.class(row.class)?;
-                let moved_to = row.moved_to.filter(|_| class.kind == RowKind::Moved);
+                let entry = run.dictionary_entry(row.code)?;
+                let moved_to = row.moved_to.filter(|_| entry.kind == RowKind::Moved);
                 if rows.len() == VERSIONS_READ_MAX {
                     return Err(LedgerError::TooManyOrders { limit: VERSIONS_READ_MAX });
                 }
-                rows.push(Found { day: run.entry.day, posting: row.posting(class), moved_to });
+                rows.push(Found { day: run.entry.day, posting: row.posting(entry), moved_to });
                 Ok(())
             })?;
         }
@@ -292,7 +294,7 @@ impl LedgerView for Snapshot {
             && self.store.is_prefetch_useful()
             && let Err(error) = self.fetch_riders(rider_ids, days)
         {
-            tracing::debug!(%error, "what a question reads next cannot be fetched");
+            tracing::debug!(%error, "Failed to fetch ahead what a question reads next: it reads it itself");
         }
     }
 

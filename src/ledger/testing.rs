@@ -71,19 +71,19 @@ mod skipped;
 
 /// Drops a ledger's large files from the page cache. `false` where they are on no disk, or the system does not count the
 /// bytes that it fetches: then `check` cannot be made, which it notes.
-pub(crate) fn forget(dir: &Path, check: &str) -> bool {
+pub(crate) fn evict_page_cache(dir: &Path, check: &str) -> bool {
     let files: Vec<File> = segment_files(dir).into_iter().map(|path| File::open(path).unwrap()).collect();
     assert!(!files.is_empty(), "nothing was large enough for a file of its own");
-    let forget = || {
+    let evict = || {
         for file in &files {
             file.sync_all().unwrap();
             rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
         }
     };
-    forget();
+    evict();
     let read = |mut file: &File| std::io::copy(&mut file, &mut std::io::sink()).unwrap();
     let on_disk = bytes_fetched(|| files.iter().map(read).sum::<u64>()) > 0;
-    forget();
+    evict();
     if !on_disk {
         skipped::skipped(
             check,

@@ -1,6 +1,6 @@
 //! Yield points: long work offers its core to waiting threads.
 //!
-//! Linux lets a thread that runs go on for a slice of a few milliseconds before another one gets its core, even one that sleeps
+//! Linux lets a thread that runs continue for a slice of a few milliseconds before another one gets its core, even one that sleeps
 //! most of the time and is asked something now. Where commits and compactions keep all cores busy a question would wait
 //! that long before it is looked at, longer than its answer takes. So loops over the rows of a batch or a run offer
 //! their core again and again: that costs some hundred nanoseconds when no thread waits.

@@ -11,7 +11,7 @@ pub enum CodecError {
     /// The value ends too early.
     #[error("the value ends inside {0}")]
     Truncated(&'static str),
-    /// A field holds what it cannot hold.
+    /// A field has an impossible value.
     #[error("{0} is out of range")]
     Invalid(&'static str),
     /// The checksum does not match.

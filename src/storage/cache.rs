@@ -69,7 +69,7 @@ impl PartCache {
         Self { held, tokens: AtomicU64::new(0) }
     }
 
-    /// A part from the cache, else by `read`; what was read is cached if there is room. Two callers may read the same part at
+    /// A part from the cache, else by `read`; what was read is cached if it fits. Two callers may read the same part at
     /// once: neither waits for the other.
     pub(super) fn get_owned<E>(
         &self,
@@ -96,7 +96,7 @@ impl PartCache {
         self.get_owned(Owner::Run(run), u64::from(part), read)
     }
 
-    /// Caches a part of an open run's index, if there is room.
+    /// Caches a part of an open run's index, if it fits.
     pub fn put(&self, run: RunToken, part: u32, bytes: Arc<[u8]>) {
         self.held.insert((Owner::Run(run), u64::from(part)), bytes);
     }

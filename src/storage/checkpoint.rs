@@ -9,7 +9,6 @@ use super::memory::MemoryStaging;
 use super::root::{Change, Version};
 use super::upload::Hint;
 use super::{Acquire, Mode, Session, Storage};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -155,9 +154,7 @@ impl Session {
 /// Gives up once `stop` is set.
 pub(super) fn go_on(stop: &AtomicBool) -> StorageResult<()> {
     if stop.load(Ordering::Relaxed) {
-        return Err(StorageError::at("copying the store", &PathBuf::new())(
-            "given up: the process is stopping",
-        ));
+        return Err(StorageError::Stopping);
     }
     Ok(())
 }

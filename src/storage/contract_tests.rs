@@ -125,7 +125,7 @@ fn values_are_read_after_they_are_sealed_and_not_before() {
             assert!(session.get(&key).unwrap().is_none(), "{}: {hint:?}", place.name);
             upload.seal().unwrap();
             assert_eq!(&*session.get(&key).unwrap().unwrap(), b"seven", "{}: {hint:?}", place.name);
-            // An upload goes on.
+            // An upload continues.
             upload.put(&ValueKey::new(KIND, run, 8), Vec::new()).unwrap();
             upload.seal().unwrap();
             assert!(session.contains(&ValueKey::new(KIND, run, 8)).unwrap());

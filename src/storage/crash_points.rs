@@ -82,7 +82,7 @@ points! {
     /// Its name is durable.
     HeadDurable = "head.durable",
     /// Memory has taken the commit in.
-    CommitAdopted = "commit.adopted",
+    CommitApplied = "commit.applied",
     /// Readers see it.
     CommitPublished = "commit.published",
     /// Orders without a rate are written again with one.
@@ -127,7 +127,7 @@ static PLAN: LazyLock<Option<Plan>> = LazyLock::new(|| {
     if plan.is_none() {
         // A misspelt point would never be met, and a test that waits for it would prove nothing.
         eprintln!(
-            "coverledger: {VARIABLE}={text} names no point: POINT or POINT:NTH, of {}",
+            "coverledger: {VARIABLE}={text} names no crash point: write POINT or POINT:NTH, of {}",
             names().join(", ")
         );
         std::process::abort();

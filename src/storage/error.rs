@@ -9,37 +9,44 @@ use thiserror::Error;
 #[derive(Debug, Error, Clone)]
 pub enum StorageError {
     /// The embedded store or the system reports a failure.
-    #[error("{doing} failed in {path}: {message}")]
+    #[error("Failed to {action} in {path}: {message}; check the disk and its permissions, then start again")]
     Failed {
-        /// What was being done.
-        doing: &'static str,
+        /// What failed, as a verb and its object: `write a value`.
+        action: &'static str,
         /// The file or folder.
         path: PathBuf,
         /// The message of the store or the system.
         message: String,
     },
     /// A value is larger than the store takes safely.
-    #[error("a value of {bytes} bytes is larger than the {VALUE_BYTES_MAX} that the store keeps safely")]
+    #[error(
+        "Failed to store a value: it has {bytes} bytes, and the store keeps {VALUE_BYTES_MAX} at most; report this as \
+         a defect"
+    )]
     TooLarge {
         /// Its length.
         bytes: usize,
     },
     /// Values left the log for files that are not synced.
-    #[error("{path} holds files: values were moved out of the log and are not safe against power loss")]
+    #[error(
+        "Failed to open the store: {path} holds files, so values were moved out of the log and are not safe against \
+         power loss; restore a backup or rebuild the ledger from Kafka or files"
+    )]
     Blobs {
         /// The folder that must stay empty.
         path: PathBuf,
     },
     /// Another process has the data directory.
     #[error(
-        "{path} is in use by another coverledger process; stop it first, or choose another ledger.data_dir"
+        "Failed to lock {path}: it is in use by another coverledger process; stop that process, or choose another \
+         ledger.data_dir"
     )]
     InUse {
         /// The data directory.
         path: PathBuf,
     },
     /// The data directory cannot be used.
-    #[error("the data directory {path} (`data_dir` under [ledger]) cannot be used: {reason}")]
+    #[error("Failed to use the data directory {path} (`data_dir` under [ledger]): {reason}")]
     DataDir {
         /// The data directory.
         path: PathBuf,
@@ -53,16 +60,19 @@ pub enum StorageError {
         why: String,
     },
     /// The storage was acquired to be read.
-    #[error("the storage was opened to be read: nothing is written to it")]
+    #[error("Failed to write to the storage: it was opened to be read; open it for writing")]
     ReadOnly,
     /// A change failed before: its result is unknown.
-    #[error("a write failed before, and its result is unknown: start again")]
+    #[error("Failed to use the storage: an earlier write failed, and its result is unknown; start again")]
     Unknown,
+    /// A copy was cancelled.
+    #[error("Failed to copy the storage: the process is stopping; run the backup again")]
+    Stopping,
     /// The storage was laid out by another version of the program.
     #[error(
-        "{path} was written by an earlier version of coverledger, whose store this one does not read: move the data directory \
-         away and rebuild it; `coverledger serve --config FILE` reads Kafka from its start, `coverledger ingest --config FILE \
-         INPUT...` takes the files in again"
+        "Failed to open {path}: it was written by an earlier version of coverledger, whose store this one does not \
+         read; move the data directory away and rebuild it; `coverledger serve --config FILE` reads Kafka from its \
+         start, `coverledger ingest --config FILE INPUT...` takes the files in again"
     )]
     OtherFormat {
         /// The file that says so.
@@ -79,28 +89,30 @@ pub enum StorageError {
         operation: &'static str,
     },
     /// A file beside the store cannot be used.
-    #[error("{doing} {path} failed: {message}")]
+    #[error("Failed to {action} {path}: {message}")]
     File {
-        /// What was being done.
-        doing: &'static str,
+        /// What failed, as a verb: `open`. The path is its object.
+        action: &'static str,
         /// Which file.
         path: PathBuf,
         /// The system's message.
         message: String,
     },
     /// There is nothing to read.
-    #[error("there is no ledger in {path}: its `store` is missing; is ledger.data_dir right?")]
+    #[error(
+        "Failed to open the ledger: there is no ledger in {path}, its `store` is missing; check ledger.data_dir"
+    )]
     NoLedger {
         /// The data directory.
         path: PathBuf,
     },
-    /// `HEAD` does not say where the storage stands.
+    /// `HEAD` does not name the version of the storage.
     #[error("{0}")]
     Inconsistent(String),
     /// A sealed segment file is not as it was written.
     #[error(
-        "the segment file {path} is damaged: {source}; keep a copy of the data directory, then restore a backup or rebuild \
-         the ledger from Kafka or files"
+        "Failed to read the segment file {path}: it is damaged ({source}); keep a copy of the data directory, then \
+         restore a backup or rebuild the ledger from Kafka or files"
     )]
     Segment {
         /// The file.
@@ -112,16 +124,16 @@ pub enum StorageError {
 }
 
 impl StorageError {
-    /// Names the file.
-    pub fn file(doing: &'static str, path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Self {
+    /// Names what failed (a verb), and the file.
+    pub fn file(action: &'static str, path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_path_buf();
-        move |error| Self::File { doing, path, message: error.to_string() }
+        move |error| Self::File { action, path, message: error.to_string() }
     }
 
-    /// Names what was being done, and where.
-    pub(super) fn at<E: std::fmt::Display>(doing: &'static str, path: &Path) -> impl Fn(E) -> Self + use<E> {
+    /// Names what failed (a verb and its object), and where.
+    pub(super) fn at<E: std::fmt::Display>(action: &'static str, path: &Path) -> impl Fn(E) -> Self + use<E> {
         let path = path.to_path_buf();
-        move |error| Self::Failed { doing, path: path.clone(), message: error.to_string() }
+        move |error| Self::Failed { action, path: path.clone(), message: error.to_string() }
     }
 }
 

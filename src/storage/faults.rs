@@ -50,7 +50,7 @@ impl Faults {
         &self.inner
     }
 
-    /// Goes on by another plan.
+    /// Continues by another plan.
     pub fn set_plan(&self, plan: Plan) {
         *self.control.plan.lock().unwrap_or_else(PoisonError::into_inner) = plan;
     }

@@ -104,7 +104,7 @@ impl Memory {
 
 fn not_empty() -> StorageError {
     StorageError::File {
-        doing: "backing up to",
+        action: "back up to",
         path: PathBuf::from("memory"),
         message: "it is not empty; name a new one".to_owned(),
     }

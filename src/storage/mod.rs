@@ -72,7 +72,7 @@ pub enum Storage {
 pub enum Mode {
     /// Everything; the storage is created if it does not exist.
     Write {
-        /// Whether to go on from an older state than the newest that was acknowledged ([`Session::is_older_state`]).
+        /// Whether to continue from an older state than the newest that was acknowledged ([`Session::is_older_state`]).
         accept_older_state: bool,
         /// Whether to take over from a writer that still has the storage: it is fenced from then on. A lock of a directory
         /// cannot be taken over.
@@ -114,7 +114,7 @@ impl Storage {
     /// Opens the storage. The session owns what keeps other writers away (a lock, later an epoch) until its last clone goes.
     ///
     /// # Errors
-    /// Another process has the storage; it is damaged; it stands at another version than was acknowledged last.
+    /// Another process has the storage; it is damaged; it is at another version than was acknowledged last.
     pub fn acquire(&self, how: &Acquire) -> StorageResult<Session> {
         match self {
             Self::Local(local) => local.acquire(how).map(|session| Session::Local(Arc::new(session))),

@@ -109,7 +109,7 @@ impl Session {
 
 /// The root.
 impl Session {
-    /// The version of the root that the session stands at.
+    /// The version of the root that the session is at.
     ///
     /// # Errors
     /// A swap failed: which version is in force is known when the storage is acquired again.
@@ -244,7 +244,7 @@ impl Session {
         }
     }
 
-    /// Reads every byte that has a checksum of the storage's own, and tells what is damaged.
+    /// Reads every byte that has a checksum of the storage's own, and reports what is damaged.
     pub fn scrub(&self, problem: &mut dyn FnMut(StorageError)) {
         match self {
             Self::Local(local) => local.scrub(problem),

@@ -55,7 +55,7 @@ impl Upload {
     }
 
     /// Makes everything that was put readable, and durable at the latest when [`Session::swap_root`] next returns. The upload
-    /// may go on with other values.
+    /// may continue with other values.
     ///
     /// # Errors
     /// The storage fails. What was put is then lost, or left over: the next start collects it.

@@ -1,6 +1,6 @@
 //! The log: to standard error, as text for people or as JSON for machines.
 //!
-//! No rider identifier is ever logged: a log is read by people who have no business with a person's working day.
+//! No rider identifier is ever logged: the readers of a log have no business with a person's working day.
 
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use thiserror::Error;
@@ -21,13 +21,13 @@ pub enum LogFormat {
 #[derive(Debug, Error)]
 pub enum LogError {
     /// The filter cannot be read.
-    #[error("`{filter}` is no log filter, such as info or coverledger=debug,info")]
+    #[error("the log filter `{filter}` is invalid: use for example info or coverledger=debug,info")]
     Filter {
         /// What was given.
         filter: String,
     },
     /// The process has a log already.
-    #[error("the log was set up before")]
+    #[error("Failed to set up the log: it was set up before")]
     Twice,
 }
 
@@ -77,7 +77,7 @@ mod tests {
         assert!(parse("info").is_ok() && parse("coverledger=debug,info").is_ok());
         assert_eq!(
             parse("coverledger=loud").unwrap_err().to_string(),
-            "`coverledger=loud` is no log filter, such as info or coverledger=debug,info"
+            "the log filter `coverledger=loud` is invalid: use for example info or coverledger=debug,info"
         );
     }
 }

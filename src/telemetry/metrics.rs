@@ -1,4 +1,4 @@
-//! Every metric, in one struct that owns the registry. Events are told by name; what they mean in numbers is here.
+//! Every metric, in one struct that owns the registry. Callers report events by name; this module maps them to numbers.
 
 mod facts;
 mod table;
@@ -99,7 +99,7 @@ impl Metrics {
         }
     }
 
-    /// Where a partition stands.
+    /// The position of a partition.
     pub fn partition(&self, facts: &PartitionFacts<'_>) {
         let partition = facts.partition.to_string();
         let labels = [facts.topic, partition.as_str()];
@@ -160,8 +160,8 @@ impl Metrics {
         table.open_with_other_rider.set(int(sample.open_with_other_rider));
     }
 
-    /// How much room there is on the disk, and whether it is too little to read on.
-    pub fn room(&self, free_bytes: u64, is_short: bool) {
+    /// The free space on the disk, and whether it is too little to read on.
+    pub fn disk_space(&self, free_bytes: u64, is_short: bool) {
         self.table().disk_free_bytes.set(int(free_bytes));
         self.table().ingest_paused.set(i64::from(is_short));
     }
@@ -171,7 +171,7 @@ impl Metrics {
         self.table().poisoned.set(1);
     }
 
-    /// Whether `/readyz` says so.
+    /// Whether `/readyz` reports readiness.
     pub fn ready(&self, ready: bool) {
         self.table().ready.set(i64::from(ready));
     }

@@ -13,8 +13,8 @@ const MOUNTED: &str = "COVERLEDGER_TEST_SMALL_FILE_SYSTEM";
 const SIZE: &str = "size=64m";
 
 /// The small file system, in the process that sees it. Any other starts this program again, at the test `name`, with a mount
-/// of its own: as root, or as root of a user namespace. Where neither is allowed (in most containers) it says so: that full disks
-/// are told by an injected error is tested everywhere.
+/// of its own: as root, or as root of a user namespace. Where neither is allowed (in most containers) it reports that;
+/// tests with an injected error cover full disks everywhere.
 pub(crate) fn file_system(name: &str) -> Option<PathBuf> {
     if let Some(mounted) = std::env::var_os(MOUNTED) {
         return Some(PathBuf::from(mounted));
@@ -47,8 +47,8 @@ pub(crate) fn file_system(name: &str) -> Option<PathBuf> {
     None
 }
 
-/// Fills the file system but for so many bytes. Returns the file that takes the room.
-pub(crate) fn leave_room(mounted: &Path, bytes: usize) -> PathBuf {
+/// Fills the file system but for so many bytes. Returns the file that takes the space.
+pub(crate) fn leave_free(mounted: &Path, bytes: usize) -> PathBuf {
     let path = mounted.join("ballast");
     let mut ballast = File::create(&path).unwrap();
     let page = [0; 4_096];

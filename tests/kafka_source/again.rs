@@ -18,7 +18,7 @@ use crate::testkit::cluster::RealKafka;
 use crate::testkit::orders::{TOPIC, config_of, order, text};
 use crate::testkit::program::Program;
 use crate::testkit::proxy::Proxy;
-use crate::testkit::reading::{PATIENCE, from_beginning, read_to, resumes, source};
+use crate::testkit::reading::{TIMEOUT, from_beginning, read_to, resumes, source};
 use crate::testkit::wait::poll_until;
 
 /// A configuration that reads one topic.
@@ -36,7 +36,7 @@ fn send(kafka: &RealKafka, topic: &str, numbers: std::ops::Range<u32>) {
         let payload = payload.as_bytes();
         producer.send(&Outgoing { topic, partition, key: None, payload, timestamp }).unwrap();
     }
-    producer.flush(PATIENCE).unwrap();
+    producer.flush(TIMEOUT).unwrap();
 }
 
 /// Sends orders of these numbers, each in a transaction of its own: behind each lies a marker.
@@ -46,11 +46,11 @@ fn send_in_transactions(kafka: &RealKafka, topic: &str, numbers: std::ops::Range
         .set("transactional.id", topic)
         .create()
         .unwrap();
-    producer.init_transactions(PATIENCE).unwrap();
+    producer.init_transactions(TIMEOUT).unwrap();
     for number in numbers {
         producer.begin_transaction().unwrap();
         producer.send(BaseRecord::<(), str>::to(topic).payload(&order(number))).unwrap();
-        producer.commit_transaction(PATIENCE).unwrap();
+        producer.commit_transaction(TIMEOUT).unwrap();
     }
 }
 
@@ -94,7 +94,7 @@ fn a_topic_made_again_whose_remembered_offset_is_a_marker_stops_the_service() {
     kafka.delete_topic(topic);
     kafka.create_topic(topic, 1);
     send_in_transactions(&kafka, topic, 10..13);
-    refused(&config, &["marked:0 belongs to another topic", "--skip marked:0:0 --reason"]);
+    refused(&config, &["marked:0: it belongs to another topic", "--skip marked:0:0 --reason"]);
     goes_on_by_decision(&config, topic, 0, 6);
 }
 
@@ -106,7 +106,7 @@ fn a_topic_made_again_whose_log_starts_above_the_remembered_record_stops_the_ser
     kafka.create_topic(topic, 1);
     send(&kafka, topic, 10..15);
     kafka.delete_records(topic, 0, 2);
-    refused(&config, &["above:0 belongs to another topic", "--skip above:0:2 --reason"]);
+    refused(&config, &["above:0: it belongs to another topic", "--skip above:0:2 --reason"]);
     goes_on_by_decision(&config, topic, 2, 5);
 }
 
@@ -117,7 +117,7 @@ fn a_topic_made_again_with_the_same_records_stops_the_service() {
     kafka.delete_topic(topic);
     kafka.create_topic(topic, 1);
     send(&kafka, topic, 0..2);
-    refused(&config, &["same:0 belongs to another topic", "--skip same:0:0 --reason"]);
+    refused(&config, &["same:0: it belongs to another topic", "--skip same:0:0 --reason"]);
 }
 
 #[test]
@@ -138,8 +138,11 @@ fn a_topic_made_again_between_two_probes_stops_the_next_start() {
     program.signal("-CONT");
     let (code, said) = program.end();
     assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("the topic between was replaced while it was read: its id was"), "{said}");
-    refused(&config, &["between:0 belongs to another topic", "--skip between:0:0 --reason"]);
+    assert!(
+        said.contains("Failed to read the topic between: it was replaced meanwhile, its id was"),
+        "{said}"
+    );
+    refused(&config, &["between:0: it belongs to another topic", "--skip between:0:0 --reason"]);
 }
 
 #[test]
@@ -154,14 +157,14 @@ fn a_topic_deleted_while_down_and_created_while_running_stops() {
     let written = std::fs::read_to_string(&config).unwrap();
     std::fs::write(&config, written.replace(&kafka.brokers(), &address)).unwrap();
     let mut program = Program::serve(&config, &[]);
-    poll_until("it tried", || program.said().contains("Kafka cannot be reached").then_some(()));
+    poll_until("it tried", || program.said().contains("Failed to reach Kafka").then_some(()));
     assert!(!program.has_ended());
     kafka.create_topic(topic, 1);
     send_in_transactions(&kafka, topic, 10..13);
     let _proxy = Proxy::answering(silent, &kafka.brokers());
     let (code, said) = program.end();
     assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("absent:0 belongs to another topic"), "{said}");
+    assert!(said.contains("absent:0: it belongs to another topic"), "{said}");
 }
 
 #[test]
@@ -174,7 +177,7 @@ fn another_cluster_under_the_same_names_stops() {
     send(&other, topic, 7..9);
     let written = std::fs::read_to_string(&config).unwrap();
     std::fs::write(&config, written.replace(&kafka.brokers(), &other.brokers())).unwrap();
-    refused(&config, &["mirrored:0 belongs to another cluster", "--skip mirrored:0:0 --reason"]);
+    refused(&config, &["mirrored:0: it belongs to another cluster", "--skip mirrored:0:0 --reason"]);
     goes_on_by_decision(&config, topic, 0, 4);
 }
 
@@ -184,7 +187,7 @@ fn a_compacted_topic_is_refused() {
     for (topic, policy) in [("compacted", "compact"), ("both", "compact,delete")] {
         kafka.create_topic_with(topic, &[("cleanup.policy", policy)]);
         let config = config(&folder, &kafka.brokers(), topic);
-        refused(&config, &[&format!("compacted topics cannot be read: {topic};"), "cleanup.policy=delete"]);
+        refused(&config, &[&format!("Failed to read compacted topics: {topic};"), "cleanup.policy=delete"]);
     }
 }
 
@@ -198,21 +201,21 @@ fn a_topic_that_becomes_compacted_stops_the_service() {
     kafka.configure_topic(topic, "cleanup.policy", "compact");
     let (code, said) = program.end();
     assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("compacted topics cannot be read: packing;"), "{said}");
+    assert!(said.contains("Failed to read compacted topics: packing;"), "{said}");
     kafka.configure_topic(topic, "cleanup.policy", "delete");
     let mut program = Program::serve(&config, &[]);
     program.ready();
     assert_eq!(program.terminate(), Some(0));
 }
 
-/// What the second guard says where the broker tells no topic ids.
+/// What the second check reports where the broker tells no topic ids.
 fn without_ids(kafka: &RealKafka, known: &[Resume], cleanup: Cleanup) -> Standing {
     let (settings, health) = (kafka.settings("guard"), KafkaHealth::new());
     let probe = KafkaProbe::new(&settings, health.clone()).unwrap();
     let topic = known[0].place.topic.clone();
     let described = Described { identity: TopicIdentity::default(), cleanup };
     let now = BTreeMap::from([(topic, described)]);
-    check_continuation(&settings, &health, &probe, known, &now, PATIENCE).unwrap().remove(0)
+    check_continuation(&settings, &health, &probe, known, &now, TIMEOUT).unwrap().remove(0)
 }
 
 #[test]
@@ -256,8 +259,8 @@ fn kafka_tells_which_topics_these_are_and_what_is_deleted_of_them() {
     kafka.create_topic_with("bounded", &[("retention.ms", "-1"), ("retention.bytes", "1000000")]);
     let probe = KafkaProbe::new(&kafka.settings("ids"), KafkaHealth::new()).unwrap();
     let topics = ["told", "kept", "bounded"].map(str::to_owned);
-    let described = probe.describe(&topics, PATIENCE).unwrap();
-    assert_eq!(described, probe.describe(&topics, PATIENCE).unwrap());
+    let described = probe.describe(&topics, TIMEOUT).unwrap();
+    assert_eq!(described, probe.describe(&topics, TIMEOUT).unwrap());
     let cleanups = topics.each_ref().map(|topic| described[topic].cleanup);
     assert_eq!(cleanups, [Cleanup::Deletes, Cleanup::Keeps, Cleanup::Deletes]);
     let ids: std::collections::BTreeSet<_> =
@@ -267,6 +270,6 @@ fn kafka_tells_which_topics_these_are_and_what_is_deleted_of_them() {
         described.values().map(|topic| topic.identity.cluster.clone().unwrap()).collect();
     assert_eq!(clusters.len(), 1);
     // One that is not there is for discovery to tell.
-    let absent = probe.describe(&["nowhere".to_owned()], PATIENCE).unwrap_err();
+    let absent = probe.describe(&["nowhere".to_owned()], TIMEOUT).unwrap_err();
     assert!(absent.is_transient(), "{absent}");
 }

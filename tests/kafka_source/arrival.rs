@@ -10,7 +10,7 @@ use crate::again::config;
 use crate::testkit::cluster::RealKafka;
 use crate::testkit::orders::order;
 use crate::testkit::program::Program;
-use crate::testkit::reading::PATIENCE;
+use crate::testkit::reading::TIMEOUT;
 use crate::testkit::wait::poll_until;
 
 const MONTH_MS: i64 = 30 * 86_400_000;
@@ -29,7 +29,7 @@ fn half_gone(kafka: &RealKafka, topic: &str, stamp: &str, sent: UtcMillis) -> Ut
         let payload = payload.as_bytes();
         producer.send(&Outgoing { topic, partition, key: None, payload, timestamp }).unwrap();
     }
-    producer.flush(PATIENCE).unwrap();
+    producer.flush(TIMEOUT).unwrap();
     kafka.delete_records(topic, 0, 5);
     Clock::start().now()
 }
@@ -41,7 +41,7 @@ fn reason_at(kafka: &RealKafka, program: &mut Program, topic: &str, at: UtcMilli
     let payload = complete.to_string();
     let (partition, payload) = (Some(0), payload.as_bytes());
     producer.send(&Outgoing { topic, partition, key: None, payload, timestamp: None }).unwrap();
-    producer.flush(PATIENCE).unwrap();
+    producer.flush(TIMEOUT).unwrap();
     let path = format!("/v1/coverage?rider_id=R2&at={}", text(at));
     poll_until("the platform is complete beyond it", || {
         let reason = program.get(&path)["platforms"][0]["reason"].clone();

@@ -4,7 +4,7 @@ use crate::testkit::mock::settings;
 use crate::testkit::proxy::Proxy;
 use crate::testkit::random::Random;
 use crate::testkit::reading::{
-    PATIENCE, assert_whole, from_beginning, read_to, read_to_fault, resumes, source, write,
+    TIMEOUT, assert_whole, from_beginning, read_to, read_to_fault, resumes, source, write,
 };
 use crate::testkit::wait::poll_until;
 use coverledger::domain::time::UtcMillis;
@@ -84,7 +84,7 @@ fn a_slow_broker_is_waited_for() {
     let mut seen = Vec::new();
     read_to(&source, &mut seen, 100);
     assert_whole(&seen);
-    let report = source.probe().ends(&source.places(), || UtcMillis::new(1), PATIENCE).unwrap();
+    let report = source.probe().ends(&source.places(), || UtcMillis::new(1), TIMEOUT).unwrap();
     assert_eq!(report.ends.iter().map(|(_, end)| *end).collect::<Vec<_>>(), [50, 50]);
 }
 
@@ -98,7 +98,7 @@ pub(crate) fn marked(settings: &ClientSettings) {
             producer.send(&Outgoing { topic, partition, key: None, payload, timestamp: None }).unwrap();
         }
         // A batch of its own.
-        producer.flush(PATIENCE).unwrap();
+        producer.flush(TIMEOUT).unwrap();
     }
 }
 
@@ -169,7 +169,7 @@ fn a_record_of_a_megabyte_is_a_record() {
         let (topic, partition) = ("orders", Some(0));
         producer.send(&Outgoing { topic, partition, key: None, payload, timestamp: None }).unwrap();
     }
-    producer.flush(PATIENCE).unwrap();
+    producer.flush(TIMEOUT).unwrap();
     let mut source = PartitionSource::new(&settings, KafkaHealth::new()).unwrap();
     source.add(&from_beginning(&places(1))).unwrap();
     let mut seen = Vec::new();

@@ -15,7 +15,7 @@ use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use crate::testkit::mock::{cluster, settings};
 use crate::testkit::reading::{
-    PATIENCE, assert_whole, from_beginning, idle_until, offsets, read_to, read_to_fault, resumes, source,
+    TIMEOUT, assert_whole, from_beginning, idle_until, offsets, read_to, read_to_fault, resumes, source,
     write,
 };
 
@@ -44,7 +44,7 @@ fn several_topics_are_read_once_and_the_positions_reach_the_ends() {
         asked.set(asked.get() + 1);
         UtcMillis::new(42)
     };
-    let report = source.probe().ends(&source.places(), now, PATIENCE).unwrap();
+    let report = source.probe().ends(&source.places(), now, TIMEOUT).unwrap();
     assert_eq!((report.requested_at, asked.get()), (UtcMillis::new(42), 1));
     let positions = source.positions().unwrap();
     let ends: Vec<_> = report.ends.iter().map(|(place, end)| (place.clone(), Some(*end))).collect();
@@ -157,7 +157,7 @@ fn a_position_that_kafka_does_not_hold_stops_with_the_partition_and_the_range() 
     let identity = TopicIdentity::default();
     let resume = Resume { place, position: 99, last, identity };
     let checked =
-        check_continuation(&settings, &KafkaHealth::new(), &probe, &[resume], &BTreeMap::new(), PATIENCE);
+        check_continuation(&settings, &KafkaHealth::new(), &probe, &[resume], &BTreeMap::new(), TIMEOUT);
     assert_eq!(checked, Ok(vec![Err(fault)]));
 }
 
@@ -176,22 +176,22 @@ fn the_last_applied_record_is_compared_before_reading_goes_on() {
     let health = KafkaHealth::new();
     let probe = KafkaProbe::new(&settings, health.clone()).unwrap();
     let mut known = resumes(&seen);
-    let checked = check_continuation(&settings, &health, &probe, &known, &BTreeMap::new(), PATIENCE);
+    let checked = check_continuation(&settings, &health, &probe, &known, &BTreeMap::new(), TIMEOUT);
     assert_eq!(checked, Ok(vec![Ok(Continuation::Verified); 4]));
 
     known[0].last = None;
-    let checked = check_continuation(&settings, &health, &probe, &known, &BTreeMap::new(), PATIENCE).unwrap();
+    let checked = check_continuation(&settings, &health, &probe, &known, &BTreeMap::new(), TIMEOUT).unwrap();
     assert_eq!(checked[0], Ok(Continuation::NothingApplied));
 
     known[2].last.as_mut().unwrap().digest[7] ^= 1;
-    let checked = check_continuation(&settings, &health, &probe, &known, &BTreeMap::new(), PATIENCE);
+    let checked = check_continuation(&settings, &health, &probe, &known, &BTreeMap::new(), TIMEOUT);
     let place = TopicPartition::new("orders.b", 0);
     assert_eq!(checked.unwrap()[2], Err(KafkaFault::AnotherLog { place, offset: 24, low: 0 }));
 
     let identity = TopicIdentity::default();
     let gone = Resume { place: TopicPartition::new("orders.b", 7), position: 1, last: None, identity };
     let asked = std::slice::from_ref(&gone);
-    let checked = check_continuation(&settings, &health, &probe, asked, &BTreeMap::new(), PATIENCE);
+    let checked = check_continuation(&settings, &health, &probe, asked, &BTreeMap::new(), TIMEOUT);
     assert_eq!(checked, Ok(vec![Err(KafkaFault::PartitionMissing { place: gone.place })]));
 }
 
@@ -200,7 +200,7 @@ fn partitions_are_discovered() {
     let cluster = cluster(&[("orders.a", 3), ("orders.b", 1)]);
     let settings = settings(cluster.bootstrap_servers(), "discovery");
     let probe = KafkaProbe::new(&settings, KafkaHealth::new()).unwrap();
-    let found = probe.discover(["orders.b", "orders.a"], PATIENCE).unwrap();
+    let found = probe.discover(["orders.b", "orders.a"], TIMEOUT).unwrap();
     let expected = [("orders.b", vec![0]), ("orders.a", vec![0, 1, 2])];
     let expected =
         expected.map(|(topic, partitions)| TopicPartitions { topic: topic.to_owned(), partitions });
@@ -245,6 +245,6 @@ fn progress_is_reported_and_closing_waits_for_it() {
     let mut asked = TopicPartitionList::new();
     asked.add_partition("orders", 0);
     // Closing waits for what was sent.
-    let committed = tool.committed_offsets(asked, PATIENCE).unwrap();
+    let committed = tool.committed_offsets(asked, TIMEOUT).unwrap();
     assert_eq!(committed.elements()[0].offset(), Offset::Offset(5));
 }

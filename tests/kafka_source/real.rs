@@ -18,7 +18,7 @@ use crate::testkit::cluster::{PASSWORD, RealKafka};
 use crate::testkit::program::Program;
 use crate::testkit::proxy::Proxy;
 use crate::testkit::reading::{
-    PATIENCE, Seen, assert_whole, from_beginning, idle_until, read_to, read_to_fault, read_until, resumes,
+    Seen, TIMEOUT, assert_whole, from_beginning, idle_until, read_to, read_to_fault, read_until, resumes,
     source, write,
 };
 use crate::testkit::wait::poll_until;
@@ -46,9 +46,9 @@ fn places(topic: &str, partitions: i32) -> Vec<TopicPartition> {
     (0..partitions).map(|partition| TopicPartition::new(topic, partition)).collect()
 }
 
-/// Whether the source stands at the ends that Kafka names now.
+/// Whether the source is at the ends that Kafka names now.
 fn is_at_the_ends(source: &PartitionSource) -> bool {
-    let report = source.probe().ends(&source.places(), || UtcMillis::new(0), PATIENCE).unwrap();
+    let report = source.probe().ends(&source.places(), || UtcMillis::new(0), TIMEOUT).unwrap();
     let positions = source.positions().unwrap();
     assert_eq!(report.ends.len(), positions.len());
     report.ends.iter().zip(&positions).all(|((place, end), (known, position))| {
@@ -146,13 +146,13 @@ fn added_partitions_are_noticed(kafka: &RealKafka) {
     let mut seen = Vec::new();
     read_to(&source, &mut seen, 150);
     kafka.add_partitions("growing", 4);
-    let is_known = || source.probe().discover(["growing"], PATIENCE).unwrap()[0].partitions.len() == 4;
+    let is_known = || source.probe().discover(["growing"], TIMEOUT).unwrap()[0].partitions.len() == 4;
     let mut left = 1_000;
     while !is_known() {
         left -= 1;
         assert!(left > 0, "the new partitions are not discovered");
     }
-    let found: Vec<_> = source.probe().discover(["growing"], PATIENCE).unwrap()[0].places().collect();
+    let found: Vec<_> = source.probe().discover(["growing"], TIMEOUT).unwrap()[0].places().collect();
     source.add(&from_beginning(&found)).unwrap();
     write(&settings, "growing", 4, 200..400, "after");
     read_to(&source, &mut seen, 400);
@@ -175,7 +175,7 @@ fn progress_is_visible_to_other_tools(kafka: &RealKafka) {
         .unwrap();
     let mut asked = rdkafka::TopicPartitionList::new();
     asked.add_partition("growing", 0);
-    let committed = tool.committed_offsets(asked, PATIENCE).unwrap();
+    let committed = tool.committed_offsets(asked, TIMEOUT).unwrap();
     assert_eq!(committed.elements()[0].offset(), rdkafka::Offset::Offset(30));
 }
 
@@ -187,14 +187,14 @@ fn transaction_markers_at_the_tail_count_as_read(kafka: &RealKafka) {
         .set("transactional.id", "tests")
         .create()
         .unwrap();
-    producer.init_transactions(PATIENCE).unwrap();
+    producer.init_transactions(TIMEOUT).unwrap();
     let send = |payload: &str| {
         producer.begin_transaction().unwrap();
         producer.send(BaseRecord::<(), str>::to("transactions").payload(payload)).unwrap();
-        producer.flush(PATIENCE).unwrap();
+        producer.flush(TIMEOUT).unwrap();
     };
     send("kept");
-    producer.commit_transaction(PATIENCE).unwrap();
+    producer.commit_transaction(TIMEOUT).unwrap();
     let source = source(&settings, &from_beginning(&places("transactions", 1)));
     let mut seen = Vec::new();
     read_to(&source, &mut seen, 1);
@@ -205,7 +205,7 @@ fn transaction_markers_at_the_tail_count_as_read(kafka: &RealKafka) {
     send("dropped");
     // Acknowledged, but undecided: the end lies behind it, and the reader stays before it.
     assert!(!is_at_the_ends(&source));
-    producer.abort_transaction(PATIENCE).unwrap();
+    producer.abort_transaction(TIMEOUT).unwrap();
     idle_until(&source, "the abort marker counts", || is_at_the_ends(&source));
     assert_eq!(seen.iter().map(|record| record.payload.as_str()).collect::<Vec<_>>(), ["kept"]);
 
@@ -222,7 +222,7 @@ fn check(
 ) -> Result<Vec<Standing>, KafkaFault> {
     let health = KafkaHealth::new();
     let probe = KafkaProbe::new(settings, health.clone()).unwrap();
-    check_continuation(settings, &health, &probe, known, &BTreeMap::new(), PATIENCE)
+    check_continuation(settings, &health, &probe, known, &BTreeMap::new(), TIMEOUT)
 }
 
 fn large_records_pass(kafka: &RealKafka) {
@@ -236,7 +236,7 @@ fn large_records_pass(kafka: &RealKafka) {
         Outgoing { topic: "large", partition: Some(0), key: None, payload: &payload, timestamp: None };
     producer.send(&outgoing).unwrap();
     producer.send(&Outgoing { payload: b"next", ..outgoing }).unwrap();
-    producer.flush(PATIENCE).unwrap();
+    producer.flush(TIMEOUT).unwrap();
     let source = source(&settings, &from_beginning(&places("large", 1)));
     let mut seen = Vec::new();
     read_to(&source, &mut seen, 2);
@@ -310,10 +310,13 @@ fn a_topic_made_again_stops_a_running_service(kafka: &RealKafka) {
     let (code, said) = program.end();
     assert!(code.is_some_and(|code| code != 0), "{said}");
     assert!(said.contains(topic) && !said.contains("panicked"), "{said}");
-    // Nothing of the other log was taken, and it is told apart when the service starts again.
+    // Nothing of the other log was taken, and the check detects it when the service starts again.
     let (code, said) = Program::serve(&config, &[]).end();
     assert!(code.is_some_and(|code| code != 0), "{said}");
-    assert!(said.contains("remade:0 belongs to another topic than the one that was read before"), "{said}");
+    assert!(
+        said.contains("remade:0: it belongs to another topic than the one that was read before"),
+        "{said}"
+    );
 }
 
 fn a_damaged_segment_is_told(kafka: &RealKafka) {
@@ -331,7 +334,7 @@ fn a_damaged_segment_is_told(kafka: &RealKafka) {
 fn a_missing_topic_is_named(kafka: &RealKafka) {
     let settings = kafka.settings("missing");
     let probe = KafkaProbe::new(&settings, KafkaHealth::new()).unwrap();
-    let fault = probe.discover(["no.such", "growing", "nor.this"], PATIENCE).unwrap_err();
+    let fault = probe.discover(["no.such", "growing", "nor.this"], TIMEOUT).unwrap_err();
     let topics = vec!["no.such".to_owned(), "nor.this".to_owned()];
     assert_eq!(fault, KafkaFault::TopicMissing { topics });
 }
@@ -340,7 +343,7 @@ fn tls_and_sasl_connect(kafka: &RealKafka) {
     for mechanism in ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] {
         let settings = kafka.secure_settings("secure", mechanism, PASSWORD);
         let source = source(&settings, &from_beginning(&places("growing", 4)));
-        assert_eq!(source.probe().discover(["growing"], PATIENCE).unwrap()[0].partitions.len(), 4);
+        assert_eq!(source.probe().discover(["growing"], TIMEOUT).unwrap()[0].partitions.len(), 4);
         let mut seen = Vec::new();
         read_to(&source, &mut seen, 400);
         assert_whole(&seen);

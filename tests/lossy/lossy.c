@@ -10,9 +10,9 @@
  *   LOSSY_ENOSPC_AFTER=N     writes fail with ENOSPC after N bytes
  *   LOSSY_EIO_READ_AFTER=N   reads fail with EIO after N of them
  *   LOSSY_EIO_SYNC_AFTER=N   fsyncs fail with EIO after N of them
- *   LOSSY_ONCE=1             a write or an fsync fails one time, which is told on standard error; then all is well
- *   LOSSY_FREE_FILE=PATH     statvfs tells the free bytes that stand in this file
- *   LOSSY_CLOCK_FILE=PATH    the wall clock is ahead by the seconds that stand in this file
+ *   LOSSY_ONCE=1             a write or an fsync fails one time, which is reported on standard error; then all is well
+ *   LOSSY_FREE_FILE=PATH     statvfs tells the free bytes that this file holds
+ *   LOSSY_CLOCK_FILE=PATH    the wall clock is ahead by the seconds that this file holds
  *
  * Names of files are taken back from the last one on, bytes in any order. */
 #define _GNU_SOURCE
@@ -41,7 +41,7 @@ static size_t root_length;
 static int journal = -1, ignore_sync, once;
 static long long space_left = -1, reads_left = -1, syncs_left = -1;
 static unsigned long long links;
-/* Files that only a link beside keeps, for whoever counts their names. */
+/* Files that only a link beside keeps, for a caller that counts their names. */
 static uint64_t *kept_inodes;
 static size_t kept_count;
 
@@ -478,7 +478,7 @@ int linkat(int from_dir, const char *from, int to_dir, const char *to, int flags
 
 /* ---- free space ---- */
 
-/* The number that stands in the file which a variable names; 0 when there is none. */
+/* The number in the file that a variable names; 0 when there is none. */
 static int number_in(const char *variable, long long *told)
 {
     const char *name = getenv(variable);

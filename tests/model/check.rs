@@ -11,8 +11,9 @@ use coverledger::coverage::answer::Answer;
 use coverledger::coverage::question::{Question, When};
 use coverledger::coverage::resolve::resolve;
 use coverledger::coverage::statement::statement;
+use coverledger::domain::charge::Price;
 use coverledger::domain::order::Phase;
-use coverledger::domain::posting::{Charge as Booked, StoredVersion};
+use coverledger::domain::posting::StoredVersion;
 use coverledger::domain::rejection::{Kept, Origin as Source, Rejection};
 use coverledger::domain::time::UtcMillis;
 use coverledger::domain::verdict::Verdict;
@@ -65,15 +66,15 @@ fn same_versions<'a>(stored: Vec<StoredVersion>, expected: impl Iterator<Item = 
         .into_iter()
         .map(|version| {
             let p = version.posting;
-            let charge = match p.pricing.charge {
-                Booked::None => Charge::None,
-                Booked::Uncharged => Charge::Uncharged,
-                Booked::Unrated => Charge::Unrated,
-                Booked::Charged { premium, .. } => Charge::Charged(premium.get()),
+            let charge = match p.charge.price {
+                Price::None => Charge::None,
+                Price::Uncharged => Charge::Uncharged,
+                Price::Unrated => Charge::Unrated,
+                Price::Charged { premium, .. } => Charge::Charged(premium.get()),
             };
             let fare = p.fare.map(|fare| (fare * rust_decimal::Decimal::from(100)).normalize().to_string());
             let times = (p.accepted_at.millis(), p.ended_at.map(UtcMillis::millis));
-            let cover = (p.pricing.lead_ms, p.pricing.tail_ms);
+            let cover = (p.cover.lead_ms, p.cover.tail_ms);
             assert_eq!(p.ended_at.is_some(), p.phase == Phase::Ended);
             let by = version.superseded_by.map(|by| (by.revision, by.commit));
             format!(
@@ -203,7 +204,7 @@ fn sources(model: &Model, view: &Snapshot) {
     assert_eq!(stored, model.sources, "records and dispositions by source");
 }
 
-/// Instants that something was told about; `None` when there are none.
+/// Instants that an event concerned; `None` when there are none.
 pub(crate) fn times(model: &Model) -> Option<Vec<i64>> {
     let told =
         model.orders.iter().flatten().flat_map(|version| [Some(version.event.accepted), version.event.ended]);
@@ -212,7 +213,7 @@ pub(crate) fn times(model: &Model) -> Option<Vec<i64>> {
     (!times.is_empty()).then_some(times)
 }
 
-/// Asks about instants near what was told, and again what was final once.
+/// Asks about instants near the events, and again what was final once.
 pub(crate) fn answers(drive: &mut Drive, questions: usize) {
     let view = drive.ledger().published().current();
     let Some(times) = times(&drive.model) else { return };
@@ -245,7 +246,7 @@ pub(crate) fn answers(drive: &mut Drive, questions: usize) {
 }
 
 impl Model {
-    /// The versions that hold an instant, sorted.
+    /// The versions that cover an instant, sorted.
     fn windows(&self, rider: &str, at: i64) -> Vec<&Version> {
         let holds = |v: &&Version| v.window().is_some_and(|(from, until)| from <= at && at < until);
         let mut windows: Vec<&Version> =

@@ -17,7 +17,7 @@ impl Drive {
         self.shown.count("resolved by an operator", u64::try_from(settled.len()).unwrap());
         let numbers = check::numbers_of(&self.ledger().published().current(), &settled);
         let extras = CommitExtras {
-            settled: numbers.into_iter().map(|id| (id, "garbage".to_owned())).collect(),
+            resolved: numbers.into_iter().map(|id| (id, "garbage".to_owned())).collect(),
             stated: stated.map(|at| (Some("filed".to_owned()), UtcMillis::new(at))).into_iter().collect(),
             ..CommitExtras::default()
         };

@@ -87,7 +87,7 @@ impl Facts {
         partition.pass();
     }
 
-    /// What a restart forgets: requests whose records were not all applied.
+    /// What a restart loses: requests whose records were not all applied.
     pub(crate) fn restarted(&mut self) {
         self.partitions.values_mut().for_each(|partition| partition.ends.clear());
     }
@@ -162,7 +162,7 @@ pub(crate) struct Open<'a> {
 }
 
 impl Model {
-    /// Why an instant is not settled on a platform, whoever asks.
+    /// Why an instant is not settled on a platform, for any client.
     fn unsettled(&self, platform: &str, at: i64) -> Option<&'static str> {
         let promise = self.terms.promise(platform);
         let (_, tail) = self.widest;

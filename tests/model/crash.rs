@@ -57,17 +57,17 @@ impl Drive {
             return;
         }
         let rows = *self.random.pick(&[1, 3, 8_000_000]);
-        let settled_before = LocalDay(if self.random.percent(70) { i32::MAX } else { i32::MIN });
+        let major_before = LocalDay(if self.random.percent(70) { i32::MAX } else { i32::MIN });
         let ledger = self.ledger();
         ledger.set_output_rows_max(rows);
-        if let Some(job) = ledger.begin_compaction(settled_before) {
+        if let Some(job) = ledger.begin_compaction(major_before) {
             self.compacted = Some(job.run(&AtomicBool::new(false)).unwrap());
             self.shown.count("compactions begun", 1);
         }
     }
 
     /// A reader keeps a state over commits and compactions: the same question to it has the same answer.
-    pub(crate) fn hold(&mut self) {
+    pub(crate) fn check_held_states(&mut self) {
         for held in &self.held {
             assert_eq!(self.plain(held), held.answer, "what a state said of {} at {}", held.rider, held.at);
         }
@@ -152,12 +152,12 @@ impl Drive {
 
 fn acquire(drive: &Drive) -> Session {
     let how = Acquire { mode: Mode::WriteExisting, cache_bytes: 4 << 20, index_bytes: 1 << 20 };
-    patiently(|| drive.storage.acquire(&how).map_err(|error| format!("{error:?}")))
+    with_retries(|| drive.storage.acquire(&how).map_err(|error| format!("{error:?}")))
 }
 
 /// Opens what was just closed, which may still be letting go of its file.
-pub(crate) fn patiently<T>(open: impl Fn() -> Result<T, String>) -> T {
-    poll_until("the store was let go", || match open() {
+pub(crate) fn with_retries<T>(open: impl Fn() -> Result<T, String>) -> T {
+    poll_until("the store was closed", || match open() {
         Ok(opened) => Some(opened),
         Err(error) if error.contains("could not acquire lock") => None,
         Err(error) => panic!("{error}"),

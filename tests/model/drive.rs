@@ -1,7 +1,7 @@
 //! Runs one history through the program and through the model, and compares.
 
 use super::check;
-use super::crash::{Held, patiently};
+use super::crash::{Held, with_retries};
 use super::event::{DAY, HOUR, MINUTE, Record};
 use super::naive::{Model, Origin};
 use super::shown::Shown;
@@ -49,7 +49,7 @@ pub(crate) struct Drive {
     pub(crate) final_answers: Vec<(&'static str, i64, u64)>,
     pub(crate) committed: Model,
     pub(crate) now: i64,
-    /// What a compaction wrote and nobody put in force yet.
+    /// What a compaction wrote and no commit installed yet.
     pub(crate) compacted: Option<Compacted>,
     /// What decided finality, as each commit was published with it.
     pub(crate) facts_then: BTreeMap<u64, FinalityFacts>,
@@ -110,7 +110,7 @@ impl Drive {
         self.ledger.as_mut().unwrap()
     }
 
-    /// The process ends: everything that holds the store is let go.
+    /// The process ends: everything that holds the store is dropped.
     pub(crate) fn close(&mut self) {
         (self.compacted, self.ledger) = (None, None);
         self.held.clear();
@@ -125,7 +125,7 @@ impl Drive {
         setup.index_bytes = if plenty == 0 { 0 } else { 20_000 << (10 * (plenty - 1)) };
         setup.filter_bytes = if plenty == 0 { 0 } else { 150_000 << (10 * (plenty - 1)) };
         let mut ledger =
-            patiently(|| Ledger::open(setup.clone()).map_err(|error| format!("{error}: {error:?}")));
+            with_retries(|| Ledger::open(setup.clone()).map_err(|error| format!("{error}: {error:?}")));
         ledger.activate_configuration(UtcMillis::new(self.now)).unwrap();
         let started = self.positions.iter().map(|(place, (first, done))| PartitionStarted {
             topic: place.0.to_owned(),
@@ -184,7 +184,7 @@ impl Drive {
                 self.close_period();
             }
             if self.random.percent(30) {
-                self.hold();
+                self.check_held_states();
             }
             if self.random.percent(30) {
                 check::everything(&mut self);
@@ -200,7 +200,7 @@ impl Drive {
         }
         assert!(self.positions.iter().all(|(place, (_, done))| *done == self.world.partitions[place].len()));
         check::everything(&mut self);
-        self.hold();
+        self.check_held_states();
         self.compact();
         self.reopen();
         check::everything(&mut self);

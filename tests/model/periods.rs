@@ -101,7 +101,7 @@ pub(crate) fn check(model: &Model, view: &Snapshot) {
     let days = view.days_of_totals().map_or(0..0, |(first, last)| first.0..last.0 + 1);
     for day in days {
         for (period, lines) in view.totals_by_period(LocalDay(day), LocalDay(day + 1)).unwrap() {
-            for (TotalKey { platform, region, category }, total) in lines {
+            for (TotalKey { platform, region, category, .. }, total) in lines {
                 let key = (day, platform, region.to_string(), category);
                 stored.entry(period.get()).or_default().insert(key, counts(&total));
             }

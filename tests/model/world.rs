@@ -164,7 +164,7 @@ impl Maker<'_> {
     /// The first event of an order and phase; now and then it cannot be read, and its mended form comes some time later.
     fn first(&mut self, platform: &'static str, event: &Event, honest: bool, sent: i64) {
         let mut record = event::order(event, honest, sent, self.random);
-        // An announcement that nobody was promised may come at any time: it excludes nothing.
+        // An announcement without a promise may come at any time: it excludes nothing.
         let opens_from = self.terms.promise(platform).opens_from;
         let is_promised = event.ended.is_some() || opens_from.is_some_and(|from| from <= event.accepted);
         if honest && is_promised && self.random.percent(12) {

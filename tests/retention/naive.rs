@@ -1,4 +1,4 @@
-//! Random histories against a list that forgets nothing.
+//! Random histories against a list that drops nothing.
 
 use super::world::{KEPT_DAYS, MICROS, Told, commit, day, holds, noon, open};
 use coverledger::domain::posting::StoredVersion;
@@ -98,11 +98,11 @@ enum Step {
         events: Vec<(u32, u32, i32, u64)>,
         stale: bool,
     },
-    /// Time goes on.
+    /// Time continues.
     Days(i32),
     Drop,
     Compact {
-        settled: bool,
+        is_major: bool,
     },
     /// Days are dropped between the begin and the end of a compaction.
     DropBesideCompaction,
@@ -116,7 +116,7 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(events, stale)| Step::Commit { events, stale }),
         4 => (1i32..4).prop_map(Step::Days),
         4 => Just(Step::Drop),
-        2 => any::<bool>().prop_map(|settled| Step::Compact { settled }),
+        2 => any::<bool>().prop_map(|is_major| Step::Compact { is_major }),
         2 => Just(Step::DropBesideCompaction),
         1 => Just(Step::Reopen),
     ]
@@ -156,8 +156,8 @@ proptest! {
                     ledger.drop_all_expired(now).unwrap();
                     prop_assert_eq!(ledger.drop_expired(now).unwrap(), None);
                 }
-                Step::Compact { settled } => {
-                    ledger.compact_now(LocalDay(if settled { i32::MAX } else { i32::MIN }), now).unwrap();
+                Step::Compact { is_major } => {
+                    ledger.compact_now(LocalDay(if is_major { i32::MAX } else { i32::MIN }), now).unwrap();
                 }
                 Step::DropBesideCompaction => {
                     let job = ledger.begin_compaction(LocalDay(i32::MAX));

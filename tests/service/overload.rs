@@ -1,4 +1,4 @@
-//! More than can be done: memory stays bounded, answers are given, and ingest goes on.
+//! More than can be done: memory stays bounded, answers are given, and ingest continues.
 
 use super::tests::{config, order};
 use crate::testkit::http;
@@ -77,7 +77,7 @@ fn drip(address: &str, count: usize, over: &AtomicBool, connected: &AtomicBool) 
                 *slot = connect(n);
                 continue;
             };
-            // The last kind has asked and does not read; the others go on asking.
+            // The last kind has asked and does not read; the others continue asking.
             let sent = if n % BEGINNINGS.len() == 3 { Ok(0) } else { stream.write(b"x") };
             if sent.is_err_and(|error| error.kind() != ErrorKind::WouldBlock) {
                 *slot = None;
@@ -88,14 +88,14 @@ fn drip(address: &str, count: usize, over: &AtomicBool, connected: &AtomicBool) 
 }
 
 #[test]
-fn slow_clients_keep_nobody_from_an_answer() {
+fn slow_clients_delay_no_other_answer() {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
     let all = rustix::process::Rlimit { current: limit.maximum, ..limit };
     rustix::process::setrlimit(rustix::process::Resource::Nofile, all).unwrap();
     let cluster = mock::cluster(&[(TOPIC, 1)]);
     let (brokers, folder) = (cluster.bootstrap_servers(), TempDir::new().unwrap());
     let config = config(&folder, &brokers);
-    // Fewer places than slow clients, and no patience that would ever end by itself.
+    // Fewer places than slow clients, and no deadline that would ever end by itself.
     with(&config, "http", "concurrent_requests_max = 100\ntimeout = \"10m\"");
     send_all(&brokers, &orders(0..2_000));
     let mut program = Program::serve(&config, &[]);
@@ -115,7 +115,7 @@ fn slow_clients_keep_nobody_from_an_answer() {
             assert_eq!(answer["verdict"], "covered", "{answer}");
             send_all(&brokers, &orders(2_000 + n..2_001 + n));
         }
-        poll_until("ingest goes on", || {
+        poll_until("ingest continues", || {
             let progress = program.if_answered("/v1/progress")?;
             progress["partitions"][0]["position"].as_i64().filter(|position| *position >= 2_004)
         });
@@ -133,7 +133,7 @@ impl<F: Fn()> Drop for OnDrop<F> {
     }
 }
 
-/// An order with a field that nobody reads, 8 KB long.
+/// An order with a field that no consumer reads, 8 KB long.
 fn padded(n: usize) -> String {
     let order = order(&format!("p{n}"), "2025-07-10T12:00:00+08:00", "2025-07-10T12:30:00+08:00");
     let order = order.replace("\"R1\"", &format!("\"R{n}\""));
@@ -196,7 +196,7 @@ fn a_huge_timeline_comes_in_pages_and_whole() {
         let orders = page["orders"].as_array().unwrap();
         assert!(orders.len() <= 700 && page["cover"].as_array().unwrap().len() <= 700, "{}", orders.len());
         let new = orders.iter().filter(|order| seen.insert(order["order_id"].as_str().unwrap().to_owned()));
-        assert_eq!(new.count(), orders.len(), "an order is told once");
+        assert_eq!(new.count(), orders.len(), "an order is reported once");
         pages += 1;
         match page["next_page_token"].as_str() {
             Some(next) => token = format!("&page_token={next}"),
@@ -237,7 +237,10 @@ fn a_placeholder_instead_of_a_rider_is_refused_and_bounds_what_a_question_costs(
     assert!(said.contains("more than 20000 stored versions") && !said.contains("unknown\""), "{said}");
     let line = |rider: &str| format!("{{\"rider_id\":\"{rider}\",\"at\":\"2025-07-10T12:07:00+08:00\"}}\n");
     let answers = program.post("/v1/coverage/batch", &(line("unknown") + &line("R1")));
-    assert!(answers[0]["error"].as_str().unwrap().starts_with("more than 20000"), "{answers:?}");
+    assert!(
+        answers[0]["error"].as_str().unwrap().starts_with("Failed to answer: more than 20000"),
+        "{answers:?}"
+    );
     assert_eq!((answers[0]["line"].as_i64(), answers[1]["verdict"].as_str()), (Some(1), Some("covered")));
     assert_eq!(program.terminate(), Some(0));
 }

@@ -4,7 +4,7 @@ use super::tests::{config, order};
 use crate::testkit::mock::{self, Cluster};
 use crate::testkit::orders::{TOPIC, send_to};
 use crate::testkit::program::Program;
-use crate::testkit::reading::PATIENCE;
+use crate::testkit::reading::TIMEOUT;
 use crate::testkit::wait::poll_until;
 use coverledger::domain::time::UtcMillis;
 use coverledger::ingest::kafka::{EventProducer, KafkaHealth, Outgoing};
@@ -29,7 +29,7 @@ fn filled(name: &str, orders: &[usize]) -> Cluster {
             producer.send(&Outgoing { topic, partition, key: None, payload, timestamp }).unwrap();
         }
     }
-    producer.flush(PATIENCE).unwrap();
+    producer.flush(TIMEOUT).unwrap();
     cluster
 }
 
@@ -73,7 +73,7 @@ fn a_skip_is_checked_recorded_once_and_replaces_what_was_known_of_the_log() {
     let (old, _folder, config) = read_before(&[3]);
     let other = filled("other", &[10]);
     moved(&config, &old, &other);
-    let another = "orders.meituan:0 belongs to another cluster than the one that was read before";
+    let another = "orders.meituan:0: it belongs to another cluster than the one that was read before";
     refused(&config, &[], &[another, "--skip orders.meituan:0:0 --reason"]);
     let skip = |to: &str| ["--skip", to, "--reason", "made again"].map(str::to_owned);
     let beyond = skip("orders.meituan:0:11");
@@ -116,10 +116,10 @@ fn a_decision_about_one_partition_is_none_about_the_others_of_its_topic() {
     // Whatever the records are: they are those of another cluster.
     let other = filled("old", &[3, 3]);
     moved(&config, &old, &other);
-    refused(&config, &[], &["2 partitions cannot be read on", "once for each partition"]);
+    refused(&config, &[], &["Failed to read 2 partitions", "once for each partition"]);
     let one = ["--skip", "orders.meituan:0:3", "--reason", "restored"];
     for args in [&one as &[&str], &[], &one] {
-        refused(&config, args, &["orders.meituan:1 belongs to another cluster"]);
+        refused(&config, args, &["orders.meituan:1: it belongs to another cluster"]);
     }
     let two = ["--skip", "orders.meituan:1:3", "--reason", "restored"];
     for args in [&two as &[&str], &[]] {
@@ -143,7 +143,7 @@ fn what_the_broker_does_not_tell_is_warned_of_once() {
         poll_until("something is complete", || Some(through(&mut program)).filter(|at| !at.is_null()));
     assert!(first.is_string());
     let said = program.said();
-    assert_eq!(said.matches("the broker does not tell the configuration of the topics").count(), 1, "{said}");
+    assert_eq!(said.matches("Failed to read the configuration of the topics").count(), 1, "{said}");
     assert_eq!(program.terminate(), Some(0));
 }
 
@@ -153,18 +153,25 @@ fn a_partition_that_is_gone_can_be_left_behind() {
     let other = filled("old", &[3]);
     moved(&config, &old, &other);
     let says = [
-        "3 partitions cannot be read on",
-        "orders.meituan:0 belongs to another cluster",
-        "orders.meituan:1 does not exist",
+        "Failed to read 3 partitions",
+        "orders.meituan:0: it belongs to another cluster",
+        "orders.meituan:1: the partition no longer exists",
         "--skip orders.meituan:2:0",
     ];
     refused(&config, &[], &says);
     // A decision counts although others are missing, and says nothing about the other partitions.
     let skip = |partition: i32, offset: i64| format!("{TOPIC}:{partition}:{offset}");
     let one = ["--skip", &skip(0, 3), "--reason", "one less"];
-    let says = ["orders.meituan:1 does not exist", "orders.meituan:2 does not exist"];
+    let says = [
+        "orders.meituan:1: the partition no longer exists",
+        "orders.meituan:2: the partition no longer exists",
+    ];
     refused(&config, &one, &says);
-    refused(&config, &["--skip", &skip(1, 0), "--reason", "one less"], &["orders.meituan:2 does not exist"]);
+    refused(
+        &config,
+        &["--skip", &skip(1, 0), "--reason", "one less"],
+        &["orders.meituan:2: the partition no longer exists"],
+    );
     let args = ["--skip", &skip(1, 0), "--skip", &skip(2, 0), "--reason", "one less"];
     let mut program = Program::serve(&config, &args);
     program.ready();
@@ -194,12 +201,12 @@ fn a_partition_that_is_gone_can_be_left_behind() {
 #[test]
 fn a_stop_is_heard_while_kafka_is_away() {
     let folder = TempDir::new().unwrap();
-    // Nobody listens on the discard port of this machine.
+    // No process listens on the discard port of this machine.
     let config = config(&folder, "127.0.0.1:9");
     let mut program = Program::serve(&config, &[]);
     let answer = program.get("/v1/coverage?rider_id=R1&at=2025-07-10T11:00:00%2B08:00");
     assert_eq!(answer["verdict"], "undetermined");
-    poll_until("it tried", || program.said().contains("Kafka cannot be reached").then_some(()));
+    poll_until("it tried", || program.said().contains("Failed to reach Kafka").then_some(()));
     let log = folder.path().join("coverledger.log");
     assert_eq!(program.terminate(), Some(0));
     let said = std::fs::read_to_string(log).unwrap();
@@ -213,5 +220,5 @@ fn a_stop_is_heard_while_kafka_is_away() {
         .unwrap();
         Program::serve(&config, &["--skip", "orders.meituan:0:1", "--reason", "none"]).end()
     };
-    assert!(code == Some(1) && said.contains("has no [kafka]"), "{said}");
+    assert!(code == Some(1) && said.contains("needs [kafka]"), "{said}");
 }

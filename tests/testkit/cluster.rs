@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use super::random::Random;
-use super::reading::PATIENCE;
+use super::reading::TIMEOUT;
 use coverledger::ingest::kafka::ClientSettings;
 use rdkafka::admin::{
     AdminClient, AdminOptions, AlterConfig, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication,
@@ -115,7 +115,7 @@ impl RealKafka {
         self.script("start").unwrap();
     }
 
-    /// Flips a bit of the first place in a partition's log on disk where `mark` stands. The broker must be stopped.
+    /// Flips a bit of the first place in a partition's log on disk that holds `mark`. The broker must be stopped.
     pub(crate) fn damage(&self, topic: &str, partition: i32, mark: &[u8]) {
         let log = format!("{topic}-{partition}/00000000000000000000.log");
         let folders = fs::read_dir(self.dir.path()).unwrap().map(|entry| entry.unwrap().path());
@@ -176,7 +176,7 @@ impl RealKafka {
 
     /// The numbers of the nodes that lead the partitions of a topic; -1 for a partition that none leads.
     pub(crate) fn leaders(&self, name: &str) -> Vec<i32> {
-        let metadata = self.admin().inner().fetch_metadata(Some(name), PATIENCE).unwrap();
+        let metadata = self.admin().inner().fetch_metadata(Some(name), TIMEOUT).unwrap();
         metadata.topics()[0].partitions().iter().map(MetadataPartition::leader).collect()
     }
 
@@ -228,7 +228,7 @@ fn wait<T>(request: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(request)
 }
 
-/// The first of three ports in a row that nobody listens on.
+/// The first of three ports in a row that no process listens on.
 fn three_free_ports() -> u16 {
     /// Below all that a system gives to outgoing connections: one of these would keep a broker that was stopped from
     /// starting again.

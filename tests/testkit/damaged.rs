@@ -227,8 +227,8 @@ pub(crate) fn dump(ledger: &Ledger) -> Vec<String> {
     }
     for runs in view.runs().values() {
         let mut merge = Merge::new(runs, &mut Dictionary::default()).unwrap();
-        while let Some((row, class)) = merge.current() {
-            lines.push(format!("{:?} {:?} {:?}", class.kind, row.moved_to, row.posting(class)));
+        while let Some((row, entry)) = merge.current() {
+            lines.push(format!("{:?} {:?} {:?}", entry.kind, row.moved_to, row.posting(entry)));
             merge.advance().unwrap();
         }
     }

@@ -1,4 +1,4 @@
-//! A deterministic life of a ledger that may end at any moment and is gone on with from where it stands: commits,
+//! A deterministic life of a ledger that may end at any moment and is continued from its last state: commits,
 //! compactions beside them and ones given up, a changed tariff half way, days that retention drops. The test program starts
 //! itself again as the process that dies.
 
@@ -67,7 +67,7 @@ impl Life {
         Self { events, riders }
     }
 
-    /// Lives on in `data_dir` from where the ledger stands, to the end. Tells each commit once it is acknowledged.
+    /// Continues in `data_dir` from the state of the ledger, to the end. Tells each commit once it is acknowledged.
     pub(crate) fn live(&self, data_dir: &Path, told: &mut dyn FnMut(u64)) {
         for half in [0, 1] {
             let config = config(half);
@@ -205,7 +205,7 @@ pub(crate) fn asked_to_work_in() -> Option<PathBuf> {
     std::env::var_os(DATA_DIR).map(PathBuf::from)
 }
 
-/// In the process that may die: lives on in the directory that its parent names, and says so on standard output. `false`
+/// In the process that may die: lives on in the directory that its parent names, and reports it on standard output. `false`
 /// when no parent asks for it.
 pub(crate) fn is_asked_to_live() -> bool {
     let Some(data_dir) = asked_to_work_in() else { return false };

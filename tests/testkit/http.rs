@@ -52,7 +52,7 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// Connects; `None` while nobody listens.
+    /// Connects; `None` while no process listens.
     pub(crate) fn connect(address: &str) -> Option<Self> {
         let stream = TcpStream::connect(address).ok()?;
         stream.set_nodelay(true).ok()?;

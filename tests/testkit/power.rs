@@ -120,7 +120,7 @@ impl Watch {
         files_below(&self.root, &mut files);
         files_below(&self.own.path().join("side"), &mut files);
         for (inode, notes) in &pending {
-            // Without any name left nobody can read it.
+            // Without any name left no process can read it.
             let Some(path) = files.get(inode) else { continue };
             let file = File::options().read(true).write(true).open(path).unwrap();
             notes.iter().rev().for_each(|note| note.take_back(&file));
@@ -318,12 +318,12 @@ impl Fault {
     }
 }
 
-/// Lets a process believe the free space that stands in a file.
+/// Lets a process believe the free space that a file holds.
 pub(crate) fn tell_free(file: &Path, command: &mut Command) {
     command.env("LD_PRELOAD", library()).env("LOSSY_FREE_FILE", file);
 }
 
-/// Sets the wall clock of a process ahead by the seconds that stand in a file.
+/// Sets the wall clock of a process ahead by the seconds that a file holds.
 pub(crate) fn set_clock(file: &Path, command: &mut Command) {
     command.env("LD_PRELOAD", library()).env("LOSSY_CLOCK_FILE", file);
 }

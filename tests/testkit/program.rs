@@ -157,7 +157,7 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // After a failed test nothing may go on running; after a good one there is nothing left to kill.
+        // After a failed test nothing may continue running; after a good one there is nothing left to kill.
         let _gone = self.child.kill();
         let _gone = self.child.wait();
     }

@@ -21,7 +21,7 @@ struct Line {
     port: u16,
     /// This text is damaged
     mark: &'static str,
-    /// in so many more answers that hold it.
+    /// in so many more answers that contain it.
     damages: AtomicI64,
     /// After so many bytes of answers a connection breaks, in the middle of one; never when 0.
     breaks_after: usize,
@@ -35,7 +35,7 @@ struct Line {
 const PIECE: usize = 4_096;
 
 impl Proxy {
-    /// In front of `broker` (`127.0.0.1:PORT`). The text `mark` is damaged in the next `damages` answers that hold it.
+    /// In front of `broker` (`127.0.0.1:PORT`). The text `mark` is damaged in the next `damages` answers that contain it.
     pub(crate) fn damaging(broker: &str, mark: &'static str, damages: i64) -> Self {
         Self::start(broker, |line| Line { mark, damages: AtomicI64::new(damages), ..line })
     }
@@ -50,7 +50,7 @@ impl Proxy {
         Self::start(broker, |line| Line { delay, ..line })
     }
 
-    /// In front of `broker`, on a port that was bound before: whoever connected to it is answered from now on.
+    /// In front of `broker`, on a port that was bound before: clients that connected to it are answered from now on.
     pub(crate) fn answering(listener: TcpListener, broker: &str) -> Self {
         Self::start_on(listener, broker, |line| line)
     }

@@ -13,7 +13,7 @@ use coverledger::ingest::kafka::{
 /// What one poll waits for a record: hardly at all, since [`poll_until`] comes back.
 const POLL: Duration = Duration::from_millis(1);
 /// The bound of one request in tests.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A record as a test sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,7 +58,7 @@ pub(crate) fn write(
             })
             .unwrap();
     }
-    producer.flush(PATIENCE).unwrap();
+    producer.flush(TIMEOUT).unwrap();
 }
 
 /// Reads on until `seen` holds `count` records.

@@ -33,7 +33,7 @@ impl Home {
             let path = home.folder.join(name);
             let written =
                 path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(&path, text));
-            written.with_context(|| format!("writing {}", path.display()))?;
+            written.with_context(|| format!("Failed to write {}", path.display()))?;
         }
         Ok(home)
     }
@@ -70,25 +70,27 @@ impl Home {
         if self.is_kept || std::mem::replace(&mut self.is_removed, true) {
             return Ok(());
         }
-        fs::remove_dir_all(&self.folder).with_context(|| format!("removing {}", self.folder.display()))
+        fs::remove_dir_all(&self.folder)
+            .with_context(|| format!("Failed to remove {}", self.folder.display()))
     }
 }
 
 impl Drop for Home {
     fn drop(&mut self) {
-        // Only after a failure is there anything left to remove, and that failure is told already.
+        // Only after a failure is there anything left to remove, and that failure was already reported.
         let _removed = self.remove();
     }
 }
 
-/// The folder that was named: a new or an empty one, because the embedded broker forgets everything with its process.
+/// The folder that was named: a new or an empty one, because the embedded broker loses everything with its process.
 fn named(folder: &Path) -> anyhow::Result<PathBuf> {
     let made = fs::create_dir_all(folder).and_then(|()| fs::read_dir(folder));
-    let mut entries = made.with_context(|| format!("making {}", folder.display()))?;
+    let mut entries = made.with_context(|| format!("Failed to make {}", folder.display()))?;
     if entries.next().is_some() {
         bail!(
-            "{} is not empty: a demo always begins anew, so name a new folder. A ledger that an earlier demo kept is read with \
-             the other commands, e.g. coverledger verify --config {}/demo.toml",
+            "Failed to keep the demo in {}: it is not empty, and a demo always begins anew; name a new folder. A \
+             ledger that an earlier demo kept is read with the other commands, e.g. coverledger verify --config \
+             {}/demo.toml",
             folder.display(),
             folder.display()
         );
@@ -104,8 +106,11 @@ fn temporary() -> anyhow::Result<PathBuf> {
         match DirBuilder::new().mode(0o700).create(&folder) {
             Ok(()) => return Ok(folder),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error).with_context(|| format!("making {}", folder.display())),
+            Err(error) => return Err(error).with_context(|| format!("Failed to make {}", folder.display())),
         }
     }
-    bail!("{} is full of demos", parent.display())
+    bail!(
+        "Failed to make a folder for the demo: {} is full of demos; remove some, or name one with --keep DIR",
+        parent.display()
+    )
 }

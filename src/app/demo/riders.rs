@@ -35,7 +35,7 @@ pub(super) struct Riders {
 }
 
 impl Riders {
-    /// Sends until it is told to stop.
+    /// Sends until it is asked to stop.
     pub(super) fn run(self) -> anyhow::Result<()> {
         let started_at = self.clock.now();
         let mut generator = LiveGenerator::new(self.live);
@@ -43,13 +43,13 @@ impl Riders {
         let Some(mut sent) = self.introduce()? else { return Ok(()) };
         while !self.stop.is_set() {
             let (now, is_present) = self.now(started_at);
-            let room = UNREAD_MAX.saturating_sub(sent.saturating_sub(self.applied()));
-            let events = self.send_until(&mut generator, now, room)?;
+            let allowance = UNREAD_MAX.saturating_sub(sent.saturating_sub(self.applied()));
+            let events = self.send_until(&mut generator, now, allowance)?;
             sent += events;
             if generator.next_at() <= now {
                 // The service has to read first, unless only this round was full.
                 self.producer.poll();
-                if room < UNREAD_MAX / 4 && self.is_over_after(TICK) {
+                if allowance < UNREAD_MAX / 4 && self.is_over_after(TICK) {
                     break;
                 }
                 continue;
@@ -96,9 +96,14 @@ impl Riders {
         partitions.map(|facts| u64::try_from(facts.next_offset).unwrap_or(0)).sum()
     }
 
-    /// Sends what is due, `room` at most.
-    fn send_until(&self, generator: &mut LiveGenerator, now: UtcMillis, room: u64) -> anyhow::Result<u64> {
-        let most = usize::try_from(room).unwrap_or(usize::MAX).min(SENT_AT_ONCE);
+    /// Sends what is due, `allowance` at most.
+    fn send_until(
+        &self,
+        generator: &mut LiveGenerator,
+        now: UtcMillis,
+        allowance: u64,
+    ) -> anyhow::Result<u64> {
+        let most = usize::try_from(allowance).unwrap_or(usize::MAX).min(SENT_AT_ONCE);
         let (mut events, mut payload) = (Vec::new(), Vec::new());
         while events.len() < most && generator.next_at() <= now {
             payload.clear();

@@ -28,6 +28,7 @@ impl Service {
     /// The answer to GET, when it is 200.
     pub(super) fn get(&self, target: &str) -> anyhow::Result<Value> {
         let body = self.remote.get(target)?;
-        serde_json::from_slice(&body).with_context(|| format!("{}{target} answers no JSON", self.url))
+        serde_json::from_slice(&body)
+            .with_context(|| format!("Failed to read the answer of {}{target}: it is no JSON", self.url))
     }
 }

@@ -137,7 +137,7 @@ fn shortened(answer: &Value) -> Vec<String> {
         let value = match answer.get(name) {
             None | Some(Value::Null) => continue,
             Some(Value::Array(items)) => {
-                // Of the platforms those that hold the answer up.
+                // Of the platforms those that keep the answer open.
                 let told = items.iter().filter(|item| item.get("settled") != Some(&Value::Bool(true)));
                 let Some(first) = told.clone().next() else { continue };
                 let more = if items.len() > 1 { ", ..." } else { "" };

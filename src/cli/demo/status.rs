@@ -1,4 +1,4 @@
-//! One line about where things stand.
+//! One line of status.
 
 use super::ask::Service;
 use crate::app::demo::Scenes;

@@ -35,7 +35,7 @@ fn secrets_may_stand_elsewhere() {
     let text = text.replace("KAFKA_PASSWORD", "UNSET");
     let errors = with_files(&[("c.toml", &text)]).unwrap_err().to_string();
     assert!(errors.contains("c.toml:4: ") && errors.contains("`UNSET` is not set"), "{errors}");
-    assert!(errors.contains("c.toml:5: ") && errors.contains("`key` cannot be read"), "{errors}");
+    assert!(errors.contains("c.toml:5: ") && errors.contains("Failed to read the file `key`"), "{errors}");
 }
 
 #[test]

@@ -133,7 +133,7 @@ impl World {
             let id = format!("o{}", self.truth.len());
             let mut order = posting(&id, accepted, Some(ended));
             order.rider_id = if self.dice.one_in(3) { "S" } else { "R" }.to_owned();
-            (order.pricing.lead_ms, order.pricing.tail_ms) = self.ledger.widest;
+            (order.cover.lead_ms, order.cover.tail_ms) = self.ledger.widest;
             self.truth.push(order.clone());
             if accepted < self.records_from {
                 // Recorded nowhere, unless the start is complete: then there are no such orders.
@@ -304,7 +304,7 @@ impl World {
         let mut lines: Vec<Line<'_>> =
             vec![("p", PlatformFinality::new("p", &self.ledger.completeness, &self.platforms, reach))];
         let (sure, _) = cover(&fetched, &lines, around);
-        hold(&self.ledger, &mut lines, &fetched, terms, &known, around);
+        claim_open_time(&self.ledger, &mut lines, &fetched, terms, &known, around);
         let open = unsettled(&[lines[0].1.stretches(around, at(self.now))], around);
         for (window, verdict) in parts(&sure, &open, around) {
             match verdict {
@@ -382,6 +382,6 @@ fn nothing_within_the_promises_contradicts_a_final_answer() {
             Ok(())
         })
         .unwrap();
-    // The property must not hold because nothing was ever settled.
+    // The property must not be true only because nothing was ever settled.
     assert!(total.get() > 1_500 * 10, "only {} ms were ever settled", total.get());
 }

@@ -3,7 +3,7 @@
 use super::super::Terms;
 use super::super::fetch::{Fetched, fetch};
 use super::super::rider_days::RiderDays;
-use super::{Line, cover, disputes, hold, reach_of, unsettled};
+use super::{Line, claim_open_time, cover, disputes, reach_of, unsettled};
 use crate::domain::finality::PlatformFinality;
 use crate::domain::order::Phase;
 use crate::domain::pending::Scope;
@@ -31,7 +31,7 @@ pub fn platforms_to_seal<V: LedgerView>(view: &V, terms: Terms<'_>, span: Window
         let mut line = PlatformFinality::new(name, view.completeness(), terms.platforms, reach);
         if line.promise().unreadable_records == UnreadableRecords::Hold {
             for window in view.unreadable_time(name, terms.platforms, line.unreadable_near(span)) {
-                line.hold_unreadable(window);
+                line.claim_unreadable(window);
             }
         }
         let last_end = span.until.plus(reach.lead_ms).plus(line.promise().max_order_duration_ms);
@@ -70,7 +70,7 @@ pub fn rider_day<V: LedgerView>(
         }
         Ok(())
     })?;
-    hold(view, &mut lines, &fetched, terms, &known, span);
+    claim_open_time(view, &mut lines, &fetched, terms, &known, span);
     let recorded_at = view.as_of().recorded_at;
     let stretches: Vec<_> = lines.iter().map(|(_, line)| line.stretches(span, recorded_at)).collect();
     let mut sealed = RiderDay::new(rider_id, day, span);

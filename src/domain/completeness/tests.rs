@@ -1,9 +1,10 @@
 use super::*;
 use crate::domain::arrival::Timestamp;
+use crate::domain::charge::{Charge, Price};
 use crate::domain::finality::{CoverMargins, PlatformFinality};
 use crate::domain::order::{OrderEvent, Phase, Region};
 use crate::domain::platform::{Platforms, Promise, UnreadableRecords};
-use crate::domain::posting::{Charge, ConfigNo, Posting, Pricing};
+use crate::domain::posting::{ConfigNo, CoverTerms, Posting};
 use crate::domain::window::Window;
 use std::borrow::Cow;
 
@@ -327,14 +328,8 @@ fn order(accepted: i64, ended: Option<i64>) -> Posting {
         revision: 0,
         fare: None,
         previous_accepted_at: None,
-        pricing: Pricing {
-            config: ConfigNo(1),
-            charge: Charge::None,
-            cover_config: ConfigNo(1),
-            cover: None,
-            lead_ms: 0,
-            tail_ms: 0,
-        },
+        cover: CoverTerms { config: ConfigNo(1), ..CoverTerms::NONE },
+        charge: Charge::of_order(ConfigNo(1), Price::None),
         commit: 1,
     }
 }

@@ -51,18 +51,18 @@ pub struct PartitionStarted {
     pub identity: TopicIdentity,
 }
 
-/// An operator lets the ledger go on at an offset.
+/// An operator lets the ledger continue at an offset.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartitionSkipped {
     /// Topic.
     pub topic: String,
     /// Partition.
     pub partition: i32,
-    /// Where reading goes on.
+    /// Where reading continues.
     pub offset: i64,
     /// The instant of the decision.
     pub at: UtcMillis,
-    /// The topic in which it goes on.
+    /// The topic in which it continues.
     pub identity: TopicIdentity,
 }
 
@@ -83,17 +83,18 @@ pub struct PartitionApplied<'a> {
     pub newest_timestamp: Option<UtcMillis>,
 }
 
-/// [`Completeness`] in the making, with the observations that a restart may forget.
+/// [`Completeness`] in the making, with the observations that a restart may lose.
 #[derive(Clone, Debug, Default)]
 pub struct CompletenessTracker {
     state: Completeness,
     ends: BTreeMap<String, BTreeMap<i32, VecDeque<(UtcMillis, i64)>>>,
+    is_paused: bool,
 }
 
 impl CompletenessTracker {
-    /// Goes on from what was committed.
+    /// Continues from what was committed.
     pub fn new(state: Completeness) -> Self {
-        Self { state, ends: BTreeMap::new() }
+        Self { state, ends: BTreeMap::new(), is_paused: false }
     }
 
     /// What is to be committed.
@@ -104,6 +105,11 @@ impl CompletenessTracker {
     /// For facts about platforms; partition facts go through the methods of the tracker.
     pub fn state_mut(&mut self) -> &mut Completeness {
         &mut self.state
+    }
+
+    /// While the clock cannot be trusted, [`Self::advance`] raises nothing; facts are taken in as ever.
+    pub const fn pause(&mut self, is_paused: bool) {
+        self.is_paused = is_paused;
     }
 
     /// A partition is read from an offset on. Known ones keep their history.
@@ -148,7 +154,7 @@ impl CompletenessTracker {
         self.resolve_ends(applied.topic, applied.partition);
     }
 
-    /// The consumer stands at `offset` and every record below it is applied: what lay between is control records.
+    /// The consumer is at `offset` and every record below it is applied: what lay between is control records.
     pub fn tail_reached(&mut self, topic: &str, partition: i32, offset: i64) {
         if let Some(facts) = self.partition_mut(topic, partition) {
             facts.next_offset = facts.next_offset.max(offset);
@@ -188,7 +194,7 @@ impl CompletenessTracker {
         }
     }
 
-    /// An operator lets the ledger go on at an offset: what lay before is a gap of every platform of the topic.
+    /// An operator lets the ledger continue at an offset: what lay before is a gap of every platform of the topic.
     pub fn skipped(&mut self, skipped: &PartitionSkipped, platforms: &Platforms, reach: CoverMargins) {
         let place = (skipped.topic.as_str(), skipped.partition);
         self.begin(place, skipped.offset, skipped.at, skipped.identity.clone());
@@ -205,7 +211,7 @@ impl CompletenessTracker {
         self.open_gap(place, skipped.at, None, platforms, reach);
     }
 
-    /// A partition exists no more at `now`, and an operator lets the ledger go on without it: what it may still have
+    /// A partition exists no more at `now`, and an operator lets the ledger continue without it: what it may still have
     /// held is a gap of every platform of the topic.
     pub fn dropped(
         &mut self,
@@ -269,7 +275,7 @@ impl CompletenessTracker {
 
     /// See [`Completeness::advance`]. Call it last before a commit.
     pub fn advance(&mut self, platforms: &Platforms, now: UtcMillis) -> Vec<(String, UtcMillis)> {
-        self.state.advance(platforms, now)
+        if self.is_paused { Vec::new() } else { self.state.advance(platforms, now) }
     }
 
     fn partition_mut(&mut self, topic: &str, partition: i32) -> Option<&mut PartitionFacts> {

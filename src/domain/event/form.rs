@@ -74,7 +74,7 @@ pub(super) fn form(record: &[u8], salvaged: &Salvaged<'_>) -> Option<&'static st
     of_text(text.trim())
 }
 
-/// What a text is that stands for no object.
+/// The form of a text that is no object.
 fn of_text(text: &str) -> Option<&'static str> {
     let mut start = text.bytes();
     match start.next()? {

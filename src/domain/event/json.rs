@@ -33,7 +33,7 @@ pub(super) enum Kind {
     Other,
 }
 
-/// A value as it stands in the record: strings without their quotes, escapes not yet resolved.
+/// A value as the record holds it: strings without their quotes, escapes not yet resolved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Value<'a> {
     pub(super) kind: Kind,
@@ -93,17 +93,17 @@ impl<'a> Scanner<'a> {
         self.at += 1;
     }
 
-    /// Goes past `expected` if it stands here.
-    #[inline]
-    pub(super) fn takes<const LENGTH: usize>(&mut self, expected: &[u8; LENGTH]) -> bool {
-        let stands = self.text.as_bytes().get(self.at..).and_then(<[u8]>::first_chunk) == Some(expected);
-        if stands {
-            self.at += LENGTH;
+    /// Goes past `expected` if it is here. Inlined, so that the length of a constant is known to the comparison.
+    #[inline(always)]
+    pub(super) fn takes(&mut self, expected: &[u8]) -> bool {
+        let matches = self.text.as_bytes().get(self.at..).is_some_and(|rest| rest.starts_with(expected));
+        if matches {
+            self.at += expected.len();
         }
-        stands
+        matches
     }
 
-    /// Goes past white space where mostly none stands: one comparison then.
+    /// Goes past white space where there is mostly none: one comparison then.
     #[inline]
     pub(super) fn little_space(&mut self) {
         if self.peek().is_some_and(|byte| byte <= b' ') {
@@ -124,16 +124,16 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// A key with its colon and the white space around it; stands at the value afterwards.
+    /// A key with its colon and the white space around it; ends at the value.
     pub(super) fn key(&mut self) -> Result<Value<'a>, Malformed> {
         if self.peek() != Some(b'"') {
-            return self.fail("a key in quotes should stand here");
+            return self.fail("a key in quotes is expected here");
         }
         self.at += 1;
         let key = self.string()?;
         self.space();
         if self.peek() != Some(b':') {
-            return self.fail("a colon should stand here");
+            return self.fail("a colon is expected here");
         }
         self.at += 1;
         self.space();
@@ -167,7 +167,7 @@ impl<'a> Scanner<'a> {
             Some(b'n') => self.literal("null", Kind::Null)?,
             Some(b't') => self.literal("true", Kind::Other)?,
             Some(b'f') => self.literal("false", Kind::Other)?,
-            _ => return self.fail("a value should stand here"),
+            _ => return self.fail("a value is expected here"),
         };
         Ok(self.since(start, kind))
     }
@@ -178,7 +178,7 @@ impl<'a> Scanner<'a> {
 
     fn literal(&mut self, name: &'static str, kind: Kind) -> Result<Kind, Malformed> {
         if !self.text.as_bytes().get(self.at..).is_some_and(|rest| rest.starts_with(name.as_bytes())) {
-            return self.fail("a value should stand here");
+            return self.fail("a value is expected here");
         }
         self.at += name.len();
         Ok(kind)
@@ -209,7 +209,7 @@ impl<'a> Scanner<'a> {
     /// One digit or more.
     fn digits(&mut self) -> Result<(), Malformed> {
         if !self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
-            return self.fail("a digit should stand here");
+            return self.fail("a digit is expected here");
         }
         while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
             self.at += 1;
@@ -242,7 +242,7 @@ impl<'a> Scanner<'a> {
                     return Ok(value);
                 }
                 Some(b'\\') => self.escape()?,
-                Some(_) => return self.fail("a control character stands in a string"),
+                Some(_) => return self.fail("a control character is in a string"),
                 None => return self.fail("a string does not end"),
             }
         }
@@ -300,7 +300,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// After a value inside arrays and objects: closes what ends here and goes on to the next value. True when
+    /// After a value inside arrays and objects: closes what ends here and continues with the next value. True when
     /// everything is closed.
     fn close(&mut self, open: &mut Nesting) -> Result<bool, Malformed> {
         while let Some(in_object) = open.innermost_is_object() {
@@ -318,7 +318,7 @@ impl<'a> Scanner<'a> {
                     self.at += 1;
                     open.pop();
                 }
-                _ => return self.fail("a comma or the end should stand here"),
+                _ => return self.fail("a comma or the end is expected here"),
             }
         }
         Ok(true)

@@ -1,13 +1,14 @@
 //! What can still be read of a refused record, without guessing.
 //!
-//! The strict scanner stops at the first defect; this reader goes past every defect that leaves certain which keys stand
+//! The strict scanner stops at the first defect; this reader goes past every defect that leaves certain which keys are
 //! at the top of the record. A field is unreadable when its value holds the defect, when it is repeated with another
-//! value, or when its name stands behind the place where the structure becomes doubtful. It runs on refused records only.
+//! value, or when its name follows the place where the structure becomes doubtful. It runs on refused records only.
 
 mod lexer;
 
 use super::json::{Kind, Value};
-use super::names::{NAMES, resembled};
+use super::names::resembled;
+use super::schema::NAMES;
 use lexer::{Lenient, Lexer, Stop};
 
 /// A known field as the record tells it.
@@ -16,9 +17,9 @@ struct Slot<'a> {
     name: &'static str,
     /// The first value.
     value: Option<Value<'a>>,
-    /// A value is defective, another one differs, or the name stands where nothing is certain.
+    /// A value is defective, another one differs, or the name is where nothing is certain.
     is_unreadable: bool,
-    /// A value other than `null` stands there.
+    /// A value other than `null` is there.
     is_given: bool,
     /// Whether it is given is open: one value is `null` and another is not, or a value cannot be read.
     is_given_open: bool,
@@ -29,7 +30,7 @@ struct Slot<'a> {
 /// A key that resembles the name of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Misspelt<'a> {
-    /// The key as it stands in the record, escapes not resolved.
+    /// The key as the record holds it, escapes not resolved.
     pub(super) key: &'a str,
     /// Bytes of the record before it.
     pub(super) at: usize,
@@ -74,7 +75,7 @@ impl<'a> Salvaged<'a> {
         salvaged
     }
 
-    /// Reads the object of `text`, which stands behind `skipped` bytes of the record.
+    /// Reads the object of `text`, which follows `skipped` bytes of the record.
     fn read(&mut self, text: &'a str, skipped: usize) {
         let mut lexer = Lexer::new(text);
         lexer.blanks();
@@ -136,7 +137,7 @@ impl<'a> Salvaged<'a> {
         if rest.contains('{') {
             self.slots.iter_mut().for_each(Slot::doubt);
         }
-        // A name may stand there in quotes of another kind, or in none.
+        // A name may be there in quotes of another kind, or in none.
         if rest.contains(['"', '{']) || self.slots.iter().any(|slot| rest.contains(slot.name)) {
             self.behind_doubt(rest);
         }
@@ -215,7 +216,7 @@ impl<'a> EnvelopeKeys<'a> {
 }
 
 /// Whether two values of one key are the same. Texts whose lengths cannot agree are not unescaped, so that a key that
-/// stands many times costs no quadratic time.
+/// occurs many times costs no quadratic time.
 fn is_same(first: Value<'_>, second: Value<'_>) -> bool {
     /// Bytes of the longest escape for one byte of text.
     const ESCAPE_BYTES_MAX: usize = 6;

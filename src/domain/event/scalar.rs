@@ -7,7 +7,7 @@ use rust_decimal::Decimal;
 /// Digits that always fit an `i64`.
 const I64_DIGITS: usize = 18;
 
-/// Whether every character may stand in a platform's name.
+/// Whether every character may occur in a platform's name.
 pub(super) fn has_platform_characters(name: &str) -> bool {
     name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'))
 }

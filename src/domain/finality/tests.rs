@@ -114,6 +114,6 @@ fn the_first_reason_is_given() {
             (895, "incomplete", Some(1_015)),
         ]
     );
-    line.release();
+    line.clear_rider_claims();
     assert_eq!(told(&line, 200, 300), [(200, "settled", None)]);
 }

@@ -4,10 +4,11 @@ use super::PriceQuery;
 use super::Tariff;
 use super::names::RegionClasses;
 use super::rule::{CoverRule, FactorRule, RateRule, Scope, Scoped};
+use crate::domain::charge::Price;
 use crate::domain::money::Micros;
 use crate::domain::order::Outcome;
 use crate::domain::posting::RuleKind;
-use crate::domain::posting::{Charge, RuleNo};
+use crate::domain::posting::RuleNo;
 use rust_decimal::Decimal;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -236,7 +237,7 @@ fn meet(tariff: &Tariff, rate: u16, factor: u16) -> bool {
     let platforms: Vec<&str> =
         match rate_rule.scope.platform.as_deref().or(factor_rule.scope.platform.as_deref()) {
             Some(platform) => vec![platform],
-            // No platform has the empty name: it stands for all that no rule names.
+            // No platform has the empty name: it represents all that no rule names.
             None => tariff.platforms.all().into_iter().chain([""]).collect(),
         };
     let region_ok = |scope: &Scope, region| scope.region.is_none_or(|prefix| prefix.holds(region));
@@ -258,7 +259,7 @@ fn meet(tariff: &Tariff, rate: u16, factor: u16) -> bool {
                     && Outcome::ALL.into_iter().any(|outcome| {
                         // An outcome that is not charged there has no product.
                         let query = PriceQuery { outcome: Some(outcome), ..query };
-                        !matches!(tariff.price(&query).charge, Charge::None | Charge::Uncharged)
+                        !matches!(tariff.price(&query).charge.price, Price::None | Price::Uncharged)
                     })
             })
         })

@@ -87,7 +87,7 @@ impl Scope {
         2 * place + u8::from(self.category.is_some())
     }
 
-    /// Whether the dates hold `day`.
+    /// Whether the dates include `day`.
     pub fn holds_day(&self, day: LocalDay) -> bool {
         self.from.is_none_or(|from| from <= day) && self.until.is_none_or(|until| day < until)
     }

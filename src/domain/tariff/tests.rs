@@ -1,6 +1,6 @@
 use super::*;
+use crate::domain::charge::Price;
 use crate::domain::money::Micros;
-use crate::domain::posting::Charge;
 use proptest::prelude::*;
 use std::str::FromStr;
 
@@ -42,8 +42,8 @@ fn premium(tariff: &Tariff, platform: &str, category: &str, code: u32, day: i32)
         day: LocalDay(day),
         outcome: Some(Outcome::Completed),
     };
-    match tariff.price(&query).charge {
-        Charge::Charged { premium, .. } => Some(premium.to_short_string()),
+    match tariff.price(&query).charge.price {
+        Price::Charged { premium, .. } => Some(premium.to_short_string()),
         _ => None,
     }
 }
@@ -124,16 +124,19 @@ fn cover_rules_say_who_is_charged_and_how_far_cover_reaches() {
     let price = |platform, category, outcome| {
         tariff.price(&PriceQuery { platform, category, region: region(1), day: LocalDay(0), outcome })
     };
-    let charge = |platform, outcome| price(platform, "c", Some(outcome)).charge;
-    assert!(matches!(charge("p", Outcome::Cancelled), Charge::Charged { .. }));
-    assert_eq!(charge("p", Outcome::Interrupted), Charge::Uncharged);
-    assert_eq!(charge("x", Outcome::Completed), Charge::Uncharged);
-    assert_eq!(charge("p", Outcome::Void), Charge::None);
+    let charge = |platform, outcome| price(platform, "c", Some(outcome)).charge.price;
+    assert!(matches!(charge("p", Outcome::Cancelled), Price::Charged { .. }));
+    assert_eq!(charge("p", Outcome::Interrupted), Price::Uncharged);
+    assert_eq!(charge("x", Outcome::Completed), Price::Uncharged);
+    assert_eq!(charge("p", Outcome::Void), Price::None);
     let open = price("p", "c", None);
-    assert_eq!((open.charge, open.lead_ms, open.tail_ms, open.cover), (Charge::None, 7, 20, Some(RuleNo(1))));
-    assert_eq!(price("x", "c", None).tail_ms, 30);
+    assert_eq!(
+        (open.charge.price, open.cover.lead_ms, open.cover.tail_ms, open.cover.rule),
+        (Price::None, 7, 20, Some(RuleNo(1)))
+    );
+    assert_eq!(price("x", "c", None).cover.tail_ms, 30);
     let unrated = price("x", "d", Some(Outcome::Completed));
-    assert_eq!((unrated.charge, unrated.tail_ms), (Charge::Unrated, 10));
+    assert_eq!((unrated.charge.price, unrated.cover.tail_ms), (Price::Unrated, 10));
     assert_eq!(tariff.widest_cover(), (7, 30));
 }
 
@@ -272,24 +275,24 @@ proptest! {
                         let query = PriceQuery { platform, category, region: region(code), day: LocalDay(day), outcome };
                         let price = tariff.price(&query);
                         let cover = naive(&covers, |rule| &rule.scope, &query);
-                        prop_assert_eq!(price.cover, cover);
+                        prop_assert_eq!(price.cover.rule, cover);
                         let rule = cover.map(|number| &covers[usize::from(number.0)]);
-                        prop_assert_eq!(price.lead_ms, rule.map_or(0, |rule| rule.lead_ms));
-                        prop_assert_eq!(price.tail_ms, rule.map_or(0, |rule| rule.tail_ms));
+                        prop_assert_eq!(price.cover.lead_ms, rule.map_or(0, |rule| rule.lead_ms));
+                        prop_assert_eq!(price.cover.tail_ms, rule.map_or(0, |rule| rule.tail_ms));
                         let charged = rule.map_or(vec![Outcome::Completed], |rule| rule.charged_outcomes.clone());
                         let rate = naive(&rates, |rule| &rule.scope, &query);
                         let factor = naive(&factors, |rule| &rule.scope, &query);
                         let expected = match (outcome, rate) {
-                            (None | Some(Outcome::Void), _) => Charge::None,
-                            (Some(outcome), _) if !charged.contains(&outcome) => Charge::Uncharged,
-                            (_, None) => Charge::Unrated,
+                            (None | Some(Outcome::Void), _) => Price::None,
+                            (Some(outcome), _) if !charged.contains(&outcome) => Price::Uncharged,
+                            (_, None) => Price::Unrated,
                             (_, Some(rate)) => {
                                 let base = rates[usize::from(rate.0)].per_order.to_decimal();
                                 let times = factor.map_or(Decimal::ONE, |n| factors[usize::from(n.0)].multiply);
-                                Charge::Charged { premium: Micros::from_decimal(base * times).unwrap(), rate, factor }
+                                Price::Charged { premium: Micros::from_decimal(base * times).unwrap(), rate, factor }
                             }
                         };
-                        prop_assert_eq!(price.charge, expected);
+                        prop_assert_eq!(price.charge.price, expected);
                     }
                 }
             }

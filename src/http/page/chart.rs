@@ -119,8 +119,8 @@ impl Axis {
         let (from, until) = (self.tenths(window.from), self.tenths(window.until));
         let width = until.saturating_sub(from).max(15);
         // About 7 units a character.
-        let room = usize::try_from(width / 75).unwrap_or(0);
-        let label = if label.chars().count() <= room { label.to_owned() } else { String::new() };
+        let label_max = usize::try_from(width / 75).unwrap_or(0);
+        let label = if label.chars().count() <= label_max { label.to_owned() } else { String::new() };
         Bar { x: decimal(from), width: decimal(width), y, class, title, label, label_x: decimal(from + 60) }
     }
 }
@@ -262,7 +262,7 @@ fn ticks(axis: &Axis, zone: &Zone) -> Vec<Tick> {
     ticks
 }
 
-/// What the picture says, for those who cannot see it.
+/// The text alternative of the chart.
 fn describe(answer: &Answer, cover: &[Window], zone: &Zone, w: &Words) -> String {
     let stretches: Vec<String> = cover
         .iter()

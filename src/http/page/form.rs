@@ -70,7 +70,7 @@ impl Form {
     fn check(&mut self, zone: &Zone, w: &Words) -> Option<Question> {
         self.check_riders(w);
         let when = self.when(zone, w);
-        // The rules of the interface hold for the form too.
+        // The rules of the interface apply to the form too.
         let bare = Question {
             rider_ids: self.riders.clone(),
             when: when.unwrap_or(When::Instant(UtcMillis::MIN)),

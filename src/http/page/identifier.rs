@@ -43,7 +43,7 @@ impl Ident {
     }
 }
 
-/// For places that hold plain text only.
+/// For places with plain text only.
 impl fmt::Display for Ident {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.pieces.iter().try_for_each(|piece| match piece {
@@ -99,7 +99,7 @@ pub(super) struct Lookalike {
     pub(super) looks_like: String,
 }
 
-/// What a reader should know of an identifier, in the order in which it is told.
+/// What a reader should know of an identifier, in the order in which the page reports it.
 pub(super) fn findings(text: &str) -> Vec<Finding> {
     let mut found = Vec::new();
     if text.trim() != text {
@@ -145,7 +145,7 @@ fn lookalike(letter: char) -> Option<Lookalike> {
     })
 }
 
-/// The plain characters that a character of another script is easily taken for; full-width forms are told of elsewhere.
+/// The plain characters that a character of another script is easily taken for; full-width forms are reported elsewhere.
 fn plain_lookalike(c: char) -> Option<String> {
     if c.is_ascii() || is_unseen(c) || c.nfkc().all(|c| c.is_ascii()) {
         return None;
@@ -175,9 +175,9 @@ pub(super) fn plain(text: &str) -> String {
 pub(super) struct Others {
     /// What may have been meant: offered whether or not anything is stored of them.
     pub(super) meant: Vec<String>,
-    /// The same text in another normal form or width: told of where something is stored.
+    /// The same text in another normal form or width: reported where something is stored.
     pub(super) forms: Vec<String>,
-    /// With characters in place of those they are easily taken for: told of where something is stored.
+    /// With characters in place of those they are easily taken for: reported where something is stored.
     pub(super) confusable: Vec<String>,
 }
 

@@ -37,7 +37,7 @@ use view_model::{Beside, Shown};
 const CSS: &str = include_str!("../../../assets/page.css");
 const ICON: &str = include_str!("../../../assets/icon.svg");
 
-/// What an address of the page may hold.
+/// What an address of the page may contain.
 const PARAMETERS: &[&str] = &["lang", "riders", "rider_id", "at", "from", "to", "platform", "reference"];
 /// Parameters of which one value counts.
 const SINGLE: &[&str] = &["lang", "at", "from", "to", "reference"];
@@ -106,7 +106,7 @@ pub(super) async fn get<S: Source>(
             (query, fault)
         }
         Err(problem) => {
-            // What is wrong is told in the language that was asked for all the same.
+            // An error is still reported in the language that was asked for.
             let lang = raw.as_deref().and_then(|raw| raw.split('&').find(|pair| pair.starts_with("lang=")));
             (Query::lenient(lang).unwrap_or_default(), Some(problem))
         }
@@ -161,7 +161,7 @@ fn respond(status: StatusCode, page: &Page) -> Response {
             (status, headers, html).into_response()
         }
         Err(error) => {
-            tracing::error!(%error, "the page cannot be rendered");
+            tracing::error!(%error, "Failed to render the page");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
     }

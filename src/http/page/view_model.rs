@@ -140,15 +140,15 @@ impl Shown {
     pub(super) fn new(answer: Answer, when: When, beside: Beside, zone: &Zone, w: &'static Words) -> Self {
         let asked = zone.rfc3339(when.window().from);
         let offset = asked.get(23..).unwrap_or_default().to_owned();
-        let pen = Formatter { w, offset: offset.clone(), riders: &answer.rider_id, zone };
+        let formatter = Formatter { w, offset: offset.clone(), riders: &answer.rider_id, zone };
         let (from, to, parts) = match &answer.when {
-            AnswerWhen::Instant { at } => (pen.time(at), None, Vec::new()),
+            AnswerWhen::Instant { at } => (formatter.time(at), None, Vec::new()),
             AnswerWhen::Interval { from, to, parts } => {
                 let parts = if parts.len() > 1 { parts.as_slice() } else { &[] };
                 (
-                    pen.time(from),
-                    Some(pen.time(to)),
-                    parts.iter().take(PARTS_MAX).map(|part| pen.part(part)).collect(),
+                    formatter.time(from),
+                    Some(formatter.time(to)),
+                    parts.iter().take(PARTS_MAX).map(|part| formatter.part(part)).collect(),
                 )
             }
         };
@@ -162,33 +162,32 @@ impl Shown {
             why: why(&answer, w),
             no_record,
             notes: beside.notes,
-            answered_at: pen.whole_second(&zone.rfc3339(beside.now)),
+            answered_at: formatter.whole_second(&zone.rfc3339(beside.now)),
             open_note: answer.verdict == Verdict::Covered && !answer.settled,
             json_address: json_address(&answer),
             from,
             to,
             offset,
             parts: if no_record { Vec::new() } else { parts },
-            orders: answer.windows.iter().take(ORDERS_MAX).map(|line| pen.order(line)).collect(),
+            orders: answer.windows.iter().take(ORDERS_MAX).map(|line| formatter.order(line)).collect(),
             more_orders: (more > 0).then(|| w.more_orders.replace("{}", &more.to_string())),
-            before: answer.nearest_before.as_ref().map(|nearest| pen.before(nearest)),
-            after: answer.nearest_after.as_ref().map(|nearest| pen.after(nearest)),
+            before: answer.nearest_before.as_ref().map(|nearest| formatter.before(nearest)),
+            after: answer.nearest_after.as_ref().map(|nearest| formatter.after(nearest)),
             nearest: uncovered,
-            platforms: answer.platforms.iter().map(|status| pen.platform(status)).collect(),
-            superseded: answer.superseded.iter().map(|line| pen.superseded(line)).collect(),
-            disputed: answer.disputed.iter().map(|line| pen.disputed(line)).collect(),
+            platforms: answer.platforms.iter().map(|status| formatter.platform(status)).collect(),
+            superseded: answer.superseded.iter().map(|line| formatter.superseded(line)).collect(),
+            disputed: answer.disputed.iter().map(|line| formatter.disputed(line)).collect(),
             warnings: answer
                 .warnings
                 .iter()
                 .filter(|warning| !no_record || **warning != Warning::RiderUnknown)
                 .map(|warning| w.warning(warning))
                 .collect(),
-            seen: answer
-                .rider_seen
-                .as_ref()
-                .map(|seen| (pen.time(&seen.first), pen.time(&seen.last), seen.platforms.join(", "))),
+            seen: answer.rider_seen.as_ref().map(|seen| {
+                (formatter.time(&seen.first), formatter.time(&seen.last), seen.platforms.join(", "))
+            }),
             commit: answer.as_of.commit,
-            recorded_at: pen.time(&answer.as_of.recorded_at),
+            recorded_at: formatter.time(&answer.as_of.recorded_at),
             config: answer.as_of.config.clone(),
             reference: answer.reference.as_deref().map(Ident::new),
             riders: answer.rider_id.iter().map(|rider| Ident::new(rider)).collect(),

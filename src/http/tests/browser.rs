@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use tempfile::TempDir;
 
-/// Where scripts/setup puts it; its version stands there too.
+/// Where scripts/setup puts it; its version is there too.
 const AXE: &str = "target/axe-core/axe.min.js";
 
 /// How a page is looked at.

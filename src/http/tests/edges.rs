@@ -161,7 +161,7 @@ async fn a_host_that_is_not_ours_is_refused() {
     send_as_it_is(&state, elsewhere).await.is_problem(421, "misdirected");
     let here = addressed("http://localhost/v1/progress", &["localhost"]);
     assert_eq!(send_as_it_is(&state, here).await.status, 200);
-    // How the service is, is told under any name; a name there must be, all the same.
+    // The service reports its health under any host name, but the request must have one.
     for path in ["/livez", "/readyz", "/metrics"] {
         assert_eq!(send_as_it_is(&state, addressed(path, &["coverledger.svc:8080"])).await.status, 200);
         send_as_it_is(&state, addressed(path, &[])).await.is_problem(400, "bad-request");

@@ -173,7 +173,7 @@ async fn a_whole_minute_and_several_platforms_can_be_asked_for() {
     let uri = "/?lang=en&rider_id=3f9c-rider-7e21&at=2026/11/20%2012:00&platform=dada,meituan";
     let reply = get(&state(), uri).await;
     assert_eq!(reply.status, 200, "{}", reply.body);
-    // The order that began at 12:01 does not hold it, the amended one ended at 11:58.
+    // The order that began at 12:01 does not cover it, the amended one ended at 11:58.
     assert!(reply.body.contains("data-verdict=\"undetermined\""));
     assert!(
         reply.body.contains("from=2026-11-20T12:00:00.000%2B08:00&amp;to=2026-11-20T12:01:00.000%2B08:00")

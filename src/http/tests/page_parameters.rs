@@ -1,4 +1,4 @@
-//! What an address of the page may hold, and what the page says of times in its own language.
+//! What an address of the page may contain, and what the page says of times in its own language.
 
 use super::world::*;
 

@@ -17,7 +17,7 @@ pub struct LineBlock {
     first_line: u64,
     /// The state of the content hash before each stretch of [`STRETCH_BYTES`] of `bytes`.
     hashes: Vec<Xxh3>,
-    /// Set when this block stands for one line that was too long.
+    /// Set when this block represents one line that was too long.
     oversized: Option<OversizedLine>,
 }
 
@@ -87,7 +87,7 @@ impl LineBlock {
         Self { bytes, lines, first_line, hashes, oversized: None }
     }
 
-    /// Stands for a line that was too long.
+    /// Represents a line that was too long.
     pub(super) fn of_oversized(line: OversizedLine) -> Self {
         Self {
             bytes: Vec::new(),
@@ -98,7 +98,7 @@ impl LineBlock {
         }
     }
 
-    /// The lines. Empty when the block stands for a line that was too long.
+    /// The lines. Empty when the block represents a line that was too long.
     pub fn lines(&self) -> impl Iterator<Item = FileLine<'_>> {
         self.lines.iter().zip(self.first_line..).map(|(range, line)| FileLine {
             bytes: self.bytes.get(range.clone()).unwrap_or_default(),
@@ -116,7 +116,7 @@ impl LineBlock {
         Some(FileLine { bytes, line, block: self, end: range.end })
     }
 
-    /// The one line that this block stands for when it was too long to be kept.
+    /// The one line that this block represents when it was too long to be kept.
     pub fn oversized(&self) -> Option<&OversizedLine> {
         self.oversized.as_ref()
     }

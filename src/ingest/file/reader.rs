@@ -30,17 +30,17 @@ const STANDARD_INPUT: &str = "standard input";
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
     /// Not there, no permission, or a folder.
-    #[error("cannot open {name}: check the path and its permissions")]
+    #[error("Failed to open {name}: {cause}; check the path and its permissions")]
     Open {
         /// The input.
         name: String,
         /// Why.
-        source: io::Error,
+        cause: io::Error,
     },
     /// Breaks off or is damaged.
     #[error(
-        "cannot read {name} beyond line {line}: it is damaged or cut off; the whole lines before are booked. Replace it \
-         and ingest it again: nothing is booked twice"
+        "Failed to read {name} beyond line {line}: {cause}; it is damaged or cut off, and the whole lines before are \
+         booked. Replace it and ingest it again: nothing is booked twice"
     )]
     Read {
         /// The input.
@@ -48,10 +48,12 @@ pub enum FileError {
         /// Whole lines handed out before.
         line: u64,
         /// Why.
-        source: io::Error,
+        cause: io::Error,
     },
     /// Something else than JSON lines.
-    #[error("{name} is {what}, not JSON lines; nothing of this run is booked: {advice}")]
+    #[error(
+        "Failed to read {name}: it is {what}, not JSON lines, and nothing of this run is booked; {advice}"
+    )]
     Foreign {
         /// The input.
         name: String,
@@ -111,16 +113,15 @@ impl LineReader {
         if name == "-" {
             return Self::look(STANDARD_INPUT, io::stdin(), None);
         }
-        let open = |source| FileError::Open { name: name.clone(), source };
+        let open = |cause| FileError::Open { name: name.clone(), cause };
         let file = File::open(path).map_err(open)?;
         let metadata = file.metadata().map_err(open)?;
         if metadata.is_dir() {
             return Err(open(io::Error::new(io::ErrorKind::IsADirectory, "it is a folder")));
         }
         if metadata.is_file() && metadata.len() == 0 && is_named_packed(path) {
-            let source =
-                io::Error::new(io::ErrorKind::UnexpectedEof, "it is empty, and its name says packed");
-            return Err(FileError::Read { name, line: 0, source });
+            let cause = io::Error::new(io::ErrorKind::UnexpectedEof, "it is empty, and its name says packed");
+            return Err(FileError::Read { name, line: 0, cause });
         }
         Self::look(&name, file, metadata.is_file().then_some(metadata.len()))
     }
@@ -150,15 +151,15 @@ impl LineReader {
         total: Option<u64>,
     ) -> Result<Self, FileError> {
         let mut reader = Self::new(name, io::empty(), total);
-        let read_error = |source| FileError::Read { name: name.to_owned(), line: 0, source };
+        let read_error = |cause| FileError::Read { name: name.to_owned(), line: 0, cause };
         let mut counted = Counted { inner: input, read: Arc::clone(&reader.progress.read) };
         let (start, failure) = beginning(&mut counted);
         let packing = Packing::of(&start);
         let (input, start, failure) = match packing {
             Packing::Plain => (Box::new(counted) as Box<dyn Read + Send>, start, failure),
             Packing::Gzip | Packing::Zstandard => {
-                if let Some(source) = failure {
-                    return Err(read_error(source));
+                if let Some(cause) = failure {
+                    return Err(read_error(cause));
                 }
                 let packed = Cursor::new(start).chain(counted);
                 let mut input = unpacked(packed, packing).map_err(read_error)?;
@@ -232,9 +233,9 @@ impl LineReader {
             }
         }
         if lines_end == 0
-            && let Some(source) = self.failure.take()
+            && let Some(cause) = self.failure.take()
         {
-            return Err(self.read_error(source));
+            return Err(self.read_error(cause));
         }
         if !self.at_end {
             self.rest = bytes.split_off(lines_end);
@@ -258,8 +259,8 @@ impl LineReader {
         Ok(())
     }
 
-    fn read_error(&self, source: io::Error) -> FileError {
-        FileError::Read { name: self.name.clone(), line: self.lines_before, source }
+    fn read_error(&self, cause: io::Error) -> FileError {
+        FileError::Read { name: self.name.clone(), line: self.lines_before, cause }
     }
 
     /// Goes past a line that is too long, of which `beginning` was read.
@@ -280,8 +281,8 @@ impl LineReader {
             if self.at_end {
                 break;
             }
-            if let Some(source) = self.failure.take() {
-                return Err(self.read_error(source));
+            if let Some(cause) = self.failure.take() {
+                return Err(self.read_error(cause));
             }
             // Not `clear`: what held the beginning is too large to keep.
             chunk = Vec::new();

@@ -1,4 +1,4 @@
-//! Reading the assigned partitions, from exactly where the ledger stands.
+//! Reading the assigned partitions, from exactly the offsets of the ledger.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -95,7 +95,7 @@ impl PartitionSource {
         })
     }
 
-    /// Adds partitions to those that are read; the others go on where they are. A partition that is read already is
+    /// Adds partitions to those that are read; the others continue where they are. A partition that is read already is
     /// left alone.
     ///
     /// Positions that a former process left should have passed [`super::check_continuation`] first.
@@ -157,7 +157,7 @@ impl PartitionSource {
         self.slots().map(|(topic, partition, _)| TopicPartition::new(topic, partition)).collect()
     }
 
-    /// Where reading stands: below each position every record was handed out by [`Self::poll`], and transaction markers
+    /// The position of reading: below each position every record was handed out by [`Self::poll`], and transaction markers
     /// count as read. `None` for a partition that started at its beginning and has not brought anything.
     pub fn positions(&self) -> Result<Vec<(TopicPartition, Option<i64>)>, KafkaFault> {
         let reached = self.consumer.position().map_err(|error| KafkaFault::of(&error))?;
@@ -217,7 +217,7 @@ impl PartitionSource {
         })
     }
 
-    /// Tells librdkafka the whole assignment; partitions that are read already go on at their position.
+    /// Tells librdkafka the whole assignment; partitions that are read already continue at their position.
     fn assign(&self) -> Result<(), KafkaFault> {
         let positions = self.positions()?;
         let mut assignment = TopicPartitionList::with_capacity(positions.len());
@@ -257,7 +257,7 @@ impl PartitionSource {
         Some(index)
     }
 
-    /// The fault that an error means; `None` when librdkafka goes on by itself without having skipped anything.
+    /// The fault that an error means; `None` when librdkafka continues by itself without having skipped anything.
     fn judge(&self, error: &KafkaError) -> Option<KafkaFault> {
         if let KafkaError::MessageConsumptionFatal(code) = error {
             return Some(KafkaFault::Refused { reason: code.to_string() });
@@ -304,7 +304,7 @@ impl PartitionSource {
             .collect();
         diagnose(&self.settings, &self.health, &standing, DIAGNOSIS).unwrap_or_else(|why| {
             KafkaFault::Refused {
-                reason: format!("{} (where the damage lies was not found out: {why})", describe(error)),
+                reason: format!("{} (the end of the damage was not found: {why})", describe(error)),
             }
         })
     }

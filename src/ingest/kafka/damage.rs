@@ -71,7 +71,7 @@ fn read_again(
     Ok(Some((whole < end).then_some(whole)))
 }
 
-/// A consumer of its own each time: after damaged records librdkafka goes on at a place that it does not tell.
+/// A consumer of its own each time: after damaged records librdkafka continues at a place that it does not report.
 fn consumer(
     settings: &ClientSettings,
     health: &Arc<KafkaHealth>,

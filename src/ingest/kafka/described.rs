@@ -92,7 +92,7 @@ impl KafkaProbe {
             identities.push((topic.clone(), TopicIdentity { cluster: cluster.clone(), topic: id }));
         }
         self.report_unknown("kafka_topic_ids_unknown", identities.iter().any(|(_, id)| id.topic.is_none()), || {
-            "the broker tells no topic ids (Kafka before 2.8): a topic that is deleted and made again under its name is noticed \
+            "the broker reports no topic ids (Kafka before 2.8): a topic that is deleted and made again under its name is noticed \
              by its last record and its length only"
                 .to_owned()
         });
@@ -156,8 +156,8 @@ impl KafkaProbe {
         }
         self.report_unknown("kafka_cleanup_policy_unknown", refused.is_some(), || {
             format!(
-                "the broker does not tell the configuration of the topics ({}): that none of them is compacted is not \
-                 checked; permit DescribeConfigs on them, and see to it that cleanup.policy is `delete`",
+                "Failed to read the configuration of the topics: {}; whether one of them is compacted is not checked. \
+                 Permit DescribeConfigs on them, and set cleanup.policy to `delete`",
                 refused.unwrap_or_default()
             )
         });

@@ -2,7 +2,7 @@
 //!
 //! A topic that was deleted and made again, or another cluster under the same name, has other records at the same
 //! offsets. The ledger keeps which topic of which cluster it read each partition from, and a digest of the last applied
-//! record. Before reading goes on, both are compared: the ids first, then the record is read back. The record is all there
+//! record. Before reading continues, both are compared: the ids first, then the record is read back. The record is all there
 //! is where a broker tells no ids, and it notices a log that was cut and filled again under the same id.
 
 use std::collections::BTreeMap;
@@ -69,7 +69,7 @@ pub enum Continuation {
     NothingApplied,
 }
 
-/// How one partition of several stands, or why it cannot be continued.
+/// The state of one partition of several, or why it cannot be continued.
 pub type Standing = Result<Continuation, KafkaFault>;
 
 /// Checks of every partition of `resumes` that it still exists in the topic that was read, holds its position and is the same
@@ -195,7 +195,8 @@ fn verdict(
                 topic = resume.place.topic,
                 partition = resume.place.partition,
                 offset = last.offset,
-                "the last applied record cannot be compared any more: Kafka has removed it"
+                "Failed to compare the last applied record: Kafka has removed it, and reading continues without this \
+                 check"
             );
             Ok(Continuation::LastRecordGone)
         }

@@ -4,11 +4,11 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::place::TopicPartition;
 
-/// A reason why reading cannot go on. All but [`KafkaFault::Unreachable`] need an operator.
+/// A reason why reading cannot continue. All but [`KafkaFault::Unreachable`] need an operator.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KafkaFault {
     /// An option that librdkafka refuses. Its value is never repeated: it may be a secret.
-    #[error("Kafka option `{option}` is not accepted: {problem}")]
+    #[error("Failed to set the Kafka option `{option}`: {problem}; correct it under [kafka] options")]
     Settings {
         /// The option's name.
         option: String,
@@ -16,16 +16,16 @@ pub enum KafkaFault {
         problem: String,
     },
     /// The client could not be made.
-    #[error("the Kafka client could not be started: {reason}")]
+    #[error("Failed to start the Kafka client: {reason}; correct [kafka]")]
     Client {
         /// librdkafka's words.
         reason: String,
     },
     /// Retention has passed the position.
     #[error(
-        "records of {place} are gone: the ledger continues at offset {position}, Kafka holds {low} to {end} (exclusive); \
-         restore the topic, or record the loss and go on from the first offset left with \
-         `--skip {place}:{low} --reason ...`"
+        "Failed to read {place}: its next records are gone; the ledger continues at offset {position}, Kafka holds \
+         {low} to {end} (exclusive); restore the topic, or record the loss and continue from the first offset left \
+         with `--skip {place}:{low} --reason ...`"
     )]
     OffsetGone {
         /// Which partition.
@@ -39,9 +39,10 @@ pub enum KafkaFault {
     },
     /// The partition ends before the position: truncated, re-created, or another cluster.
     #[error(
-        "{place} is shorter than what was read of it: the ledger continues at offset {position}, Kafka holds {low} to \
-         {end} (exclusive); the log was truncated, the topic re-created, or this is another cluster: restore the topic \
-         or correct `brokers`, or record the break and go on with `--skip {place}:{low} --reason ...`"
+        "Failed to read {place}: it is shorter than what was read of it; the ledger continues at offset {position}, \
+         Kafka holds {low} to {end} (exclusive): the log was truncated, the topic re-created, or this is another \
+         cluster: restore the topic or correct `brokers`, or record the break and continue with `--skip {place}:{low} \
+         --reason ...`"
     )]
     LogTooShort {
         /// Which partition.
@@ -55,8 +56,9 @@ pub enum KafkaFault {
     },
     /// The end of a partition moved back while it was read.
     #[error(
-        "{place} ended at offset {before} and ends at {end} now: while it was read the topic was made again, or Kafka lost \
-         records of it; nothing more is taken: start again, and what Kafka holds is compared with what was read of it"
+        "Failed to read {place}: it ended at offset {before} and ends at {end} now, so the topic was made again while \
+         it was read, or Kafka lost records of it; start again, and the service compares what Kafka holds with what it \
+         read"
     )]
     LogShrank {
         /// Which partition.
@@ -68,9 +70,9 @@ pub enum KafkaFault {
     },
     /// The record at the last applied offset is another one.
     #[error(
-        "{place} is not the log that was read before: the record at offset {offset} differs from the one that the ledger \
-         applied there; the topic was re-created, or this is another cluster: restore the topic or correct `brokers`, or \
-         record the break and go on with `--skip {place}:{low} --reason ...`"
+        "Failed to read {place}: it is not the log that was read before: the record at offset {offset} differs from \
+         the one that the ledger applied there; the topic was re-created, or this is another cluster: restore the \
+         topic or correct `brokers`, or record the break and continue with `--skip {place}:{low} --reason ...`"
     )]
     AnotherLog {
         /// Which partition.
@@ -82,10 +84,10 @@ pub enum KafkaFault {
     },
     /// The topic has another id than the one that was read.
     #[error(
-        "{place} belongs to another topic than the one that was read before: the ledger read the topic with the id {before}, \
-         and the topic of this name has the id {now}: it was deleted and made again; nothing of it was taken. Restore the \
-         topic that was read or correct `brokers`, or record the break and go on in the topic of now with \
-         `--skip {place}:{low} --reason ...`, once for each partition"
+        "Failed to read {place}: it belongs to another topic than the one that was read before: the ledger read the \
+         topic with the id {before}, and the topic of this name has the id {now}: it was deleted and made again; \
+         nothing of it was taken. Restore the topic that was read or correct `brokers`, or record the break and \
+         continue in the topic of now with `--skip {place}:{low} --reason ...`, once for each partition"
     )]
     AnotherTopic {
         /// Which partition.
@@ -99,10 +101,10 @@ pub enum KafkaFault {
     },
     /// The cluster has another id than the one that was read.
     #[error(
-        "{place} belongs to another cluster than the one that was read before: the ledger read it in the cluster with the id \
-         {before}, and the brokers are those of the cluster {now}, where the same offset means another record; nothing of it \
-         was taken. Correct `brokers`, or record the break and go on in the cluster of now with \
-         `--skip {place}:{low} --reason ...`, once for each partition"
+        "Failed to read {place}: it belongs to another cluster than the one that was read before: the ledger read it \
+         in the cluster with the id {before}, and the brokers are those of the cluster {now}, where the same offset \
+         means another record; nothing of it was taken. Correct `brokers`, or record the break and continue in the \
+         cluster of now with `--skip {place}:{low} --reason ...`, once for each partition"
     )]
     AnotherCluster {
         /// Which partition.
@@ -116,9 +118,9 @@ pub enum KafkaFault {
     },
     /// The topic or its cluster became another one while it was read.
     #[error(
-        "the topic {topic} was replaced while it was read: its {what} was {before} and is {now}; the topic was deleted and made \
-         again, or the address of the brokers leads to another cluster. Nothing more is taken: start again, and the message \
-         names the way on for each partition"
+        "Failed to read the topic {topic}: it was replaced meanwhile, its {what} was {before} and is {now}; the topic \
+         was deleted and made again, or the address of the brokers leads to another cluster. Start again: the message \
+         then names what to do for each partition"
     )]
     Replaced {
         /// Topic.
@@ -132,10 +134,10 @@ pub enum KafkaFault {
     },
     /// There is no record at the last applied offset, though Kafka deletes nothing there.
     #[error(
-        "{place} is not the log that was read before: the ledger applied the record at offset {offset}, and Kafka holds none \
-         there, though nothing is deleted there ({why}); the topic was made again, records were deleted by hand, or this is \
-         another cluster: restore the topic or correct `brokers`, or record the break and go on with \
-         `--skip {place}:{low} --reason ...`"
+        "Failed to read {place}: it is not the log that was read before: the ledger applied the record at offset \
+         {offset}, and Kafka holds none there, though nothing is deleted there ({why}); the topic was made again, \
+         records were deleted by hand, or this is another cluster: restore the topic or correct `brokers`, or record \
+         the break and continue with `--skip {place}:{low} --reason ...`"
     )]
     LastRecordMissing {
         /// Which partition.
@@ -149,9 +151,10 @@ pub enum KafkaFault {
     },
     /// Topics that are compacted: records vanish from the middle of their logs.
     #[error(
-        "compacted topics cannot be read: {}; with `cleanup.policy=compact` Kafka removes records of which a newer one has the \
-         same key, read or not, and an order that was removed looks like one that never was. Set \
-         `cleanup.policy=delete` on them, make good from the platform what was removed, and start again", topics.join(", ")
+        "Failed to read compacted topics: {}; with `cleanup.policy=compact` Kafka removes records of which a newer one \
+         has the same key, read or not, and an order that was removed looks like one that never was. Set \
+         `cleanup.policy=delete` on them, make good from the platform what was removed, and start again",
+         topics.join(", ")
     )]
     Compacted {
         /// Their names.
@@ -159,62 +162,66 @@ pub enum KafkaFault {
     },
     /// Kafka refused a position, and no single partition could be found out of range any more.
     #[error(
-        "Kafka refused a position ({reason}); nothing was skipped: start again, the positions are checked then"
+        "Failed to set a position in Kafka: {reason}; nothing was skipped. Start again: the service then checks the \
+         positions"
     )]
     PositionRefused {
         /// librdkafka's words.
         reason: String,
     },
     /// Configured topics that do not exist.
-    #[error("no such topic: {}; create it or correct `topics`", topics.join(", "))]
+    #[error("Failed to find the topics: no such topic: {}; create it or correct `topics`", topics.join(", "))]
     TopicMissing {
         /// Their names.
         topics: Vec<String>,
     },
     /// A partition that was read before does not exist any more.
     #[error(
-        "{place} does not exist any more: the topic was re-created with fewer partitions, or this is another cluster: \
-         restore the topic or correct `brokers`, or record the loss and go on without the partition with \
-         `--skip {place}:0 --reason ...`"
+        "Failed to read {place}: the partition no longer exists; the topic was re-created with fewer partitions, or \
+         this is another cluster: restore the topic or correct `brokers`, or record the loss and continue without the \
+         partition with `--skip {place}:0 --reason ...`"
     )]
     PartitionMissing {
         /// Which partition.
         place: TopicPartition,
     },
     /// Several partitions cannot be continued.
-    #[error("{} partitions cannot be read on: {}", faults.len(), list(faults))]
+    #[error("Failed to read {} partitions: {}", faults.len(), list(faults))]
     Several {
         /// What is wrong with each.
         faults: Vec<KafkaFault>,
     },
-    /// Kafka keeps records that are not what was written: their checksum does not hold.
+    /// Kafka keeps records that are not what was written: their checksum does not match.
     #[error(
-        "records of {place} from offset {position} on are damaged: their checksum does not hold, whenever they are read; \
-         nothing of them was taken and nothing skipped. Restore the partition (from another replica), or record the loss \
-         and go on behind them with {}", way(place, *next)
+        "Failed to read {place}: records from offset {position} on are damaged; their checksum does not match, \
+         whenever they are read; nothing of them was taken and nothing skipped. Restore the partition (from another \
+         replica), or record the loss and continue behind them with {}", way(place, *next)
     )]
     RecordsDamaged {
         /// Which partition.
         place: TopicPartition,
-        /// The offset of the first damaged record, where reading stands.
+        /// The offset of the first damaged record, the position of reading.
         position: i64,
         /// The first offset behind them; `None` when nothing lies behind them yet.
         next: Option<i64>,
     },
     /// Records came damaged once and are whole when they are read again.
     #[error(
-        "records came damaged from Kafka, and were whole when they were read again: nothing was taken or skipped; start \
-         again, and look at the network and the memory of the machines"
+        "Failed to read from Kafka: records came damaged, and were whole when they were read again; nothing was taken or \
+         skipped. Start again, and check the network and the memory of the machines"
     )]
     DamagedOnTheWay,
     /// Anything else that Kafka refuses: missing rights, a fatal client error.
-    #[error("Kafka refuses to go on: {reason}")]
+    #[error(
+        "Failed to read from Kafka: it refuses the request ({reason}); check the rights of the user and the log of the \
+         broker"
+    )]
     Refused {
         /// librdkafka's words.
         reason: String,
     },
     /// No answer in time; nothing is lost and trying again is right.
-    #[error("Kafka is not reachable ({reason})")]
+    #[error("Failed to reach Kafka: {reason}")]
     Unreachable {
         /// librdkafka's words.
         reason: String,
@@ -268,7 +275,7 @@ pub(super) fn may_be_secret(option: &str) -> bool {
         .any(|part| option.contains(part))
 }
 
-/// Whether librdkafka goes on by itself after this error, without having skipped anything.
+/// Whether librdkafka continues by itself after this error, without having skipped anything.
 ///
 /// The list is closed on purpose: after any other error (a failed checksum, an unknown codec, missing rights)
 /// librdkafka may step over records, so reading must stop instead.

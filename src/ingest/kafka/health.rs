@@ -82,7 +82,11 @@ impl KafkaHealth {
     pub(super) fn lost(&self, reason: &str) {
         if !self.unreachable.swap(true, Ordering::Relaxed) {
             bump(&self.outages);
-            tracing::warn!(event = "kafka_unreachable", reason, "Kafka is not reachable; trying on");
+            tracing::warn!(
+                event = "kafka_unreachable",
+                reason,
+                "Failed to reach Kafka: the service tries again"
+            );
         }
     }
 
@@ -96,7 +100,7 @@ impl KafkaHealth {
 
     pub(super) fn progress_failed(&self, reason: &str) {
         bump(&self.progress_failed);
-        tracing::debug!(event = "kafka_progress_failed", reason, "offsets were not reported");
+        tracing::debug!(event = "kafka_progress_failed", reason, "Failed to report offsets to Kafka");
     }
 }
 
@@ -121,7 +125,7 @@ impl KafkaContext {
 impl ClientContext for KafkaContext {
     fn log(&self, level: RDKafkaLogLevel, fac: &str, message: &str) {
         let client = self.client;
-        // A failed commit of offsets is told nowhere else: rdkafka 0.39 gets no event for one that it does not wait for.
+        // Nothing else reports a failed commit of offsets: rdkafka 0.39 gets no event for one that it does not wait for.
         if fac == "COMMITFAIL" {
             return self.health.progress_failed(message);
         }
@@ -180,7 +184,7 @@ impl ProducerContext for KafkaContext {
                 tracing::debug!(
                     event = "kafka_undelivered",
                     reason = describe(error),
-                    "a record was given up"
+                    "Failed to send a record"
                 );
             }
         }

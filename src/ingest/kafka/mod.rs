@@ -1,7 +1,7 @@
 //! The Kafka edge: partitions read at the positions that the ledger holds.
 //!
 //! Kafka is the write-ahead log: what is not committed in the ledger is read again. So nothing here decides where
-//! reading goes on, nothing skips, and whatever cannot be continued exactly stops with a [`KafkaFault`] that says what
+//! reading continues, nothing skips, and whatever cannot be continued exactly stops with a [`KafkaFault`] that says what
 //! to do. Two clients share the work: [`PartitionSource`] reads committed records, [`KafkaProbe`] asks for partitions
 //! and end offsets on connections of its own, where no waiting fetch delays the answer.
 //!

@@ -1,4 +1,4 @@
-//! What librdkafka is told: the operator's options, then the ones that exactly-once rests on.
+//! The settings of librdkafka: the operator's options, then the ones that exactly-once rests on.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -38,7 +38,7 @@ pub fn create_topics(
             Ok(topic) => made.push(topic),
             Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
             Err((topic, code)) => {
-                return Err(KafkaFault::Refused { reason: format!("topic {topic} cannot be made: {code}") });
+                return Err(KafkaFault::Refused { reason: format!("topic {topic} was not created: {code}") });
             }
         }
     }

@@ -21,7 +21,7 @@ pub struct EndReport {
     /// The offset after the last record of each partition (its high watermark), in the order asked.
     ///
     /// Reached once [`super::PartitionSource::position`] is no less: transaction markers at the tail count as read,
-    /// and records behind an open transaction hold it back until that transaction ends.
+    /// and records behind an open transaction keep it back until that transaction ends.
     pub ends: Vec<(TopicPartition, i64)>,
 }
 
@@ -37,7 +37,7 @@ pub struct OffsetRange {
 }
 
 impl OffsetRange {
-    /// Whether reading can go on at `position`, and if not, why.
+    /// Whether reading can continue at `position`, and if not, why.
     pub fn check(&self, position: i64) -> Result<(), KafkaFault> {
         let place = self.place.clone();
         if position < self.low {
@@ -98,7 +98,7 @@ impl KafkaProbe {
         Ok(ranges.map(|(place, (low, end))| OffsetRange { place, low, end }).collect())
     }
 
-    /// The offset that `which` stands for, for each place; one request a broker.
+    /// The offset that `which` denotes, for each place; one request a broker.
     fn offsets(
         &self,
         places: &[TopicPartition],

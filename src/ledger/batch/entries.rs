@@ -28,7 +28,7 @@ pub struct SourceSpan {
     pub(super) last: (Span, Option<Span>, Option<UtcMillis>),
 }
 
-/// The content hashes of a stretch of lines: with its number they tell a line of a file from any other.
+/// The content hashes of a stretch of lines: with its number they identify a line of a file.
 pub trait LineHashes: std::fmt::Debug + Send + Sync {
     /// Hash of the input's content up to the end of a line; asked only for lines that are kept as rejected.
     fn content_hash(&self, line: u64) -> [u8; 16];
@@ -147,7 +147,7 @@ pub struct RefusedEntry {
 /// A completeness record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ControlEntry {
-    /// Who vouches.
+    /// The platform that vouches.
     pub platform: String,
     /// For what.
     pub through: UtcMillis,

@@ -13,8 +13,10 @@ pub use entries::{Arrival, ControlEntry, Extra, LineHashes, OrderEntry, RefusedE
 pub use names::Names;
 
 use crate::domain::arrival::Timestamp;
-use crate::domain::order::{CompletenessRecord, OrderEvent};
-use crate::domain::posting::{Charge, ConfigNo, Posting, Pricing};
+use crate::domain::charge::Charge;
+use crate::domain::event::CompletenessRecord;
+use crate::domain::order::OrderEvent;
+use crate::domain::posting::{CoverTerms, Posting};
 use crate::domain::reject::Refusal;
 use crate::domain::rejection::Origin;
 use crate::domain::time::{LocalDay, UtcMillis, Zone};
@@ -23,7 +25,7 @@ use crate::ledger::run::identity::IdentityHash;
 use crate::ledger::run::row::OrderId;
 use std::sync::Arc;
 
-/// Most names (platforms or categories) that one batch tells apart; a batch with more is committed first.
+/// Most names (platforms or categories) that one batch distinguishes; a batch with more is committed first.
 const NAMES_MAX: usize = 4_096;
 
 /// Records on their way into one commit.
@@ -32,7 +34,7 @@ pub struct Batch {
     arena: Vec<u8>,
     /// Order events.
     pub orders: Vec<OrderEntry>,
-    /// The draft of each order's row, made while the record is in the nearest cache; the class is not known yet.
+    /// The staged row of each order, made while the record is in the nearest cache; the dictionary entry is not known yet.
     pub staged_rows: Vec<StagedRow>,
     extras: Vec<Extra>,
     /// Stretches of lines, each with the position of its first record.
@@ -79,7 +81,7 @@ impl Batch {
             || self.categories.len() >= NAMES_MAX
     }
 
-    /// Forgets everything but the memory it has.
+    /// Clears everything and keeps its memory.
     pub fn clear(&mut self) {
         let (mut arena, mut orders) = (std::mem::take(&mut self.arena), std::mem::take(&mut self.orders));
         let mut staged_rows = std::mem::take(&mut self.staged_rows);
@@ -333,14 +335,8 @@ impl Batch {
             revision: event.revision,
             fare: event.fare,
             previous_accepted_at: event.previous_accepted_at,
-            pricing: Pricing {
-                config: ConfigNo(0),
-                charge: Charge::None,
-                cover_config: ConfigNo(0),
-                cover: None,
-                lead_ms: 0,
-                tail_ms: 0,
-            },
+            cover: CoverTerms::NONE,
+            charge: Charge::UNPRICED,
             commit: 0,
         }
     }

@@ -13,15 +13,15 @@ use crate::ledger::batch::OrderEntry;
 use crate::ledger::run::identity::IdentityHash;
 use crate::ledger::run::row::{OrderId, Row};
 
-/// Bytes of a rider identifier that a draft holds.
+/// Bytes of a rider identifier that a staged row holds.
 pub const RIDER_BYTES: usize = 32;
-/// Most digits of an order identifier that a draft holds.
+/// Most digits of an order identifier that a staged row holds.
 const ORDER_DIGITS: usize = 19;
 
 /// A row on its way into a run.
 #[derive(Clone, Copy, Debug)]
 pub struct StagedRow {
-    /// First bytes of the rider identifier, zeros behind a shorter one: identifiers hold no NUL, so that these bytes
+    /// First bytes of the rider identifier, zeros behind a shorter one: identifiers contain no NUL, so that these bytes
     /// order as the identifiers do.
     pub rider: [u8; RIDER_BYTES],
     /// Start.
@@ -30,15 +30,15 @@ pub struct StagedRow {
     order: u64,
     /// Hash of the identity.
     pub hash: IdentityHash,
-    /// Number of the class in the writer's table.
-    pub class: u32,
+    /// Code of the dictionary entry in the writer's table.
+    pub code: u32,
     /// Region.
     region: Region,
     /// Milliseconds from start to end.
     duration: u32,
     /// Position in the batch, or among the extra rows.
     pub at: u32,
-    /// Bytes of the rider identifier; more than [`RIDER_BYTES`] when it goes on elsewhere.
+    /// Bytes of the rider identifier; more than [`RIDER_BYTES`] when it continues elsewhere.
     rider_bytes: u8,
     /// Digits of the order identifier.
     order_digits: u8,
@@ -46,25 +46,25 @@ pub struct StagedRow {
     pub body: Body,
 }
 
-/// Where the values of a draft's row are.
+/// Where the values of a staged row are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Body {
-    /// All in the draft: an ended order of revision 0 without anything rare.
+    /// All inline: an ended order of revision 0 without anything rare.
     Here,
     /// In the batch.
     Order,
-    /// Among the extra rows: a mark, or a stored version with a new price.
+    /// Among the extra rows: a tombstone, or a stored version with a new price.
     Extra,
 }
 
 impl StagedRow {
-    /// A draft without content, to make room with.
+    /// A staged row without content, as a placeholder.
     pub const EMPTY: Self = Self {
         rider: [0; RIDER_BYTES],
         accepted_at: UtcMillis::new(0),
         order: 0,
         hash: IdentityHash::ZERO,
-        class: 0,
+        code: 0,
         region: Region::NONE,
         duration: 0,
         at: 0,
@@ -73,7 +73,7 @@ impl StagedRow {
         body: Body::Order,
     };
 
-    /// The draft of a batch's entry at position `at`; its class is not known yet.
+    /// The staged row of a batch's entry at position `at`; its dictionary entry is not known yet.
     #[inline]
     pub fn of_order(entry: &OrderEntry, rider: &[u8], order: &OrderId<'_>, at: u32) -> Self {
         let (digits, order) = small(order);
@@ -89,7 +89,7 @@ impl StagedRow {
             accepted_at: entry.accepted_at,
             order: order.unwrap_or(0),
             hash: entry.hash,
-            class: 0,
+            code: 0,
             region: entry.region,
             duration: duration.unwrap_or(0),
             at,
@@ -99,12 +99,12 @@ impl StagedRow {
         }
     }
 
-    /// The draft of an extra row at position `at`.
-    pub fn of_extra(rider: &[u8], accepted_at: UtcMillis, at: u32, class: u32) -> Self {
+    /// The staged row of an extra row at position `at`.
+    pub fn of_extra(rider: &[u8], accepted_at: UtcMillis, at: u32, code: u32) -> Self {
         Self {
             rider: prefix_of(rider),
             accepted_at,
-            class,
+            code,
             at,
             rider_bytes: u8::try_from(rider.len()).unwrap_or(u8::MAX),
             body: Body::Extra,
@@ -112,8 +112,8 @@ impl StagedRow {
         }
     }
 
-    /// The draft of a stored row; with [`Body::Order`] when the draft does not hold all of it, whose position `at` then
-    /// is. Its commit and identity are not in the draft.
+    /// The staged row of a stored row; with [`Body::Order`] when the staged row does not contain all of it, whose position `at` then
+    /// is. Its commit and identity are not in the staged row.
     #[inline]
     pub fn of_row(row: &Row<'_>, at: u32) -> Self {
         let (digits, order) = small(&row.order_id);
@@ -132,7 +132,7 @@ impl StagedRow {
             accepted_at: row.accepted_at,
             order: order.unwrap_or(0),
             hash: IdentityHash::ZERO,
-            class: row.class,
+            code: row.code,
             region: row.region,
             duration: duration.unwrap_or(0),
             at,
@@ -142,10 +142,10 @@ impl StagedRow {
         }
     }
 
-    /// The same row, of this class.
+    /// The same row, of this dictionary entry.
     #[inline]
-    pub const fn with_class(mut self, class: u32) -> Self {
-        self.class = class;
+    pub const fn with_code(mut self, code: u32) -> Self {
+        self.code = code;
         self
     }
 
@@ -166,7 +166,7 @@ impl StagedRow {
             accepted_at: self.accepted_at,
             order_id: OrderId::Digits { count: self.order_digits, value: u128::from(self.order) },
             ended_at: Some(self.accepted_at.plus(i64::from(self.duration))),
-            class: self.class,
+            code: self.code,
             region: self.region,
             revision: 0,
             commit,
@@ -177,7 +177,7 @@ impl StagedRow {
     }
 }
 
-/// Digits and value of an identifier that a draft can hold.
+/// Digits and value of an identifier that a staged row can contain.
 #[inline]
 fn small(order: &OrderId<'_>) -> (u8, Option<u64>) {
     match *order {
@@ -194,7 +194,7 @@ fn prefix_of(rider: &[u8]) -> [u8; RIDER_BYTES] {
     prefix
 }
 
-/// Drafts by day. The memory of one commit serves the next.
+/// Staged rows by day. The memory of one commit serves the next.
 #[derive(Debug, Default)]
 pub struct DayStagedRows {
     days: Vec<(LocalDay, Vec<StagedRow>)>,
@@ -203,7 +203,7 @@ pub struct DayStagedRows {
 }
 
 impl DayStagedRows {
-    /// Adds a draft. Rows of a day mostly come together.
+    /// Adds a staged row. Rows of a day mostly come together.
     #[inline]
     pub fn push(&mut self, day: LocalDay, staged: StagedRow) {
         if self.days.get(self.last).is_none_or(|(last, _)| *last != day) {

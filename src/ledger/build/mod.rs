@@ -1,9 +1,10 @@
-//! Writes what was decided: orders and marks, sorted by (rider, start), one run for each event day.
+//! Writes what was decided: orders and tombstones, sorted by (rider, start), one run for each event day.
 
 pub mod pricing;
 
+use crate::domain::charge::Charge;
 use crate::domain::period::PeriodNo;
-use crate::domain::posting::{Charge, ConfigNo, Posting, Pricing};
+use crate::domain::posting::{CoverTerms, Posting};
 use crate::domain::tariff::Tariff;
 use crate::domain::time::{LocalDay, UtcMillis, Zone};
 use crate::ledger::batch::staged_row::{Body, DayStagedRows, Sorter, StagedRow, in_order};
@@ -24,7 +25,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
-/// A row that is not an order of the batch: a mark, or a stored version with a new price.
+/// A row that is not an order of the batch: a tombstone, or a stored version with a new price.
 #[derive(Clone, Debug)]
 pub struct ExtraRow {
     /// The version at whose place it lies.
@@ -33,12 +34,12 @@ pub struct ExtraRow {
     pub day: LocalDay,
     /// Revision of the row.
     pub revision: u64,
-    /// Where the order went, for a mark.
+    /// Where the order went, for a tombstone.
     pub moved_to: Option<UtcMillis>,
 }
 
 impl ExtraRow {
-    /// The row that a mark leaves.
+    /// The row of a tombstone.
     pub fn tombstone(tombstone: &Tombstone, zone: &Zone) -> Self {
         Self {
             posting: tombstone.replaced.clone(),
@@ -48,46 +49,41 @@ impl ExtraRow {
         }
     }
 
-    fn class(&self) -> DictionaryEntry {
+    fn dictionary_entry(&self) -> DictionaryEntry {
         let p = &self.posting;
-        let none = Pricing {
-            config: ConfigNo(0),
-            charge: Charge::None,
-            cover_config: ConfigNo(0),
-            cover: None,
-            lead_ms: 0,
-            tail_ms: 0,
-        };
-        let is_mark = self.moved_to.is_some();
+        let is_tombstone = self.moved_to.is_some();
         DictionaryEntry {
-            kind: if is_mark { RowKind::Moved } else { RowKind::Version },
+            kind: if is_tombstone { RowKind::Moved } else { RowKind::Version },
             platform: p.platform.as_str().into(),
             category: p.category.as_str().into(),
             leg: p.leg,
             phase: p.phase,
             outcome: p.outcome,
-            pricing: if is_mark { none } else { p.pricing },
+            cover: if is_tombstone { CoverTerms::NONE } else { p.cover },
+            charge: if is_tombstone { Charge::UNPRICED } else { p.charge },
         }
     }
 }
 
 /// Memory that one commit leaves to the next.
 #[derive(Debug, Default)]
-pub struct BuildScratch {
+struct BuildScratch {
     staged_rows: DayStagedRows,
     sorter: Sorter,
 }
 
-/// Where runs are written to.
-pub struct BuildContext<'a> {
-    /// The store.
-    pub store: &'a Upload,
-    /// Classes met so far.
-    pub dictionary: &'a mut Dictionary,
-    /// Prices met so far.
-    pub prices: &'a mut PriceBook,
-    /// Memory for staged rows and for sorting them.
-    pub scratch: &'a mut BuildScratch,
+/// Writes the runs of commits. What one commit met is remembered for the next.
+#[derive(Debug)]
+pub struct RunBuilder {
+    /// Where values are written to.
+    pub upload: Upload,
+    dictionary: Dictionary,
+    prices: PriceBook,
+    scratch: BuildScratch,
+}
+
+/// What one commit decides for the runs that it writes.
+pub struct BuildTerms<'a> {
     /// The tariff in force.
     pub tariff: &'a Tariff,
     /// Zone of days.
@@ -105,63 +101,83 @@ pub struct BuildContext<'a> {
 /// Runs that were written, and the totals of their days.
 pub type Written = (Vec<Run>, BTreeMap<LocalDay, DayTotals>);
 
-/// Writes one run for each day that `decided` or `extra` touches.
-pub fn write_runs(
-    batch: &Batch,
-    decided: &Decided,
-    extra: &[ExtraRow],
-    context: BuildContext<'_>,
-) -> LedgerResult<Written> {
-    let BuildContext { store, dictionary, prices, scratch, tariff, zone, next_run, released, commit, period } =
-        context;
-    let mut totals: BTreeMap<LocalDay, DayTotals> = BTreeMap::new();
-    prices.prepare(batch);
-    for &at in in_turns(ROWS, &decided.booked) {
-        let (Some(entry), Some(staged)) = (batch.orders.get(at), batch.staged_rows.get(at)) else { continue };
-        let slot = prices.slot(batch, entry, tariff, dictionary);
-        prices.count(slot, 1);
-        scratch.staged_rows.push(entry.day, staged.with_class(prices.class(slot)));
+impl RunBuilder {
+    /// Writes into `upload`; nothing is remembered yet.
+    pub fn new(upload: Upload) -> Self {
+        Self {
+            upload,
+            dictionary: Dictionary::default(),
+            prices: PriceBook::default(),
+            scratch: BuildScratch::default(),
+        }
     }
-    for (_, replaced) in &decided.replaced {
-        match replaced {
-            Replaced::Stored(posting) => take_back(posting, zone.day(posting.accepted_at), &mut totals)?,
-            Replaced::Fresh(at) => {
-                if let Some(entry) = batch.orders.get(*at) {
-                    let slot = prices.slot(batch, entry, tariff, dictionary);
-                    prices.count(slot, -1);
+
+    /// Drops the prices of the tariff that is no longer in force.
+    pub fn forget_prices(&mut self) {
+        self.prices.forget();
+    }
+
+    /// Writes one run for each day that `decided` or `extra` touches.
+    pub fn write_runs(
+        &mut self,
+        batch: &Batch,
+        decided: &Decided,
+        extra: &[ExtraRow],
+        terms: BuildTerms<'_>,
+    ) -> LedgerResult<Written> {
+        let BuildTerms { tariff, zone, next_run, released, commit, period } = terms;
+        let Self { upload, dictionary, prices, scratch } = self;
+        let mut totals: BTreeMap<LocalDay, DayTotals> = BTreeMap::new();
+        prices.prepare(batch);
+        for &at in in_turns(ROWS, &decided.booked) {
+            let (Some(entry), Some(staged)) = (batch.orders.get(at), batch.staged_rows.get(at)) else {
+                continue;
+            };
+            let slot = prices.slot(batch, entry, tariff, dictionary);
+            prices.count(slot, 1);
+            scratch.staged_rows.push(entry.day, staged.with_code(prices.code(slot)));
+        }
+        for (_, replaced) in &decided.replaced {
+            match replaced {
+                Replaced::Stored(posting) => take_back(posting, zone.day(posting.accepted_at), &mut totals)?,
+                Replaced::Fresh(at) => {
+                    if let Some(entry) = batch.orders.get(*at) {
+                        let slot = prices.slot(batch, entry, tariff, dictionary);
+                        prices.count(slot, -1);
+                    }
                 }
             }
         }
-    }
-    for (row, at) in extra.iter().zip(0u32..) {
-        if row.moved_to.is_none() {
-            let (key, unit) = line_of(&row.posting);
-            totals.entry(row.day).or_default().add(&key, &unit)?;
+        for (row, at) in extra.iter().zip(0u32..) {
+            if row.moved_to.is_none() {
+                let (key, unit) = line_of(&row.posting);
+                totals.entry(row.day).or_default().add(&key, &unit)?;
+            }
+            let (rider, start) = (row.posting.rider_id.as_bytes(), row.posting.accepted_at);
+            let code = dictionary.number(&Arc::new(row.dictionary_entry()));
+            scratch.staged_rows.push(row.day, StagedRow::of_extra(rider, start, at, code));
         }
-        let (rider, start) = (row.posting.rider_id.as_bytes(), row.posting.accepted_at);
-        let class = dictionary.number(&Arc::new(row.class()));
-        scratch.staged_rows.push(row.day, StagedRow::of_extra(rider, start, at, class));
+        prices.drain(&mut totals)?;
+        let rows_of = RowSource { batch, extra, commit };
+        let mut runs = Vec::new();
+        for (day, staged_rows) in scratch.staged_rows.take() {
+            let mut writer = RunWriter::new(upload, dictionary, *next_run, day, 0);
+            *next_run += 1;
+            in_order(
+                &mut scratch.sorter,
+                &staged_rows,
+                |a, b| rows_of.compare(dictionary, a, b),
+                |staged| match staged.row(commit) {
+                    Some(row) => writer.push(&row, staged.hash),
+                    None => rows_of.row(staged).map_or(Ok(()), |(row, hash)| writer.push(&row, hash)),
+                },
+            )?;
+            scratch.staged_rows.give_back(staged_rows);
+            let booked = PeriodTotals::of(period, totals.get(&day).cloned().unwrap_or_default());
+            runs.push(writer.finish(&booked, released)?);
+        }
+        Ok((runs, totals))
     }
-    prices.drain(&mut totals)?;
-    let rows_of = RowSource { batch, extra, commit };
-    let mut runs = Vec::new();
-    for (day, staged_rows) in scratch.staged_rows.take() {
-        let mut writer = RunWriter::new(store, dictionary, *next_run, day, 0);
-        *next_run += 1;
-        in_order(
-            &mut scratch.sorter,
-            &staged_rows,
-            |a, b| rows_of.compare(dictionary, a, b),
-            |staged| match staged.row(commit) {
-                Some(row) => writer.push(&row, staged.hash),
-                None => rows_of.row(staged).map_or(Ok(()), |(row, hash)| writer.push(&row, hash)),
-            },
-        )?;
-        scratch.staged_rows.give_back(staged_rows);
-        let booked = PeriodTotals::of(period, totals.get(&day).cloned().unwrap_or_default());
-        runs.push(writer.finish(&booked, released)?);
-    }
-    Ok((runs, totals))
 }
 
 struct RowSource<'a> {
@@ -171,13 +187,13 @@ struct RowSource<'a> {
 }
 
 impl<'a> RowSource<'a> {
-    /// The row of any draft, from where its values are.
+    /// The row that a staged row describes, from where its values are.
     fn row(&self, staged: &StagedRow) -> Option<(Row<'a>, IdentityHash)> {
         let at = usize::try_from(staged.at).ok()?;
         match staged.body {
             Body::Here | Body::Order => {
                 let entry = self.batch.orders.get(at)?;
-                Some((self.order_row(entry, staged.class), entry.hash))
+                Some((self.order_row(entry, staged.code), entry.hash))
             }
             Body::Extra => {
                 let extra = self.extra.get(at)?;
@@ -187,7 +203,7 @@ impl<'a> RowSource<'a> {
                     accepted_at: p.accepted_at,
                     order_id: OrderId::pack(&p.order_id),
                     ended_at: p.ended_at.filter(|_| extra.moved_to.is_none()),
-                    class: staged.class,
+                    code: staged.code,
                     region: p.region,
                     revision: extra.revision,
                     commit: self.commit,
@@ -200,14 +216,14 @@ impl<'a> RowSource<'a> {
         }
     }
 
-    fn order_row(&self, entry: &OrderEntry, class: u32) -> Row<'a> {
+    fn order_row(&self, entry: &OrderEntry, code: u32) -> Row<'a> {
         let extra = self.batch.extra(entry);
         Row {
             rider_id: self.batch.text(entry.rider),
             accepted_at: entry.accepted_at,
             order_id: OrderId::pack(self.batch.text(entry.order)),
             ended_at: entry.ended_at,
-            class,
+            code,
             region: entry.region,
             revision: entry.revision,
             commit: self.commit,
@@ -228,8 +244,8 @@ impl<'a> RowSource<'a> {
             .then_with(|| a.accepted_at.cmp(&b.accepted_at))
             .then_with(|| match (self.row(a), self.row(b)) {
                 (Some((a_row, _)), Some((b_row, _))) => {
-                    match (dictionary.get(a.class), dictionary.get(b.class)) {
-                        (Some(a_class), Some(b_class)) => a_row.cmp_place(a_class, &b_row, b_class),
+                    match (dictionary.get(a.code), dictionary.get(b.code)) {
+                        (Some(a_entry), Some(b_entry)) => a_row.cmp_place(a_entry, &b_row, b_entry),
                         _ => Ordering::Equal,
                     }
                 }

@@ -1,6 +1,7 @@
 //! Prices orders: every distinct combination of platform, category, region, day and outcome is priced once and
 //! remembered, and the orders of each are counted, so that totals cost one addition an order.
 
+use crate::domain::charge::ChargeSource;
 use crate::domain::order::{Outcome as OrderOutcome, Phase, Region};
 use crate::domain::posting::{Posting, Pricing};
 use crate::domain::tariff::{PriceQuery, Tariff};
@@ -12,8 +13,8 @@ use crate::ledger::error::LedgerResult;
 use crate::ledger::run::row::{DictionaryEntry, RowKind};
 use crate::ledger::run::totals::{DayTotals, scaled, sum, total_of};
 use crate::ledger::run::writer::Dictionary;
+use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, HashMap};
-use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 /// Combinations that are remembered, places of the grid included; beyond it all are forgotten and met again.
@@ -36,7 +37,7 @@ struct Slot {
 /// What every order touches of its combination, kept apart so that it stays in the caches.
 #[derive(Clone, Copy, Debug)]
 struct Tally {
-    class: u32,
+    code: u32,
     /// Net orders of the commit under way.
     count: i64,
 }
@@ -48,13 +49,13 @@ pub struct PriceBook {
     /// As many as slots.
     tallies: Vec<Tally>,
     /// The row of the grid of each combination: dozens, met again and again.
-    rows: HashMap<Combination, u32, BuildHasherDefault<MixHasher>>,
+    rows: FxHashMap<Combination, u32>,
     /// For each row the slot of each region, by the region's number: 0 = not met yet, else the slot plus one.
     grid: Vec<Vec<u32>>,
     /// The number of each region code, plus one: some thousands are in use, which the nearest caches hold.
     regions: Vec<u32>,
     regions_met: u32,
-    /// Numbers of names that hold across batches, and what the batch's own numbers stand for.
+    /// Numbers of names that hold across batches, and what the batch's own numbers denote.
     names: HashMap<String, u64>,
     platforms: Vec<u64>,
     categories: Vec<u64>,
@@ -126,26 +127,27 @@ impl PriceBook {
             (batch.platforms.name(entry.platform), batch.categories.name(entry.category));
         let query =
             PriceQuery { platform, category, region: entry.region, day: entry.day, outcome: entry.outcome };
-        let pricing = tariff.price(&query);
-        let class = DictionaryEntry {
+        let Pricing { charge, cover } = tariff.price(&query);
+        let shared = DictionaryEntry {
             kind: RowKind::Version,
             platform: platform.into(),
             category: category.into(),
             leg: entry.leg,
             phase: entry.phase(),
             outcome: entry.outcome,
-            pricing,
+            cover,
+            charge,
         };
         let names = (name(&self.platforms, entry.platform), name(&self.categories, entry.category));
         let group = *self.group_numbers.entry(names).or_insert_with(|| {
             self.groups.push((platform.to_owned(), category.to_owned()));
             u32::try_from(self.groups.len() - 1).unwrap_or(u32::MAX)
         });
-        let unit = total_of(pricing.charge, entry.outcome);
+        let unit = total_of(&charge, entry.outcome);
         let slot = Slot { day: entry.day, group, region: entry.region, unit };
         let number = self.slots.len();
         self.slots.push(slot);
-        self.tallies.push(Tally { class: dictionary.number(&Arc::new(class)), count: 0 });
+        self.tallies.push(Tally { code: dictionary.number(&Arc::new(shared)), count: 0 });
         self.place(combination, entry.region, number);
         number
     }
@@ -187,8 +189,8 @@ impl PriceBook {
     }
 
     /// Number of a slot in the dictionary.
-    pub fn class(&self, slot: usize) -> u32 {
-        self.tallies.get(slot).map_or(0, |tally| tally.class)
+    pub fn code(&self, slot: usize) -> u32 {
+        self.tallies.get(slot).map_or(0, |tally| tally.code)
     }
 
     /// Adds what was counted to the totals of its days, and starts again from zero.
@@ -219,7 +221,7 @@ impl PriceBook {
                     _ => lines.push((region, change)),
                 }
             }
-            totals.entry(day).or_default().add_lines(platform, category, &lines)?;
+            totals.entry(day).or_default().add_lines(platform, (category, ChargeSource::Order), &lines)?;
         }
         Ok(())
     }
@@ -242,8 +244,9 @@ pub fn line_of(posting: &Posting) -> (TotalKey, Total) {
         platform: posting.platform.clone(),
         region: posting.region,
         category: posting.category.clone(),
+        source: posting.charge.source,
     };
-    (key, total_of(posting.pricing.charge, posting.outcome))
+    (key, total_of(&posting.charge, posting.outcome))
 }
 
 /// Prices a stored version anew.
@@ -261,26 +264,4 @@ pub fn price_posting(posting: &Posting, day: LocalDay, tariff: &Tariff) -> Prici
 
 fn usize_of(number: u32) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
-}
-
-/// Mixes small integers well enough for a table of bounded size, which no input can attack.
-#[derive(Default)]
-pub struct MixHasher(u64);
-
-impl Hasher for MixHasher {
-    fn finish(&self) -> u64 {
-        self.0 ^ (self.0 >> 32)
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|&byte| self.write_u64(u64::from(byte)));
-    }
-
-    fn write_i32(&mut self, value: i32) {
-        self.write_u64(u64::from(value.cast_unsigned()));
-    }
-
-    fn write_u64(&mut self, value: u64) {
-        self.0 = (self.0.rotate_left(23) ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
 }

@@ -1,7 +1,8 @@
 //! Puts a configuration in force: a commit of its own, before the first answer. Booked orders keep their prices, but for
 //! those that had none.
 
-use crate::domain::posting::{Charge, Posting, Pricing};
+use crate::domain::charge::Price;
+use crate::domain::posting::Posting;
 use crate::domain::time::{LocalDay, UtcMillis};
 use crate::domain::view::LedgerView;
 use crate::ledger::batch::Batch;
@@ -47,7 +48,7 @@ impl Ledger {
             self.enter_config()?;
         }
         crash_points::after(Point::TermsWritten);
-        self.writing.seal()?;
+        self.builder.upload.seal()?;
         crash_points::after(Point::TermsSynced);
         self.advance(&[], &notes, now)?;
         self.publish();
@@ -62,32 +63,31 @@ impl Ledger {
             .unwrap_or_else(|| configurations.next_number());
         if configurations.get(no).is_none() {
             let mut entry = self.config_entry();
-            entry.put_parts(&self.writing, no, &self.options.config_text)?;
+            entry.put_parts(&self.builder.upload, no, &self.options.config_text)?;
             self.manifest.put(kind::CONFIG, &u64::from(no.0).to_be_bytes(), entry.encode());
             configurations.insert(no, entry);
         }
         self.manifest.root_mut().config = no;
         self.configurations = Arc::new(configurations);
         self.options.tariff = self.options.tariff.clone().with_config_no(no);
-        self.prices.forget();
+        self.builder.forget_prices();
         Ok(())
     }
 
     /// Prices orders that were booked without a rate and have one now; returns how many.
     fn reprice(&mut self, now: UtcMillis) -> LedgerResult<usize> {
-        if self.stats.values().all(|stats| stats.unrated == 0) {
+        if self.statistics.platforms.values().all(|stats| stats.unrated == 0) {
             return Ok(0);
         }
         let mut again = Vec::new();
         let mut decided = Decided::default();
         let first_kept = self.retention_line().unwrap_or(LocalDay(i32::MIN));
-        for (&day, runs) in self.runs.range(first_kept..) {
+        for (&day, runs) in self.runs.live.range(first_kept..) {
             for posting in self.unrated_of(runs)? {
-                let now = price_posting(&posting, day, &self.options.tariff);
-                // Only the charge is mended: what the order covers was decided when it was booked.
-                let pricing = Pricing { config: now.config, charge: now.charge, ..posting.pricing };
-                let priced = Posting { pricing, ..posting.clone() };
-                if matches!(pricing.charge, Charge::Charged { .. }) {
+                // Only the charge is corrected: what the order covers was decided when it was booked.
+                let charge = price_posting(&posting, day, &self.options.tariff).charge;
+                let priced = Posting { charge, ..posting.clone() };
+                if matches!(charge.price, Price::Charged { .. }) {
                     let revision = priced.revision;
                     again.push(ExtraRow { posting: priced, day, revision, moved_to: None });
                     decided.replaced.push((usize::MAX, Replaced::Stored(Box::new(posting))));
@@ -106,15 +106,15 @@ impl Ledger {
         let (runs, totals) = self.write_orders(&batch, decided, again)?;
         report.written(&runs, &totals, &DeadLetters::default());
         crash_points::after(Point::RepriceWritten);
-        self.writing.seal()?;
+        self.builder.upload.seal()?;
         crash_points::after(Point::RepriceSynced);
-        let mut stats = (*self.stats).clone();
+        let mut stats = (*self.statistics.platforms).clone();
         report.add_to(&mut stats, &batch, decided);
-        self.stats = Arc::new(stats);
+        self.statistics.platforms = Arc::new(stats);
         self.stage_runs(&runs, &[]);
         let note = format!("priced {} orders that had no rate", again.len());
         self.advance(&[], &[note], now)?;
-        self.apply(runs, Vec::new(), &DeadLetters::default())?;
+        self.apply(runs, &[])?;
         self.publish();
         Ok(again.len())
     }
@@ -129,7 +129,7 @@ impl Ledger {
         let mut found = Vec::new();
         for (rider_id, accepted_at) in places {
             let versions = view.rider_versions(&rider_id, accepted_at, accepted_at.plus(1))?;
-            let unrated = |posting: &Posting| posting.pricing.charge == Charge::Unrated;
+            let unrated = |posting: &Posting| posting.charge.price == Price::Unrated;
             let current = versions.into_iter().filter(|version| version.superseded_by.is_none());
             found.extend(current.map(|version| version.posting).filter(unrated));
         }
@@ -145,14 +145,14 @@ impl Ledger {
 
 /// The places of a run at which versions without a rate lie.
 fn unrated_places(run: &Run, places: &mut BTreeSet<(String, UtcMillis)>) -> LedgerResult<()> {
-    if !run.dictionary().iter().any(|class| class.pricing.charge == Charge::Unrated) {
+    if !run.dictionary().iter().any(|entry| entry.charge.price == Price::Unrated) {
         return Ok(());
     }
     for block in 0..usize::try_from(run.entry.blocks).unwrap_or(0) {
         let mut result = Ok(());
         run.visit_block(block, Select::All, |row| {
-            match run.class(row.class) {
-                Ok(class) if class.kind == RowKind::Version && class.pricing.charge == Charge::Unrated => {
+            match run.dictionary_entry(row.code) {
+                Ok(entry) if entry.kind == RowKind::Version && entry.charge.price == Price::Unrated => {
                     places.insert((row.rider_id.to_owned(), row.accepted_at));
                 }
                 Ok(_) => {}

@@ -7,21 +7,13 @@ use crate::ledger::codec::{Packing, frame};
 use crate::ledger::error::LedgerResult;
 use crate::ledger::manifest::kind;
 use crate::ledger::rejections::dead_letters::DeadLetters;
+use crate::ledger::rejections::store::KeptRun;
 use crate::ledger::rejections::stored::{RejectedEntry, RejectedRun};
 use crate::ledger::run::Run;
-use crate::ledger::writer::{Ledger, is_platform_known};
-use std::sync::Arc;
+use crate::ledger::writer::Ledger;
 
 /// Records of one run of rejected records: a reader that wants one of them decodes all.
 const RECORDS_PER_RUN: usize = 256;
-
-/// A run of rejected records that was written.
-#[derive(Debug)]
-pub struct KeptRun {
-    id: u64,
-    entry: RejectedEntry,
-    content: RejectedRun,
-}
 
 impl Ledger {
     /// Writes what is kept of refused records.
@@ -39,10 +31,10 @@ impl Ledger {
             for (raw, nth) in raws.by_ref().take(records.len()).zip(0u32..) {
                 if !raw.is_empty() {
                     let key = in_run(keys::RAW, id, nth);
-                    self.writing.put(&key, frame(&key, raw, Packing::Lz4))?;
+                    self.builder.upload.put(&key, frame(&key, raw, Packing::Lz4))?;
                 }
             }
-            let parts = chunked::put(&self.writing, keys::REJECTED, id, &content.encode())?;
+            let parts = chunked::put(&self.builder.upload, keys::REJECTED, id, &content.encode())?;
             let root = self.manifest.root_mut();
             let entry = RejectedEntry {
                 first: records.first().map_or(root.next_rejection, |record| record.rejection.id),
@@ -69,43 +61,10 @@ impl Ledger {
     }
 
     /// Takes committed runs into memory: the writer's next batch meets them, and the next snapshot shows them.
-    pub(crate) fn apply(
-        &mut self,
-        mut runs: Vec<Run>,
-        kept: Vec<KeptRun>,
-        dead_letters: &DeadLetters,
-    ) -> LedgerResult<()> {
-        // Room for all of them first: whether anything of a group is stored is told by the live runs, which these are not yet.
-        let rows: u64 = runs.iter().map(|run| run.entry.rows).sum();
-        for run in &runs {
-            self.filters.reserve(run.entry.day, rows, &self.runs);
-        }
-        for run in &mut runs {
-            let (day, filters) = (run.entry.day, &mut self.filters);
-            run.visit_hashes(|hash| filters.insert(day, hash))?;
-        }
-        let live = Arc::make_mut(&mut self.runs);
-        for run in runs {
-            live.entry(run.entry.day).or_default().push(Arc::new(run));
-        }
-        self.balance_filters();
-        let (platforms, stats) = (&self.options.platforms, &self.stats);
-        for kept in &kept {
-            let is_known = |name: &str| is_platform_known(name, platforms, stats);
-            self.rejected.add(kept.id, kept.entry, &kept.content, is_known);
-        }
-        self.rejected.refresh(kept.iter().map(|kept| &kept.content), platforms);
-        kept.iter().for_each(|kept| self.by_identity.add(&kept.content, &self.rejected));
-        debug_assert_eq!(
-            dead_letters.run.records.len(),
-            kept.iter().map(|kept| kept.content.records.len()).sum::<usize>()
-        );
-        let opened = self.stats.iter().filter(|(_, stats)| stats.open_orders > 0).map(|(name, _)| name);
-        for name in opened {
-            if !self.with_open.contains(name) {
-                self.with_open.insert(name.clone());
-            }
-        }
+    pub(crate) fn apply(&mut self, runs: Vec<Run>, kept: &[KeptRun]) -> LedgerResult<()> {
+        self.runs.add(runs)?;
+        self.rejections.add(kept, &self.options.platforms, &self.statistics);
+        self.statistics.note_open();
         Ok(())
     }
 

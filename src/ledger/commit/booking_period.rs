@@ -16,7 +16,8 @@ impl Ledger {
     pub fn close_period(&mut self, note: &str, now: UtcMillis) -> LedgerResult<PeriodNo> {
         if self.manifest.root().commit == 0 {
             return Err(LedgerError::Inconsistent(
-                "no booking period is open before the first commit: put a configuration in force first"
+                "Failed to close the booking period: none is open before the first commit; put a configuration in \
+                 force first"
                     .to_owned(),
             ));
         }

@@ -5,7 +5,7 @@ use crate::domain::finality::PlatformFinality;
 use crate::domain::order::Phase;
 use crate::domain::pending::Scope;
 use crate::domain::platform::UnreadableRecords;
-use crate::domain::posting::Posting;
+use crate::domain::posting::{Posting, Pricing};
 use crate::domain::rejection::{Kept, Origin, Rejection};
 use crate::domain::time::{LocalDay, UtcMillis, Zone};
 use crate::domain::view::LedgerView;
@@ -50,7 +50,8 @@ pub fn late_events(ledger: &Ledger, batch: &Batch, decided: &Decided) -> LedgerR
             continue;
         }
         let price = |mut posting: Posting| {
-            posting.pricing = price_posting(&posting, entry.day, &ledger.options.tariff);
+            let Pricing { charge, cover } = price_posting(&posting, entry.day, &ledger.options.tariff);
+            (posting.charge, posting.cover) = (charge, cover);
             posting
         };
         let new = price(batch.posting(entry));
@@ -88,7 +89,7 @@ struct KeptOpen {
 impl KeptOpen {
     /// For an event's rider and platform.
     fn of(&mut self, ledger: &Ledger, line: &PlatformFinality, event: &Posting) -> LedgerResult<Vec<Window>> {
-        let (index, platforms) = (&ledger.rejected, &ledger.options.platforms);
+        let (index, platforms) = (&ledger.rejections.index, &ledger.options.platforms);
         let in_time = |(window, settled_by): (Window, Option<UtcMillis>)| {
             union_within(line.incomplete(settled_by).into_iter().filter(|w| !w.is_empty()), window)
         };
@@ -128,7 +129,8 @@ fn ended_of(state: &Snapshot, conflict: &Rejection) -> LedgerResult<Option<Posti
 
 /// Whether the event mends a record that an operator sent again or had resolved: an earlier version of it had arrived.
 fn is_mended(ledger: &Ledger, batch: &Batch, entry: &OrderEntry) -> bool {
-    matches!(batch.origin_of(entry), Origin::Redrive { .. }) || ledger.by_identity.was_given_up(entry.hash)
+    matches!(batch.origin_of(entry), Origin::Redrive { .. })
+        || ledger.rejections.by_identity.was_given_up(entry.hash)
 }
 
 /// Positions of booked events by the hash of their identity, in the order of effect; none when the batch has no open ones.

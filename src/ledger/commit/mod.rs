@@ -14,14 +14,13 @@ use crate::domain::posting::{ConfigNo, Disposition};
 use crate::domain::rejection::Resolution;
 use crate::domain::time::{LocalDay, UtcMillis};
 use crate::ledger::batch::{Batch, ControlEntry, Source, SourceSpan};
-use crate::ledger::build::{BuildContext, ExtraRow, Written, write_runs};
+use crate::ledger::build::{BuildTerms, ExtraRow, Written};
 use crate::ledger::commit::report::CommitReport;
 use crate::ledger::decide::{DecideContext, Decided, resolve};
 use crate::ledger::error::LedgerResult;
 use crate::ledger::manifest::booking_periods;
-use crate::ledger::manifest::commit_record::{CommitRecord, ConsumedRange, encode_source};
+use crate::ledger::manifest::commit_record::{CommitRecord, ConsumedRange};
 use crate::ledger::manifest::finality_history::FinalityChange;
-use crate::ledger::manifest::kind;
 use crate::ledger::manifest::state_codec::{self, Counts, SourceFacts};
 use crate::ledger::rejections::dead_letters::{DeadLetterCollector, DeadLetters};
 use crate::ledger::writer::Ledger;
@@ -50,7 +49,7 @@ pub struct Observations {
     pub metadata: Vec<MetadataObserved>,
     /// Offsets to which an operator lets the ledger go.
     pub skips: Vec<PartitionSkipped>,
-    /// Partitions that existed no more at an instant, and that an operator lets the ledger go on without.
+    /// Partitions that existed no more at an instant, and that an operator lets the ledger continue without.
     pub dropped: Vec<(String, i32, UtcMillis)>,
 }
 
@@ -59,8 +58,8 @@ pub struct Observations {
 pub struct CommitExtras {
     /// Statements of completeness: for one platform, or for all in the ledger.
     pub stated: Vec<(Option<String>, UtcMillis)>,
-    /// Rejections that an operator settles, with the reason.
-    pub settled: Vec<(u64, String)>,
+    /// Rejections that an operator resolves, with the reason.
+    pub resolved: Vec<(u64, String)>,
     /// What an operator did, with the reason.
     pub notes: Vec<String>,
 }
@@ -89,7 +88,7 @@ impl Ledger {
         }
         let skipped = observed.skips.iter().map(|skipped| (&skipped.topic, skipped.partition));
         let dropped = observed.dropped.iter().map(|(topic, partition, _)| (topic, *partition));
-        let sources = Arc::make_mut(&mut self.sources);
+        let sources = Arc::make_mut(&mut self.statistics.sources);
         for (topic, partition) in skipped.chain(dropped) {
             if let Some(facts) = sources.get_mut(&Source::Kafka { topic: topic.clone(), partition }) {
                 facts.digest = SourceFacts::NOTHING_TO_COMPARE;
@@ -98,14 +97,13 @@ impl Ledger {
     }
 
     /// While the clock cannot be trusted, nothing becomes complete; records are taken in as ever.
-    pub const fn pause_completeness(&mut self, hold: bool) {
-        self.pause_completeness = hold;
+    pub const fn pause_completeness(&mut self, is_paused: bool) {
+        self.tracker.pause(is_paused);
     }
 
     /// Whether completeness moved since the last commit.
     pub fn has_news(&mut self, now: UtcMillis) -> bool {
-        let platforms = self.options.platforms.clone();
-        self.tracker.advance(&platforms, now);
+        self.tracker.advance(&self.options.platforms, now);
         *self.tracker.state() != *self.published.current().completeness
     }
 
@@ -128,7 +126,7 @@ impl Ledger {
             let mut report = CommitReport::new(commit, batch, &decided);
             report.conserves(batch)?;
             report.late = lateness::late_events(ledger, batch, &decided)?;
-            let mut stats = (*ledger.stats).clone();
+            let mut stats = (*ledger.statistics.platforms).clone();
             let dead_letters = ledger.keep((batch, &decided), extras, &mut stats, now)?;
             report.decide = started.elapsed();
             // 2. Write blocks. They count for nothing before the manifest names them.
@@ -140,19 +138,19 @@ impl Ledger {
             report.write = started.elapsed() - report.decide;
             // 3. Blocks are durable.
             let syncing = Instant::now();
-            ledger.writing.seal()?;
+            ledger.builder.upload.seal()?;
             crash_points::after(Point::CommitSynced);
             report.sync = syncing.elapsed();
             // 4. The manifest moves on, atomically and durably.
             report.add_to(&mut stats, batch, &decided);
-            ledger.stats = Arc::new(stats);
+            ledger.statistics.platforms = Arc::new(stats);
             ledger.take_in(batch, &report, extras, now);
             ledger.stage_runs(&runs, &kept);
             crash_points::after(Point::CommitStaged);
             let recorded_at = ledger.advance(&report.consumed, &extras.notes, now)?;
             // 5. Durable before visible: only now do readers see it, and only after that is Kafka told.
-            ledger.apply(runs, kept, &dead_letters)?;
-            crash_points::after(Point::CommitAdopted);
+            ledger.apply(runs, &kept)?;
+            crash_points::after(Point::CommitApplied);
             ledger.publish();
             crash_points::after(Point::CommitPublished);
             report.recorded_at = recorded_at;
@@ -162,14 +160,14 @@ impl Ledger {
     }
 
     fn decide(&mut self, batch: &Batch) -> LedgerResult<Decided> {
-        self.filters.prepare(&days_met(batch, self.options.identity_days), &self.runs)?;
+        self.runs.filters.prepare(&days_met(batch, self.options.identity_days), &self.runs.live)?;
         let terms = DecideContext {
             identity_days: self.options.identity_days,
             zone: &self.options.zone,
-            with_open: &self.with_open,
+            with_open: &self.statistics.with_open,
             retention_line: self.retention_line(),
         };
-        resolve(batch, &self.runs, &self.filters, terms)
+        resolve(batch, &self.runs.live, &self.runs.filters, terms)
     }
 
     fn keep(
@@ -182,9 +180,9 @@ impl Ledger {
         let commit = self.manifest.root().commit + 1;
         let collector = DeadLetterCollector {
             store: &self.store,
-            runs: &self.runs,
-            index: &self.rejected,
-            by_identity: &self.by_identity,
+            runs: &self.runs.live,
+            index: &self.rejections.index,
+            by_identity: &self.rejections.by_identity,
             zone: &self.options.zone,
             platforms: &self.options.platforms,
             identity_days: self.options.identity_days,
@@ -196,10 +194,10 @@ impl Ledger {
             completeness: self.tracker.state(),
         };
         let mut dead_letters = collector.keep(batch, decided, stats)?;
-        for (id, reason) in &extras.settled {
+        for (id, reason) in &extras.resolved {
             let known = *id < self.manifest.root().next_rejection;
-            if known && self.rejected.resolution(*id).is_none() {
-                dead_letters.settle(*id, Resolution::Operator { commit, reason: reason.clone() });
+            if known && self.rejections.index.resolution(*id).is_none() {
+                dead_letters.resolve(*id, Resolution::Operator { commit, reason: reason.clone() });
             }
         }
         Ok(dead_letters)
@@ -220,26 +218,22 @@ impl Ledger {
         extra.extend_from_slice(again);
         let commit = self.manifest.root().commit + 1;
         let mut next_run = self.manifest.root().next_run;
-        let context = BuildContext {
-            store: &self.writing,
-            dictionary: &mut self.dictionary,
-            prices: &mut self.prices,
-            scratch: &mut self.scratch,
+        let terms = BuildTerms {
             tariff: &self.options.tariff,
             zone: &self.options.zone,
             next_run: &mut next_run,
-            released: &self.released.0,
+            released: &self.runs.released.0,
             commit,
             period: self.manifest.root().period,
         };
-        let written = write_runs(batch, decided, &extra, context)?;
+        let written = self.builder.write_runs(batch, decided, &extra, terms)?;
         self.manifest.root_mut().next_run = next_run;
         Ok(written)
     }
 
     /// Updates sources and completeness with what the batch brought.
     fn take_in(&mut self, batch: &Batch, report: &CommitReport, extras: &CommitExtras, now: UtcMillis) {
-        let mut sources = (*self.sources).clone();
+        let mut sources = (*self.statistics.sources).clone();
         for (span, consumed) in batch.sources.iter().zip(&report.by_source) {
             add_source(sources.entry(span.source.clone()).or_default(), span, consumed);
             if let Source::Kafka { topic, partition } = &span.source {
@@ -254,7 +248,7 @@ impl Ledger {
                 self.tracker.applied(&applied, now);
             }
         }
-        self.sources = Arc::new(sources);
+        self.statistics.sources = Arc::new(sources);
         // A line of a file says nothing about what Kafka still holds.
         let from_kafka =
             |control: &&ControlEntry| matches!(batch.source_of(control.source), Some(Source::Kafka { .. }));
@@ -272,8 +266,7 @@ impl Ledger {
             match platform {
                 Some(platform) => self.tracker.state_mut().stated(platform, *through),
                 None => {
-                    let stats = Arc::clone(&self.stats);
-                    let stored = stats.iter().filter(|(_, s)| s.orders > 0).map(|(name, _)| name.as_str());
+                    let stored = self.statistics.with_orders();
                     self.tracker.state_mut().stated_for_all(stored, *through);
                 }
             }
@@ -290,20 +283,10 @@ impl Ledger {
         notes: &[String],
         now: UtcMillis,
     ) -> LedgerResult<UtcMillis> {
-        if !self.pause_completeness {
-            let platforms = self.options.platforms.clone();
-            self.tracker.advance(&platforms, now);
-        }
+        self.tracker.advance(&self.options.platforms, now);
         state_codec::stage(&mut self.manifest, self.tracker.state());
-        for (source, source_facts) in self.sources.iter() {
-            let mut key = Vec::new();
-            encode_source(source, &mut key);
-            self.manifest.put(kind::SOURCE, &key, source_facts.encode());
-        }
-        for (platform, stats) in self.stats.iter() {
-            self.manifest.put(kind::STATS, platform.as_bytes(), stats.encode());
-        }
-        let pending = self.compacting.unwrap_or(u64::MAX);
+        self.statistics.stage(&mut self.manifest);
+        let pending = self.runs.reserved_from.unwrap_or(u64::MAX);
         let margins = self.reach();
         booking_periods::stage_first(&mut self.manifest, now);
         let root = self.manifest.root_mut();

@@ -1,4 +1,4 @@
-//! What a commit did, for counters, metrics and the people who asked for it.
+//! What a commit did, for counters, metrics and the command that asked for it.
 
 use crate::domain::order::Phase;
 use crate::domain::posting::Disposition;
@@ -48,8 +48,8 @@ pub struct CommitReport {
     pub bytes_out: u64,
     /// Records kept with the rejected ones.
     pub kept: u64,
-    /// Rejections settled.
-    pub settled: u64,
+    /// Rejections resolved.
+    pub resolved: u64,
     /// Order events (by position in the batch) that were not simply accepted.
     pub changes: Vec<(usize, Disposition)>,
     /// Ranges for the commit's record, in order of effect.
@@ -132,7 +132,8 @@ impl CommitReport {
             let dispositions: u64 = counts.iter().sum();
             if span.records != dispositions {
                 return Err(LedgerError::Inconsistent(format!(
-                    "{} records of {:?} came in, {dispositions} were decided: this is a defect, please report it",
+                    "Failed to commit: {} records of {:?} came in, {dispositions} were decided; this is a defect, \
+                     report it",
                     span.records, span.source
                 )));
             }
@@ -154,8 +155,8 @@ impl CommitReport {
         self.rows = runs.iter().map(|run| run.entry.rows).sum();
         self.bytes_out = runs.iter().map(|run| run.entry.bytes).sum();
         self.kept = u64::try_from(dead_letters.run.records.len()).unwrap_or(0);
-        self.settled = u64::try_from(dead_letters.run.resolved.len()).unwrap_or(0);
-        for (platform, category, lines) in totals.values().flat_map(DayTotals::groups) {
+        self.resolved = u64::try_from(dead_letters.run.resolved.len()).unwrap_or(0);
+        for (platform, (category, _), lines) in totals.values().flat_map(DayTotals::groups) {
             let premium = self.premium.entry((platform.to_owned(), category.to_owned())).or_default();
             lines.iter().for_each(|(_, line)| *premium = premium.saturating_add(line.premium.get()));
             let unrated: i64 = lines.iter().map(|(_, line)| line.unrated).sum();

@@ -36,8 +36,8 @@ impl Ledger {
             )));
         }
         self.guarded(|ledger| {
-            let parts = chunked::put(&ledger.writing, keys::SEAL_LEAVES, seal.index, &seal.leaves)?;
-            ledger.writing.seal()?;
+            let parts = chunked::put(&ledger.builder.upload, keys::SEAL_LEAVES, seal.index, &seal.leaves)?;
+            ledger.builder.upload.seal()?;
             let NewSeal { text, commit, next_run, .. } = seal.clone();
             let stored = StoredSeal { text, parts, agrees_until: commit, next_run };
             ledger.manifest.put(kind::SEAL, &seal.index.to_be_bytes(), stored.encode());
@@ -136,8 +136,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut ledger = open(dir.path());
         ledger.add_seal(&seal(0, 10), at(100)).unwrap();
-        chunked::put(&ledger.writing, keys::SEAL_LEAVES, 1, b"of a commit that never was").unwrap();
-        ledger.writing.seal().unwrap();
+        chunked::put(&ledger.builder.upload, keys::SEAL_LEAVES, 1, b"of a commit that never was").unwrap();
+        ledger.builder.upload.seal().unwrap();
         let found = problems(&ledger).join("\n");
         assert!(found.contains("belongs to nothing"), "{found}");
         commit(&mut ledger, 0, &[event(1, 0)]);

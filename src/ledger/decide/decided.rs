@@ -36,7 +36,7 @@ pub struct Decided {
     pub unbooked: Vec<(usize, Disposition)>,
     /// What the conflicting ones among them look like.
     pub conflicts: HashMap<usize, ConflictKind>,
-    /// Marks to be left where amended orders lay.
+    /// Tombstones to be left where amended orders lay.
     pub tombstones: Vec<Tombstone>,
     /// Versions whose charge is taken back, with the position of the event that replaced them.
     pub replaced: Vec<(usize, Replaced)>,

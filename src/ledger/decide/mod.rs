@@ -1,6 +1,6 @@
 //! Decides every order event of a batch against what is stored and against the batch itself.
 //!
-//! Almost every event is new and alone: its hash stands once in the batch and passes no filter. Those are accepted without
+//! Almost every event is new and alone: its hash occurs once in the batch and passes no filter. Those are accepted without
 //! touching storage. The rest, grouped by hash, is looked up and decided one by one in the order of effect.
 
 pub mod conflict;
@@ -227,7 +227,7 @@ fn wanted_sibling<'a>(batch: &'a Batch, group: &[usize], terms: DecideContext<'_
     Some(sibling)
 }
 
-/// Marks and events may lead to days that were not looked at.
+/// Tombstones and events may lead to days that were not looked at.
 fn follow_marks(
     runs: &DayRuns,
     want: &Wanted<'_>,
@@ -294,7 +294,7 @@ fn decide_group(
     }
 }
 
-/// An event takes the place of the current version: its charge is taken back, and where it lies elsewhere a mark is left.
+/// An event takes the place of the current version: its charge is taken back, and where it lies elsewhere a tombstone is left.
 fn replace(batch: &Batch, at: usize, current: &Item, history: &mut History, decided: &mut Decided) {
     let Some(entry) = batch.orders.get(at) else { return };
     let (old, replaced) = match &current.step {

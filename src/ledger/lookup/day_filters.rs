@@ -1,6 +1,6 @@
 //! The runs of every event day, and the filters that tell most new identities apart without touching a run.
 //!
-//! A filter of days stands for all runs of a group of days. Only the groups that the present events meet are in memory,
+//! A filter of days covers all runs of a group of days. Only the groups that the present events meet are in memory,
 //! as far as the budget goes; where one is missing, the filters of the runs themselves are asked. Nothing of it is
 //! stored: a group is filled from the identity indexes of its runs when many events begin to meet it. After that it grows
 //! by layers, each a filter of its own (a scalable Bloom filter: Almeida et al., 2007), so that no commit ever waits for
@@ -32,7 +32,7 @@ const GROWTH: u64 = 2;
 const CAPACITY_MIN: u64 = 1 << 16;
 /// Batches after which a group that they did not meet is the first to go,
 pub const IDLE_BATCHES: u64 = 16;
-/// and after which it goes even where there is room: days that pass leave nothing behind in memory.
+/// and after which it is evicted even when there is memory for it: days that pass leave nothing behind in memory.
 const UNUSED_BATCHES: u64 = 128;
 
 /// A group in memory.
@@ -124,9 +124,9 @@ impl DayFilters {
         }
         for &group in met.iter().rev().filter(|group| !self.groups.contains_key(group)).collect::<Vec<_>>() {
             let rows = rows_of(group, runs);
-            // Room for a quarter more, so that it need not grow at once.
+            // Capacity for a quarter more, so that it need not grow at once.
             let capacity = (rows + rows / 4).max(CAPACITY_MIN);
-            if rows > 0 && bytes_for(capacity) <= self.room() {
+            if rows > 0 && bytes_for(capacity) <= self.available_bytes() {
                 let layers = vec![filled(capacity, group, runs)?];
                 self.groups.insert(group, Group { layers, met: self.batches });
             }
@@ -134,13 +134,13 @@ impl DayFilters {
         Ok(())
     }
 
-    /// Bytes that a group may take beside those that the batch under way meets: anything else can be given up for it.
-    fn room(&self) -> usize {
+    /// Bytes that a group may take beside those that the batch under way meets: anything else can be evicted for it.
+    fn available_bytes(&self) -> usize {
         let met = self.groups.values().filter(|group| group.met == self.batches);
         self.bytes_max.saturating_sub(met.map(Group::bytes).sum())
     }
 
-    /// Makes room in the filter of `day` for `more` orders. A group that does not fit any more is given up.
+    /// Reserves capacity for `more` orders in the filter of `day`. A group that no longer fits is evicted.
     pub fn reserve(&mut self, day: LocalDay, more: u64, runs: &DayRuns) {
         let number = group_of(day);
         let known = self.groups.get(&number);
@@ -156,10 +156,13 @@ impl DayFilters {
         let others =
             self.groups.iter().filter(|(other, group)| **other != number && group.met == self.batches);
         let consumed = others.map(|(_, group)| group.bytes()).sum::<usize>() + held;
-        let room = self.bytes_max.saturating_sub(consumed);
+        let available = self.bytes_max.saturating_sub(consumed);
         // Less where the budget ends.
         let wished = keys.saturating_mul(GROWTH).max(more.saturating_mul(2)).max(CAPACITY_MIN);
-        match [wished, more.saturating_add(more / 4)].into_iter().find(|&orders| bytes_for(orders) <= room) {
+        match [wished, more.saturating_add(more / 4)]
+            .into_iter()
+            .find(|&orders| bytes_for(orders) <= available)
+        {
             Some(orders) => {
                 let met = self.batches;
                 let group = self.groups.entry(number).or_insert_with(|| Group { layers: Vec::new(), met });
@@ -223,7 +226,7 @@ impl DayFilters {
         self.groups.retain(|_, group| group.met.saturating_add(UNUSED_BATCHES) >= batches);
     }
 
-    /// Forgets groups all of whose days lie before `line`.
+    /// Drops groups all of whose days lie before `line`.
     pub fn drop_before(&mut self, line: LocalDay) {
         self.groups = self.groups.split_off(&group_of(line));
     }
@@ -290,7 +293,7 @@ mod tests {
         };
         let mut filters = DayFilters::new(0);
         filters.prepare(&[reach], view.runs()).unwrap();
-        assert_eq!(covering(&filters), None, "there is no room");
+        assert_eq!(covering(&filters), None, "the budget is too small");
         let mut filters = DayFilters::new(64 << 20);
         assert_eq!(covering(&filters), None, "nothing was read yet");
         filters.reserve(day, 10, view.runs());
@@ -306,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn a_group_that_nobody_meets_any_more_is_given_up() {
+    fn a_group_that_no_event_meets_any_more_is_evicted() {
         let (day, later) = (LocalDay(20_000), LocalDay(20_100));
         let (mut filters, runs) = (DayFilters::new(64 << 20), DayRuns::new());
         filters.reserve(day, 10, &runs);

@@ -36,9 +36,9 @@ pub struct Wanted<'a> {
 pub struct Found {
     /// The row's day.
     pub day: LocalDay,
-    /// The version; for a mark, only identity, place, revision and commit count.
+    /// The version; for a tombstone, only identity, place, revision and commit count.
     pub posting: Posting,
-    /// Where the order went, when the row is a mark.
+    /// Where the order went, when the row is a tombstone.
     pub moved_to: Option<UtcMillis>,
 }
 
@@ -106,8 +106,8 @@ fn read_block(hits: &[Hit<'_>], wanted: &[Wanted<'_>], found: &mut [Vec<Found>])
     };
     run.visit_orders(usize::try_from(block).unwrap_or(usize::MAX), is_wanted, |row| {
         let Some(positions) = by_order.get(&row.order_id) else { return true };
-        let class = match run.class(row.class) {
-            Ok(class) => class,
+        let entry = match run.dictionary_entry(row.code) {
+            Ok(entry) => entry,
             Err(error) => {
                 result = Err(error);
                 return false;
@@ -115,11 +115,11 @@ fn read_block(hits: &[Hit<'_>], wanted: &[Wanted<'_>], found: &mut [Vec<Found>])
         };
         for &at in positions {
             let same = wanted.get(at).is_some_and(|want| {
-                *class.platform == *want.platform && class.leg == want.leg && class.phase == want.phase
+                *entry.platform == *want.platform && entry.leg == want.leg && entry.phase == want.phase
             });
             if same {
-                let moved_to = row.moved_to.filter(|_| class.kind == RowKind::Moved);
-                let row = Found { day: run.entry.day, posting: row.posting(class), moved_to };
+                let moved_to = row.moved_to.filter(|_| entry.kind == RowKind::Moved);
+                let row = Found { day: run.entry.day, posting: row.posting(entry), moved_to };
                 found.get_mut(at).into_iter().for_each(|list| list.push(row.clone()));
             }
         }

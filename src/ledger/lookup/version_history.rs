@@ -16,7 +16,7 @@ pub enum Step {
     Moved(UtcMillis),
 }
 
-/// One step: a version or a mark, where it lies, and its revision.
+/// One step: a version or a tombstone, where it lies, and its revision.
 #[derive(Clone, Debug)]
 pub struct Item {
     /// What it is.
@@ -27,7 +27,7 @@ pub struct Item {
     pub rider_id: String,
     /// Its start.
     pub accepted_at: UtcMillis,
-    /// Its revision (of a mark: the revision that replaced).
+    /// Its revision (of a tombstone: the revision that replaced).
     pub revision: u64,
     /// Later steps of equal revision count (a repriced version follows the one it prices).
     pub commit: u64,
@@ -65,7 +65,7 @@ impl History {
         self.items.extend(other.items);
     }
 
-    /// Days, outside `days`, to which marks point and where nothing was looked for yet.
+    /// Days, outside `days`, to which tombstones point and where nothing was looked for yet.
     pub fn leads_outside(
         &self,
         days: (LocalDay, LocalDay),
@@ -78,7 +78,7 @@ impl History {
         targets.filter(|day| *day < days.0 || days.1 < *day).collect()
     }
 
-    /// The current version of the order that an event of `day` speaks of: the nearest step within `reach_days`, or on
+    /// The current version of the order that an event of `day` concerns: the nearest step within `reach_days`, or on
     /// the day `also`, followed to its end. `None` when nothing lies within reach.
     pub fn current(&self, day: LocalDay, reach_days: i32, extras: Option<LocalDay>) -> Option<&Item> {
         let distance = |item: &Item| i64::from(item.day.0).abs_diff(i64::from(day.0));
@@ -104,7 +104,7 @@ impl History {
                 .max_by_key(|item| (item.revision, item.commit, matches!(item.step, Step::Fresh(_))))
                 .unwrap_or(at);
             let Step::Moved(to) = newest_here.step else { return newest_here };
-            // The step that the mark names, or what lies there since: the oldest not older than the mark.
+            // The step that the tombstone names, or what lies there since: the oldest not older than the tombstone.
             let next = self
                 .items
                 .iter()

@@ -1,4 +1,4 @@
-//! A backup: one committed state as a storage of its own, made while the ledger goes on.
+//! A backup: one committed state as a storage of its own, made while the ledger continues.
 //!
 //! The storage makes the checkpoint aside; it gets its place when what was written was looked at: a backup that has its name
 //! is whole.
@@ -43,7 +43,7 @@ pub type Progress<'a> = &'a mut dyn FnMut(u64, u64);
 /// Backs up a committed state that is held, beside the writer.
 ///
 /// # Errors
-/// The target is there already, cannot be written, or does not hold what it should; or `stop` was set. Nothing is left of
+/// The target is there already, cannot be written, or does not contain what it should; or `stop` was set. Nothing is left of
 /// it then.
 pub fn backup(
     state: &Snapshot,
@@ -123,7 +123,7 @@ fn check(staged: &StagedCheckpoint, manifest: &Manifest) -> LedgerResult<u64> {
     let read = Manifest::load(&store)?;
     if read.root() != manifest.root() || !store.confirm(&manifest.version())? {
         return Err(LedgerError::Inconsistent(
-            "the backup does not read as it was written: look at the disk, and make another".to_owned(),
+            "Failed to check the backup: it does not read as it was written; check the disk, and make another".to_owned(),
         ));
     }
     let runs = read.numbered(kind::RUN, RunEntry::decode)?;

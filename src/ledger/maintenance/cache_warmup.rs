@@ -75,7 +75,7 @@ impl CacheWarmup {
 mod tests {
     use super::*;
     use crate::domain::view::LedgerView;
-    use crate::ledger::testing::{bytes_fetched, commit, day, event, event_at, forget, open};
+    use crate::ledger::testing::{bytes_fetched, commit, day, event, event_at, evict_page_cache, open};
     use std::collections::BTreeSet;
     use tempfile::TempDir;
 
@@ -106,7 +106,7 @@ mod tests {
         assert!(all / 4 <= some && some < all / 2, "{some} of {all}");
         assert_eq!((warm(0, &go_on), warm(u64::MAX, &AtomicBool::new(true))), (0, 0));
 
-        if !forget(dir.path(), "the cache warm-up fetches the newest orders") {
+        if !evict_page_cache(dir.path(), "the cache warm-up fetches the newest orders") {
             return;
         }
         let fetched = bytes_fetched(|| warm(some, &go_on));
@@ -115,7 +115,7 @@ mod tests {
         let expect =
             |day: LocalDay| bytes_fetched(|| view.prefetch_riders(&["R".to_owned()], &BTreeSet::from([day])));
         assert_eq!(expect(day()), 0, "the newest day was the first");
-        assert!(expect(day().plus_days(-1)) > 0, "there was no room for the day before");
+        assert!(expect(day().plus_days(-1)) > 0, "the day before did not fit");
     }
 
     #[test]
@@ -125,7 +125,7 @@ mod tests {
         let expect = |rider: &str, day: LocalDay| {
             bytes_fetched(|| view.prefetch_riders(&[rider.to_owned()], &BTreeSet::from([day])))
         };
-        if !forget(dir.path(), "a question's reads are prefetched") {
+        if !evict_page_cache(dir.path(), "a question's reads are prefetched") {
             return;
         }
         assert_eq!(expect("nobody", day()) + expect("R", day().plus_days(1)), 0);

@@ -6,7 +6,7 @@
 //! ([`Ledger::install`]). A crash at any point leaves the old runs in force: numbers from the oldest reservation on that no
 //! manifest entry names are orphans, collected at the next start, so no number meets values of another run.
 //!
-//! Every row survives with its commit number: versions, repriced versions, and marks.
+//! Every row survives with its commit number: versions, repriced versions, and tombstones.
 
 mod cursor;
 mod install;
@@ -29,51 +29,51 @@ use std::sync::Arc;
 impl Ledger {
     /// The next compaction that is due, with run numbers reserved for it; `None` while one is under way or none is due.
     ///
-    /// Days before `settled_before` end as one run. The reservation needs no write of its own: until the next commit the
+    /// Days before `major_before` end as one run (a major compaction). The reservation needs no write of its own: until the next commit the
     /// stored manifest counts these numbers as free, from then on as pending, and either way what lies under them is
     /// collected after a crash.
-    pub fn begin_compaction(&mut self, settled_before: LocalDay) -> Option<CompactionJob> {
-        if self.compacting.is_some() || self.poison.is_some() {
+    pub fn begin_compaction(&mut self, major_before: LocalDay) -> Option<CompactionJob> {
+        if self.runs.reserved_from.is_some() || self.poisoned().is_some() {
             return None;
         }
-        let due = self.runs.iter().filter_map(|(&day, runs)| {
+        let due = self.runs.live.iter().filter_map(|(&day, runs)| {
             let logical = logical_runs(runs);
-            let chosen = plan(&logical, day < settled_before)?;
+            let chosen = plan(&logical, day < major_before)?;
             Some((logical.len(), day, chosen))
         });
         let (_, day, chosen) = due.max_by_key(|(runs, day, _)| (*runs, std::cmp::Reverse(*day)))?;
         let inputs: Vec<_> =
-            self.runs.get(&day)?.iter().filter(|run| chosen.contains(&run.id)).map(Arc::clone).collect();
+            self.runs.live.get(&day)?.iter().filter(|run| chosen.contains(&run.id)).map(Arc::clone).collect();
         let rows: u64 = inputs.iter().map(|run| run.entry.rows).sum();
-        let numbers = rows / self.output_rows_max + 1;
+        let numbers = rows / self.runs.output_rows_max + 1;
         let root = self.manifest.root_mut();
         let first = root.next_run;
         root.next_run += numbers;
-        self.compacting = Some(first);
+        self.runs.reserved_from = Some(first);
         crash_points::after(Point::CompactionPlanned);
         Some(CompactionJob {
             day,
             inputs,
             writing: self.store.begin(Hint::LongLived),
-            released: self.released.0.clone(),
+            released: self.runs.released.0.clone(),
             first,
             numbers,
-            rows_max: self.output_rows_max,
+            rows_max: self.runs.output_rows_max,
         })
     }
 
     /// Sets the rows after which a compaction begins another output.
     pub const fn set_output_rows_max(&mut self, rows: u64) {
-        self.output_rows_max = rows;
+        self.runs.output_rows_max = rows;
     }
 
     /// The number of runs of a day; parts of one compaction count as one.
     pub fn runs_of_day(&self, day: LocalDay) -> usize {
-        self.runs.get(&day).map_or(0, |runs| logical_runs(runs).len())
+        self.runs.live.get(&day).map_or(0, |runs| logical_runs(runs).len())
     }
 
     /// The number of runs of the day that has most of them; parts of one compaction count as one.
     pub fn runs_a_day_max(&self) -> usize {
-        self.runs.values().map(|runs| logical_runs(runs).len()).max().unwrap_or(0)
+        self.runs.live.values().map(|runs| logical_runs(runs).len()).max().unwrap_or(0)
     }
 }

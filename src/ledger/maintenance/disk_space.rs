@@ -1,5 +1,5 @@
 //! Space for new values: below a configured free space nothing more is taken in, so that a disk that fills up stops the intake
-//! and not the answers, and leaves room for what mends it.
+//! and not the answers, and leaves space for the repair.
 
 use crate::ledger::error::{LedgerError, LedgerResult};
 use crate::ledger::options::LedgerOptions;
@@ -7,7 +7,7 @@ use crate::storage::Storage;
 use crate::wait::pace;
 use std::time::Duration;
 
-/// How often one who waits for room looks again.
+/// How often a waiting command checks the free space again.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// The free space of the storage.
@@ -15,7 +15,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 pub struct FreeSpace {
     /// Bytes free now.
     pub bytes: u64,
-    /// Bytes at which the intake goes on.
+    /// Bytes at which the intake continues.
     pub needed: u64,
     /// Whether there is too little.
     pub is_short: bool,
@@ -45,7 +45,7 @@ impl DiskSpace {
         Ok(self.judge(self.storage.free_bytes()?.unwrap_or(u64::MAX)))
     }
 
-    /// Short below the limit, and until an eighth more is free: it must not go on and off with every file.
+    /// Short below the limit, and until an eighth more is free: it must not switch back and forth with every file.
     fn judge(&mut self, bytes: u64) -> FreeSpace {
         let needed = self.min_free_bytes.saturating_add(self.min_free_bytes / 8);
         let limit = if self.is_short { needed } else { self.min_free_bytes };
@@ -65,7 +65,7 @@ impl DiskSpace {
         Ok(())
     }
 
-    /// Waits until there is room; `tell` hears when waiting begins and when it is over.
+    /// Waits until enough space is free; calls `tell` when waiting begins and when it is over.
     ///
     /// # Errors
     /// As [`Self::look`].
@@ -89,10 +89,10 @@ mod tests {
 
     #[test]
     fn it_is_short_below_the_limit_and_until_an_eighth_more_is_free() {
-        let mut room = DiskSpace { storage: Storage::memory(), min_free_bytes: 800, is_short: false };
+        let mut disk_space = DiskSpace { storage: Storage::memory(), min_free_bytes: 800, is_short: false };
         let mut seen = Vec::new();
         for bytes in [801, 800, 799, 700, 800, 899, 900, 899, 800, 0] {
-            let free = room.judge(bytes);
+            let free = disk_space.judge(bytes);
             seen.push((free.is_short, free.has_changed));
             assert_eq!((free.bytes, free.needed), (bytes, 900));
         }
@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn with_no_limit_it_is_never_short() {
-        let mut room = DiskSpace { storage: Storage::memory(), min_free_bytes: 0, is_short: false };
-        assert!(!room.judge(0).is_short);
+        let mut disk_space = DiskSpace { storage: Storage::memory(), min_free_bytes: 0, is_short: false };
+        assert!(!disk_space.judge(0).is_short);
     }
 }

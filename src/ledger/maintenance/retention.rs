@@ -77,7 +77,8 @@ impl Ledger {
         let retention_days = self.options.retention_days?;
         let line = self.retention_line();
         let today = self.options.zone.day(now);
-        let mut stored = self.runs.range(..=today).filter(|(_, runs)| has_rows(runs)).map(|(&day, _)| day);
+        let mut stored =
+            self.runs.live.range(..=today).filter(|(_, runs)| has_rows(runs)).map(|(&day, _)| day);
         let newest = stored.next_back()?;
         let wanted = newest.plus_days(-retention_days);
         // Without a day to drop there is no commit, and only a commit that drops days moves the line.
@@ -89,7 +90,7 @@ impl Ledger {
     /// The oldest days whose rows no event can meet any more.
     fn days_to_release(&self, line: LocalDay) -> Vec<LocalDay> {
         let end = line.plus_days(-self.options.identity_days);
-        let days = self.runs.range(..end).filter(|(_, runs)| has_rows(runs));
+        let days = self.runs.live.range(..end).filter(|(_, runs)| has_rows(runs));
         days.map(|(&day, _)| day).take(DAYS_TOGETHER).collect()
     }
 
@@ -108,7 +109,7 @@ impl Ledger {
             bytes: entries().map(|entry| entry.bytes).sum(),
         };
         // What is left of the days is durable before anything names it.
-        self.writing.seal()?;
+        self.builder.upload.seal()?;
         self.forget_unrated(&released);
         for run in released.iter().flat_map(|day| &day.runs) {
             let mut body = Vec::new();
@@ -130,10 +131,10 @@ impl Ledger {
         self.advance(&[], &[note], now)?;
         let mut obsolete = Vec::new();
         for (day, runs, rest) in replaced {
-            self.replace_runs(day, &runs, vec![rest]);
+            self.runs.replace(day, &runs, vec![rest]);
             obsolete.extend(runs);
         }
-        self.filters.drop_before(line.plus_days(-self.options.identity_days));
+        self.runs.filters.drop_before(line.plus_days(-self.options.identity_days));
         self.publish();
         obsolete.iter().for_each(|run| run.mark_obsolete());
         Ok(report)
@@ -141,7 +142,7 @@ impl Ledger {
 
     /// Writes what is left of a day.
     fn release(&mut self, day: LocalDay) -> LedgerResult<Released> {
-        let runs = self.runs.get(&day).cloned().unwrap_or_default();
+        let runs = self.runs.live.get(&day).cloned().unwrap_or_default();
         let mut totals = PeriodTotals::default();
         for run in &runs {
             totals.merge(&run.totals()?)?;
@@ -150,8 +151,8 @@ impl Ledger {
         let number = root.next_run;
         root.next_run += 1;
         let table = Dictionary::default();
-        let rest =
-            RunWriter::new(&self.writing, &table, number, day, number).finish(&totals, &self.released.0)?;
+        let rest = RunWriter::new(&self.builder.upload, &table, number, day, number)
+            .finish(&totals, &self.runs.released.0)?;
         Ok(Released { day, runs, totals, rest })
     }
 
@@ -162,11 +163,11 @@ impl Ledger {
             let gone: i64 = lines.iter().map(|(_, total)| total.unrated).sum();
             *unrated.entry(platform).or_default() += gone;
         }
-        let mut stats = (*self.stats).clone();
+        let mut stats = (*self.statistics.platforms).clone();
         for (platform, count) in unrated.into_iter().filter(|(_, count)| *count != 0) {
             stats.entry(platform.to_owned()).or_default().unrated -= count;
         }
-        self.stats = Arc::new(stats);
+        self.statistics.platforms = Arc::new(stats);
     }
 }
 

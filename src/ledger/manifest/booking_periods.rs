@@ -64,8 +64,8 @@ pub fn stage_closing(manifest: &mut Manifest, note: &str, now: UtcMillis) -> Led
     let next = no.next().ok_or_else(|| LedgerError::Overflow("the number of a booking period".to_owned()))?;
     let body = manifest.get(kind::PERIOD, &key(no)).ok_or_else(|| {
         LedgerError::Inconsistent(format!(
-            "the manifest has no booking period {no}, which is open: run `coverledger verify`, then restore a backup or \
-             rebuild from Kafka or files"
+            "Failed to read the booking periods: the manifest has no period {no}, which is open; run `coverledger \
+             verify`, then restore a backup or rebuild from Kafka or files"
         ))
     })?;
     let mut period =

@@ -223,6 +223,6 @@ mod tests {
         writing.put(&keys::in_run(keys::CONFIG_TEXT, 3, 0), first.to_vec()).unwrap();
         writing.seal().unwrap();
         let lost = ConfigEntry::load(&store, ConfigNo(3), &mut Reader::new(&body)).unwrap_err();
-        assert!(lost.to_string().contains("the value f/3/1 is missing"), "{lost}");
+        assert!(lost.to_string().contains("Failed to read the value f/3/1: the store has lost it"), "{lost}");
     }
 }

@@ -11,6 +11,7 @@ mod platform_codec;
 pub mod seals;
 pub mod source;
 pub mod state_codec;
+pub mod statistics;
 
 use crate::domain::period::PeriodNo;
 use crate::domain::posting::ConfigNo;
@@ -196,16 +197,16 @@ impl Manifest {
         }
         if store.version()? != manifest.version() {
             return Err(LedgerError::Inconsistent(format!(
-                "the storage stands at commit {}, the manifest at {}: an entry was changed or lost; restore a backup or \
-                 rebuild from Kafka or files",
+                "Failed to open the manifest: the storage is at commit {}, the manifest at {}; an entry was changed or \
+                 lost: restore a backup or rebuild from Kafka or files",
                 store.version()?.number,
                 manifest.root.commit
             )));
         }
         if digest != manifest.root.digest {
             return Err(LedgerError::Inconsistent(
-                "the manifest's entries do not add up to its digest: an entry was changed or lost; restore a backup or \
-                 rebuild from Kafka or files"
+                "Failed to open the manifest: its entries do not add up to its digest; an entry was changed or lost: \
+                 restore a backup or rebuild from Kafka or files"
                     .to_owned(),
             ));
         }

@@ -35,7 +35,7 @@ fn encode_topic(facts: &TopicFacts) -> Vec<u8> {
     let mut out = Vec::new();
     out.put_option(facts.listed_at, put_instant);
     out.put_len(facts.partitions.len());
-    // Mostly all partitions were read from the same topic: it is told where it changes.
+    // Mostly all partitions were read from the same topic: only a change is written.
     let mut identity = &TopicIdentity::default();
     for (&partition, p) in &facts.partitions {
         out.put_signed(i64::from(partition));

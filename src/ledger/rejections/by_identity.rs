@@ -16,12 +16,12 @@ pub(crate) fn resolving_revision(kept: Kept, revision: ReadRevision) -> Option<u
     }
 }
 
-/// Unresolved rejections by what settles them, and the lines of files whose records are kept.
+/// Unresolved rejections by what resolves them, and the lines of files whose records are kept.
 #[derive(Debug, Default)]
 pub struct RejectionsByIdentity {
-    /// Rejections that tell a whole identity: by its hash, the revision that settles them and their number.
+    /// Rejections that name a whole identity: by its hash, the revision that resolves them and their number.
     waiting: HashMap<IdentityHash, BTreeSet<(u64, u64)>>,
-    /// Where each of them stands in `waiting`.
+    /// The index of each of them in `waiting`.
     places: HashMap<u64, (IdentityHash, u64)>,
     /// Lines of files whose records are kept, with their numbers: ingesting the file again stores them once.
     lines: HashMap<([u8; 16], u64), u64>,
@@ -89,7 +89,7 @@ impl RejectionsByIdentity {
         self.waiting.contains_key(&hash)
     }
 
-    /// Numbers of the rejections that an event of this identity and revision may settle.
+    /// Numbers of the rejections that an event of this identity and revision may resolve.
     pub fn waiting(&self, hash: IdentityHash, revision: u64) -> impl Iterator<Item = u64> {
         let same = self.waiting.get(&hash).map(|same| same.range(..=(revision, u64::MAX)));
         same.into_iter().flatten().map(|(_, id)| *id)

@@ -36,19 +36,19 @@ pub struct DeadLetters {
     /// Raw bytes of each record (empty when none are kept).
     pub raws: Vec<Vec<u8>>,
     /// Numbers of what is resolved.
-    settled: HashSet<u64>,
+    resolved: HashSet<u64>,
 }
 
 impl DeadLetters {
-    /// Settles a rejection, once.
-    pub fn settle(&mut self, id: u64, by: Resolution) {
-        if self.settled.insert(id) {
+    /// Resolves a rejection, once.
+    pub fn resolve(&mut self, id: u64, by: Resolution) {
+        if self.resolved.insert(id) {
             self.run.resolved.push((id, by));
         }
     }
 }
 
-/// What an order event tells about itself: all of it.
+/// The readable fields of an order event: all of them.
 fn readable_of(batch: &Batch, entry: &OrderEntry) -> Readable {
     let event = batch.event(entry);
     Readable {
@@ -240,8 +240,8 @@ impl DeadLetterCollector<'_> {
         let used = stats.entry(platform).or_default();
         let left =
             usize::try_from(self.bytes_per_platform.saturating_sub(used.raw_bytes)).unwrap_or(usize::MAX);
-        let room = self.bytes_per_record.min(RAW_BYTES_MAX).min(left);
-        let kept = raw.get(..raw.len().min(room)).unwrap_or_default();
+        let bytes_max = self.bytes_per_record.min(RAW_BYTES_MAX).min(left);
+        let kept = raw.get(..raw.len().min(bytes_max)).unwrap_or_default();
         used.raw_bytes += u64::try_from(kept.len()).unwrap_or(0);
         let header_bytes: usize = headers.iter().map(|(name, value)| name.len() + value.len()).sum();
         let fits = header_bytes <= KEY_BYTES_MAX && key.is_none_or(|key| key.len() <= KEY_BYTES_MAX);

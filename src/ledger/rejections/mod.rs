@@ -7,4 +7,5 @@ pub mod by_identity;
 pub mod dead_letters;
 pub mod pending;
 pub mod resolver;
+pub mod store;
 pub mod stored;

@@ -81,7 +81,7 @@ impl PendingRecords {
         match scope {
             Scope::Platform(name) if platforms.is_registered(name) => {}
             Scope::Platform(name) => insert(self.unreadable.entry(Some(name.clone())).or_default(), window),
-            // No registered platform has the empty name: it stands for all that are not.
+            // No registered platform has the empty name: it represents all that are not.
             Scope::Topic(_) | Scope::Everywhere if scope.contains("", platforms) => {
                 insert(self.unreadable.entry(None).or_default(), window);
             }

@@ -1,4 +1,4 @@
-//! Settles rejections whose order has come: what a batch refused, and what was refused before it.
+//! Resolves rejections whose order has come: what a batch refused, and what was refused before it.
 //!
 //! However many rejections name one order, its stored versions are looked up once, and a run of kept records is read once.
 
@@ -71,7 +71,7 @@ fn as_same<'a>(batch: &'a Batch, entry: &OrderEntry, is_after: bool) -> SameIden
     }
 }
 
-/// The newest commit that stored an event which resolves a record that came after it. A mark is no event: the one that it
+/// The newest commit that stored an event which resolves a record that came after it. A tombstone is no event: the one that it
 /// points to may lie too far away to resolve anything here.
 fn resolved_before(rows: &[Found], refused: &Refused<'_>) -> Option<u64> {
     let events = rows.iter().filter(|row| row.moved_to.is_none()).map(|row| &row.posting);
@@ -89,7 +89,7 @@ fn resolved_before(rows: &[Found], refused: &Refused<'_>) -> Option<u64> {
 }
 
 impl DeadLetterCollector<'_> {
-    /// Refused records, with their numbers, whose order is stored already, or booked by the same batch, are settled as
+    /// Refused records, with their numbers, whose order is stored already, or booked by the same batch, are resolved as
     /// they come.
     pub(crate) fn resolve_refused(
         &self,
@@ -111,7 +111,7 @@ impl DeadLetterCollector<'_> {
         for (id, refused, (hash, platform, order_id, leg, phase)) in told() {
             let readable = &*refused.readable;
             if booked.get(&hash).is_some_and(|same| self.is_booked_here(batch, refused, same)) {
-                dead_letters.settle(id, Resolution::Event { commit: self.commit });
+                dead_letters.resolve(id, Resolution::Event { commit: self.commit });
             } else if refused.kept != Kept::Conflict && tells_time(readable) {
                 let days = self.days_of(readable);
                 let place =
@@ -135,7 +135,7 @@ impl DeadLetterCollector<'_> {
         for (id, refused, place) in asked {
             let rows = stored.get(place).map(Vec::as_slice).unwrap_or_default();
             if let Some(commit) = resolved_before(rows, refused) {
-                dead_letters.settle(id, Resolution::Event { commit });
+                dead_letters.resolve(id, Resolution::Event { commit });
             }
         }
         Ok(())
@@ -177,7 +177,7 @@ impl DeadLetterCollector<'_> {
             .collect();
         self.index.visit_these(self.store, &waiting, |record| {
             if self.is_resolved(batch, &record.rejection, &booked) {
-                dead_letters.settle(record.rejection.id, Resolution::Event { commit: self.commit });
+                dead_letters.resolve(record.rejection.id, Resolution::Event { commit: self.commit });
             }
         })
     }
@@ -210,7 +210,7 @@ impl DeadLetterCollector<'_> {
         for entry in again {
             let Origin::Redrive { of } = batch.origin_of(entry) else { continue };
             if self.index.resolution(of).is_none() {
-                dead_letters.settle(of, Resolution::Event { commit: self.commit });
+                dead_letters.resolve(of, Resolution::Event { commit: self.commit });
             }
         }
     }
@@ -221,13 +221,13 @@ impl DeadLetterCollector<'_> {
         (day.plus_days(-self.identity_days), day.plus_days(self.identity_days))
     }
 
-    /// Days on which the order of a refused record may lie; all of them when it tells no time.
+    /// Days on which the order of a refused record may lie; all of them when it names no time.
     fn days_of(&self, readable: &Readable) -> (LocalDay, LocalDay) {
         let at = readable.accepted_at.or(readable.ended_at).filter(|_| tells_time(readable));
         at.map_or((LocalDay(i32::MIN), LocalDay(i32::MAX)), |at| self.days_around(at))
     }
 
-    /// Whether a day lies within the reach of any time that the record tells: where two are far apart, one is wrong.
+    /// Whether a day lies within the reach of any time that the record names: where two are far apart, one is wrong.
     fn in_reach(&self, readable: &Readable, day: LocalDay) -> bool {
         let mut times = readable.accepted_at.iter().chain(&readable.ended_at);
         !tells_time(readable)
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn thousands_of_rejections_of_one_order_are_settled_by_revision() {
+    fn thousands_of_rejections_of_one_order_are_resolved_by_revision() {
         let (bad, good) = ("noon", "2026-11-20T12:30:00Z");
         let dir = tempfile::tempdir().unwrap();
         let mut ledger = open(dir.path());

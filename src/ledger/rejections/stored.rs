@@ -36,7 +36,7 @@ pub struct KeptRecord {
 pub struct RejectedRun {
     /// Kept records, by ascending number.
     pub records: Vec<KeptRecord>,
-    /// Rejections settled by this commit.
+    /// Rejections resolved by this commit.
     pub resolved: Vec<(u64, Resolution)>,
 }
 
@@ -125,7 +125,7 @@ pub fn load_raw(store: &Session, run: u64, nth: u32) -> error::LedgerResult<Vec<
     chunked::get_one(store, &in_run(keys::RAW, run, nth))
 }
 
-/// The identity that a refused record tells, if it tells all of it.
+/// The identity that a refused record names, if it names all of it.
 pub fn identity_of(readable: &Readable) -> Option<(IdentityHash, &str, &str, u8, Phase)> {
     let (platform, order_id) = (readable.platform.as_deref()?, readable.order_id.as_deref()?);
     let (leg, phase) = (readable.leg?, readable.phase?);
@@ -139,7 +139,7 @@ pub struct RejectedIndex {
     runs: imbl::OrdMap<u64, (u64, RejectedEntry)>,
     /// Numbers of the records that name a rider, by the rider's hash.
     riders: imbl::HashMap<u64, imbl::Vector<u64>>,
-    /// How rejections were settled.
+    /// How rejections were resolved.
     resolved: imbl::HashMap<u64, Resolution>,
     /// Those that are not resolved.
     pending: PendingRecords,
@@ -171,7 +171,7 @@ impl RejectedIndex {
         self.count += u64::from(entry.records);
     }
 
-    /// Completes [`Self::add`] of the runs of one commit, or of a start: resolutions may stand before their records.
+    /// Completes [`Self::add`] of the runs of one commit, or of a start: resolutions may precede their records.
     pub fn refresh<'a>(&mut self, added: impl Iterator<Item = &'a RejectedRun>, platforms: &Platforms) {
         added.flat_map(|content| &content.resolved).for_each(|(id, _)| self.pending.remove(*id));
         self.pending.refresh(platforms);
@@ -192,7 +192,7 @@ impl RejectedIndex {
         self.pending.count(PendingKind::Rejected) + self.pending.count(PendingKind::Unreadable)
     }
 
-    /// How a rejection was settled.
+    /// How a rejection was resolved.
     pub fn resolution(&self, id: u64) -> Option<&Resolution> {
         self.resolved.get(&id)
     }

@@ -2,7 +2,7 @@
 //!
 //! Layout of the body (all counts and lengths are variable-length integers, columns with their length before them):
 //! rows, flags, time unit, smallest start, smallest commit, then the columns riders, starts, durations, classes, regions,
-//! order ids, and as the flags say revisions, commits, extras. Riders stand once a group, front-coded; starts and
+//! order ids, and as the flags say revisions, commits, extras. Riders occur once a group, front-coded; starts and
 //! regions are differences within a rider; durations count in the block's time unit.
 
 mod read;
@@ -68,7 +68,7 @@ impl BlockBuilder {
         self.starts.len()
     }
 
-    /// Whether the block has no room for another row.
+    /// Whether the block has no space for another row.
     pub fn is_full(&self) -> bool {
         self.rows() >= self.rows_max
     }
@@ -84,7 +84,7 @@ impl BlockBuilder {
         self.group_starts.push(new_group);
         self.starts.push(row.accepted_at.millis());
         self.ends.push(row.ended_at.map(UtcMillis::millis));
-        self.dictionary.put_varint(u64::from(row.class));
+        self.dictionary.put_varint(u64::from(row.code));
         self.regions.put_signed(i64::from(row.region.code()) - i64::from(self.region));
         self.region = row.region.code();
         self.push_order_id(&row.order_id);
@@ -230,7 +230,7 @@ impl BlockBuilder {
     }
 }
 
-/// Bytes that hold any number of `count` digits.
+/// Bytes that fit any number of `count` digits.
 fn digits_width(count: u8) -> usize {
     // log2(10) = 3.3219...: bits = ceil(count * 3.3220).
     (usize::from(count) * 33_220).div_ceil(80_000).min(16)

@@ -3,12 +3,16 @@
 use crate::domain::time::{LocalDay, UtcMillis};
 use crate::ledger::codec::{CodecError, Decoded, Reader, Writer};
 
+/// Parts of the charges of a run that are not of orders: their place in the stored form. None is written yet, and a run
+/// that has any does not open.
+const CHARGE_PARTS: u64 = 0;
+
 /// A run's entry in the manifest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RunEntry {
     /// The event day of all rows.
     pub day: LocalDay,
-    /// Rows, marks included.
+    /// Rows, tombstones included.
     pub rows: u64,
     /// Data blocks.
     pub blocks: u32,
@@ -46,6 +50,7 @@ impl RunEntry {
             out.put_varint(u64::from(count));
         }
         out.put_varint(u64::from(self.totals_parts));
+        out.put_varint(CHARGE_PARTS);
         out.put_signed(self.accepted.0.millis());
         out.put_signed(self.accepted.1.millis());
         out.put_signed(self.longest_ms);
@@ -65,7 +70,13 @@ impl RunEntry {
             sparse_parts: r.number("sparse parts")?,
             filter_pages: r.number("filter pages")?,
             rider_pages: r.number("rider pages")?,
-            totals_parts: r.number("totals parts")?,
+            totals_parts: {
+                let parts = r.number("totals parts")?;
+                if r.varint("parts of charges")? != CHARGE_PARTS {
+                    return Err(CodecError::Invalid("parts of charges"));
+                }
+                parts
+            },
             accepted: (UtcMillis::new(r.signed("first start")?), UtcMillis::new(r.signed("last start")?)),
             longest_ms: r.signed("longest order")?,
             has_open: r.u8("open orders")? != 0,

@@ -1,4 +1,4 @@
-//! The identity index: which block of a run may hold an order of a given identity.
+//! The identity index: which block of a run may contain an order of a given identity.
 //!
 //! An identity (platform, order_id, leg, phase) is known by [`IdentityHash`]. Each run keeps its hashes sorted, in
 //! chunks of [`CHUNK_ENTRIES`], each hash with the number of its block. A hit is always verified against the stored
@@ -9,7 +9,7 @@ use crate::ledger::codec::{CodecError, Decoded, Reader, Writer, low_byte};
 use crate::ledger::run::row::OrderId;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-/// Entries of an index chunk: about 2 kB, decoded in some three microseconds. What tells where one lies is some 17 bytes.
+/// Entries of an index chunk: about 2 kB, decoded in some three microseconds. The entry that locates one is some 17 bytes.
 pub const CHUNK_ENTRIES: usize = 512;
 
 /// The top 40 bits of a 64-bit hash of the identity: enough that strangers rarely meet (one in 10,000 lookups at 100
@@ -73,7 +73,7 @@ impl RiderHash {
     }
 
     /// The key of the rider on the platform of this [`IdentityHash::seed`]. Its upper half is the rider's alone: the keys
-    /// of one rider stand together.
+    /// of one rider are together.
     pub fn on(self, seed: u64) -> IdentityHash {
         let pair = (self.0 ^ seed).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - Self::PLATFORM_BITS);
         let rider = self.0 >> (64 - IdentityHash::BITS) >> Self::PLATFORM_BITS << Self::PLATFORM_BITS;
@@ -209,7 +209,7 @@ struct BitReader<'a> {
 }
 
 impl BitReader<'_> {
-    /// Takes in whole bytes while there is room and there are any.
+    /// Takes in whole bytes while they fit and there are any.
     #[inline]
     fn refill(&mut self) {
         if self.filled <= 32

@@ -1,7 +1,7 @@
 //! The way to the blocks and chunks of a run: the top of its sparse index in memory, the parts as they are asked for.
 //!
 //! ```text
-//! stored under (run, number): the head (classes and top) | parts of first places | parts of first hashes
+//! stored under (run, number): the head (dictionary and top) | parts of first places | parts of first hashes
 //! ```
 
 #[cfg(test)]
@@ -23,7 +23,7 @@ use std::sync::Arc;
 /// A run with at most so many blocks and chunks has no parts: all of its index is in its head.
 const WITHOUT_PARTS: u32 = 64;
 
-/// Counts of blocks and chunks, and of the parts that tell where they begin.
+/// Counts of blocks and chunks, and of the parts that say where they begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Shape {
     blocks: usize,
@@ -223,19 +223,19 @@ impl Look<'_> {
         Ok((below - 1) * PART_CHUNKS + inside)
     }
 
-    /// The blocks that may hold the rider's rows with a start in `[from, to)`.
+    /// The blocks that may contain the rider's rows with a start in `[from, to)`.
     pub fn blocks_of(
         &mut self,
         rider_id: &str,
         (from, to): (UtcMillis, UtcMillis),
     ) -> LedgerResult<Range<usize>> {
         let rider = rider_id.as_bytes();
-        // The block before the first one that starts at or after `from` may hold `from` too.
+        // The block before the first one that starts at or after `from` may contain `from` too.
         let first = self.blocks_before((rider, from.millis()))?.saturating_sub(1);
         Ok(first..self.blocks_before((rider, to.millis()))?)
     }
 
-    /// The index chunks that may hold `hash`.
+    /// The index chunks that may contain `hash`.
     pub fn chunks_of(&mut self, hash: IdentityHash) -> LedgerResult<Range<usize>> {
         let first = self.chunks_below(hash, false)?.saturating_sub(1);
         Ok(first..self.chunks_below(hash, true)?)

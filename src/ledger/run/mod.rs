@@ -1,6 +1,7 @@
 //! A run: the sorted, immutable blocks that one commit (or one compaction) wrote for one event day.
 
 pub mod block;
+pub mod charges;
 pub mod filter;
 pub mod hash_order;
 pub mod identity;
@@ -80,7 +81,7 @@ impl Run {
         released: Sender<u64>,
     ) -> Self {
         let (fresh, obsolete) = (Vec::new(), AtomicBool::new(false));
-        let kind_of = |class: &Arc<DictionaryEntry>| (Arc::clone(&class.platform), class.leg, class.phase);
+        let kind_of = |entry: &Arc<DictionaryEntry>| (Arc::clone(&entry.platform), entry.leg, entry.phase);
         let kinds = dictionary.iter().map(kind_of).collect();
         Self { id, entry, index, dictionary, filter, riders, kinds, fresh, store, obsolete, released }
     }
@@ -120,7 +121,7 @@ impl Run {
         Ok(Self::new(id, entry, index, (filter, riders), store.clone(), released.clone()))
     }
 
-    /// From now on nothing but the snapshots that hold it need this run.
+    /// From now on nothing but the snapshots that use it need this run.
     pub fn mark_obsolete(&self) {
         self.obsolete.store(true, Ordering::Release);
     }
@@ -151,17 +152,17 @@ impl Run {
         (identities.bytes() + riders.bytes(), self.index.bytes())
     }
 
-    /// The class of a row of this run.
-    pub fn class(&self, code: u32) -> LedgerResult<&Arc<DictionaryEntry>> {
+    /// The dictionary entry of a row of this run.
+    pub fn dictionary_entry(&self, code: u32) -> LedgerResult<&Arc<DictionaryEntry>> {
         usize::try_from(code).ok().and_then(|code| self.dictionary.get(code)).ok_or_else(|| {
             LedgerError::Damaged {
                 what: format!("a row of run {}", self.id),
-                source: CodecError::Invalid("class"),
+                source: CodecError::Invalid("dictionary entry"),
             }
         })
     }
 
-    /// Every class of this run.
+    /// Every dictionary entry of this run.
     pub fn dictionary(&self) -> &[Arc<DictionaryEntry>] {
         &self.dictionary
     }
@@ -176,7 +177,7 @@ impl Run {
         self.index.look(&self.store)
     }
 
-    /// Whether the run can hold a row with a start in `[from, to)`.
+    /// Whether the run can contain a row with a start in `[from, to)`.
     pub fn overlaps(&self, from: UtcMillis, to: UtcMillis) -> bool {
         self.entry.accepted.0 < to && from <= self.entry.accepted.1
     }
@@ -230,7 +231,7 @@ impl Run {
         visit: impl FnMut(&Row<'_>) -> bool,
     ) -> LedgerResult<()> {
         self.read_block(block, |body| {
-            // Most blocks that an index names by chance hold none of them: then one column is all that is read.
+            // Most blocks that an index names by chance contain none of them: then one column is all that is read.
             let rows = rows_of_orders(body, wanted)?;
             if rows.is_empty() {
                 return Ok(());
@@ -249,7 +250,7 @@ impl Run {
             .map_err(|error| LedgerError::damaged(self.block_name(number))(error))
     }
 
-    /// Calls `found` with every block that may hold an order of one of these identities, and with what came with its
+    /// Calls `found` with every block that may contain an order of one of these identities, and with what came with its
     /// hash. The hashes come ascending, so that each index chunk is read once.
     pub fn blocks_with<T: Copy>(
         &self,

@@ -1,6 +1,7 @@
 //! Totals of a run: net changes of its day's totals, apart by the booking period that they were booked in.
 
 use super::totals::{DayTotals, Lines};
+use crate::domain::charge::ChargeSource;
 use crate::domain::period::PeriodNo;
 use crate::ledger::codec::{CodecError, Decoded, Reader, Writer};
 use crate::ledger::error::LedgerResult;
@@ -50,7 +51,7 @@ impl PeriodTotals {
     }
 
     /// The lines of each period by platform and category.
-    pub fn groups(&self) -> impl Iterator<Item = (&str, &str, &Lines)> {
+    pub fn groups(&self) -> impl Iterator<Item = (&str, (&str, ChargeSource), &Lines)> {
         self.periods.values().flat_map(DayTotals::groups)
     }
 
@@ -105,7 +106,12 @@ mod tests {
 
     fn one(region: u32, orders_charged: i64) -> DayTotals {
         let region = Region::from_code(region).unwrap();
-        let key = TotalKey { platform: "p".to_owned(), region, category: "ride".to_owned() };
+        let key = TotalKey {
+            platform: "p".to_owned(),
+            region,
+            category: "ride".to_owned(),
+            source: ChargeSource::Order,
+        };
         let mut totals = DayTotals::default();
         totals.add(&key, &Total { orders_charged, ..Total::default() }).unwrap();
         totals

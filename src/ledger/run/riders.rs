@@ -55,10 +55,10 @@ pub struct Riders {
 }
 
 impl Riders {
-    /// From the filter and the classes of a run.
+    /// From the filter and the entries of a run.
     pub fn new(filter: RunFilter, dictionary: &[Arc<DictionaryEntry>]) -> Self {
         let seeds =
-            dictionary.iter().map(|class| (Arc::clone(&class.platform), IdentityHash::seed(&class.platform)));
+            dictionary.iter().map(|entry| (Arc::clone(&entry.platform), IdentityHash::seed(&entry.platform)));
         Self { filter, seeds: seeds.collect() }
     }
 
@@ -71,7 +71,7 @@ impl Riders {
     ) -> LedgerResult<bool> {
         let rider = RiderHash::of(rider_id);
         let wanted = self.seeds.iter().filter(|(platform, _)| wanted(platform));
-        // Ascending: the keys of a rider stand together, mostly in one page.
+        // Ascending: the keys of a rider are together, mostly in one page.
         let mut keys: Vec<_> = wanted.map(|(_, &seed)| (rider.on(seed), ())).collect();
         keys.sort_unstable();
         self.filter.may_contain_any(store, &keys)

@@ -1,8 +1,8 @@
-//! One row of a run: a version of an order, or the mark that a version was moved away from here.
+//! One row of a run: a version of an order, or the tombstone of a version that moved away from here.
 
-use crate::domain::money::Micros;
+use crate::domain::charge::Charge;
 use crate::domain::order::{Outcome, Phase, Region};
-use crate::domain::posting::{Charge, ConfigNo, Posting, Pricing, RuleNo};
+use crate::domain::posting::{ConfigNo, CoverTerms, Posting, RuleNo};
 use crate::domain::time::UtcMillis;
 use crate::ledger::codec::{CodecError, Decoded, Reader, Writer, low_byte};
 use rust_decimal::Decimal;
@@ -21,7 +21,7 @@ pub enum RowKind {
 /// What many rows share: kept once a run, named by a code in its rows.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DictionaryEntry {
-    /// Version or mark.
+    /// Version or tombstone.
     pub kind: RowKind,
     /// Platform.
     pub platform: Arc<str>,
@@ -33,63 +33,45 @@ pub struct DictionaryEntry {
     pub phase: Phase,
     /// Outcome of an ended order.
     pub outcome: Option<Outcome>,
-    /// Charge and cover rule.
-    pub pricing: Pricing,
+    /// What the order covers.
+    pub cover: CoverTerms,
+    /// What its platform pays for it.
+    pub charge: Charge,
 }
 
 impl DictionaryEntry {
-    /// Appends the stored form.
-    pub fn encode(&self, out: &mut Vec<u8>) {
+    /// Appends the stored form; `charge` is the number of the entry's charge in the run.
+    pub fn encode(&self, charge: u32, out: &mut Vec<u8>) {
         out.push(u8::from(self.kind == RowKind::Moved));
         out.put_prefixed(self.platform.as_bytes());
         out.put_prefixed(self.category.as_bytes());
         out.push(self.leg);
         out.push(u8::from(self.phase == Phase::Open));
         out.put_option(self.outcome, |out, outcome| out.push(outcome_code(outcome)));
-        let p = &self.pricing;
-        out.put_varint(u64::from(p.config.0));
-        match p.charge {
-            Charge::None => out.push(0),
-            Charge::Uncharged => out.push(1),
-            Charge::Unrated => out.push(2),
-            Charge::Charged { premium, rate, factor } => {
-                out.push(3);
-                out.put_signed(premium.get());
-                out.put_varint(u64::from(rate.0));
-                out.put_option(factor, |out, rule| out.put_varint(u64::from(rule.0)));
-            }
-        }
-        out.put_varint(u64::from(p.cover_config.0));
-        out.put_option(p.cover, |out, rule| out.put_varint(u64::from(rule.0)));
-        out.put_signed(p.lead_ms);
-        out.put_signed(p.tail_ms);
+        out.put_varint(u64::from(self.cover.config.0));
+        out.put_option(self.cover.rule, |out, rule| out.put_varint(u64::from(rule.0)));
+        out.put_signed(self.cover.lead_ms);
+        out.put_signed(self.cover.tail_ms);
+        out.put_varint(u64::from(charge));
     }
 
-    /// Reads the stored form.
-    pub fn decode(reader: &mut Reader<'_>) -> Decoded<Self> {
+    /// Reads the stored form; `charges` are those of the run.
+    pub fn decode(reader: &mut Reader<'_>, charges: &[Charge]) -> Decoded<Self> {
         let kind = if reader.u8("row kind")? == 0 { RowKind::Version } else { RowKind::Moved };
         let platform = reader.text("platform")?.into();
         let category = reader.text("category")?.into();
         let leg = reader.u8("leg")?;
         let phase = if reader.u8("phase")? == 0 { Phase::Ended } else { Phase::Open };
         let outcome = reader.option("outcome", |r| outcome_of(r.u8("outcome")?))?;
-        let config = ConfigNo(reader.number("configuration")?);
-        let charge = match reader.u8("charge")? {
-            0 => Charge::None,
-            1 => Charge::Uncharged,
-            2 => Charge::Unrated,
-            3 => Charge::Charged {
-                premium: Micros::new(reader.signed("premium")?),
-                rate: RuleNo(reader.number("rate rule")?),
-                factor: reader.option("factor rule", |r| r.number("factor rule").map(RuleNo))?,
-            },
-            _ => return Err(CodecError::Invalid("charge")),
+        let cover = CoverTerms {
+            config: ConfigNo(reader.number("configuration of the cover rule")?),
+            rule: reader.option("cover rule", |r| r.number("cover rule").map(RuleNo))?,
+            lead_ms: reader.signed("lead")?,
+            tail_ms: reader.signed("tail")?,
         };
-        let cover_config = ConfigNo(reader.number("configuration of the cover rule")?);
-        let cover = reader.option("cover rule", |r| r.number("cover rule").map(RuleNo))?;
-        let (lead_ms, tail_ms) = (reader.signed("lead")?, reader.signed("tail")?);
-        let pricing = Pricing { config, charge, cover_config, cover, lead_ms, tail_ms };
-        Ok(Self { kind, platform, category, leg, phase, outcome, pricing })
+        let number: usize = reader.number("charge")?;
+        let charge = *charges.get(number).ok_or(CodecError::Invalid("charge"))?;
+        Ok(Self { kind, platform, category, leg, phase, outcome, cover, charge })
     }
 }
 
@@ -252,10 +234,10 @@ pub struct Row<'a> {
     pub accepted_at: UtcMillis,
     /// Order identifier.
     pub order_id: OrderId<'a>,
-    /// `None` for an open order (and for a mark).
+    /// `None` for an open order (and for a tombstone).
     pub ended_at: Option<UtcMillis>,
     /// Code of the row's [`DictionaryEntry`] in its run.
-    pub class: u32,
+    pub code: u32,
     /// Region.
     pub region: Region,
     /// Revision of this version, or of the one that replaced it.
@@ -266,29 +248,30 @@ pub struct Row<'a> {
     pub fare: Option<Decimal>,
     /// `previous_accepted_at` of a version.
     pub previous_accepted_at: Option<UtcMillis>,
-    /// Where a mark's order went.
+    /// Where a tombstone's order went.
     pub moved_to: Option<UtcMillis>,
 }
 
 impl Row<'_> {
-    /// The version that this row books, given its class.
-    pub fn posting(&self, class: &DictionaryEntry) -> Posting {
+    /// The version that this row books, given its entry of the dictionary.
+    pub fn posting(&self, entry: &DictionaryEntry) -> Posting {
         let mut buffer = String::new();
         Posting {
-            platform: class.platform.to_string(),
+            platform: entry.platform.to_string(),
             order_id: self.order_id.text(&mut buffer).to_owned(),
-            leg: class.leg,
-            phase: class.phase,
+            leg: entry.leg,
+            phase: entry.phase,
             rider_id: self.rider_id.to_owned(),
-            category: class.category.to_string(),
+            category: entry.category.to_string(),
             region: self.region,
             accepted_at: self.accepted_at,
             ended_at: self.ended_at,
-            outcome: class.outcome,
+            outcome: entry.outcome,
             revision: self.revision,
             fare: self.fare,
             previous_accepted_at: self.previous_accepted_at,
-            pricing: class.pricing,
+            cover: entry.cover,
+            charge: entry.charge,
             commit: self.commit,
         }
     }
@@ -297,18 +280,18 @@ impl Row<'_> {
     /// together, oldest first; repriced versions follow the ones that they price.
     pub fn cmp_place(
         &self,
-        class: &DictionaryEntry,
+        entry: &DictionaryEntry,
         other: &Self,
-        other_class: &DictionaryEntry,
+        other_entry: &DictionaryEntry,
     ) -> Ordering {
         self.rider_id
             .as_bytes()
             .cmp(other.rider_id.as_bytes())
             .then_with(|| self.accepted_at.cmp(&other.accepted_at))
-            .then_with(|| class.platform.as_bytes().cmp(other_class.platform.as_bytes()))
+            .then_with(|| entry.platform.as_bytes().cmp(other_entry.platform.as_bytes()))
             .then_with(|| self.order_id.cmp_text(&other.order_id))
-            .then_with(|| class.leg.cmp(&other_class.leg))
-            .then_with(|| class.phase.cmp(&other_class.phase))
+            .then_with(|| entry.leg.cmp(&other_entry.leg))
+            .then_with(|| entry.phase.cmp(&other_entry.phase))
             .then_with(|| self.revision.cmp(&other.revision))
             .then_with(|| self.commit.cmp(&other.commit))
     }

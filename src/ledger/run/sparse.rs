@@ -6,6 +6,7 @@
 
 use crate::domain::time::UtcMillis;
 use crate::ledger::codec::{CodecError, Decoded, Reader, Writer};
+use crate::ledger::run::charges::{ChargeTable, decode_charges};
 use crate::ledger::run::identity::IdentityHash;
 use crate::ledger::run::row::DictionaryEntry;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ pub const PART_BLOCKS: usize = 1_024;
 /// Chunks of a part: 10 KiB.
 pub const PART_CHUNKS: usize = 2_048;
 
-/// First places and first hashes, ascending: of blocks and chunks, or of the parts that tell them.
+/// First places and first hashes, ascending: of blocks and chunks, or of the parts that contain them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sparse {
     riders: Vec<u8>,
@@ -99,11 +100,14 @@ impl Sparse {
         (top, places, hashes)
     }
 
-    /// The stored form, with the run's classes before it.
+    /// The stored form, with the run's charges and dictionary before it.
     pub fn encode(&self, dictionary: &[Arc<DictionaryEntry>]) -> Vec<u8> {
         let mut out = Vec::new();
+        let mut charges = ChargeTable::default();
+        let numbers: Vec<u32> = dictionary.iter().map(|entry| charges.number(entry.charge)).collect();
+        charges.encode(&mut out);
         out.put_len(dictionary.len());
-        dictionary.iter().for_each(|class| class.encode(&mut out));
+        dictionary.iter().zip(numbers).for_each(|(entry, charge)| entry.encode(charge, &mut out));
         out.put_len(self.firsts.len());
         for block in 0..self.firsts.len() {
             let (rider, start) = self.first(block).unwrap_or_default();
@@ -118,9 +122,10 @@ impl Sparse {
     /// Reads the stored form.
     pub fn decode(bytes: &[u8]) -> Decoded<(Self, Vec<Arc<DictionaryEntry>>)> {
         let mut reader = Reader::new(bytes);
+        let charges = decode_charges(&mut reader)?;
         let mut dictionary = Vec::new();
-        for _ in 0..reader.count(8, "classes")? {
-            dictionary.push(Arc::new(DictionaryEntry::decode(&mut reader)?));
+        for _ in 0..reader.count(8, "dictionary entries")? {
+            dictionary.push(Arc::new(DictionaryEntry::decode(&mut reader, &charges)?));
         }
         let mut sparse = Self::default();
         for _ in 0..reader.count(2, "blocks")? {

@@ -1,4 +1,4 @@
-//! A filter of one run: always in the store, in pages of which a key names one, and in memory while there is room.
+//! A filter of one run: always in the store, in pages of which a key names one, and in memory while the budget allows.
 //!
 //! Which filters stay in memory is the writer's decision (see [`crate::ledger::writer::filter_eviction`]); readers take what they find.
 

@@ -2,7 +2,7 @@ use super::*;
 use crate::ledger::testing::{commit, event, open};
 use proptest::prelude::*;
 
-/// Some identities fill index chunks and more, others stand alone.
+/// Some identities fill index chunks and more, others are alone.
 const REVISIONS: [u64; 6] = [1_300, 1, 700, 1, 300, 2];
 
 fn hash_of(order: u64) -> IdentityHash {

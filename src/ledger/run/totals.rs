@@ -1,39 +1,40 @@
 //! Net changes of counts and money by (platform, region, category) of one day and booking period.
 
+use crate::domain::charge::{Charge, ChargeSource, Price};
 use crate::domain::money::Micros;
 use crate::domain::order::{Outcome as OrderOutcome, Region};
-use crate::domain::posting::Charge;
 use crate::domain::totals::{Total, TotalKey};
 use crate::ledger::codec::{CodecError, Decoded, Reader, Writer};
 use crate::ledger::error::{LedgerError, LedgerResult};
+use crate::ledger::run::charges::{source_code, source_of};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-/// The lines of one platform and category: regions ascending, none without a count.
+/// The lines of one platform, category and source of charges: regions ascending, none without a count.
 pub type Lines = Vec<(Region, Total)>;
 
-/// Net totals of one day, in one booking period or in all: lines by platform, category and region, those with nothing left omitted.
+/// Net totals of one day, in one booking period or in all: lines by platform, category, source and region, those with nothing left omitted.
 ///
 /// Platforms and categories are few and regions thousands, so that a commit's changes are long sorted lists.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DayTotals {
-    platforms: BTreeMap<String, BTreeMap<String, Lines>>,
+    platforms: BTreeMap<String, BTreeMap<(String, ChargeSource), Lines>>,
 }
 
 /// What one order adds to its line.
-pub fn total_of(charge: Charge, outcome: Option<OrderOutcome>) -> Total {
+pub fn total_of(charge: &Charge, outcome: Option<OrderOutcome>) -> Total {
     let mut total = Total::default();
-    match (charge, outcome) {
-        (Charge::Charged { premium, .. }, _) => {
+    match (charge.price, outcome) {
+        (Price::Charged { premium, .. }, _) => {
             total.orders_charged = 1;
             total.premium = premium;
         }
-        (Charge::Unrated, _) => total.unrated = 1,
-        (Charge::Uncharged, Some(OrderOutcome::Completed)) => total.uncharged_completed = 1,
-        (Charge::Uncharged, Some(OrderOutcome::Cancelled)) => total.uncharged_cancelled = 1,
-        (Charge::Uncharged, Some(OrderOutcome::Interrupted)) => total.uncharged_interrupted = 1,
-        (Charge::Uncharged, Some(OrderOutcome::Transferred)) => total.uncharged_transferred = 1,
-        (Charge::Uncharged, Some(OrderOutcome::Void) | None) | (Charge::None, _) => {}
+        (Price::Unrated, _) => total.unrated = 1,
+        (Price::Uncharged, Some(OrderOutcome::Completed)) => total.uncharged_completed = 1,
+        (Price::Uncharged, Some(OrderOutcome::Cancelled)) => total.uncharged_cancelled = 1,
+        (Price::Uncharged, Some(OrderOutcome::Interrupted)) => total.uncharged_interrupted = 1,
+        (Price::Uncharged, Some(OrderOutcome::Transferred)) => total.uncharged_transferred = 1,
+        (Price::Uncharged, Some(OrderOutcome::Void) | None) | (Price::None, _) => {}
     }
     total
 }
@@ -67,25 +68,26 @@ pub fn sum(a: &Total, b: &Total) -> Option<Total> {
 impl DayTotals {
     /// Adds to a line.
     pub fn add(&mut self, key: &TotalKey, change: &Total) -> LedgerResult<()> {
-        self.add_lines(&key.platform, &key.category, &[(key.region, *change)])
+        self.add_lines(&key.platform, (&key.category, key.source), &[(key.region, *change)])
     }
 
-    /// Adds to lines of one platform and category, whose regions ascend.
+    /// Adds to lines of one platform, category and source, whose regions ascend.
     pub fn add_lines(
         &mut self,
         platform: &str,
-        category: &str,
+        (category, source): (&str, ChargeSource),
         more: &[(Region, Total)],
     ) -> LedgerResult<()> {
         if !self.platforms.contains_key(platform) {
             self.platforms.insert(platform.to_owned(), BTreeMap::new());
         }
         let Some(categories) = self.platforms.get_mut(platform) else { return Ok(()) };
-        let before = categories.remove(category).unwrap_or_default();
+        let key = (category.to_owned(), source);
+        let before = categories.remove(&key).unwrap_or_default();
         let merged = merged(&before, more)
             .map_err(|region| LedgerError::Overflow(format!("{platform} {region} {category}")))?;
         if !merged.is_empty() {
-            categories.insert(category.to_owned(), merged);
+            categories.insert(key, merged);
         } else if categories.is_empty() {
             self.platforms.remove(platform);
         }
@@ -94,13 +96,16 @@ impl DayTotals {
 
     /// Adds every line of `other`.
     pub fn merge(&mut self, other: &Self) -> LedgerResult<()> {
-        other.groups().try_for_each(|(platform, category, lines)| self.add_lines(platform, category, lines))
+        other.groups().try_for_each(|(platform, group, lines)| self.add_lines(platform, group, lines))
     }
 
-    /// The lines by platform and category, regions ascending.
-    pub fn groups(&self) -> impl Iterator<Item = (&str, &str, &Lines)> {
+    /// The lines by platform, category and source, regions ascending.
+    pub fn groups(&self) -> impl Iterator<Item = (&str, (&str, ChargeSource), &Lines)> {
         self.platforms.iter().flat_map(|(platform, categories)| {
-            categories.iter().map(move |(category, lines)| (platform.as_str(), category.as_str(), lines))
+            let groups = categories.iter();
+            groups.map(move |((category, source), lines)| {
+                (platform.as_str(), (category.as_str(), *source), lines)
+            })
         })
     }
 
@@ -108,10 +113,10 @@ impl DayTotals {
     pub fn lines(&self) -> Vec<(TotalKey, Total)> {
         let mut lines: Vec<(TotalKey, Total)> = self
             .groups()
-            .flat_map(|(platform, category, lines)| {
+            .flat_map(|(platform, (category, source), lines)| {
                 lines.iter().map(move |&(region, total)| {
                     let (platform, category) = (platform.to_owned(), category.to_owned());
-                    (TotalKey { platform, region, category }, total)
+                    (TotalKey { platform, region, category, source }, total)
                 })
             })
             .collect();
@@ -128,9 +133,10 @@ impl DayTotals {
     /// for all charged orders of a platform and category does not explain.
     pub fn encode(&self, out: &mut Vec<u8>) {
         out.put_len(self.groups().count());
-        for (platform, category, lines) in self.groups() {
+        for (platform, (category, source), lines) in self.groups() {
             out.put_prefixed(platform.as_bytes());
             out.put_prefixed(category.as_bytes());
+            out.push(source_code(source));
             let unit = usual_premium(lines);
             out.put_signed(unit);
             out.put_len(lines.len());
@@ -153,10 +159,11 @@ impl DayTotals {
         for _ in 0..reader.count(4, "totals")? {
             let platform = reader.text("platform")?.to_owned();
             let category = reader.text("category")?.to_owned();
+            let source = source_of(reader.u8("source of charges")?)?;
             let unit = reader.signed("usual premium")?;
             let lines = decode_lines(reader, unit)?;
             let categories = totals.platforms.entry(platform).or_default();
-            if lines.is_empty() || categories.insert(category, lines).is_some() {
+            if lines.is_empty() || categories.insert((category, source), lines).is_some() {
                 return Err(CodecError::Invalid("totals of a category"));
             }
         }
@@ -260,7 +267,7 @@ mod tests {
         ) {
             let mut totals = DayTotals::default();
             for (platform, region, category, counts) in lines {
-                let key = TotalKey { platform, region: Region::from_code(region).unwrap(), category };
+                let key = TotalKey { platform, region: Region::from_code(region).unwrap(), category, source: ChargeSource::Order };
                 totals.add(&key, &total_from(counts)).unwrap();
             }
             let mut stored = Vec::new();

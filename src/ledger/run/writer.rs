@@ -21,7 +21,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
-/// Numbers for classes while runs are written.
+/// Numbers for dictionary entries while runs are written.
 #[derive(Debug, Default)]
 pub struct Dictionary {
     dictionary: Vec<Arc<DictionaryEntry>>,
@@ -29,18 +29,18 @@ pub struct Dictionary {
 }
 
 impl Dictionary {
-    /// The number of a class, a new one when it is met for the first time.
-    pub fn number(&mut self, class: &Arc<DictionaryEntry>) -> u32 {
-        if let Some(&number) = self.numbers.get(class) {
+    /// The number of an entry, a new one when it is met for the first time.
+    pub fn number(&mut self, entry: &Arc<DictionaryEntry>) -> u32 {
+        if let Some(&number) = self.numbers.get(entry) {
             return number;
         }
         let number = u32::try_from(self.dictionary.len()).unwrap_or(u32::MAX);
-        self.dictionary.push(Arc::clone(class));
-        self.numbers.insert(Arc::clone(class), number);
+        self.dictionary.push(Arc::clone(entry));
+        self.numbers.insert(Arc::clone(entry), number);
         number
     }
 
-    /// The class of a number.
+    /// The entry of a number.
     pub fn get(&self, number: u32) -> Option<&Arc<DictionaryEntry>> {
         self.dictionary.get(usize::try_from(number).ok()?)
     }
@@ -54,10 +54,10 @@ pub struct RunWriter<'a> {
     id: u64,
     builder: BlockBuilder,
     body: Vec<u8>,
-    /// Code in this run of each class of the table.
+    /// Code in this run of each entry of the table.
     codes: Vec<Option<u32>>,
     used: Vec<Arc<DictionaryEntry>>,
-    /// Seed of the platform of each used class.
+    /// Seed of the platform of each used entry.
     seeds: Vec<u64>,
     riders: RiderCollector,
     sparse: Sparse,
@@ -112,13 +112,13 @@ impl<'a> RunWriter<'a> {
         self.entry.rows
     }
 
-    /// Adds the next row; its class is a number of the table.
+    /// Adds the next row; its code is a number of the table.
     pub fn push(&mut self, row: &Row<'_>, hash: IdentityHash) -> LedgerResult<()> {
         if self.builder.rows() == 0 {
             self.sparse.push_block(row.rider_id, row.accepted_at);
         }
-        let row = Row { class: self.code_of(row.class), ..*row };
-        let seed = usize::try_from(row.class).ok().and_then(|code| self.seeds.get(code)).copied();
+        let row = Row { code: self.code_of(row.code), ..*row };
+        let seed = usize::try_from(row.code).ok().and_then(|code| self.seeds.get(code)).copied();
         self.riders.note(row.rider_id, seed.unwrap_or_default());
         self.builder.push(&row);
         self.hashes.push(PackedEntry::from((hash, self.entry.blocks)));
@@ -133,8 +133,8 @@ impl<'a> RunWriter<'a> {
         if self.builder.is_full() { self.close_block() } else { Ok(()) }
     }
 
-    fn code_of(&mut self, class: u32) -> u32 {
-        let at = usize::try_from(class).unwrap_or(usize::MAX);
+    fn code_of(&mut self, number: u32) -> u32 {
+        let at = usize::try_from(number).unwrap_or(usize::MAX);
         if let Some(Some(code)) = self.codes.get(at) {
             return *code;
         }
@@ -142,9 +142,9 @@ impl<'a> RunWriter<'a> {
             self.codes.resize(at + 1, None);
         }
         let code = u32::try_from(self.used.len()).unwrap_or(u32::MAX);
-        if let Some(class) = self.dictionary.get(class) {
-            self.used.push(Arc::clone(class));
-            self.seeds.push(IdentityHash::seed(&class.platform));
+        if let Some(entry) = self.dictionary.get(number) {
+            self.used.push(Arc::clone(entry));
+            self.seeds.push(IdentityHash::seed(&entry.platform));
         }
         if let Some(slot) = self.codes.get_mut(at) {
             *slot = Some(code);

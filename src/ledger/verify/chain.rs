@@ -59,7 +59,7 @@ pub(super) fn check(ledger: &Ledger, findings: &mut Findings) -> LedgerResult<()
 
 fn check_stored_version(ledger: &Ledger, findings: &mut Findings) -> LedgerResult<()> {
     let agrees = ledger.store.confirm(&ledger.manifest.version())?;
-    findings.expect(agrees, || "the storage and the manifest stand at different commits".to_owned());
+    findings.expect(agrees, || "the storage and the manifest are at different commits".to_owned());
     let stored = Manifest::load(&ledger.store)?;
     let same = stored.root() == ledger.manifest.root();
     findings
@@ -137,7 +137,7 @@ impl Chain {
 
     /// Conservation: every record that a source brought has exactly one disposition, and commits and sources agree.
     fn check_sums(&self, ledger: &Ledger, findings: &mut Findings) {
-        for (source, facts) in ledger.sources.iter() {
+        for (source, facts) in ledger.statistics.sources.iter() {
             let whole = facts.records == facts.counts.iter().sum::<u64>();
             findings.expect(whole, || format!("{source:?}: dispositions do not add up to its records"));
             let (counts, last) = self.sources.get(source).copied().unwrap_or_default();
@@ -148,7 +148,7 @@ impl Chain {
                 format!("{source:?}: the last commit that read it ended elsewhere than its position")
             });
         }
-        let unknown = self.sources.keys().find(|source| !ledger.sources.contains_key(*source));
+        let unknown = self.sources.keys().find(|source| !ledger.statistics.sources.contains_key(*source));
         findings
             .expect(unknown.is_none(), || format!("{unknown:?} is in commits, but not among the sources"));
         let state = ledger.tracker.state();

@@ -2,9 +2,9 @@
 
 use super::findings::Findings;
 use super::periods::Periods;
+use crate::domain::charge::Price;
 use crate::domain::order::{Phase, Region};
 use crate::domain::period::PeriodNo;
-use crate::domain::posting::Charge;
 use crate::domain::time::{LocalDay, UtcMillis};
 use crate::domain::totals::TotalKey;
 use crate::ledger::error::{LedgerError, LedgerResult};
@@ -41,9 +41,9 @@ pub(super) struct DayChecker<'a> {
 /// What one day holds.
 #[derive(Default)]
 struct DayCount {
-    /// Versions that became current less those that were replaced, by class number, region and booking period.
+    /// Versions that became current less those that were replaced, by entry number, region and booking period.
     net: HashMap<(u32, Region, PeriodNo), i64>,
-    /// Versions by class number.
+    /// Versions by entry number.
     versions: HashMap<u32, u64>,
     misplaced: u64,
     malformed: u64,
@@ -67,18 +67,18 @@ impl<'a> DayChecker<'a> {
         let newest_commit = ledger.manifest.root().commit;
         let mut merge = Merge::new(runs, &mut table)?;
         let mut place = Place::default();
-        while let Some((row, class)) = merge.current() {
+        while let Some((row, entry)) = merge.current() {
             count.misplaced += u64::from(zone.day(row.accepted_at) != day);
-            count.malformed += u64::from(!well_formed(ledger, &row, class, newest_commit));
-            if !place.holds(&row, class, &mut self.buffer) {
+            count.malformed += u64::from(!well_formed(ledger, &row, entry, newest_commit));
+            if !place.holds(&row, entry, &mut self.buffer) {
                 place.open(&row, &mut self.buffer);
             }
-            if class.kind == RowKind::Version && place.revision != Some(row.revision) {
-                *count.versions.entry(row.class).or_default() += 1;
+            if entry.kind == RowKind::Version && place.revision != Some(row.revision) {
+                *count.versions.entry(row.code).or_default() += 1;
                 place.revision = Some(row.revision);
             }
-            count.book(&place, &row, class, self.periods.of_commit(row.commit));
-            place.newest = Some((Arc::clone(class), row.class, row.region));
+            count.book(&place, &row, entry, self.periods.of_commit(row.commit));
+            place.newest = Some((Arc::clone(entry), row.code, row.region));
             merge.advance()?;
         }
         findings.expect(count.misplaced == 0, || {
@@ -109,26 +109,27 @@ impl<'a> DayChecker<'a> {
         let mut booked: BTreeMap<PeriodNo, DayTotals> = BTreeMap::new();
         let mut current = 0_i64;
         for (&(number, region, period), &times) in &count.net {
-            let Some(class) = table.get(number) else { continue };
+            let Some(entry) = table.get(number) else { continue };
             let key = TotalKey {
-                platform: class.platform.to_string(),
+                platform: entry.platform.to_string(),
                 region,
-                category: class.category.to_string(),
+                category: entry.category.to_string(),
+                source: entry.charge.source,
             };
-            let change = scaled(&total_of(class.pricing.charge, class.outcome), times)
+            let change = scaled(&total_of(&entry.charge, entry.outcome), times)
                 .ok_or_else(|| LedgerError::Overflow(key.platform.clone()))?;
             booked.entry(period).or_default().add(&key, &change)?;
             current += times;
-            if class.pricing.charge == Charge::Unrated {
-                self.versions.entry(Arc::clone(&class.platform)).or_default().unrated += times;
+            if entry.charge.price == Price::Unrated {
+                self.versions.entry(Arc::clone(&entry.platform)).or_default().unrated += times;
             }
         }
         findings.verification.current += u64::try_from(current).unwrap_or(0);
         for (&number, &versions) in &count.versions {
-            let Some(class) = table.get(number) else { continue };
-            let stats = self.versions.entry(Arc::clone(&class.platform)).or_default();
+            let Some(entry) = table.get(number) else { continue };
+            let stats = self.versions.entry(Arc::clone(&entry.platform)).or_default();
             stats.orders += versions;
-            stats.open_orders += if class.phase == Phase::Open { versions } else { 0 };
+            stats.open_orders += if entry.phase == Phase::Open { versions } else { 0 };
             findings.verification.versions += versions;
         }
         self.compare_totals(ledger, (day, runs), &booked, findings)
@@ -169,20 +170,26 @@ impl<'a> DayChecker<'a> {
         Ok(())
     }
 
-    /// Compares what all days hold with what platforms and sources count.
+    /// Compares the totals of all days with what platforms and sources count.
     pub(super) fn finish(&self, ledger: &Ledger, findings: &mut Findings) {
         // Orders of days that retention dropped are counted, but no longer there.
         let dropped = ledger.manifest.root().retention_line.is_some();
-        let counted = |source: &Source| ledger.sources.get(source).map_or(0, |facts| booked(&facts.counts));
-        let booked: u64 = ledger.sources.keys().map(counted).sum();
+        let counted =
+            |source: &Source| ledger.statistics.sources.get(source).map_or(0, |facts| booked(&facts.counts));
+        let booked: u64 = ledger.statistics.sources.keys().map(counted).sum();
         let versions = findings.verification.versions;
         findings.expect(booked == versions || (dropped && booked > versions), || {
             format!("{booked} events were accepted or amended, but {versions} versions are stored")
         });
         let none = PlatformStats::default();
-        let names = ledger.stats.keys().map(String::as_str).chain(self.versions.keys().map(|name| &**name));
+        let names = ledger
+            .statistics
+            .platforms
+            .keys()
+            .map(String::as_str)
+            .chain(self.versions.keys().map(|name| &**name));
         for name in names.collect::<std::collections::BTreeSet<_>>() {
-            let stored = ledger.stats.get(name).unwrap_or(&none);
+            let stored = ledger.statistics.platforms.get(name).unwrap_or(&none);
             let seen = self.versions.get(name).unwrap_or(&none);
             let more = dropped && stored.orders >= seen.orders && stored.open_orders >= seen.open_orders;
             let same = (stored.orders, stored.open_orders) == (seen.orders, seen.open_orders);
@@ -202,28 +209,28 @@ fn booked(counts: &crate::ledger::manifest::state_codec::Counts) -> u64 {
     counts.iter().take(2).sum()
 }
 
-fn well_formed(ledger: &Ledger, row: &Row<'_>, class: &DictionaryEntry, newest_commit: u64) -> bool {
+fn well_formed(ledger: &Ledger, row: &Row<'_>, entry: &DictionaryEntry, newest_commit: u64) -> bool {
     let commit = 1 <= row.commit && row.commit <= newest_commit;
     commit
-        && match class.kind {
+        && match entry.kind {
             RowKind::Moved => row.moved_to.is_some() && row.ended_at.is_none(),
             RowKind::Version => {
                 row.moved_to.is_none()
-                    && row.ended_at.is_some() == (class.phase == Phase::Ended)
+                    && row.ended_at.is_some() == (entry.phase == Phase::Ended)
                     && row.ended_at.is_none_or(|ended_at| ended_at >= row.accepted_at)
-                    && ledger.configurations.get(class.pricing.config).is_some()
+                    && ledger.configurations.get(entry.charge.config).is_some()
             }
         }
 }
 
 impl Place {
-    fn holds(&self, row: &Row<'_>, class: &DictionaryEntry, buffer: &mut String) -> bool {
+    fn holds(&self, row: &Row<'_>, entry: &DictionaryEntry, buffer: &mut String) -> bool {
         self.newest.as_ref().is_some_and(|(newest, ..)| {
             self.accepted_at == row.accepted_at
                 && self.rider_id == row.rider_id
-                && newest.platform == class.platform
-                && newest.leg == class.leg
-                && newest.phase == class.phase
+                && newest.platform == entry.platform
+                && newest.leg == entry.leg
+                && newest.phase == entry.phase
                 && self.order == row.order_id.text(buffer)
         })
     }
@@ -240,15 +247,15 @@ impl Place {
 }
 
 impl DayCount {
-    /// A row reverses the version that it replaces and books its own, both in the period of its commit. A mark only reverses.
-    fn book(&mut self, place: &Place, row: &Row<'_>, class: &DictionaryEntry, period: PeriodNo) {
+    /// A row reverses the version that it replaces and books its own, both in the period of its commit. A tombstone only reverses.
+    fn book(&mut self, place: &Place, row: &Row<'_>, entry: &DictionaryEntry, period: PeriodNo) {
         if let Some((replaced, number, region)) = &place.newest
             && replaced.kind == RowKind::Version
         {
             *self.net.entry((*number, *region, period)).or_default() -= 1;
         }
-        if class.kind == RowKind::Version {
-            *self.net.entry((row.class, row.region, period)).or_default() += 1;
+        if entry.kind == RowKind::Version {
+            *self.net.entry((row.code, row.region, period)).or_default() += 1;
         }
     }
 }

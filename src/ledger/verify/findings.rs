@@ -12,7 +12,7 @@ pub struct Verification {
     pub newest_commit: u64,
     /// Commits read.
     pub commits: u64,
-    /// Days that hold orders.
+    /// Days with orders.
     pub days: u64,
     /// Runs read.
     pub runs: u64,
@@ -30,7 +30,7 @@ pub struct Verification {
     pub configurations: u64,
     /// Values in the store.
     pub values: u64,
-    /// What does not hold, at most [`PROBLEMS_MAX`] of them.
+    /// What is wrong, at most [`PROBLEMS_MAX`] of them.
     pub problems: Vec<String>,
     /// How many there are.
     pub problems_found: u64,
@@ -55,7 +55,7 @@ pub(super) struct Findings {
 }
 
 impl Findings {
-    /// Notes what does not hold.
+    /// Notes what is wrong.
     pub(super) fn problem(&mut self, problem: String) {
         let verification = &mut self.verification;
         verification.problems_found += 1;
@@ -82,7 +82,7 @@ impl Findings {
         }
     }
 
-    /// Runs a part of the verification; one that cannot go on is a problem, and the next part goes on.
+    /// Runs a part of the verification; one that cannot continue is a problem, and the next part continues.
     pub(super) fn section(&mut self, name: &str, check: impl FnOnce(&mut Self) -> LedgerResult<()>) {
         if let Err(error) = check(self) {
             self.problem(format!("{name}: {error}"));

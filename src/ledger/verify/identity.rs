@@ -1,6 +1,6 @@
-//! Orders that lie at more than one place: each is in force once, and every mark leads to the version that it names.
+//! Orders that lie at more than one place: each is in force once, and every tombstone leads to the version that it names.
 //!
-//! The identity indexes of all runs are merged by hash, a chunk of each in memory; only the few identities that stand in
+//! The identity indexes of all runs are merged by hash, a chunk of each in memory; only the few identities that are in
 //! them more than once are read.
 
 use super::findings::Findings;
@@ -59,7 +59,7 @@ struct Step {
 type Identity = (String, String, u8, Phase);
 
 pub(super) fn check(ledger: &Ledger, findings: &mut Findings) -> LedgerResult<()> {
-    let runs: Vec<&Arc<Run>> = ledger.runs.values().flatten().collect();
+    let runs: Vec<&Arc<Run>> = ledger.runs.live.values().flatten().collect();
     let mut cursors: Vec<Cursor<'_>> =
         runs.iter().map(|run| Cursor { run, next_chunk: 0, entries: Vec::new().into_iter() }).collect();
     let mut heap = BinaryHeap::with_capacity(cursors.len());
@@ -107,17 +107,17 @@ fn look(
         // Numbers in the dictionary are those of the run.
         let mut hasher = Hasher::default();
         run.visit_block(usize::try_from(block).unwrap_or(usize::MAX), Select::All, |row| {
-            let Ok(class) = run.class(row.class) else { return false };
-            if hashes.contains(&hasher.hash(row, class)) {
+            let Ok(entry) = run.dictionary_entry(row.code) else { return false };
+            if hashes.contains(&hasher.hash(row, entry)) {
                 let order = row.order_id.text(&mut buffer).to_owned();
-                let identity = (class.platform.to_string(), order, class.leg, class.phase);
+                let identity = (entry.platform.to_string(), order, entry.leg, entry.phase);
                 histories.entry(identity).or_default().push(Step {
                     rider_id: row.rider_id.to_owned(),
                     accepted_at: row.accepted_at,
                     day: run.entry.day,
                     revision: row.revision,
                     commit: row.commit,
-                    moved_to: row.moved_to.filter(|_| class.kind == RowKind::Moved),
+                    moved_to: row.moved_to.filter(|_| entry.kind == RowKind::Moved),
                 });
             }
             true
@@ -144,7 +144,7 @@ fn problems(ledger: &Ledger, steps: &[Step]) -> Vec<String> {
         });
         if !leads && !dropped(to) {
             problems.push(format!(
-                "a mark says that revision {} lies elsewhere, and it is not there",
+                "a tombstone says that revision {} lies elsewhere, and it is not there",
                 tombstone.revision
             ));
         }

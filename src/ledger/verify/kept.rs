@@ -30,7 +30,7 @@ pub(super) fn check_records(ledger: &Ledger, findings: &mut Findings) -> LedgerR
             continue;
         };
         findings.expect(u64::try_from(content.records.len()).ok() == Some(u64::from(entry.records)), || {
-            format!("rejected run {run} does not hold as many records as the manifest says")
+            format!("rejected run {run} does not have as many records as the manifest says")
         });
         for (record, nth) in content.records.iter().zip(0u32..) {
             kept.take(ledger, run, nth, record, findings);
@@ -39,7 +39,7 @@ pub(super) fn check_records(ledger: &Ledger, findings: &mut Findings) -> LedgerR
             let (Resolution::Event { commit } | Resolution::Operator { commit, .. }) = resolution;
             findings.expect(*id < root.next_rejection && *commit <= root.commit, || {
                 format!(
-                    "rejected run {run} settles rejection {id}, which does not exist, or by a commit to come"
+                    "rejected run {run} resolves rejection {id}, which does not exist, or by a commit to come"
                 )
             });
         }
@@ -56,7 +56,7 @@ impl Kept {
         findings.verification.kept_records += 1;
         let rejection = &record.rejection;
         let id = rejection.id;
-        findings.expect(id == self.next, || format!("rejection {id} stands where {} should", self.next));
+        findings.expect(id == self.next, || format!("rejection {id} is where {} should be", self.next));
         self.next = id + 1;
         findings.expect((1..=ledger.manifest.root().commit).contains(&rejection.commit), || {
             format!("rejection {id} names a commit that does not exist")
@@ -81,7 +81,7 @@ impl Kept {
     }
 
     fn check_counts(&self, ledger: &Ledger, findings: &mut Findings) {
-        for (source, facts) in ledger.sources.iter() {
+        for (source, facts) in ledger.statistics.sources.iter() {
             let [.., conflicts, rejected, _] = facts.counts;
             let kept = self.by_source.get(source).copied().unwrap_or(0);
             // Lines of a file that is ingested again are refused again and kept once, a re-driven record is not kept again.
@@ -94,10 +94,10 @@ impl Kept {
                 format!("{source:?}: {rejected} records rejected, {conflicts} in conflict, but {kept} kept")
             });
         }
-        let unknown = self.by_source.keys().find(|source| !ledger.sources.contains_key(*source));
+        let unknown = self.by_source.keys().find(|source| !ledger.statistics.sources.contains_key(*source));
         findings.expect(unknown.is_none(), || format!("records are kept of {unknown:?}, which brought none"));
         // In all: whose budget a record took depends on which names were known when it came.
-        let counted: u64 = ledger.stats.values().map(|stats| stats.raw_bytes).sum();
+        let counted: u64 = ledger.statistics.platforms.values().map(|stats| stats.raw_bytes).sum();
         findings.expect(self.raw_bytes == counted, || {
             format!("{} raw bytes are kept of rejected records, the statistics say {counted}", self.raw_bytes)
         });

@@ -27,17 +27,17 @@ use day::DayChecker;
 use findings::Findings;
 use periods::Periods;
 
-/// What to do when a ledger does not hold.
+/// What to do when a ledger fails the verification.
 pub const ADVICE: &str = "Stop the service and keep a copy of the data directory as it is. Then restore a backup made after `verify` \
                           passed, or rebuild the ledger in a new data directory from Kafka or files.";
 
 /// Told of rows read so far, and of all that will be read.
 pub type Progress<'a> = &'a mut dyn FnMut(u64, u64);
 
-/// Opens the ledger of a data directory read-only and verifies it. A ledger that does not open does not hold.
+/// Opens the ledger of a data directory read-only and verifies it. A ledger that does not open fails it.
 ///
 /// # Errors
-/// Another process has the directory: nothing can be said.
+/// Another process has the directory: the verification cannot run.
 pub fn verify_dir(options: LedgerOptions, progress: Progress<'_>) -> LedgerResult<Verification> {
     match Ledger::open_read_only(options) {
         Ok(ledger) => Ok(verify(&ledger, progress)),
@@ -47,7 +47,7 @@ pub fn verify_dir(options: LedgerOptions, progress: Progress<'_>) -> LedgerResul
         Err(error @ LedgerError::Store(StorageError::NoLedger { .. })) => {
             Ok(Verification::failed(error.to_string()))
         }
-        Err(error) => Ok(Verification::failed(format!("the ledger does not open: {error}"))),
+        Err(error) => Ok(Verification::failed(format!("{error}"))),
     }
 }
 
@@ -55,11 +55,11 @@ pub fn verify_dir(options: LedgerOptions, progress: Progress<'_>) -> LedgerResul
 pub fn verify(ledger: &Ledger, progress: Progress<'_>) -> Verification {
     let mut findings = Findings::default();
     findings.section("the commit chain", |findings| chain::check(ledger, findings));
-    let rows_total: u64 = ledger.runs.values().flatten().map(|run| run.entry.rows).sum();
+    let rows_total: u64 = ledger.runs.live.values().flatten().map(|run| run.entry.rows).sum();
     let periods = findings.read(Periods::load(ledger)).unwrap_or_default();
     findings.section("the booking periods", |findings| periods.check(ledger, findings));
     let mut day_checker = DayChecker::new(&periods);
-    for (&day, runs) in ledger.runs.iter() {
+    for (&day, runs) in ledger.runs.live.iter() {
         for run in runs {
             let name = format!("run {}", run.id);
             findings.section(&name, |findings| run::check(ledger, run, findings));

@@ -23,26 +23,26 @@ struct Before {
 }
 
 impl Before {
-    fn stands_after(&self, row: &Row<'_>, class: &DictionaryEntry) -> bool {
-        self.rest.as_ref().is_some_and(|(rest, before_class)| {
+    fn is_after(&self, row: &Row<'_>, entry: &DictionaryEntry) -> bool {
+        self.rest.as_ref().is_some_and(|(rest, before_entry)| {
             let before = Row { rider_id: &self.rider_id, order_id: OrderId::pack(&self.order), ..*rest };
-            before.cmp_place(before_class, row, class).is_gt()
+            before.cmp_place(before_entry, row, entry).is_gt()
         })
     }
 
-    fn set(&mut self, row: &Row<'_>, class: &Arc<DictionaryEntry>) {
+    fn set(&mut self, row: &Row<'_>, entry: &Arc<DictionaryEntry>) {
         let mut buffer = String::new();
         self.rider_id.clear();
         self.rider_id.push_str(row.rider_id);
         self.order.clear();
         self.order.push_str(row.order_id.text(&mut buffer));
-        let Row { accepted_at, ended_at, class: code, region, revision, commit, .. } = *row;
+        let Row { accepted_at, ended_at, code, region, revision, commit, .. } = *row;
         let rest = Row {
             rider_id: "",
             accepted_at,
             order_id: OrderId::Text(""),
             ended_at,
-            class: code,
+            code: code,
             region,
             revision,
             commit,
@@ -50,7 +50,7 @@ impl Before {
             previous_accepted_at: None,
             moved_to: None,
         };
-        self.rest = Some((rest, Arc::clone(class)));
+        self.rest = Some((rest, Arc::clone(entry)));
     }
 }
 
@@ -61,24 +61,24 @@ struct Seen {
     hasher: Hasher,
     before: Before,
     disorder: u64,
-    /// What the filter of riders must hold.
+    /// What the filter of riders must contain.
     riders: RiderCollector,
 }
 
 impl Seen {
-    fn take(&mut self, row: &Row<'_>, class: &Arc<DictionaryEntry>, block: u32) {
-        let entry = &mut self.entry;
-        entry.rows += 1;
-        entry.accepted = (entry.accepted.0.min(row.accepted_at), entry.accepted.1.max(row.accepted_at));
-        entry.commits = (entry.commits.0.min(row.commit), entry.commits.1.max(row.commit));
+    fn take(&mut self, row: &Row<'_>, entry: &Arc<DictionaryEntry>, block: u32) {
+        let totals = &mut self.entry;
+        totals.rows += 1;
+        totals.accepted = (totals.accepted.0.min(row.accepted_at), totals.accepted.1.max(row.accepted_at));
+        totals.commits = (totals.commits.0.min(row.commit), totals.commits.1.max(row.commit));
         match row.ended_at {
-            Some(ended_at) => entry.longest_ms = entry.longest_ms.max(ended_at.since(row.accepted_at)),
-            None => entry.has_open |= row.moved_to.is_none(),
+            Some(ended_at) => totals.longest_ms = totals.longest_ms.max(ended_at.since(row.accepted_at)),
+            None => totals.has_open |= row.moved_to.is_none(),
         }
-        self.hashes.push((self.hasher.hash(row, class), block));
-        self.riders.note(row.rider_id, IdentityHash::seed(&class.platform));
-        self.disorder += u64::from(self.before.stands_after(row, class));
-        self.before.set(row, class);
+        self.hashes.push((self.hasher.hash(row, entry), block));
+        self.riders.note(row.rider_id, IdentityHash::seed(&entry.platform));
+        self.disorder += u64::from(self.before.is_after(row, entry));
+        self.before.set(row, entry);
     }
 }
 
@@ -133,8 +133,8 @@ fn read_blocks(run: &Run, seen: &mut Seen, findings: &mut Findings) -> bool {
     for block in 0..run.entry.blocks {
         let at = usize::try_from(block).unwrap_or(usize::MAX);
         let (mut rows, mut first_agrees, mut failed) = (0_u64, true, None);
-        let read = run.visit_block(at, Select::All, |row| match run.class(row.class) {
-            Ok(class) => {
+        let read = run.visit_block(at, Select::All, |row| match run.dictionary_entry(row.code) {
+            Ok(entry) => {
                 if rows == 0 {
                     match look.begins_at(at, row.rider_id, row.accepted_at) {
                         Ok(agrees) => first_agrees = agrees,
@@ -142,7 +142,7 @@ fn read_blocks(run: &Run, seen: &mut Seen, findings: &mut Findings) -> bool {
                     }
                 }
                 rows += 1;
-                seen.take(row, class, block);
+                seen.take(row, entry, block);
                 true
             }
             Err(error) => {
@@ -178,7 +178,7 @@ fn check_index(ledger: &Ledger, run: &Run, mut hashes: Vec<Entry>, findings: &mu
     hashes.sort_unstable();
     let day = run.entry.day;
     // A filter of the days that is not in memory is not asked.
-    if let Some(filters) = ledger.filters.covering(day, day, &ledger.runs) {
+    if let Some(filters) = ledger.runs.filters.covering(day, day, &ledger.runs.live) {
         let denied = |hash| !filters.iter().any(|filter| filter.may_contain(hash));
         let denials = hashes.iter().filter(|(hash, _)| denied(*hash)).count();
         findings

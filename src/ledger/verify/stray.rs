@@ -36,7 +36,8 @@ pub(super) fn check(ledger: &Ledger, findings: &mut Findings) -> LedgerResult<()
     let manifest = &ledger.manifest;
     let mut runs: BTreeMap<u64, RunEntry> =
         manifest.numbered(kind::RUN, RunEntry::decode)?.into_iter().collect();
-    let live: std::collections::BTreeSet<u64> = ledger.runs.values().flatten().map(|run| run.id).collect();
+    let live: std::collections::BTreeSet<u64> =
+        ledger.runs.live.values().flatten().map(|run| run.id).collect();
     findings.expect(live.iter().eq(runs.keys()), || {
         "the runs in memory are not those of the manifest".to_owned()
     });

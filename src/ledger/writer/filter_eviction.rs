@@ -9,25 +9,26 @@ use crate::domain::time::LocalDay;
 use crate::ledger::error::LedgerResult;
 use crate::ledger::lookup::day_filters::DayRuns;
 use crate::ledger::run::stored_filter::RunFilter;
-use crate::ledger::writer::Ledger;
+use crate::ledger::writer::run_set::RunSet;
+use crate::storage::Session;
 
 /// Part of the budget that is left to the groups of days when filters of runs are read at the start.
 const START_SHARE: usize = 2;
 
-impl Ledger {
+impl RunSet {
     /// Brings the filters in memory within the budget again.
     pub(crate) fn balance_filters(&mut self) {
         self.filters.give_up_unused();
         let bytes_max = self.filters.bytes_max();
         let of_runs = |runs: &DayRuns| runs_filters(runs).map(|(_, filter)| filter.bytes()).sum::<usize>();
-        let mut held = of_runs(&self.runs);
+        let mut held = of_runs(&self.live);
         if held + self.filters.bytes() <= bytes_max {
             return;
         }
         self.filters.shrink(bytes_max.saturating_sub(held), false);
         let days = &self.filters;
         let mut give_up = |wanted: &dyn Fn(LocalDay, usize) -> bool| {
-            for (_, runs) in self.runs.iter() {
+            for (_, runs) in self.live.iter() {
                 for run in runs {
                     for (nth, filter) in run.filters().into_iter().enumerate() {
                         if held + days.bytes() <= bytes_max {
@@ -49,13 +50,13 @@ impl Ledger {
 
     /// Reads filters of runs into memory, the newest days first, as far as the budget goes: what lookups and the first
     /// batches meet. Groups of days are filled when events meet them.
-    pub(crate) fn warm_filters(&self) -> LedgerResult<()> {
+    pub(crate) fn load_filters(&self, store: &Session) -> LedgerResult<()> {
         let mut left = self.filters.bytes_max() / START_SHARE;
-        for (_, runs) in self.runs.iter().rev() {
+        for (_, runs) in self.live.iter().rev() {
             for run in runs {
                 for filter in run.filters() {
                     let Some(rest) = left.checked_sub(filter.bytes_max()) else { return Ok(()) };
-                    filter.load(&self.store)?;
+                    filter.load(store)?;
                     left = rest;
                 }
             }

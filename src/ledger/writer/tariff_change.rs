@@ -1,8 +1,8 @@
 //! What a new tariff would charge for what is booked: booked orders keep their prices, and people should know how many.
 
+use crate::domain::charge::Price;
 use crate::domain::money::Micros;
 use crate::domain::order::Outcome as OrderOutcome;
-use crate::domain::posting::Charge;
 use crate::domain::tariff::{PriceQuery, Tariff};
 use crate::domain::time::LocalDay;
 use crate::domain::totals::{Total, TotalKey};
@@ -48,9 +48,9 @@ impl TariffChange {
         let price = |orders: i64, outcome| {
             let (platform, category, region) = (key.platform.as_str(), key.category.as_str(), key.region);
             let query = PriceQuery { platform, category, region, day, outcome: Some(outcome) };
-            match tariff.price(&query).charge {
-                Charge::Charged { premium, .. } => premium.get().checked_mul(orders).map(Micros::new),
-                Charge::None | Charge::Uncharged | Charge::Unrated => Some(Micros::ZERO),
+            match tariff.price(&query).charge.price {
+                Price::Charged { premium, .. } => premium.get().checked_mul(orders).map(Micros::new),
+                Price::None | Price::Uncharged | Price::Unrated => Some(Micros::ZERO),
             }
         };
         let charged = price(line.orders_charged, OrderOutcome::Completed)?;
@@ -88,7 +88,7 @@ impl Ledger {
             return Ok(());
         }
         let mut change = TariffChange::default();
-        for (&day, runs) in self.runs.iter() {
+        for (&day, runs) in self.runs.live.iter() {
             let mut totals = PeriodTotals::default();
             for run in runs {
                 totals.merge(&run.totals()?)?;

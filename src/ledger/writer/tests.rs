@@ -2,7 +2,7 @@ use crate::ledger::testing::{commit, event, open};
 use std::sync::Arc;
 
 #[test]
-fn whoever_answers_frees_no_state() {
+fn answering_threads_free_no_state() {
     let dir = tempfile::tempdir().unwrap();
     let mut ledger = open(dir.path());
     let published = ledger.published();
@@ -13,5 +13,5 @@ fn whoever_answers_frees_no_state() {
     drop(read);
     assert!(state.upgrade().is_some(), "the reader was the last to have it");
     commit(&mut ledger, 1, &[event(2, 0)]);
-    assert!(state.upgrade().is_none(), "nobody reads it, and it is still held");
+    assert!(state.upgrade().is_none(), "no thread reads it, and it is still held");
 }

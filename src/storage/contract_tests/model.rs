@@ -36,7 +36,7 @@ struct Expected {
     /// Runs with a number that was never given before.
     next: u64,
     swaps: u64,
-    /// The run numbers that stand for the small ones that steps name.
+    /// The run numbers that replace the small ones that steps name.
     names: BTreeMap<u64, u64>,
 }
 

@@ -1,6 +1,6 @@
 //! Which values count in which segment file: one state of it, immutable, so that readers never wait.
 //!
-//! Of a group (kind and run) it knows the files that hold values of it, and which numbers in them do not count any more.
+//! Of a group (kind and run) it knows the files with values of it, and which numbers in them do not count any more.
 //! Where each value lies is read from the file's pages when it is asked for.
 
 use super::failure::Failure;
@@ -109,7 +109,7 @@ impl Catalog {
         Ok(None)
     }
 
-    /// Every group from `from` on, with the files that hold values of it.
+    /// Every group from `from` on, with the files with values of it.
     pub(super) fn layers_from(&self, from: Group) -> impl Iterator<Item = (Group, &[Layer])> {
         self.groups.range(from..).map(|(&group, layers)| (group, &**layers))
     }
@@ -123,7 +123,7 @@ impl Catalog {
         self.layers_of(group).iter().map(|layer| layer.live.values).sum()
     }
 
-    /// Whether a group is known to hold the values from 0 up to `count`, and no others, without reading.
+    /// Whether a group is known to contain the values from 0 up to `count`, and no others, without reading.
     pub(super) fn is_whole(&self, group: Group, count: u32) -> bool {
         match self.layers_of(group) {
             [layer] => layer.gone.is_empty() && layer.entry.is_whole(count),
@@ -156,7 +156,7 @@ impl Catalog {
         self.segments.values().map(|held| (&held.segment, held.live.bytes))
     }
 
-    /// Takes a sealed file in. Its values stand for those of the same keys in files before it.
+    /// Takes a sealed file in. Its values replace those of the same keys in files before it.
     pub(super) fn add(&mut self, pages: &Pages, path: PathBuf, sealed: Sealed) -> Result<(), Failure> {
         let segment = self.enter(path, &sealed);
         for entry in sealed.entries {

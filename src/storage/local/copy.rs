@@ -45,7 +45,7 @@ impl Segments {
                         moved = Some((segment.path.clone(), error));
                         continue;
                     }
-                    Err(error) => return Err(StorageError::at("copying a segment file", &target)(error)),
+                    Err(error) => return Err(StorageError::at("copy a segment file", &target)(error)),
                 }
                 done.insert(segment.number);
                 progress(linked + copied, u64::try_from(needed.len()).unwrap_or(u64::MAX));
@@ -53,7 +53,7 @@ impl Segments {
             match moved {
                 // Its live values were moved to a newer file meanwhile.
                 Some(_) if !Arc::ptr_eq(&catalog, &self.catalog()) => {}
-                Some((path, error)) => return Err(StorageError::at("copying a segment file", &path)(error)),
+                Some((path, error)) => return Err(StorageError::at("copy a segment file", &path)(error)),
                 None => return Ok((linked, copied)),
             }
         }
@@ -72,7 +72,7 @@ fn link_or_copy(from: &Path, to: &Path, stop: &AtomicBool) -> io::Result<bool> {
     let mut target = File::create_new(to)?;
     loop {
         if stop.load(Ordering::Relaxed) {
-            return Err(io::Error::other("given up: the process is stopping"));
+            return Err(io::Error::other("the process is stopping"));
         }
         if io::copy(&mut source.by_ref().take(COPIED_AT_ONCE), &mut target)? == 0 {
             target.sync_all()?;

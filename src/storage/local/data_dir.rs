@@ -15,7 +15,7 @@ const FULL_BELOW_BYTES: u64 = 1 << 20;
 /// # Errors
 /// [`StorageError::DataDir`] when it cannot be made or written to; [`StorageError::InUse`].
 pub(crate) fn claim(dir: &Path) -> StorageResult<DirLock> {
-    fs::create_dir_all(dir).map_err(StorageError::file("creating", dir)).map_err(unusable(dir))?;
+    fs::create_dir_all(dir).map_err(StorageError::file("create", dir)).map_err(unusable(dir))?;
     if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         head::sync_dir(parent).map_err(unusable(dir))?;
     }
@@ -28,7 +28,7 @@ pub(crate) fn claim(dir: &Path) -> StorageResult<DirLock> {
 /// [`StorageError::DataDir`] when it is no directory or the system refuses to read it; [`StorageError::NoLedger`].
 pub(crate) fn check_ledger(dir: &Path) -> StorageResult<()> {
     let is_absent = |error: &io::Error| error.kind() == ErrorKind::NotFound;
-    let refused = |path: &Path, error: io::Error| unreadable(dir)(StorageError::file("reading", path)(error));
+    let refused = |path: &Path, error: io::Error| unreadable(dir)(StorageError::file("read", path)(error));
     let none = || StorageError::NoLedger { path: dir.to_path_buf() };
     match fs::metadata(dir) {
         Ok(found) if !found.is_dir() => {
@@ -78,8 +78,9 @@ pub(crate) fn unusable(dir: &Path) -> impl Fn(StorageError) -> StorageError + us
 pub(crate) fn blame(dir: &Path) -> impl FnOnce(StorageError) -> StorageError + use<> {
     let path = dir.to_path_buf();
     move |error| match (&error, reason(&path)) {
-        (StorageError::Failed { .. }, Some(reason)) => {
-            StorageError::DataDir { path, reason: format!("{error}; {reason}") }
+        (StorageError::Failed { action, path: place, message }, Some(reason)) => {
+            let reason = format!("failed to {action} in {}: {message}; {reason}", place.display());
+            StorageError::DataDir { path, reason }
         }
         _ => error,
     }
@@ -107,11 +108,11 @@ fn reason(dir: &Path) -> Option<String> {
         }
         Err(_) | Ok(()) => {}
     }
-    // A file system such as /proc has no room at all, and is not full.
+    // A file system such as /proc has no space at all, and is not full.
     let has_room = fs2::total_space(there).is_ok_and(|bytes| bytes > 0);
     match fs2::available_space(there) {
         Ok(free) if has_room && free < FULL_BELOW_BYTES => {
-            Some("its disk is full: make room on it".to_owned())
+            Some("its disk is full: free some space on it".to_owned())
         }
         _ => None,
     }
@@ -152,7 +153,7 @@ mod tests {
             let error = check_ledger(&dir).unwrap_err();
             assert!(matches!(error, StorageError::DataDir { .. }), "{error}");
             assert!(
-                error.to_string().contains("reading") && error.to_string().contains("os error"),
+                error.to_string().contains("Failed to read ") && error.to_string().contains("os error"),
                 "{error}"
             );
         }
@@ -164,10 +165,13 @@ mod tests {
         let dangling = folder.path().join("dangling");
         std::os::unix::fs::symlink(folder.path().join("gone").join("far"), &dangling).unwrap();
         let told = claim(&dangling).unwrap_err().to_string();
-        assert!(told.contains("symbolic link that leads nowhere") && told.contains("creating"), "{told}");
+        assert!(
+            told.contains("symbolic link that leads nowhere") && told.contains("Failed to create"),
+            "{told}"
+        );
         assert!(!told.contains("by this user"), "{told}");
         let told = claim(Path::new("/proc/nope/data")).unwrap_err().to_string();
-        assert!(told.contains("creating /proc/nope/data failed") && told.contains("os error"), "{told}");
+        assert!(told.contains("Failed to create /proc/nope/data") && told.contains("os error"), "{told}");
         assert!(!told.contains("disk is full"), "{told}");
     }
 }

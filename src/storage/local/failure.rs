@@ -46,7 +46,7 @@ impl Failure {
 impl From<Failure> for StorageError {
     fn from(Failure { path, fault }: Failure) -> Self {
         match fault {
-            Fault::Io(error) => Self::at("reading a segment file", &path)(error),
+            Fault::Io(error) => Self::at("read a segment file", &path)(error),
             Fault::Content(source) => Self::Segment { path, source },
         }
     }

@@ -1,6 +1,6 @@
 //! `HEAD`: the witness outside the store of how far the ledger has come.
 //!
-//! A damaged tail of the store's log makes it open, without an error, at an older state. The witness tells.
+//! A damaged tail of the store's log makes it open, without an error, at an older state. The witness detects it.
 
 use crate::storage::bytes::hex;
 use crate::storage::crash_points::{self, Point};
@@ -31,9 +31,9 @@ pub fn write(data_dir: &Path, head: &Version) -> StorageResult<()> {
             crash_points::after(Point::HeadWritten);
             file.sync_all()
         })
-        .map_err(StorageError::file("writing", &temporary))?;
+        .map_err(StorageError::file("write", &temporary))?;
     crash_points::after(Point::HeadSynced);
-    fs::rename(&temporary, path(data_dir)).map_err(StorageError::file("replacing", &path(data_dir)))?;
+    fs::rename(&temporary, path(data_dir)).map_err(StorageError::file("replace", &path(data_dir)))?;
     crash_points::after(Point::HeadRenamed);
     sync_dir(data_dir)?;
     crash_points::after(Point::HeadDurable);
@@ -42,7 +42,7 @@ pub fn write(data_dir: &Path, head: &Version) -> StorageResult<()> {
 
 /// Makes names in a directory durable.
 pub fn sync_dir(dir: &Path) -> StorageResult<()> {
-    File::open(dir).and_then(|file| file.sync_all()).map_err(StorageError::file("fsync of", dir))
+    File::open(dir).and_then(|file| file.sync_all()).map_err(StorageError::file("sync", dir))
 }
 
 /// Reads the witness; `None` when there is none (a new ledger).
@@ -51,14 +51,15 @@ pub fn read(data_dir: &Path) -> StorageResult<Option<Version>> {
     let text = match fs::read(&path) {
         Ok(bytes) => String::from_utf8(bytes).unwrap_or_default(),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(StorageError::file("reading", &path)(error)),
+        Err(error) => return Err(StorageError::file("read", &path)(error)),
     };
     if text.starts_with(FIRST_LINE_BEFORE) {
         return Err(StorageError::OtherFormat { path });
     }
     parse(&text).map(Some).ok_or_else(|| {
         StorageError::Inconsistent(format!(
-            "{} is damaged: run `coverledger verify`, then restore a backup or rebuild from Kafka or files",
+            "Failed to read {}: it is damaged; run `coverledger verify`, then restore a backup or rebuild from Kafka \
+             or files",
             path.display()
         ))
     })

@@ -44,10 +44,10 @@ impl Kv {
             .cache_capacity(cache_bytes)
             .flush_every_ms(None)
             .mode(sled::Mode::HighThroughput);
-        read_through(&path.join("db")).map_err(StorageError::at("reading the store's log", path))?;
-        let db = open_patiently(&config).map_err(StorageError::at("opening the store", path))?;
+        read_through(&path.join("db")).map_err(StorageError::at("read the store's log", path))?;
+        let db = open_with_retries(&config).map_err(StorageError::at("open the store", path))?;
         let this = Self { db, path: path.to_path_buf() };
-        sync_names(path).map_err(StorageError::at("fsync of the store's folder", path))?;
+        sync_names(path).map_err(StorageError::at("sync the store's folder", path))?;
         Ok(this)
     }
 
@@ -58,16 +58,16 @@ impl Kv {
 
     /// Puts a value. Durable only after [`Self::sync`].
     pub(super) fn insert(&self, key: &[u8], value: Vec<u8>) -> Result<(), StorageError> {
-        self.db.insert(key, value).map_err(StorageError::at("writing a value", &self.path))?;
+        self.db.insert(key, value).map_err(StorageError::at("write a value", &self.path))?;
         Ok(())
     }
 
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<KvValue>, StorageError> {
-        self.db.get(key).map_err(StorageError::at("reading a value", &self.path))
+        self.db.get(key).map_err(StorageError::at("read a value", &self.path))
     }
 
     pub(super) fn remove(&self, key: &[u8]) -> Result<(), StorageError> {
-        self.db.remove(key).map_err(StorageError::at("deleting a value", &self.path))?;
+        self.db.remove(key).map_err(StorageError::at("delete a value", &self.path))?;
         Ok(())
     }
 
@@ -76,11 +76,11 @@ impl Kv {
         let (path, prefix) = (self.path.clone(), prefix.to_vec());
         self.db
             .range(from.to_vec()..)
-            .map(move |item| item.map_err(StorageError::at("scanning", &path)))
+            .map(move |item| item.map_err(StorageError::at("scan the store", &path)))
             .take_while(move |item| item.as_ref().map_or(true, |(key, _)| key.starts_with(&prefix)))
     }
 
-    /// Applies changes at once, durably: each is a key with its new value, or none to remove it. All of them hold after a
+    /// Applies changes at once, durably: each is a key with its new value, or none to remove it. All of them are there after a
     /// crash, or none.
     pub(super) fn apply<'a>(
         &self,
@@ -96,16 +96,16 @@ impl Kv {
                 None => batch.remove(key),
             }
         }
-        self.db.apply_batch(batch).map_err(StorageError::at("advancing the manifest", &self.path))?;
+        self.db.apply_batch(batch).map_err(StorageError::at("advance the manifest", &self.path))?;
         crash_points::after(Point::StoreBatchApplied);
         self.sync()
     }
 
     /// Makes everything that was put durable: flush, then fsync.
     pub(super) fn sync(&self) -> Result<(), StorageError> {
-        self.db.flush().map_err(StorageError::at("flushing", &self.path))?;
+        self.db.flush().map_err(StorageError::at("flush the store", &self.path))?;
         crash_points::after(Point::StoreFlushed);
-        self.sync_log().map_err(StorageError::at("fsync of the store", &self.path))?;
+        self.sync_log().map_err(StorageError::at("sync the store", &self.path))?;
         let blobs = self.path.join("blobs");
         let spilled = std::fs::read_dir(&blobs).is_ok_and(|mut entries| entries.next().is_some());
         if spilled { Err(StorageError::Blobs { path: blobs }) } else { Ok(()) }
@@ -117,7 +117,7 @@ impl Kv {
 
     /// Bytes on disk, by the files' sizes. Walks the folder.
     pub(super) fn bytes_on_disk(&self) -> Result<u64, StorageError> {
-        self.db.size_on_disk().map_err(StorageError::at("measuring the store", &self.path))
+        self.db.size_on_disk().map_err(StorageError::at("measure the store", &self.path))
     }
 }
 
@@ -129,7 +129,7 @@ impl Drop for Kv {
         if let Err(error) = self.sync_log()
             && error.kind() != std::io::ErrorKind::NotFound
         {
-            tracing::warn!(path = %self.path.display(), %error, "the store cannot be synced as it is closed");
+            tracing::warn!(path = %self.path.display(), %error, "Failed to sync the store on close: the next start reads again from Kafka what is missing");
             std::mem::forget(self.db.clone());
         }
     }
@@ -145,9 +145,9 @@ fn read_through(log: &Path) -> std::io::Result<()> {
     }
 }
 
-/// Opens it, waiting for threads of this process that still let go of it: after a close they may hold its file for a
+/// Opens it, waiting for threads of this process that are still closing it: after a close they may keep its file open for a
 /// moment. No other process can have it: this one has the lock of the data directory.
-fn open_patiently(config: &sled::Config) -> sled::Result<sled::Db> {
+fn open_with_retries(config: &sled::Config) -> sled::Result<sled::Db> {
     let mut last = None;
     let opened = poll_until(OPEN_TRIES, OPEN_PAUSE, || match config.open() {
         Err(sled::Error::Io(error)) if error.to_string().contains("could not acquire lock") => {

@@ -27,10 +27,10 @@ impl DirLock {
         let file = match File::open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(StorageError::file("opening", &path)(error)),
+            Err(error) => return Err(StorageError::file("open", &path)(error)),
         };
         locked(file.try_lock_shared(), &path, data_dir)?;
-        let dir = File::open(data_dir).map_err(StorageError::file("opening", data_dir))?;
+        let dir = File::open(data_dir).map_err(StorageError::file("open", data_dir))?;
         locked(dir.try_lock_shared(), data_dir, data_dir)?;
         Ok(Some(Self { file, dir, data_dir: data_dir.to_path_buf() }))
     }
@@ -43,25 +43,25 @@ impl DirLock {
             .truncate(false)
             .write(true)
             .open(&path)
-            .map_err(StorageError::file("opening", &path))?;
-        locked(patiently(|| file.try_lock()), &path, data_dir)?;
-        let dir = File::open(data_dir).map_err(StorageError::file("opening", data_dir))?;
-        locked(patiently(|| dir.try_lock()), data_dir, data_dir)?;
+            .map_err(StorageError::file("open", &path))?;
+        locked(with_retries(|| file.try_lock()), &path, data_dir)?;
+        let dir = File::open(data_dir).map_err(StorageError::file("open", data_dir))?;
+        locked(with_retries(|| dir.try_lock()), data_dir, data_dir)?;
         Ok(Self { file, dir, data_dir: data_dir.to_path_buf() })
     }
 
     /// Whether what is locked still lies where this process writes. Asked before every commit: a process that was stopped for
-    /// a long time may go on where another one, or another ledger, has taken its place.
+    /// a long time may continue where another one, or another ledger, has taken its place.
     ///
     /// # Errors
     /// It does not: nothing may be written any more.
     pub fn check(&self) -> StorageResult<()> {
         let same = |held: &File, path: &Path| {
-            let held = held.metadata().map_err(StorageError::file("looking at", path))?;
+            let held = held.metadata().map_err(StorageError::file("inspect", path))?;
             match fs::metadata(path) {
                 Ok(there) => Ok(is_same(&held, &there)),
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
-                Err(error) => Err(StorageError::file("looking at", path)(error)),
+                Err(error) => Err(StorageError::file("inspect", path)(error)),
             }
         };
         if same(&self.dir, &self.data_dir)? && same(&self.file, &lock_path(&self.data_dir))? {
@@ -88,7 +88,7 @@ fn is_same(one: &Metadata, other: &Metadata) -> bool {
 }
 
 /// Tries for a moment: a program that is just being started by this process holds copies of its files until it runs.
-fn patiently(lock: impl Fn() -> Result<(), TryLockError>) -> Result<(), TryLockError> {
+fn with_retries(lock: impl Fn() -> Result<(), TryLockError>) -> Result<(), TryLockError> {
     let tried = poll_until(TRIES, PAUSE, || match lock() {
         Err(TryLockError::WouldBlock) => None,
         tried => Some(tried),
@@ -100,7 +100,7 @@ fn locked(tried: Result<(), TryLockError>, path: &Path, data_dir: &Path) -> Stor
     match tried {
         Ok(()) => Ok(()),
         Err(TryLockError::WouldBlock) => Err(StorageError::InUse { path: data_dir.to_path_buf() }),
-        Err(TryLockError::Error(error)) => Err(StorageError::file("locking", path)(error)),
+        Err(TryLockError::Error(error)) => Err(StorageError::file("lock", path)(error)),
     }
 }
 
@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nobody_else_gets_in_whatever_happens_to_the_file() {
+    fn no_other_process_acquires_the_lock_whatever_happens_to_the_file() {
         let home = tempfile::tempdir().unwrap();
         let data = home.path().join("data");
         fs::create_dir(&data).unwrap();

@@ -43,12 +43,12 @@ impl Iterator for Cold {
 }
 
 /// Both, merged.
-struct Walk<H: Iterator<Item = HotItem>> {
+struct MergeScan<H: Iterator<Item = HotItem>> {
     hot: Peekable<H>,
     cold: Peekable<Cold>,
 }
 
-impl<H: Iterator<Item = HotItem>> Iterator for Walk<H> {
+impl<H: Iterator<Item = HotItem>> Iterator for MergeScan<H> {
     type Item = Entry;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -60,7 +60,7 @@ impl<H: Iterator<Item = HotItem>> Iterator for Walk<H> {
         };
         if cold_next {
             return Some(self.cold.next()?.map(|key| {
-                // The segment file's value stands for this one.
+                // The segment file's value replaces this one.
                 let _same = self.hot.next_if(|item| item.as_ref().is_ok_and(|(hot, _)| **hot == *key));
                 (key, None)
             }));
@@ -71,7 +71,7 @@ impl<H: Iterator<Item = HotItem>> Iterator for Walk<H> {
 }
 
 impl Store {
-    fn walk(&self, prefix: &[u8], from: &[u8]) -> impl Iterator<Item = Entry> + use<> {
+    fn merge_scan(&self, prefix: &[u8], from: &[u8]) -> impl Iterator<Item = Entry> + use<> {
         let start = from.max(prefix);
         // Only what can start with the prefix: the first bytes of a group's keys are the same.
         let may_start = |group: &Group| {
@@ -89,7 +89,7 @@ impl Store {
             from: start.to_vec(),
             prefix: prefix.to_vec(),
         };
-        Walk { hot: self.shared.hot.scan(prefix, start).peekable(), cold: cold.peekable() }
+        MergeScan { hot: self.shared.hot.scan(prefix, start).peekable(), cold: cold.peekable() }
     }
 
     /// Every key from `from` on that starts with `prefix`, ascending.
@@ -98,7 +98,7 @@ impl Store {
         prefix: &[u8],
         from: &[u8],
     ) -> impl Iterator<Item = Result<Vec<u8>, StorageError>> + use<> {
-        self.walk(prefix, from).map(|item| item.map(|(key, _)| key))
+        self.merge_scan(prefix, from).map(|item| item.map(|(key, _)| key))
     }
 
     /// Every key and value from `from` on whose key starts with `prefix`, ascending.
@@ -108,7 +108,7 @@ impl Store {
         from: &[u8],
     ) -> impl Iterator<Item = Result<(Vec<u8>, Value), StorageError>> + use<> {
         let this = self.clone();
-        self.walk(prefix, from).filter_map(move |item| match item {
+        self.merge_scan(prefix, from).filter_map(move |item| match item {
             Ok((key, Some(value))) => Some(Ok((key, value))),
             // One that is gone by now was deleted since.
             Ok((key, None)) => this.get(&key).transpose().map(|value| Ok((key, value?))),

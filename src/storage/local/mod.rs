@@ -1,9 +1,9 @@
 //! `Local`: a directory of this machine.
 //!
-//! Two places keep values; the rooms above need not know which:
-//! * *segment files* (`segment`), each sealed once and never changed, hold what is written in bulk. `catalog` says which
+//! Two places keep values; the modules above need not know which:
+//! * *segment files* (`segment`), each sealed once and never changed, contain what is written in bulk. `catalog` says which
 //!   values count, `table` where they lie in a file; `pages` reads that on demand, through the bounded cache; `segments` puts
-//!   it together and gives space back, `reclaimer` slowly enough for those who read.
+//!   it together and gives space back, `reclaimer` slowly enough for concurrent readers.
 //! * an embedded key-value store (`kv`) holds the entries of the root and the values of small uploads.
 //!
 //! `store` is the engine made of both: `value_writer` chooses between them, `merge_scan` goes through the keys of both,
@@ -87,7 +87,7 @@ impl Local {
     }
 
     pub(super) fn free_bytes(&self) -> StorageResult<u64> {
-        fs2::available_space(&self.dir).map_err(StorageError::file("asking for the free space of", &self.dir))
+        fs2::available_space(&self.dir).map_err(StorageError::file("read the free space of", &self.dir))
     }
 
     pub(super) fn stage(&self) -> StorageResult<LocalStaging> {

@@ -63,7 +63,7 @@ impl Segment {
 /// Tells the system how a file is read. Where it cannot be told, reading is slower and nothing else.
 fn advise(file: &File, from: u64, bytes: Option<NonZeroU64>, advice: Advice) {
     if let Err(error) = fadvise(file, from, bytes, advice) {
-        tracing::debug!(%error, "the system takes no advice about a file");
+        tracing::debug!(%error, "Failed to advise the system about a file: its reads are not read ahead");
     }
 }
 
@@ -82,7 +82,7 @@ impl Pages {
         Self { cache, opened: Mutex::default(), fetching: AtomicU32::new(FETCHES_AFTER) }
     }
 
-    /// The open file of a segment; the file that was opened first makes room for it.
+    /// The open file of a segment; the file that was opened first is closed for it.
     fn file(&self, segment: &Arc<Segment>) -> Result<Arc<File>, Failure> {
         let (file, opened_now) = segment.file().map_err(Failure::at(&segment.path))?;
         if opened_now {
@@ -91,7 +91,7 @@ impl Pages {
             if opened.len() > OPEN_FILES_MAX
                 && let Some(first) = opened.pop_front()
             {
-                // A reader that has it open goes on reading; the next one opens it again.
+                // A reader that has it open continues reading; the next one opens it again.
                 first.upgrade().iter().for_each(|segment| segment.handle.store(None));
             }
         }

@@ -3,7 +3,7 @@
 //! A removed file keeps its blocks until its last reader closes it. That thread waits until the file system has
 //! them back and, mounted with `discard`, has told the disk; and discarding 256 MiB stalls all I/O of the disk, for
 //! hundreds of milliseconds (`docs/performance.md`). So a thread of its own cuts removed files short in steps, with pauses in
-//! which the disk answers those who read. Where no such thread runs, the writer closes them whole.
+//! which the disk serves readers. Where no such thread runs, the writer closes them whole.
 
 use super::pages::Segment;
 use super::segment;
@@ -18,13 +18,13 @@ use std::time::Duration;
 
 /// What is given back at a time: discarding it stalls a disk for about a millisecond.
 const STEP_BYTES: u64 = 256 << 10;
-/// Between two steps: most of the time is left to those who read, and 40 MiB a second come back, as much as a writer at full
+/// Between two steps: most of the time is left to readers, and 40 MiB a second come back, as much as a writer at full
 /// speed replaces.
 const PAUSE: Duration = Duration::from_millis(5);
 /// With more than this waiting, as when compaction catches up: 110 MiB a second.
 const WAITING_BYTES_MANY: u64 = 256 << 20;
 const PAUSE_OF_MANY: Duration = Duration::from_micros(1_250);
-/// With more than this waiting, room on the disk matters more: files are closed whole.
+/// With more than this waiting, disk space matters more: files are closed whole.
 const WAITING_BYTES_MAX: u64 = 1 << 30;
 /// How often it is looked for removed files.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -88,7 +88,7 @@ impl RemovedFiles {
         self.lock().len()
     }
 
-    /// Takes one out that no reader has, and tells how many bytes were waiting.
+    /// Takes one out that no reader has, and returns how many bytes were waiting.
     pub(super) fn take(&self) -> Option<(Removed, u64)> {
         let mut waiting = self.lock();
         let bytes: u64 = waiting.iter().map(|removed| removed.segment.bytes).sum();
@@ -123,7 +123,7 @@ impl Reclaimer {
             let Some(file) = file.filter(|_| waiting <= WAITING_BYTES_MAX) else { continue };
             let pause = if waiting > WAITING_BYTES_MANY { PAUSE_OF_MANY } else { PAUSE };
             if let Err(error) = self.shorten(&file, pause, stop) {
-                tracing::debug!(%error, "a removed segment file is closed whole");
+                tracing::debug!(%error, "Failed to shorten a removed segment file: it is closed whole");
             }
         }
     }

@@ -29,7 +29,7 @@ const MAGIC: [u8; 8] = *b"cvrlsegm";
 const FORMAT: u8 = 2;
 const HEAD_BYTES: u64 = 8;
 const TRAILER_BYTES: usize = 41;
-/// Bounds what a forged trailer can make us allocate: room for the groups of millions of runs.
+/// Bounds what a forged trailer can make us allocate: enough for the groups of millions of runs.
 const DIRECTORY_BYTES_MAX: u64 = 256 << 20;
 /// What is written without a sync in between. A question that reads the disk meanwhile waits behind what is on its way:
 /// with a quarter of a mebibyte a quarter of a millisecond, with 64 some tens.
@@ -93,7 +93,7 @@ pub(super) struct Sealed {
 impl SegmentWriter {
     pub(super) fn create(dir: &Path, number: u64) -> Result<Self, StorageError> {
         let path = path_of(dir, number).with_extension(UNSEALED);
-        let file = File::create(&path).map_err(StorageError::at("creating a segment file", &path))?;
+        let file = File::create(&path).map_err(StorageError::at("create a segment file", &path))?;
         let mut writer = Self {
             dir: dir.to_path_buf(),
             number,
@@ -144,7 +144,7 @@ impl SegmentWriter {
         let sealed = self.finish().map_err(|error| self.failed(error))?;
         crash_points::after(Point::SegmentSynced);
         let path = path_of(&self.dir, self.number);
-        fs::rename(&self.path, &path).map_err(StorageError::at("naming a segment file", &path))?;
+        fs::rename(&self.path, &path).map_err(StorageError::at("rename a segment file", &path))?;
         self.sealed = true;
         crash_points::after(Point::SegmentNamed);
         sync_dir(&self.dir)?;
@@ -174,7 +174,7 @@ impl SegmentWriter {
     }
 
     fn failed(&self, error: io::Error) -> StorageError {
-        StorageError::at("writing a segment file", &self.path)(error)
+        StorageError::at("write a segment file", &self.path)(error)
     }
 }
 
@@ -200,7 +200,7 @@ impl std::fmt::Debug for SegmentWriter {
 pub(super) fn sync_dir(dir: &Path) -> Result<(), StorageError> {
     File::open(dir)
         .and_then(|dir| dir.sync_all())
-        .map_err(StorageError::at("fsync of the folder of segments", dir))
+        .map_err(StorageError::at("sync the folder of segments", dir))
 }
 
 fn trailer(number: u64, directory_at: u64, checksum_before: u64, directory: &[u8]) -> Vec<u8> {

@@ -52,7 +52,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Segments {
     /// Opens the folder: reads the directory of every file, removes what was never sealed.
     pub(super) fn open(dir: &Path, access: Access, cache: Arc<PartCache>) -> Result<Self, StorageError> {
-        let failed = StorageError::at("opening the folder of segments", dir);
+        let failed = StorageError::at("open the folder of segments", dir);
         if access == Access::Write {
             fs::create_dir_all(dir).map_err(&failed)?;
         }
@@ -70,11 +70,11 @@ impl Segments {
             match segment::name_of(&path) {
                 Name::Sealed(number) => numbers.push(number),
                 Name::Unsealed if access == Access::Write => fs::remove_file(&path)
-                    .map_err(StorageError::at("removing an unfinished segment file", &path))?,
+                    .map_err(StorageError::at("remove an unfinished segment file", &path))?,
                 Name::Unsealed | Name::Foreign => {}
             }
         }
-        // A key that two files hold was moved from the first to the second.
+        // A key that two files contain was moved from the first to the second.
         numbers.sort_unstable();
         let (mut catalog, pages) = (Catalog::default(), Pages::new(cache));
         for &number in &numbers {
@@ -115,7 +115,7 @@ impl Segments {
         self.catalog.load_full()
     }
 
-    /// Changes the catalog, then removes the files that hold nothing any more. A change that fails changes nothing.
+    /// Changes the catalog, then removes the files without live values. A change that fails changes nothing.
     fn change<T>(&self, change: impl FnOnce(&mut Catalog) -> Result<T, Failure>) -> Result<T, StorageError> {
         let _changing = lock(&self.changing);
         let mut catalog = Catalog::clone(&self.catalog.load());
@@ -130,7 +130,7 @@ impl Segments {
         for segment in dead.into_iter().filter(|_| self.access == Access::Write) {
             match fs::remove_file(&segment.path) {
                 Err(error) if error.kind() != ErrorKind::NotFound => {
-                    return Err(StorageError::at("removing a segment file", &segment.path)(error));
+                    return Err(StorageError::at("remove a segment file", &segment.path)(error));
                 }
                 _ => crash_points::after(Point::SegmentRemoved),
             }
@@ -205,7 +205,7 @@ impl Segments {
         self.reading(|catalog| catalog.numbers(&self.pages, group))
     }
 
-    /// Deletes values, those of a group together. A file without live values is removed; what others hold of dead ones,
+    /// Deletes values, those of a group together. A file without live values is removed; what others have of dead ones,
     /// [`Self::rewrite`] gives back.
     pub(super) fn delete(&self, keys: &[(Group, u32)]) -> Result<(), StorageError> {
         if keys.is_empty() {

@@ -29,7 +29,7 @@ pub struct LocalSession {
     lock: Option<Arc<DirLock>>,
     is_read_only: bool,
     is_older_state: bool,
-    /// What the root stands at; none once a swap has failed.
+    /// The version of the root; none once a swap has failed.
     version: Mutex<Option<Version>>,
 }
 
@@ -279,7 +279,7 @@ impl LocalSession {
         progress: &mut dyn FnMut(u64, u64),
     ) -> StorageResult<(u64, u64)> {
         let folder = target.join("segments");
-        std::fs::create_dir(&folder).map_err(StorageError::at("creating", &folder))?;
+        std::fs::create_dir(&folder).map_err(StorageError::at("create a folder", &folder))?;
         let is_wanted = |group: super::table::Group| is_run_wanted(group.kind, group.run);
         self.store.shared.segments.copy_to(&folder, &is_wanted, stop, progress)
     }

@@ -19,7 +19,7 @@ pub(in super::super) struct LocalStaging {
 impl LocalStaging {
     pub(super) fn begin(target: &Path) -> StorageResult<Self> {
         let refused = |message: &str| StorageError::File {
-            doing: "backing up to",
+            action: "back up to",
             path: target.to_path_buf(),
             message: message.to_owned(),
         };
@@ -40,7 +40,7 @@ impl LocalStaging {
                 "another backup to it is under way, or one was interrupted: then remove {}",
                 partial.display()
             ))),
-            Err(error) => Err(StorageError::file("creating", &partial)(error)),
+            Err(error) => Err(StorageError::file("create", &partial)(error)),
         }
     }
 
@@ -54,7 +54,7 @@ impl LocalStaging {
 
     pub(in super::super) fn publish(mut self) -> StorageResult<()> {
         fs::rename(&self.partial, &self.target)
-            .map_err(StorageError::file("naming the backup", &self.target))?;
+            .map_err(StorageError::file("rename the backup to", &self.target))?;
         self.is_published = true;
         self.target.parent().map_or(Ok(()), head::sync_dir)
     }

@@ -55,7 +55,7 @@ impl Store {
     /// is gone in memory only.
     ///
     /// # Errors
-    /// As [`Self::open`]; there is no room for the copy.
+    /// As [`Self::open`]; there is no space for the copy.
     pub fn open_read_only(
         data_dir: &Path,
         cache_bytes: u64,
@@ -64,7 +64,7 @@ impl Store {
         let cache = Arc::new(PartCache::new(index_bytes));
         let segments = Segments::open(&data_dir.join("segments"), Access::Read, Arc::clone(&cache))?;
         let folder = data_dir.join("store");
-        let copied = StorageError::at("copying to the folder for temporary files (TMPDIR)", &folder);
+        let copied = StorageError::at("copy to the folder for temporary files (TMPDIR)", &folder);
         let scratch = TemporaryCopy::copy_of(&folder).map_err(copied)?;
         let hot = Kv::open(scratch.path(), cache_bytes)?;
         Ok(Self { shared: Arc::new(Shared { hot, segments, cache, _scratch: Some(scratch) }), _lock: None })
@@ -178,7 +178,7 @@ impl Store {
         self.shared.segments.reclaimer()
     }
 
-    /// Gives the space back that deleted values hold in segment files; returns the bytes. Takes time: not for the writer.
+    /// Gives the space back that deleted values occupy in segment files; returns the bytes. Takes time: not for the writer.
     pub fn reclaim(&self) -> Result<u64, StorageError> {
         self.reclaim_below(LIVE_PERCENT_MIN, REWRITE_BYTES_MIN)
     }
@@ -188,7 +188,7 @@ impl Store {
         self.shared.segments.rewrite(live_percent, bytes_min)
     }
 
-    /// Applies changes of small values at once, durably. All of them hold after a crash, or none.
+    /// Applies changes of small values at once, durably. All of them are there after a crash, or none.
     pub(super) fn apply<'a>(
         &self,
         changes: impl Iterator<Item = (Vec<u8>, Option<&'a [u8]>)>,
@@ -204,7 +204,7 @@ impl Store {
         }))
     }
 
-    /// Reads every byte of every segment file and tells what is damaged.
+    /// Reads every byte of every segment file and reports what is damaged.
     pub fn check_segments(&self, problem: impl FnMut(StorageError)) {
         self.shared.segments.check(problem);
     }

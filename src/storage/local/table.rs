@@ -1,6 +1,6 @@
 //! Where the values of a segment file lie: pages of places, and the directory that leads to them.
 //!
-//! The places of a group (kind and run) stand in pages of [`PAGE_PLACES`], each with its own checksum, so that one lookup
+//! The places of a group (kind and run) are stored in pages of [`PAGE_PLACES`], each with its own checksum, so that one lookup
 //! reads a few kilobytes however many values there are. The directory has one line a group, from which the place of each
 //! of its pages follows.
 

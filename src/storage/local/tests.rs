@@ -149,7 +149,7 @@ fn space_comes_back_and_readers_go_on() {
 }
 
 #[test]
-fn whoever_reads_closes_no_removed_file() {
+fn readers_close_no_removed_file() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(&dir);
     assert!(write(&store, 0, 1, 0..300) && write(&store, 0, 2, 0..300));
@@ -186,7 +186,7 @@ fn the_space_of_removed_files_comes_back_in_steps_and_never_that_of_one_that_is_
     let reader = segments.catalog();
     assert_eq!(segments.delete_runs(DATA, 1..3).unwrap(), 303);
     store.close_removed();
-    assert!(segments.removed.take().is_none(), "somebody reads them");
+    assert!(segments.removed.take().is_none(), "a reader has them open");
     drop(reader);
     store.close_removed();
     assert_eq!(segments.removed.count(), 2, "it is left to the thread");
@@ -204,7 +204,7 @@ fn the_space_of_removed_files_comes_back_in_steps_and_never_that_of_one_that_is_
     drop(reclaimer);
     segments.delete_runs(DATA, 3..4).unwrap();
     store.close_removed();
-    assert_eq!(segments.removed.count(), 0, "nobody else does it any more");
+    assert_eq!(segments.removed.count(), 0, "no other thread does it any more");
     assert_eq!(length(2), before[2]);
 }
 
@@ -292,7 +292,7 @@ fn sealed(dir: &TempDir, values: &[(u8, u64, u32, Vec<u8>)]) -> (Sealed, Vec<u8>
     (sealed, bytes)
 }
 
-/// Every value that a file tells, found one by one, and all of its group's at once.
+/// Every value that a file holds, found one by one, and all of its group's at once.
 fn told(dir: &TempDir, numbers: &[u32]) -> BTreeMap<(u8, u64, u32), Vec<u8>> {
     let sealed = segment::read(dir.path(), 5).unwrap();
     let segment = Arc::new(Segment::new(segment::path_of(dir.path(), 5), &sealed));

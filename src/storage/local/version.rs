@@ -35,8 +35,8 @@ impl Recorded {
             |value| {
                 decode(&value).map_err(|error| {
                     StorageError::Inconsistent(format!(
-                        "the version of the root in the store is damaged ({error}): restore a backup or rebuild from Kafka \
-                         or files"
+                        "Failed to open the store: the version of its root is damaged ({error}); restore a backup or \
+                         rebuild from Kafka or files"
                     ))
                 })
             },
@@ -56,9 +56,9 @@ impl Recorded {
                 Ok(Witness::OneAhead)
             }
             _ => Err(StorageError::Inconsistent(format!(
-                "the store stands at commit {}, the witness HEAD at {}: the store's log was damaged or files of \
-                 different ledgers were mixed. Restore a backup, or go on from the store's older state and read Kafka \
-                 again with `serve --accept-older-state --reason TEXT`",
+                "Failed to open the ledger: the store is at commit {}, the witness HEAD at {}; the store's log was \
+                 damaged or files of different ledgers were mixed. Restore a backup, or continue from the store's \
+                 older state and read Kafka again with `serve --accept-older-state --reason TEXT`",
                 here.number,
                 head.map_or_else(|| "none".to_owned(), |head| head.number.to_string())
             ))),
@@ -68,7 +68,7 @@ impl Recorded {
     /// Compares it with the witness of a directory, and completes a swap that a crash cut off before the witness.
     ///
     /// Returns whether they differ and the operator lets that pass. The witness then stays as it is: only the next swap
-    /// replaces it, so that going on from an older state leaves a trace.
+    /// replaces it, so that continuing from an older state leaves a trace.
     pub(super) fn reconcile(&self, dir: &Path, accept_older_state: bool) -> StorageResult<bool> {
         match head::read(dir).and_then(|head| self.compare(head.as_ref())) {
             Ok(Witness::Same) => Ok(false),

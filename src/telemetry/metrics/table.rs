@@ -6,7 +6,7 @@ use prometheus::{
     IntGauge, IntGaugeVec, Opts, Registry,
 };
 
-/// Stands before every name.
+/// The prefix of every name.
 const NAMESPACE: &str = "coverledger";
 
 /// 50 microseconds to 10 seconds.
@@ -83,7 +83,7 @@ table! {
     open_with_other_rider: IntGauge = "open_orders_with_other_rider", [], "Open orders that another rider ended.";
     disk_free_bytes: IntGauge = "ledger_disk_free_bytes", [], "Bytes free on the disk of the ledger.";
     ingest_paused: IntGauge = "ingest_paused", [], "1 while nothing is read for want of disk space.";
-    poisoned: IntGauge = "poisoned", [], "1 after storage failed.";
+    poisoned: IntGauge = "poisoned", [], "1 after a write to the storage failed.";
     ready: IntGauge = "ready", [], "1 while the service is ready.";
     kafka_errors: IntCounter = "kafka_errors_total", [], "Errors of the Kafka client.";
     clock_jumps: IntCounter = "clock_jumps_total", [], "Times wall and monotonic clock disagreed.";

@@ -40,7 +40,7 @@ fn every_event_is_counted_where_it_belongs() {
     metrics.compaction_began();
     metrics.compaction_ended(CompactionFacts { done: true, bytes: 12 });
     metrics.sampled(&Sample { runs: 9, unrated: 2, ..Sample::default() });
-    metrics.room(77, true);
+    metrics.disk_space(77, true);
     metrics.poisoned();
     metrics.ready(true);
     metrics.clock_jumped(-6_000);
@@ -98,7 +98,7 @@ fn documented() -> BTreeSet<(String, Vec<String>)> {
     rows.flat_map(|row| {
         let mut cells = row.split('|').skip(1);
         let names = cells.next().unwrap();
-        // Values of labels stand in parentheses behind them.
+        // Values of labels follow in parentheses.
         let labels = cells.next().unwrap().split('(').next().unwrap().split(',').map(str::trim);
         let labels: Vec<String> = labels.filter(|label| !label.is_empty()).map(str::to_owned).collect();
         names.split('`').skip(1).step_by(2).map(|name| (name.to_owned(), labels.clone())).collect::<Vec<_>>()

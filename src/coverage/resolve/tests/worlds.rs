@@ -42,8 +42,8 @@ pub(in crate::coverage::resolve) fn worlds() -> impl Strategy<Value = (NaiveLedg
                 posting(&format!("o{id}"), accepted, length.map(|length| accepted + length * unit));
             event.platform = NAMES[name].to_owned();
             event.revision = revision;
-            event.pricing.lead_ms = if id % 2 == 0 { lead * unit } else { 0 };
-            event.pricing.tail_ms = if id % 3 == 0 { tail * unit } else { 0 };
+            event.cover.lead_ms = if id % 2 == 0 { lead * unit } else { 0 };
+            event.cover.tail_ms = if id % 3 == 0 { tail * unit } else { 0 };
             if length.is_some() && outcome == 0 {
                 event.outcome = Some(Outcome::Void);
             }

@@ -8,12 +8,12 @@ use super::super::json::{Kind, Scanner, Value, next_special};
 /// How deep a value may nest before the lexer gives up.
 const NESTING_MAX: usize = 10_000;
 
-/// Why the lexer cannot go on.
+/// Why the lexer cannot continue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stop {
     /// The record ends inside a token or a value.
     Cut,
-    /// What stands here leaves open what is text and what is structure: a bracket that closes nothing, text behind a
+    /// The text here leaves open what is text and what is structure: a bracket that closes nothing, text behind a
     /// closing quote, another kind of quotes.
     Doubt,
 }
@@ -57,11 +57,11 @@ impl<'a> Lexer<'a> {
         self.text.as_bytes().get(self.at).copied()
     }
 
-    /// Goes past `expected` if it stands here.
+    /// Goes past `expected` if it is here.
     pub(super) fn takes(&mut self, expected: u8) -> bool {
-        let stands = self.peek() == Some(expected);
-        self.at += usize::from(stands);
-        stands
+        let matches = self.peek() == Some(expected);
+        self.at += usize::from(matches);
+        matches
     }
 
     /// Goes past blanks of any kind, control characters and byte order marks: between tokens they mean nothing.
@@ -70,7 +70,7 @@ impl<'a> Lexer<'a> {
         self.at = self.text.len() - rest.trim_start_matches(is_blank).len();
     }
 
-    /// A string whose opening quote stands here.
+    /// A string whose opening quote is here.
     pub(super) fn string(&mut self) -> Result<Lenient<'a>, Stop> {
         self.at += 1;
         let (start, bytes) = (self.at, self.text.as_bytes());
@@ -103,7 +103,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// A value of the outermost object with the blanks behind it, and with what must stand behind it: a comma, the end
+    /// A value of the outermost object with the blanks behind it, and with what must follow it: a comma, the end
     /// of the object, or of the record.
     pub(super) fn value(&mut self) -> Result<Lenient<'a>, Stop> {
         let start = self.at;
@@ -188,8 +188,8 @@ fn is_blank(character: char) -> bool {
     character.is_whitespace() || character.is_control() || matches!(character, '\u{feff}' | '\u{200b}')
 }
 
-/// Whether a byte may stand in a value without quotes. No quote of any kind and nothing that could begin a comment:
-/// what stands between two of those is text.
+/// Whether a byte may occur in a value without quotes. No quote of any kind and nothing that could begin a comment:
+/// what lies between two of those is text.
 const fn is_bare(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.' | b'_' | b':')
 }

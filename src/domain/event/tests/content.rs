@@ -3,8 +3,9 @@
 use super::super::same_content;
 use super::order;
 use super::record;
+use crate::domain::charge::{Charge, Price};
 use crate::domain::order::OrderEvent;
-use crate::domain::posting::{Charge, ConfigNo, Posting, Pricing};
+use crate::domain::posting::{ConfigNo, CoverTerms, Posting};
 
 fn booked(event: &OrderEvent<'_>) -> Posting {
     Posting {
@@ -21,14 +22,8 @@ fn booked(event: &OrderEvent<'_>) -> Posting {
         revision: event.revision,
         fare: event.fare,
         previous_accepted_at: event.previous_accepted_at,
-        pricing: Pricing {
-            config: ConfigNo(1),
-            charge: Charge::None,
-            cover_config: ConfigNo(1),
-            cover: None,
-            lead_ms: 0,
-            tail_ms: 0,
-        },
+        cover: CoverTerms { config: ConfigNo(1), ..CoverTerms::NONE },
+        charge: Charge::of_order(ConfigNo(1), Price::None),
         commit: 1,
     }
 }

@@ -67,7 +67,7 @@ fn a_record_that_is_no_event_is_named_with_what_to_do() {
     }
     assert_eq!(
         detail(b"[]"),
-        "at byte 0: an object should stand here; the record is a JSON array: send one JSON object a record"
+        "at byte 0: an object is expected here; the record is a JSON array: send one JSON object a record"
     );
 }
 
@@ -78,7 +78,7 @@ fn a_misspelt_field_is_named_and_not_taken() {
         text.replacen(&format!("\"{from}\""), &format!("\"{to}\""), 1).into_bytes()
     };
     let refused = refusal(&renamed("rider_id", "riderId"));
-    let expected = "field rider_id: is missing; a field \"riderId\" stands at byte 56: rename it";
+    let expected = "field rider_id: is missing; a field \"riderId\" is at byte 56: rename it";
     assert_eq!((refused.reason, refused.detail.as_str()), (Reason::MissingField, expected));
     assert!(refused.readable.concerns_every_rider());
     for (name, key) in [
@@ -96,20 +96,20 @@ fn a_misspelt_field_is_named_and_not_taken() {
     ] {
         let detail = detail(&renamed(name, key));
         assert!(
-            detail.starts_with(&format!("field {name}: is missing; a field \"{key}\" stands at byte ")),
+            detail.starts_with(&format!("field {name}: is missing; a field \"{key}\" is at byte ")),
             "{detail}"
         );
     }
-    // A key that may hold anything is not repeated.
+    // A key that may contain anything is not repeated.
     let strange = detail(&renamed("rider_id", "rider_id\u{200b}"));
-    assert!(strange.contains("; a field that resembles it stands at byte "), "{strange}");
+    assert!(strange.contains("; a field that resembles it is at byte "), "{strange}");
     assert_eq!(detail(&renamed("rider_id", "courier")), "field rider_id: is missing");
     let (reason, text) = verdict(&[("ended_at", ""), ("endedAt", "\"x\""), ("outcome", "\"completed\"")]);
     assert_eq!(reason, "missing_field");
-    assert!(text.contains("is missing beside an outcome; a field \"endedAt\" stands at byte "), "{text}");
+    assert!(text.contains("is missing beside an outcome; a field \"endedAt\" is at byte "), "{text}");
     let (reason, text) = verdict(&[("outcome", "\"void\""), ("revison", "7")]);
     assert_eq!(reason, "bad_revision");
-    assert!(text.contains("a field \"revison\" stands at byte "), "{text}");
+    assert!(text.contains("a field \"revison\" is at byte "), "{text}");
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn an_optional_field_that_an_accepted_event_misspells_is_found() {
 }
 
 #[test]
-fn riders_in_what_is_no_event_are_nobody_in_particular() {
+fn records_that_are_no_events_identify_no_rider() {
     for record in
         [&b"\x1f\x8b\x08rider_id"[..], b"[{\"rider_id\":\"R1\"}]", b"\"{\\\"rider_id\\\":\\\"R1\\\"}\""]
     {

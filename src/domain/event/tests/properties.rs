@@ -1,14 +1,11 @@
 //! Any bytes are survived; what is JSON and what is not is decided as `serde_json` decides it; the fast path and the
-//! careful path agree.
+//! slow path agree.
 
-use super::super::fast_path;
 use super::super::fields::Fields;
-use super::super::names::NAMES;
 use super::super::salvage::Salvaged;
-use super::super::slow_path;
+use super::super::schema::{self, NAMES};
 use super::record;
 use super::rules;
-use crate::domain::order::Event;
 use crate::generate::{Generator, GeneratorSettings};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -49,7 +46,7 @@ impl<'de> serde::de::Visitor<'de> for &mut Keys {
 }
 
 /// Holds all the promises to one input.
-fn hold(bytes: &[u8]) -> Result<(), TestCaseError> {
+fn properties_of(bytes: &[u8]) -> Result<(), TestCaseError> {
     let rules = rules();
     let scanned = std::str::from_utf8(bytes).ok().and_then(|text| {
         let mut fields = Fields::EMPTY;
@@ -62,15 +59,15 @@ fn hold(bytes: &[u8]) -> Result<(), TestCaseError> {
         // What is JSON is read alike by the lenient reader, but for what a misspelt key leaves open.
         let salvaged = Salvaged::of(bytes);
         for name in NAMES.into_iter().filter(|name| salvaged.misspelt(name).is_none()) {
-            let (read, strict) = (salvaged.value(name), fields.slot(name.as_bytes()).copied());
+            let (read, strict) = (salvaged.value(name), fields.slot(name).copied());
             prop_assert_eq!(read, strict);
         }
     }
     if let Some(fields) = &scanned
-        && let Some(order) = fast_path::order(fields, &rules)
+        && let Some(event) = schema::decode_ordinary(fields, &rules)
     {
-        let careful = slow_path::judge(fields, &rules).ok();
-        prop_assert_eq!(careful, Some(Event::Order(order)));
+        let slow = schema::decode(fields, &rules).ok();
+        prop_assert_eq!(slow, Some(event));
     }
     prop_assert_eq!(
         super::decode(bytes, &rules).is_err_and(|refusal| refusal.reason.code() == 0),
@@ -185,7 +182,7 @@ proptest! {
 
     #[test]
     fn any_bytes_are_survived(bytes in vec(any::<u8>(), 0..80)) {
-        hold(&bytes)?;
+        properties_of(&bytes)?;
     }
 
     #[test]
@@ -199,7 +196,7 @@ proptest! {
         ];
         let text: String = blanks.iter().zip(tokens).flat_map(|(blank, token)| [*blank, token]).collect();
         let text = text + blanks[tokens.len()];
-        hold(text.as_bytes())?;
+        properties_of(text.as_bytes())?;
         prop_assert_eq!(is_object(text.as_bytes()), Some(true));
     }
 
@@ -211,8 +208,8 @@ proptest! {
         ]), 0..24),
     ) {
         let inside = marks.concat();
-        hold(inside.as_bytes())?;
-        hold(format!("{{\"a\":{inside}}}").as_bytes())?;
+        properties_of(inside.as_bytes())?;
+        properties_of(format!("{{\"a\":{inside}}}").as_bytes())?;
     }
 
     #[test]
@@ -223,8 +220,8 @@ proptest! {
         let pairs: Vec<(&str, &str)> =
             fields.iter().map(|(name, json)| (name.as_str(), json.as_str())).collect();
         let bytes = record(&pairs);
-        hold(&bytes)?;
-        hold(&changed(bytes, changes))?;
+        properties_of(&bytes)?;
+        properties_of(&changed(bytes, changes))?;
     }
 
     #[test]
@@ -233,6 +230,6 @@ proptest! {
         changes in vec((any::<prop::sample::Index>(), any::<u8>(), 0_u8..4), 0..4),
     ) {
         let events = generated();
-        hold(&changed(events[event.index(events.len())].clone(), changes))?;
+        properties_of(&changed(events[event.index(events.len())].clone(), changes))?;
     }
 }

@@ -6,7 +6,8 @@ use super::record;
 use super::refusal;
 use super::rules;
 use super::verdict;
-use crate::domain::order::{Event, Outcome, Phase};
+use crate::domain::event::Event;
+use crate::domain::order::{Outcome, Phase};
 use crate::domain::reject::Reason;
 use crate::domain::time::UtcMillis;
 use rust_decimal::Decimal;
@@ -93,7 +94,7 @@ fn malformed_json_is_refused() {
     for case in cases {
         assert_eq!(refusal(&case).reason, Reason::MalformedJson, "{}", String::from_utf8_lossy(&case));
     }
-    assert_eq!(refusal(b"{\"a\":x}").detail, "at byte 5: a value should stand here");
+    assert_eq!(refusal(b"{\"a\":x}").detail, "at byte 5: a value is expected here");
 }
 
 #[test]

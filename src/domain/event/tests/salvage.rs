@@ -84,7 +84,7 @@ fn a_rider_beside_a_raw_control_character_is_read() {
 fn a_rider_beside_a_repeated_key_is_read() {
     is_read_past("\"note\":1,\"note\":2");
     is_read_past("\"note\":null,\"n\\u006fte\":\"x\"");
-    // A field of the contract, the rider too, may stand twice with one value.
+    // A field of the contract, the rider too, may occur twice with one value.
     for (name, value) in VALID {
         is_read_past(&format!("\"{name}\":{value}"));
     }
@@ -311,7 +311,7 @@ fn the_phase_is_open_only_where_that_is_certain() {
     assert_eq!(phase(&[("ended_at", "\"tomorrow\"")]), Some(Phase::Ended));
     assert_eq!(phase(&[("ended_at", "NaN")]), None);
     assert_eq!(phase(&[("region", "1"), ("ended_at", ""), ("endedAt", "\"2026-11-20T04:00:00Z\"")]), None);
-    // An outcome stands beside an end only: one is missing.
+    // An outcome comes with an end only: one is missing.
     assert_eq!(phase(&[("ended_at", ""), ("outcome", "\"completed\"")]), None);
     let broken_key = record(&[("region", "1"), ("ended_at", ""), ("ended\\ud83d_at", "1")]);
     assert_eq!(read(broken_key).phase, None);

@@ -9,7 +9,7 @@ use crate::domain::reject::Readable;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-/// Values that hold no defect and no doubt.
+/// Values without a defect and no doubt.
 fn value() -> impl Strategy<Value = String> {
     "[ -~]{0,12}".prop_map(|text| serde_json::Value::from(text).to_string())
 }
@@ -72,7 +72,7 @@ proptest! {
         let Err(refusal) = decode(&bytes, &rules()) else { return Ok(()) };
         if let Some(named) = &refusal.readable.rider_id {
             let text = String::from_utf8_lossy(&bytes);
-            // Whatever it is, it stands there: as it is, or with escapes.
+            // Whatever it is, it is there: as it is, or with escapes.
             prop_assert!(text.contains(named.as_str()) || text.contains('\\'), "{} {}", named, text);
             if let Ok(json) = serde_json::from_slice::<serde_json::Value>(&bytes) {
                 let strict = match &json["rider_id"] {

@@ -22,7 +22,7 @@ pub struct Sorter {
     ranks: Vec<(u64, u32)>,
 }
 
-/// Calls `emit` with every draft, those of a smaller rider first; `compare` decides where riders are the same.
+/// Calls `emit` with every staged row, those of a smaller rider first; `compare` decides where riders are the same.
 ///
 /// # Errors
 /// Those of `emit`; the first ends it.
@@ -130,7 +130,7 @@ fn splitters(keys: &[u64]) -> Vec<u64> {
     splitters
 }
 
-/// Moves every draft into its bucket; the ends of the buckets in `sorted`.
+/// Moves every staged row into its bucket; the ends of the buckets in `sorted`.
 fn scatter(
     staged_rows: &[StagedRow],
     keys: &[u64],

@@ -19,7 +19,7 @@ enum HeldOrder {
     Text(Stretch),
 }
 
-/// A row that a draft does not hold, whose texts lie in the cursor.
+/// A row that a staged row does not contain, whose texts lie in the cursor.
 #[derive(Clone, Copy, Debug)]
 struct Held {
     rider: Stretch,
@@ -32,14 +32,14 @@ struct Held {
 #[derive(Debug)]
 pub(super) struct Cursor {
     run: Arc<Run>,
-    /// Number in the table of each class of the run.
+    /// Number in the table of each entry of the run.
     dictionary: Vec<(u32, Arc<DictionaryEntry>)>,
     next_block: u32,
-    /// The rows of the block; their classes are those of the run.
+    /// The rows of the block; their entries are those of the run.
     staged_rows: Vec<StagedRow>,
     /// The commit of each.
     commits: Vec<u64>,
-    /// The rows that are not wholly in their draft.
+    /// The rows that are not wholly in their staged row.
     held: Vec<Held>,
     text: String,
     at: usize,
@@ -49,7 +49,7 @@ impl Cursor {
     /// Before the first row of a run.
     pub(super) fn new(run: &Arc<Run>, table: &mut Dictionary) -> LedgerResult<Self> {
         let dictionary =
-            run.dictionary().iter().map(|class| (table.number(class), Arc::clone(class))).collect();
+            run.dictionary().iter().map(|entry| (table.number(entry), Arc::clone(entry))).collect();
         let mut cursor = Self {
             run: Arc::clone(run),
             dictionary,
@@ -69,7 +69,7 @@ impl Cursor {
         self.at < self.staged_rows.len()
     }
 
-    /// The row here, its class a number of the table; `None` after the last one.
+    /// The row here, its entry a number of the table; `None` after the last one.
     pub(super) fn row(&self) -> Option<Row<'_>> {
         let staged = self.staged_rows.get(self.at)?;
         let commit = *self.commits.get(self.at)?;
@@ -77,7 +77,7 @@ impl Cursor {
             Some(row) => row,
             None => self.held_row(staged)?,
         };
-        Some(Row { class: self.dictionary.get(usize::try_from(staged.class).ok()?)?.0, ..row })
+        Some(Row { code: self.dictionary.get(usize::try_from(staged.code).ok()?)?.0, ..row })
     }
 
     fn held_row(&self, staged: &StagedRow) -> Option<Row<'_>> {
@@ -90,10 +90,10 @@ impl Cursor {
         Some(Row { rider_id: text(held.rider), order_id, ..held.rest })
     }
 
-    /// The class of the row here.
-    pub(super) fn class(&self) -> Option<&Arc<DictionaryEntry>> {
-        let code = usize::try_from(self.staged_rows.get(self.at)?.class).ok()?;
-        self.dictionary.get(code).map(|(_, class)| class)
+    /// The entry of the row here.
+    pub(super) fn entry(&self) -> Option<&Arc<DictionaryEntry>> {
+        let code = usize::try_from(self.staged_rows.get(self.at)?.code).ok()?;
+        self.dictionary.get(code).map(|(_, entry)| entry)
     }
 
     /// Goes to the next row.
@@ -103,7 +103,7 @@ impl Cursor {
         if self.at < self.staged_rows.len() { Ok(()) } else { self.load() }
     }
 
-    /// Which of two cursors stands at the earlier place; one at its end comes last.
+    /// Which of two cursors is at the earlier place; one at its end comes last.
     #[inline]
     pub(super) fn compare(&self, other: &Self) -> Ordering {
         let (Some(a), Some(b)) = (self.staged_rows.get(self.at), other.staged_rows.get(other.at)) else {
@@ -116,7 +116,7 @@ impl Cursor {
         if a.holds_rider() && b.holds_rider() && a.accepted_at != b.accepted_at {
             return a.accepted_at.cmp(&b.accepted_at);
         }
-        match (self.row(), self.class(), other.row(), other.class()) {
+        match (self.row(), self.entry(), other.row(), other.entry()) {
             (Some(a), Some(a_class), Some(b), Some(b_class)) => a.cmp_place(a_class, &b, b_class),
             _ => Ordering::Equal,
         }
@@ -138,24 +138,24 @@ impl Cursor {
         let (text, known) = (&mut self.text, self.dictionary.len());
         let mut unknown = None;
         self.run.visit_block(block, Select::All, |row| {
-            if usize::try_from(row.class).map_or(true, |code| code >= known) {
-                unknown = Some(row.class);
+            if usize::try_from(row.code).map_or(true, |code| code >= known) {
+                unknown = Some(row.code);
                 return false;
             }
             let staged = StagedRow::of_row(row, u32::try_from(held.len()).unwrap_or(u32::MAX));
             if staged.row(row.commit).is_none() {
-                held.push(hold(row, text));
+                held.push(copied(row, text));
             }
             staged_rows.push(staged);
             commits.push(row.commit);
             true
         })?;
         // A code that the run does not know fails here as it does everywhere.
-        unknown.map_or(Ok(()), |code| self.run.class(code).map(|_| ()))
+        unknown.map_or(Ok(()), |code| self.run.dictionary_entry(code).map(|_| ()))
     }
 }
 
-fn hold(row: &Row<'_>, text: &mut String) -> Held {
+fn copied(row: &Row<'_>, text: &mut String) -> Held {
     let order = match row.order_id {
         OrderId::Digits { count, value } => HeldOrder::Digits { count, value },
         OrderId::Text(order) => HeldOrder::Text(put(text, order)),
@@ -165,7 +165,7 @@ fn hold(row: &Row<'_>, text: &mut String) -> Held {
         accepted_at: row.accepted_at,
         order_id: OrderId::Text(""),
         ended_at: row.ended_at,
-        class: row.class,
+        code: row.code,
         region: row.region,
         revision: row.revision,
         commit: row.commit,

@@ -5,11 +5,10 @@ use crate::domain::time::{LocalDay, UtcMillis};
 use crate::ledger::codec::Reader;
 use crate::ledger::error::{LedgerError, LedgerResult};
 use crate::ledger::manifest::kind;
-use crate::ledger::run::{Run, RunEntry};
+use crate::ledger::run::RunEntry;
 use crate::ledger::writer::Ledger;
 use crate::ledger::writer::garbage;
 use crate::storage::crash_points::{self, Point};
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 /// What a compaction did.
@@ -41,13 +40,13 @@ impl Ledger {
 
     fn swap(&mut self, compacted: Compacted, now: UtcMillis) -> LedgerResult<CompactionReport> {
         let Compacted { day, inputs, outputs, first, numbers } = compacted;
-        let live = self.runs.get(&day).map_or(&[][..], Vec::as_slice);
+        let live = self.runs.live.get(&day).map_or(&[][..], Vec::as_slice);
         let current = inputs.iter().all(|input| live.iter().any(|run| run.id == input.id));
         let Some(outputs) = outputs.filter(|_| current) else {
             // Deleted before the next commit frees the numbers, and earlier in the store's log than that commit.
             garbage::delete_numbers(&self.store, first, first + numbers)?;
             crash_points::after(Point::Discarded);
-            self.compacting = None;
+            self.runs.reserved_from = None;
             return Ok(CompactionReport { day, ..CompactionReport::default() });
         };
         let bytes = |runs: &mut dyn Iterator<Item = &RunEntry>| runs.map(|entry| entry.bytes).sum();
@@ -63,7 +62,7 @@ impl Ledger {
         };
         if inputs.iter().map(|run| run.entry.rows).sum::<u64>() != report.rows {
             return Err(LedgerError::Inconsistent(format!(
-                "a compaction of day {} read runs whose blocks do not hold as many rows as the manifest says: run \
+                "Failed to compact day {}: it read runs whose blocks do not have as many rows as the manifest says: run \
                  `coverledger verify`, then restore a backup or rebuild from Kafka or files",
                 day.0
             )));
@@ -75,23 +74,17 @@ impl Ledger {
             self.manifest.put(kind::GARBAGE, &run.id.to_be_bytes(), body);
         }
         self.stage_runs(&outputs, &[]);
-        self.compacting = None;
+        self.runs.reserved_from = None;
         crash_points::after(Point::CompactionStaged);
         // The job made its blocks durable before it handed them over.
         self.advance(&[], &[], now)?;
         crash_points::after(Point::CompactionAdvanced);
-        self.replace_runs(day, &inputs, outputs);
-        self.balance_filters();
+        self.runs.replace(day, &inputs, outputs);
+        self.runs.balance_filters();
         self.publish();
         crash_points::after(Point::CompactionInstalled);
         inputs.iter().for_each(|run| run.mark_obsolete());
         Ok(report)
-    }
-
-    pub(in super::super) fn replace_runs(&mut self, day: LocalDay, inputs: &[Arc<Run>], outputs: Vec<Run>) {
-        let runs = Arc::make_mut(&mut self.runs).entry(day).or_default();
-        runs.retain(|run| inputs.iter().all(|input| input.id != run.id));
-        runs.extend(outputs.into_iter().map(Arc::new));
     }
 
     /// Runs compactions here and now until none is due.
@@ -100,12 +93,12 @@ impl Ledger {
     /// A failure poisons the ledger.
     pub fn compact_now(
         &mut self,
-        settled_before: LocalDay,
+        major_before: LocalDay,
         now: UtcMillis,
     ) -> LedgerResult<Vec<CompactionReport>> {
         let mut reports = Vec::new();
         let never = AtomicBool::new(false);
-        while let Some(job) = self.begin_compaction(settled_before) {
+        while let Some(job) = self.begin_compaction(major_before) {
             let compacted = self.guarded(|_| job.run(&never))?;
             reports.push(self.install(compacted, now)?);
             self.guarded(Self::collect_released)?;
@@ -120,7 +113,7 @@ impl Ledger {
     /// Their manifest entries go with the next commit. A crash before it deletes at the next start what is gone already.
     pub fn collect_released(&mut self) -> LedgerResult<usize> {
         self.published.release_former();
-        let released: Vec<u64> = self.released.1.try_iter().collect();
+        let released: Vec<u64> = self.runs.released.1.try_iter().collect();
         for id in &released {
             let key = id.to_be_bytes();
             let Some(body) = self.manifest.get(kind::GARBAGE, &key) else { continue };

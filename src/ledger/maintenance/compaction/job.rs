@@ -96,7 +96,7 @@ impl CompactionJob {
         let mut number = self.first;
         let mut writer = self.writer(&table, number);
         let mut rider = String::new();
-        while let Some((row, class)) = merge.current() {
+        while let Some((row, entry)) = merge.current() {
             rows += 1;
             if rows.is_multiple_of(STOP_EVERY_ROWS) && stop.load(Ordering::Relaxed) {
                 return Ok(None);
@@ -112,7 +112,7 @@ impl CompactionJob {
                 rider.clear();
                 rider.push_str(row.rider_id);
             }
-            writer.push(&row, hasher.hash(&row, class))?;
+            writer.push(&row, hasher.hash(&row, entry))?;
             merge.advance()?;
         }
         outputs.push(writer.finish(&totals, &self.released)?);
@@ -124,28 +124,28 @@ impl CompactionJob {
     }
 }
 
-/// Hashes the identities of rows; remembers the part that only the class decides.
+/// Hashes the identities of rows; remembers the part that only the entry decides.
 #[derive(Debug, Default)]
 pub(crate) struct Hasher {
-    /// By the number of the class: the platform's seed.
+    /// By the number of the entry: the platform's seed.
     seeds: Vec<Option<u64>>,
 }
 
 impl Hasher {
-    /// The identity hash of a row, whose class has one number as long as this lives.
-    pub(crate) fn hash(&mut self, row: &Row<'_>, class: &DictionaryEntry) -> IdentityHash {
-        let number = usize::try_from(row.class).unwrap_or(usize::MAX);
+    /// The identity hash of a row, whose entry has one number as long as this lives.
+    pub(crate) fn hash(&mut self, row: &Row<'_>, entry: &DictionaryEntry) -> IdentityHash {
+        let number = usize::try_from(row.code).unwrap_or(usize::MAX);
         let seed = match self.seeds.get(number) {
             Some(Some(seed)) => *seed,
-            _ => self.learn(number, class),
+            _ => self.learn(number, entry),
         };
-        IdentityHash::with_seed(seed, &row.order_id, class.leg, class.phase)
+        IdentityHash::with_seed(seed, &row.order_id, entry.leg, entry.phase)
     }
 
     #[cold]
-    fn learn(&mut self, number: usize, class: &DictionaryEntry) -> u64 {
-        let seed = IdentityHash::seed(&class.platform);
-        // A run has some thousands of classes; a number beyond is damage or costs a hash each time.
+    fn learn(&mut self, number: usize, entry: &DictionaryEntry) -> u64 {
+        let seed = IdentityHash::seed(&entry.platform);
+        // A run has some thousands of entries; a number beyond is damage or costs a hash each time.
         if self.seeds.len() <= number && number < CLASSES_REMEMBERED {
             self.seeds.resize(number + 1, None);
         }

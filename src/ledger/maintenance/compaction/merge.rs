@@ -27,10 +27,10 @@ impl Merge {
         Ok(merge)
     }
 
-    /// The row here with its class; `None` after the last one.
+    /// The row here with its entry; `None` after the last one.
     pub fn current(&self) -> Option<(Row<'_>, &Arc<DictionaryEntry>)> {
         let cursor = self.cursors.get(*self.heap.first()?)?;
-        Some((cursor.row()?, cursor.class()?))
+        Some((cursor.row()?, cursor.entry()?))
     }
 
     /// Goes to the next row.
@@ -58,7 +58,7 @@ impl Merge {
         }
     }
 
-    /// Whether the cursor at one position of the heap stands before that at another.
+    /// Whether the cursor at one position of the heap precedes that at another.
     fn is_before(&self, a: usize, b: usize) -> bool {
         let cursor = |at: usize| self.heap.get(at).and_then(|&nth| self.cursors.get(nth));
         cursor(a).zip(cursor(b)).is_some_and(|(a, b)| a.compare(b).is_lt())

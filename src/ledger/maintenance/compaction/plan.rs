@@ -38,9 +38,9 @@ pub fn logical_runs(runs: &[Arc<Run>]) -> Vec<LogicalRun> {
 
 /// The numbers of the runs of a day that are to be merged now; `None` when nothing is due.
 ///
-/// A settled day becomes one run. Another is merged tier by tier, the smallest first, so that a row is rewritten about
+/// A major compaction makes one run of the day. Any other is merged tier by tier, the smallest first, so that a row is rewritten about
 /// once a tier; a day with too many runs gives up its smallest.
-pub fn plan(runs: &[LogicalRun], settled: bool) -> Option<Vec<u64>> {
+pub fn plan(runs: &[LogicalRun], is_major: bool) -> Option<Vec<u64>> {
     if runs.len() < 2 {
         return None;
     }
@@ -49,7 +49,7 @@ pub fn plan(runs: &[LogicalRun], settled: bool) -> Option<Vec<u64>> {
     let ids = |chosen: &[&LogicalRun]| {
         Some(chosen.iter().take(INPUTS_MAX).flat_map(|run| run.ids.iter().copied()).collect())
     };
-    if settled {
+    if is_major {
         return ids(&by_size);
     }
     let tier_runs = usize::try_from(TIER_RUNS).unwrap_or(usize::MAX);
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn a_settled_day_becomes_one_run_and_then_rests() {
+    fn a_major_compaction_makes_one_run_and_is_then_complete() {
         assert_eq!(plan(&runs(&[1_000_000, 1]), true), Some(vec![1, 0]));
         assert_eq!(plan(&runs(&[1_000_000]), true), None);
         assert_eq!(plan(&[], true), None);

@@ -44,7 +44,7 @@ pub fn rows_of_orders(body: &[u8], mut wanted: impl FnMut(&OrderId<'_>) -> bool)
 
 /// Calls `visit` with the selected rows of a block's body, in order, until it returns `false`.
 ///
-/// Returns whether the last row was reached (the rider's rows may go on in the next block).
+/// Returns whether the last row was reached (the rider's rows may continue in the next block).
 pub fn visit_block(
     body: &[u8],
     select: Select<'_>,
@@ -168,7 +168,7 @@ struct Columns<'a> {
 }
 
 impl<'a> Columns<'a> {
-    /// Looks for a rider. Names ascend and stand with what they share with the one before: a name that shares more than
+    /// Looks for a rider. Names ascend and are stored with what they share with the one before: a name that shares more than
     /// that one had in common with the wanted one is smaller too, and one that shares less is larger.
     fn seek(&self, wanted: &[u8]) -> Decoded<Sought> {
         let mut riders = self.riders.clone();
@@ -246,7 +246,7 @@ impl<'a> Columns<'a> {
         }
         self.starts.skip_varints(rows, "start")?;
         self.durations.skip_varints(rows, "duration")?;
-        self.dictionary.skip_varints(rows, "class")?;
+        self.dictionary.skip_varints(rows, "dictionary code")?;
         self.regions.skip_varints(rows, "region")?;
         match self.uniform_head {
             Some(head) if head != 0 && usize::from(head) <= OrderId::DIGITS_MAX => {
@@ -285,7 +285,7 @@ impl<'a> Columns<'a> {
                     .ok_or(CodecError::Invalid("duration"))?,
             )),
         };
-        let class = self.dictionary.number("class")?;
+        let code = self.dictionary.number("dictionary code")?;
         let delta = self.regions.signed("region")?;
         let from = if new_group { 0 } else { self.region };
         self.region = from.checked_add(delta).ok_or(CodecError::Invalid("region"))?;
@@ -303,7 +303,7 @@ impl<'a> Columns<'a> {
             accepted_at: UtcMillis::new(self.start),
             order_id,
             ended_at,
-            class,
+            code,
             region: region.ok_or(CodecError::Invalid("region"))?,
             revision,
             commit,

@@ -170,7 +170,7 @@ fn a_changed_lost_or_exchanged_part_is_an_error() {
             let text = asked.unwrap_err().to_string();
             assert!(text.contains("run 7") || text.contains("s/7/"), "{text}");
         }
-        // A part of another form that fits is told by the top, or by the blocks themselves.
+        // The top, or the blocks themselves, reveal a part of another form that fits.
         let mut forged = body;
         forged[11] ^= 1;
         forged[1] ^= 1;

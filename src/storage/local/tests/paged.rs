@@ -1,4 +1,4 @@
-//! Paged tables: any history of a store beside a map, a budget that is kept, damage that is told.
+//! Paged tables: any history of a store beside a map, a budget that is kept, damage that is reported.
 
 use super::*;
 use proptest::collection::vec;

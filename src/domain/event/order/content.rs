@@ -4,7 +4,7 @@ use crate::domain::order::OrderEvent;
 use crate::domain::posting::Posting;
 
 /// Whether every field of the event equals the booked version, compared by value: instants as instants, amounts as
-/// amounts, defaults as what they stand for.
+/// amounts, defaults as their values.
 pub fn same_content(event: &OrderEvent<'_>, booked: &Posting) -> bool {
     // Taken apart, so that a new field cannot be forgotten here.
     let OrderEvent {

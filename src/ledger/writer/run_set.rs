@@ -1,0 +1,79 @@
+//! The live runs as the writer sees them: by day, with the filters that tell new identities from stored ones.
+
+use crate::domain::time::LocalDay;
+use crate::ledger::error::LedgerResult;
+use crate::ledger::lookup::day_filters::{DayFilters, DayRuns};
+use crate::ledger::manifest::{Manifest, kind};
+use crate::ledger::run::{Run, RunEntry};
+use crate::storage::Session;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+/// Rows of one output of a compaction: bounds the memory in which identity hashes are sorted.
+const COMPACTION_OUTPUT_ROWS_MAX: u64 = 4_000_000;
+
+/// The runs that count.
+#[derive(Debug)]
+pub struct RunSet {
+    /// By day. Snapshots share them.
+    pub(crate) live: Arc<DayRuns>,
+    /// Filters of groups of days.
+    pub(crate) filters: DayFilters,
+    /// Where the last owner of an obsolete run reports its number, and where the writer collects it.
+    pub(crate) released: (Sender<u64>, Receiver<u64>),
+    /// The first run number that the compaction under way may write.
+    pub(crate) reserved_from: Option<u64>,
+    /// Rows after which a compaction begins another output.
+    pub(crate) output_rows_max: u64,
+}
+
+impl RunSet {
+    /// Opens every run that the manifest names.
+    ///
+    /// # Errors
+    /// The storage fails, or a run is damaged.
+    pub(crate) fn open(store: &Session, manifest: &Manifest, filter_bytes: usize) -> LedgerResult<Self> {
+        let released = channel();
+        let mut live = DayRuns::new();
+        for (id, entry) in manifest.numbered(kind::RUN, RunEntry::decode)? {
+            let run = Run::open(id, entry, store, &released.0)?;
+            live.entry(entry.day).or_default().push(Arc::new(run));
+        }
+        Ok(Self {
+            live: Arc::new(live),
+            filters: DayFilters::new(filter_bytes),
+            released,
+            reserved_from: None,
+            output_rows_max: COMPACTION_OUTPUT_ROWS_MAX,
+        })
+    }
+
+    /// Adds committed runs and their identities.
+    ///
+    /// # Errors
+    /// The identities of a run cannot be read.
+    pub(crate) fn add(&mut self, mut runs: Vec<Run>) -> LedgerResult<()> {
+        // Space for all of them first: whether anything of a group is stored is told by the live runs, which these are not yet.
+        let rows: u64 = runs.iter().map(|run| run.entry.rows).sum();
+        for run in &runs {
+            self.filters.reserve(run.entry.day, rows, &self.live);
+        }
+        for run in &mut runs {
+            let (day, filters) = (run.entry.day, &mut self.filters);
+            run.visit_hashes(|hash| filters.insert(day, hash))?;
+        }
+        let live = Arc::make_mut(&mut self.live);
+        for run in runs {
+            live.entry(run.entry.day).or_default().push(Arc::new(run));
+        }
+        self.balance_filters();
+        Ok(())
+    }
+
+    /// Puts `outputs` in the place of `inputs`.
+    pub(crate) fn replace(&mut self, day: LocalDay, inputs: &[Arc<Run>], outputs: Vec<Run>) {
+        let runs = Arc::make_mut(&mut self.live).entry(day).or_default();
+        runs.retain(|run| inputs.iter().all(|input| input.id != run.id));
+        runs.extend(outputs.into_iter().map(Arc::new));
+    }
+}
