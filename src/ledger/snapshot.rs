@@ -3,6 +3,7 @@
 mod finality_history;
 mod parts;
 mod periods;
+mod seals;
 
 pub(crate) use parts::SnapshotParts;
 pub use periods::TotalsOfPeriod;
