@@ -3,8 +3,7 @@
 //!
 //! `cargo bench --bench decode [-- --enforce]`: with `--enforce` it fails when the decoder falls below [`RATIO_MIN`].
 
-use coverledger::domain::event::{EventRules, decode};
-use coverledger::domain::order::Event;
+use coverledger::domain::event::{Event, EventRules, decode};
 use coverledger::domain::time::{DAY_MS, UtcMillis};
 use coverledger::generate::{CATEGORIES, Generator, GeneratorSettings, PLATFORMS};
 use serde::Deserialize;

@@ -29,6 +29,7 @@
 //!
 //! * [`cli`]: the commands, one file each.
 //! * [`backfill`]: files through the same pipeline into the ledger; [`redrive`]: rejected records through it again.
+//! * [`seal`]: sealed days and receipts: proofs that a stranger checks without the ledger; [`sealing`] makes them of a ledger.
 //! * [`generate`]: deterministic synthetic events for tests, demonstrations and benchmarks.
 //! * [`telemetry`]: the clock, the metrics, the log. [`wait`]: the only place where a thread sleeps; it uses no other module.
 //!
@@ -44,15 +45,17 @@
 //! | `config` | `domain` |
 //! | `generate` | `domain` |
 //! | `telemetry` | `domain` |
+//! | `seal` | `domain` |
 //! | `ingest` | `config`, `domain` |
 //! | `ledger` | `config`, `domain`, `storage`, `wait` |
-//! | `coverage` | `domain` |
+//! | `coverage` | `domain`, `seal` |
 //! | `http` | `config`, `coverage`, `domain`, `telemetry` |
 //! | `pipeline` | `config`, `domain`, `ledger` |
 //! | `backfill` | `domain`, `ingest`, `ledger`, `pipeline` |
 //! | `redrive` | `backfill`, `config`, `domain`, `ledger`, `pipeline` |
-//! | `app` | `config`, `domain`, `generate`, `http`, `ingest`, `ledger`, `pipeline`, `storage`, `telemetry`, `wait` |
-//! | `cli` | `app`, `backfill`, `config`, `coverage`, `domain`, `generate`, `http`, `ingest`, `ledger`, `pipeline`, `redrive`, `storage`, `telemetry`, `wait` |
+//! | `sealing` | `coverage`, `domain`, `ledger`, `seal` |
+//! | `app` | `config`, `coverage`, `domain`, `generate`, `http`, `ingest`, `ledger`, `pipeline`, `seal`, `sealing`, `storage`, `telemetry`, `wait` |
+//! | `cli` | `app`, `backfill`, `config`, `coverage`, `domain`, `generate`, `http`, `ingest`, `ledger`, `pipeline`, `redrive`, `seal`, `sealing`, `storage`, `telemetry`, `wait` |
 pub mod app;
 pub mod backfill;
 pub mod cli;
@@ -65,6 +68,8 @@ pub mod ingest;
 pub mod ledger;
 pub mod pipeline;
 pub mod redrive;
+pub mod seal;
+pub mod sealing;
 pub mod storage;
 pub mod telemetry;
 pub mod wait;

@@ -9,8 +9,7 @@
 //! writer. Between them is a [`Batch`]: bounded, owned, sent from one to the other.
 
 use crate::config::{Config, Limits};
-use crate::domain::event::{EventRules, decode_noting_unknown};
-use crate::domain::order::Event;
+use crate::domain::event::{Event, EventRules, decode_noting_unknown};
 use crate::domain::time::{LocalDay, UtcMillis, Zone};
 use crate::ledger::{Arrival, Batch};
 

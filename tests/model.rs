@@ -36,6 +36,9 @@ mod pending;
 #[path = "model/periods.rs"]
 mod periods;
 #[cfg(test)]
+#[path = "model/sealed.rs"]
+mod sealed;
+#[cfg(test)]
 #[path = "model/shown.rs"]
 mod shown;
 #[cfg(test)]
@@ -65,7 +68,7 @@ mod histories {
     /// So many histories show everything in [`SHOWN`].
     const MANY: u64 = 100;
     /// What must happen in some history, or the test tests less than it says.
-    const SHOWN: [&str; 16] = [
+    const SHOWN: [&str; 18] = [
         "records",
         "commits",
         "accepted",
@@ -82,6 +85,8 @@ mod histories {
         "facts of earlier commits",
         "crashes before the witness",
         "orphans left by crashes",
+        "days sealed",
+        "receipts",
     ];
 
     /// Where histories are stored: `memory`, `local`, or `both`, which is the default.

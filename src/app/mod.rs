@@ -16,6 +16,7 @@ mod kafka;
 mod offset_overrides;
 mod open_files;
 pub mod reader;
+pub mod sealer;
 pub mod service;
 mod signals;
 pub mod status;
@@ -26,6 +27,7 @@ use crate::config::Config;
 use crate::http::{self, HttpState};
 use crate::ingest::kafka::TopicPartition;
 use crate::ledger::{DiskSpace, Ledger, LedgerOptions, Published};
+use crate::sealing::secrets::Secrets;
 use crate::telemetry::clock::Clock;
 use crate::telemetry::metrics::Metrics;
 use crate::wait::Stop;
@@ -79,6 +81,8 @@ pub struct ServeOptions {
     pub reason: String,
     /// Read-only: serves queries from the ledger, without Kafka.
     pub read_only: bool,
+    /// The secrets with which settled days are sealed; none are without them.
+    pub secrets: Option<Arc<Secrets>>,
     /// Ending when the terminal goes away (SIGHUP); else that is logged and ignored.
     pub ends_on_hangup: bool,
 }
@@ -197,6 +201,7 @@ fn run(
     }
     let (compactor, bench) = compactor::compactor(stop.clone());
     threads.start("compactor", Urgency::Background, move || bench.run())?;
+    let sealer = sealer::start(options.secrets.as_ref(), config, stop, &mut threads)?;
     if let Some(upkeep) = ledger.upkeep() {
         let stopped = stop.clone();
         threads.start("upkeep", Urgency::Background, move || {
@@ -226,6 +231,7 @@ fn run(
         status: Arc::clone(status),
         event_log: event_log.clone(),
         compactor,
+        sealer,
     };
     threads.start("writer", Urgency::Ingest, move || writer.run())?;
     if let Some(connected) = kafka {

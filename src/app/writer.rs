@@ -42,6 +42,8 @@ pub struct Writer {
     pub disk_space: DiskSpace,
     /// Compactions in the background.
     pub compactor: super::compactor::Compactor,
+    /// Seals of settled days, if they are wanted.
+    pub sealer: Option<super::sealer::Sealer>,
 }
 
 impl Writer {
@@ -70,6 +72,9 @@ impl Writer {
             // A compaction needs disk space before it frees some.
             let may_begin = !self.status.free().is_short;
             self.compactor.step(&mut self.ledger, &self.clock, &self.event_log, may_begin)?;
+            if let Some(sealer) = &mut self.sealer {
+                sealer.step(&mut self.ledger, &self.clock, may_begin)?;
+            }
         }
         self.commit_news()?;
         self.compactor.finish(&mut self.ledger, &self.clock, &self.event_log)?;

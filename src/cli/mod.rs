@@ -2,6 +2,7 @@
 
 pub mod backup;
 pub mod check_config;
+pub mod compare;
 pub mod demo;
 pub mod generate;
 pub mod ingest;
@@ -13,15 +14,18 @@ mod mended;
 pub mod output;
 pub mod produce;
 mod reading;
+pub mod receipt;
 mod rejection_export;
 mod rejection_send;
 pub mod rejections;
 mod remote;
+pub mod seal;
 pub mod serve;
 pub mod statement;
 pub mod timeline;
 mod typed;
 pub mod verify;
+pub mod verify_receipt;
 mod version;
 
 use crate::config::{Config, ConfigErrors};
@@ -57,6 +61,14 @@ pub enum Command {
     Backup(backup::BackupArgs),
     /// Read everything in the ledger again and prove that it agrees.
     Verify(verify::VerifyArgs),
+    /// Seal the days that are settled, so that receipts can be made.
+    Seal(seal::SealArgs),
+    /// Answer about settled time with proofs that anyone can check.
+    Receipt(receipt::ReceiptArgs),
+    /// Compare the sealed days of two ledgers.
+    Compare(compare::CompareArgs),
+    /// Check a receipt with a public key, without a ledger.
+    VerifyReceipt(verify_receipt::VerifyReceiptArgs),
     /// Say whether a rider was covered.
     Lookup(lookup::LookupArgs),
     /// List a rider's orders and merged cover.

@@ -305,6 +305,8 @@ fn unreadable_ignored<V: LedgerView>(
     Some(Warning::UnreadableRecordsIgnored { platform: (*name).to_owned(), count })
 }
 
+pub mod rider_day;
+
 #[cfg(test)]
 mod finality;
 #[cfg(test)]

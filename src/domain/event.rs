@@ -1,36 +1,46 @@
 //! From the bytes of one record to an [`Event`] or a [`Refusal`]: the input contract, version 1.
 //!
-//! The common event is scanned once, judged without allocation and borrows from its record (`fast_path`). Whatever is out
-//! of the ordinary is judged again in the order of the contract (`slow_path`), so that a refusal always names the first
-//! rule that is broken. Both give the same event for the same record; a test holds them to it.
+//! One scan finds the fields of a record (`fields`), the same for every kind. `schema` lists the kinds; `order` and
+//! `complete` say of their kind which fields it has, how a record of it is judged, and what a refused one concerns. A refused
+//! record is read again leniently (`salvage`).
 
-mod content;
+mod check;
+mod complete;
 mod detail;
 mod escape;
-mod fast_path;
 mod fields;
 mod form;
 mod json;
 mod names;
-mod readable;
+mod order;
 mod rfc3339;
 mod rules;
 mod salvage;
 mod scalar;
-mod slow_path;
+mod schema;
 #[cfg(test)]
 mod tests;
 
-pub use content::same_content;
+pub use complete::CompletenessRecord;
 pub use detail::misspelt_optional_field;
+pub use order::same_content;
 pub use rfc3339::ExactTime;
 pub use rules::EventRules;
 
-use super::order::Event;
+use super::order::OrderEvent;
 use super::reject::{Reason, Refusal};
 use fields::Fields;
 use json::Malformed;
 use salvage::Salvaged;
+
+/// A valid record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event<'a> {
+    /// An order, open or ended.
+    Order(OrderEvent<'a>),
+    /// A completeness record.
+    Complete(CompletenessRecord<'a>),
+}
 
 /// Decodes one record.
 ///
@@ -53,21 +63,26 @@ pub fn decode_noting_unknown<'a>(record: &'a [u8], rules: &EventRules) -> (Resul
     };
     let mut fields = Fields::EMPTY;
     let event = match fields.fill(text) {
-        Ok(()) => match fast_path::order(&fields, rules) {
-            Some(order) => Ok(Event::Order(order)),
-            None => judge_slow_path(text, &fields, rules),
+        Ok(()) => match schema::decode_ordinary(&fields, rules) {
+            Some(event) => Ok(event),
+            None => decode_slowly(text, &fields, rules),
         },
         Err(malformed) => Err(refuse_malformed(record, malformed, rules)),
     };
     (event, fields.has_unknown)
 }
 
+/// Whether a field of order events has that name, in whatever letter case.
+pub fn is_order_field(name: &[u8]) -> bool {
+    schema::DEFAULT.fields.iter().any(|field| name.eq_ignore_ascii_case(field.name.as_bytes()))
+}
+
 #[cold]
-fn judge_slow_path<'a>(text: &str, fields: &Fields<'a>, rules: &EventRules) -> Result<Event<'a>, Refusal> {
-    slow_path::judge(fields, rules).map_err(|fault| {
+fn decode_slowly<'a>(text: &str, fields: &Fields<'a>, rules: &EventRules) -> Result<Event<'a>, Refusal> {
+    schema::decode(fields, rules).map_err(|fault| {
         let salvaged = Salvaged::of(text.as_bytes());
         let detail = detail::of_fault(text, &fault, &salvaged);
-        Refusal { reason: fault.reason, detail, readable: Box::new(readable::readable(&salvaged, rules)) }
+        Refusal { reason: fault.reason, detail, readable: Box::new(schema::readable(&salvaged, rules)) }
     })
 }
 
@@ -77,6 +92,6 @@ fn refuse_malformed(record: &[u8], malformed: Malformed, rules: &EventRules) -> 
     Refusal {
         reason: Reason::MalformedJson,
         detail: detail::of_malformed(record, malformed, &salvaged),
-        readable: Box::new(readable::readable(&salvaged, rules)),
+        readable: Box::new(schema::readable(&salvaged, rules)),
     }
 }

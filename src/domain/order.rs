@@ -1,4 +1,4 @@
-//! What a platform says about one order: identity, content, and the completeness record that closes a stretch of time.
+//! What a platform says about one order: identity and content.
 
 use super::time::UtcMillis;
 use rust_decimal::Decimal;
@@ -142,23 +142,4 @@ impl OrderEvent<'_> {
     pub const fn phase(&self) -> Phase {
         if self.ended_at.is_some() { Phase::Ended } else { Phase::Open }
     }
-}
-
-/// `{"kind": "complete"}`: every event of `platform` about instants before `through` was acknowledged by Kafka
-/// before this record was sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CompletenessRecord<'a> {
-    /// The platform that vouches.
-    pub platform: Cow<'a, str>,
-    /// Rounded down to the millisecond, so that rounding never claims more.
-    pub through: UtcMillis,
-}
-
-/// A valid record.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event<'a> {
-    /// An order, open or ended.
-    Order(OrderEvent<'a>),
-    /// A completeness record.
-    Complete(CompletenessRecord<'a>),
 }

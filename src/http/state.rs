@@ -114,7 +114,8 @@ impl<S: Source> HttpState<S> {
         Arc::clone(&self.inner.bodies)
     }
 
-    /// Does a job that reads a few blocks: here and now, or like any other when others do so already.
+    /// Does a job that reads a few blocks: here and now, or like any other when others do so already. A blocking thread for each
+    /// question would double its CPU, though its slowest answers came sooner (docs/decisions/0020-measured-by-hand-code.md).
     pub(super) async fn read_little<T: Send + 'static>(
         &self,
         job: impl FnOnce(&Self) -> Result<T, ViewError<S>> + Send + 'static,

@@ -68,11 +68,13 @@ pub mod yield_points;
 
 pub use batch::{Arrival, Batch, LineHashes};
 pub use commit::report::CommitReport;
+pub use commit::seal::NewSeal;
 pub use commit::{CommitExtras, Observations};
 pub use error::{LedgerError, LedgerResult};
 pub use maintenance::backup::{BackupReport, backup, backup_closed};
 pub use maintenance::compaction::{Compacted, CompactionJob};
 pub use maintenance::disk_space::{DiskSpace, FreeSpace};
+pub use manifest::seals::StoredSeal;
 pub use manifest::source::Source;
 pub use manifest::state_codec::Counts;
 pub use options::LedgerOptions;

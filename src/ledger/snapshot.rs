@@ -4,6 +4,7 @@ mod finality_history;
 mod known_at;
 mod parts;
 mod periods;
+mod seals;
 
 pub(crate) use known_at::EarlierCache;
 use known_at::EarlierFacts;

@@ -205,6 +205,7 @@ impl Drive {
         self.reopen();
         check::everything(&mut self);
         self.facts_are_rebuilt();
+        self.sealed_days_are_answered();
         let verified = verify(self.ledger(), &mut |_, _| {});
         assert!(verified.holds(), "{:#?}", verified.problems);
         self.shown

@@ -12,7 +12,7 @@ use crate::domain::time::{HOUR_MS, MINUTE_MS, UtcMillis};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
-mod worlds;
+pub(super) mod worlds;
 
 use worlds::worlds;
 

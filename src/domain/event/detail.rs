@@ -1,18 +1,18 @@
 //! The detail of a refusal: field, place and what to do, for a person; never a value.
 
+use super::check::Fault;
 use super::form;
 use super::json::Malformed;
-use super::names::OPTIONAL;
 use super::salvage::{Misspelt, Salvaged};
-use super::slow_path::Fault;
+use super::schema::optional_fields;
 use crate::domain::reject::Reason;
 
 /// The detail of a record that breaks a rule.
 pub(super) fn of_fault(text: &str, fault: &Fault<'_>, salvaged: &Salvaged<'_>) -> String {
-    let Fault { reason, field, value, what } = *fault;
+    let Fault { reason, field, value, what } = fault;
     let place = value.place_in(text).map_or(String::new(), |place| format!(", at byte {place}"));
     let mut detail = format!("field {field}{place}: {what}");
-    let form = if reason == Reason::MissingField { form::envelope(salvaged) } else { None };
+    let form = if *reason == Reason::MissingField { form::envelope(salvaged) } else { None };
     if let Some(form) = form {
         detail.push_str("; the record is ");
         detail.push_str(form);
@@ -36,12 +36,12 @@ pub(super) fn of_malformed(record: &[u8], malformed: Malformed, salvaged: &Salva
     }
 }
 
-/// The optional field of an order event that a key of `record` misspells, such as `outcome` for the key `outcom`, when
+/// The optional field that a key of `record` misspells, such as `outcome` for the key `outcom`, when
 /// the field itself is not there. Without it the event was booked by the default.
 ///
 /// For accepted records of files only: it reads the whole record a second time, key by key, which takes about as long
 /// as decoding it without the fast path; it allocates only for keys with escapes and for nested values.
 pub fn misspelt_optional_field(record: &[u8]) -> Option<&'static str> {
     let salvaged = Salvaged::of(record);
-    OPTIONAL.into_iter().find(|name| salvaged.misspelt(name).is_some())
+    optional_fields().find(|name| salvaged.misspelt(name).is_some())
 }

@@ -1,52 +1,41 @@
 //! The fields of one record, found in a single pass and not yet judged.
 
+use super::check::Named;
 use super::json::{Malformed, Scanner, Value};
+use super::schema::{Field, NAMES, scan_in_order};
 use std::borrow::Cow;
 use std::collections::HashSet;
 
 /// Unknown keys that are compared one by one; more of them go into a hash set.
 const FEW_KEYS: usize = 8;
 
-/// The value of every field that the contract knows, in table order.
+/// The value of every field that some schema lists.
 #[derive(Clone, Debug)]
 pub(super) struct Fields<'a> {
-    pub(super) kind: Value<'a>,
-    pub(super) platform: Value<'a>,
-    pub(super) order_id: Value<'a>,
-    pub(super) leg: Value<'a>,
-    pub(super) rider_id: Value<'a>,
-    pub(super) category: Value<'a>,
-    pub(super) region: Value<'a>,
-    pub(super) accepted_at: Value<'a>,
-    pub(super) ended_at: Value<'a>,
-    pub(super) outcome: Value<'a>,
-    pub(super) revision: Value<'a>,
-    pub(super) fare: Value<'a>,
-    pub(super) previous_accepted_at: Value<'a>,
-    /// Of completeness records.
-    pub(super) through: Value<'a>,
+    values: [Value<'a>; NAMES.len()],
     /// Whether there is a field that the contract does not know.
     pub(super) has_unknown: bool,
 }
 
 impl<'a> Fields<'a> {
-    pub(super) const EMPTY: Self = Self {
-        kind: Value::ABSENT,
-        platform: Value::ABSENT,
-        order_id: Value::ABSENT,
-        leg: Value::ABSENT,
-        rider_id: Value::ABSENT,
-        category: Value::ABSENT,
-        region: Value::ABSENT,
-        accepted_at: Value::ABSENT,
-        ended_at: Value::ABSENT,
-        outcome: Value::ABSENT,
-        revision: Value::ABSENT,
-        fare: Value::ABSENT,
-        previous_accepted_at: Value::ABSENT,
-        through: Value::ABSENT,
-        has_unknown: false,
-    };
+    pub(super) const EMPTY: Self = Self { values: [Value::ABSENT; NAMES.len()], has_unknown: false };
+
+    /// The value of a field.
+    #[inline(always)]
+    pub(super) fn value(&self, field: Field) -> Value<'a> {
+        self.values.get(field.place).copied().unwrap_or(Value::ABSENT)
+    }
+
+    /// The name of a field with its value.
+    pub(super) fn named(&self, field: Field) -> Named<'a> {
+        (field.name, self.value(field))
+    }
+
+    /// The name of a field, one that a schema lists, with its value.
+    pub(super) fn of_name(&self, name: &'static str) -> Named<'a> {
+        let value = place_of(name).and_then(|place| self.values.get(place));
+        (name, value.copied().unwrap_or(Value::ABSENT))
+    }
 
     /// Reads one JSON object, the whole text and nothing but it, into empty fields: in place, as they are too large
     /// to be moved around for every record. A key that occurs twice is an error.
@@ -62,7 +51,7 @@ impl<'a> Fields<'a> {
         if scanner.peek() == Some(b'}') {
             scanner.take();
         } else {
-            match self.scan_in_order(&mut scanner)? {
+            match scan_in_order(self, &mut scanner)? {
                 Next::Separator if scanner.peek() == Some(b'}') => scanner.take(),
                 next => self.scan_in_any_order(&mut scanner, next)?,
             }
@@ -74,41 +63,15 @@ impl<'a> Fields<'a> {
         Ok(())
     }
 
-    /// Reads as many fields as follow the order of the contract, as platforms mostly send them: a key that is
-    /// expected costs one comparison.
-    #[inline]
-    fn scan_in_order(&mut self, scanner: &mut Scanner<'a>) -> Result<Next, Malformed> {
-        macro_rules! in_order {
-            ($($key:literal => $slot:ident,)*) => {
-                $(
-                    if scanner.takes($key) {
-                        scanner.little_space();
-                        self.$slot = scanner.value()?;
-                        if scanner.peek() != Some(b',') {
-                            return Ok(Next::Separator);
-                        }
-                        scanner.take();
-                        scanner.little_space();
-                    }
-                )*
-            };
+    /// Reads the value of a field whose key has just been read, the first of that name.
+    #[inline(always)]
+    pub(super) fn put_expected(&mut self, field: Field, scanner: &mut Scanner<'a>) -> Result<(), Malformed> {
+        scanner.little_space();
+        let value = scanner.value()?;
+        if let Some(place) = self.values.get_mut(field.place) {
+            *place = value;
         }
-        in_order! {
-            b"\"kind\":" => kind,
-            b"\"platform\":" => platform,
-            b"\"order_id\":" => order_id,
-            b"\"leg\":" => leg,
-            b"\"rider_id\":" => rider_id,
-            b"\"category\":" => category,
-            b"\"region\":" => region,
-            b"\"accepted_at\":" => accepted_at,
-            b"\"ended_at\":" => ended_at,
-            b"\"outcome\":" => outcome,
-            b"\"revision\":" => revision,
-            b"\"fare\":" => fare,
-            b"\"previous_accepted_at\":" => previous_accepted_at,
-        }
-        Ok(Next::Key)
+        Ok(())
     }
 
     /// Reads the rest of the object, in any order and with anything in it.
@@ -144,8 +107,8 @@ impl<'a> Fields<'a> {
         unknown: &mut UnknownKeys<'a>,
     ) -> Result<bool, Malformed> {
         let slot = match key.plain() {
-            Some(name) => self.slot(name.as_bytes()),
-            None => key.text().and_then(|name| self.slot(name.as_bytes())),
+            Some(name) => self.slot(name),
+            None => key.text().and_then(|name| self.slot(&name)),
         };
         match slot {
             Some(slot) if slot.kind == Value::ABSENT.kind => {
@@ -164,30 +127,20 @@ impl<'a> Fields<'a> {
         }
     }
 
-    pub(super) fn slot(&mut self, name: &[u8]) -> Option<&mut Value<'a>> {
-        Some(match name {
-            b"kind" => &mut self.kind,
-            b"platform" => &mut self.platform,
-            b"order_id" => &mut self.order_id,
-            b"leg" => &mut self.leg,
-            b"rider_id" => &mut self.rider_id,
-            b"category" => &mut self.category,
-            b"region" => &mut self.region,
-            b"accepted_at" => &mut self.accepted_at,
-            b"ended_at" => &mut self.ended_at,
-            b"outcome" => &mut self.outcome,
-            b"revision" => &mut self.revision,
-            b"fare" => &mut self.fare,
-            b"previous_accepted_at" => &mut self.previous_accepted_at,
-            b"through" => &mut self.through,
-            _ => return None,
-        })
+    /// The value of the field of that name; `None` when no schema lists it.
+    pub(super) fn slot(&mut self, name: &str) -> Option<&mut Value<'a>> {
+        self.values.get_mut(place_of(name)?)
     }
+}
+
+/// The place of the field of that name; `None` when no schema lists it.
+fn place_of(name: &str) -> Option<usize> {
+    NAMES.iter().position(|&known| known == name)
 }
 
 /// What comes next in an object.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Next {
+pub(super) enum Next {
     /// A key, after a comma or at the beginning.
     Key,
     /// A comma or the end, after a value.

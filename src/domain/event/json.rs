@@ -93,12 +93,12 @@ impl<'a> Scanner<'a> {
         self.at += 1;
     }
 
-    /// Goes past `expected` if it is here.
-    #[inline]
-    pub(super) fn takes<const LENGTH: usize>(&mut self, expected: &[u8; LENGTH]) -> bool {
-        let matches = self.text.as_bytes().get(self.at..).and_then(<[u8]>::first_chunk) == Some(expected);
+    /// Goes past `expected` if it is here. Inlined, so that the length of a constant is known to the comparison.
+    #[inline(always)]
+    pub(super) fn takes(&mut self, expected: &[u8]) -> bool {
+        let matches = self.text.as_bytes().get(self.at..).is_some_and(|rest| rest.starts_with(expected));
         if matches {
-            self.at += LENGTH;
+            self.at += expected.len();
         }
         matches
     }

@@ -1,26 +1,6 @@
-//! The names of the fields, and keys that resemble one of them.
+//! Keys that resemble the name of a field.
 
-/// Every field that the contract knows, in table order; the last one is of completeness records.
-pub(super) const NAMES: [&str; 14] = [
-    "kind",
-    "platform",
-    "order_id",
-    "leg",
-    "rider_id",
-    "category",
-    "region",
-    "accepted_at",
-    "ended_at",
-    "outcome",
-    "revision",
-    "fare",
-    "previous_accepted_at",
-    "through",
-];
-
-/// The fields that an order event may leave out: misspelt, they change what is booked.
-pub(super) const OPTIONAL: [&str; 7] =
-    ["kind", "leg", "ended_at", "outcome", "revision", "fare", "previous_accepted_at"];
+use super::schema::NAMES;
 
 /// Longer keys resemble no field.
 const RESEMBLING_BYTES_MAX: usize = 40;

@@ -7,7 +7,8 @@
 mod lexer;
 
 use super::json::{Kind, Value};
-use super::names::{NAMES, resembled};
+use super::names::resembled;
+use super::schema::NAMES;
 use lexer::{Lenient, Lexer, Stop};
 
 /// A known field as the record tells it.

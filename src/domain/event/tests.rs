@@ -8,11 +8,13 @@ mod readable;
 mod reasons;
 mod salvage;
 mod salvage_properties;
+mod schema;
 mod times;
 
+use super::Event;
 use super::EventRules;
 use super::decode;
-use crate::domain::order::{Event, OrderEvent};
+use crate::domain::order::OrderEvent;
 use crate::domain::reject::Refusal;
 use crate::domain::time::{DAY_MS, HOUR_MS, LocalDay, UtcMillis, Zone};
 

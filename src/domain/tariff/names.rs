@@ -1,9 +1,9 @@
 //! Numbers for what the rules distinguish: names, stretches of dates, and classes of regions that no rule tells apart.
 
 use super::rule::{RegionPrefix, Scope};
-use super::table::MixHash;
 use crate::domain::order::Region;
 use crate::domain::time::LocalDay;
+use rustc_hash::FxHashMap;
 use std::collections::{BTreeSet, HashMap};
 
 /// The number of a name that no rule mentions.
@@ -60,7 +60,7 @@ const PREFECTURES: usize = 10_000;
 pub(super) struct RegionClasses {
     /// Class of each four-digit prefix; empty when no rule names a region.
     prefectures: Vec<u16>,
-    counties: HashMap<u32, u16, MixHash>,
+    counties: FxHashMap<u32, u16>,
     prefixes: Vec<RegionPrefix>,
 }
 

@@ -4,35 +4,8 @@ use super::names::{Names, UNNAMED};
 use super::rule::{RegionPrefix, Scoped};
 use crate::domain::order::Region;
 use crate::domain::time::LocalDay;
-use std::collections::{BTreeSet, HashMap};
-use std::hash::{BuildHasherDefault, Hasher};
-
-/// Multiply and fold: for keys of small numbers, which no input can make collide.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct MixHasher(u64);
-
-/// Builds [`MixHasher`]s.
-pub(super) type MixHash = BuildHasherDefault<MixHasher>;
-
-impl Hasher for MixHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|&byte| self.write_u64(u64::from(byte)));
-    }
-
-    fn write_u32(&mut self, value: u32) {
-        self.write_u64(u64::from(value));
-    }
-
-    fn write_u64(&mut self, value: u64) {
-        // An odd constant (2^64 / golden ratio) spreads low bits upwards, the shift brings them back down.
-        let mixed = (self.0 ^ value).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        self.0 = mixed ^ (mixed >> 32);
-    }
-}
+use rustc_hash::FxHashMap;
+use std::collections::BTreeSet;
 
 /// What is asked of a table, in numbers.
 #[derive(Clone, Copy, Debug)]
@@ -63,7 +36,7 @@ struct Dated {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Table {
     shapes: Vec<Shape>,
-    rules: HashMap<u64, Vec<Dated>, MixHash>,
+    rules: FxHashMap<u64, Vec<Dated>>,
 }
 
 /// Category and platform are numbers from 1, 0 = not asked for; a region prefix fits into 23 bits.

@@ -1,27 +1,12 @@
 //! What an input is, told by its first bytes: names of files say little (`orders.jsonl.gz.1`, `.xz` renamed to `.gz`).
 
+use crate::domain::event::is_order_field;
+
 /// Bytes that are looked at: beyond the place at which a tar archive says what it is.
 pub(super) const LOOK_BYTES: usize = 1 << 10;
 
 /// The byte order mark that some programs write before UTF-8 text.
 pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-
-/// Fields of order events: one of them alone makes a header.
-const FIELDS: [&str; 13] = [
-    "kind",
-    "platform",
-    "order_id",
-    "leg",
-    "rider_id",
-    "category",
-    "region",
-    "accepted_at",
-    "ended_at",
-    "outcome",
-    "revision",
-    "fare",
-    "previous_accepted_at",
-];
 
 /// How the bytes of an input are packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -261,7 +246,7 @@ fn is_table(text: &[u8]) -> bool {
     let names_field = |cell: &[u8]| {
         let cell = cell.trim_ascii().trim_ascii_start();
         let cell = cell.strip_prefix(b"\"").and_then(|cell| cell.strip_suffix(b"\"")).unwrap_or(cell);
-        FIELDS.iter().any(|field| cell.eq_ignore_ascii_case(field.as_bytes()))
+        is_order_field(cell)
     };
     let columns = |line: &[u8], separator| line.iter().filter(|&&byte| byte == separator).count();
     let next = lines.next().filter(|line| !line.contains(&b'{'));

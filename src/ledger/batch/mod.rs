@@ -14,7 +14,8 @@ pub use names::Names;
 
 use crate::domain::arrival::Timestamp;
 use crate::domain::charge::Charge;
-use crate::domain::order::{CompletenessRecord, OrderEvent};
+use crate::domain::event::CompletenessRecord;
+use crate::domain::order::OrderEvent;
 use crate::domain::posting::{CoverTerms, Posting};
 use crate::domain::reject::Refusal;
 use crate::domain::rejection::Origin;

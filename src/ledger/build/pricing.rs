@@ -13,8 +13,8 @@ use crate::ledger::error::LedgerResult;
 use crate::ledger::run::row::{DictionaryEntry, RowKind};
 use crate::ledger::run::totals::{DayTotals, scaled, sum, total_of};
 use crate::ledger::run::writer::Dictionary;
+use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, HashMap};
-use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 /// Combinations that are remembered, places of the grid included; beyond it all are forgotten and met again.
@@ -49,7 +49,7 @@ pub struct PriceBook {
     /// As many as slots.
     tallies: Vec<Tally>,
     /// The row of the grid of each combination: dozens, met again and again.
-    rows: HashMap<Combination, u32, BuildHasherDefault<MixHasher>>,
+    rows: FxHashMap<Combination, u32>,
     /// For each row the slot of each region, by the region's number: 0 = not met yet, else the slot plus one.
     grid: Vec<Vec<u32>>,
     /// The number of each region code, plus one: some thousands are in use, which the nearest caches hold.
@@ -264,26 +264,4 @@ pub fn price_posting(posting: &Posting, day: LocalDay, tariff: &Tariff) -> Prici
 
 fn usize_of(number: u32) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
-}
-
-/// Mixes small integers well enough for a table of bounded size, which no input can attack.
-#[derive(Default)]
-pub struct MixHasher(u64);
-
-impl Hasher for MixHasher {
-    fn finish(&self) -> u64 {
-        self.0 ^ (self.0 >> 32)
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|&byte| self.write_u64(u64::from(byte)));
-    }
-
-    fn write_i32(&mut self, value: i32) {
-        self.write_u64(u64::from(value.cast_unsigned()));
-    }
-
-    fn write_u64(&mut self, value: u64) {
-        self.0 = (self.0.rotate_left(23) ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
 }

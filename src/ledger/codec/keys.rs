@@ -18,6 +18,8 @@ pub const TOTALS: u8 = b't';
 pub const REJECTED: u8 = b'x';
 /// Raw bytes of rejected records: run, number in the run.
 pub const RAW: u8 = b'y';
+/// Leaves of a sealed day: index in the seal log, part.
+pub const SEAL_LEAVES: u8 = b'l';
 /// The full text of a configuration: its number.
 pub const CONFIG_TEXT: u8 = b'f';
 /// A commit: its number.

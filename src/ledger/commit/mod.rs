@@ -5,6 +5,7 @@ pub mod apply;
 pub mod booking_period;
 pub mod lateness;
 pub mod report;
+pub mod seal;
 
 use crate::domain::completeness::{
     EndObserved, MetadataObserved, PartitionApplied, PartitionSkipped, PartitionStarted, TopicIdentity,

@@ -81,6 +81,7 @@ fn back_up(
     let root = manifest.root();
     let is_run_wanted = |kind, number| match kind {
         keys::CONFIG_TEXT => named.configs.contains(&number),
+        keys::SEAL_LEAVES => named.seals.contains(&number),
         kind => !RUN_KINDS.contains(&kind) || named.runs.contains(&number),
     };
     // The manifest's entries are those of the state, not those of now.

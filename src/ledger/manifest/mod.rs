@@ -8,6 +8,7 @@ pub mod commit_record;
 pub mod configuration_history;
 pub mod finality_history;
 mod platform_codec;
+pub mod seals;
 pub mod source;
 pub mod state_codec;
 pub mod statistics;
@@ -44,6 +45,8 @@ pub mod kind {
     pub const CONFIG: u8 = b'c';
     /// A booking period.
     pub const PERIOD: u8 = b'b';
+    /// A sealed day.
+    pub const SEAL: u8 = b'l';
     /// A run whose blocks are to be deleted.
     pub const GARBAGE: u8 = b'g';
 }

@@ -1,4 +1,7 @@
 //! Sorting by identity hash: hashes are spread evenly, so digits of the hash sort faster than comparisons.
+//!
+//! Of 200,000 items this takes 0.74 of the time of `sort_unstable` where a batch is decided and 0.31 where an index is written,
+//! some 6 % of a commit (docs/decisions/0020-measured-by-hand-code.md, `cargo bench --bench by_hand`).
 
 use crate::ledger::run::identity::{IdentityHash, PackedEntry};
 use crate::ledger::yield_points::{ROWS, in_turns};

@@ -2,17 +2,18 @@
 
 use super::findings::Findings;
 use crate::domain::posting::ConfigNo;
-use crate::ledger::codec::chunked::key_name;
+use crate::ledger::codec::chunked::{self, key_name};
 use crate::ledger::codec::keys;
 use crate::ledger::error::LedgerResult;
 use crate::ledger::manifest::kind;
+use crate::ledger::manifest::seals::{self, StoredSeal};
 use crate::ledger::rejections::stored::RejectedEntry;
 use crate::ledger::run::RunEntry;
 use crate::ledger::writer::Ledger;
 use crate::storage::ValueKey;
 use std::collections::BTreeMap;
 
-const MANIFEST_KINDS: [u8; 9] = [
+const MANIFEST_KINDS: [u8; 10] = [
     kind::RUN,
     kind::REJECTED,
     kind::SOURCE,
@@ -21,12 +22,14 @@ const MANIFEST_KINDS: [u8; 9] = [
     kind::STATS,
     kind::CONFIG,
     kind::PERIOD,
+    kind::SEAL,
     kind::GARBAGE,
 ];
 
 struct Owners {
     runs: BTreeMap<u64, RunEntry>,
     rejected: BTreeMap<u64, RejectedEntry>,
+    seals: Vec<StoredSeal>,
 }
 
 pub(super) fn check(ledger: &Ledger, findings: &mut Findings) -> LedgerResult<()> {
@@ -40,12 +43,18 @@ pub(super) fn check(ledger: &Ledger, findings: &mut Findings) -> LedgerResult<()
     });
     runs.extend(manifest.numbered(kind::GARBAGE, RunEntry::decode)?);
     let rejected = manifest.numbered(kind::REJECTED, RejectedEntry::decode)?.into_iter().collect();
-    let owners = Owners { runs, rejected };
+    let seals = seals::load(manifest)?;
+    let owners = Owners { runs, rejected, seals };
     ledger.store.scrub(&mut |error| findings.problem(error.to_string()));
     for key in ledger.store.list_all() {
         let key = key?;
         findings.verification.values += 1;
         findings.expect(owners.owns(ledger, &key), || stray(&key));
+    }
+    for (index, seal) in (0..).zip(&owners.seals) {
+        let leaves = chunked::get(&ledger.store, keys::SEAL_LEAVES, index, seal.parts);
+        findings
+            .expect(leaves.is_ok(), || format!("the leaves of entry {index} of the seal log cannot be read"));
     }
     for entry in ledger.store.entries(&[]) {
         let (key, _) = entry?;
@@ -84,6 +93,9 @@ impl Owners {
             keys::TOTALS => run.map(|run| run.totals_parts),
             keys::REJECTED => rejected.map(|rejected| rejected.parts),
             keys::RAW => rejected.map(|rejected| rejected.records),
+            keys::SEAL_LEAVES => {
+                usize::try_from(number).ok().and_then(|index| self.seals.get(index)).map(|seal| seal.parts)
+            }
             keys::CONFIG_TEXT => u32::try_from(number)
                 .ok()
                 .and_then(|no| ledger.configurations.get(ConfigNo(no)))

@@ -28,6 +28,8 @@ pub struct Named {
     pub runs: HashSet<u64>,
     /// Configurations.
     pub configs: HashSet<u64>,
+    /// Sealed days.
+    pub seals: HashSet<u64>,
 }
 
 impl Named {
@@ -36,9 +38,11 @@ impl Named {
         let orders = manifest.numbered(kind::RUN, RunEntry::decode)?.into_iter().map(|(id, _)| id);
         let rejected = manifest.numbered(kind::REJECTED, RejectedEntry::decode)?;
         let configs = manifest.numbered(kind::CONFIG, |_| Ok(()))?;
+        let seals = manifest.numbered(kind::SEAL, |_| Ok(()))?;
         Ok(Self {
             runs: orders.chain(rejected.into_iter().map(|(id, _)| id)).collect(),
             configs: configs.into_iter().map(|(no, ())| no).collect(),
+            seals: seals.into_iter().map(|(index, ())| index).collect(),
         })
     }
 }
@@ -48,16 +52,18 @@ impl Named {
 ///
 /// Garbage that the process before did not get to is deleted too, and its manifest entries go with the next commit.
 pub fn collect_orphans(store: &Session, manifest: &mut Manifest) -> LedgerResult<u64> {
-    let Named { runs, configs } = Named::by(manifest)?;
+    let Named { runs, configs, seals } = Named::by(manifest)?;
     // What was deleted before may be back. First, and durably: the numbers of a run that was never named are given again.
     let mut collected = store.retain(|kind, number| match kind {
         keys::CONFIG_TEXT => configs.contains(&number),
+        keys::SEAL_LEAVES => seals.contains(&number),
         kind => !RUN_KINDS.contains(&kind) || runs.contains(&number),
     })?;
     for kind in RUN_KINDS {
         collected += delete_unnamed(store, kind, manifest.root().oldest_pending_run, &runs)?;
     }
     collected += delete_unnamed(store, keys::CONFIG_TEXT, 0, &configs)?;
+    collected += delete_unnamed(store, keys::SEAL_LEAVES, 0, &seals)?;
     crash_points::after(Point::OrphansCollected);
     for (id, entry) in manifest.numbered(kind::GARBAGE, RunEntry::decode)? {
         delete_run(store, id, &entry)?;

@@ -12,7 +12,7 @@ fn set_back_over_midnight() -> Zone {
 }
 
 /// Small numbers that are turned into times; `unit` stretches them over milliseconds or days.
-pub(super) fn worlds() -> impl Strategy<Value = (NaiveLedger, Platforms, i64)> {
+pub(in crate::coverage::resolve) fn worlds() -> impl Strategy<Value = (NaiveLedger, Platforms, i64)> {
     let order = (0..2_usize, 0..6_u8, 0_i64..60, prop::option::of(0_i64..15), 0..3_u64, 0..10_u8, 0..10_u8);
     let refused =
         (0..3_usize, 0..6_u8, prop::option::of(0_i64..60), prop::option::of(0_i64..60), 0..60_i64, 0..8_u8);

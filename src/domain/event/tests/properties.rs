@@ -1,14 +1,11 @@
 //! Any bytes are survived; what is JSON and what is not is decided as `serde_json` decides it; the fast path and the
 //! slow path agree.
 
-use super::super::fast_path;
 use super::super::fields::Fields;
-use super::super::names::NAMES;
 use super::super::salvage::Salvaged;
-use super::super::slow_path;
+use super::super::schema::{self, NAMES};
 use super::record;
 use super::rules;
-use crate::domain::order::Event;
 use crate::generate::{Generator, GeneratorSettings};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -62,15 +59,15 @@ fn properties_of(bytes: &[u8]) -> Result<(), TestCaseError> {
         // What is JSON is read alike by the lenient reader, but for what a misspelt key leaves open.
         let salvaged = Salvaged::of(bytes);
         for name in NAMES.into_iter().filter(|name| salvaged.misspelt(name).is_none()) {
-            let (read, strict) = (salvaged.value(name), fields.slot(name.as_bytes()).copied());
+            let (read, strict) = (salvaged.value(name), fields.slot(name).copied());
             prop_assert_eq!(read, strict);
         }
     }
     if let Some(fields) = &scanned
-        && let Some(order) = fast_path::order(fields, &rules)
+        && let Some(event) = schema::decode_ordinary(fields, &rules)
     {
-        let slow = slow_path::judge(fields, &rules).ok();
-        prop_assert_eq!(slow, Some(Event::Order(order)));
+        let slow = schema::decode(fields, &rules).ok();
+        prop_assert_eq!(slow, Some(event));
     }
     prop_assert_eq!(
         super::decode(bytes, &rules).is_err_and(|refusal| refusal.reason.code() == 0),

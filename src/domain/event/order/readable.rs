@@ -1,10 +1,11 @@
-//! What can still be read of a refused record: each field by its own rule, whatever else is wrong.
+//! What can still be read of a refused order event: each field by its own rule, whatever else is wrong.
 
-use super::json::{Kind, Value};
-use super::rfc3339::ExactTime;
-use super::rules::EventRules;
-use super::salvage::Salvaged;
-use super::scalar;
+use super::{ACCEPTED_AT, ENDED_AT, LEG, ORDER_ID, OUTCOME, PLATFORM, REVISION, RIDER_ID};
+use crate::domain::event::json::{Kind, Value};
+use crate::domain::event::rfc3339::ExactTime;
+use crate::domain::event::salvage::Salvaged;
+use crate::domain::event::schema::Field;
+use crate::domain::event::{EventRules, scalar};
 use crate::domain::order::{Outcome, Phase};
 use crate::domain::reject::{ReadRevision, Readable};
 use crate::domain::time::UtcMillis;
@@ -12,46 +13,36 @@ use crate::domain::time::UtcMillis;
 /// The largest integer below which every integer survives a program that keeps numbers as doubles.
 const EXACT_INTEGER_MAX: u128 = (1 << 53) - 1;
 
-/// Fields that make a record an order event, whatever its kind.
-const OF_ORDERS: [&str; 6] = ["order_id", "rider_id", "category", "region", "accepted_at", "ended_at"];
-
-pub(super) fn readable(salvaged: &Salvaged<'_>, rules: &EventRules) -> Readable {
-    let value = |name| salvaged.value(name);
-    let accepted_at = value("accepted_at").and_then(|value| time(&value, |time| time.floor()));
-    let ended_at = value("ended_at").and_then(|value| time(&value, |time| time.ceil()));
+pub(in crate::domain::event) fn readable(salvaged: &Salvaged<'_>, rules: &EventRules) -> Readable {
+    let value = |field: Field| salvaged.value(field.name);
+    let accepted_at = value(ACCEPTED_AT).and_then(|value| time(&value, |time| time.floor()));
+    let ended_at = value(ENDED_AT).and_then(|value| time(&value, |time| time.ceil()));
     let (from, until) = rules.horizon;
     let is_beyond = |at: &UtcMillis| *at < from || until < *at;
     Readable {
-        platform: value("platform").and_then(|value| text(&value, scalar::is_platform)),
-        order_id: value("order_id").and_then(|value| identifier(&value)),
-        leg: value("leg").and_then(|value| scalar::leg(&value)),
+        platform: value(PLATFORM).and_then(|value| text(&value, scalar::is_platform)),
+        order_id: value(ORDER_ID).and_then(|value| identifier(&value)),
+        leg: value(LEG).and_then(|value| scalar::leg(&value)),
         phase: phase(salvaged),
-        rider_id: value("rider_id").and_then(|value| identifier(&value)),
-        revision: value("revision")
+        rider_id: value(RIDER_ID).and_then(|value| identifier(&value)),
+        revision: value(REVISION)
             .and_then(|value| scalar::revision(&value))
             .map_or(ReadRevision::Unreadable, ReadRevision::Known),
         accepted_at,
         ended_at,
-        is_completeness: is_completeness(salvaged),
+        is_completeness: false,
         is_clock_wrong: accepted_at.iter().chain(&ended_at).any(is_beyond),
-        outcome: value("outcome").and_then(|value| Outcome::parse(&value.text()?)),
+        outcome: value(OUTCOME).and_then(|value| Outcome::parse(&value.text()?)),
     }
 }
 
 /// The phase, where it is certain. An outcome without an end is no open order: its end is missing.
 fn phase(salvaged: &Salvaged<'_>) -> Option<Phase> {
-    match (salvaged.is_given("ended_at")?, salvaged.is_given("outcome")) {
+    match (salvaged.is_given(ENDED_AT.name)?, salvaged.is_given(OUTCOME.name)) {
         (true, _) => Some(Phase::Ended),
         (false, Some(false)) => Some(Phase::Open),
         (false, _) => None,
     }
-}
-
-/// Whether the record is a completeness record beyond doubt: of that kind, and without any field of an order.
-fn is_completeness(salvaged: &Salvaged<'_>) -> bool {
-    let kind = salvaged.value("kind").and_then(|kind| kind.text());
-    kind.as_deref() == Some("complete")
-        && OF_ORDERS.into_iter().all(|name| salvaged.value(name) == Some(Value::ABSENT))
 }
 
 fn text(value: &Value<'_>, is_valid: fn(&str) -> bool) -> Option<String> {

@@ -1,0 +1,139 @@
+//! The sealing secret of a ledger, and what is derived from it: the tags of riders and the nonces of commitments.
+
+use super::frames::Frames;
+use super::hash::Hash;
+use super::instant::day_text;
+use super::vrf::{Output, PROOF_BYTES, VrfPublicKey, VrfSecretKey};
+use crate::domain::time::LocalDay;
+use data_encoding::HEXLOWER;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+use std::fmt;
+
+/// The bytes of a tag.
+pub const TAG_BYTES: usize = 16;
+
+/// Represents a rider in the tree of one day. Only the sealing secret and the rider's proof show whose it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Tag(pub [u8; TAG_BYTES]);
+
+impl fmt::Display for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&HEXLOWER.encode(&self.0))
+    }
+}
+
+impl Tag {
+    /// Reads the text form, 32 hexadecimal digits in lower case.
+    pub fn parse(text: &str) -> Option<Self> {
+        HEXLOWER.decode(text.as_bytes()).ok()?.try_into().ok().map(Self)
+    }
+
+    /// The tag on `day` of the rider whose output for the day's month this is.
+    pub fn of_output(output: &Output, day: LocalDay) -> Option<Self> {
+        let fields = Frames::of("coverledger/tag/1").with(day_text(day)?.as_bytes()).with(output);
+        let Hash(hash) = Hash::of(&[fields.as_bytes()]);
+        hash.first_chunk().copied().map(Self)
+    }
+}
+
+/// The input of the verifiable random function for a rider and the month of a day. One output serves a month, so that sealing
+/// its days computes it once for each rider, and a receipt does not show the rider's tags of another month.
+fn rider_input(rider_id: &str, day: LocalDay) -> Frames {
+    Frames::of("coverledger/rider/1").with(day.month().to_string().as_bytes()).with(rider_id.as_bytes())
+}
+
+/// The output that `proof` proves for the rider and the month of `day`; `None` when it proves nothing.
+pub fn verify_rider(
+    key: &VrfPublicKey,
+    rider_id: &str,
+    day: LocalDay,
+    proof: &[u8; PROOF_BYTES],
+) -> Option<Output> {
+    key.verify(rider_input(rider_id, day).as_bytes(), proof)
+}
+
+/// The sealing secret. Two ledgers with the same secret and the same events have the same roots.
+pub struct SealingSecret {
+    vrf: VrfSecretKey,
+    nonce_key: [u8; 32],
+}
+
+impl SealingSecret {
+    /// The secret of 32 random bytes.
+    pub fn of_seed(seed: &[u8; 32]) -> Self {
+        let vrf_seed = keyed(seed, &Frames::of("coverledger/vrf-seed/1"));
+        Self {
+            vrf: VrfSecretKey::of_seed(&vrf_seed),
+            nonce_key: keyed(seed, &Frames::of("coverledger/nonces/1")),
+        }
+    }
+
+    /// The public key against which proofs of riders are checked.
+    pub const fn vrf_public(&self) -> &VrfPublicKey {
+        self.vrf.public()
+    }
+
+    /// The rider's output for the month of `day`. It is a secret of that rider.
+    pub fn output(&self, rider_id: &str, day: LocalDay) -> Option<Output> {
+        self.vrf.output(rider_input(rider_id, day).as_bytes())
+    }
+
+    /// The proof of that output.
+    pub fn prove_rider(&self, rider_id: &str, day: LocalDay) -> Option<[u8; PROOF_BYTES]> {
+        self.vrf.prove(rider_input(rider_id, day).as_bytes())
+    }
+
+    /// A nonce for `content`. It follows from the content, so that equal content has equal commitments in every ledger of this
+    /// secret, and other content has an unknown nonce although that of earlier content was shown.
+    pub fn nonce(&self, content: &[u8]) -> [u8; 32] {
+        keyed(&self.nonce_key, &Frames::of("coverledger/nonce/1").with(content))
+    }
+}
+
+impl fmt::Debug for SealingSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "sealing secret of {:?}", self.vrf.public())
+    }
+}
+
+/// HMAC-SHA-256. A key of 32 bytes is the same as that key with zeros up to the block of 64.
+fn keyed(key: &[u8; 32], fields: &Frames) -> [u8; 32] {
+    let block: [u8; 64] = std::array::from_fn(|i| key.get(i).copied().unwrap_or_default());
+    let mut mac = Hmac::<Sha256>::new(&block.into());
+    mac.update(fields.as_bytes());
+    mac.finalize().into_bytes().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_is_proved_for_its_rider_month_and_day_only() {
+        let secret = SealingSecret::of_seed(&[1; 32]);
+        let day = LocalDay::from_ymd(2026, 11, 20).unwrap();
+        let proof = secret.prove_rider("R1", day).unwrap();
+        let output = verify_rider(secret.vrf_public(), "R1", day, &proof).unwrap();
+        assert_eq!(Some(output), secret.output("R1", day));
+        assert_eq!(verify_rider(secret.vrf_public(), "R2", day, &proof), None);
+        let next_month = LocalDay::from_ymd(2026, 12, 20).unwrap();
+        assert_eq!(verify_rider(secret.vrf_public(), "R1", next_month, &proof), None);
+        let other = SealingSecret::of_seed(&[2; 32]);
+        assert_eq!(verify_rider(other.vrf_public(), "R1", day, &proof), None);
+        let tag = Tag::of_output(&output, day).unwrap();
+        assert_ne!(Some(tag), Tag::of_output(&output, day.plus_days(1)));
+        assert_eq!(Tag::parse(&tag.to_string()), Some(tag));
+        assert_eq!(Tag::parse(&tag.to_string().to_uppercase()), None);
+    }
+
+    #[test]
+    fn nonces_follow_content_and_secret() {
+        let (one, two) = (SealingSecret::of_seed(&[1; 32]), SealingSecret::of_seed(&[2; 32]));
+        assert_eq!(one.nonce(b"a"), SealingSecret::of_seed(&[1; 32]).nonce(b"a"));
+        assert_ne!(one.nonce(b"a"), one.nonce(b"b"));
+        assert_ne!(one.nonce(b"a"), two.nonce(b"a"));
+        let shown = format!("{one:?}");
+        assert!(shown.starts_with("sealing secret of ") && shown.len() < 64, "{shown}");
+    }
+}

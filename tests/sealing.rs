@@ -1,0 +1,326 @@
+//! Sealed days from files to receipts, with the real binary: what is sealed is what is answered, two ledgers of the same
+//! events seal the same, and later arrivals make a new generation.
+
+#![cfg(test)]
+
+mod testkit;
+
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::fs;
+use std::process::Command;
+use testkit::cases::Bench;
+use testkit::program::{Program, binary};
+use testkit::wait::poll_until;
+
+const COMPLETE: [&str; 2] = ["--complete-through", "2013-03-20T00:00:00Z"];
+const RIDERS: u32 = 7;
+
+/// An order of a rider on a day of March, half an hour from an hour and minute of UTC; past midnight of New York (05:00) for
+/// some of them.
+fn order(rider: u32, day: u32, hour: u32, more: &str) -> String {
+    let (start, end) =
+        (format!("2013-03-{day:02}T{hour:02}:10:00Z"), format!("2013-03-{day:02}T{hour:02}:40:00Z"));
+    format!(
+        r#"{{"platform":"aa","order_id":"o-{rider}-{day}-{hour}","rider_id":"R{rider}","category":"ride_hailing","region":"310000","accepted_at":"{start}","ended_at":"{end}"{more}}}"#
+    )
+}
+
+/// Orders of some days: amended, void, repeated, refused, of two platforms, over midnight.
+fn events() -> Vec<String> {
+    let mut events = Vec::new();
+    for day in 4..9 {
+        for rider in 0..RIDERS {
+            if (rider + day) % 5 == 0 {
+                continue;
+            }
+            for hour in [4, 11, 16] {
+                events.push(order(rider, day, hour, ""));
+            }
+            let night = format!(
+                r#"{{"platform":"ua","order_id":"n-{rider}-{day}","rider_id":"R{rider}","category":"instant_delivery","region":"310000","accepted_at":"2013-03-{day:02}T04:30:00Z","ended_at":"2013-03-{day:02}T05:20:00Z"}}"#
+            );
+            events.push(night);
+        }
+    }
+    events.push(order(1, 5, 11, r#","revision":1,"outcome":"cancelled""#));
+    events.push(order(2, 5, 11, r#","revision":1,"outcome":"void""#));
+    events.push(order(3, 5, 11, ""));
+    // Refused: it names its rider and time, and keeps that open.
+    events.push(order(3, 6, 13, "").replace("310000", "31"));
+    // Open for ever.
+    events.push(order(4, 6, 14, "").replace(r#","ended_at":"2013-03-06T14:40:00Z""#, ""));
+    events
+}
+
+/// Takes in events by several runs of `ingest`, of so many lines each.
+fn ledger(events: &[String], lines: usize) -> Bench {
+    let bench = Bench::flights();
+    for part in events.chunks(lines) {
+        take(&bench, part);
+    }
+    bench.ok("ingest", &[COMPLETE[0], COMPLETE[1], "in.jsonl"]);
+    bench
+}
+
+fn take(bench: &Bench, events: &[String]) {
+    fs::write(bench.path("in.jsonl"), events.join("\n") + "\n").unwrap();
+    bench.ok("ingest", &["in.jsonl"]);
+}
+
+/// Makes the secrets of a bench, or takes those of another; returns the public key.
+fn secrets(bench: &Bench, of: Option<&Bench>) -> String {
+    match of {
+        Some(other) => {
+            fs::copy(other.path("seal.secrets"), bench.path("seal.secrets")).unwrap();
+            bench.json("seal", &["--secrets", "seal.secrets", "--status"])["keys"][0]
+                .as_str()
+                .unwrap()
+                .to_owned()
+        }
+        None => {
+            let arguments = ["seal", "--new-secrets", "seal.secrets", "--name", "ledger.example/seal"];
+            let made = binary().current_dir(bench.folder.path()).args(arguments).output().unwrap();
+            assert_eq!(made.status.code(), Some(0), "{}", String::from_utf8_lossy(&made.stderr));
+            String::from_utf8(made.stdout).unwrap().trim().to_owned()
+        }
+    }
+}
+
+fn seal(bench: &Bench) -> Value {
+    bench.json("seal", &["--secrets", "seal.secrets"])
+}
+
+fn receipt(bench: &Bench, rider: &str, at: &str, more: &[&str]) -> (i32, String, String) {
+    let arguments = [&["--secrets", "seal.secrets", "--rider", rider, "--at", at], more].concat();
+    let output = bench.run("receipt", &arguments);
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+/// Whether both verifiers accept a receipt.
+fn check(bench: &Bench, receipt: &str, key: &str) {
+    fs::write(bench.path("receipt.json"), receipt).unwrap();
+    let arguments = ["verify-receipt", "receipt.json", "--key", key];
+    let own = binary().current_dir(bench.folder.path()).args(arguments).output().unwrap();
+    assert_eq!(own.status.code(), Some(0), "{}{receipt}", String::from_utf8_lossy(&own.stdout));
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/verifier/verify_receipt.py");
+    let mut python = Command::new("python3");
+    let other = python.current_dir(bench.folder.path()).args([script, "--key", key, "receipt.json"]).output();
+    let other = other.expect("python3 runs the second verifier: scripts/setup installs it");
+    assert_eq!(other.status.code(), Some(0), "{}{receipt}", String::from_utf8_lossy(&other.stderr));
+}
+
+#[test]
+fn every_settled_answer_has_a_receipt_that_verifies() {
+    let bench = ledger(&events(), 1000);
+    let key = secrets(&bench, None);
+    let said = seal(&bench);
+    // From 3 March, of which 04:10 of UTC is the evening, to the day after 8 March.
+    assert_eq!(said["sealed_now"].as_array().unwrap().len(), 7, "{said}");
+    assert_eq!((&said["due"], &said["size"]), (&Value::Array(Vec::new()), &7.into()));
+    let mut verdicts = BTreeSet::new();
+    for (rider, at) in (0..=RIDERS).flat_map(|rider| {
+        [
+            "04T04:20:30",
+            "05T11:20:00",
+            "05T05:10:00",
+            "06T13:20:00",
+            "06T14:20:00",
+            "07T16:39:59",
+            "08T20:00:00",
+        ]
+        .map(|at| (format!("R{rider}"), format!("2013-03-{at}Z")))
+    }) {
+        let answer = bench.json("lookup", &["--rider", &rider, "--at", &at, "--json"]);
+        let (code, text, err) = receipt(&bench, &rider, &at, &[]);
+        assert_eq!((code, err.as_str()), (0, ""), "{rider} {at}");
+        assert!(text.len() <= 8192, "{}", text.len());
+        let made: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(made["answer"]["verdict"], answer["verdict"], "{rider} {at}");
+        verdicts.insert((answer["verdict"].as_str().unwrap().to_owned(), made.get("leaf").is_some()));
+        if rider == "R3" || made.get("leaf").is_none() {
+            check(&bench, &text, &key);
+        }
+    }
+    let kinds: Vec<(&str, bool)> = verdicts.iter().map(|(verdict, leaf)| (verdict.as_str(), *leaf)).collect();
+    assert_eq!(
+        kinds,
+        [("covered", true), ("not_covered", false), ("not_covered", true), ("undetermined", true)]
+    );
+    assert!(bench.ok("verify", &["--json"]).contains("\"holds\":true"));
+}
+
+#[test]
+fn a_whole_rider_day_has_every_order_and_refused_record() {
+    let bench = ledger(&events(), 1000);
+    let key = secrets(&bench, None);
+    seal(&bench);
+    let (code, text, err) = receipt(&bench, "R3", "2013-03-06", &["--whole"]);
+    assert_eq!((code, err.as_str()), (0, ""));
+    check(&bench, &text, &key);
+    let whole: Value = serde_json::from_str(&text).unwrap();
+    let orders = whole["rider_day"]["orders"].as_array().unwrap();
+    let ids: Vec<&str> = orders.iter().map(|order| order["order_id"].as_str().unwrap()).collect();
+    // The night of 5 to 6 March in New York belongs to both of its days.
+    assert_eq!(ids, ["n-3-6", "o-3-6-11", "o-3-6-16"]);
+    let refused = whole["rider_day"]["refused"].as_array().unwrap();
+    assert_eq!(refused.len(), 1);
+    assert_eq!(
+        (&refused[0]["reason"], &refused[0]["resolved_by"]),
+        (&"bad_region".into(), &"unresolved".into())
+    );
+    // A void order is listed, and covers nothing.
+    let (_, text, _) = receipt(&bench, "R2", "2013-03-05", &["--whole"]);
+    let whole: Value = serde_json::from_str(&text).unwrap();
+    let voids =
+        whole["rider_day"]["orders"].as_array().unwrap().iter().filter(|order| order["outcome"] == "void");
+    assert_eq!(voids.map(|order| order["starts_at"].as_str().unwrap()).collect::<Vec<_>>(), [""]);
+}
+
+#[test]
+fn ledgers_of_the_same_events_have_the_same_roots() {
+    let events = events();
+    let (one, other) = (ledger(&events, 1000), ledger(&events, 17));
+    secrets(&one, None);
+    secrets(&other, Some(&one));
+    let (first, second) = (seal(&one), seal(&other));
+    assert_eq!((&first["root"], &first["size"]), (&second["root"], &7.into()));
+    let compare = |with: &Bench| {
+        let arguments =
+            ["flights.toml", with.path("flights.toml").to_str().unwrap(), "--secrets", "seal.secrets"]
+                .map(str::to_owned);
+        let config = fs::read_to_string(with.path("flights.toml")).unwrap();
+        let data = format!("data_dir = \"{}\"", with.path("data").display());
+        fs::write(with.path("flights.toml"), config.replace("data_dir = \"data\"", &data)).unwrap();
+        let output = binary().current_dir(one.folder.path()).arg("compare").args(arguments).output().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        (output.status.code().unwrap(), serde_json::from_str::<Value>(&said).unwrap())
+    };
+    let (code, said) = compare(&other);
+    assert_eq!((code, &said["same"], &said["days"]), (0, &true.into(), &7.into()), "{said}");
+    // Another secret, and one order more on 6 March.
+    let third = ledger(&[events, vec![order(5, 6, 20, "")]].concat(), 40);
+    secrets(&third, None);
+    seal(&third);
+    let (code, said) = compare(&third);
+    assert_eq!((code, &said["same"], &said["day"]), (1, &false.into(), &"2013-03-06".into()), "{said}");
+    assert_eq!(said["rider_tag"].as_str().unwrap().len(), 32);
+    assert!(!said.to_string().contains("R5"), "{said}");
+}
+
+#[test]
+fn a_later_arrival_makes_a_new_generation() {
+    let bench = ledger(&events(), 1000);
+    let key = secrets(&bench, None);
+    seal(&bench);
+    let (_, before, _) = receipt(&bench, "R5", "2013-03-06T20:20:00Z", &[]);
+    assert!(before.contains("\"verdict\":\"not_covered\""));
+    assert_eq!(seal(&bench)["sealed_now"], Value::Array(Vec::new()));
+    take(&bench, &[order(5, 6, 20, "")]);
+    let (code, _, err) = receipt(&bench, "R5", "2013-03-06T20:20:00Z", &[]);
+    assert_eq!(code, 1);
+    assert!(err.contains("not those that were sealed"), "{err}");
+    let said = seal(&bench);
+    assert_eq!(
+        (&said["sealed_now"], &said["size"]),
+        (&serde_json::json!(["2013-03-06"]), &8.into()),
+        "{said}"
+    );
+    assert!(said["checked_again"].as_u64().unwrap() >= 1, "{said}");
+    let again = seal(&bench);
+    assert_eq!((&again["checked_again"], &again["size"]), (&0.into(), &8.into()), "{again}");
+    let (code, after, err) = receipt(&bench, "R5", "2013-03-06T20:20:00Z", &[]);
+    assert_eq!((code, err.as_str()), (0, ""));
+    assert!(
+        after.contains("\"verdict\":\"covered\"") && after.contains("generation 2\\nprevious 3\\n"),
+        "{after}"
+    );
+    check(&bench, &before, &key);
+    check(&bench, &after, &key);
+    assert!(bench.ok("verify", &["--json"]).contains("\"holds\":true"));
+}
+
+#[test]
+fn a_service_seals_by_itself() {
+    let bench = ledger(&events(), 1000);
+    let key = secrets(&bench, None);
+    let config = fs::read_to_string(bench.path("flights.toml")).unwrap();
+    let config = config.replacen("[ledger]", "[http]\nlisten = \"127.0.0.1:0\"\n[ledger]", 1);
+    fs::write(bench.path("flights.toml"), config).unwrap();
+    let secrets = bench.path("seal.secrets");
+    let mut program =
+        Program::serve(&bench.path("flights.toml"), &["--seal-secrets", secrets.to_str().unwrap()]);
+    poll_until("seven days are sealed", || {
+        assert!(!program.has_ended(), "it ended: {}", program.said());
+        (program.said().matches("sealed a day").count() == 7).then_some(())
+    });
+    assert!(!program.said().contains("R1"), "{}", program.said());
+    assert_eq!(program.terminate(), Some(0));
+    let said = bench.json("seal", &["--secrets", "seal.secrets", "--status"]);
+    assert_eq!((&said["size"], &said["due"]), (&7.into(), &Value::Array(Vec::new())), "{said}");
+    let (code, text, err) = receipt(&bench, "R1", "2013-03-05T11:20:00Z", &[]);
+    assert_eq!((code, err.as_str()), (0, ""));
+    check(&bench, &text, &key);
+    // What the service sealed is what the command seals of the same events.
+    let other = ledger(&events(), 50);
+    fs::copy(bench.path("seal.secrets"), other.path("seal.secrets")).unwrap();
+    assert_eq!(seal(&other)["root"], said["root"]);
+}
+
+#[test]
+fn the_log_is_exported_as_static_files() {
+    let bench = ledger(&events(), 1000);
+    let key = secrets(&bench, None);
+    bench.ok("seal", &["--secrets", "seal.secrets", "--export", "www"]);
+    let checkpoint = fs::read_to_string(bench.path("www/checkpoint")).unwrap();
+    let known = [coverledger::seal::note::PublicKey::parse(&key).unwrap()];
+    let verified = coverledger::seal::checkpoint::Checkpoint::verify(&checkpoint, &known).unwrap();
+    assert_eq!(verified.checkpoint.size, 7);
+    let bundle = fs::read(bench.path("www/tile/entries/000.p/7")).unwrap();
+    let mut tree = coverledger::seal::merkle::TreeBuilder::new();
+    for entry in coverledger::seal::tiles::decode_bundle(&bundle).unwrap() {
+        tree.push(coverledger::seal::hash::Hash::of_leaf(entry), |_, _, _| {});
+    }
+    assert_eq!(tree.root(), verified.checkpoint.root);
+    assert_eq!(fs::read(bench.path("www/tile/0/000.p/7")).unwrap().len(), 7 * 32);
+}
+
+#[test]
+fn what_cannot_be_sealed_or_proved_says_why() {
+    let bench = ledger(&events(), 1000);
+    let (code, _, err) = receipt(&bench, "R1", "2013-03-05T11:20:00Z", &[]);
+    assert_eq!(code, 1);
+    assert!(err.contains("--new-secrets"), "{err}");
+    secrets(&bench, None);
+    let again = binary()
+        .current_dir(bench.folder.path())
+        .args(["seal", "--new-secrets", "seal.secrets", "--name", "a"])
+        .output()
+        .unwrap();
+    assert_eq!(again.status.code(), Some(2));
+    let mode = std::os::unix::fs::PermissionsExt::mode(
+        &fs::metadata(bench.path("seal.secrets")).unwrap().permissions(),
+    );
+    assert_eq!(mode & 0o777, 0o600);
+    let (code, _, err) = receipt(&bench, "R1", "2013-03-05T11:20:00Z", &[]);
+    assert_eq!(code, 1);
+    assert!(err.contains("2013-03-05 is not sealed yet"), "{err}");
+    seal(&bench);
+    for at in ["2013-03-19T12:00:00Z", "2013-03-25T12:00:00Z"] {
+        let (code, _, err) = receipt(&bench, "R1", at, &[]);
+        assert_eq!(code, 1);
+        assert!(err.contains("is not sealed yet"), "{err}");
+    }
+    let arguments =
+        ["--secrets", "seal.secrets", "--rider", "R1", "--from", "2013-03-05", "--to", "2013-03-07"];
+    let output = bench.run("receipt", &arguments);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("a receipt of each day"));
+    let other = Bench::flights();
+    secrets(&other, None);
+    fs::copy(other.path("seal.secrets"), bench.path("seal.secrets")).unwrap();
+    let (code, _, err) = receipt(&bench, "R1", "2013-03-05T11:20:00Z", &[]);
+    assert_eq!(code, 1);
+    assert!(err.contains("the sealing secret is not the one"), "{err}");
+}
