@@ -27,6 +27,9 @@ mod event;
 #[path = "model/finality_history.rs"]
 mod finality_history;
 #[cfg(test)]
+#[path = "model/known_at.rs"]
+mod known_at;
+#[cfg(test)]
 #[path = "model/naive.rs"]
 mod naive;
 #[cfg(test)]
@@ -68,7 +71,7 @@ mod histories {
     /// So many histories show everything in [`SHOWN`].
     const MANY: u64 = 100;
     /// What must happen in some history, or the test tests less than it says.
-    const SHOWN: [&str; 18] = [
+    const SHOWN: [&str; 19] = [
         "records",
         "commits",
         "accepted",
@@ -83,6 +86,7 @@ mod histories {
         "resolved by an operator",
         "answers of older states",
         "facts of earlier commits",
+        "answers given again",
         "crashes before the witness",
         "orphans left by crashes",
         "days sealed",

@@ -5,7 +5,7 @@ use super::WrongUsage;
 use super::load_config;
 use super::lookup_batch;
 use super::lookup_text;
-use super::reading::{Opened, unknown_platform};
+use super::reading::{Opened, known_at, unknown_platform};
 use super::remote::{Remote, Target};
 use super::typed;
 use crate::config::Config;
@@ -13,6 +13,7 @@ use crate::coverage::instant::parse_at;
 use crate::coverage::question::{Question, QuestionError, When};
 use crate::coverage::resolve::resolve;
 use crate::domain::time::Zone;
+use crate::domain::view::KnownAt;
 use clap::Args;
 use std::io::Write;
 use std::path::PathBuf;
@@ -60,6 +61,9 @@ pub struct LookupArgs {
     /// Only this platform; may be repeated. An error when it was never registered and nothing of it is stored.
     #[arg(long)]
     platform: Vec<String>,
+    /// As it was known then: the number of a commit, or an instant with its seconds (RFC 3339).
+    #[arg(long, value_name = "COMMIT|T", value_parser = known_at_text)]
+    known_at: Option<String>,
     /// Print the answer as one line of JSON.
     #[arg(long)]
     json: bool,
@@ -79,8 +83,10 @@ pub fn run(args: &LookupArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
     match (&args.batch, &args.out) {
         (Some(questions), Some(answers)) => {
             let source = match &args.url {
-                Some(url) => lookup_batch::Answerer::Service(Remote::parse(url)?),
-                None => lookup_batch::Answerer::Ledger(Box::new(args.open(args.config()?)?)),
+                Some(url) => lookup_batch::Answerer::Service(Remote::parse(url)?, args.known_at.clone()),
+                None => {
+                    lookup_batch::Answerer::Ledger(Box::new(args.open(args.config()?)?), args.known_at()?)
+                }
             };
             lookup_batch::run(&source, questions, answers, out)?;
         }
@@ -96,6 +102,10 @@ impl LookupArgs {
         Ok(opened)
     }
 
+    fn known_at(&self) -> Result<Option<KnownAt>, WrongUsage> {
+        self.known_at.as_deref().map(known_at).transpose().map_err(WrongUsage)
+    }
+
     fn config(&self) -> anyhow::Result<Config> {
         load_config(self.config.as_deref().unwrap_or_else(|| "".as_ref()))
     }
@@ -109,7 +119,8 @@ impl LookupArgs {
         let years = question.when.check_years(&config.zone);
         years.map_err(|error| WrongUsage(error.to_string()))?;
         let opened = self.open(config)?;
-        let answer = resolve(&*opened.snapshot(), opened.terms(), &question)?;
+        let state = opened.state(self.known_at()?)?;
+        let answer = resolve(&*state, opened.terms(&state), &question)?;
         if self.json {
             writeln!(out, "{}", serde_json::to_string(&answer)?)?;
         } else {
@@ -152,6 +163,7 @@ impl LookupArgs {
             put_time(question.when, &zone, &mut target);
         }
         question.platforms.iter().flatten().for_each(|platform| target.put("platform", platform));
+        self.known_at.iter().for_each(|known_at| target.put("known_at", known_at));
         let answer = remote.get(&target.finish())?;
         out.write_all(&answer)?;
         if !answer.ends_with(b"\n") {
@@ -159,6 +171,11 @@ impl LookupArgs {
         }
         Ok(())
     }
+}
+
+/// Checks `--known-at`, which a service reads itself.
+fn known_at_text(text: &str) -> Result<String, String> {
+    known_at(text).map(|_| text.to_owned())
 }
 
 /// The time of a question as the service reads it.

@@ -3,12 +3,12 @@
 use super::input::Input;
 use super::output::{Inputs, OutputFile};
 use super::reading::Opened;
-use super::remote::Remote;
+use super::remote::{Remote, Target};
 use crate::coverage::lookup_batch::{BadRow, BatchError, Questions, Row};
 use crate::coverage::question::{Question, When};
 use crate::coverage::resolve::resolve;
 use crate::domain::time::Zone;
-use crate::domain::view::LedgerView;
+use crate::domain::view::{KnownAt, LedgerView, Refused};
 use crate::ledger::Snapshot;
 use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -24,8 +24,10 @@ const LINE_EVERY_S: u64 = 10;
 
 /// Who answers.
 pub(super) enum Answerer {
-    Ledger(Box<Opened>),
-    Service(Remote),
+    /// A ledger, from its newest state or an earlier one.
+    Ledger(Box<Opened>, Option<KnownAt>),
+    /// A service, likewise.
+    Service(Remote, Option<String>),
 }
 
 /// Answers every row of `questions` into `answers`. The file is checked whole before anything is answered.
@@ -36,8 +38,8 @@ pub(super) fn run(
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
     let inputs = match answerer {
-        Answerer::Ledger(opened) => Inputs::of_config(&opened.config),
-        Answerer::Service(_) => Inputs::default(),
+        Answerer::Ledger(opened, _) => Inputs::of_config(&opened.config),
+        Answerer::Service(..) => Inputs::default(),
     };
     let mut sink = OutputFile::create(answers, &inputs.with(questions), out)?;
     let reading = || format!("the questions of {}", questions.display());
@@ -46,7 +48,7 @@ pub(super) fn run(
     input.rewind().with_context(reading)?;
     let mut bar = Bar::new(input.len());
     let mut rows = Questions::new(BufReader::new(bar.bar.wrap_read(input))).with_context(reading)?;
-    if let Answerer::Ledger(opened) = answerer {
+    if let Answerer::Ledger(opened, _) = answerer {
         rows = rows.in_zone(&opened.config.zone);
     }
     loop {
@@ -60,8 +62,10 @@ pub(super) fn run(
             break;
         }
         match answerer {
-            Answerer::Ledger(opened) => answer_here(opened, &together, &mut sink)?,
-            Answerer::Service(remote) => answer_there(remote, &together, &mut sink)?,
+            Answerer::Ledger(opened, known_at) => answer_here(opened, *known_at, &together, &mut sink)?,
+            Answerer::Service(remote, known_at) => {
+                answer_there(remote, known_at.as_deref(), &together, &mut sink)?;
+            }
         }
         bar.answered(together.len());
     }
@@ -90,13 +94,18 @@ fn check(input: &mut Input) -> Result<(), BatchError> {
     Ok(())
 }
 
-fn answer_here(opened: &Opened, rows: &[Row], sink: &mut dyn Write) -> anyhow::Result<()> {
-    let snapshot = opened.snapshot();
+fn answer_here(
+    opened: &Opened,
+    known_at: Option<KnownAt>,
+    rows: &[Row],
+    sink: &mut dyn Write,
+) -> anyhow::Result<()> {
+    let state = opened.state(known_at)?;
     for row in rows {
         let line = match &row.question {
-            Ok(question) => match resolve(&*snapshot, opened.terms(), question) {
+            Ok(question) => match resolve(&*state, opened.terms(&state), question) {
                 Ok(answer) => serde_json::to_string(&answer)?,
-                Err(error) => match Snapshot::refusal(&error) {
+                Err(error) => match Snapshot::refusal(&error).map(Refused::detail) {
                     Some(error) => serde_json::to_string(&BadRow { line: row.line, error })?,
                     None => return Err(error).context("Failed to look up an answer"),
                 },
@@ -108,14 +117,22 @@ fn answer_here(opened: &Opened, rows: &[Row], sink: &mut dyn Write) -> anyhow::R
     Ok(())
 }
 
-fn answer_there(remote: &Remote, rows: &[Row], sink: &mut dyn Write) -> anyhow::Result<()> {
+fn answer_there(
+    remote: &Remote,
+    known_at: Option<&str>,
+    rows: &[Row],
+    sink: &mut dyn Write,
+) -> anyhow::Result<()> {
     let zone = Zone::utc();
+    let mut target = Target::new("/v1/coverage/batch");
+    known_at.iter().for_each(|known_at| target.put("known_at", known_at));
     let mut body = String::new();
     for question in rows.iter().filter_map(|row| row.question.as_ref().ok()) {
         body.push_str(&request_line(question, &zone).to_string());
         body.push('\n');
     }
-    let reply = if body.is_empty() { Vec::new() } else { remote.post("/v1/coverage/batch", &body)? };
+    let reply = if body.is_empty() { Vec::new() } else { remote.post(&target.finish(), &body)? };
+
     let reply =
         String::from_utf8(reply).context("Failed to read the answers of the service: they are not UTF-8")?;
     let mut answers = reply.lines();

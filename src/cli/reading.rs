@@ -3,7 +3,8 @@
 use super::WrongUsage;
 use crate::config::Config;
 use crate::coverage::Terms;
-use crate::domain::view::LedgerView;
+use crate::coverage::instant::parse_known_at;
+use crate::domain::view::{KnownAt, LedgerView};
 use crate::ledger::{Ledger, LedgerError, LedgerOptions, Snapshot};
 use crate::telemetry::clock::Clock;
 use anyhow::Context;
@@ -16,6 +17,12 @@ pub(super) fn activate_configuration(ledger: &mut Ledger, clock: Clock) -> Resul
         eprintln!("notice: {change}");
     }
     Ok(())
+}
+
+/// Reads `--known-at`.
+pub(super) fn known_at(text: &str) -> Result<KnownAt, String> {
+    parse_known_at(text)
+        .map_err(|error| format!("{error}; give the number of a commit, or an instant with its seconds"))
 }
 
 /// A ledger opened by a command.
@@ -62,9 +69,22 @@ impl Opened {
         self.ledger.published().current()
     }
 
-    /// What answers depend on.
-    pub(super) const fn terms(&self) -> Terms<'_> {
-        Terms { platforms: &self.config.platforms, zone: &self.config.zone }
+    /// The committed state, or an earlier one.
+    ///
+    /// # Errors
+    /// There is no such state, or it cannot be read.
+    pub(super) fn state(&self, known_at: Option<KnownAt>) -> Result<Arc<Snapshot>, LedgerError> {
+        let newest = self.snapshot();
+        match known_at {
+            None => Ok(newest),
+            Some(at) => newest.known_at(at).map(Arc::new),
+        }
+    }
+
+    /// What answers from a state depend on.
+    pub(super) fn terms<'a>(&'a self, state: &'a Snapshot) -> Terms<'a> {
+        let platforms = state.earlier_promises().unwrap_or(&self.config.platforms);
+        Terms { platforms, zone: &self.config.zone }
     }
 
     /// Every platform that was ever registered or stored, sorted.

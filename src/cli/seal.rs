@@ -77,7 +77,7 @@ pub fn run(args: &SealArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
         seal_due(&mut opened, &secrets, &mut sealed, &mut agree)?;
     }
     let state = opened.snapshot();
-    let book = SealBook::of(&state, opened.terms())?;
+    let book = SealBook::of(&state, opened.terms(&state))?;
     if let Some(folder) = &args.export {
         export(&book, &secrets, folder)?;
     }
@@ -109,13 +109,13 @@ fn seal_due(
     agree: &mut Vec<u64>,
 ) -> anyhow::Result<()> {
     let (state, never) = (opened.snapshot(), AtomicBool::new(false));
-    let due = SealBook::of(&state, opened.terms())?.due()?;
+    let due = SealBook::of(&state, opened.terms(&state))?.due()?;
     for days in due.chunks(CONFIRMED_EACH) {
         let mut confirmed = Vec::new();
         for day in days {
             // The state before: what is sealed meanwhile changes no order. The log is that of the newest commit.
             let newest = opened.snapshot();
-            match SealBook::of(&newest, opened.terms())?.seal(*day, secrets.sealing(), &never)? {
+            match SealBook::of(&newest, opened.terms(&newest))?.seal(*day, secrets.sealing(), &never)? {
                 Outcome::Agrees(index) => confirmed.push(index),
                 Outcome::Stopped => {}
                 Outcome::Sealed(seal) => {
@@ -217,5 +217,5 @@ pub(super) const ASK_A_BACKUP: &str =
 
 /// The seal log of an opened ledger and its state.
 pub(super) fn book_of<'a>(state: &'a Snapshot, opened: &'a Opened) -> anyhow::Result<SealBook<'a>> {
-    Ok(SealBook::of(state, opened.terms())?)
+    Ok(SealBook::of(state, opened.terms(state))?)
 }

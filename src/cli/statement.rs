@@ -2,9 +2,10 @@
 
 use super::Ending;
 use super::load_config;
-use super::reading::Opened;
+use super::reading::{Opened, known_at};
 use crate::coverage::statement::{statement, write_csv};
 use crate::domain::time::Month;
+use crate::domain::view::KnownAt;
 use clap::{Args, ValueEnum};
 use std::io::Write;
 use std::path::PathBuf;
@@ -36,6 +37,9 @@ pub struct StatementArgs {
     /// Only this platform; an error when it was never registered and nothing of it is stored.
     #[arg(long)]
     platform: Option<String>,
+    /// As it was known then: the number of a commit, or an instant with its seconds (RFC 3339).
+    #[arg(long, value_name = "COMMIT|T", value_parser = known_at)]
+    known_at: Option<KnownAt>,
     /// How to write it.
     #[arg(long, value_enum, default_value_t = Format::Csv)]
     format: Format,
@@ -53,7 +57,7 @@ pub fn run(args: &StatementArgs, mut out: &mut dyn Write) -> anyhow::Result<Endi
     let config = load_config(&args.config)?;
     let opened = Opened::read(config, "a running service answers too: GET /v1/statements?month=YYYY-MM")?;
     opened.check_platforms(&args.platform)?;
-    let lines = statement(&*opened.snapshot(), args.month, args.platform.as_deref())?;
+    let lines = statement(&*opened.state(args.known_at)?, args.month, args.platform.as_deref())?;
     match args.format {
         Format::Csv => write_csv(&lines, &mut out)?,
         Format::Json => writeln!(out, "{}", serde_json::to_string(&lines)?)?,

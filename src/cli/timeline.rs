@@ -4,10 +4,11 @@ use super::Ending;
 use super::WrongUsage;
 use super::load_config;
 use super::lookup_text::window;
-use super::reading::Opened;
+use super::reading::{Opened, known_at};
 use super::typed::interval;
 use crate::coverage::question::{check_interval_years, check_rider};
 use crate::coverage::timeline::{Timeline, timeline};
+use crate::domain::view::KnownAt;
 use clap::Args;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -32,6 +33,9 @@ pub struct TimelineArgs {
     /// End, exclusive; a day without a time of day counts through its end.
     #[arg(long, value_name = "B")]
     to: String,
+    /// As it was known then: the number of a commit, or an instant with its seconds (RFC 3339).
+    #[arg(long, value_name = "COMMIT|T", value_parser = known_at)]
+    known_at: Option<KnownAt>,
     /// Print one line of JSON.
     #[arg(long)]
     json: bool,
@@ -48,7 +52,8 @@ pub fn run(args: &TimelineArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
     check_interval_years(within, &config.zone).map_err(|error| WrongUsage(error.to_string()))?;
     let opened =
         Opened::read(config, "a running service answers too: GET /v1/riders/RIDER/timeline?from=&to=")?;
-    let found = timeline(&*opened.snapshot(), opened.terms(), &args.rider, within)?;
+    let state = opened.state(args.known_at)?;
+    let found = timeline(&*state, opened.terms(&state), &args.rider, within)?;
     if args.json {
         writeln!(out, "{}", serde_json::to_string(&found)?)?;
     } else {

@@ -6,6 +6,7 @@ pub use typed::{TypedError, from_local, offset, parse_typed, parse_typed_from, p
 
 use crate::domain::event::ExactTime;
 use crate::domain::time::{MINUTE_MS, UtcMillis, Zone};
+use crate::domain::view::KnownAt;
 use crate::domain::window::Window;
 use thiserror::Error;
 
@@ -64,6 +65,21 @@ pub fn parse_from(text: &str) -> Result<UtcMillis, InstantError> {
 /// left out.
 pub fn parse_to(text: &str) -> Result<UtcMillis, InstantError> {
     Parsed::read(text).map(|time| time.ceil)
+}
+
+/// Reads which earlier state is asked for: the number of a commit, or an instant with its seconds.
+///
+/// # Errors
+/// It is neither.
+pub fn parse_known_at(text: &str) -> Result<KnownAt, InstantError> {
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        // A number beyond 64 bits is that of no commit.
+        return Ok(KnownAt::Commit(text.parse().unwrap_or(u64::MAX)));
+    }
+    match parse_at(text)? {
+        At::Instant(at) => Ok(KnownAt::Instant(at)),
+        At::Minute(_) => Err(InstantError::NoSeconds),
+    }
 }
 
 /// Length of `2026-11-20T12:07`.

@@ -24,6 +24,24 @@ pub struct AsOf {
     pub config: String,
 }
 
+/// Why a question has no answer although storage is sound.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// More was asked for than is read for one question; says what to ask instead.
+    TooLarge(String),
+    /// The earlier state that was asked for cannot be shown; says why.
+    NotKnown(String),
+}
+
+impl Refused {
+    /// What the client reads.
+    pub fn detail(self) -> String {
+        match self {
+            Self::TooLarge(detail) | Self::NotKnown(detail) => detail,
+        }
+    }
+}
+
 /// An earlier state of the ledger: what was known then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KnownAt {
@@ -39,7 +57,7 @@ pub trait LedgerView {
     type Error: std::error::Error + Send + Sync + 'static;
 
     /// What the client learns when an error is about what was asked; `None` when storage failed.
-    fn refusal(error: &Self::Error) -> Option<String> {
+    fn refusal(error: &Self::Error) -> Option<Refused> {
         let _storage = error;
         None
     }

@@ -15,7 +15,7 @@ use super::text;
 use crate::coverage::lookup_batch::BadRow;
 use crate::coverage::question::Question;
 use crate::coverage::resolve::resolve;
-use crate::domain::view::LedgerView;
+use crate::domain::view::{LedgerView, Refused};
 use crate::telemetry::metrics::Lookup;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
@@ -36,7 +36,7 @@ pub(super) async fn post<S: Source>(
     State(state): State<HttpState<S>>,
     request: Request,
 ) -> Result<Response, Problem> {
-    Query::strict(request.uri().query(), &[])?;
+    let known_at = Query::strict(request.uri().query(), &["known_at"])?.known_at()?;
     text::check_headers(request.headers())?;
     let in_flight = in_flight::of(&request);
     let body = {
@@ -56,7 +56,11 @@ pub(super) async fn post<S: Source>(
         ));
     };
     let at = body.bytes.len().saturating_sub(lines.len());
-    let (view, keeping) = (state.source().view(), in_flight.keeping_body());
+    let view = match known_at {
+        None => state.source().view(),
+        Some(_) => state.read(move |state| state.view(known_at)).await?,
+    };
+    let keeping = in_flight.keeping_body();
     let batch = Batch { state, view, body, at, line: 0, _keeping: keeping };
     let answers = Answers { next: Some(Box::pin(batch.work())) };
     Ok(([(CONTENT_TYPE, "application/x-ndjson")], Body::new(answers)).into_response())
@@ -155,9 +159,9 @@ impl<S: Source> Batch<S> {
         let begun = Instant::now();
         let answered = match question(line, &self.state) {
             Err(error) => Err(error),
-            Ok(question) => match resolve(&*self.view, self.state.terms(), &question) {
+            Ok(question) => match resolve(&*self.view, self.state.terms(&self.view), &question) {
                 Ok(answer) => Ok(answer),
-                Err(error) => Err(S::View::refusal(&error).ok_or_else(|| {
+                Err(error) => Err(S::View::refusal(&error).map(Refused::detail).ok_or_else(|| {
                     tracing::error!(
                         error = &error as &dyn StdError,
                         "Failed to answer a batch: the storage cannot be read"

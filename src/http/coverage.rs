@@ -9,6 +9,7 @@ use crate::coverage::answer::Answer;
 use crate::coverage::question::{Question, QuestionText, When};
 use crate::coverage::resolve::resolve;
 use crate::domain::time::{DAY_MS, HOUR_MS};
+use crate::domain::view::KnownAt;
 use crate::domain::window::Window;
 use crate::telemetry::metrics::Lookup;
 use axum::extract::{RawQuery, State};
@@ -22,16 +23,16 @@ const ANSWER_BYTES: usize = 4_096;
 /// Identifiers in a question about an instant that is answered without the way to another thread.
 const LITTLE_RIDER_IDS: usize = 2;
 
-const PARAMETERS: &[&str] = &["rider_id", "at", "from", "to", "platform", "reference"];
+const PARAMETERS: &[&str] = &["rider_id", "at", "from", "to", "platform", "reference", "known_at"];
 
 pub(super) async fn get<S: Source>(
     State(state): State<HttpState<S>>,
     RawQuery(raw): RawQuery,
 ) -> Result<Response, Problem> {
     let question = question(raw.as_deref(), &state);
-    let question =
+    let (question, known_at) =
         question.inspect_err(|_| state.metrics().looked_up(Lookup::Refused, Default::default()))?;
-    answer(&state, question).await.map(|answer| as_json(&answer))
+    answer(&state, question, known_at).await.map(|answer| as_json(&answer))
 }
 
 /// An answer as a document. Most fit what is set aside for them: growing step by step would cost as much as writing them.
@@ -46,7 +47,10 @@ fn as_json(answer: &Answer) -> Response {
     }
 }
 
-fn question<S: Source>(raw: Option<&str>, state: &HttpState<S>) -> Result<Question, Problem> {
+fn question<S: Source>(
+    raw: Option<&str>,
+    state: &HttpState<S>,
+) -> Result<(Question, Option<KnownAt>), Problem> {
     let query = Query::strict(raw, PARAMETERS)?;
     let question = Question::parse(QuestionText {
         rider_ids: query.all("rider_id"),
@@ -56,15 +60,24 @@ fn question<S: Source>(raw: Option<&str>, state: &HttpState<S>) -> Result<Questi
         platforms: query.all("platform"),
         reference: query.one("reference")?.map(str::to_owned),
     })?;
-    within_limits(question, state)
+    Ok((within_limits(question, state)?, query.known_at()?))
 }
 
 /// Answers a question, and counts it.
-pub(super) async fn answer<S: Source>(state: &HttpState<S>, question: Question) -> Result<Answer, Problem> {
+async fn answer<S: Source>(
+    state: &HttpState<S>,
+    question: Question,
+    known_at: Option<KnownAt>,
+) -> Result<Answer, Problem> {
     let begun = Instant::now();
-    // An interval may need many blocks, an instant needs few.
-    let little = !matches!(question.when, When::Interval(_)) && question.rider_ids.len() <= LITTLE_RIDER_IDS;
-    let job = move |state: &HttpState<S>| resolve(&*state.source().view(), state.terms(), &question);
+    // An interval and an earlier state may need many blocks, an instant needs few.
+    let little = known_at.is_none()
+        && !matches!(question.when, When::Interval(_))
+        && question.rider_ids.len() <= LITTLE_RIDER_IDS;
+    let job = move |state: &HttpState<S>| {
+        let view = state.view(known_at)?;
+        resolve(&*view, state.terms(&view), &question)
+    };
     let answered = if little { state.read_little(job).await } else { state.read(job).await };
     let lookup = answered.as_ref().map_or(Lookup::Failed, |answer| Lookup::Answered(answer.verdict));
     state.metrics().looked_up(lookup, begun.elapsed());

@@ -14,11 +14,12 @@ pub(super) async fn get<S: Source>(
     path: Result<Path<(String, String)>, PathRejection>,
     RawQuery(raw): RawQuery,
 ) -> Result<Json<OrderHistory>, Problem> {
-    Query::strict(raw.as_deref(), &[])?;
+    let known_at = Query::strict(raw.as_deref(), &["known_at"])?.known_at()?;
     let Path((platform, order_id)) =
         path.map_err(|_| Problem::new(Kind::BadRequest, "the path is not UTF-8"))?;
     let read = move |state: &HttpState<S>| {
-        order_history(&*state.source().view(), state.terms(), &platform, &order_id)
+        let view = state.view(known_at)?;
+        order_history(&*view, state.terms(&view), &platform, &order_id)
     };
     let history = state.read(read).await?;
     if history.versions.is_empty() {

@@ -63,6 +63,8 @@ pub enum Kind {
     CrossSite,
     /// More orders of one rider on a day than are read.
     TooManyOrders,
+    /// An earlier state that cannot be shown.
+    StateUnknown,
     /// A defect.
     Internal,
     /// Storage failed.
@@ -119,6 +121,9 @@ impl Kind {
             Self::CrossSite => (S::FORBIDDEN, "cross-site", "A page of another site asks"),
             Self::TooManyOrders => {
                 (S::UNPROCESSABLE_ENTITY, "too-many-orders", "Too many orders name this rider")
+            }
+            Self::StateUnknown => {
+                (S::NOT_FOUND, "state-unknown", "The earlier state that was asked for cannot be shown")
             }
             Self::Internal => (S::INTERNAL_SERVER_ERROR, "internal", "The service has a defect"),
             Self::Storage => (S::INTERNAL_SERVER_ERROR, "storage", "Storage failed"),

@@ -1,9 +1,10 @@
 //! `GET /v1/progress`: how far each platform is complete, and why not further.
 
-use super::backend::{PartitionProgress, Paused, Source};
+use super::backend::{PartitionProgress, Paused, ProgressFacts, Source};
 use super::problem::Problem;
 use super::query::Query;
 use super::state::HttpState;
+use crate::coverage::Terms;
 use crate::coverage::answer::AsOfLine;
 use crate::coverage::resolve::as_of_line;
 use crate::domain::completeness::{Bound, Completeness, HeldBy, PlatformFacts};
@@ -86,15 +87,18 @@ pub(super) async fn get<S: Source>(
     State(state): State<HttpState<S>>,
     RawQuery(raw): RawQuery,
 ) -> Result<Json<Progress>, Problem> {
-    Query::strict(raw.as_deref(), &[])?;
-    let read = |state: &HttpState<S>| {
-        let view = state.source().view();
-        let facts = state.source().progress();
-        let completeness = view.completeness();
-        let known = completeness.platforms_known(state.platforms(), view.platforms_stored());
+    let known_at = Query::strict(raw.as_deref(), &["known_at"])?.known_at()?;
+    let read = move |state: &HttpState<S>| {
+        let view = state.view(known_at)?;
+        let facts = match known_at {
+            None => state.source().progress(),
+            Some(_) => facts_then(&*view),
+        };
+        let (completeness, terms) = (view.completeness(), state.terms(&view));
+        let known = completeness.platforms_known(terms.platforms, view.platforms_stored());
         let platform = |name: String| {
-            let pending = pending(&*view, &name, state)?;
-            Ok(platform(name, completeness, state, facts.now, pending))
+            let pending = pending(&*view, &name, terms)?;
+            Ok(platform(name, completeness, terms, facts.now, pending))
         };
         Ok(Progress {
             now: state.zone().rfc3339(facts.now),
@@ -109,20 +113,35 @@ pub(super) async fn get<S: Source>(
     state.read(read).await.map(Json)
 }
 
-fn platform<S: Source>(
+/// The position of reading in an earlier state: what its commit had taken in.
+fn facts_then<V: LedgerView>(view: &V) -> ProgressFacts {
+    let topics = view.completeness().topics.iter();
+    let partitions = topics.flat_map(|(topic, facts)| {
+        facts.partitions.iter().map(move |(&partition, facts)| PartitionProgress {
+            topic: topic.clone(),
+            partition,
+            start: facts.first_offset,
+            position: facts.next_offset,
+            end: None,
+        })
+    });
+    ProgressFacts { now: view.as_of().recorded_at, partitions: partitions.collect(), paused: None }
+}
+
+fn platform(
     name: String,
     completeness: &Completeness,
-    state: &HttpState<S>,
+    terms: Terms<'_>,
     now: UtcMillis,
     pending: Vec<PendingLine>,
 ) -> PlatformProgress {
     let none = PlatformFacts::default();
     let facts = completeness.platforms.get(&name).unwrap_or(&none);
-    let bound = completeness.bound(&name, state.platforms(), now);
+    let bound = completeness.bound(&name, terms.platforms, now);
     PlatformProgress {
-        registered: state.platforms().is_registered(&name),
-        complete_through: facts.complete_through.map(|at| state.zone().rfc3339(at)),
-        held_by: held_by(bound, state.zone()),
+        registered: terms.platforms.is_registered(&name),
+        complete_through: facts.complete_through.map(|at| terms.zone.rfc3339(at)),
+        held_by: held_by(bound, terms.zone),
         sends_completeness: facts.sends_completeness(),
         late: facts.late,
         pending,
@@ -130,20 +149,16 @@ fn platform<S: Source>(
     }
 }
 
-fn pending<V: LedgerView, S: Source>(
-    view: &V,
-    platform: &str,
-    state: &HttpState<S>,
-) -> Result<Vec<PendingLine>, V::Error> {
-    let counts = view.pending_counts(platform, state.platforms()).into_iter();
+fn pending<V: LedgerView>(view: &V, platform: &str, terms: Terms<'_>) -> Result<Vec<PendingLine>, V::Error> {
+    let counts = view.pending_counts(platform, terms.platforms).into_iter();
     let lines = counts.map(|(kind, count)| {
-        let treatment = state.platforms().get(platform).unreadable_records;
+        let treatment = terms.platforms.get(platform).unreadable_records;
         let keeps_open = match (kind, treatment) {
             (PendingKind::Unreadable, UnreadableRecords::Warn) => "none",
             (PendingKind::Unreadable, UnreadableRecords::Hold) => "every_rider",
             (PendingKind::Rejected | PendingKind::Conflicting, _) => "rider",
         };
-        let since = state.zone().rfc3339(view.commit_instant(count.since_commit)?);
+        let since = terms.zone.rfc3339(view.commit_instant(count.since_commit)?);
         Ok(PendingLine { reason: kind.as_str(), keeps_open, records: count.records, since })
     });
     lines.collect()

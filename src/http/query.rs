@@ -1,9 +1,10 @@
 //! Query strings, strictly: a mistake must not quietly become another question.
 
 use super::problem::{Kind, Problem};
-use crate::coverage::instant::{check_year, parse_from};
+use crate::coverage::instant::{check_year, parse_from, parse_known_at};
 use crate::coverage::question::QuestionError;
 use crate::domain::time::{UtcMillis, Zone};
+use crate::domain::view::KnownAt;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str};
 
 /// What a value in an address has to escape: all but the unreserved characters of RFC 3986.
@@ -99,6 +100,17 @@ impl Query {
         parse_from(&text)
             .and_then(|at| check_year(at, zone).map(|()| Some(at)))
             .map_err(|error| QuestionError::Time { field: name, error }.into())
+    }
+
+    /// The earlier state that is asked for, if any.
+    pub(super) fn known_at(&self) -> Result<Option<KnownAt>, Problem> {
+        let Some(text) = self.time("known_at")? else { return Ok(None) };
+        let known_at = parse_known_at(&text).map_err(|error| {
+            let detail =
+                format!("known_at: {error}; give the number of a commit, or an instant with its seconds");
+            Problem::of(Kind::BadParameter, "known_at", detail)
+        })?;
+        Ok(Some(known_at))
     }
 
     /// Rows of a page, at most `rows_max`, which is also the default.

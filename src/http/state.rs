@@ -7,7 +7,7 @@ use crate::config::HttpSettings;
 use crate::coverage::Terms;
 use crate::domain::platform::Platforms;
 use crate::domain::time::Zone;
-use crate::domain::view::LedgerView;
+use crate::domain::view::{KnownAt, LedgerView, Refused};
 use crate::telemetry::metrics::Metrics;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -86,8 +86,22 @@ impl<S: Source> HttpState<S> {
         &self.inner.zone
     }
 
-    pub(super) fn terms(&self) -> Terms<'_> {
-        Terms { platforms: &self.inner.platforms, zone: &self.inner.zone }
+    /// The newest committed state, or an earlier one. An earlier one may read storage.
+    ///
+    /// # Errors
+    /// There is no such state, or it cannot be read.
+    pub(super) fn view(&self, known_at: Option<KnownAt>) -> Result<Arc<S::View>, ViewError<S>> {
+        let newest = self.source().view();
+        match known_at {
+            None => Ok(newest),
+            Some(at) => newest.known_at(at).map(Arc::new),
+        }
+    }
+
+    /// What answers from a state depend on: the promises of the configuration in force, or those of an earlier state.
+    pub(super) fn terms<'a>(&'a self, view: &'a S::View) -> Terms<'a> {
+        let platforms = view.earlier_promises().unwrap_or(&self.inner.platforms);
+        Terms { platforms, zone: &self.inner.zone }
     }
 
     pub(super) fn settings(&self) -> &HttpSettings {
@@ -164,6 +178,9 @@ impl<S: Source> HttpState<S> {
 }
 
 fn problem_of<S: Source>(error: &ViewError<S>) -> Problem {
-    S::View::refusal(error)
-        .map_or_else(|| Problem::storage(error), |detail| Problem::new(Kind::TooManyOrders, detail))
+    match S::View::refusal(error) {
+        None => Problem::storage(error),
+        Some(Refused::TooLarge(detail)) => Problem::new(Kind::TooManyOrders, detail),
+        Some(Refused::NotKnown(detail)) => Problem::of(Kind::StateUnknown, "known_at", detail),
+    }
 }

@@ -36,11 +36,12 @@ pub(super) async fn get<S: Source>(
     headers: HeaderMap,
     RawQuery(raw): RawQuery,
 ) -> Result<Response, Problem> {
-    let query = Query::strict(raw.as_deref(), &["month", "platform"])?;
+    let query = Query::strict(raw.as_deref(), &["month", "platform", "known_at"])?;
     let month = Month::parse(query.need("month")?).ok_or_else(|| {
         Problem::of(Kind::BadParameter, "month", "month must be a year and a month, such as 2026-11")
     })?;
     let platform = query.one("platform")?.map(str::to_owned);
+    let known_at = query.known_at()?;
     let accept: Vec<&str> = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
     let format = accepted(&accept.join(",")).ok_or_else(|| {
         Problem::new(Kind::NotAcceptable, "a statement is given as application/json or as text/csv")
@@ -49,7 +50,7 @@ pub(super) async fn get<S: Source>(
         return Err(platforms::unknown(&state, name));
     }
     let read = move |state: &HttpState<S>| {
-        let view = state.source().view();
+        let view = state.view(known_at)?;
         let lines = statement(&*view, Some(month), platform.as_deref())?;
         let as_of = as_of_line(view.as_of(), state.zone());
         Ok(Statement { month: month.to_string(), platform, lines, as_of })

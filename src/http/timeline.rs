@@ -3,7 +3,7 @@
 //! A page is a piece of the asked stretch: the orders that start in it, at most `limit`, and the cover inside it. The
 //! pieces follow each other, so nothing is lost or told twice when orders arrive between two pages.
 
-use super::backend::Source;
+use super::backend::{Source, ViewError};
 use super::coverage::interval_within_limits;
 use super::problem::{Kind, Problem};
 use super::query::{Query, missing};
@@ -25,7 +25,7 @@ use serde::Serialize;
 /// How much of a timeline is read at first.
 const FIRST_STRETCH_MS: i64 = HOUR_MS;
 
-const PARAMETERS: &[&str] = &["from", "to", "limit", "page_token"];
+const PARAMETERS: &[&str] = &["from", "to", "limit", "page_token", "known_at"];
 
 /// A page of a timeline.
 #[derive(Debug, Serialize)]
@@ -74,7 +74,8 @@ pub(super) async fn get<S: Source>(
         }
     };
     let page = Page { rider_id, within, start, limit };
-    state.read(move |state| page.read(&*state.source().view(), state)).await.map(Json)
+    let known_at = query.known_at()?;
+    state.read(move |state| page.read(&*state.view(known_at)?, state)).await.map(Json)
 }
 
 /// The position of an order in a timeline.
@@ -117,11 +118,7 @@ struct Page {
 impl Page {
     /// Reads as far as the page needs, in stretches that double: however long the whole is, no more than about two pages
     /// of it are in memory.
-    fn read<S: Source, V: LedgerView>(
-        &self,
-        view: &V,
-        state: &HttpState<S>,
-    ) -> Result<TimelinePage, V::Error> {
+    fn read<S: Source>(&self, view: &S::View, state: &HttpState<S>) -> Result<TimelinePage, ViewError<S>> {
         let begins = self.start.as_ref().map_or(self.within.from, |place| place.starts_at);
         let mut length_ms = FIRST_STRETCH_MS;
         loop {
@@ -135,14 +132,14 @@ impl Page {
     }
 
     /// The page, as if nothing came after `rest`.
-    fn read_stretch<S: Source, V: LedgerView>(
+    fn read_stretch<S: Source>(
         &self,
         rest: Window,
-        view: &V,
+        view: &S::View,
         state: &HttpState<S>,
-    ) -> Result<TimelinePage, V::Error> {
+    ) -> Result<TimelinePage, ViewError<S>> {
         let begins = rest.from;
-        let mut whole = timeline(view, state.terms(), &self.rider_id, rest)?;
+        let mut whole = timeline(view, state.terms(view), &self.rider_id, rest)?;
         let mut next = None;
         let mut rows = 0_usize;
         whole.orders.retain(|line| {

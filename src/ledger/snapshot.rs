@@ -20,7 +20,7 @@ use crate::domain::posting::{ConfigNo, RuleNo, StoredVersion, SupersededBy};
 use crate::domain::rejection::{PendingCount, Rejection};
 use crate::domain::time::{LocalDay, UtcMillis, Zone};
 use crate::domain::totals::{Total, TotalKey};
-use crate::domain::view::{AsOf, KnownAt, LedgerView};
+use crate::domain::view::{AsOf, KnownAt, LedgerView, Refused};
 use crate::domain::window::Window;
 use crate::ledger::codec::keys;
 use crate::ledger::codec::unframe;
@@ -237,9 +237,12 @@ fn place(row: &Found) -> Place<'_> {
 impl LedgerView for Snapshot {
     type Error = LedgerError;
 
-    fn refusal(error: &LedgerError) -> Option<String> {
-        let is_refusal = matches!(error, LedgerError::TooManyOrders { .. } | LedgerError::NotKnown(_));
-        is_refusal.then(|| error.to_string())
+    fn refusal(error: &LedgerError) -> Option<Refused> {
+        match error {
+            LedgerError::TooManyOrders { .. } => Some(Refused::TooLarge(error.to_string())),
+            LedgerError::NotKnown(_) => Some(Refused::NotKnown(error.to_string())),
+            _ => None,
+        }
     }
 
     fn as_of(&self) -> AsOf {

@@ -2,6 +2,7 @@
 
 use super::drive::Drive;
 use super::event::{HOUR, MINUTE};
+use super::known_at::Asked;
 use super::naive::{Model, Origin, Version};
 use super::periods;
 use super::terms::Charge;
@@ -57,7 +58,15 @@ pub(crate) fn everything(drive: &mut Drive) {
         assert_eq!(model.pending(promise.name), pending, "unresolved records of {}", promise.name);
         drive.shown.counts.insert(format!("(late {})", promise.name), late);
     }
+    drive.note_everything();
     answers(drive, 40);
+}
+
+/// Every platform, and every order, that was ever stored.
+pub(crate) fn everything_of(model: &Model) -> (Vec<String>, BTreeSet<(String, String)>) {
+    let platforms = model.terms.promises.iter().map(|promise| promise.name.to_owned()).collect();
+    let orders = model.orders.iter().flatten().map(|version| &version.event);
+    (platforms, orders.map(|event| (event.platform.clone(), event.order_id.clone())).collect())
 }
 
 /// One version as text, so that a difference can be read.
@@ -230,6 +239,7 @@ pub(crate) fn answers(drive: &mut Drive, questions: usize) {
         if answer.verdict == Verdict::NotCovered {
             drive.final_answers.push((rider, around + moved, answer.as_of.commit));
         }
+        drive.note_given(Asked::Coverage(question_of(rider, around + moved)), &view);
         drive.shown.count(answer.verdict.as_str(), 1);
         drive.shown.note(serde_json::to_string(&answer).unwrap());
     }
@@ -273,15 +283,19 @@ fn place(version: &Version) -> (String, String, u8) {
     (version.event.platform.clone(), version.event.order_id.clone(), version.event.leg)
 }
 
-/// Asks both, compares, and returns the program's answer.
-fn ask(drive: &Drive, view: &Arc<Snapshot>, rider: &str, at: i64) -> Answer {
-    let (model, zone) = (&drive.model, &drive.config.zone);
-    let question = Question {
+fn question_of(rider: &str, at: i64) -> Question {
+    Question {
         rider_ids: vec![rider.to_owned()],
         when: When::Instant(UtcMillis::new(at)),
         platforms: None,
         reference: None,
-    };
+    }
+}
+
+/// Asks both, compares, and returns the program's answer.
+fn ask(drive: &Drive, view: &Arc<Snapshot>, rider: &str, at: i64) -> Answer {
+    let (model, zone) = (&drive.model, &drive.config.zone);
+    let question = question_of(rider, at);
     let terms = Terms { platforms: &drive.config.platforms, zone };
     let answer = resolve(view.as_ref(), terms, &question).unwrap();
     let windows = model.windows(rider, at);

@@ -3,6 +3,7 @@
 use super::check;
 use super::crash::{Held, with_retries};
 use super::event::{DAY, HOUR, MINUTE, Record};
+use super::known_at::Given;
 use super::naive::{Model, Origin};
 use super::shown::Shown;
 use super::terms::Terms;
@@ -53,6 +54,8 @@ pub(crate) struct Drive {
     pub(crate) compacted: Option<Compacted>,
     /// What decided finality, as each commit was published with it.
     pub(crate) facts_then: BTreeMap<u64, FinalityFacts>,
+    /// Answers that were given, by the commit that they were given as of.
+    pub(crate) given: BTreeMap<u64, Vec<Given>>,
     /// States that readers keep.
     pub(crate) held: Vec<Held>,
     pub(crate) storage: Storage,
@@ -89,6 +92,7 @@ impl Drive {
             final_answers: Vec::new(),
             compacted: None,
             facts_then: BTreeMap::new(),
+            given: BTreeMap::new(),
             held: Vec::new(),
             storage,
             _dir: dir,
@@ -205,6 +209,7 @@ impl Drive {
         self.reopen();
         check::everything(&mut self);
         self.facts_are_rebuilt();
+        self.answers_are_given_again();
         self.sealed_days_are_answered();
         let verified = verify(self.ledger(), &mut |_, _| {});
         assert!(verified.holds(), "{:#?}", verified.problems);

@@ -186,9 +186,10 @@ async fn answer<S: Source>(
     let typed = form.clone();
     let job = move |state: &HttpState<S>| -> Result<Found, ViewError<S>> {
         let view = state.source().view();
-        let answer = resolve(&*view, state.terms(), &question)?;
+        let answer = resolve(&*view, state.terms(&view), &question)?;
         let around = chart::around(question.when.window());
-        let lines = question.rider_ids.iter().map(|rider| timeline(&*view, state.terms(), rider, around));
+        let lines =
+            question.rider_ids.iter().map(|rider| timeline(&*view, state.terms(&view), rider, around));
         let lines = lines.collect::<Result<_, _>>()?;
         let stored = |rider: &str| rider_is_stored(&*view, state.zone(), rider);
         let notes = notes(&typed, &question.rider_ids, w, stored)?;
