@@ -42,7 +42,7 @@ impl Before {
             accepted_at,
             order_id: OrderId::Text(""),
             ended_at,
-            code: code,
+            code,
             region,
             revision,
             commit,
