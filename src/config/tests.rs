@@ -10,6 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+mod access;
 mod kafka;
 
 /// Builds from files in memory; the first one is the configuration.
@@ -68,6 +69,8 @@ fn an_empty_file_takes_every_default() {
         config.http,
         HttpSettings {
             listen: "127.0.0.1:8080".parse().unwrap(),
+            tls: None,
+            behind_proxy: None,
             hosts: Vec::new(),
             concurrent_requests_max: 256,
             body_bytes_max: 16 << 20,

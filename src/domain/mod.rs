@@ -5,6 +5,7 @@
 
 pub mod arrival;
 pub mod completeness;
+pub mod data_scope;
 pub mod decide;
 pub mod event;
 pub mod finality;
