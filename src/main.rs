@@ -62,6 +62,8 @@ fn run(command: Command, out: &mut dyn Write) -> anyhow::Result<Ending> {
         Command::Serve(args) => cli::serve::run(&args),
         Command::Ingest(args) => cli::ingest::run(&args, out),
         Command::Backup(args) => cli::backup::run(&args, out),
+        Command::Token(args) => cli::token::run(&args, out),
+        Command::Account(args) => cli::account::run(&args, out),
         Command::Verify(args) => cli::verify::run(&args, out),
         Command::Lookup(args) => cli::lookup::run(&args, out),
         Command::Timeline(args) => cli::timeline::run(&args, out),

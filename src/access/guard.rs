@@ -1,6 +1,6 @@
 //! What a running service asks: who is this, and may they ask now?
 //!
-//! It knows the store's content by heart. [`Access::refresh`], called every second, reads it again after another process
+//! It has the store's content in memory. [`Access::refresh`], called every second, reads it again after another process
 //! changed it and writes when tokens and sessions were last used.
 
 use super::error::AccessResult;
@@ -16,7 +16,7 @@ use arc_swap::ArcSwap;
 use governor::clock::DefaultClock;
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use thiserror::Error;
@@ -28,7 +28,7 @@ const USES_WRITTEN_EVERY_MS: i64 = 30 * SECOND_MS;
 /// Entries of the log of changes that are reported at a time.
 const CHANGES_AT_ONCE: u32 = 1_000;
 
-/// Why a secret does not let its bearer in.
+/// Why the service does not accept a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Denied {
     /// No such token or session.
@@ -68,7 +68,7 @@ pub struct SignedIn {
     pub principal: Principal,
 }
 
-/// What the store holds, ready to be asked.
+/// The store's content in memory.
 #[derive(Debug, Default)]
 struct Known {
     tokens: HashMap<SecretHash, Token>,
@@ -97,7 +97,7 @@ pub struct Terms {
     pub rate: RateTerms,
 }
 
-/// The keeper of the door. Shared by all requests.
+/// Authenticates askers and limits them. Shared by all requests.
 #[derive(Debug)]
 pub struct Access {
     store: AccessStore,
@@ -110,7 +110,7 @@ pub struct Access {
     buckets: Buckets<DefaultClock>,
     pseudonyms: Pseudonyms,
     hashing: Mutex<usize>,
-    version: AtomicI64,
+    version: Mutex<(i64, u64)>,
     reported: AtomicU64,
 }
 
@@ -127,7 +127,7 @@ impl Access {
     pub fn new(store: AccessStore, terms: Terms, now: UtcMillis) -> AccessResult<Self> {
         let access = Self {
             pseudonyms: store.pseudonyms()?,
-            version: AtomicI64::new(store.version()?),
+            version: Mutex::new(store.version()?),
             reported: AtomicU64::new(store.newest_change()?),
             store,
             terms,
@@ -152,7 +152,7 @@ impl Access {
         &self.pseudonyms
     }
 
-    /// Whether anyone could be let in at all.
+    /// Whether there is any token or account.
     pub fn has_any(&self) -> bool {
         let known = self.known.load();
         !known.tokens.is_empty() || !known.accounts.is_empty()
@@ -182,9 +182,9 @@ impl Access {
             self.buckets.forget_full();
         }
         let version = self.store.version()?;
-        if self.version.load(Ordering::Acquire) != version {
+        if *locked(&self.version) != version {
             self.load(now)?;
-            self.version.store(version, Ordering::Release);
+            *locked(&self.version) = version;
         }
         let changes = self.store.changes_after(self.reported.load(Ordering::Acquire), CHANGES_AT_ONCE)?;
         if let Some(last) = changes.last() {
@@ -218,10 +218,10 @@ impl Access {
         Ok(())
     }
 
-    /// The bearer of a token, as it stands in a header.
+    /// The bearer of a token, given in the form that a header carries.
     ///
     /// # Errors
-    /// Why it is not let in.
+    /// Why the service does not accept it.
     pub fn token(&self, text: &str, now: UtcMillis) -> Result<Principal, Denied> {
         let hash = read_token(text).ok_or(Denied::Unknown)?.hash();
         let known = self.known.load();
@@ -240,7 +240,7 @@ impl Access {
     /// The person of a session's cookie; using it puts its idle end off.
     ///
     /// # Errors
-    /// Why it is not let in.
+    /// Why the service does not accept it.
     pub fn session(&self, cookie: &str, now: UtcMillis) -> Result<Principal, Denied> {
         let hash = RandomSecret::decode(cookie).ok_or(Denied::Unknown)?.hash();
         let known = self.known.load();

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 const FREE_FAILURES: u32 = 2;
 /// The longest delay before a lock, in milliseconds.
 const DELAY_MS_MAX: i64 = 30 * SECOND_MS;
-/// An address stands for more people than a name does: so many times the failures are allowed.
+/// Several people may share an address: it may have so many times the failures of a name.
 const ADDRESS_FACTOR: u32 = 5;
 /// Names and addresses that are remembered; then those without a lock are forgotten.
 const REMEMBERED_MAX: usize = 20_000;

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! [`AccessStore`] keeps tokens, accounts and sessions in a file of its own beside the ledger, and a log of every change of
-//! them. [`Access`] is what a running service asks: it knows the store's content by heart and notices within a second when a
+//! them. [`Access`] is what a running service asks: it keeps the store's content in memory and notices within a second when a
 //! command changed it. Time is an argument everywhere, so that expiry and lock-out are tested without waiting.
 
 mod error;
@@ -32,4 +32,4 @@ pub use principal::{Principal, PrincipalKind, Role, check_scope};
 pub use pseudonym::Pseudonyms;
 pub use rate::RateTerms;
 pub use secret::TOKEN_PREFIX;
-pub use store::{AccessStore, Account, Change, NewAccount, NewToken, STORE_FILE, Token};
+pub use store::{AccessStore, Account, Change, NewAccount, NewToken, STORE_FILE, Token, role_text};

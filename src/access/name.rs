@@ -1,4 +1,4 @@
-//! Names of tokens and accounts: they stand in logs and in lists.
+//! Names of tokens and accounts: logs and lists show them.
 
 use super::error::{AccessError, AccessResult};
 

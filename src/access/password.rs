@@ -9,6 +9,9 @@ pub const PASSWORD_CHARACTERS_MIN: usize = 12;
 /// Longest password, in bytes: hashing a longer text would only cost time.
 pub const PASSWORD_BYTES_MAX: usize = 1_024;
 
+/// A password may not contain its account's name of so many bytes or more.
+const NAME_BYTES_COMPARED: usize = 3;
+
 /// Memory (KiB), passes and lanes: the first choice of OWASP's password storage sheet for Argon2id.
 const MEMORY_KIB: u32 = 19_456;
 const PASSES: u32 = 2;
@@ -32,7 +35,8 @@ pub(super) fn check_password(name: &str, password: &str) -> AccessResult<()> {
     if password.len() > PASSWORD_BYTES_MAX {
         return refused(format!("The password is too long: it may have {PASSWORD_BYTES_MAX} bytes"));
     }
-    if password.to_lowercase().contains(name) {
+    // Many words contain a shorter one.
+    if name.len() >= NAME_BYTES_COMPARED && password.to_lowercase().contains(name) {
         return refused("The password contains the name of the account: choose another".to_owned());
     }
     Ok(())

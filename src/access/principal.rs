@@ -59,7 +59,7 @@ pub enum PrincipalKind {
     Token,
     /// A person who signed in.
     Account,
-    /// Nobody had to: the service listens on loopback, without `[access]`.
+    /// The service does not ask: it listens on loopback, without `[access]`.
     Loopback,
 }
 
@@ -88,7 +88,7 @@ pub struct Principal {
 }
 
 impl Principal {
-    /// The asker where nobody has to sign in: it may do everything.
+    /// The asker of a service without `[access]`: it may do everything.
     pub fn loopback() -> Self {
         Self {
             name: PrincipalKind::Loopback.as_str().to_owned(),

@@ -1,4 +1,4 @@
-//! Rider identifiers in logs: a keyed hash, so that lines about one rider can be found together and name nobody.
+//! Rider identifiers in logs: a keyed hash, so that lines about one rider can be found together without naming the rider.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;

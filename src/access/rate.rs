@@ -16,9 +16,13 @@ pub struct RateTerms {
     pub burst: NonZeroU32,
 }
 
+/// A principal's kind and name.
+type Key = (u8, String);
+type Limiter<C> = RateLimiter<Key, HashMapStateStore<Key>, C, NoOpMiddleware<<C as Clock>::Instant>>;
+
 /// The buckets, by the principal's kind and name.
 pub(super) struct Buckets<C: Clock> {
-    limiter: RateLimiter<(u8, String), HashMapStateStore<(u8, String)>, C, NoOpMiddleware<C::Instant>>,
+    limiter: Limiter<C>,
     clock: C,
 }
 

@@ -8,7 +8,7 @@ use std::fmt;
 /// What every token begins with, so that scanners find one that was published by mistake.
 pub const TOKEN_PREFIX: &str = "coverledger_";
 
-/// 256 random bits that are shown once and kept by no one here.
+/// 256 random bits. The service shows them once and keeps only their hash.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct RandomSecret([u8; 32]);
 
@@ -29,7 +29,7 @@ impl RandomSecret {
         bytes.try_into().ok().map(Self)
     }
 
-    /// 43 characters that may stand in a header, a cookie and an address.
+    /// 43 characters that headers, cookies and addresses may contain.
     pub(super) fn encoded(&self) -> String {
         BASE64URL_NOPAD.encode(&self.0)
     }
@@ -55,7 +55,7 @@ impl fmt::Debug for RandomSecret {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct SecretHash(pub(super) [u8; 32]);
 
-/// Reads a token as it stands in a header.
+/// Reads a token in the form that a header carries.
 pub(super) fn read_token(text: &str) -> Option<RandomSecret> {
     RandomSecret::decode(text.strip_prefix(TOKEN_PREFIX)?)
 }

@@ -166,7 +166,7 @@ fn signing_in_again_gives_another_cookie_and_ends_the_old_session() {
     assert_ne!(first, second);
     assert_eq!(access.session(&first, START), Err(Denied::Unknown));
     assert!(access.session(&second, START).is_ok());
-    // A restart signs nobody out; a new password signs everybody out.
+    // A restart ends no session; a new password ends all.
     let restarted = place.service();
     assert!(restarted.session(&second, START).is_ok());
     place.store.set_password("li.wei", "another long password", "test", START).unwrap();
@@ -181,7 +181,7 @@ fn failures_lock_a_name_whether_or_not_it_has_an_account() {
     let place = Place::new();
     place.account("li.wei");
     let access = place.service();
-    for name in ["li.wei", "nobody.here"] {
+    for name in ["li.wei", "un.known"] {
         let mut now = START;
         let mut waits = Vec::new();
         for _ in 0..4 {

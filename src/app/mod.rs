@@ -7,6 +7,7 @@
 //!
 //! The first thread to fail brings the process down cleanly: a half-dead ledger is worse than a restart.
 
+mod access_control;
 pub mod admin;
 pub mod compactor;
 pub mod demo;
@@ -20,30 +21,30 @@ pub mod service;
 mod signals;
 pub mod status;
 pub mod threads;
+mod web;
 pub mod writer;
 
 use crate::config::Config;
-use crate::http::{self, HttpState};
+use crate::http;
 use crate::ingest::kafka::TopicPartition;
 use crate::ledger::{DiskSpace, Ledger, LedgerOptions, Published};
 use crate::telemetry::clock::Clock;
 use crate::telemetry::metrics::Metrics;
 use crate::wait::Stop;
+use access_control::AccessControl;
+pub use access_control::access_store;
 use admin::Admin;
 use anyhow::Context;
 use event_log::EventLog;
 use service::Service;
-use signals::EndSignals;
 use status::Status;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 use threads::{Ended, Threads, Urgency};
-use tokio::net::TcpListener;
-use tokio::runtime::Runtime;
-use tokio::sync::watch;
 use tracing::{error, info, warn};
+use web::Web;
 use writer::Writer;
 
 /// Work that may wait for the writer. Batches are large: one waits while one is written.
@@ -108,6 +109,10 @@ pub fn serve(
     if config.kafka.is_none() && !options.skips.is_empty() {
         anyhow::bail!("--skip is about Kafka, and the configuration has no [kafka]");
     }
+    // The demo chooses its address after its configuration was read.
+    if let Some(refused) = config.http.refused_listen(config.access.is_some()) {
+        anyhow::bail!("Failed to start: {refused}");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(http::THREADS)
         .enable_all()
@@ -131,7 +136,9 @@ pub fn serve(
         event_log: event_log.clone(),
         platforms: config.platforms.clone(),
     };
-    let web = Web::start(&runtime, config, service, &event_log, &stop)?;
+    let access_control = AccessControl::open(config, options.read_only, clock)?;
+    let web = Web::start(&runtime, config, (service, &access_control), &event_log, &stop)?;
+    access_control.watch(&runtime, &event_log);
     started(Running {
         address: web.address,
         published: Arc::clone(&published),
@@ -140,10 +147,11 @@ pub fn serve(
     })?;
     let result = match options.read_only {
         true => stay(&status, &stop),
-        false => run(config, options, ledger, (&clock, &event_log, &status, &stop)),
+        false => run(config, options, (ledger, &access_control), (&clock, &event_log, &status, &stop)),
     };
     status.set_stopping();
     let web = web.finish(&runtime, config.shutdown.grace);
+    access_control.finish();
     runtime.shutdown_timeout(Duration::from_millis(200));
     result.and(web)
 }
@@ -179,11 +187,11 @@ fn stay(status: &Status, stop: &Stop) -> anyhow::Result<()> {
 fn run(
     config: &Config,
     options: &ServeOptions,
-    mut ledger: Ledger,
+    (mut ledger, access_control): (Ledger, &AccessControl),
     (clock, event_log, status, stop): (&Clock, &EventLog, &Arc<Status>, &Stop),
 ) -> anyhow::Result<()> {
     let (mut threads, published) = (Threads::default(), ledger.published());
-    let admin = listen(config, &published, stop, &mut threads)?;
+    let admin = listen(config, (&published, access_control), stop, &mut threads)?;
     let (work, to_do) = sync_channel(WORK_WAITING);
     let (emptied, to_fill) = sync_channel(WORK_WAITING);
     let kafka = match &config.kafka {
@@ -252,11 +260,12 @@ fn run(
 /// Listens for the operator's commands; a service goes on where it cannot.
 fn listen(
     config: &Config,
-    published: &Arc<Published>,
+    (published, access_control): (&Arc<Published>, &AccessControl),
     stop: &Stop,
     threads: &mut Threads,
 ) -> anyhow::Result<Option<admin::AdminEnd>> {
-    match Admin::listen(&config.ledger.data_dir, Arc::clone(published), stop.clone()) {
+    let access = access_control.access.clone();
+    match Admin::listen(&config.ledger.data_dir, (Arc::clone(published), access), stop.clone()) {
         Ok((admin, end)) => {
             threads.start("admin", Urgency::Background, move || admin.run())?;
             Ok(Some(end))
@@ -306,78 +315,6 @@ fn end(threads: Threads, first: Option<Ended>, grace: Duration, status: &Status)
         }
         None => {
             anyhow::bail!("{} did not end within the grace time of {} s", left.join(", "), grace.as_secs())
-        }
-    }
-}
-
-/// The HTTP side.
-struct Web {
-    address: SocketAddr,
-    shutdown: watch::Sender<bool>,
-    serving: tokio::task::JoinHandle<bool>,
-}
-
-impl Web {
-    fn start(
-        runtime: &Runtime,
-        config: &Config,
-        service: Service,
-        event_log: &EventLog,
-        stop: &Stop,
-    ) -> anyhow::Result<Self> {
-        let listen = config.http.listen;
-        let listener = runtime
-            .block_on(TcpListener::bind(listen))
-            .with_context(|| format!("listening on {listen} (http.listen); is another process there?"))?;
-        let address = listener.local_addr()?;
-        // A supervisor that reads "listening" may send SIGTERM at once.
-        let (signals, asked) = (EndSignals::catch(runtime).context("waiting for SIGTERM")?, stop.clone());
-        runtime.spawn(async move {
-            signals.first().await;
-            asked.set();
-        });
-        event_log.listening(&format!("http://{address}"));
-        if !address.ip().to_canonical().is_loopback() {
-            warn!(
-                %address,
-                "the service listens beyond this machine (http.listen): answers are about persons, there is no sign-in and no \
-                 TLS, and anyone who can reach this address can read them; put a proxy with both before it, or listen on 127.0.0.1"
-            );
-        }
-        let state = HttpState::new(
-            service,
-            config.platforms.clone(),
-            config.zone.clone(),
-            config.http.clone(),
-            event_log.metrics.clone(),
-        );
-        let room = open_files::room_for_connections();
-        let (shutdown, mut told) = watch::channel(false);
-        let asked = stop.clone();
-        let serving = runtime.spawn(async move {
-            let until = async move {
-                // An error means that the sender is gone, which is an end as well.
-                let _told = told.wait_for(|stop| *stop).await;
-            };
-            let served = http::serve(listener, state, room, until).await;
-            // However it ends: without answers the service is no service.
-            asked.set();
-            served.inspect_err(|problem| error!(%problem, "the HTTP side failed")).is_ok()
-        });
-        Ok(Self { address, shutdown, serving })
-    }
-
-    /// Lets running answers finish.
-    fn finish(self, runtime: &Runtime, grace: Duration) -> anyhow::Result<()> {
-        let _told = self.shutdown.send(true);
-        let done = runtime.block_on(async { tokio::time::timeout(grace, self.serving).await });
-        match done {
-            Ok(Ok(true)) => Ok(()),
-            Ok(Ok(false) | Err(_)) => anyhow::bail!("the HTTP side failed; see the log"),
-            Err(_) => {
-                error!("answers were still under way after the grace time");
-                Ok(())
-            }
         }
     }
 }

@@ -118,7 +118,7 @@ pub struct HttpSettings {
 
 impl HttpSettings {
     /// Why it may not listen there; `None` when it may.
-    pub(super) fn refused_listen(&self, has_access: bool) -> Option<String> {
+    pub fn refused_listen(&self, has_access: bool) -> Option<String> {
         let is_loopback = self.listen.ip().to_canonical().is_loopback();
         let is_encrypted = self.tls.is_some() || self.behind_proxy.is_some();
         if is_loopback || (has_access && is_encrypted) {

@@ -34,7 +34,7 @@ impl<V: LedgerView> ScopedView<V> {
     }
 
     fn sees(&self, version: &StoredVersion) -> bool {
-        self.scope.is_all() || self.scope.holds_order(&version.posting.platform, version.posting.region)
+        self.scope.is_all() || self.scope.includes_order(&version.posting.platform, version.posting.region)
     }
 
     fn visible(&self, mut versions: Vec<StoredVersion>) -> Vec<StoredVersion> {
@@ -116,7 +116,7 @@ impl<V: LedgerView> LedgerView for ScopedView<V> {
     }
 
     fn order_versions(&self, platform: &str, order_id: &str) -> Result<Vec<StoredVersion>, Self::Error> {
-        if !self.scope.holds_platform(platform) {
+        if !self.scope.includes_platform(platform) {
             return Ok(Vec::new());
         }
         self.view.order_versions(platform, order_id).map(|versions| self.visible(versions))
@@ -130,7 +130,7 @@ impl<V: LedgerView> LedgerView for ScopedView<V> {
         leg: u8,
         accepted_at: UtcMillis,
     ) -> Result<Option<StoredVersion>, Self::Error> {
-        if !self.scope.holds_platform(platform) {
+        if !self.scope.includes_platform(platform) {
             return Ok(None);
         }
         self.view.ended_version(platform, order_id, leg, accepted_at)
@@ -138,7 +138,7 @@ impl<V: LedgerView> LedgerView for ScopedView<V> {
 
     fn totals(&self, from: LocalDay, until: LocalDay) -> Result<Vec<(TotalKey, Total)>, Self::Error> {
         let mut totals = self.view.totals(from, until)?;
-        totals.retain(|(key, _)| self.scope.holds_order(&key.platform, key.region));
+        totals.retain(|(key, _)| self.scope.includes_order(&key.platform, key.region));
         Ok(totals)
     }
 
@@ -148,7 +148,7 @@ impl<V: LedgerView> LedgerView for ScopedView<V> {
 
     fn platforms_stored(&self) -> Vec<&str> {
         let mut stored = self.view.platforms_stored();
-        stored.retain(|name| self.scope.holds_platform(name));
+        stored.retain(|name| self.scope.includes_platform(name));
         stored
     }
 
@@ -176,14 +176,14 @@ impl<V: LedgerView> LedgerView for ScopedView<V> {
     }
 
     fn unreadable_time(&self, platform: &str, platforms: &Platforms, within: Window) -> Vec<Window> {
-        if !self.scope.holds_platform(platform) {
+        if !self.scope.includes_platform(platform) {
             return Vec::new();
         }
         self.view.unreadable_time(platform, self.all_platforms(platforms), within)
     }
 
     fn pending_counts(&self, platform: &str, platforms: &Platforms) -> BTreeMap<PendingKind, PendingCount> {
-        if !self.scope.holds_platform(platform) {
+        if !self.scope.includes_platform(platform) {
             return BTreeMap::new();
         }
         self.view.pending_counts(platform, self.all_platforms(platforms))

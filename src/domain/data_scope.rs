@@ -39,7 +39,7 @@ impl DataScope {
     }
 
     /// Whether an order of a platform, accepted in a region, may be seen.
-    pub fn holds_order(&self, platform: &str, region: Region) -> bool {
+    pub fn includes_order(&self, platform: &str, region: Region) -> bool {
         match self {
             Self::All => true,
             Self::Platform(name) => name == platform,
@@ -48,7 +48,7 @@ impl DataScope {
     }
 
     /// Whether facts about a platform may be seen.
-    pub fn holds_platform(&self, platform: &str) -> bool {
+    pub fn includes_platform(&self, platform: &str) -> bool {
         self.platform().is_none_or(|name| name == platform)
     }
 }
@@ -69,11 +69,11 @@ mod tests {
             ("meituan", "440305", false, true),
             ("meituan", "110101", false, false),
         ] {
-            assert_eq!(platform.holds_order(name, region(code)), in_platform, "{name} {code}");
-            assert_eq!(regions.holds_order(name, region(code)), in_regions, "{name} {code}");
-            assert!(DataScope::All.holds_order(name, region(code)));
+            assert_eq!(platform.includes_order(name, region(code)), in_platform, "{name} {code}");
+            assert_eq!(regions.includes_order(name, region(code)), in_regions, "{name} {code}");
+            assert!(DataScope::All.includes_order(name, region(code)));
         }
-        assert!(platform.holds_platform("dada") && !platform.holds_platform("meituan"));
-        assert!(regions.holds_platform("meituan") && DataScope::All.holds_platform("meituan"));
+        assert!(platform.includes_platform("dada") && !platform.includes_platform("meituan"));
+        assert!(regions.includes_platform("meituan") && DataScope::All.includes_platform("meituan"));
     }
 }

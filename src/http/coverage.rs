@@ -1,5 +1,6 @@
 //! `GET /v1/coverage`: was the rider covered?
 
+use super::access::Asker;
 use super::backend::Source;
 use super::problem::{Kind, Problem};
 use super::query::Query;
@@ -7,7 +8,6 @@ use super::state::HttpState;
 use crate::config::HttpSettings;
 use crate::coverage::answer::Answer;
 use crate::coverage::question::{Question, QuestionText, When};
-use crate::coverage::resolve::resolve;
 use crate::domain::time::{DAY_MS, HOUR_MS};
 use crate::domain::window::Window;
 use crate::telemetry::metrics::Lookup;
@@ -26,12 +26,16 @@ const PARAMETERS: &[&str] = &["rider_id", "at", "from", "to", "platform", "refer
 
 pub(super) async fn get<S: Source>(
     State(state): State<HttpState<S>>,
+    asker: Asker,
     RawQuery(raw): RawQuery,
 ) -> Result<Response, Problem> {
-    let question = question(raw.as_deref(), &state);
+    let question = question(raw.as_deref(), &state).and_then(|question| {
+        asker.check_reason(question.reference.as_deref())?;
+        Ok(question)
+    });
     let question =
         question.inspect_err(|_| state.metrics().looked_up(Lookup::Refused, Default::default()))?;
-    answer(&state, question).await.map(|answer| as_json(&answer))
+    answer(&state, &asker, question).await.map(|answer| as_json(&answer))
 }
 
 /// An answer as a document. Most fit what is set aside for them: growing step by step would cost as much as writing them.
@@ -56,12 +60,18 @@ fn question<S: Source>(raw: Option<&str>, state: &HttpState<S>) -> Result<Questi
     within_limits(question, state)
 }
 
-/// Answers a question, and counts it.
-pub(super) async fn answer<S: Source>(state: &HttpState<S>, question: Question) -> Result<Answer, Problem> {
+/// Answers a question as far as the asker may see, and counts it.
+async fn answer<S: Source>(
+    state: &HttpState<S>,
+    asker: &Asker,
+    question: Question,
+) -> Result<Answer, Problem> {
+    state.note_riders(asker, &question.rider_ids);
     let begun = Instant::now();
     // An interval may need many blocks, an instant needs few.
     let little = !matches!(question.when, When::Interval(_)) && question.rider_ids.len() <= LITTLE_RIDER_IDS;
-    let job = move |state: &HttpState<S>| resolve(&*state.source().view(), state.terms(), &question);
+    let scope = asker.scope().clone();
+    let job = move |state: &HttpState<S>| state.see(&scope).resolve(&question);
     let answered = if little { state.read_little(job).await } else { state.read(job).await };
     let lookup = answered.as_ref().map_or(Lookup::Failed, |answer| Lookup::Answered(answer.verdict));
     state.metrics().looked_up(lookup, begun.elapsed());

@@ -1,5 +1,6 @@
 //! `GET /v1/orders/{platform}/{order_id}`: every leg, phase and revision of an order.
 
+use super::access::Asker;
 use super::backend::Source;
 use super::problem::{Kind, Problem};
 use super::query::Query;
@@ -11,14 +12,17 @@ use axum::extract::{Path, RawQuery, State};
 
 pub(super) async fn get<S: Source>(
     State(state): State<HttpState<S>>,
+    asker: Asker,
     path: Result<Path<(String, String)>, PathRejection>,
     RawQuery(raw): RawQuery,
 ) -> Result<Json<OrderHistory>, Problem> {
-    Query::strict(raw.as_deref(), &[])?;
+    Query::strict(raw.as_deref(), &["reference"])?;
+    asker.check_reason(None)?;
     let Path((platform, order_id)) =
         path.map_err(|_| Problem::new(Kind::BadRequest, "the path is not UTF-8"))?;
     let read = move |state: &HttpState<S>| {
-        order_history(&*state.source().view(), state.terms(), &platform, &order_id)
+        let seen = state.see(asker.scope());
+        order_history(&seen.view, seen.terms(), &platform, &order_id)
     };
     let history = state.read(read).await?;
     if history.versions.is_empty() {

@@ -1,9 +1,10 @@
 //! `GET /v1/progress`: how far each platform is complete, and why not further.
 
+use super::access::Asker;
 use super::backend::{PartitionProgress, Paused, Source};
 use super::problem::Problem;
 use super::query::Query;
-use super::state::HttpState;
+use super::state::{HttpState, Seen};
 use crate::coverage::answer::AsOfLine;
 use crate::coverage::resolve::as_of_line;
 use crate::domain::completeness::{Bound, Completeness, HeldBy, PlatformFacts};
@@ -84,45 +85,50 @@ struct PartitionLine {
 
 pub(super) async fn get<S: Source>(
     State(state): State<HttpState<S>>,
+    asker: Asker,
     RawQuery(raw): RawQuery,
 ) -> Result<Json<Progress>, Problem> {
     Query::strict(raw.as_deref(), &[])?;
-    let read = |state: &HttpState<S>| {
-        let view = state.source().view();
+    let read = move |state: &HttpState<S>| {
+        let seen = state.see(asker.scope());
         let facts = state.source().progress();
-        let completeness = view.completeness();
-        let known = completeness.platforms_known(state.platforms(), view.platforms_stored());
+        let completeness = seen.view.completeness();
         let platform = |name: String| {
-            let pending = pending(&*view, &name, state)?;
-            Ok(platform(name, completeness, state, facts.now, pending))
+            let pending = pending(&seen, &name)?;
+            Ok(platform(name, completeness, &seen, facts.now, pending))
+        };
+        // A limited view knows its own topics only.
+        let is_seen = |line: &PartitionProgress| {
+            asker.scope().platform().is_none() || completeness.topics.contains_key(&line.topic)
         };
         Ok(Progress {
             now: state.zone().rfc3339(facts.now),
             timezone: state.zone().name().to_owned(),
             read_only: state.source().is_read_only(),
-            platforms: known.into_iter().map(platform).collect::<Result<_, _>>()?,
-            partitions: facts.partitions.into_iter().map(partition).collect(),
+            platforms: seen.platforms_known().into_iter().map(platform).collect::<Result<_, _>>()?,
+            partitions: facts.partitions.into_iter().filter(is_seen).map(partition).collect(),
             paused: facts.paused.map(paused),
-            as_of: as_of_line(view.as_of(), state.zone()),
+            as_of: as_of_line(seen.view.as_of(), state.zone()),
         })
     };
     state.read(read).await.map(Json)
 }
 
-fn platform<S: Source>(
+fn platform<V: LedgerView>(
     name: String,
     completeness: &Completeness,
-    state: &HttpState<S>,
+    seen: &Seen<'_, V>,
     now: UtcMillis,
     pending: Vec<PendingLine>,
 ) -> PlatformProgress {
     let none = PlatformFacts::default();
     let facts = completeness.platforms.get(&name).unwrap_or(&none);
-    let bound = completeness.bound(&name, state.platforms(), now);
+    let terms = seen.terms();
+    let bound = completeness.bound(&name, terms.platforms, now);
     PlatformProgress {
-        registered: state.platforms().is_registered(&name),
-        complete_through: facts.complete_through.map(|at| state.zone().rfc3339(at)),
-        held_by: held_by(bound, state.zone()),
+        registered: terms.platforms.is_registered(&name),
+        complete_through: facts.complete_through.map(|at| terms.zone.rfc3339(at)),
+        held_by: held_by(bound, terms.zone),
         sends_completeness: facts.sends_completeness(),
         late: facts.late,
         pending,
@@ -130,20 +136,17 @@ fn platform<S: Source>(
     }
 }
 
-fn pending<V: LedgerView, S: Source>(
-    view: &V,
-    platform: &str,
-    state: &HttpState<S>,
-) -> Result<Vec<PendingLine>, V::Error> {
-    let counts = view.pending_counts(platform, state.platforms()).into_iter();
+fn pending<V: LedgerView>(seen: &Seen<'_, V>, platform: &str) -> Result<Vec<PendingLine>, V::Error> {
+    let (view, terms) = (&seen.view, seen.terms());
+    let counts = view.pending_counts(platform, terms.platforms).into_iter();
     let lines = counts.map(|(kind, count)| {
-        let treatment = state.platforms().get(platform).unreadable_records;
+        let treatment = terms.platforms.get(platform).unreadable_records;
         let keeps_open = match (kind, treatment) {
             (PendingKind::Unreadable, UnreadableRecords::Warn) => "none",
             (PendingKind::Unreadable, UnreadableRecords::Hold) => "every_rider",
             (PendingKind::Rejected | PendingKind::Conflicting, _) => "rider",
         };
-        let since = state.zone().rfc3339(view.commit_instant(count.since_commit)?);
+        let since = terms.zone.rfc3339(view.commit_instant(count.since_commit)?);
         Ok(PendingLine { reason: kind.as_str(), keeps_open, records: count.records, since })
     });
     lines.collect()

@@ -3,11 +3,12 @@
 //! A page is a piece of the asked stretch: the orders that start in it, at most `limit`, and the cover inside it. The
 //! pieces follow each other, so nothing is lost or told twice when orders arrive between two pages.
 
+use super::access::Asker;
 use super::backend::Source;
 use super::coverage::interval_within_limits;
 use super::problem::{Kind, Problem};
 use super::query::{Query, missing};
-use super::state::HttpState;
+use super::state::{HttpState, Seen};
 use crate::coverage::answer::{AsOfLine, WindowLine};
 use crate::coverage::instant::parse_from;
 use crate::coverage::question::{check_interval_years, check_rider, parse_interval};
@@ -25,7 +26,7 @@ use serde::Serialize;
 /// How much of a timeline is read at first.
 const FIRST_STRETCH_MS: i64 = HOUR_MS;
 
-const PARAMETERS: &[&str] = &["from", "to", "limit", "page_token"];
+const PARAMETERS: &[&str] = &["from", "to", "limit", "page_token", "reference"];
 
 /// A page of a timeline.
 #[derive(Debug, Serialize)]
@@ -49,12 +50,14 @@ pub(super) struct TimelinePage {
 
 pub(super) async fn get<S: Source>(
     State(state): State<HttpState<S>>,
+    asker: Asker,
     path: Result<Path<String>, PathRejection>,
     RawQuery(raw): RawQuery,
 ) -> Result<Json<TimelinePage>, Problem> {
     let rider_id = path.map_err(|_| Problem::new(Kind::BadRequest, "the path is not UTF-8"))?.0;
     check_rider(&rider_id)?;
     let query = Query::strict(raw.as_deref(), PARAMETERS)?;
+    asker.check_reason(None)?;
     let from = query.time("from")?.ok_or_else(|| missing("from"))?;
     let to = query.time("to")?.ok_or_else(|| missing("to"))?;
     let within = parse_interval(&from, &to)?;
@@ -73,8 +76,9 @@ pub(super) async fn get<S: Source>(
             })?)
         }
     };
+    state.note_riders(&asker, std::slice::from_ref(&rider_id));
     let page = Page { rider_id, within, start, limit };
-    state.read(move |state| page.read(&*state.source().view(), state)).await.map(Json)
+    state.read(move |state| page.read(&state.see(asker.scope()), state)).await.map(Json)
 }
 
 /// Where an order stands in a timeline.
@@ -119,14 +123,14 @@ impl Page {
     /// of it are in memory.
     fn read<S: Source, V: LedgerView>(
         &self,
-        view: &V,
+        seen: &Seen<'_, V>,
         state: &HttpState<S>,
     ) -> Result<TimelinePage, V::Error> {
         let begins = self.start.as_ref().map_or(self.within.from, |place| place.starts_at);
         let mut length_ms = FIRST_STRETCH_MS;
         loop {
             let until = begins.plus(length_ms).min(self.within.until);
-            let page = self.read_stretch(Window::new(begins, until), view, state)?;
+            let page = self.read_stretch(Window::new(begins, until), seen, state)?;
             if page.next_page_token.is_some() || until >= self.within.until {
                 return Ok(page);
             }
@@ -138,11 +142,11 @@ impl Page {
     fn read_stretch<S: Source, V: LedgerView>(
         &self,
         rest: Window,
-        view: &V,
+        seen: &Seen<'_, V>,
         state: &HttpState<S>,
     ) -> Result<TimelinePage, V::Error> {
         let begins = rest.from;
-        let mut whole = timeline(view, state.terms(), &self.rider_id, rest)?;
+        let mut whole = timeline(&seen.view, seen.terms(), &self.rider_id, rest)?;
         let mut next = None;
         let mut rows = 0_usize;
         whole.orders.retain(|line| {
@@ -173,7 +177,7 @@ impl Page {
             page: CoverLine { from: zone.rfc3339(begins), to: zone.rfc3339(ends) },
             next_page_token: next.map(|place| place.write()),
             kept_from: whole.kept_from,
-            as_of: as_of_line(view.as_of(), zone),
+            as_of: as_of_line(seen.view.as_of(), zone),
         })
     }
 }

@@ -159,9 +159,12 @@ impl AccessStore {
         Ok(done)
     }
 
-    /// A number that changes whenever another connection changed the file.
-    pub(super) fn version(&self) -> AccessResult<i64> {
-        self.read(|connection| connection.query_row("PRAGMA data_version", [], |row| row.get(0)))
+    /// Numbers that change whenever this or another connection changed the file.
+    pub(super) fn version(&self) -> AccessResult<(i64, u64)> {
+        self.read(|connection| {
+            let others = connection.query_row("PRAGMA data_version", [], |row| row.get(0))?;
+            Ok((others, connection.total_changes()))
+        })
     }
 
     /// Pseudonyms with the store's own key, which is made on the first call.
@@ -231,7 +234,7 @@ fn role_of(name: &str, role: &str, platform: Option<&str>, regions: &str) -> Acc
 }
 
 /// A role and its scope as the log of changes and lists show them: `claims in 31 4403`, `platform:dada`.
-pub(super) fn role_text(role: Role, scope: &DataScope) -> String {
+pub fn role_text(role: Role, scope: &DataScope) -> String {
     match columns(scope) {
         (Some(platform), _) => format!("{role}:{platform}"),
         (None, regions) if regions.is_empty() => role.to_string(),

@@ -1,4 +1,4 @@
-//! Sessions of people who signed in. Kept in the store, so that a restart signs nobody out, and a disabled account is out at
+//! Sessions of people who signed in. The store keeps them, so that a restart ends none and disabling an account ends all of its sessions at
 //! once.
 
 use super::AccessStore;
