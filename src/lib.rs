@@ -23,7 +23,8 @@
 //! * [`storage`]: the seam below it: values and an atomic root, in a directory or in memory. Only `storage::local::kv` names the
 //!   embedded key-value store.
 //! * [`coverage`]: the read model, from a question and one committed state to an answer.
-//! * [`http`]: answers over HTTP and the page for people. It only reads.
+//! * [`http`]: answers over HTTP and the pages for people. It only reads the ledger.
+//! * [`access`]: who may ask: tokens, accounts, sessions and roles, in a store of their own.
 //!
 //! Beside the line:
 //!
@@ -45,17 +46,19 @@
 //! | `config` | `domain` |
 //! | `generate` | `domain` |
 //! | `telemetry` | `domain` |
+//! | `access` | `domain` |
 //! | `seal` | `domain` |
 //! | `ingest` | `config`, `domain` |
 //! | `ledger` | `config`, `domain`, `storage`, `wait` |
 //! | `coverage` | `domain`, `seal` |
-//! | `http` | `config`, `coverage`, `domain`, `telemetry` |
+//! | `http` | `access`, `config`, `coverage`, `domain`, `telemetry` |
 //! | `pipeline` | `config`, `domain`, `ledger` |
 //! | `backfill` | `domain`, `ingest`, `ledger`, `pipeline` |
 //! | `redrive` | `backfill`, `config`, `domain`, `ledger`, `pipeline` |
 //! | `sealing` | `coverage`, `domain`, `ledger`, `seal` |
-//! | `app` | `config`, `coverage`, `domain`, `generate`, `http`, `ingest`, `ledger`, `pipeline`, `seal`, `sealing`, `storage`, `telemetry`, `wait` |
-//! | `cli` | `app`, `backfill`, `config`, `coverage`, `domain`, `generate`, `http`, `ingest`, `ledger`, `pipeline`, `redrive`, `seal`, `sealing`, `storage`, `telemetry`, `wait` |
+//! | `app` | `access`, `config`, `coverage`, `domain`, `generate`, `http`, `ingest`, `ledger`, `pipeline`, `seal`, `sealing`, `storage`, `telemetry`, `wait` |
+//! | `cli` | `access`, `app`, `backfill`, `config`, `coverage`, `domain`, `generate`, `http`, `ingest`, `ledger`, `pipeline`, `redrive`, `seal`, `sealing`, `storage`, `telemetry`, `wait` |
+pub mod access;
 pub mod app;
 pub mod backfill;
 pub mod cli;

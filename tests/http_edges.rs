@@ -282,21 +282,6 @@ mod tests {
     }
 
     #[test]
-    fn listening_beyond_this_machine_warns() {
-        let folder = TempDir::new().unwrap();
-        let mut beyond = Program::serve(&config(&folder, "", "listen = \"0.0.0.0:0\""), &[]);
-        beyond.ready();
-        let warned =
-            |said: &str| said.lines().any(|line| line.contains("WARN") && line.contains("no sign-in"));
-        assert!(warned(&beyond.said()), "{}", beyond.said());
-        assert_eq!(beyond.terminate(), Some(0));
-        let mut here = Program::serve(&config(&folder, "", LISTEN), &[]);
-        here.ready();
-        assert!(!warned(&here.said()), "{}", here.said());
-        assert_eq!(here.terminate(), Some(0));
-    }
-
-    #[test]
     fn promtool_finds_nothing_wrong_with_the_metrics() {
         let folder = TempDir::new().unwrap();
         let mut program = Program::serve(&config(&folder, "", LISTEN), &[]);

@@ -8,7 +8,8 @@
 //! {"done":{"commit":991,...}}          or {"error":"..."}
 //! ```
 
-use crate::ledger::{BackupReport, Published, backup};
+use crate::access::{Access, STORE_FILE};
+use crate::ledger::{BackupReport, Published, backup_beside};
 use crate::storage::Storage;
 use crate::storage::local::{admin_socket, is_in_data_dir};
 use crate::wait::Stop;
@@ -59,6 +60,7 @@ pub struct Admin {
     listener: UnixListener,
     data_dir: PathBuf,
     published: Arc<Published>,
+    access: Option<Arc<Access>>,
     stop: Stop,
     /// Set when the [`AdminEnd`] is dropped: later than `stop`, which only ends a backup.
     end: Stop,
@@ -92,7 +94,11 @@ impl Admin {
     ///
     /// # Errors
     /// The socket cannot be made, e.g. since its path is longer than the system takes.
-    pub fn listen(data_dir: &Path, published: Arc<Published>, stop: Stop) -> io::Result<(Self, AdminEnd)> {
+    pub fn listen(
+        data_dir: &Path,
+        (published, access): (Arc<Published>, Option<Arc<Access>>),
+        stop: Stop,
+    ) -> io::Result<(Self, AdminEnd)> {
         let path = admin_socket(data_dir);
         match std::fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -104,7 +110,8 @@ impl Admin {
         let end = Stop::default();
         let file = file_of(&path)?;
         let data_dir = data_dir.to_path_buf();
-        Ok((Self { listener, data_dir, published, stop, end: end.clone() }, AdminEnd { path, file, end }))
+        let admin = Self { listener, data_dir, published, access, stop, end: end.clone() };
+        Ok((admin, AdminEnd { path, file, end }))
     }
 
     /// Answers one request after the other until its [`AdminEnd`] is dropped.
@@ -153,7 +160,14 @@ impl Admin {
         let state = self.published.current();
         // The backup is made even if the client has gone.
         let mut progress = |done, all| drop(say(stream, &Answer::Files(done, all)));
-        match backup(&state, &Storage::local(target), self.stop.flag(), &mut progress) {
+        let accounts = |folder: &Path| match &self.access {
+            Some(access) => {
+                access.store().back_up(&folder.join(STORE_FILE)).map_err(|error| error.to_string())
+            }
+            None => Ok(()),
+        };
+        let target_storage = Storage::local(target);
+        match backup_beside(&state, (&target_storage, &accounts), self.stop.flag(), &mut progress) {
             Ok(report) => {
                 let seconds = started.elapsed().as_secs();
                 info!(folder = %target.display(), commit = report.commit, bytes = report.bytes, seconds, "backup made");

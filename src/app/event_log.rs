@@ -1,6 +1,7 @@
 //! Named events: each is one log line and its metrics, together. No rider is ever named.
 
 use super::status::Status;
+use crate::access::Change;
 use crate::domain::money::Micros;
 use crate::domain::posting::Disposition;
 use crate::domain::reject::Reason;
@@ -140,6 +141,20 @@ impl EventLog {
         warn!(
             ahead_ms,
             "the wall clock jumped: completeness does not advance until the clock is back; if the new time is right, restart the service"
+        );
+    }
+
+    /// A token or an account was changed. What keeps a log of its own of such changes is told here, too; the store has them all
+    /// ([`crate::access::AccessStore::changes_after`]).
+    pub fn access_changed(&self, change: &Change) {
+        info!(
+            target: "coverledger::access",
+            number = change.number,
+            actor = change.actor,
+            action = change.action,
+            subject = change.subject,
+            detail = change.detail,
+            "access changed"
         );
     }
 

@@ -7,6 +7,7 @@
 //!
 //! The first thread to fail brings the process down cleanly: a half-dead ledger is worse than a restart.
 
+mod access_control;
 pub mod admin;
 pub mod compactor;
 pub mod demo;
@@ -21,31 +22,31 @@ pub mod service;
 mod signals;
 pub mod status;
 pub mod threads;
+mod web;
 pub mod writer;
 
 use crate::config::Config;
-use crate::http::{self, HttpState};
+use crate::http;
 use crate::ingest::kafka::TopicPartition;
 use crate::ledger::{DiskSpace, Ledger, LedgerOptions, Published};
 use crate::sealing::secrets::Secrets;
 use crate::telemetry::clock::Clock;
 use crate::telemetry::metrics::Metrics;
 use crate::wait::Stop;
+use access_control::AccessControl;
+pub use access_control::access_store;
 use admin::Admin;
 use anyhow::Context;
 use event_log::EventLog;
 use service::Service;
-use signals::EndSignals;
 use status::Status;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 use threads::{Ended, Threads, Urgency};
-use tokio::net::TcpListener;
-use tokio::runtime::Runtime;
-use tokio::sync::watch;
 use tracing::{error, info, warn};
+use web::Web;
 use writer::Writer;
 
 /// Work that may wait for the writer. Batches are large: one waits while one is written.
@@ -112,6 +113,10 @@ pub fn serve(
     if config.kafka.is_none() && !options.skips.is_empty() {
         anyhow::bail!("--skip needs [kafka] in the configuration: add it, or leave --skip out");
     }
+    // The demo chooses its address after its configuration was read.
+    if let Some(refused) = config.http.refused_listen(config.access.is_some()) {
+        anyhow::bail!("Failed to start: {refused}");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(http::THREADS)
         .enable_all()
@@ -135,7 +140,9 @@ pub fn serve(
         event_log: event_log.clone(),
         platforms: config.platforms.clone(),
     };
-    let web = Web::start(&runtime, config, service, &event_log, &stop)?;
+    let access_control = AccessControl::open(config, options.read_only, clock)?;
+    let web = Web::start(&runtime, config, (service, &access_control), &event_log, &stop)?;
+    access_control.watch(&runtime, &event_log);
     started(Running {
         address: web.address,
         published: Arc::clone(&published),
@@ -144,10 +151,11 @@ pub fn serve(
     })?;
     let result = match options.read_only {
         true => stay(&status, &stop),
-        false => run(config, options, ledger, (&clock, &event_log, &status, &stop)),
+        false => run(config, options, (ledger, &access_control), (&clock, &event_log, &status, &stop)),
     };
     status.set_stopping();
     let web = web.finish(&runtime, config.shutdown.grace);
+    access_control.finish();
     runtime.shutdown_timeout(Duration::from_millis(200));
     result.and(web)
 }
@@ -183,11 +191,11 @@ fn stay(status: &Status, stop: &Stop) -> anyhow::Result<()> {
 fn run(
     config: &Config,
     options: &ServeOptions,
-    mut ledger: Ledger,
+    (mut ledger, access_control): (Ledger, &AccessControl),
     (clock, event_log, status, stop): (&Clock, &EventLog, &Arc<Status>, &Stop),
 ) -> anyhow::Result<()> {
     let (mut threads, published) = (Threads::default(), ledger.published());
-    let admin = listen(config, &published, stop, &mut threads)?;
+    let admin = listen(config, (&published, access_control), stop, &mut threads)?;
     let (work, to_do) = sync_channel(WORK_WAITING);
     let (emptied, to_fill) = sync_channel(WORK_WAITING);
     let kafka = match &config.kafka {
@@ -260,11 +268,12 @@ fn run(
 /// Listens for the operator's commands; the service continues without them where it cannot.
 fn listen(
     config: &Config,
-    published: &Arc<Published>,
+    (published, access_control): (&Arc<Published>, &AccessControl),
     stop: &Stop,
     threads: &mut Threads,
 ) -> anyhow::Result<Option<admin::AdminEnd>> {
-    match Admin::listen(&config.ledger.data_dir, Arc::clone(published), stop.clone()) {
+    let access = access_control.access.clone();
+    match Admin::listen(&config.ledger.data_dir, (Arc::clone(published), access), stop.clone()) {
         Ok((admin, end)) => {
             threads.start("admin", Urgency::Background, move || admin.run())?;
             Ok(Some(end))
@@ -318,79 +327,6 @@ fn end(threads: Threads, first: Option<Ended>, grace: Duration, status: &Status)
                 grace.as_secs(),
                 left.join(", ")
             )
-        }
-    }
-}
-
-/// The HTTP side.
-struct Web {
-    address: SocketAddr,
-    shutdown: watch::Sender<bool>,
-    serving: tokio::task::JoinHandle<bool>,
-}
-
-impl Web {
-    fn start(
-        runtime: &Runtime,
-        config: &Config,
-        service: Service,
-        event_log: &EventLog,
-        stop: &Stop,
-    ) -> anyhow::Result<Self> {
-        let listen = config.http.listen;
-        let listener = runtime.block_on(TcpListener::bind(listen)).with_context(|| {
-            format!("Failed to listen on {listen} (http.listen; another process may use it)")
-        })?;
-        let address = listener.local_addr()?;
-        // A supervisor that reads "listening" may send SIGTERM at once.
-        let (signals, asked) =
-            (EndSignals::catch(runtime).context("Failed to install the handler of SIGTERM")?, stop.clone());
-        runtime.spawn(async move {
-            signals.first().await;
-            asked.set();
-        });
-        event_log.listening(&format!("http://{address}"));
-        if !address.ip().to_canonical().is_loopback() {
-            warn!(
-                %address,
-                "the service listens beyond this machine (http.listen): answers are about persons, there is no sign-in and no \
-                 TLS, and anyone who can reach this address can read them; put a proxy with both before it, or listen on 127.0.0.1"
-            );
-        }
-        let state = HttpState::new(
-            service,
-            config.platforms.clone(),
-            config.zone.clone(),
-            config.http.clone(),
-            event_log.metrics.clone(),
-        );
-        let connections_max = open_files::connections_max();
-        let (shutdown, mut told) = watch::channel(false);
-        let asked = stop.clone();
-        let serving = runtime.spawn(async move {
-            let until = async move {
-                // An error means that the sender is gone, which is an end as well.
-                let _told = told.wait_for(|stop| *stop).await;
-            };
-            let served = http::serve(listener, state, connections_max, until).await;
-            // However it ends: without answers the service is no service.
-            asked.set();
-            served.inspect_err(|problem| error!(%problem, "Failed to serve HTTP")).is_ok()
-        });
-        Ok(Self { address, shutdown, serving })
-    }
-
-    /// Lets running answers finish.
-    fn finish(self, runtime: &Runtime, grace: Duration) -> anyhow::Result<()> {
-        let _told = self.shutdown.send(true);
-        let done = runtime.block_on(async { tokio::time::timeout(grace, self.serving).await });
-        match done {
-            Ok(Ok(true)) => Ok(()),
-            Ok(Ok(false) | Err(_)) => anyhow::bail!("Failed to serve HTTP: see the log"),
-            Err(_) => {
-                error!("Failed to finish all answers within the grace time: the rest is cut off");
-                Ok(())
-            }
         }
     }
 }

@@ -3,9 +3,10 @@
 use super::Ending;
 use super::WrongUsage;
 use super::load_config;
+use crate::access::{AccessStore, STORE_FILE};
 use crate::app::admin::{self, Answer, Request};
 use crate::domain::time::UtcMillis;
-use crate::ledger::{BackupReport, backup_closed};
+use crate::ledger::{BackupReport, backup_closed_beside};
 use crate::storage::Storage;
 use crate::storage::local::{admin_socket, is_in_data_dir};
 use anyhow::{Context, anyhow};
@@ -101,8 +102,16 @@ fn back_up(
     progress: &mut dyn FnMut(u64, u64),
 ) -> anyhow::Result<BackupReport> {
     let never = AtomicBool::new(false);
+    let (copy, store) = (Storage::local(target), data_dir.join(STORE_FILE));
+    let accounts = |folder: &Path| {
+        if !store.exists() {
+            return Ok(());
+        }
+        let copied = AccessStore::open(&store).and_then(|store| store.back_up(&folder.join(STORE_FILE)));
+        copied.map_err(|error| error.to_string())
+    };
     let in_use =
-        match backup_closed(&Storage::local(data_dir), &Storage::local(target), &never, &mut *progress) {
+        match backup_closed_beside(&Storage::local(data_dir), (&copy, &accounts), &never, &mut *progress) {
             Err(error) if error.is_in_use() => error,
             outcome => return Ok(outcome?),
         };

@@ -1,5 +1,7 @@
 //! The commands, one file each: arguments in, results on standard output, an exit code back.
 
+mod access;
+pub mod account;
 pub mod backup;
 pub mod check_config;
 pub mod compare;
@@ -23,6 +25,7 @@ pub mod seal;
 pub mod serve;
 pub mod statement;
 pub mod timeline;
+pub mod token;
 mod typed;
 pub mod verify;
 pub mod verify_receipt;
@@ -59,6 +62,10 @@ pub enum Command {
     Ingest(ingest::IngestArgs),
     /// Make a copy of the newest committed state, beside a running service or without one.
     Backup(backup::BackupArgs),
+    /// Make, list or revoke tokens of systems that ask the service.
+    Token(token::TokenArgs),
+    /// Make, list or change accounts of people who sign in to the service.
+    Account(account::AccountArgs),
     /// Read everything in the ledger again and prove that it agrees.
     Verify(verify::VerifyArgs),
     /// Seal the days that are settled, so that receipts can be made.

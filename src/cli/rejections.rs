@@ -191,6 +191,7 @@ impl RejectionsArgs {
             offsets: self.offset.clone(),
             lines: self.line.clone(),
             content: self.content,
+            only: None,
         })
     }
 }

@@ -1,7 +1,7 @@
 //! Asks a running service over HTTP, one connection a question.
 
 use super::WrongUsage;
-use crate::config::Config;
+use crate::config::{Config, Secret};
 use crate::domain::time::Zone;
 use crate::http::UNRESERVED;
 use anyhow::{Context, bail};
@@ -10,10 +10,12 @@ use serde::Deserialize;
 use std::io::Read;
 use std::time::Duration;
 use ureq::http::{Response, Uri};
-use ureq::{Agent, Body, Error};
+use ureq::{Agent, Body, Error, RequestBuilder};
 
 /// The longest time in which a service may send or take nothing, or accept no connection.
 const SILENT_MAX: Duration = Duration::from_secs(60);
+/// The environment variable with the token for a service that has `[access]`.
+const TOKEN_VARIABLE: &str = "COVERLEDGER_TOKEN";
 /// The longest part of an answer without a problem document that a message repeats, in bytes.
 const REPEATED_BYTES_MAX: usize = 200;
 
@@ -23,6 +25,8 @@ pub(super) struct Remote {
     /// Scheme, host, port and the path before the targets.
     base: String,
     agent: Agent,
+    /// Who asks, where the service wants to know.
+    token: Option<Secret>,
 }
 
 impl Remote {
@@ -40,19 +44,30 @@ impl Remote {
         }
         let port = if has_port { "" } else { ":80" };
         let base = format!("http://{authority}{port}{}", uri.path().trim_end_matches('/'));
-        Ok(Self { base, agent: agent() })
+        // Not an argument: others could see that.
+        let token = std::env::var(TOKEN_VARIABLE).ok().map(|token| Secret::new(token.trim()));
+        Ok(Self { base, agent: agent(), token })
     }
 
     /// The body of a successful answer to GET.
     pub(super) fn get(&self, target: &str) -> anyhow::Result<Vec<u8>> {
         let asked = self.agent.get(format!("{}{target}", self.base)).header("accept", "application/json");
+        let asked = self.known(asked);
         self.answer(asked.call())
     }
 
     /// The body of a successful answer to POST of lines of JSON.
     pub(super) fn post(&self, target: &str, body: &str) -> anyhow::Result<Vec<u8>> {
-        let asked = self.agent.post(format!("{}{target}", self.base));
+        let asked = self.known(self.agent.post(format!("{}{target}", self.base)));
         self.answer(asked.header("content-type", "application/x-ndjson").send(body))
+    }
+
+    /// The request with the token.
+    fn known<T>(&self, asked: RequestBuilder<T>) -> RequestBuilder<T> {
+        match &self.token {
+            Some(token) => asked.header("authorization", format!("Bearer {}", token.expose())),
+            None => asked,
+        }
     }
 
     /// What questions to the service may depend on.

@@ -1,5 +1,6 @@
 //! From a path to a [`Config`]: files are read, laid over the embedded defaults, and checked as a whole.
 
+use super::AccessSettings;
 use super::Config;
 use super::HttpSettings;
 use super::IngestSettings;
@@ -182,7 +183,8 @@ pub(super) fn build(main: Source, outside: Outside<'_>) -> Result<(Config, Repor
     match tariff {
         Some(tariff) if !report.has_problems() => {
             let hash = Sha256::digest(text.as_bytes()).into();
-            let Settings { zone, platforms, ledger, ingest, http, kafka, limits, shutdown } = settings;
+            let Settings { zone, platforms, ledger, ingest, http, access, kafka, limits, shutdown } =
+                settings;
             let warnings = report.warnings();
             let config = Config {
                 zone,
@@ -191,6 +193,7 @@ pub(super) fn build(main: Source, outside: Outside<'_>) -> Result<(Config, Repor
                 ledger,
                 ingest,
                 http,
+                access,
                 kafka,
                 limits,
                 shutdown,
@@ -219,6 +222,7 @@ struct Settings {
     ledger: LedgerSettings,
     ingest: IngestSettings,
     http: HttpSettings,
+    access: Option<AccessSettings>,
     kafka: Option<KafkaSettings>,
     limits: Limits,
     shutdown: ShutdownSettings,
@@ -245,12 +249,20 @@ impl Settings {
             }
             _ => {}
         }
+        let access = AccessSettings::read(root.sub("access", report), report);
+        let http_section = root.sub("http", report);
+        let http_place = http_section.place();
+        let http = HttpSettings::read(http_section, &main.folder, report);
+        if let Some(text) = http.refused_listen(access.is_some()) {
+            report.problem(http_place, text);
+        }
         Self {
             zone,
             platforms,
             ledger: LedgerSettings::read(root.sub("ledger", report), &main.folder, report),
             ingest: IngestSettings::read(root.sub("ingest", report), report),
-            http: HttpSettings::read(root.sub("http", report), report),
+            http,
+            access,
             kafka,
             limits: Limits::read(root.sub("limits", report), report),
             shutdown: ShutdownSettings::read(root.sub("shutdown", report), report),

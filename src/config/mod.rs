@@ -3,6 +3,7 @@
 //! `config/default.toml` documents every key and is the bottom layer: what a file does not say, it says. Nothing here
 //! reads the environment or the clock by itself.
 
+mod access;
 mod host;
 mod kafka;
 mod load;
@@ -19,6 +20,7 @@ mod tests;
 mod value;
 mod zone;
 
+pub use access::{AccessSettings, TlsSettings, TrustedProxies};
 pub use host::HostName;
 pub use kafka::{KafkaOption, KafkaSettings};
 pub use problem::{ConfigErrors, Problem};
@@ -46,6 +48,8 @@ pub struct Config {
     pub ingest: IngestSettings,
     /// `[http]`
     pub http: HttpSettings,
+    /// `[access]`; `None` = everyone who reaches the service may ask, so it listens on loopback only.
+    pub access: Option<AccessSettings>,
     /// `[kafka]`; `None` = answers come from what files brought.
     pub kafka: Option<KafkaSettings>,
     /// `[limits]`

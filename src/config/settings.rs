@@ -1,5 +1,6 @@
 //! The settings of ledger, ingest, HTTP, limits and shutdown.
 
+use super::access::{self, TlsSettings, TrustedProxies};
 use super::host::{self, HostName};
 use super::problem::Report;
 use super::reader::Section;
@@ -93,6 +94,10 @@ impl IngestSettings {
 pub struct HttpSettings {
     /// Address and port; port 0 = any free one.
     pub listen: SocketAddr,
+    /// `[http.tls]`: the service itself encrypts.
+    pub tls: Option<TlsSettings>,
+    /// The proxies that encrypt and may connect.
+    pub behind_proxy: Option<TrustedProxies>,
     /// Names under which it is asked, besides loopback and the address that a client connects to.
     pub hosts: Vec<HostName>,
     /// Requests answered at a time; more are refused with 503.
@@ -112,7 +117,27 @@ pub struct HttpSettings {
 }
 
 impl HttpSettings {
-    pub(super) fn read(mut section: Section<'_>, report: &mut Report) -> Self {
+    /// Why it may not listen there; `None` when it may.
+    pub fn refused_listen(&self, has_access: bool) -> Option<String> {
+        let is_loopback = self.listen.ip().to_canonical().is_loopback();
+        let is_encrypted = self.tls.is_some() || self.behind_proxy.is_some();
+        if is_loopback || (has_access && is_encrypted) {
+            return None;
+        }
+        let missing = match (has_access, is_encrypted) {
+            (false, false) => "[access] and TLS are missing",
+            (false, true) => "[access] is missing",
+            _ => "TLS is missing",
+        };
+        Some(format!(
+            "`listen` in [http] is {}, which others can reach, and {missing}: answers are about persons. Add a table [access] \
+             (who may ask), and [http.tls] with certificate and key or `behind_proxy` with the addresses of a proxy that has \
+             TLS; or listen on 127.0.0.1",
+            self.listen
+        ))
+    }
+
+    pub(super) fn read(mut section: Section<'_>, folder: &Path, report: &mut Report) -> Self {
         let listen = section.read("listen", report, |value| {
             let text = value::text(value)?;
             text.parse()
@@ -121,6 +146,8 @@ impl HttpSettings {
         let timeout_ms = section.read("timeout", report, value::duration("1s", "10m")).unwrap_or_default();
         let settings = Self {
             listen: listen.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
+            tls: TlsSettings::read(section.sub("tls", report), folder, report),
+            behind_proxy: access::behind_proxy(&mut section, report),
             hosts: section.read("hosts", report, host::names).unwrap_or_default(),
             concurrent_requests_max: section
                 .read("concurrent_requests_max", report, value::integer(1, 100_000))

@@ -102,6 +102,12 @@ pub enum ResolutionLine {
 }
 
 impl RejectionLine {
+    /// The same without the rider, for those who mend records and need not know whom they are about.
+    #[must_use]
+    pub fn without_rider(self) -> Self {
+        Self { rider_id: None, ..self }
+    }
+
     /// The words of a kept record. What it keeps open depends on the configuration: `known` are the platforms that were ever
     /// registered or stored.
     pub fn new(

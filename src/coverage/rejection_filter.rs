@@ -81,6 +81,27 @@ pub struct RejectionFilter {
     pub lines: Vec<NumberRange>,
     /// The line of a file whose content up to its end has this hash.
     pub content: Option<[u8; 16]>,
+    /// Only records that are one platform's own; `None` = those of all.
+    pub only: Option<OwnRecords>,
+}
+
+/// The records that belong to one platform.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnRecords {
+    /// Records that name it belong to it.
+    pub platform: String,
+    /// Topics in which it alone speaks: records from there that name no platform belong to it, too.
+    pub topics: Vec<String>,
+}
+
+impl OwnRecords {
+    fn contains(&self, rejection: &Rejection) -> bool {
+        match (&rejection.readable.platform, &rejection.origin) {
+            (Some(platform), _) => *platform == self.platform,
+            (None, Origin::Kafka { topic, .. }) => self.topics.contains(topic),
+            (None, Origin::File { .. } | Origin::Redrive { .. }) => false,
+        }
+    }
 }
 
 impl RejectionFilter {
@@ -98,7 +119,8 @@ impl RejectionFilter {
     pub fn names(&self, rejection: &Rejection) -> bool {
         let readable = &rejection.readable;
         let is = |wanted: &Option<String>, found: &Option<String>| wanted.is_none() || wanted == found;
-        any(&self.ids, Some(rejection.id))
+        self.only.as_ref().is_none_or(|own| own.contains(rejection))
+            && any(&self.ids, Some(rejection.id))
             && is(&self.platform, &readable.platform)
             && is(&self.rider_id, &readable.rider_id)
             && self.kept.is_none_or(|kept| kept == rejection.kept)
@@ -208,6 +230,11 @@ mod tests {
         assert_eq!(passing(|filter| filter.platform = name("aa")), [0; 0]);
         assert_eq!(passing(|filter| filter.kept = Some(Kept::Conflict)), [2]);
         assert_eq!(passing(|filter| filter.kept = Some(Kept::Rejected(Reason::BadTime))), [1, 3]);
+        let own = |platform: &str, topic: &str| {
+            Some(OwnRecords { platform: platform.to_owned(), topics: vec![topic.to_owned()] })
+        };
+        assert_eq!(passing(|filter| filter.only = own("dada", "x")), [1, 2, 3, 4]);
+        assert_eq!(passing(|filter| filter.only = own("meituan", "orders.dada")), [0; 0]);
         assert_eq!(passing(|filter| filter.unresolved = true), [1, 2, 3]);
         assert_eq!(passing(|filter| filter.rider_id = name("R1")), [1]);
         assert_eq!(passing(|filter| filter.unreadable = true), [3, 4]);

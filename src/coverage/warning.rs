@@ -29,6 +29,13 @@ pub enum Warning {
         /// Its unresolved records in which no rider can be read.
         count: u64,
     },
+    /// The asker may see only some of the orders: the rider may be covered by others.
+    LimitedView {
+        /// Only orders of this platform were looked at.
+        platform: Option<String>,
+        /// Only orders that were accepted in these regions were looked at; empty = in any.
+        regions: Vec<String>,
+    },
 }
 
 impl Warning {
@@ -40,6 +47,7 @@ impl Warning {
             Self::PlatformUnknown { .. } => "platform_unknown",
             Self::OrderEndedByAnotherRider { .. } => "order_ended_by_another_rider",
             Self::UnreadableRecordsIgnored { .. } => "unreadable_records_ignored",
+            Self::LimitedView { .. } => "limited_view",
         }
     }
 }
@@ -65,6 +73,14 @@ impl fmt::Display for Warning {
                 "platform {platform} has {count} unresolved rejected records in which no rider can be read, and some may \
                  concern this time: the answer passes over them, because unreadable_records is \"warn\""
             ),
+            Self::LimitedView { platform, regions } => {
+                write!(f, "only orders")?;
+                platform.iter().try_for_each(|platform| write!(f, " of platform {platform}"))?;
+                if !regions.is_empty() {
+                    write!(f, " accepted in regions {}", regions.join(", "))?;
+                }
+                write!(f, " were looked at, as the asker may see no others: others may cover the rider")
+            }
         }
     }
 }
@@ -84,6 +100,10 @@ impl Serialize for Warning {
             Self::UnreadableRecordsIgnored { platform, count } => {
                 map.serialize_entry("platform", platform)?;
                 map.serialize_entry("count", count)?;
+            }
+            Self::LimitedView { platform, regions } => {
+                map.serialize_entry("platform", platform)?;
+                map.serialize_entry("regions", regions)?;
             }
         }
         map.end()
@@ -111,6 +131,12 @@ mod tests {
             )
         );
         let ignored = Warning::UnreadableRecordsIgnored { platform: "p".to_owned(), count: 3 };
+        let limited =
+            Warning::LimitedView { platform: None, regions: vec!["31".to_owned(), "4403".to_owned()] };
+        assert_eq!(
+            limited.to_string(),
+            "only orders accepted in regions 31, 4403 were looked at, as the asker may see no others: others may cover the rider"
+        );
         let value: serde_json::Value = serde_json::from_str(&json(&ignored)).unwrap();
         assert_eq!((&value["code"], &value["count"]), (&"unreadable_records_ignored".into(), &3.into()));
     }

@@ -6,6 +6,7 @@
 pub mod arrival;
 pub mod charge;
 pub mod completeness;
+pub mod data_scope;
 pub mod decide;
 pub mod event;
 pub mod finality;

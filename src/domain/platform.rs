@@ -65,6 +65,15 @@ impl Platforms {
         self.registered.contains_key(name)
     }
 
+    /// The same without the registration of any other platform than `name`: to its asker they are as unknown as misspelt ones.
+    pub fn only(&self, name: &str) -> Self {
+        let own = self.registered.get_key_value(name);
+        Self {
+            registered: own.map(|(name, promise)| (name.clone(), promise.clone())).into_iter().collect(),
+            defaults: self.defaults.clone(),
+        }
+    }
+
     /// Whether any platform is: if none is, every platform name is accepted.
     pub fn is_any_registered(&self) -> bool {
         !self.registered.is_empty()

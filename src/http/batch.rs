@@ -3,6 +3,7 @@
 //! All answers come from one state. They are streamed: the client's pace is the pace, and memory stays bounded. A batch has a
 //! place among those that are worked on only while it is: not while its body comes, nor while its client reads.
 
+use super::access::Asker;
 use super::backend::Source;
 use super::bodies::{BodyError, WholeBody};
 use super::coverage::within_limits;
@@ -10,11 +11,10 @@ use super::in_flight::{self, KeepingBody};
 use super::line;
 use super::problem::{Kind, Problem};
 use super::query::Query;
-use super::state::HttpState;
+use super::state::{HttpState, Seen};
 use super::text;
 use crate::coverage::lookup_batch::BadRow;
 use crate::coverage::question::Question;
-use crate::coverage::resolve::resolve;
 use crate::domain::view::{LedgerView, Refused};
 use crate::telemetry::metrics::Lookup;
 use axum::body::{Body, Bytes};
@@ -34,9 +34,10 @@ const PIECE_BYTES: usize = 64 * 1024;
 
 pub(super) async fn post<S: Source>(
     State(state): State<HttpState<S>>,
+    asker: Asker,
     request: Request,
 ) -> Result<Response, Problem> {
-    let known_at = Query::strict(request.uri().query(), &["known_at"])?.known_at()?;
+    let known_at = Query::strict(request.uri().query(), &["reference", "known_at"])?.known_at()?;
     text::check_headers(request.headers())?;
     let in_flight = in_flight::of(&request);
     let body = {
@@ -61,7 +62,7 @@ pub(super) async fn post<S: Source>(
         Some(_) => state.read(move |state| state.view(known_at)).await?,
     };
     let keeping = in_flight.keeping_body();
-    let batch = Batch { state, view, body, at, line: 0, _keeping: keeping };
+    let batch = Batch { state, view, asker, body, at, line: 0, _keeping: keeping };
     let answers = Answers { next: Some(Box::pin(batch.work())) };
     Ok(([(CONTENT_TYPE, "application/x-ndjson")], Body::new(answers)).into_response())
 }
@@ -110,6 +111,7 @@ fn is_timeout(error: &axum::Error) -> bool {
 struct Batch<S: Source> {
     state: HttpState<S>,
     view: Arc<S::View>,
+    asker: Asker,
     body: WholeBody,
     /// Where the next line begins.
     at: usize,
@@ -128,9 +130,11 @@ impl<S: Source> Batch<S> {
         let place = self.state.batch_place().await;
         let piece = tokio::task::spawn_blocking(move || {
             let _place = place;
+            let state = self.state.clone();
+            let seen = state.see_in(Arc::clone(&self.view), self.asker.scope());
             let mut piece = Vec::with_capacity(PIECE_BYTES);
             while piece.len() < PIECE_BYTES {
-                if !self.answer_next(&mut piece)? {
+                if !self.answer_next(&seen, &mut piece)? {
                     return Ok((piece.into(), None));
                 }
             }
@@ -146,7 +150,7 @@ impl<S: Source> Batch<S> {
     }
 
     /// Answers the next line; `false` when there is none.
-    fn answer_next(&mut self, piece: &mut Vec<u8>) -> Result<bool, BrokenOff> {
+    fn answer_next(&mut self, seen: &Seen<'_, S::View>, piece: &mut Vec<u8>) -> Result<bool, BrokenOff> {
         let Some(rest) = self.body.bytes.get(self.at..).filter(|rest| !rest.is_empty()) else {
             return Ok(false);
         };
@@ -157,9 +161,9 @@ impl<S: Source> Batch<S> {
             return Ok(true);
         }
         let begun = Instant::now();
-        let answered = match question(line, &self.state) {
+        let answered = match question(line, &self.state, &self.asker) {
             Err(error) => Err(error),
-            Ok(question) => match resolve(&*self.view, self.state.terms(&self.view), &question) {
+            Ok(question) => match seen.resolve(&question) {
                 Ok(answer) => Ok(answer),
                 Err(error) => Err(S::View::refusal(&error).map(Refused::detail).ok_or_else(|| {
                     tracing::error!(
@@ -188,8 +192,10 @@ impl<S: Source> Batch<S> {
     }
 }
 
-fn question<S: Source>(line: &[u8], state: &HttpState<S>) -> Result<Question, String> {
-    let question = line::read(line)?.parse().map_err(|error| error.to_string())?;
+fn question<S: Source>(line: &[u8], state: &HttpState<S>, asker: &Asker) -> Result<Question, String> {
+    let question: Question = line::read(line)?.parse().map_err(|error| error.to_string())?;
+    asker.check_reason(question.reference.as_deref()).map_err(|problem| problem.detail)?;
+    state.note_riders(asker, &question.rider_ids);
     within_limits(question, state).map_err(|problem| problem.detail)
 }
 

@@ -5,6 +5,7 @@
 use super::bodies::Bodies;
 use super::in_flight::InFlight;
 use super::refusal::{self, Automatic};
+use super::transport::Transport;
 use crate::telemetry::metrics::Metrics;
 use axum::http::StatusCode;
 use axum::serve::Listener;
@@ -15,9 +16,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep};
+use tokio_rustls::TlsAcceptor;
 
 /// While every place is taken, a connection that is owed no answer keeps its own for so long.
 const CROWDED_DEADLINE: Duration = Duration::from_secs(1);
@@ -31,29 +33,40 @@ const LINGER: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(super) struct TimedListener {
     listener: TcpListener,
+    tls: Option<Tls>,
     deadline: Duration,
     places: Arc<Semaphore>,
     bodies: Arc<Bodies>,
     metrics: Metrics,
 }
 
+/// Encrypts connections.
+struct Tls(TlsAcceptor);
+
+impl std::fmt::Debug for Tls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Tls")
+    }
+}
+
 impl TimedListener {
     pub(super) fn new(
-        listener: TcpListener,
+        (listener, tls): (TcpListener, Option<TlsAcceptor>),
         (deadline, connections_max): (Duration, usize),
         bodies: Arc<Bodies>,
         metrics: Metrics,
     ) -> Self {
         let places = Arc::new(Semaphore::new(connections_max.min(Semaphore::MAX_PERMITS)));
-        Self { listener, deadline, places, bodies, metrics }
+        let tls = tls.map(Tls);
+        Self { listener, tls, deadline, places, bodies, metrics }
     }
 }
 
 impl Listener for TimedListener {
-    type Io = Connection<TcpStream>;
+    type Io = Connection<Transport>;
     type Addr = SocketAddr;
 
-    async fn accept(&mut self) -> (Connection<TcpStream>, SocketAddr) {
+    async fn accept(&mut self) -> (Connection<Transport>, SocketAddr) {
         // The semaphore is never closed, so there always is a place in the end.
         let place = Arc::clone(&self.places).acquire_owned().await.ok();
         let (stream, peer) = Listener::accept(&mut self.listener).await;
@@ -66,7 +79,9 @@ impl Listener for TimedListener {
             deadline: self.deadline,
             _place: place,
         };
-        let in_flight = InFlight::new(stream.local_addr().ok().map(|address| address.ip()));
+        let local = stream.local_addr().ok().map(|address| address.ip());
+        let in_flight = InFlight::new(local, Some(peer.ip().to_canonical()));
+        let stream = Transport::new(stream, self.tls.as_ref().map(|Tls(tls)| tls));
         (Connection::new(stream, in_flight, deadline, self.metrics.clone()), peer)
     }
 

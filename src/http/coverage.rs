@@ -1,5 +1,6 @@
 //! `GET /v1/coverage`: was the rider covered?
 
+use super::access::Asker;
 use super::backend::Source;
 use super::problem::{Kind, Problem};
 use super::query::Query;
@@ -7,7 +8,6 @@ use super::state::HttpState;
 use crate::config::HttpSettings;
 use crate::coverage::answer::Answer;
 use crate::coverage::question::{Question, QuestionText, When};
-use crate::coverage::resolve::resolve;
 use crate::domain::time::{DAY_MS, HOUR_MS};
 use crate::domain::view::KnownAt;
 use crate::domain::window::Window;
@@ -27,12 +27,16 @@ const PARAMETERS: &[&str] = &["rider_id", "at", "from", "to", "platform", "refer
 
 pub(super) async fn get<S: Source>(
     State(state): State<HttpState<S>>,
+    asker: Asker,
     RawQuery(raw): RawQuery,
 ) -> Result<Response, Problem> {
-    let question = question(raw.as_deref(), &state);
+    let question = question(raw.as_deref(), &state).and_then(|(question, known_at)| {
+        asker.check_reason(question.reference.as_deref())?;
+        Ok((question, known_at))
+    });
     let (question, known_at) =
         question.inspect_err(|_| state.metrics().looked_up(Lookup::Refused, Default::default()))?;
-    answer(&state, question, known_at).await.map(|answer| as_json(&answer))
+    answer(&state, &asker, question, known_at).await.map(|answer| as_json(&answer))
 }
 
 /// An answer as a document. Most fit what is set aside for them: growing step by step would cost as much as writing them.
@@ -63,21 +67,21 @@ fn question<S: Source>(
     Ok((within_limits(question, state)?, query.known_at()?))
 }
 
-/// Answers a question, and counts it.
+/// Answers a question as far as the client may see, and counts it.
 async fn answer<S: Source>(
     state: &HttpState<S>,
+    asker: &Asker,
     question: Question,
     known_at: Option<KnownAt>,
 ) -> Result<Answer, Problem> {
+    state.note_riders(asker, &question.rider_ids);
     let begun = Instant::now();
     // An interval and an earlier state may need many blocks, an instant needs few.
     let little = known_at.is_none()
         && !matches!(question.when, When::Interval(_))
         && question.rider_ids.len() <= LITTLE_RIDER_IDS;
-    let job = move |state: &HttpState<S>| {
-        let view = state.view(known_at)?;
-        resolve(&*view, state.terms(&view), &question)
-    };
+    let scope = asker.scope().clone();
+    let job = move |state: &HttpState<S>| state.see_at(&scope, known_at)?.resolve(&question);
     let answered = if little { state.read_little(job).await } else { state.read(job).await };
     let lookup = answered.as_ref().map_or(Lookup::Failed, |answer| Lookup::Answered(answer.verdict));
     state.metrics().looked_up(lookup, begun.elapsed());

@@ -7,7 +7,7 @@ use super::problem::{Kind, Problem};
 use super::state::HttpState;
 use crate::config::HostName;
 use axum::extract::{Request, State};
-use axum::http::header::{HOST, HeaderMap, HeaderName};
+use axum::http::header::{HOST, HeaderMap, HeaderName, ORIGIN};
 use axum::http::uri::Authority;
 use axum::http::{Uri, Version};
 use axum::middleware::Next;
@@ -28,6 +28,7 @@ pub(super) async fn check<S: Source>(
 ) -> Response {
     let local = in_flight::of(&request).local();
     let checked = addressed(&request, local, &state.settings().hosts).and_then(|()| same_site(&request));
+    let checked = checked.and_then(|()| same_origin(&request));
     match checked {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
@@ -104,4 +105,24 @@ fn same_site(request: &Request) -> Result<(), Problem> {
         ));
     }
     Ok(())
+}
+
+/// A request that may change something must come from a page of this very service, or from a program. Browsers say which with
+/// every such request; programs say nothing.
+fn same_origin(request: &Request) -> Result<(), Problem> {
+    if request.method().is_safe() {
+        return Ok(());
+    }
+    let refused = || Err(Problem::new(Kind::CrossSite, "a page of another site may not send this"));
+    let site = request.headers().get(&SEC_FETCH_SITE);
+    if site.is_some_and(|site| !matches!(site.as_bytes(), b"same-origin" | b"none")) {
+        return refused();
+    }
+    let Some(origin) = request.headers().get(ORIGIN) else { return Ok(()) };
+    let named = request.headers().get(HOST).and_then(|host| host.to_str().ok());
+    let origin = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
+    match (origin, named) {
+        (Some(("http" | "https", origin)), Some(host)) if origin.eq_ignore_ascii_case(host) => Ok(()),
+        _ => refused(),
+    }
 }

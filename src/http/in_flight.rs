@@ -20,6 +20,8 @@ pub(super) struct InFlight {
     flags: Arc<Flags>,
     /// The address that the client connected to.
     local: Option<IpAddr>,
+    /// The address of the other end.
+    peer: Option<IpAddr>,
 }
 
 #[derive(Debug, Default)]
@@ -33,8 +35,13 @@ struct Flags {
 }
 
 impl InFlight {
-    pub(super) fn new(local: Option<IpAddr>) -> Self {
-        Self { flags: Arc::default(), local }
+    pub(super) fn new(local: Option<IpAddr>, peer: Option<IpAddr>) -> Self {
+        Self { flags: Arc::default(), local, peer }
+    }
+
+    /// The address of the other end.
+    pub(super) const fn peer(&self) -> Option<IpAddr> {
+        self.peer
     }
 
     /// The address that the client connected to.

@@ -1,12 +1,14 @@
 //! The service over HTTP: one file a resource. It only reads: nothing here writes to the ledger.
 //!
 //! ```text
-//! connection -> headers -> host -> limits -> a resource -> (a blocking thread) -> coverage over one committed state
+//! connection -> headers -> host -> access -> limits -> a resource -> (a blocking thread) -> coverage over one committed state
 //! ```
 
+mod access;
 mod backend;
 mod batch;
 mod bodies;
+mod client;
 mod connection;
 mod coverage;
 mod health;
@@ -23,12 +25,15 @@ mod progress;
 mod query;
 mod refusal;
 mod rejections;
+mod routes;
 mod state;
 mod statement;
 #[cfg(test)]
 mod tests;
 mod text;
 mod timeline;
+mod tls;
+mod transport;
 
 pub use backend::{
     NotReady, PartitionProgress, Paused, ProgressFacts, RejectionPage, RejectionQuery, Source, ViewError,
@@ -36,11 +41,13 @@ pub use backend::{
 pub use problem::{Kind, Problem};
 pub(crate) use query::UNRESERVED;
 pub use state::{HttpState, THREADS};
+pub use tls::{TlsError, TlsKeys};
 
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{get, post};
+use routes::Group;
 use std::io;
+use std::sync::Arc;
 use tokio::net::TcpListener;
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -49,28 +56,20 @@ const CONNECTIONS_PER_REQUEST: usize = 4;
 
 /// Every resource.
 pub fn router<S: Source>(state: HttpState<S>) -> Router {
-    let limited = Router::new()
-        .route("/", get(page::get::<S>))
-        .route("/v1/coverage", get(coverage::get::<S>))
-        .route("/v1/riders/{rider_id}/timeline", get(timeline::get::<S>))
-        .route("/v1/orders/{platform}/{order_id}", get(order::get::<S>))
-        .route("/v1/statements", get(statement::get::<S>))
-        .route("/v1/rejections", get(rejections::get::<S>))
-        .route("/v1/progress", get(progress::get::<S>));
+    let group = |group: Group| {
+        let routes = routes::all::<S>().into_iter().filter(|(rule, _)| rule.group == group);
+        routes.fold(Router::new(), |router, (rule, handler)| router.route(rule.path, handler))
+    };
+    // A body may be long in coming: the place of a batch among the requests is taken when it is there.
     // Health and metrics bypass load shedding.
-    let watched = Router::new()
-        .route("/livez", get(health::live))
-        .route("/readyz", get(health::ready::<S>))
-        .route("/metrics", get(health::metrics::<S>))
-        .merge(page::assets());
-    // A body may be long in coming: its place among the requests is taken when it is there.
-    let batch = Router::new().route("/v1/coverage/batch", post(batch::post::<S>));
-    let resources = middleware::limited(limited, &state)
-        .merge(batch)
-        .merge(watched)
+    let resources = middleware::limited(group(Group::Limited), &state)
+        .merge(group(Group::Batch))
+        .merge(group(Group::Watched))
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
         .layer(CatchPanicLayer::custom(middleware::panicked))
+        .layer(from_fn_with_state(state.clone(), access::check::<S>))
+        .layer(from_fn_with_state(state.clone(), client::check::<S>))
         .layer(from_fn_with_state(state.clone(), host::check::<S>))
         .layer(from_fn(middleware::expectations));
     middleware::headers(resources)
@@ -79,12 +78,13 @@ pub fn router<S: Source>(state: HttpState<S>) -> Router {
         .with_state(state)
 }
 
-/// Answers on `listener` until `shutdown`; then finishes what was begun. Never has more than `process_max` connections.
+/// Answers on `listener`, encrypted with `tls` if it is given, until `shutdown`; then finishes what was begun. Never has more
+/// than `process_max` connections.
 ///
 /// # Errors
 /// None that a listener can recover from.
 pub async fn serve<S: Source>(
-    listener: TcpListener,
+    (listener, tls): (TcpListener, Option<Arc<TlsKeys>>),
     state: HttpState<S>,
     process_max: usize,
     shutdown: impl Future<Output = ()> + Send + 'static,
@@ -93,6 +93,7 @@ pub async fn serve<S: Source>(
     let deadline = settings.timeout.saturating_mul(2);
     let connections_max = settings.concurrent_requests_max.saturating_mul(CONNECTIONS_PER_REQUEST);
     let bounds = (deadline, connections_max.min(process_max).max(1));
+    let listener = (listener, tls.map(|tls| tls.acceptor()));
     let listener = connection::TimedListener::new(listener, bounds, state.bodies(), state.metrics().clone());
     let service = router(state).into_make_service_with_connect_info::<in_flight::InFlight>();
     axum::serve(listener, service).with_graceful_shutdown(shutdown).await

@@ -1,5 +1,6 @@
 //! `GET /v1/orders/{platform}/{order_id}`: every leg, phase and revision of an order.
 
+use super::access::Asker;
 use super::backend::Source;
 use super::problem::{Kind, Problem};
 use super::query::Query;
@@ -11,15 +12,17 @@ use axum::extract::{Path, RawQuery, State};
 
 pub(super) async fn get<S: Source>(
     State(state): State<HttpState<S>>,
+    asker: Asker,
     path: Result<Path<(String, String)>, PathRejection>,
     RawQuery(raw): RawQuery,
 ) -> Result<Json<OrderHistory>, Problem> {
-    let known_at = Query::strict(raw.as_deref(), &["known_at"])?.known_at()?;
+    let known_at = Query::strict(raw.as_deref(), &["reference", "known_at"])?.known_at()?;
+    asker.check_reason(None)?;
     let Path((platform, order_id)) =
         path.map_err(|_| Problem::new(Kind::BadRequest, "the path is not UTF-8"))?;
     let read = move |state: &HttpState<S>| {
-        let view = state.view(known_at)?;
-        order_history(&*view, state.terms(&view), &platform, &order_id)
+        let seen = state.see_at(asker.scope(), known_at)?;
+        order_history(&seen.view, seen.terms(), &platform, &order_id)
     };
     let history = state.read(read).await?;
     if history.versions.is_empty() {

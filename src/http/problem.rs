@@ -61,6 +61,14 @@ pub enum Kind {
     Misdirected,
     /// A page of another site asks.
     CrossSite,
+    /// It is not known who asks.
+    Unauthorized,
+    /// The role does not allow it.
+    Forbidden,
+    /// The asker must say why.
+    ReasonMissing,
+    /// One asker asks too often.
+    TooManyRequests,
     /// More orders of one rider on a day than are read.
     TooManyOrders,
     /// An earlier state that cannot be shown.
@@ -119,6 +127,12 @@ impl Kind {
             }
             Self::Misdirected => (S::MISDIRECTED_REQUEST, "misdirected", "The request names another host"),
             Self::CrossSite => (S::FORBIDDEN, "cross-site", "A page of another site asks"),
+            Self::Unauthorized => (S::UNAUTHORIZED, "unauthorized", "It is not known who asks"),
+            Self::Forbidden => (S::FORBIDDEN, "forbidden", "The role of the asker does not allow this"),
+            Self::ReasonMissing => (S::BAD_REQUEST, "reason-missing", "A reason or case number is missing"),
+            Self::TooManyRequests => {
+                (S::TOO_MANY_REQUESTS, "too-many-requests", "Too many requests of one asker")
+            }
             Self::TooManyOrders => {
                 (S::UNPROCESSABLE_ENTITY, "too-many-orders", "Too many orders name this rider")
             }

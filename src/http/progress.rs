@@ -1,10 +1,10 @@
 //! `GET /v1/progress`: how far each platform is complete, and why not further.
 
+use super::access::Asker;
 use super::backend::{PartitionProgress, Paused, ProgressFacts, Source};
 use super::problem::Problem;
 use super::query::Query;
-use super::state::HttpState;
-use crate::coverage::Terms;
+use super::state::{HttpState, Seen};
 use crate::coverage::answer::AsOfLine;
 use crate::coverage::resolve::as_of_line;
 use crate::domain::completeness::{Bound, Completeness, HeldBy, PlatformFacts};
@@ -85,29 +85,33 @@ struct PartitionLine {
 
 pub(super) async fn get<S: Source>(
     State(state): State<HttpState<S>>,
+    asker: Asker,
     RawQuery(raw): RawQuery,
 ) -> Result<Json<Progress>, Problem> {
     let known_at = Query::strict(raw.as_deref(), &["known_at"])?.known_at()?;
     let read = move |state: &HttpState<S>| {
-        let view = state.view(known_at)?;
+        let seen = state.see_at(asker.scope(), known_at)?;
         let facts = match known_at {
             None => state.source().progress(),
-            Some(_) => facts_then(&*view),
+            Some(_) => facts_then(&seen.view),
         };
-        let (completeness, terms) = (view.completeness(), state.terms(&view));
-        let known = completeness.platforms_known(terms.platforms, view.platforms_stored());
+        let completeness = seen.view.completeness();
         let platform = |name: String| {
-            let pending = pending(&*view, &name, terms)?;
-            Ok(platform(name, completeness, terms, facts.now, pending))
+            let pending = pending(&seen, &name)?;
+            Ok(platform(name, completeness, &seen, facts.now, pending))
+        };
+        // A limited view knows its own topics only.
+        let is_seen = |line: &PartitionProgress| {
+            asker.scope().platform().is_none() || completeness.topics.contains_key(&line.topic)
         };
         Ok(Progress {
             now: state.zone().rfc3339(facts.now),
             timezone: state.zone().name().to_owned(),
             read_only: state.source().is_read_only(),
-            platforms: known.into_iter().map(platform).collect::<Result<_, _>>()?,
-            partitions: facts.partitions.into_iter().map(partition).collect(),
+            platforms: seen.platforms_known().into_iter().map(platform).collect::<Result<_, _>>()?,
+            partitions: facts.partitions.into_iter().filter(is_seen).map(partition).collect(),
             paused: facts.paused.map(paused),
-            as_of: as_of_line(view.as_of(), state.zone()),
+            as_of: as_of_line(seen.view.as_of(), state.zone()),
         })
     };
     state.read(read).await.map(Json)
@@ -128,15 +132,16 @@ fn facts_then<V: LedgerView>(view: &V) -> ProgressFacts {
     ProgressFacts { now: view.as_of().recorded_at, partitions: partitions.collect(), paused: None }
 }
 
-fn platform(
+fn platform<V: LedgerView>(
     name: String,
     completeness: &Completeness,
-    terms: Terms<'_>,
+    seen: &Seen<'_, V>,
     now: UtcMillis,
     pending: Vec<PendingLine>,
 ) -> PlatformProgress {
     let none = PlatformFacts::default();
     let facts = completeness.platforms.get(&name).unwrap_or(&none);
+    let terms = seen.terms();
     let bound = completeness.bound(&name, terms.platforms, now);
     PlatformProgress {
         registered: terms.platforms.is_registered(&name),
@@ -149,7 +154,8 @@ fn platform(
     }
 }
 
-fn pending<V: LedgerView>(view: &V, platform: &str, terms: Terms<'_>) -> Result<Vec<PendingLine>, V::Error> {
+fn pending<V: LedgerView>(seen: &Seen<'_, V>, platform: &str) -> Result<Vec<PendingLine>, V::Error> {
+    let (view, terms) = (&seen.view, seen.terms());
     let counts = view.pending_counts(platform, terms.platforms).into_iter();
     let lines = counts.map(|(kind, count)| {
         let treatment = terms.platforms.get(platform).unreadable_records;

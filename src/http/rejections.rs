@@ -1,5 +1,6 @@
 //! `GET /v1/rejections`: rejected and conflicting records, in pages.
 
+use super::access::Asker;
 use super::backend::{RejectionPage, RejectionQuery, Source};
 use super::platforms;
 use super::problem::{Kind, Problem};
@@ -7,7 +8,9 @@ use super::query::Query;
 use super::state::HttpState;
 use crate::coverage::question::QuestionError;
 use crate::coverage::rejection::RejectionLine;
-use crate::coverage::rejection_filter::{NumberRange, RejectionFilter, parse_content, parse_kept};
+use crate::coverage::rejection_filter::{
+    NumberRange, OwnRecords, RejectionFilter, parse_content, parse_kept,
+};
 use crate::domain::rejection::Rejection;
 use crate::domain::time::{UtcMillis, Zone};
 use axum::Json;
@@ -43,28 +46,47 @@ pub(super) struct Page {
 
 pub(super) async fn get<S: Source>(
     State(state): State<HttpState<S>>,
+    asker: Asker,
     RawQuery(raw): RawQuery,
 ) -> Result<Json<Page>, Problem> {
-    let query = parse(raw.as_deref(), state.settings().page_rows_max, state.zone())?;
+    let mut query = parse(raw.as_deref(), state.settings().page_rows_max, state.zone())?;
+    if asker.is_blind_to_riders() && query.filter.rider_id.is_some() {
+        let detail = "the role ops sees records without their riders: leave rider_id out";
+        return Err(Problem::of(Kind::Forbidden, "rider_id", detail));
+    }
+    query.filter.only = own_records(&asker, &state);
     let platform = query.filter.platform.clone();
+    let scope = asker.scope().clone();
     let found = move |state: &HttpState<S>| {
+        let known = state.see(&scope).platforms_known();
         if let Some(name) = &query.filter.platform
-            && !platforms::known(state).contains(name)
-            && state.source().rejections(&first_of(name))?.records.is_empty()
+            && !known.contains(name)
+            && state.source().rejections(&first_of(name, &query.filter))?.records.is_empty()
         {
-            return Ok(None);
+            return Ok((None, known));
         }
-        state.source().rejections(&query).map(Some)
+        Ok((Some(state.source().rejections(&query)?), known))
     };
     match (state.read(found).await?, platform) {
-        (Some(page), _) => Ok(Json(written(page, &state))),
-        (None, platform) => Err(platforms::unknown(&state, platform.as_deref().unwrap_or_default())),
+        ((Some(page), known), _) => Ok(Json(written(page, &state, &known, &asker))),
+        ((None, known), platform) => Err(platforms::unknown(&known, platform.as_deref().unwrap_or_default())),
     }
 }
 
+/// The records of an asker that speaks for one platform; `None` where all may be seen.
+fn own_records<S: Source>(asker: &Asker, state: &HttpState<S>) -> Option<OwnRecords> {
+    let platform = asker.scope().platform()?.to_owned();
+    let own = &state.platforms().get(&platform).topics;
+    // What came in a shared topic and names no platform may be another's.
+    let is_own = |topic: &&String| state.platforms().of_topic(topic) == [platform.as_str()];
+    let topics = own.iter().filter(is_own).cloned().collect();
+    Some(OwnRecords { platform, topics })
+}
+
 /// Asks whether any record names a platform: a record may contain a misspelt one, too.
-fn first_of(platform: &str) -> RejectionQuery {
-    let filter = RejectionFilter { platform: Some(platform.to_owned()), ..RejectionFilter::default() };
+fn first_of(platform: &str, asked: &RejectionFilter) -> RejectionQuery {
+    let (platform, only) = (Some(platform.to_owned()), asked.only.clone());
+    let filter = RejectionFilter { platform, only, ..RejectionFilter::default() };
     RejectionQuery { filter, after: None, limit: 1 }
 }
 
@@ -112,6 +134,7 @@ fn parse(raw: Option<&str>, rows_max: usize, zone: &Zone) -> Result<RejectionQue
         offsets: ranges(&query, "offset")?,
         lines: ranges(&query, "line")?,
         content: content.transpose()?,
+        only: None,
     };
     Ok(RejectionQuery { filter, after, limit: query.limit(rows_max)? })
 }
@@ -134,10 +157,10 @@ fn ranges(query: &Query, name: &'static str) -> Result<Vec<NumberRange>, Problem
     query.all(name).iter().map(read).collect()
 }
 
-fn written<S: Source>(page: RejectionPage, state: &HttpState<S>) -> Page {
-    let known = platforms::known(state);
+fn written<S: Source>(page: RejectionPage, state: &HttpState<S>, known: &[String], asker: &Asker) -> Page {
     let line = |(record, at): (Rejection, UtcMillis)| {
-        RejectionLine::new(record, at, state.zone(), (state.platforms(), &known))
+        let line = RejectionLine::new(record, at, state.zone(), (state.platforms(), known));
+        if asker.is_blind_to_riders() { line.without_rider() } else { line }
     };
     Page {
         rejections: page.records.into_iter().map(line).collect(),

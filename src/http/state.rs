@@ -1,14 +1,24 @@
 //! What every handler needs, and the way from a request to a blocking thread.
 
+use super::access::{Asker, Cookies, Guard};
 use super::backend::{Source, ViewError};
 use super::bodies::Bodies;
 use super::problem::{Kind, Problem};
-use crate::config::HttpSettings;
+use crate::access::{Access, SignInError};
+use crate::config::{AccessSettings, HttpSettings};
 use crate::coverage::Terms;
+use crate::coverage::answer::Answer;
+use crate::coverage::question::Question;
+use crate::coverage::resolve::resolve;
+use crate::coverage::scoped_view::ScopedView;
+use crate::coverage::warning::Warning;
+use crate::domain::data_scope::DataScope;
 use crate::domain::platform::Platforms;
 use crate::domain::time::Zone;
 use crate::domain::view::{KnownAt, LedgerView, Refused};
+use crate::telemetry::clock::Clock;
 use crate::telemetry::metrics::Metrics;
+use std::borrow::Cow;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -26,6 +36,52 @@ const BATCHES_MAX: usize = 8;
 #[derive(Debug)]
 pub struct HttpState<S> {
     inner: Arc<Inner<S>>,
+    guard: Option<Arc<Guard>>,
+}
+
+/// The newest committed state, and the configuration, as one asker sees them.
+#[derive(Debug)]
+pub(super) struct Seen<'a, V> {
+    pub(super) view: ScopedView<V>,
+    platforms: Cow<'a, Platforms>,
+    zone: &'a Zone,
+    /// What is told of a limited view; `None` where everything is seen.
+    pub(super) limit: Option<Warning>,
+}
+
+impl<'a, V: LedgerView> Seen<'a, V> {
+    fn new(view: Arc<V>, scope: &DataScope, newest: &'a Platforms, zone: &'a Zone) -> Self {
+        // An earlier state is judged by what the platforms promised then.
+        let earlier = view.earlier_promises().cloned();
+        let platforms = earlier.map_or(Cow::Borrowed(newest), Cow::Owned);
+        let own = scope.platform().map(|name| Cow::Owned(platforms.only(name)));
+        let limit = (!scope.is_all()).then(|| Warning::LimitedView {
+            platform: scope.platform().map(str::to_owned),
+            regions: scope.regions().iter().map(ToString::to_string).collect(),
+        });
+        let view = ScopedView::new(view, scope, &platforms);
+        Self { view, platforms: own.unwrap_or(platforms), zone, limit }
+    }
+
+    /// What the platforms that the asker may know promise, and the zone.
+    pub(super) fn terms(&self) -> Terms<'_> {
+        Terms { platforms: &self.platforms, zone: self.zone }
+    }
+
+    /// Every platform that the asker may know and that was ever registered or stored, sorted.
+    pub(super) fn platforms_known(&self) -> Vec<String> {
+        self.view.completeness().platforms_known(&self.platforms, self.view.platforms_stored())
+    }
+
+    /// Answers a question, and says so where the view is limited.
+    ///
+    /// # Errors
+    /// The state could not be read.
+    pub(super) fn resolve(&self, question: &Question) -> Result<Answer, V::Error> {
+        let mut answer = resolve(&self.view, self.terms(), question)?;
+        answer.warnings.extend(self.limit.clone());
+        Ok(answer)
+    }
 }
 
 #[derive(Debug)]
@@ -44,7 +100,7 @@ struct Inner<S> {
 
 impl<S> Clone for HttpState<S> {
     fn clone(&self) -> Self {
-        Self { inner: Arc::clone(&self.inner) }
+        Self { inner: Arc::clone(&self.inner), guard: self.guard.clone() }
     }
 }
 
@@ -71,7 +127,43 @@ impl<S: Source> HttpState<S> {
             batches: Arc::new(Semaphore::new(BATCHES_MAX)),
             bodies,
         };
-        Self { inner: Arc::new(inner) }
+        Self { inner: Arc::new(inner), guard: None }
+    }
+
+    /// The same, for those only whom `access` knows.
+    #[must_use]
+    pub fn with_access(self, access: Arc<Access>, clock: Clock, settings: &AccessSettings) -> Self {
+        Self { guard: Some(Arc::new(Guard::new(access, clock, settings))), ..self }
+    }
+
+    /// Who may ask; `None` where everyone may.
+    pub(super) fn guard(&self) -> Option<&Guard> {
+        self.guard.as_deref()
+    }
+
+    /// Does what may take a core for a while, or wait for the disk, on a blocking thread.
+    pub(super) async fn with_guard<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Guard) -> Result<T, SignInError> + Send + 'static,
+    ) -> Result<T, SignInError> {
+        let Some(guard) = self.guard.clone() else { return Err(SignInError::Wrong) };
+        // A panic there is a defect of one answer; it is logged where it happens.
+        tokio::task::spawn_blocking(move || job(&guard)).await.unwrap_or(Err(SignInError::Busy))
+    }
+
+    /// The service's cookies.
+    pub(super) fn cookies(&self) -> Cookies {
+        Cookies::new(self.inner.settings.tls.is_some() || self.inner.settings.behind_proxy.is_some())
+    }
+
+    /// The newest committed state as far as an asker may see it.
+    pub(super) fn see(&self, scope: &DataScope) -> Seen<'_, S::View> {
+        self.see_in(self.inner.source.view(), scope)
+    }
+
+    /// A state as far as an asker may see it.
+    pub(super) fn see_in(&self, view: Arc<S::View>, scope: &DataScope) -> Seen<'_, S::View> {
+        Seen::new(view, scope, &self.inner.platforms, &self.inner.zone)
     }
 
     pub(super) fn source(&self) -> &S {
@@ -98,10 +190,16 @@ impl<S: Source> HttpState<S> {
         }
     }
 
-    /// What answers from a state depend on: the promises of the configuration in force, or those of an earlier state.
-    pub(super) fn terms<'a>(&'a self, view: &'a S::View) -> Terms<'a> {
-        let platforms = view.earlier_promises().unwrap_or(&self.inner.platforms);
-        Terms { platforms, zone: &self.inner.zone }
+    /// The newest state or an earlier one, as far as a client may see it.
+    ///
+    /// # Errors
+    /// There is no such state, or it cannot be read.
+    pub(super) fn see_at(
+        &self,
+        scope: &DataScope,
+        known_at: Option<KnownAt>,
+    ) -> Result<Seen<'_, S::View>, ViewError<S>> {
+        Ok(self.see_in(self.view(known_at)?, scope))
     }
 
     pub(super) fn settings(&self) -> &HttpSettings {
@@ -110,6 +208,20 @@ impl<S: Source> HttpState<S> {
 
     pub(super) fn metrics(&self) -> &Metrics {
         &self.inner.metrics
+    }
+
+    /// Logs of which riders somebody asks, by pseudonyms; nothing where nobody has to sign in.
+    pub(super) fn note_riders(&self, asker: &Asker, rider_ids: &[String]) {
+        let Some(guard) = self.guard() else { return };
+        let pseudonyms = guard.access.pseudonyms();
+        let riders: Vec<String> = rider_ids.iter().map(|rider| pseudonyms.of(rider)).collect();
+        tracing::info!(
+            target: "coverledger::access",
+            principal = asker.principal.name,
+            reason = asker.reason.as_deref().unwrap_or_default(),
+            riders = riders.join(" "),
+            "question about riders"
+        );
     }
 
     /// A place among the requests that are answered; none is waited for.

@@ -1,5 +1,6 @@
 //! `GET /v1/statements`: what each platform owes for a month, as JSON or CSV.
 
+use super::access::Asker;
 use super::backend::Source;
 use super::platforms;
 use super::problem::{Kind, Problem};
@@ -33,6 +34,7 @@ enum Format {
 
 pub(super) async fn get<S: Source>(
     State(state): State<HttpState<S>>,
+    asker: Asker,
     headers: HeaderMap,
     RawQuery(raw): RawQuery,
 ) -> Result<Response, Problem> {
@@ -46,12 +48,12 @@ pub(super) async fn get<S: Source>(
     let format = accepted(&accept.join(",")).ok_or_else(|| {
         Problem::new(Kind::NotAcceptable, "a statement is given as application/json or as text/csv")
     })?;
-    if let Some(name) = platform.as_ref().filter(|name| !platforms::known(&state).contains(name)) {
-        return Err(platforms::unknown(&state, name));
+    if let Some(name) = &platform {
+        platforms::check(&state.see(asker.scope()).platforms_known(), name)?;
     }
     let read = move |state: &HttpState<S>| {
-        let view = state.view(known_at)?;
-        let lines = statement(&*view, Some(month), platform.as_deref())?;
+        let view = state.see_at(asker.scope(), known_at)?.view;
+        let lines = statement(&view, Some(month), platform.as_deref())?;
         let as_of = as_of_line(view.as_of(), state.zone());
         Ok(Statement { month: month.to_string(), platform, lines, as_of })
     };

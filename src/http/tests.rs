@@ -1,5 +1,6 @@
 //! Every resource over the naive ledger.
 
+mod access;
 mod api;
 mod batch_lines;
 mod browser;

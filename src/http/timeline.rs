@@ -3,11 +3,12 @@
 //! A page is a piece of the asked stretch: the orders that start in it, at most `limit`, and the cover inside it. The
 //! pieces follow each other, so nothing is lost or told twice when orders arrive between two pages.
 
+use super::access::Asker;
 use super::backend::{Source, ViewError};
 use super::coverage::interval_within_limits;
 use super::problem::{Kind, Problem};
 use super::query::{Query, missing};
-use super::state::HttpState;
+use super::state::{HttpState, Seen};
 use crate::coverage::answer::{AsOfLine, WindowLine};
 use crate::coverage::instant::parse_from;
 use crate::coverage::question::{check_interval_years, check_rider, parse_interval};
@@ -25,7 +26,7 @@ use serde::Serialize;
 /// How much of a timeline is read at first.
 const FIRST_STRETCH_MS: i64 = HOUR_MS;
 
-const PARAMETERS: &[&str] = &["from", "to", "limit", "page_token", "known_at"];
+const PARAMETERS: &[&str] = &["from", "to", "limit", "page_token", "reference", "known_at"];
 
 /// A page of a timeline.
 #[derive(Debug, Serialize)]
@@ -49,12 +50,14 @@ pub(super) struct TimelinePage {
 
 pub(super) async fn get<S: Source>(
     State(state): State<HttpState<S>>,
+    asker: Asker,
     path: Result<Path<String>, PathRejection>,
     RawQuery(raw): RawQuery,
 ) -> Result<Json<TimelinePage>, Problem> {
     let rider_id = path.map_err(|_| Problem::new(Kind::BadRequest, "the path is not UTF-8"))?.0;
     check_rider(&rider_id)?;
     let query = Query::strict(raw.as_deref(), PARAMETERS)?;
+    asker.check_reason(None)?;
     let from = query.time("from")?.ok_or_else(|| missing("from"))?;
     let to = query.time("to")?.ok_or_else(|| missing("to"))?;
     let within = parse_interval(&from, &to)?;
@@ -73,9 +76,10 @@ pub(super) async fn get<S: Source>(
             })?)
         }
     };
+    state.note_riders(&asker, std::slice::from_ref(&rider_id));
     let page = Page { rider_id, within, start, limit };
     let known_at = query.known_at()?;
-    state.read(move |state| page.read(&*state.view(known_at)?, state)).await.map(Json)
+    state.read(move |state| page.read(&state.see_at(asker.scope(), known_at)?, state)).await.map(Json)
 }
 
 /// The position of an order in a timeline.
@@ -118,12 +122,16 @@ struct Page {
 impl Page {
     /// Reads as far as the page needs, in stretches that double: however long the whole is, no more than about two pages
     /// of it are in memory.
-    fn read<S: Source>(&self, view: &S::View, state: &HttpState<S>) -> Result<TimelinePage, ViewError<S>> {
+    fn read<S: Source>(
+        &self,
+        seen: &Seen<'_, S::View>,
+        state: &HttpState<S>,
+    ) -> Result<TimelinePage, ViewError<S>> {
         let begins = self.start.as_ref().map_or(self.within.from, |place| place.starts_at);
         let mut length_ms = FIRST_STRETCH_MS;
         loop {
             let until = begins.plus(length_ms).min(self.within.until);
-            let page = self.read_stretch(Window::new(begins, until), view, state)?;
+            let page = self.read_stretch(Window::new(begins, until), seen, state)?;
             if page.next_page_token.is_some() || until >= self.within.until {
                 return Ok(page);
             }
@@ -135,11 +143,11 @@ impl Page {
     fn read_stretch<S: Source>(
         &self,
         rest: Window,
-        view: &S::View,
+        seen: &Seen<'_, S::View>,
         state: &HttpState<S>,
     ) -> Result<TimelinePage, ViewError<S>> {
         let begins = rest.from;
-        let mut whole = timeline(view, state.terms(view), &self.rider_id, rest)?;
+        let mut whole = timeline(&seen.view, seen.terms(), &self.rider_id, rest)?;
         let mut next = None;
         let mut rows = 0_usize;
         whole.orders.retain(|line| {
@@ -170,7 +178,7 @@ impl Page {
             page: CoverLine { from: zone.rfc3339(begins), to: zone.rfc3339(ends) },
             next_page_token: next.map(|place| place.write()),
             kept_from: whole.kept_from,
-            as_of: as_of_line(view.as_of(), zone),
+            as_of: as_of_line(seen.view.as_of(), zone),
         })
     }
 }

@@ -71,7 +71,7 @@ pub use commit::report::CommitReport;
 pub use commit::seal::NewSeal;
 pub use commit::{CommitExtras, Observations};
 pub use error::{LedgerError, LedgerResult};
-pub use maintenance::backup::{BackupReport, backup, backup_closed};
+pub use maintenance::backup::{BackupReport, backup, backup_beside, backup_closed, backup_closed_beside};
 pub use maintenance::compaction::{Compacted, CompactionJob};
 pub use maintenance::disk_space::{DiskSpace, FreeSpace};
 pub use manifest::seals::StoredSeal;

@@ -9,6 +9,7 @@ use super::memory::MemoryStaging;
 use super::root::{Change, Version};
 use super::upload::Hint;
 use super::{Acquire, Mode, Session, Storage};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -35,6 +36,9 @@ pub struct Checkpoint<'a> {
     pub progress: &'a mut dyn FnMut(u64, u64),
 }
 
+/// Writes files of others into the folder of a checkpoint, before it gets its place.
+pub type Beside<'a> = &'a dyn Fn(&Path) -> Result<(), String>;
+
 /// A storage that is made aside.
 #[derive(Debug)]
 pub(super) enum Staging {
@@ -57,6 +61,18 @@ impl StagedCheckpoint {
     /// Opens it, to look at what was written.
     pub fn open(&self) -> StorageResult<Session> {
         self.staging.open(&self.how)
+    }
+
+    /// Lets others put files into its folder, if it has one.
+    ///
+    /// # Errors
+    /// What they say.
+    pub fn put_beside(&self, beside: Beside<'_>) -> StorageResult<()> {
+        let Staging::Local(local) = &self.staging else { return Ok(()) };
+        let failed = |message: String| {
+            StorageError::at("copying what lies beside the ledger to", local.partial())(message.as_str())
+        };
+        beside(local.partial()).map_err(failed)
     }
 
     /// Gives it its place, durably. No session of it may be open.

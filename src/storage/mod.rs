@@ -37,7 +37,7 @@ mod upload;
 mod value;
 
 pub use cache::{PartCache, RunToken};
-pub use checkpoint::{Checkpoint, StagedCheckpoint};
+pub use checkpoint::{Beside, Checkpoint, StagedCheckpoint};
 pub use error::{StorageError, StorageResult};
 pub use key::ValueKey;
 pub use root::{Change, Version};

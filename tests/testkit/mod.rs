@@ -17,5 +17,6 @@ pub(crate) mod random;
 pub(crate) mod reading;
 pub(crate) mod skipped;
 pub(crate) mod stream;
+pub(crate) mod tls;
 pub(crate) mod told;
 pub(crate) mod wait;

@@ -164,7 +164,7 @@ impl Drop for Program {
 }
 
 fn address_in(said: &str) -> Option<String> {
-    let (_, after) = said.split_once("http://")?;
+    let (_, after) = said.split_once("https://").or_else(|| said.split_once("http://"))?;
     let end = after.find(|c: char| !(c.is_ascii_digit() || c == '.' || c == ':'))?;
     Some(after[..end].to_owned())
 }

@@ -176,11 +176,23 @@ words! {
     error_service: "服务暂时无法回答，请稍后再试", "The service cannot answer at the moment: try again later";
     more_orders: "另有 {} 笔，见 JSON。", "{} more are in the JSON answer.";
     error_platform: "平台名由 1 至 32 个 a-z、0-9、_、- 组成", "A platform name has 1 to 32 characters of a-z, 0-9, _ and -";
+    error_reason_missing: "请填写案件编号或查询理由", "State a case reference or a reason";
+    sign_in: "登录", "Sign in";
+    sign_out: "退出", "Sign out";
+    account_name: "账号", "Account";
+    password: "密码", "Password";
+    sign_in_wrong: "账号或密码不正确", "The account or the password is wrong";
+    sign_in_wait: "失败次数过多，请 {} 秒后再试", "Too many failures: try again in {} s";
+    sign_in_busy: "登录的人过多，请稍后再试", "Too many people sign in at this moment: try again shortly";
+    sign_in_stale: "登录页已过期，请重新填写", "The sign-in page had expired: fill it in again";
+    no_page_for_role: "您的角色没有可用的页面，请使用接口", "Your role has no pages: use the interface";
+    no_sign_in: "未配置登录：本机上的任何人都可以查询", "No sign-in is configured: everyone on this machine may ask";
     error_reference: "案件编号最多 256 字节，不含控制字符", "A reference has at most 256 bytes and no control characters";
     warn_unseen: "没有任何已存订单提到该骑手：请核对标识", "no stored order names this rider: check the identifier";
     warn_no_platform: "还没有登记或存有任何平台的记录，无法得出确定结论", "no platform is registered or stored yet: nothing can be settled";
     warn_unknown_platform: "从未登记、也没有记录的平台：", "never registered, and nothing of it is stored: platform ";
     warn_other_rider: "该骑手接单、由他人结束的订单：", "accepted by this rider and ended by another: order ";
+    warn_limited_view: "按您的权限只查了这些平台或地区的订单：{}。骑手可能由其他订单覆盖，切勿据此拒赔。", "As you may see no others, only orders of these platforms or regions were looked at: {}. Others may cover the rider: do not refuse a claim on this.";
     warn_unreadable_ignored: "有无法读出骑手的被拒收记录尚未处理，按配置未计入结论：", "unresolved rejected records in which no rider can be read are passed over, as configured: platform ";
 }
 
@@ -309,6 +321,10 @@ impl Words {
             }
             Warning::UnreadableRecordsIgnored { platform, count } => {
                 format!("{}{platform} · {count}", self.warn_unreadable_ignored)
+            }
+            Warning::LimitedView { platform, regions } => {
+                let seen: Vec<&str> = platform.iter().chain(regions).map(String::as_str).collect();
+                fill(self.warn_limited_view, &[&seen.join(", ")])
             }
         }
     }

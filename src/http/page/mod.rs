@@ -1,12 +1,15 @@
 //! `GET /`: the coverage question for people. Rendered here, works without script, in Chinese and English.
 
+mod bar;
 mod chart;
 mod form;
 mod identifier;
 mod messages;
 mod note;
+pub(super) mod sign_in;
 mod view_model;
 
+use super::access::Asker;
 use super::backend::{Source, ViewError};
 use super::coverage::within_limits;
 use super::problem::{Kind, Problem};
@@ -14,23 +17,22 @@ use super::query::Query;
 use super::state::HttpState;
 use crate::coverage::answer::Answer;
 use crate::coverage::question::Question;
-use crate::coverage::resolve::resolve;
 use crate::coverage::rider_summary::rider_is_stored;
 use crate::coverage::timeline::{Timeline, timeline};
 use crate::telemetry::clock::Clock;
 use crate::telemetry::metrics::Lookup;
 use askama::Template;
-use axum::Router;
 use axum::extract::{RawQuery, State};
 use axum::http::header::{ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_TYPE, HeaderMap, VARY};
 use axum::http::{HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing;
+use bar::Bar;
 use chart::Figure;
 use form::{Asked, Form};
 use identifier::{Ident, Piece};
 use messages::Words;
 use note::{Note, notes};
+pub(super) use sign_in::to_sign_in;
 use std::time::{Duration, Instant};
 use view_model::{Beside, Shown};
 
@@ -42,12 +44,16 @@ const PARAMETERS: &[&str] = &["lang", "riders", "rider_id", "at", "from", "to", 
 /// Parameters of which one value counts.
 const SINGLE: &[&str] = &["lang", "at", "from", "to", "reference"];
 
-/// The style sheet and the icon; both are part of the program.
-pub(super) fn assets<S: Source>() -> Router<HttpState<S>> {
-    const HOUR: (HeaderName, &str) = (CACHE_CONTROL, "public, max-age=3600");
-    let css = async || ([(CONTENT_TYPE, "text/css; charset=utf-8"), HOUR], CSS);
-    let icon = async || ([(CONTENT_TYPE, "image/svg+xml"), HOUR], ICON);
-    Router::new().route("/assets/page.css", routing::get(css)).route("/assets/icon.svg", routing::get(icon))
+const HOUR: (HeaderName, &str) = (CACHE_CONTROL, "public, max-age=3600");
+
+/// The style sheet; part of the program.
+pub(super) async fn css() -> impl IntoResponse {
+    ([(CONTENT_TYPE, "text/css; charset=utf-8"), HOUR], CSS)
+}
+
+/// The icon; part of the program.
+pub(super) async fn icon() -> impl IntoResponse {
+    ([(CONTENT_TYPE, "image/svg+xml"), HOUR], ICON)
 }
 
 #[derive(Template)]
@@ -60,6 +66,7 @@ struct Page {
     shown: Option<Shown>,
     fault: Option<String>,
     other_language: String,
+    bar: Bar,
 }
 
 impl Page {
@@ -97,6 +104,7 @@ fn check_parameters(query: &Query) -> Result<(), Problem> {
 
 pub(super) async fn get<S: Source>(
     State(state): State<HttpState<S>>,
+    asker: Asker,
     headers: HeaderMap,
     RawQuery(raw): RawQuery,
 ) -> Response {
@@ -123,6 +131,7 @@ pub(super) async fn get<S: Source>(
         shown: None,
         fault: None,
         other_language,
+        bar: Bar::of(&asker),
     };
     let mut status = StatusCode::OK;
     let asked = match fault {
@@ -133,6 +142,13 @@ pub(super) async fn get<S: Source>(
         }
         None => asked,
     };
+    let asked = match asked {
+        Asked::Question(question) if asker.check_reason(question.reference.as_deref()).is_err() => {
+            page.form.reference_error = Some(w.error_reason_missing.to_owned());
+            Asked::Mistaken
+        }
+        asked => asked,
+    };
     match asked {
         Asked::Nothing => {}
         Asked::Mistaken => {
@@ -141,7 +157,7 @@ pub(super) async fn get<S: Source>(
         }
         Asked::Question(question) => match within_limits(question, &state) {
             Err(problem) => status = page.fail(&problem),
-            Ok(question) => match answer(&state, question, &page.form, w).await {
+            Ok(question) => match answer(&state, &asker, question, &page.form, w).await {
                 Ok(shown) => page.shown = Some(shown),
                 Err(problem) => status = page.fail(&problem),
             },
@@ -178,20 +194,21 @@ struct Found {
 /// The answer and what surrounds it, from one state.
 async fn answer<S: Source>(
     state: &HttpState<S>,
+    asker: &Asker,
     question: Question,
     form: &Form,
     w: &'static Words,
 ) -> Result<Shown, Problem> {
+    state.note_riders(asker, &question.rider_ids);
     let begun = Instant::now();
-    let typed = form.clone();
+    let (typed, scope) = (form.clone(), asker.scope().clone());
     let job = move |state: &HttpState<S>| -> Result<Found, ViewError<S>> {
-        let view = state.source().view();
-        let answer = resolve(&*view, state.terms(&view), &question)?;
+        let seen = state.see(&scope);
+        let answer = seen.resolve(&question)?;
         let around = chart::around(question.when.window());
-        let lines =
-            question.rider_ids.iter().map(|rider| timeline(&*view, state.terms(&view), rider, around));
+        let lines = question.rider_ids.iter().map(|rider| timeline(&seen.view, seen.terms(), rider, around));
         let lines = lines.collect::<Result<_, _>>()?;
-        let stored = |rider: &str| rider_is_stored(&*view, state.zone(), rider);
+        let stored = |rider: &str| rider_is_stored(&seen.view, state.zone(), rider);
         let notes = notes(&typed, &question.rider_ids, w, stored)?;
         Ok(Found { answer, lines, notes, question })
     };

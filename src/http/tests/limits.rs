@@ -51,7 +51,7 @@ pub(super) async fn with_server<T: Send + 'static>(
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
-    let server = serve(listener, state_with(world(), settings), usize::MAX, async {
+    let server = serve((listener, None), state_with(world(), settings), usize::MAX, async {
         stopped.await.ok();
     });
     let client = async {

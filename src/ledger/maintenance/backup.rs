@@ -11,7 +11,7 @@ use crate::ledger::rejections::stored::RejectedEntry;
 use crate::ledger::run::{RunEntry, run_values};
 use crate::ledger::snapshot::Snapshot;
 use crate::ledger::writer::garbage::{Named, RUN_KINDS};
-use crate::storage::{Acquire, Checkpoint, Mode, Session, StagedCheckpoint, Storage};
+use crate::storage::{Acquire, Beside, Checkpoint, Mode, Session, StagedCheckpoint, Storage};
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::AtomicBool;
 
@@ -51,6 +51,19 @@ pub fn backup(
     stop: &AtomicBool,
     progress: Progress<'_>,
 ) -> LedgerResult<BackupReport> {
+    backup_beside(state, (target, &|_| Ok(())), stop, progress)
+}
+
+/// The same; lets others put files beside the ledger's, so that the backup is whole with them or not there.
+///
+/// # Errors
+/// As [`backup`]; what the others say.
+pub fn backup_beside(
+    state: &Snapshot,
+    target: (&Storage, Beside<'_>),
+    stop: &AtomicBool,
+    progress: Progress<'_>,
+) -> LedgerResult<BackupReport> {
     back_up(state.store(), &state.manifest(), target, stop, progress)
 }
 
@@ -64,6 +77,19 @@ pub fn backup_closed(
     stop: &AtomicBool,
     progress: Progress<'_>,
 ) -> LedgerResult<BackupReport> {
+    backup_closed_beside(source, (target, &|_| Ok(())), stop, progress)
+}
+
+/// The same; lets others put files beside the ledger's, as [`backup_beside`] does.
+///
+/// # Errors
+/// As [`backup_closed`]; what the others say.
+pub fn backup_closed_beside(
+    source: &Storage,
+    target: (&Storage, Beside<'_>),
+    stop: &AtomicBool,
+    progress: Progress<'_>,
+) -> LedgerResult<BackupReport> {
     let how = Acquire { mode: Mode::WriteExisting, cache_bytes: CACHE_BYTES, index_bytes: INDEX_BYTES };
     let store = source.acquire(&how)?;
     let manifest = Manifest::load(&store)?;
@@ -73,7 +99,7 @@ pub fn backup_closed(
 fn back_up(
     store: &Session,
     manifest: &Manifest,
-    target: &Storage,
+    (target, beside): (&Storage, Beside<'_>),
     stop: &AtomicBool,
     progress: Progress<'_>,
 ) -> LedgerResult<BackupReport> {
@@ -112,6 +138,7 @@ fn back_up(
         copied_files: staged.copied,
         bytes,
     };
+    staged.put_beside(beside)?;
     staged.publish()?;
     Ok(report)
 }

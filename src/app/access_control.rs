@@ -1,0 +1,125 @@
+//! Who may ask and under which keys: the access store and the TLS files of a running service, both looked at again and again,
+//! since commands and renewals change them.
+
+use super::event_log::EventLog;
+use crate::access::{Access, AccessStore, LockoutTerms, RateTerms, STORE_FILE, Terms};
+use crate::config::{AccessSettings, Config};
+use crate::http::TlsKeys;
+use crate::telemetry::clock::Clock;
+use anyhow::Context;
+use std::error::Error as StdError;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Runtime;
+use tracing::{error, info, warn};
+
+/// How often the store and the TLS files are looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// The access store and the TLS keys in force.
+#[derive(Clone, Debug)]
+pub(super) struct AccessControl {
+    pub(super) access: Option<Arc<Access>>,
+    pub(super) tls: Option<Arc<TlsKeys>>,
+    clock: Clock,
+}
+
+/// Where a configuration keeps its access store.
+pub fn access_store(config: &Config) -> PathBuf {
+    config.ledger.data_dir.join(STORE_FILE)
+}
+
+fn terms(settings: &AccessSettings) -> Terms {
+    Terms {
+        session_idle_ms: settings.session_idle_ms,
+        session_max_ms: settings.session_max_ms,
+        lockout: LockoutTerms { failures: settings.lockout_failures, lock_ms: settings.lockout_ms },
+        rate: RateTerms { per_second: settings.requests_per_second, burst: settings.requests_burst },
+    }
+}
+
+impl AccessControl {
+    /// Opens the store, or, to read only, a copy of it in memory; reads the TLS files. The data directory must be there.
+    pub(super) fn open(config: &Config, read_only: bool, clock: Clock) -> anyhow::Result<Self> {
+        let tls = config.http.tls.as_ref().map(TlsKeys::load).transpose()?.map(Arc::new);
+        let access = match &config.access {
+            None => None,
+            Some(settings) => {
+                let path = access_store(config);
+                let store = if read_only { AccessStore::open_copy(&path) } else { AccessStore::open(&path) }?;
+                Some(Arc::new(Access::new(store, terms(settings), clock.now())?))
+            }
+        };
+        if access.as_ref().is_some_and(|access| !access.has_any()) {
+            warn!(
+                "there is no token and no account, so the service refuses every question: make one with `coverledger account create` or `coverledger token create`; no restart is needed"
+            );
+        }
+        Ok(Self { access, tls, clock })
+    }
+
+    /// Looks at the store and the files until the runtime ends.
+    pub(super) fn watch(&self, runtime: &Runtime, event_log: &EventLog) {
+        let (access_control, event_log) = (self.clone(), event_log.clone());
+        if access_control.access.is_none() && access_control.tls.is_none() {
+            return;
+        }
+        runtime.spawn(async move {
+            let mut every = tokio::time::interval(LOOK_EVERY);
+            let (mut access_failed, mut tls_failed) = (false, false);
+            loop {
+                every.tick().await;
+                let (looking, told) = (access_control.clone(), event_log.clone());
+                let looked = tokio::task::spawn_blocking(move || {
+                    (looking.look_at_access(&told), looking.look_at_tls())
+                });
+                let Ok((access, tls)) = looked.await else { continue };
+                note(
+                    &mut access_failed,
+                    access,
+                    "the access store cannot be read: what is known stays in force",
+                );
+                note(&mut tls_failed, tls, "the new certificate is not used: the one before stays in force");
+            }
+        });
+    }
+
+    fn look_at_access(&self, event_log: &EventLog) -> anyhow::Result<()> {
+        let Some(access) = &self.access else { return Ok(()) };
+        for change in access.refresh(self.clock.now())? {
+            event_log.access_changed(&change);
+        }
+        Ok(())
+    }
+
+    fn look_at_tls(&self) -> anyhow::Result<()> {
+        let Some(tls) = &self.tls else { return Ok(()) };
+        if tls.reload()? {
+            info!("the certificate was exchanged: new connections get it");
+        }
+        Ok(())
+    }
+
+    /// Writes what is known of the last uses.
+    pub(super) fn finish(&self) {
+        if let Some(access) = &self.access
+            && let Err(problem) = access.write_uses(self.clock.now()).context("noting the last uses")
+        {
+            warn!("{problem:#}");
+        }
+    }
+}
+
+/// Tells of a failure once, until it is over.
+fn note(has_failed: &mut bool, result: anyhow::Result<()>, text: &str) {
+    match result {
+        Ok(()) => *has_failed = false,
+        Err(problem) if !*has_failed => {
+            *has_failed = true;
+            let cause: &(dyn StdError + 'static) = problem.as_ref();
+            error!(error = cause, "{text}");
+        }
+        Err(_) => {}
+    }
+}

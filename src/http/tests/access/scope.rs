@@ -1,0 +1,136 @@
+//! What a limited asker sees: nothing of others, not even that it exists.
+
+use super::*;
+use serde_json::Value;
+
+const DAY: &str = "from=2026-11-20T00:00:00%2B08:00&to=2026-11-21T00:00:00%2B08:00";
+
+#[tokio::test]
+async fn a_platform_sees_nothing_of_another() {
+    let guarded = Guarded::new();
+    let dada = guarded.token("dada", "platform:dada");
+    for uri in [
+        format!("/v1/coverage?rider_id={RIDER}&at=2026-11-20T12:07:31%2B08:00"),
+        format!("/v1/coverage?rider_id={RIDER}&{DAY}"),
+        format!("/v1/riders/{RIDER}/timeline?{DAY}"),
+        "/v1/orders/dada/DD-20261120-0093".to_owned(),
+        "/v1/statements?month=2026-11".to_owned(),
+        "/v1/rejections".to_owned(),
+        "/v1/progress".to_owned(),
+        format!("/?rider_id={RIDER}&at=2026-11-20T12:07:31%2B08:00"),
+    ] {
+        let reply = guarded.get(&dada, &uri).await;
+        assert_eq!(reply.status, 200, "{uri}: {}", reply.body);
+        for foreign in ["meituan", "88300211", "moved"] {
+            assert!(!reply.body.contains(foreign), "{uri} tells of {foreign}: {}", reply.body);
+        }
+        assert!(reply.body.contains("dada"), "{uri}: {}", reply.body);
+    }
+    let answer = guarded.get(&dada, &sample("/v1/coverage")).await.json();
+    assert_eq!((&answer["verdict"], &answer["windows"].as_array().unwrap().len()), (&"covered".into(), &1));
+    assert_eq!(answer["rider_seen"]["platforms"], serde_json::json!(["dada"]));
+    let warnings = answer["warnings"].as_array().unwrap();
+    assert!(
+        warnings.iter().any(|warning| warning["code"] == "limited_view" && warning["platform"] == "dada")
+    );
+    let timeline = guarded.get(&dada, &format!("/v1/riders/{RIDER}/timeline?{DAY}")).await.json();
+    assert_eq!(timeline["orders"].as_array().unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn another_platform_looks_like_one_that_does_not_exist() {
+    let guarded = Guarded::new();
+    let dada = guarded.token("dada", "platform:dada");
+    let at = "at=2026-11-20T12:07:31%2B08:00";
+    for uri in [
+        format!("/v1/coverage?rider_id={RIDER}&{at}&platform=NAME"),
+        "/v1/orders/NAME/8830021175020".to_owned(),
+        "/v1/statements?month=2026-11&platform=NAME".to_owned(),
+        "/v1/rejections?platform=NAME".to_owned(),
+        format!("/?rider_id={RIDER}&{at}&platform=NAME"),
+    ] {
+        let mut replies = Vec::new();
+        // Of the same length: nothing but the name may differ.
+        for name in ["meituan", "unheard"] {
+            let reply = guarded.get(&dada, &uri.replace("NAME", name)).await;
+            let headers: Vec<(String, Vec<u8>)> = reply
+                .headers
+                .iter()
+                .map(|(name, value)| (name.to_string(), value.as_bytes().to_vec()))
+                .collect();
+            replies.push((reply.status, headers, reply.body.replace(name, "NAME")));
+        }
+        assert_eq!(replies[0], replies[1], "{uri}");
+        assert!(!replies[0].2.contains("8830021174"), "{uri}");
+    }
+    // A rider whom only another platform knows is unknown.
+    let mut other = order("meituan", "only-there", "rider-of-meituan", 0, Some(30));
+    other.category = "instant_delivery".to_owned();
+    let mut ledger = ledger();
+    ledger.apply(other);
+    let world = World { ledger: Arc::new(ledger), ..world() };
+    let settings = Config::from_text("[access]\n").unwrap().access.unwrap();
+    let state = state_with(world, crate::http::tests::world::settings());
+    let state = state.with_access(Arc::clone(&guarded.access), guarded.clock, &settings);
+    let asked = async |token: &str, rider: &str| {
+        let uri = format!("/v1/coverage?rider_id={rider}&{at}&reference=c");
+        let request = Request::get(uri).header("authorization", format!("Bearer {token}"));
+        send(&state, request.body(Body::empty()).unwrap()).await.body.replace(rider, "RIDER")
+    };
+    let auditor = guarded.token("auditor", "auditor");
+    assert!(asked(&auditor, "rider-of-meituan").await.contains("only-there"));
+    assert_eq!(asked(&dada, "rider-of-meituan").await, asked(&dada, "rider-of-nothing").await);
+}
+
+#[tokio::test]
+async fn a_region_limits_orders_and_says_so() {
+    let guarded = Guarded::new();
+    let whole = guarded.token("whole", "claims");
+    let mut verdicts = Vec::new();
+    for (name, role) in [("own", "claims@31"), ("county", "claims@310115"), ("other", "claims@44")] {
+        let token = guarded.token(name, role);
+        let answer = guarded.get(&token, &sample("/v1/coverage")).await.json();
+        let warning =
+            answer["warnings"].as_array().unwrap().iter().find(|w| w["code"] == "limited_view").cloned();
+        assert_eq!(warning.unwrap()["regions"][0], role.split_once('@').unwrap().1);
+        verdicts.push((answer["verdict"].clone(), answer["windows"].as_array().unwrap().len()));
+        let order = guarded.get(&token, &sample("/v1/orders/{platform}/{order_id}")).await;
+        assert_eq!(order.status.as_u16(), if name == "other" { 404 } else { 200 });
+        let page = guarded.get(&token, &sample("/")).await.body;
+        assert!(page.contains("切勿据此拒赔"), "{page}");
+    }
+    let answer = guarded.get(&whole, &sample("/v1/coverage")).await.json();
+    assert!(answer["warnings"].as_array().unwrap().iter().all(|warning| warning["code"] != "limited_view"));
+    let covered = (answer["verdict"].clone(), 2);
+    assert_eq!(verdicts[..2], [covered.clone(), covered]);
+    assert!(verdicts[2].0 != "covered" && verdicts[2].1 == 0, "{verdicts:?}");
+}
+
+#[tokio::test]
+async fn operators_see_rejected_records_without_their_riders() {
+    let guarded = Guarded::new();
+    let (ops, auditor) = (guarded.token("ops", "ops"), guarded.token("auditor", "auditor"));
+    let riders = async |token: &str| -> Vec<Value> {
+        let page = guarded.get(token, "/v1/rejections").await.json();
+        page["rejections"].as_array().unwrap().iter().map(|line| line["rider_id"].clone()).collect()
+    };
+    assert_eq!(riders(&ops).await, [Value::Null, Value::Null, Value::Null]);
+    assert_eq!(riders(&auditor).await, [RIDER.into(), "rider-refused".into(), Value::Null]);
+    guarded.get(&ops, &format!("/v1/rejections?rider_id={RIDER}")).await.is_problem(403, "forbidden");
+}
+
+#[tokio::test]
+async fn a_platform_sees_its_own_rejected_records_and_those_of_its_topics() {
+    let guarded = Guarded::new();
+    let numbers = async |role: &str| -> Vec<u64> {
+        let token = guarded.token(&role.replace(':', "-"), role);
+        let page = guarded.get(&token, "/v1/rejections").await.json();
+        page["rejections"].as_array().unwrap().iter().map(|line| line["id"].as_u64().unwrap()).collect()
+    };
+    // The third names no platform and came in dada's topic.
+    assert_eq!(numbers("platform:dada").await, [1, 2, 3]);
+    assert_eq!(numbers("platform:meituan").await, [0; 0]);
+    let token = guarded.token("d", "platform:dada");
+    let progress = guarded.get(&token, "/v1/progress").await.json();
+    assert_eq!(progress["partitions"], serde_json::json!([]), "those of meituan's topic");
+}

@@ -1,0 +1,42 @@
+//! TLS as a client sees it, and the certificates of tests.
+
+use super::http::Reply;
+use rcgen::{CertifiedKey, generate_simple_self_signed};
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::sync::Arc;
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
+use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+
+/// Writes `service.crt` and `service.key` of a new certificate for `localhost`; returns the certificate.
+pub(crate) fn write_certificate(folder: &Path) -> CertificateDer<'static> {
+    let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    fs::write(folder.join("service.key"), signing_key.serialize_pem()).unwrap();
+    fs::write(folder.join("service.crt"), cert.pem()).unwrap();
+    cert.der().clone()
+}
+
+/// `GET path` over TLS by a client that trusts this certificate only; `None` when no whole answer comes.
+pub(crate) fn get(
+    address: &str,
+    path: &str,
+    headers: &str,
+    trusted: &CertificateDer<'static>,
+) -> Option<Reply> {
+    let mut roots = RootCertStore::empty();
+    roots.add(trusted.clone()).unwrap();
+    let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let config = Arc::new(config.with_root_certificates(roots).with_no_client_auth());
+    let name = ServerName::try_from("localhost").unwrap();
+    let connection = ClientConnection::new(config, name).unwrap();
+    let mut stream = StreamOwned::new(connection, TcpStream::connect(address).ok()?);
+    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n");
+    stream.write_all(request.as_bytes()).ok()?;
+    let mut reply = Vec::new();
+    // The service may end the connection without saying so first.
+    let _ended = stream.read_to_end(&mut reply);
+    Reply::parse(&String::from_utf8(reply).unwrap())
+}
