@@ -103,7 +103,16 @@ mod tests {
         let url = format!("http://{}", program.address());
         let ask = |token: Option<&str>| {
             let mut command = binary();
-            command.args(["lookup", "--url", &url, "--rider", "R1", "--at", "2026-11-20T12:07:31Z", "--json"]);
+            command.args([
+                "lookup",
+                "--url",
+                &url,
+                "--rider",
+                "R1",
+                "--at",
+                "2026-11-20T12:07:31Z",
+                "--json",
+            ]);
             token.map(|token| command.env("COVERLEDGER_TOKEN", token));
             command.output().unwrap()
         };
