@@ -95,6 +95,37 @@ mod tests {
     }
 
     #[test]
+    fn a_command_asks_a_service_with_a_token_from_its_environment() {
+        let folder = TempDir::new().unwrap();
+        let config = config(folder.path(), "data", "");
+        let token = done(&["token", "create", "audit", "--role", "auditor"], &config, "");
+        let mut program = Program::serve(&config, &[]);
+        let url = format!("http://{}", program.address());
+        let ask = |token: Option<&str>| {
+            let mut command = binary();
+            command.args([
+                "lookup",
+                "--url",
+                &url,
+                "--rider",
+                "R1",
+                "--at",
+                "2026-11-20T12:07:31Z",
+                "--json",
+            ]);
+            token.map(|token| command.env("COVERLEDGER_TOKEN", token));
+            command.output().unwrap()
+        };
+        let answered = ask(Some(&token));
+        assert!(String::from_utf8_lossy(&answered.stdout).contains("\"verdict\""), "{answered:?}");
+        for wrong in [None, Some("coverledger_wrong")] {
+            let refused = ask(wrong);
+            assert!(String::from_utf8_lossy(&refused.stderr).contains("401"), "{refused:?}");
+        }
+        assert_eq!(program.terminate(), Some(0));
+    }
+
+    #[test]
     fn commands_refuse_what_makes_no_sense_and_keep_nothing_of_it() {
         let folder = TempDir::new().unwrap();
         let config = config(folder.path(), "data", "");
