@@ -5,18 +5,20 @@ mod known_at;
 mod parts;
 mod periods;
 mod seals;
+mod versions;
 
 pub(crate) use known_at::EarlierCache;
 use known_at::EarlierFacts;
 pub(crate) use parts::SnapshotParts;
 pub use periods::TotalsOfPeriod;
+use versions::group_versions;
 
 use crate::domain::completeness::Completeness;
 use crate::domain::order::Phase;
 use crate::domain::pending::PendingKind;
 use crate::domain::platform::Platforms;
 use crate::domain::posting::RuleKind;
-use crate::domain::posting::{ConfigNo, RuleNo, StoredVersion, SupersededBy};
+use crate::domain::posting::{ConfigNo, RuleNo, StoredVersion};
 use crate::domain::rejection::{PendingCount, Rejection};
 use crate::domain::time::{LocalDay, UtcMillis, Zone};
 use crate::domain::totals::{Total, TotalKey};
@@ -69,9 +71,6 @@ pub struct Snapshot {
     /// Facts of earlier states that were asked for, shared by the states of one ledger.
     pub(crate) earlier_cache: Arc<EarlierCache>,
 }
-
-/// Where a row lies: rows of one place and identity are versions of one order.
-type Place<'a> = (UtcMillis, &'a str, &'a str, &'a str, u8, Phase);
 
 impl Snapshot {
     /// The live runs by day, those of days that retention dropped included.
@@ -195,43 +194,6 @@ impl Snapshot {
             extras: Vec::new(),
         }
     }
-}
-
-/// Rows of any places become versions with their fates: at one place and identity the newest row replaces the others, and
-/// a tombstone replaces the version before it. They come in the order of their places.
-fn group_versions(mut rows: Vec<Found>) -> Vec<StoredVersion> {
-    rows.sort_by(|a, b| {
-        let order = |row: &Found| (row.posting.revision, row.posting.commit);
-        place(a).cmp(&place(b)).then_with(|| order(a).cmp(&order(b)))
-    });
-    let mut versions: Vec<StoredVersion> = Vec::with_capacity(rows.len());
-    // A price that came later does not change when the order was recorded.
-    let mut recorded: Option<u64> = None;
-    let mut rows = rows.into_iter().peekable();
-    while let Some(mut row) = rows.next() {
-        let next = rows.peek().filter(|next| place(next) == place(&row));
-        // The same revision again is the same version, priced later.
-        let repriced =
-            next.is_some_and(|n| n.moved_to.is_none() && n.posting.revision == row.posting.revision);
-        if row.moved_to.is_some() {
-            continue;
-        }
-        let commit = recorded.take().unwrap_or(row.posting.commit);
-        if repriced {
-            recorded = Some(commit);
-            continue;
-        }
-        let superseded_by =
-            next.map(|n| SupersededBy { revision: n.posting.revision, commit: n.posting.commit });
-        row.posting.commit = commit;
-        versions.push(StoredVersion { posting: row.posting, superseded_by });
-    }
-    versions
-}
-
-fn place(row: &Found) -> Place<'_> {
-    let p = &row.posting;
-    (p.accepted_at, &p.rider_id, &p.platform, &p.order_id, p.leg, p.phase)
 }
 
 impl LedgerView for Snapshot {

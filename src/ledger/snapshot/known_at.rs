@@ -2,7 +2,7 @@
 //! records. Retention is the one thing that cannot be undone: what needs dropped rows is refused.
 
 use super::Snapshot;
-use super::group_versions;
+use super::versions::group_versions;
 use crate::domain::completeness::Completeness;
 use crate::domain::finality::CoverMargins;
 use crate::domain::platform::Platforms;
