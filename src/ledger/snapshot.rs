@@ -11,7 +11,7 @@ pub(crate) use known_at::EarlierCache;
 use known_at::EarlierFacts;
 pub(crate) use parts::SnapshotParts;
 pub use periods::TotalsOfPeriod;
-use versions::group_versions;
+use versions::{collect_rows, group_versions};
 
 use crate::domain::completeness::Completeness;
 use crate::domain::order::Phase;
@@ -38,15 +38,11 @@ use crate::ledger::manifest::{Entries, Manifest, Root};
 use crate::ledger::rejections::stored::RejectedIndex;
 use crate::ledger::run::Run;
 use crate::ledger::run::identity::IdentityHash;
-use crate::ledger::run::row::{OrderId, RowKind};
+use crate::ledger::run::row::OrderId;
 use crate::storage::Session;
 use crate::storage::bytes::hex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-
-/// Stored versions of one rider that are read at a time, mostly those of a day. A person has some hundred orders a day at
-/// most; of a placeholder that many riders share, this bounds what a question costs.
-const VERSIONS_READ_MAX: usize = 20_000;
 
 /// Blocks that are fetched for a question before it reads the first of them: more than nearly every question reads.
 const BLOCKS_FETCHED_MAX: usize = 64;
@@ -270,21 +266,9 @@ impl LedgerView for Snapshot {
             return Ok(Vec::new());
         }
         for run in self.runs.range(first..=last).flat_map(|(_, runs)| runs) {
-            if !self.is_known(run.entry.commits.0) || !run.overlaps(from, to) || !run.may_know(rider_id)? {
-                continue;
+            if self.is_known(run.entry.commits.0) && run.overlaps(from, to) {
+                collect_rows(run, rider_id, (from, to), self.root.commit, &mut rows)?;
             }
-            run.visit_rider(rider_id, (from, to), |row| {
-                if !self.is_known(row.commit) {
-                    return Ok(());
-                }
-                let entry = run.dictionary_entry(row.code)?;
-                let moved_to = row.moved_to.filter(|_| entry.kind == RowKind::Moved);
-                if rows.len() == VERSIONS_READ_MAX {
-                    return Err(LedgerError::TooManyOrders { limit: VERSIONS_READ_MAX });
-                }
-                rows.push(Found { day: run.entry.day, posting: row.posting(entry), moved_to });
-                Ok(())
-            })?;
         }
         Ok(group_versions(rows))
     }

@@ -335,6 +335,21 @@ fn order(accepted: i64, ended: Option<i64>) -> Posting {
 }
 
 #[test]
+fn a_paused_tracker_takes_facts_in_and_raises_nothing() {
+    let platforms = platforms(&["t"]);
+    let mut tracker = CompletenessTracker::default();
+    tracker.state_mut().register(&platforms);
+    started(&mut tracker, 0, 0, 80_000);
+    listing(&mut tracker, 900, &[0]);
+    tracker.pause(true);
+    end(&mut tracker, 0, 500, 0);
+    tracker.state_mut().events_applied("p", at(10_000));
+    assert_eq!(advanced(&mut tracker, &platforms, 1_000), None);
+    tracker.pause(false);
+    assert_eq!(advanced(&mut tracker, &platforms, 1_000), Some(490));
+}
+
+#[test]
 fn late_is_what_adds_cover_to_settled_time() {
     let platforms = platforms(&["t"]);
     let mut state = Completeness::default();
@@ -358,6 +373,13 @@ fn late_is_what_adds_cover_to_settled_time() {
     let told = Told { previous: None, other_phase: Some(&open), kept_open: &[] };
     assert!(!is_late(&line, &order(850, Some(1_100)), told), "the open order kept it open");
     assert!(is_late(&line, &order(849, Some(1_100)), told));
+    let ended = order(850, Some(950));
+    assert!(is_late(&line, &ended, told), "its end was due before 1000");
+    let in_time = [Window::new(at(900), at(1_000))];
+    assert!(!is_late(&line, &ended, Told { kept_open: &in_time, ..told }), "a version of it came in time");
+    let too_short = [Window::new(at(850), at(949))];
+    assert!(is_late(&line, &ended, Told { kept_open: &too_short, ..told }), "949 was not kept open");
+    assert!(is_late(&line, &ended, Told { kept_open: &in_time, ..none }), "850 was settled");
     let known = order(850, Some(880));
     let told = Told { previous: Some(&known), other_phase: Some(&open), kept_open: &[] };
     assert!(
