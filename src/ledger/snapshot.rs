@@ -237,7 +237,9 @@ impl LedgerView for Snapshot {
     }
 
     fn days(&self) -> Option<(LocalDay, LocalDay)> {
-        Some((*self.kept().next()?.0, *self.kept().next_back()?.0))
+        let kept = self.kept().next().map(|(&day, _)| day);
+        let first = self.first_shown_then().into_iter().chain(kept).min()?;
+        Some((first, *self.runs.last_key_value()?.0))
     }
 
     fn days_of_totals(&self) -> Option<(LocalDay, LocalDay)> {

@@ -113,6 +113,13 @@ impl Snapshot {
         Ok(facts)
     }
 
+    /// In an earlier state, the first day that it showed, also if retention has dropped it since: a question that needs the day must
+    /// meet it, and be refused.
+    pub(super) fn first_shown_then(&self) -> Option<LocalDay> {
+        let line = self.earlier.as_ref()?.retention_line.unwrap_or(LocalDay(i32::MIN));
+        self.runs.range(line..).next().map(|(&day, _)| day)
+    }
+
     /// Refuses days that were shown in the earlier state and that retention has dropped since.
     pub(super) fn check_not_dropped(&self, first: LocalDay, last: LocalDay) -> LedgerResult<()> {
         let Some(earlier) = &self.earlier else { return Ok(()) };
