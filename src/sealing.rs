@@ -29,10 +29,10 @@ pub enum SealingError {
     #[error(transparent)]
     Ledger(#[from] LedgerError),
     /// The seal log is damaged.
-    #[error("failed to read the seal log: {0}")]
+    #[error("Failed to read the seal log: {0}")]
     Log(#[from] LogError),
     /// The leaves of a day are damaged, or no tree can be made.
-    #[error("failed to build or read the tree of {day}: {cause}")]
+    #[error("Failed to build or read the tree of {day}: {cause}")]
     Tree {
         /// The day.
         day: String,
@@ -40,11 +40,11 @@ pub enum SealingError {
         cause: DayTreeError,
     },
     /// The receipt cannot be made.
-    #[error("failed to make the receipt: {0}")]
+    #[error("Failed to make the receipt: {0}")]
     Receipt(#[from] ReceiptError),
     /// The day is not sealed.
     #[error(
-        "failed to make the receipt: {day} is not sealed yet; a day is sealed when every platform is complete beyond the \
+        "Failed to make the receipt: {day} is not sealed yet; a day is sealed when every platform is complete beyond the \
          longest order that could begin on it, by `coverledger seal`"
     )]
     NotSealed {
@@ -52,7 +52,7 @@ pub enum SealingError {
         day: String,
     },
     /// Something outside what a seal can express.
-    #[error("failed to seal {day}: {what}")]
+    #[error("Failed to seal {day}: {what}")]
     Unsealable {
         /// The day.
         day: String,

@@ -58,7 +58,7 @@ fn an_invalid_receipt_is_1_and_names_the_place() {
         let path = changed.to_str().unwrap();
         let (code, out, err) = verify(&[path, "--key", KEY]);
         assert_eq!((code, err.as_str()), (1, ""), "{from}");
-        assert!(out.starts_with(&format!("failed to verify the receipt at {at}: ")), "{from}: {out}");
+        assert!(out.starts_with(&format!("Failed to verify the receipt at {at}: ")), "{from}: {out}");
         let (code, out, _) = verify(&[path, "--key", KEY, "--json"]);
         let json: serde_json::Value = serde_json::from_str(&out).unwrap();
         assert_eq!((code, &json["valid"], &json["at"]), (1, &false.into(), &at.into()));

@@ -16,9 +16,9 @@ use coverledger::coverage::statement::statement;
 use coverledger::coverage::timeline::timeline;
 use coverledger::domain::reject::Reason;
 use coverledger::domain::time::{LocalDay, UtcMillis, Zone};
-use coverledger::domain::view::LedgerView;
+use coverledger::domain::view::{KnownAt, LedgerView, Refused};
 use coverledger::domain::window::Window;
-use coverledger::ledger::Ledger;
+use coverledger::ledger::{Ledger, Snapshot};
 use std::path::Path;
 use world::{CONFIG, Told, commit, day, holds, noon, open};
 
@@ -99,6 +99,47 @@ fn answers_about_dropped_days_say_so_and_the_statement_stays() {
     let after = statement(&*ledger.published().current(), None, None).unwrap();
     assert_eq!((after.len(), orders(&after)), (1, orders(&before) + 1));
     assert_eq!(ledger.published().current().days(), Some((day(20), day(20))));
+}
+
+#[test]
+fn what_was_known_before_a_drop_is_answered_for_kept_days_only() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut ledger, _) = ten_days(dir.path());
+    let config = Config::from_text(CONFIG).unwrap();
+    let question = |told: &Told| {
+        let at = Zone::utc().rfc3339(UtcMillis::new(told.accepted_ms(told.day) + 1));
+        let rider_ids = vec![format!("r{}", told.rider)];
+        Question::parse(QuestionText { rider_ids, at: Some(&at), ..QuestionText::default() }).unwrap()
+    };
+    let (dropped, kept) = (Told::new(7, 0), Told::new(327, 8));
+    let before = ledger.published().current();
+    let commit = before.as_of().commit;
+    let terms = Terms { platforms: &config.platforms, zone: &config.zone };
+    let [answer, of_dropped] =
+        [&kept, &dropped].map(|told| resolve(&*before, terms, &question(told)).unwrap());
+    assert_eq!((answer.verdict.as_str(), of_dropped.verdict.as_str()), ("covered", "covered"));
+    let totals = before.totals(day(3), day(10)).unwrap();
+    drop(before);
+    ledger.drop_all_expired(noon(9)).unwrap();
+
+    let newest = ledger.published().current();
+    assert!(newest.as_of().commit > commit);
+    let then = newest.known_at(KnownAt::Commit(commit)).unwrap();
+    let terms = Terms { platforms: then.earlier_promises().unwrap(), zone: &config.zone };
+    let again = resolve(&then, terms, &question(&kept)).unwrap();
+    assert_eq!(
+        (again.verdict, &again.windows, &again.platforms),
+        (answer.verdict, &answer.windows, &answer.platforms)
+    );
+    assert_eq!(again.as_of, answer.as_of);
+    assert_eq!(then.totals(day(3), day(10)).unwrap(), totals);
+    // What needs dropped rows is refused: it would be another answer.
+    let refused =
+        [resolve(&then, terms, &question(&dropped)).unwrap_err(), then.totals(day(0), day(10)).unwrap_err()];
+    for error in refused {
+        let Some(Refused::NotKnown(detail)) = Snapshot::refusal(&error) else { panic!("{error}") };
+        assert!(detail.contains("retention has dropped the orders accepted before 2026-"), "{detail}");
+    }
 }
 
 #[test]

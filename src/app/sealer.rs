@@ -47,7 +47,7 @@ pub struct Sealer {
 
 /// The sealing thread's end.
 #[derive(Debug)]
-struct Desk {
+struct SealingThread {
     states: Receiver<Arc<Snapshot>>,
     found: SyncSender<Result<Found, SealingError>>,
     secrets: Arc<Secrets>,
@@ -67,20 +67,20 @@ pub fn start(
     threads: &mut Threads,
 ) -> anyhow::Result<Option<Sealer>> {
     let Some(secrets) = secrets else { return Ok(None) };
-    let (sealer, desk) = sealer(Arc::clone(secrets), config, stop.clone());
-    threads.start("sealer", Urgency::Background, move || desk.run())?;
+    let (sealer, thread) = sealer(Arc::clone(secrets), config, stop.clone());
+    threads.start("sealer", Urgency::Background, move || thread.run())?;
     Ok(Some(sealer))
 }
 
-fn sealer(secrets: Arc<Secrets>, config: &Config, stop: Stop) -> (Sealer, Desk) {
+fn sealer(secrets: Arc<Secrets>, config: &Config, stop: Stop) -> (Sealer, SealingThread) {
     let (states, to_look_at) = sync_channel(1);
     let (ready, found) = sync_channel(1);
     let sealer = Sealer { states, found, is_under_way: false, next: Some(Instant::now()) };
     let (platforms, zone) = (config.platforms.clone(), config.zone.clone());
-    (sealer, Desk { states: to_look_at, found: ready, secrets, platforms, zone, stop })
+    (sealer, SealingThread { states: to_look_at, found: ready, secrets, platforms, zone, stop })
 }
 
-impl Desk {
+impl SealingThread {
     /// Works until the writer is gone.
     fn run(self) -> anyhow::Result<()> {
         for state in &self.states {

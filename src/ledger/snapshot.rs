@@ -5,18 +5,20 @@ mod known_at;
 mod parts;
 mod periods;
 mod seals;
+mod versions;
 
 pub(crate) use known_at::EarlierCache;
 use known_at::EarlierFacts;
 pub(crate) use parts::SnapshotParts;
 pub use periods::TotalsOfPeriod;
+use versions::{collect_rows, group_versions};
 
 use crate::domain::completeness::Completeness;
 use crate::domain::order::Phase;
 use crate::domain::pending::PendingKind;
 use crate::domain::platform::Platforms;
 use crate::domain::posting::RuleKind;
-use crate::domain::posting::{ConfigNo, RuleNo, StoredVersion, SupersededBy};
+use crate::domain::posting::{ConfigNo, RuleNo, StoredVersion};
 use crate::domain::rejection::{PendingCount, Rejection};
 use crate::domain::time::{LocalDay, UtcMillis, Zone};
 use crate::domain::totals::{Total, TotalKey};
@@ -36,15 +38,11 @@ use crate::ledger::manifest::{Entries, Manifest, Root};
 use crate::ledger::rejections::stored::RejectedIndex;
 use crate::ledger::run::Run;
 use crate::ledger::run::identity::IdentityHash;
-use crate::ledger::run::row::{OrderId, RowKind};
+use crate::ledger::run::row::OrderId;
 use crate::storage::Session;
 use crate::storage::bytes::hex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-
-/// Stored versions of one rider that are read at a time, mostly those of a day. A person has some hundred orders a day at
-/// most; of a placeholder that many riders share, this bounds what a question costs.
-const VERSIONS_READ_MAX: usize = 20_000;
 
 /// Blocks that are fetched for a question before it reads the first of them: more than nearly every question reads.
 const BLOCKS_FETCHED_MAX: usize = 64;
@@ -69,9 +67,6 @@ pub struct Snapshot {
     /// Facts of earlier states that were asked for, shared by the states of one ledger.
     pub(crate) earlier_cache: Arc<EarlierCache>,
 }
-
-/// Where a row lies: rows of one place and identity are versions of one order.
-type Place<'a> = (UtcMillis, &'a str, &'a str, &'a str, u8, Phase);
 
 impl Snapshot {
     /// The live runs by day, those of days that retention dropped included.
@@ -197,43 +192,6 @@ impl Snapshot {
     }
 }
 
-/// Rows of any places become versions with their fates: at one place and identity the newest row replaces the others, and
-/// a tombstone replaces the version before it. They come in the order of their places.
-fn group_versions(mut rows: Vec<Found>) -> Vec<StoredVersion> {
-    rows.sort_by(|a, b| {
-        let order = |row: &Found| (row.posting.revision, row.posting.commit);
-        place(a).cmp(&place(b)).then_with(|| order(a).cmp(&order(b)))
-    });
-    let mut versions: Vec<StoredVersion> = Vec::with_capacity(rows.len());
-    // A price that came later does not change when the order was recorded.
-    let mut recorded: Option<u64> = None;
-    let mut rows = rows.into_iter().peekable();
-    while let Some(mut row) = rows.next() {
-        let next = rows.peek().filter(|next| place(next) == place(&row));
-        // The same revision again is the same version, priced later.
-        let repriced =
-            next.is_some_and(|n| n.moved_to.is_none() && n.posting.revision == row.posting.revision);
-        if row.moved_to.is_some() {
-            continue;
-        }
-        let commit = recorded.take().unwrap_or(row.posting.commit);
-        if repriced {
-            recorded = Some(commit);
-            continue;
-        }
-        let superseded_by =
-            next.map(|n| SupersededBy { revision: n.posting.revision, commit: n.posting.commit });
-        row.posting.commit = commit;
-        versions.push(StoredVersion { posting: row.posting, superseded_by });
-    }
-    versions
-}
-
-fn place(row: &Found) -> Place<'_> {
-    let p = &row.posting;
-    (p.accepted_at, &p.rider_id, &p.platform, &p.order_id, p.leg, p.phase)
-}
-
 impl LedgerView for Snapshot {
     type Error = LedgerError;
 
@@ -279,7 +237,9 @@ impl LedgerView for Snapshot {
     }
 
     fn days(&self) -> Option<(LocalDay, LocalDay)> {
-        Some((*self.kept().next()?.0, *self.kept().next_back()?.0))
+        let kept = self.kept().next().map(|(&day, _)| day);
+        let first = self.first_shown_then().into_iter().chain(kept).min()?;
+        Some((first, *self.runs.last_key_value()?.0))
     }
 
     fn days_of_totals(&self) -> Option<(LocalDay, LocalDay)> {
@@ -308,21 +268,9 @@ impl LedgerView for Snapshot {
             return Ok(Vec::new());
         }
         for run in self.runs.range(first..=last).flat_map(|(_, runs)| runs) {
-            if !self.is_known(run.entry.commits.0) || !run.overlaps(from, to) || !run.may_know(rider_id)? {
-                continue;
+            if self.is_known(run.entry.commits.0) && run.overlaps(from, to) {
+                collect_rows(run, rider_id, (from, to), self.root.commit, &mut rows)?;
             }
-            run.visit_rider(rider_id, (from, to), |row| {
-                if !self.is_known(row.commit) {
-                    return Ok(());
-                }
-                let entry = run.dictionary_entry(row.code)?;
-                let moved_to = row.moved_to.filter(|_| entry.kind == RowKind::Moved);
-                if rows.len() == VERSIONS_READ_MAX {
-                    return Err(LedgerError::TooManyOrders { limit: VERSIONS_READ_MAX });
-                }
-                rows.push(Found { day: run.entry.day, posting: row.posting(entry), moved_to });
-                Ok(())
-            })?;
         }
         Ok(group_versions(rows))
     }

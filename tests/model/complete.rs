@@ -260,7 +260,9 @@ impl Model {
         if added.peek().is_none() {
             return false;
         }
-        event.newest() < through
+        // An end before that is overdue, open event or not, unless a version of it came in time.
+        let last = (event.newest() - 1).max(event.accepted);
+        (event.newest() < through && !is_kept_open(last))
             || added.any(|at| !inside(open, at) && self.unsettled(&event.platform, at).is_none())
     }
 

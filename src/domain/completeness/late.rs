@@ -33,7 +33,8 @@ pub fn vouching_instant(event: &OrderEvent<'_>, kafka_timestamp: UtcMillis) -> O
 /// It does when it adds cover at all, and its newest instant lies before that `complete_through`, or it adds at an
 /// instant that was settled. What an unresolved rejected or conflicting record kept open, perhaps the event's own earlier
 /// version, was never settled. What a stored open event of the same order and rider kept open was never settled; one whose
-/// end was known kept nothing open.
+/// end was known kept nothing open. An end before that `complete_through` is overdue, open event or not, unless such a
+/// record kept its last instant open: then a version of it came in time.
 ///
 /// `line` is the platform as committed, without any rider held.
 pub fn is_late(line: &PlatformFinality, new: &Posting, told: Told<'_>) -> bool {
@@ -55,7 +56,8 @@ pub fn is_late(line: &PlatformFinality, new: &Posting, told: Told<'_>) -> bool {
     if added.is_empty() {
         return false;
     }
-    if newest < through {
+    let last = newest.minus(1).max(new.accepted_at);
+    if newest < through && !told.kept_open.iter().any(|window| window.holds(last)) {
         return true;
     }
     let open = other.filter(|_| before.is_none());

@@ -5,7 +5,7 @@ use axum::body::Body;
 use axum::http::Request;
 
 #[tokio::test]
-async fn a_batch_takes_no_parameters_but_its_reference() {
+async fn a_batch_takes_no_question_in_its_address() {
     let state = state();
     for query in ["platform=eleme", "utter=nonsense", "rider_id=a&at=b"] {
         let line = "{\"rider_id\":\"a\",\"at\":\"2026-11-20T12:07:31Z\"}\n";
@@ -30,7 +30,7 @@ async fn an_unknown_parameter_is_named() {
         ("/v1/orders/dada/7?x=1", "x", "the parameters of this resource are: reference"),
         ("/v1/statements?month=2026-11&plat=x", "plat", "the parameters of this resource are: month"),
         ("/v1/rejections?%E5%B9%B3=1", "平", "the parameters of this resource are: id"),
-        ("/v1/progress?x=1", "x", "this resource takes no parameters"),
+        ("/v1/progress?x=1", "x", "the parameters of this resource are: known_at"),
     ] {
         let reply = get(&state, target).await;
         reply.is_problem(400, "unknown-parameter");

@@ -6,12 +6,12 @@ use crate::domain::order::{Outcome as OrderOutcome, Phase, Region};
 use crate::domain::posting::{Posting, Pricing};
 use crate::domain::tariff::{PriceQuery, Tariff};
 use crate::domain::time::LocalDay;
-use crate::domain::totals::{Total, TotalKey};
+use crate::domain::totals::Total;
 use crate::ledger::batch::{Batch, OrderEntry};
 use crate::ledger::error::LedgerError;
 use crate::ledger::error::LedgerResult;
 use crate::ledger::run::row::{DictionaryEntry, RowKind};
-use crate::ledger::run::totals::{DayTotals, scaled, sum, total_of};
+use crate::ledger::run::totals::{DayTotals, line_of, scaled, sum, total_of};
 use crate::ledger::run::writer::Dictionary;
 use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, HashMap};
@@ -236,17 +236,6 @@ pub fn take_back(
     let (key, unit) = line_of(posting);
     let change = scaled(&unit, -1).ok_or_else(|| LedgerError::Overflow(posting.platform.clone()))?;
     totals.entry(day).or_default().add(&key, &change)
-}
-
-/// The statement line of a version, and what it adds to it.
-pub fn line_of(posting: &Posting) -> (TotalKey, Total) {
-    let key = TotalKey {
-        platform: posting.platform.clone(),
-        region: posting.region,
-        category: posting.category.clone(),
-        source: posting.charge.source,
-    };
-    (key, total_of(&posting.charge, posting.outcome))
 }
 
 /// Prices a stored version anew.

@@ -3,6 +3,7 @@
 use crate::domain::charge::{Charge, ChargeSource, Price};
 use crate::domain::money::Micros;
 use crate::domain::order::{Outcome as OrderOutcome, Region};
+use crate::domain::posting::Posting;
 use crate::domain::totals::{Total, TotalKey};
 use crate::ledger::codec::{CodecError, Decoded, Reader, Writer};
 use crate::ledger::error::{LedgerError, LedgerResult};
@@ -37,6 +38,17 @@ pub fn total_of(charge: &Charge, outcome: Option<OrderOutcome>) -> Total {
         (Price::Uncharged, Some(OrderOutcome::Void) | None) | (Price::None, _) => {}
     }
     total
+}
+
+/// The statement line of a version, and what it adds to it.
+pub fn line_of(posting: &Posting) -> (TotalKey, Total) {
+    let key = TotalKey {
+        platform: posting.platform.clone(),
+        region: posting.region,
+        category: posting.category.clone(),
+        source: posting.charge.source,
+    };
+    (key, total_of(&posting.charge, posting.outcome))
 }
 
 /// `total` taken `times` (negative to reverse).

@@ -2,7 +2,7 @@
 //! records. Retention is the one thing that cannot be undone: what needs dropped rows is refused.
 
 use super::Snapshot;
-use super::group_versions;
+use super::versions::{collect_rows, group_versions};
 use crate::domain::completeness::Completeness;
 use crate::domain::finality::CoverMargins;
 use crate::domain::platform::Platforms;
@@ -15,8 +15,7 @@ use crate::ledger::lookup::identity_lookup::Found;
 use crate::ledger::rejections::stored::RejectedIndex;
 use crate::ledger::run::Run;
 use crate::ledger::run::block::Select;
-use crate::ledger::run::row::RowKind;
-use crate::ledger::run::totals::{DayTotals, scaled, total_of};
+use crate::ledger::run::totals::{DayTotals, line_of, scaled};
 use quick_cache::sync::Cache;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -114,6 +113,13 @@ impl Snapshot {
         Ok(facts)
     }
 
+    /// In an earlier state, the first day that it showed, also if retention has dropped it since: a question that needs the day must
+    /// meet it, and be refused.
+    pub(super) fn first_shown_then(&self) -> Option<LocalDay> {
+        let line = self.earlier.as_ref()?.retention_line.unwrap_or(LocalDay(i32::MIN));
+        self.runs.range(line..).next().map(|(&day, _)| day)
+    }
+
     /// Refuses days that were shown in the earlier state and that retention has dropped since.
     pub(super) fn check_not_dropped(&self, first: LocalDay, last: LocalDay) -> LedgerResult<()> {
         let Some(earlier) = &self.earlier else { return Ok(()) };
@@ -155,15 +161,9 @@ impl Snapshot {
             let (now, then) = self.versions_now_and_then(&rider_id, accepted_at, runs)?;
             for (versions, times) in [(now, -1), (then, 1)] {
                 for version in versions.iter().filter(|version| version.superseded_by.is_none()) {
-                    let posting = &version.posting;
-                    let key = TotalKey {
-                        platform: posting.platform.clone(),
-                        region: posting.region,
-                        category: posting.category.clone(),
-                        source: posting.charge.source,
-                    };
-                    let change = scaled(&total_of(&posting.charge, posting.outcome), times)
-                        .ok_or_else(|| LedgerError::Overflow(key.platform.clone()))?;
+                    let (key, unit) = line_of(&version.posting);
+                    let change =
+                        scaled(&unit, times).ok_or_else(|| LedgerError::Overflow(key.platform.clone()))?;
                     totals.add(&key, &change)?;
                 }
             }
@@ -198,15 +198,7 @@ impl Snapshot {
         let mut rows = Vec::new();
         let place = (accepted_at, accepted_at.plus(1));
         for run in runs.iter().filter(|run| run.overlaps(place.0, place.1)) {
-            if !run.may_know(rider_id)? {
-                continue;
-            }
-            run.visit_rider(rider_id, place, |row| {
-                let entry = run.dictionary_entry(row.code)?;
-                let moved_to = row.moved_to.filter(|_| entry.kind == RowKind::Moved);
-                rows.push(Found { day: run.entry.day, posting: row.posting(entry), moved_to });
-                Ok(())
-            })?;
+            collect_rows(run, rider_id, place, u64::MAX, &mut rows)?;
         }
         let then: Vec<Found> = rows.iter().filter(|row| self.is_known(row.posting.commit)).cloned().collect();
         Ok((group_versions(rows), group_versions(then)))

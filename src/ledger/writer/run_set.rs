@@ -53,7 +53,7 @@ impl RunSet {
     /// # Errors
     /// The identities of a run cannot be read.
     pub(crate) fn add(&mut self, mut runs: Vec<Run>) -> LedgerResult<()> {
-        // Space for all of them first: whether anything of a group is stored is told by the live runs, which these are not yet.
+        // Reserves capacity for all of them first: the live runs tell whether a group has stored rows, and these are not live yet.
         let rows: u64 = runs.iter().map(|run| run.entry.rows).sum();
         for run in &runs {
             self.filters.reserve(run.entry.day, rows, &self.live);

@@ -1,6 +1,6 @@
 //! Receipts: an answer about settled time with all that a stranger needs to check it. `docs/receipts.md` is the format.
 //!
-//! [`document`] has the members, [`write`] makes a receipt, [`verify`] checks one without a ledger.
+//! [`document`] has the members, [`mod@write`] makes a receipt, [`verify`] checks one without a ledger.
 
 pub mod document;
 pub mod verdict;

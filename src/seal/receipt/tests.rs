@@ -322,7 +322,7 @@ fn a_receipt_holds_after_keys_and_generations_changed() {
     let next = DayEntry { generation: 2, previous: Some(9), ..entry(&world.secret, day(), &world.tree) };
     world.log.push(next).unwrap();
     let verified = world.check(&receipt).unwrap();
-    // A newer log tells that the day was sealed again, and that it continues the one of the receipt.
+    // A newer checkpoint shows that the day was sealed again. Its log continues the log of the receipt.
     assert_eq!(world.log.text(receipt.log.index), Some(receipt.entry.as_str()));
     assert_eq!(world.log.superseded_by(receipt.log.index), Some(11));
     let (old, now) = (verified.checkpoint, world.log.checkpoint("ledger.example/seal"));

@@ -31,7 +31,7 @@ pub struct Verified {
 /// Where a receipt is invalid, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error(
-    "failed to verify the receipt at {at}: {problem}. Ask the issuer for the receipt again; if it fails too, do not rely on it"
+    "Failed to verify the receipt at {at}: {problem}. Ask the issuer for the receipt again; if it fails too, do not rely on it"
 )]
 pub struct Refused {
     /// The member, like `leaf.cover[2].from`, or the place in the file, like `byte 17`.
