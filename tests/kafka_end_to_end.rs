@@ -6,7 +6,7 @@ mod testkit;
 
 #[cfg(test)]
 mod tests {
-    use crate::testkit::cases::{Case, table};
+    use crate::testkit::cases::{Case, H1_FOLDER, table};
     use crate::testkit::cluster::RealKafka;
     use crate::testkit::program::Program;
     use crate::testkit::skipped::skipped;
@@ -21,8 +21,6 @@ mod tests {
     use std::time::{Duration, Instant};
     use tempfile::TempDir;
 
-    /// Names the folder of the large case.
-    const H1_FOLDER: &str = "COVERLEDGER_CASES_H1";
     /// What may keep an answer open on which the oracle is final.
     const HOLDING: [&str; 3] = ["unreadable_record", "rejected_record", "conflicting_record"];
     const TOPIC: &str = "flights";

@@ -2,6 +2,8 @@
 
 #![cfg(test)]
 
+#[path = "known_at/cases.rs"]
+mod cases;
 mod testkit;
 
 use serde_json::Value;

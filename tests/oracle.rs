@@ -11,12 +11,10 @@ use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::Instant;
-use testkit::cases::{Bench, Case, table};
+use testkit::cases::{Bench, Case, H1_FOLDER, table};
 use testkit::program::binary;
 use testkit::skipped::skipped;
 
-/// Names the folder of the large case.
-const H1_FOLDER: &str = "COVERLEDGER_CASES_H1";
 /// After the second run, every so many-th question is asked again.
 const SAMPLE: usize = 1;
 const COMPLETE: [&str; 3] = ["--complete-through", "2100-12-31T00:00:00Z", "--future"];

@@ -10,6 +10,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use tempfile::TempDir;
 
+/// The environment variable that names the folder of the large case.
+pub(crate) const H1_FOLDER: &str = "COVERLEDGER_CASES_H1";
+
 /// A folder of files with expected answers, plain or `.zst`.
 pub(crate) struct Case {
     pub(crate) name: String,
