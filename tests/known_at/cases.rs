@@ -78,7 +78,7 @@ fn given_again(case: &Case) {
 /// Takes in some lines, then declares the time before the last of them complete.
 fn take_in(bench: &Bench, part: &[&[u8]]) {
     fs::write(bench.path("part.jsonl"), part.concat()).unwrap();
-    bench.ok("ingest", &["--future", "part.jsonl"]);
+    bench.ok("ingest", &["part.jsonl"]);
     let accepted_at = |line: &&[u8]| {
         let event: Value = serde_json::from_slice(line).ok()?;
         let text = event["accepted_at"].as_str()?;
