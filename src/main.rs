@@ -70,6 +70,7 @@ fn run(command: Command, out: &mut dyn Write) -> anyhow::Result<Ending> {
         Command::Compare(args) => cli::compare::run(&args, out),
         Command::VerifyReceipt(args) => cli::verify_receipt::run(&args, out),
         Command::Lookup(args) => cli::lookup::run(&args, out),
+        Command::Explain(args) => cli::explain::run(&args, out),
         Command::Timeline(args) => cli::timeline::run(&args, out),
         Command::Statement(args) => cli::statement::run(&args, out),
         Command::Rejections(args) => cli::rejections::run(&args, out),

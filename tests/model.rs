@@ -24,6 +24,9 @@ mod drive;
 #[path = "model/event.rs"]
 mod event;
 #[cfg(test)]
+#[path = "model/explained.rs"]
+mod explained;
+#[cfg(test)]
 #[path = "model/finality_history.rs"]
 mod finality_history;
 #[cfg(test)]
@@ -71,7 +74,7 @@ mod histories {
     /// So many histories show everything in [`SHOWN`].
     const MANY: u64 = 100;
     /// What must happen in some history, or the test tests less than it says.
-    const SHOWN: [&str; 19] = [
+    const SHOWN: [&str; 31] = [
         "records",
         "commits",
         "accepted",
@@ -91,6 +94,18 @@ mod histories {
         "orphans left by crashes",
         "days sealed",
         "receipts",
+        "explanations",
+        "why ended_order",
+        "why open_order",
+        "why completeness_record",
+        "why delivery_delay",
+        "why stated_completeness",
+        "why before_records",
+        "why incomplete",
+        "why order_open",
+        "why rejected_record",
+        "why unreadable_record",
+        "why conflicting_record",
     ];
 
     /// Where histories are stored: `memory`, `local`, or `both`, which is the default.

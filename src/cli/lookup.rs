@@ -1,25 +1,14 @@
 //! `coverledger lookup`: was this rider covered?
 
 use super::Ending;
-use super::WrongUsage;
-use super::load_config;
+use super::asking::{Asking, known_at_text};
 use super::lookup_batch;
 use super::lookup_text;
-use super::reading::{Opened, known_at, unknown_platform};
-use super::remote::{Remote, Target};
-use super::typed;
-use crate::config::Config;
-use crate::coverage::instant::parse_at;
-use crate::coverage::question::{Question, QuestionError, When};
-use crate::coverage::resolve::resolve;
-use crate::domain::time::Zone;
-use crate::domain::view::KnownAt;
+use super::remote::Remote;
+use crate::coverage::explain::{Language, words};
 use clap::Args;
 use std::io::Write;
 use std::path::PathBuf;
-
-/// What to do while a service holds the ledger.
-pub(super) const ASK_THE_SERVICE: &str = "a running service answers too: ask it with --url http://HOST:PORT";
 
 /// Arguments of `lookup`.
 #[derive(Debug, Args)]
@@ -67,6 +56,9 @@ pub struct LookupArgs {
     /// Print the answer as one line of JSON.
     #[arg(long)]
     json: bool,
+    /// Explain each answer, too; for one question in words: coverledger explain.
+    #[arg(long)]
+    explain: bool,
     /// Questions of a CSV file; `-` for standard input.
     #[arg(long, value_name = "QUERIES.csv", requires = "out", conflicts_with_all = ["rider", "at", "from", "to", "platform"])]
     batch: Option<PathBuf>,
@@ -82,13 +74,20 @@ pub struct LookupArgs {
 pub fn run(args: &LookupArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
     match (&args.batch, &args.out) {
         (Some(questions), Some(answers)) => {
-            let source = match &args.url {
+            let asking = args.asking();
+            let answerer = match &args.url {
                 Some(url) => lookup_batch::Answerer::Service(Remote::parse(url)?, args.known_at.clone()),
                 None => {
-                    lookup_batch::Answerer::Ledger(Box::new(args.open(args.config()?)?), args.known_at()?)
+                    let opened = asking.open(asking.config()?)?;
+                    lookup_batch::Answerer::Ledger(Box::new(opened), asking.known_at()?)
                 }
             };
-            lookup_batch::run(&source, questions, answers, out)?;
+            lookup_batch::run(
+                &lookup_batch::Batch { answerer, is_explained: args.explain },
+                questions,
+                answers,
+                out,
+            )?;
         }
         _ => args.ask_one(out)?,
     }
@@ -96,97 +95,40 @@ pub fn run(args: &LookupArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
 }
 
 impl LookupArgs {
-    fn open(&self, config: Config) -> anyhow::Result<Opened> {
-        let opened = Opened::read(config, ASK_THE_SERVICE)?;
-        opened.check_platforms(&self.platform)?;
-        Ok(opened)
-    }
-
-    fn known_at(&self) -> Result<Option<KnownAt>, WrongUsage> {
-        self.known_at.as_deref().map(known_at).transpose().map_err(WrongUsage)
-    }
-
-    fn config(&self) -> anyhow::Result<Config> {
-        load_config(self.config.as_deref().unwrap_or_else(|| "".as_ref()))
+    fn asking(&self) -> Asking<'_> {
+        Asking {
+            config: self.config.as_deref(),
+            rider: &self.rider,
+            at: self.at.as_deref(),
+            from: self.from.as_deref(),
+            to: self.to.as_deref(),
+            platform: &self.platform,
+            known_at: self.known_at.as_deref(),
+            is_explained: self.explain,
+        }
     }
 
     fn ask_one(&self, out: &mut dyn Write) -> anyhow::Result<()> {
         if let Some(url) = &self.url {
-            return self.ask_service(&Remote::parse(url)?, out);
+            return write_line(&self.asking().ask_service(&Remote::parse(url)?)?, out);
         }
-        let config = self.config()?;
-        let question = self.question(&config.zone)?;
-        let years = question.when.check_years(&config.zone);
-        years.map_err(|error| WrongUsage(error.to_string()))?;
-        let opened = self.open(config)?;
-        let state = opened.state(self.known_at()?)?;
-        let answer = resolve(&*state, opened.terms(&state), &question)?;
+        let answer = self.asking().ask_ledger()?;
         if self.json {
-            writeln!(out, "{}", serde_json::to_string(&answer)?)?;
-        } else {
-            lookup_text::write(&answer, out)?;
+            return write_line(&serde_json::to_vec(&answer)?, out);
         }
-        Ok(())
-    }
-
-    fn question(&self, zone: &Zone) -> Result<Question, WrongUsage> {
-        let when = match (&self.at, &self.from, &self.to) {
-            (Some(at), ..) => typed::at(at, zone)?,
-            (None, Some(from), Some(to)) => When::Interval(typed::interval(from, to, zone)?),
-            _ => return Err(WrongUsage(QuestionError::When.to_string())),
-        };
-        let question = Question::about(self.rider.clone(), when);
-        question
-            .and_then(|question| question.with_platforms(self.platform.clone()))
-            .map_err(|error| WrongUsage(error.to_string()))
-    }
-
-    fn ask_service(&self, remote: &Remote, out: &mut dyn Write) -> anyhow::Result<()> {
-        // Times without an offset are local times of the service's zone; it knows which platforms there are, too.
-        let times = [("at", &self.at), ("from", &self.from), ("to", &self.to)];
-        let are_exact = times.iter().filter_map(|(_, text)| text.as_ref()).all(|text| parse_at(text).is_ok());
-        let zone = if are_exact && self.platform.is_empty() {
-            Zone::utc()
-        } else {
-            let terms = remote.terms()?;
-            unknown_platform(&self.platform, &terms.platforms)?;
-            terms.zone
-        };
-        let question = self.question(&zone)?;
-        let mut target = Target::new("/v1/coverage");
-        question.rider_ids.iter().for_each(|rider| target.put("rider_id", rider));
-        if are_exact {
-            for (name, text) in times {
-                text.iter().for_each(|text| target.put(name, text));
-            }
-        } else {
-            put_time(question.when, &zone, &mut target);
-        }
-        question.platforms.iter().flatten().for_each(|platform| target.put("platform", platform));
-        self.known_at.iter().for_each(|known_at| target.put("known_at", known_at));
-        let answer = remote.get(&target.finish())?;
-        out.write_all(&answer)?;
-        if !answer.ends_with(b"\n") {
-            writeln!(out)?;
+        lookup_text::write(&answer, out)?;
+        if let Some(why) = &answer.why {
+            write!(out, "\n{}", words(why, Language::English))?;
         }
         Ok(())
     }
 }
 
-/// Checks `--known-at`, which a service reads itself.
-fn known_at_text(text: &str) -> Result<String, String> {
-    known_at(text).map(|_| text.to_owned())
-}
-
-/// The time of a question as the service reads it.
-fn put_time(when: When, zone: &Zone, target: &mut Target) {
-    match when {
-        When::Instant(at) => target.put("at", &zone.rfc3339(at)),
-        // Without its seconds it is the whole minute.
-        When::Minute(minute) => target.put("at", &zone.rfc3339(minute.from).replace(":00.000", "")),
-        When::Interval(window) => {
-            target.put("from", &zone.rfc3339(window.from));
-            target.put("to", &zone.rfc3339(window.until));
-        }
+/// Writes an answer as one line.
+pub(super) fn write_line(answer: &[u8], out: &mut dyn Write) -> anyhow::Result<()> {
+    out.write_all(answer)?;
+    if !answer.ends_with(b"\n") {
+        writeln!(out)?;
     }
+    Ok(())
 }

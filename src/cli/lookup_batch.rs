@@ -6,7 +6,7 @@ use super::reading::Opened;
 use super::remote::{Remote, Target};
 use crate::coverage::lookup_batch::{BadRow, BatchError, Questions, Row};
 use crate::coverage::question::{Question, When};
-use crate::coverage::resolve::resolve;
+use crate::coverage::resolve::{explain, resolve};
 use crate::domain::time::Zone;
 use crate::domain::view::{KnownAt, LedgerView, Refused};
 use crate::ledger::Snapshot;
@@ -30,9 +30,16 @@ pub(super) enum Answerer {
     Service(Remote, Option<String>),
 }
 
+/// Who answers, and how.
+pub(super) struct Batch {
+    pub(super) answerer: Answerer,
+    /// Whether each answer says why.
+    pub(super) is_explained: bool,
+}
+
 /// Answers every row of `questions` into `answers`. The file is checked whole before anything is answered.
 pub(super) fn run(
-    answerer: &Answerer,
+    Batch { answerer, is_explained }: &Batch,
     questions: &Path,
     answers: &Path,
     out: &mut dyn Write,
@@ -62,9 +69,11 @@ pub(super) fn run(
             break;
         }
         match answerer {
-            Answerer::Ledger(opened, known_at) => answer_here(opened, *known_at, &together, &mut sink)?,
+            Answerer::Ledger(opened, known_at) => {
+                answer_here(opened, (*known_at, *is_explained), &together, &mut sink)?
+            }
             Answerer::Service(remote, known_at) => {
-                answer_there(remote, known_at.as_deref(), &together, &mut sink)?;
+                answer_there(remote, (known_at.as_deref(), *is_explained), &together, &mut sink)?;
             }
         }
         bar.answered(together.len());
@@ -96,14 +105,15 @@ fn check(input: &mut Input) -> Result<(), BatchError> {
 
 fn answer_here(
     opened: &Opened,
-    known_at: Option<KnownAt>,
+    (known_at, is_explained): (Option<KnownAt>, bool),
     rows: &[Row],
     sink: &mut dyn Write,
 ) -> anyhow::Result<()> {
     let state = opened.state(known_at)?;
+    let answer = if is_explained { explain } else { resolve };
     for row in rows {
         let line = match &row.question {
-            Ok(question) => match resolve(&*state, opened.terms(&state), question) {
+            Ok(question) => match answer(&*state, opened.terms(&state), question) {
                 Ok(answer) => serde_json::to_string(&answer)?,
                 Err(error) => match Snapshot::refusal(&error).map(Refused::detail) {
                     Some(error) => serde_json::to_string(&BadRow { line: row.line, error })?,
@@ -119,13 +129,16 @@ fn answer_here(
 
 fn answer_there(
     remote: &Remote,
-    known_at: Option<&str>,
+    (known_at, is_explained): (Option<&str>, bool),
     rows: &[Row],
     sink: &mut dyn Write,
 ) -> anyhow::Result<()> {
     let zone = Zone::utc();
     let mut target = Target::new("/v1/coverage/batch");
     known_at.iter().for_each(|known_at| target.put("known_at", known_at));
+    if is_explained {
+        target.put("explain", "true");
+    }
     let mut body = String::new();
     for question in rows.iter().filter_map(|row| row.question.as_ref().ok()) {
         body.push_str(&request_line(question, &zone).to_string());

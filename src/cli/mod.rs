@@ -2,10 +2,12 @@
 
 mod access;
 pub mod account;
+mod asking;
 pub mod backup;
 pub mod check_config;
 pub mod compare;
 pub mod demo;
+pub mod explain;
 pub mod generate;
 pub mod ingest;
 mod input;
@@ -78,6 +80,8 @@ pub enum Command {
     VerifyReceipt(verify_receipt::VerifyReceiptArgs),
     /// Say whether a rider was covered.
     Lookup(lookup::LookupArgs),
+    /// Say why a rider was covered or not, in words.
+    Explain(explain::ExplainArgs),
     /// List a rider's orders and merged cover.
     Timeline(timeline::TimelineArgs),
     /// Print the monthly statement.

@@ -1,12 +1,21 @@
 //! The answer, in the shape that the contract gives it: field order is part of it.
 
+use super::explain::Why;
 use super::warning::Warning;
 use crate::domain::verdict::Verdict;
+use serde::de::{Deserialize, Deserializer, Error as _};
 use serde::{Serialize, Serializer};
 
 impl Serialize for Verdict {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Verdict {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        Self::parse(&name).ok_or_else(|| D::Error::custom(format!("{name:?} is no verdict")))
     }
 }
 
@@ -46,6 +55,9 @@ pub struct Answer {
     pub warnings: Vec<Warning>,
     /// The state that answered.
     pub as_of: AsOfLine,
+    /// Why, where the question asks for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<Box<Why>>,
 }
 
 /// The time of an answer.

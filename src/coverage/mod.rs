@@ -4,13 +4,14 @@
 //! the ledger's snapshots and over a naive model in a test.
 //!
 //! ```text
-//! Question -> fetch (what is stored around it) -> settle (what could still come) -> Answer
+//! Question -> fetch (what is stored around it) -> resolve (what could still come) -> Answer, explained where it is asked for
 //! ```
 
 pub mod answer;
 pub mod csv;
 #[cfg(test)]
 mod examples;
+pub mod explain;
 mod fetch;
 pub mod foreign_text;
 pub mod instant;

@@ -6,7 +6,7 @@ use crate::domain::reject::ReadRevision;
 use crate::domain::rejection::{Kept, Origin, Rejection, Resolution};
 use crate::domain::time::{UtcMillis, Zone};
 use data_encoding::HEXLOWER;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A kept record as lists show it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -55,7 +55,7 @@ pub struct RejectionLine {
 }
 
 /// Where a record came from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "source", rename_all = "snake_case")]
 pub enum OriginLine {
     /// A Kafka record.
@@ -166,7 +166,8 @@ fn keeps_open(record: &Rejection, platforms: &Platforms, known: &[String]) -> Op
     (!passed_over).then_some(kind.as_str())
 }
 
-fn origin(origin: Origin, zone: &Zone) -> OriginLine {
+/// The words of an origin.
+pub(super) fn origin(origin: Origin, zone: &Zone) -> OriginLine {
     match origin {
         Origin::Kafka { topic, partition, offset, timestamp, .. } => {
             let timestamp = timestamp.map(|at| zone.rfc3339(at));

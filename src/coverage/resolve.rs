@@ -4,6 +4,7 @@ use super::Terms;
 use super::answer::{
     Answer, AnswerWhen, AsOfLine, NearestAfter, NearestBefore, Part, PlatformStatus, RiderSeenLine,
 };
+use super::explain::{Findings, why};
 use super::fetch::{Conflict, Fetched, OpenOrder, fetch, window_of};
 use super::nearest::Search;
 use super::question::{Question, When};
@@ -24,6 +25,20 @@ use crate::domain::window::{Window, subtract, union_within};
 
 /// Answers a question from one committed state.
 pub fn resolve<V: LedgerView>(view: &V, terms: Terms<'_>, question: &Question) -> Result<Answer, V::Error> {
+    answer(view, terms, question, false)
+}
+
+/// Answers a question from one committed state, and explains the answer. An explanation reads commit records besides.
+pub fn explain<V: LedgerView>(view: &V, terms: Terms<'_>, question: &Question) -> Result<Answer, V::Error> {
+    answer(view, terms, question, true)
+}
+
+fn answer<V: LedgerView>(
+    view: &V,
+    terms: Terms<'_>,
+    question: &Question,
+    is_explained: bool,
+) -> Result<Answer, V::Error> {
     let known = view.completeness().platforms_known(terms.platforms, view.platforms_stored());
     let wanted = question.platforms.as_ref().unwrap_or(&known);
     let reach = reach_of(view);
@@ -45,19 +60,33 @@ pub fn resolve<V: LedgerView>(view: &V, terms: Terms<'_>, question: &Question) -
     let (before, after) = match &seen {
         Some(seen) if cover.is_empty() => {
             let seen = Window::new(seen.first, seen.last);
-            let search = Search { riders: &riders, platforms: wanted, reach, seen };
-            // An instant is a stretch of one millisecond: the next window starts right after it, or later.
-            (search.before(around.from)?, search.after(around.until.minus(1))?)
+            nearest(&Search { riders: &riders, platforms: wanted, reach, seen }, around)?
         }
         _ => (None, None),
     };
+    let verdict = overall(&parts);
+    let findings = Findings {
+        formatter: &formatter,
+        terms,
+        question,
+        verdict,
+        rider_known: seen.is_some(),
+        fetched: &fetched,
+        known: &known,
+        lines: &lines,
+        stretches: &stretches,
+        cover: &cover,
+        holding: &holding,
+        nearest: (before.as_ref(), after.as_ref()),
+    };
+    let why = is_explained.then(|| why(&findings).map(Box::new)).transpose()?;
     let mut warnings = warnings(question, &fetched, seen.is_some(), &known);
     warnings.extend(lines.iter().filter_map(|line| unreadable_ignored(view, terms, line, around)));
     let disputed = fetched.conflicts.iter().filter(|conflict| disputes(conflict, &lines, around));
     let superseded = fetched.superseded.iter().map(|(posting, by)| formatter.superseded(posting, *by));
     let statuses = lines.iter().zip(&stretches).map(|(line, stretches)| status(&formatter, line, stretches));
     Ok(Answer {
-        verdict: overall(&parts),
+        verdict,
         rider_id: question.rider_ids.clone(),
         when: when(&formatter, question.when, &parts),
         platform: question.platforms.clone(),
@@ -72,11 +101,21 @@ pub fn resolve<V: LedgerView>(view: &V, terms: Terms<'_>, question: &Question) -
         warnings,
         rider_seen: seen.map(|seen| rider_seen_line(&formatter, seen)),
         as_of: as_of_line(as_of, terms.zone),
+        why,
     })
 }
 
+/// The nearest windows before and after a time.
+fn nearest<V: LedgerView>(
+    search: &Search<'_, V>,
+    around: Window,
+) -> Result<(Option<Posting>, Option<Posting>), V::Error> {
+    // An instant is a stretch of one millisecond: the next window starts right after it, or later.
+    Ok((search.before(around.from)?, search.after(around.until.minus(1))?))
+}
+
 /// A platform by name.
-type Line<'a> = (&'a str, PlatformFinality);
+pub(super) type Line<'a> = (&'a str, PlatformFinality);
 
 /// What is covered for certain, as a union, and the orders behind it.
 fn cover<'g>(fetched: &'g Fetched, lines: &[Line<'_>], around: Window) -> (Vec<Window>, Vec<&'g Posting>) {
@@ -148,7 +187,7 @@ fn claim_open_time<V: LedgerView>(
 }
 
 /// The cover that a conflicting record would add on a platform.
-fn added_by(conflict: &Conflict, platform: &str, line: &PlatformFinality) -> Option<Window> {
+pub(super) fn added_by(conflict: &Conflict, platform: &str, line: &PlatformFinality) -> Option<Window> {
     if conflict.record.readable.platform.as_deref() != Some(platform) {
         return None;
     }

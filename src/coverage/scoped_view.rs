@@ -3,13 +3,14 @@
 
 use crate::domain::completeness::Completeness;
 use crate::domain::data_scope::DataScope;
+use crate::domain::intake::{Intake, Source};
 use crate::domain::pending::{PendingKind, Scope};
 use crate::domain::platform::Platforms;
 use crate::domain::posting::{ConfigNo, RuleKind, RuleNo, StoredVersion};
 use crate::domain::rejection::{PendingCount, Rejection};
 use crate::domain::time::{LocalDay, UtcMillis};
 use crate::domain::totals::{Total, TotalKey};
-use crate::domain::view::{AsOf, KnownAt, LedgerView, Refused};
+use crate::domain::view::{AsOf, CompleteSince, KnownAt, LedgerView, Refused};
 use crate::domain::window::Window;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -90,6 +91,29 @@ impl<V: LedgerView> LedgerView for ScopedView<V> {
 
     fn commit_instant(&self, commit: u64) -> Result<UtcMillis, Self::Error> {
         self.view.commit_instant(commit)
+    }
+
+    // A limited view knows its own topics only, as the progress that it is shown.
+    fn intakes(&self, commit: u64) -> Result<Vec<Intake>, Self::Error> {
+        let mut intakes = self.view.intakes(commit)?;
+        if let Some(own) = &self.completeness {
+            intakes.retain(|intake| match &intake.source {
+                Source::Kafka { topic, .. } => own.topics.contains_key(topic),
+                Source::Files | Source::Redrive => true,
+            });
+        }
+        Ok(intakes)
+    }
+
+    fn complete_since(&self, platform: &str, after: UtcMillis) -> Result<Option<CompleteSince>, Self::Error> {
+        if !self.scope.includes_platform(platform) {
+            return Ok(None);
+        }
+        let mut since = self.view.complete_since(platform, after)?;
+        if let (Some(since), Some(own)) = (&mut since, self.scope.platform()) {
+            since.completeness = completeness_of(&since.completeness, own);
+        }
+        Ok(since)
     }
 
     fn tariff_version(&self, config: ConfigNo) -> String {
@@ -190,6 +214,19 @@ impl<V: LedgerView> LedgerView for ScopedView<V> {
             return Vec::new();
         }
         self.view.unreadable_time(platform, self.all_platforms(platforms), within)
+    }
+
+    fn unreadable_records(
+        &self,
+        platform: &str,
+        platforms: &Platforms,
+        within: Window,
+        most: usize,
+    ) -> Result<(Vec<Rejection>, u64), Self::Error> {
+        if !self.scope.includes_platform(platform) {
+            return Ok((Vec::new(), 0));
+        }
+        self.view.unreadable_records(platform, self.all_platforms(platforms), within, most)
     }
 
     fn pending_counts(&self, platform: &str, platforms: &Platforms) -> BTreeMap<PendingKind, PendingCount> {

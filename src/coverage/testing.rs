@@ -2,6 +2,7 @@
 
 use crate::domain::charge::{Charge, Price};
 use crate::domain::completeness::Completeness;
+use crate::domain::intake::{Intake, Source};
 use crate::domain::money::Micros;
 use crate::domain::order::{Outcome, Phase, Region};
 use crate::domain::pending::{PendingKind, RecordTimes, Scope, pending_kind};
@@ -11,7 +12,7 @@ use crate::domain::posting::{ConfigNo, CoverTerms, Posting, RuleNo, StoredVersio
 use crate::domain::rejection::{PendingCount, Rejection};
 use crate::domain::time::{LocalDay, UtcMillis, Zone};
 use crate::domain::totals::{Total, TotalKey};
-use crate::domain::view::{AsOf, KnownAt, LedgerView};
+use crate::domain::view::{AsOf, CompleteSince, KnownAt, LedgerView};
 use crate::domain::window::Window;
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
@@ -31,6 +32,10 @@ pub struct NaiveLedger {
     pub zone: Zone,
     /// Widest lead and tail.
     pub widest: (i64, i64),
+    /// What the platforms promise, for what is said of the commit that made a time complete.
+    pub promises: Platforms,
+    /// What every commit took in.
+    pub intakes: Vec<Intake>,
 }
 
 impl Default for NaiveLedger {
@@ -42,6 +47,8 @@ impl Default for NaiveLedger {
             commits: vec![UtcMillis::new(0)],
             zone: Zone::utc(),
             widest: (0, 0),
+            promises: Platforms::default(),
+            intakes: vec![Intake { source: Source::Files, positions: (1, 9), booked: 9 }],
         }
     }
 }
@@ -140,6 +147,23 @@ impl LedgerView for NaiveLedger {
 
     fn commit_instant(&self, commit: u64) -> Result<UtcMillis, Infallible> {
         Ok(self.commits[usize::try_from(commit).unwrap() - 1])
+    }
+
+    fn intakes(&self, _: u64) -> Result<Vec<Intake>, Infallible> {
+        Ok(self.intakes.clone())
+    }
+
+    // It remembers no earlier completeness: all became known with the newest commit.
+    fn complete_since(&self, platform: &str, after: UtcMillis) -> Result<Option<CompleteSince>, Infallible> {
+        let as_of = self.as_of();
+        let through = self.completeness.complete_through(platform).filter(|&through| through > after);
+        Ok(through.map(|complete_through| CompleteSince {
+            commit: as_of.commit,
+            recorded_at: as_of.recorded_at,
+            complete_through,
+            promise: self.promises.get(platform).clone(),
+            completeness: self.completeness.clone(),
+        }))
     }
 
     fn tariff_version(&self, config: ConfigNo) -> String {
@@ -266,6 +290,21 @@ impl LedgerView for NaiveLedger {
         let unreadable = pending.filter(|(kind, _)| *kind == PendingKind::Unreadable);
         let windows = unreadable.map(|(_, r)| RecordTimes::of(r).window(platforms.get(platform)));
         windows.filter(|window| window.overlaps(within)).collect()
+    }
+
+    fn unreadable_records(
+        &self,
+        platform: &str,
+        platforms: &Platforms,
+        within: Window,
+        most: usize,
+    ) -> Result<(Vec<Rejection>, u64), Infallible> {
+        let unreadable =
+            self.pending(platform, platforms).filter(|(kind, _)| *kind == PendingKind::Unreadable);
+        let near = |r: &&Rejection| RecordTimes::of(r).window(platforms.get(platform)).overlaps(within);
+        let near: Vec<Rejection> = unreadable.map(|(_, r)| r).filter(near).cloned().collect();
+        let count = u64::try_from(near.len()).unwrap();
+        Ok((near.into_iter().take(most).collect(), count))
     }
 
     fn pending_counts(&self, platform: &str, platforms: &Platforms) -> BTreeMap<PendingKind, PendingCount> {

@@ -17,6 +17,7 @@ pub use tracker::{
     CompletenessTracker, EndObserved, MetadataObserved, PartitionApplied, PartitionSkipped, PartitionStarted,
 };
 
+use super::intake::RecordPlace;
 use super::time::UtcMillis;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -65,12 +66,14 @@ pub struct PartitionFacts {
 }
 
 /// A completeness record that was applied, not yet confirmed by reading every partition to an end requested later.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Vouch {
     /// What it vouches for, capped at `applied_at`.
     pub through: UtcMillis,
     /// When it was applied.
     pub applied_at: UtcMillis,
+    /// The record; `None` of one that was applied before records were noted.
+    pub record: Option<RecordPlace>,
 }
 
 /// A span that an operator let the ledger go past.
@@ -100,10 +103,14 @@ pub struct PlatformFacts {
     pub complete_through: Option<UtcMillis>,
     /// What its confirmed completeness records vouch for.
     pub vouched_through: Option<UtcMillis>,
+    /// The completeness record behind [`Self::vouched_through`].
+    pub vouched_by: Option<RecordPlace>,
     /// Unconfirmed ones, at most [`VOUCHES_PENDING_MAX`], oldest first.
     pub vouches_pending: Vec<Vouch>,
     /// The newest accepted_at or ended_at applied from Kafka that is not later than its record's Kafka timestamp.
     pub newest_event: Option<UtcMillis>,
+    /// The record behind [`Self::newest_event`].
+    pub newest_event_by: Option<RecordPlace>,
     /// What `ingest --complete-through` stated.
     pub stated_through: Option<UtcMillis>,
     /// Skipped spans of its topics.

@@ -4,7 +4,7 @@
 //! a question about an instant, a minute or a month takes one path: cut the claims to the question and name, for each
 //! piece, the first reason that applies.
 
-use super::completeness::{Completeness, PartitionFacts, PlatformFacts};
+use super::completeness::{Completeness, PlatformFacts};
 use super::pending::{PendingKind, RecordTimes, conflict_window};
 use super::platform::{Platforms, Promise};
 use super::posting::Posting;
@@ -85,6 +85,17 @@ enum AskAgain {
     At(UtcMillis),
     /// So long after the end of the piece.
     AfterEnd(i64),
+}
+
+impl AskAgain {
+    /// When to ask again about a piece.
+    fn at(self, piece: Window, recorded_at: UtcMillis) -> Option<UtcMillis> {
+        match self {
+            Self::Never => None,
+            Self::At(at) => Some(not_before(recorded_at, at)),
+            Self::AfterEnd(after_ms) => Some(not_before(recorded_at, piece.until.plus(after_ms))),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -170,19 +181,7 @@ impl PlatformFinality {
     }
 
     fn claim_gaps(&mut self, facts: &PlatformFacts, completeness: &Completeness) {
-        let bound_now = self.promise.topics.iter().filter(|topic| !facts.topics.contains(*topic));
-        let mut gaps = Vec::new();
-        for topic in facts.topics.iter().chain(bound_now).filter_map(|topic| completeness.topics.get(topic)) {
-            for until in topic.partitions.values().filter_map(PartitionFacts::lost_until) {
-                if facts.stated_through < Some(until) {
-                    gaps.push(Window::new(UtcMillis::MIN, until.plus(self.aftermath_ms())));
-                }
-            }
-        }
-        for span in &facts.skips {
-            let until = span.until.unwrap_or(UtcMillis::MAX);
-            gaps.push(Window::new(span.from, until.plus(self.aftermath_ms())));
-        }
+        let gaps = gaps(facts, &self.promise, completeness).map(|gap| self.gap_window(&gap)).collect();
         for gap in union(gaps) {
             self.claim(gap, UnsettledReason::Gap, AskAgain::Never);
         }
@@ -207,10 +206,7 @@ impl PlatformFinality {
 
     /// What a `complete_through` leaves incomplete: before open events were sent, and since.
     pub fn incomplete(&self, complete_through: Option<UtcMillis>) -> [Window; 2] {
-        let announced_from = self
-            .promise
-            .streams_open_orders_from
-            .map_or(UtcMillis::MAX, |from| from.plus(self.aftermath_ms()));
+        let announced_from = self.announced_from().unwrap_or(UtcMillis::MAX);
         let through = complete_through.unwrap_or(UtcMillis::MIN);
         let ended = Window::new(through.minus(self.ended_ms()), announced_from);
         let announced = Window::new(through.minus(self.reach.lead_ms).max(announced_from), UtcMillis::MAX);
@@ -318,11 +314,7 @@ impl PlatformFinality {
             let holding = touching.iter().filter(|claim| claim.window.contains(window));
             let unsettled = holding.min_by_key(|claim| claim.reason).map(|claim| Unsettled {
                 reason: claim.reason,
-                ask_again_at: match claim.ask_again {
-                    AskAgain::Never => None,
-                    AskAgain::At(at) => Some(not_before(recorded_at, at)),
-                    AskAgain::AfterEnd(after_ms) => Some(not_before(recorded_at, until.plus(after_ms))),
-                },
+                ask_again_at: claim.ask_again.at(window, recorded_at),
             });
             pieces.push(Stretch { window, unsettled });
         }
@@ -346,6 +338,10 @@ fn not_before(recorded_at: UtcMillis, due: UtcMillis) -> UtcMillis {
     }
     recorded_at.plus(recorded_at.since(due).clamp(OVERDUE_WAIT_MIN_MS, OVERDUE_WAIT_MAX_MS))
 }
+
+mod explained;
+
+pub use explained::{Gap, GapCause, gaps};
 
 #[cfg(test)]
 mod tests;

@@ -10,6 +10,7 @@ pub mod data_scope;
 pub mod decide;
 pub mod event;
 pub mod finality;
+pub mod intake;
 pub mod money;
 pub mod order;
 pub mod pending;

@@ -14,6 +14,14 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// Every verdict.
+    pub const ALL: [Self; 4] = [Self::Covered, Self::NotCovered, Self::Undetermined, Self::PartlyCovered];
+
+    /// The verdict of a name in answers.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|verdict| verdict.as_str() == name)
+    }
+
     /// The name in answers and metrics.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -4,8 +4,9 @@
 //! rules can be run over a naive model in a test.
 
 use super::completeness::Completeness;
+use super::intake::Intake;
 use super::pending::PendingKind;
-use super::platform::Platforms;
+use super::platform::{Platforms, Promise};
 use super::posting::{ConfigNo, RuleKind, RuleNo, StoredVersion};
 use super::rejection::{PendingCount, Rejection};
 use super::time::{LocalDay, UtcMillis};
@@ -51,6 +52,21 @@ pub enum KnownAt {
     Instant(UtcMillis),
 }
 
+/// The first commit as of which everything of a platform up to an instant was complete, and what made it so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CompleteSince {
+    /// The commit.
+    pub commit: u64,
+    /// Its instant.
+    pub recorded_at: UtcMillis,
+    /// `complete_through` of the platform as of it.
+    pub complete_through: UtcMillis,
+    /// What the platform promised then.
+    pub promise: Promise,
+    /// The facts as of it.
+    pub completeness: Completeness,
+}
+
 /// Read access to one committed, immutable state. Every call may read storage; errors are storage failures.
 pub trait LedgerView {
     /// A storage failure, or a question that is too large.
@@ -75,6 +91,11 @@ pub trait LedgerView {
     fn earlier_promises(&self) -> Option<&Platforms>;
     /// When a commit was made.
     fn commit_instant(&self, commit: u64) -> Result<UtcMillis, Self::Error>;
+    /// What a commit took in, by source, in the order in which records took effect.
+    fn intakes(&self, commit: u64) -> Result<Vec<Intake>, Self::Error>;
+    /// The first commit, up to that of this state, as of which `complete_through` of a platform is later than `after`; `None`
+    /// while it is not.
+    fn complete_since(&self, platform: &str, after: UtcMillis) -> Result<Option<CompleteSince>, Self::Error>;
     /// The tariff version (a short hash) of a configuration that was in force.
     fn tariff_version(&self, config: ConfigNo) -> String;
     /// The label of a rule of a configuration that was in force, e.g. `rate instant_delivery platform=meituan from=2025-07-01`.
@@ -135,6 +156,15 @@ pub trait LedgerView {
     /// The time, without lead and tail, that unresolved records in which no rider can be read may concern on a platform, as
     /// far as it meets `within`.
     fn unreadable_time(&self, platform: &str, platforms: &Platforms, within: Window) -> Vec<Window>;
+    /// The first `most` (by number) of the unresolved records in which no rider can be read that may concern some of `within` on a
+    /// platform, lead and tail not counted; and how many there are.
+    fn unreadable_records(
+        &self,
+        platform: &str,
+        platforms: &Platforms,
+        within: Window,
+        most: usize,
+    ) -> Result<(Vec<Rejection>, u64), Self::Error>;
     /// Unresolved rejected and conflicting records that concern a platform, by kind.
     fn pending_counts(&self, platform: &str, platforms: &Platforms) -> BTreeMap<PendingKind, PendingCount>;
 }

@@ -37,7 +37,8 @@ pub(super) async fn post<S: Source>(
     asker: Asker,
     request: Request,
 ) -> Result<Response, Problem> {
-    let known_at = Query::strict(request.uri().query(), &["reference", "known_at"])?.known_at()?;
+    let query = Query::strict(request.uri().query(), &["reference", "known_at", "explain"])?;
+    let (known_at, is_explained) = (query.known_at()?, query.flag("explain")?);
     text::check_headers(request.headers())?;
     let in_flight = in_flight::of(&request);
     let body = {
@@ -62,7 +63,7 @@ pub(super) async fn post<S: Source>(
         Some(_) => state.read(move |state| state.view(known_at)).await?,
     };
     let keeping = in_flight.keeping_body();
-    let batch = Batch { state, view, asker, body, at, line: 0, _keeping: keeping };
+    let batch = Batch { state, view, asker, is_explained, body, at, line: 0, _keeping: keeping };
     let answers = Answers { next: Some(Box::pin(batch.work())) };
     Ok(([(CONTENT_TYPE, "application/x-ndjson")], Body::new(answers)).into_response())
 }
@@ -112,6 +113,8 @@ struct Batch<S: Source> {
     state: HttpState<S>,
     view: Arc<S::View>,
     asker: Asker,
+    /// Whether each answer is explained.
+    is_explained: bool,
     body: WholeBody,
     /// Where the next line begins.
     at: usize,
@@ -163,7 +166,7 @@ impl<S: Source> Batch<S> {
         let begun = Instant::now();
         let answered = match question(line, &self.state, &self.asker) {
             Err(error) => Err(error),
-            Ok(question) => match seen.resolve(&question) {
+            Ok(question) => match seen.answer(&question, self.is_explained) {
                 Ok(answer) => Ok(answer),
                 Err(error) => Err(S::View::refusal(&error).map(Refused::detail).ok_or_else(|| {
                     tracing::error!(

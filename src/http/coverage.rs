@@ -23,20 +23,20 @@ const ANSWER_BYTES: usize = 4_096;
 /// Identifiers in a question about an instant that is answered without the way to another thread.
 const LITTLE_RIDER_IDS: usize = 2;
 
-const PARAMETERS: &[&str] = &["rider_id", "at", "from", "to", "platform", "reference", "known_at"];
+const PARAMETERS: &[&str] = &["rider_id", "at", "from", "to", "platform", "reference", "known_at", "explain"];
 
 pub(super) async fn get<S: Source>(
     State(state): State<HttpState<S>>,
     asker: Asker,
     RawQuery(raw): RawQuery,
 ) -> Result<Response, Problem> {
-    let question = question(raw.as_deref(), &state).and_then(|(question, known_at)| {
+    let question = question(raw.as_deref(), &state).and_then(|(question, known_at, is_explained)| {
         asker.check_reason(question.reference.as_deref())?;
-        Ok((question, known_at))
+        Ok((question, known_at, is_explained))
     });
-    let (question, known_at) =
+    let (question, known_at, is_explained) =
         question.inspect_err(|_| state.metrics().looked_up(Lookup::Refused, Default::default()))?;
-    answer(&state, &asker, question, known_at).await.map(|answer| as_json(&answer))
+    answer(&state, &asker, question, (known_at, is_explained)).await.map(|answer| as_json(&answer))
 }
 
 /// An answer as a document. Most fit what is set aside for them: growing step by step would cost as much as writing them.
@@ -54,7 +54,7 @@ fn as_json(answer: &Answer) -> Response {
 fn question<S: Source>(
     raw: Option<&str>,
     state: &HttpState<S>,
-) -> Result<(Question, Option<KnownAt>), Problem> {
+) -> Result<(Question, Option<KnownAt>, bool), Problem> {
     let query = Query::strict(raw, PARAMETERS)?;
     let question = Question::parse(QuestionText {
         rider_ids: query.all("rider_id"),
@@ -64,7 +64,7 @@ fn question<S: Source>(
         platforms: query.all("platform"),
         reference: query.one("reference")?.map(str::to_owned),
     })?;
-    Ok((within_limits(question, state)?, query.known_at()?))
+    Ok((within_limits(question, state)?, query.known_at()?, query.flag("explain")?))
 }
 
 /// Answers a question as far as the client may see, and counts it.
@@ -72,16 +72,17 @@ async fn answer<S: Source>(
     state: &HttpState<S>,
     asker: &Asker,
     question: Question,
-    known_at: Option<KnownAt>,
+    (known_at, is_explained): (Option<KnownAt>, bool),
 ) -> Result<Answer, Problem> {
     state.note_riders(asker, &question.rider_ids);
     let begun = Instant::now();
-    // An interval and an earlier state may need many blocks, an instant needs few.
+    // An interval, an earlier state and an explanation may need much, an instant needs few blocks.
     let little = known_at.is_none()
+        && !is_explained
         && !matches!(question.when, When::Interval(_))
         && question.rider_ids.len() <= LITTLE_RIDER_IDS;
     let scope = asker.scope().clone();
-    let job = move |state: &HttpState<S>| state.see_at(&scope, known_at)?.resolve(&question);
+    let job = move |state: &HttpState<S>| state.see_at(&scope, known_at)?.answer(&question, is_explained);
     let answered = if little { state.read_little(job).await } else { state.read(job).await };
     let lookup = answered.as_ref().map_or(Lookup::Failed, |answer| Lookup::Answered(answer.verdict));
     state.metrics().looked_up(lookup, begun.elapsed());

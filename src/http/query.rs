@@ -102,6 +102,15 @@ impl Query {
             .map_err(|error| QuestionError::Time { field: name, error }.into())
     }
 
+    /// A parameter that is `true` or `false`, which is the default.
+    pub(super) fn flag(&self, name: &'static str) -> Result<bool, Problem> {
+        match self.one(name)? {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(_) => Err(Problem::of(Kind::BadParameter, name, format!("{name} must be true or false"))),
+        }
+    }
+
     /// The earlier state that is asked for, if any.
     pub(super) fn known_at(&self) -> Result<Option<KnownAt>, Problem> {
         let Some(text) = self.time("known_at")? else { return Ok(None) };

@@ -125,9 +125,9 @@ fn parse(raw: Option<&str>, rows_max: usize, zone: &Zone) -> Result<RejectionQue
         kept: kept.map_err(|detail| bad("reason", format!("reason: {detail}")))?,
         from,
         to,
-        unresolved: flag(&query, "unresolved")?,
+        unresolved: query.flag("unresolved")?,
         rider_id: text("rider_id")?,
-        unreadable: flag(&query, "unreadable")?,
+        unreadable: query.flag("unreadable")?,
         detail: text("detail")?,
         topic: text("topic")?,
         partition: partition.transpose()?,
@@ -137,14 +137,6 @@ fn parse(raw: Option<&str>, rows_max: usize, zone: &Zone) -> Result<RejectionQue
         only: None,
     };
     Ok(RejectionQuery { filter, after, limit: query.limit(rows_max)? })
-}
-
-fn flag(query: &Query, name: &'static str) -> Result<bool, Problem> {
-    match query.one(name)? {
-        None | Some("false") => Ok(false),
-        Some("true") => Ok(true),
-        Some(_) => Err(Problem::of(Kind::BadParameter, name, format!("{name} must be true or false"))),
-    }
 }
 
 /// Numbers, or ranges of them; may be repeated.

@@ -8,8 +8,9 @@ use crate::access::{Access, SignInError};
 use crate::config::{AccessSettings, HttpSettings};
 use crate::coverage::Terms;
 use crate::coverage::answer::Answer;
+use crate::coverage::explain::LimitedTo;
 use crate::coverage::question::Question;
-use crate::coverage::resolve::resolve;
+use crate::coverage::resolve::{explain, resolve};
 use crate::coverage::scoped_view::ScopedView;
 use crate::coverage::warning::Warning;
 use crate::domain::data_scope::DataScope;
@@ -78,7 +79,20 @@ impl<'a, V: LedgerView> Seen<'a, V> {
     /// # Errors
     /// The state could not be read.
     pub(super) fn resolve(&self, question: &Question) -> Result<Answer, V::Error> {
-        let mut answer = resolve(&self.view, self.terms(), question)?;
+        self.answer(question, false)
+    }
+
+    /// Answers a question, explained or not, and says so where the view is limited.
+    ///
+    /// # Errors
+    /// The state could not be read.
+    pub(super) fn answer(&self, question: &Question, is_explained: bool) -> Result<Answer, V::Error> {
+        let work = if is_explained { explain } else { resolve };
+        let mut answer = work(&self.view, self.terms(), question)?;
+        if let (Some(why), Some(Warning::LimitedView { platform, regions })) = (&mut answer.why, &self.limit)
+        {
+            why.limited_to = Some(LimitedTo { platform: platform.clone(), regions: regions.clone() });
+        }
         answer.warnings.extend(self.limit.clone());
         Ok(answer)
     }

@@ -2,6 +2,7 @@
 
 mod finality_history;
 mod known_at;
+mod origins;
 mod parts;
 mod periods;
 mod seals;
@@ -14,6 +15,7 @@ pub use periods::TotalsOfPeriod;
 use versions::{collect_rows, group_versions};
 
 use crate::domain::completeness::Completeness;
+use crate::domain::intake::Intake;
 use crate::domain::order::Phase;
 use crate::domain::pending::PendingKind;
 use crate::domain::platform::Platforms;
@@ -22,7 +24,7 @@ use crate::domain::posting::{ConfigNo, RuleNo, StoredVersion};
 use crate::domain::rejection::{PendingCount, Rejection};
 use crate::domain::time::{LocalDay, UtcMillis, Zone};
 use crate::domain::totals::{Total, TotalKey};
-use crate::domain::view::{AsOf, KnownAt, LedgerView, Refused};
+use crate::domain::view::{AsOf, CompleteSince, KnownAt, LedgerView, Refused};
 use crate::domain::window::Window;
 use crate::ledger::codec::keys;
 use crate::ledger::codec::unframe;
@@ -221,6 +223,14 @@ impl LedgerView for Snapshot {
         Ok(self.commit(commit)?.recorded_at)
     }
 
+    fn intakes(&self, commit: u64) -> LedgerResult<Vec<Intake>> {
+        self.intakes_of(commit)
+    }
+
+    fn complete_since(&self, platform: &str, after: UtcMillis) -> LedgerResult<Option<CompleteSince>> {
+        self.first_complete(platform, after)
+    }
+
     fn tariff_version(&self, config: ConfigNo) -> String {
         self.configurations.get(config).map_or_else(String::new, |entry| entry.rules.version.clone())
     }
@@ -357,6 +367,16 @@ impl LedgerView for Snapshot {
     }
     fn unreadable_time(&self, platform: &str, platforms: &Platforms, within: Window) -> Vec<Window> {
         self.rejected.pending().unreadable(platform, platforms, within)
+    }
+
+    fn unreadable_records(
+        &self,
+        platform: &str,
+        platforms: &Platforms,
+        within: Window,
+        most: usize,
+    ) -> LedgerResult<(Vec<Rejection>, u64)> {
+        self.unreadable_near(platform, platforms, within, most)
     }
 
     fn pending_counts(&self, platform: &str, platforms: &Platforms) -> BTreeMap<PendingKind, PendingCount> {

@@ -240,6 +240,9 @@ pub(crate) fn answers(drive: &mut Drive, questions: usize) {
             drive.final_answers.push((rider, around + moved, answer.as_of.commit));
         }
         drive.note_given(Asked::Coverage(question_of(rider, around + moved)), &view);
+        if drive.random.percent(50) {
+            drive.explained(rider, around + moved, &view);
+        }
         drive.shown.count(answer.verdict.as_str(), 1);
         drive.shown.note(serde_json::to_string(&answer).unwrap());
     }

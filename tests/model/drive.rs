@@ -61,10 +61,10 @@ pub(crate) struct Drive {
     pub(crate) storage: Storage,
     /// Of a storage in a directory.
     _dir: Option<TempDir>,
-    world: World,
+    pub(crate) world: World,
     switch: i64,
     /// The offset of each partition's first record, and how many of its records are committed.
-    positions: BTreeMap<Place, (i64, usize)>,
+    pub(crate) positions: BTreeMap<Place, (i64, usize)>,
     files_in: usize,
 }
 

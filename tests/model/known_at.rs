@@ -7,7 +7,7 @@ use super::world::RIDERS;
 use coverledger::coverage::Terms;
 use coverledger::coverage::order::order_history;
 use coverledger::coverage::question::Question;
-use coverledger::coverage::resolve::resolve;
+use coverledger::coverage::resolve::{explain, resolve};
 use coverledger::coverage::statement::statement;
 use coverledger::coverage::timeline::timeline;
 use coverledger::domain::time::UtcMillis;
@@ -24,6 +24,8 @@ const BY_INSTANT: usize = 3;
 pub(crate) enum Asked {
     /// Whether a rider was covered.
     Coverage(Question),
+    /// The same, and why.
+    Explained(Question),
     /// The statement of all months.
     Statement,
     /// A rider's orders.
@@ -46,6 +48,7 @@ impl Asked {
     fn answer(&self, view: &Snapshot, terms: Terms<'_>) -> String {
         match self {
             Self::Coverage(question) => serde_json::to_string(&resolve(view, terms, question).unwrap()),
+            Self::Explained(question) => serde_json::to_string(&explain(view, terms, question).unwrap()),
             Self::Statement => serde_json::to_string(&statement(view, None, None).unwrap()),
             Self::Timeline(rider) => {
                 let all = Window::new(UtcMillis::MIN, UtcMillis::MAX);

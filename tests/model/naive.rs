@@ -21,6 +21,7 @@ pub(crate) struct Version {
     pub(crate) event: Event,
     pub(crate) price: Price,
     pub(crate) commit: u64,
+    pub(crate) origin: Origin,
     pub(crate) superseded: Option<(u64, u64)>,
 }
 
@@ -219,7 +220,8 @@ impl Model {
             return disposition;
         }
         let price = self.terms.tariffs[self.tariff].price(event, self.terms.day(event.accepted));
-        let version = Version { event: event.clone(), price, commit, superseded: None };
+        let origin = origin.clone();
+        let version = Version { event: event.clone(), price, commit, origin, superseded: None };
         if before.is_late(self, &version, current) {
             assert!(!(honest && disposition == "accepted"), "a kept promise counts as broken: {event:?}");
             // What an operator gave up had arrived: its platform kept its promise, and the operator answers for the rest.

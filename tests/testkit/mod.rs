@@ -6,6 +6,7 @@ pub(crate) mod cluster;
 pub(crate) mod damaged;
 pub(crate) mod driver;
 pub(crate) mod engine;
+pub(crate) mod explained;
 pub(crate) mod folders;
 pub(crate) mod http;
 pub(crate) mod mock;

@@ -92,7 +92,7 @@ impl World {
         tracker.state_mut().register(&platforms);
         if vouches {
             // It is known as one whose word counts: until its first completeness record it is bound by its delay.
-            tracker.state_mut().vouched("p", at(-100), at(-100));
+            tracker.state_mut().vouched("p", at(-100), at(-100), None);
         }
         let ledger = NaiveLedger { completeness: tracker.state().clone(), ..ledger };
         Self {
@@ -250,7 +250,7 @@ impl World {
                     continue;
                 }
                 Message::Complete(through) => {
-                    self.tracker.state_mut().vouched("p", through, at(self.now));
+                    self.tracker.state_mut().vouched("p", through, at(self.now), None);
                 }
                 Message::Event(event) => self.apply(*event, sent),
             }
@@ -279,7 +279,7 @@ impl World {
         assert!(!is_late(&line, &event, told), "in time: {event:?}");
         let newest = [Some(event.accepted_at), event.ended_at].into_iter().flatten().max();
         if let Some(newest) = newest.filter(|&newest| newest <= at(sent)) {
-            self.tracker.state_mut().events_applied("p", newest);
+            self.tracker.state_mut().events_applied("p", newest, None);
         }
         assert!(self.ledger.apply(event), "each event is sent once");
     }

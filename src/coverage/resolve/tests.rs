@@ -14,6 +14,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) mod worlds;
 
+#[allow(dead_code, reason = "the completeness of these ledgers has no cause")]
+#[path = "../../../tests/testkit/explained.rs"]
+mod explained;
+
 use worlds::worlds;
 
 const NAMES: [&str; 2] = ["p", "q"];
@@ -224,8 +228,30 @@ fn ask(ledger: &NaiveLedger, platforms: &Platforms, when: When) -> Answer {
     resolve(ledger, Terms { platforms, zone: &ledger.zone }, &question).unwrap()
 }
 
+fn ask_why(ledger: &NaiveLedger, platforms: &Platforms, when: When) -> serde_json::Value {
+    let question = Question { rider_ids: vec!["R".to_owned()], when, platforms: None, reference: None };
+    let answer = explain(ledger, Terms { platforms, zone: &ledger.zone }, &question).unwrap();
+    serde_json::to_value(answer).unwrap()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn an_explanation_alone_gives_its_verdict(
+        (ledger, platforms, unit) in worlds(),
+        from in -5_i64..80,
+        length in 1_i64..60,
+    ) {
+        let brute = Brute { ledger: &ledger, platforms: &platforms };
+        for t in (-5..95).map(|step| at(step * unit)) {
+            let answer = ask_why(&ledger, &platforms, When::Instant(t));
+            explained::check(&answer);
+            prop_assert_eq!(explained::parts_of(&answer["why"])[0].1, brute.verdict(t).as_str(), "{:?}", t);
+        }
+        let within = Window::new(at(from * unit), at((from + length) * unit));
+        explained::check(&ask_why(&ledger, &platforms, When::Interval(within)));
+    }
 
     #[test]
     fn an_instant_agrees_with_the_contract_read_rule_by_rule((ledger, platforms, unit) in worlds()) {

@@ -114,8 +114,11 @@ impl Completeness {
         }
         // Strictly later: within one millisecond the request may have been the first.
         let confirmed = facts.vouches_pending.iter().filter(|vouch| Some(vouch.applied_at) < read_to);
-        let through = confirmed.map(|vouch| vouch.through).max();
-        facts.vouched_through = facts.vouched_through.max(through);
+        if let Some(best) = confirmed.max_by_key(|vouch| vouch.through)
+            && facts.vouched_through < Some(best.through)
+        {
+            (facts.vouched_through, facts.vouched_by) = (Some(best.through), best.record.clone());
+        }
         facts.vouches_pending.retain(|vouch| Some(vouch.applied_at) >= read_to);
     }
 }

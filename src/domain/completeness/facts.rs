@@ -4,6 +4,7 @@ use super::Completeness;
 use super::PlatformFacts;
 use super::VOUCHES_PENDING_MAX;
 use super::Vouch;
+use crate::domain::intake::RecordPlace;
 use crate::domain::platform::Platforms;
 use crate::domain::time::UtcMillis;
 
@@ -28,7 +29,13 @@ impl Completeness {
     }
 
     /// A completeness record was applied at `applied_at`. One that vouches for less than an earlier one adds nothing.
-    pub fn vouched(&mut self, platform: &str, through: UtcMillis, applied_at: UtcMillis) {
+    pub fn vouched(
+        &mut self,
+        platform: &str,
+        through: UtcMillis,
+        applied_at: UtcMillis,
+        record: Option<RecordPlace>,
+    ) {
         let through = through.min(applied_at);
         let facts = self.platform_mut(platform);
         let best = facts.vouches_pending.iter().map(|vouch| vouch.through).chain(facts.vouched_through).max();
@@ -36,13 +43,16 @@ impl Completeness {
             return;
         }
         facts.vouches_pending.truncate(VOUCHES_PENDING_MAX - 1);
-        facts.vouches_pending.push(Vouch { through, applied_at });
+        facts.vouches_pending.push(Vouch { through, applied_at, record });
     }
 
     /// Events of a platform were applied from Kafka; `newest` is the newest of their [`super::vouching_instant`]s.
-    pub fn events_applied(&mut self, platform: &str, newest: UtcMillis) {
+    /// `record` is the event that told it.
+    pub fn events_applied(&mut self, platform: &str, newest: UtcMillis, record: Option<RecordPlace>) {
         let facts = self.platform_mut(platform);
-        facts.newest_event = facts.newest_event.max(Some(newest));
+        if facts.newest_event < Some(newest) {
+            (facts.newest_event, facts.newest_event_by) = (Some(newest), record);
+        }
     }
 
     /// `ingest --complete-through PLATFORM=T`.

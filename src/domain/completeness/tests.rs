@@ -89,7 +89,7 @@ fn every_partition_must_be_read_to_an_end_and_silence_is_not_completeness() {
     end(&mut tracker, 0, 500, 0);
     end(&mut tracker, 1, 600, 2);
     applied(&mut tracker, 1, 0, 450);
-    tracker.state_mut().events_applied("p", at(10_000));
+    tracker.state_mut().events_applied("p", at(10_000), None);
     assert_eq!(advanced(&mut tracker, &platforms, 1_000), None, "one record of partition 1 is missing");
     applied(&mut tracker, 1, 1, 460);
     assert_eq!(advanced(&mut tracker, &platforms, 1_000), Some(490), "500 less the delay");
@@ -121,9 +121,9 @@ fn without_events_or_with_old_ones_nothing_is_complete() {
     listing(&mut tracker, 900, &[0]);
     end(&mut tracker, 0, 900, 0);
     assert_eq!(advanced(&mut tracker, &platforms, 1_000), None);
-    tracker.state_mut().events_applied("p", at(300));
+    tracker.state_mut().events_applied("p", at(300), None);
     assert_eq!(advanced(&mut tracker, &platforms, 1_000), Some(300));
-    tracker.state_mut().events_applied("p", at(200));
+    tracker.state_mut().events_applied("p", at(200), None);
     assert_eq!(advanced(&mut tracker, &platforms, 1_000), Some(300));
 }
 
@@ -134,21 +134,21 @@ fn a_completeness_record_counts_after_an_end_requested_later() {
     started(&mut tracker, 0, 0, 80_000);
     listing(&mut tracker, 900, &[0]);
     end(&mut tracker, 0, 700, 0);
-    tracker.state_mut().events_applied("p", at(650));
+    tracker.state_mut().events_applied("p", at(650), None);
     assert_eq!(advanced(&mut tracker, &platforms, 1_000), Some(650));
-    tracker.state_mut().vouched("p", at(660), at(700));
+    tracker.state_mut().vouched("p", at(660), at(700), None);
     assert_eq!(advanced(&mut tracker, &platforms, 1_000), Some(650), "not read to a later end yet");
     end(&mut tracker, 0, 701, 0);
     assert_eq!(advanced(&mut tracker, &platforms, 1_000), Some(660), "its word, no delay");
     // Records in quick succession do not starve each other.
-    tracker.state_mut().vouched("p", at(690), at(750));
+    tracker.state_mut().vouched("p", at(690), at(750), None);
     for later in 751..760 {
-        tracker.state_mut().vouched("p", at(later), at(later));
+        tracker.state_mut().vouched("p", at(later), at(later), None);
     }
     end(&mut tracker, 0, 755, 0);
     assert_eq!(advanced(&mut tracker, &platforms, 1_000), Some(690));
     // It vouches for no more than the instant at which it was applied.
-    tracker.state_mut().vouched("p", at(5_000), at(800));
+    tracker.state_mut().vouched("p", at(5_000), at(800), None);
     end(&mut tracker, 0, 890, 0);
     assert_eq!(advanced(&mut tracker, &platforms, 1_000), Some(800));
 }
@@ -158,7 +158,7 @@ fn a_platform_without_topics_needs_a_statement() {
     let platforms = platforms(&[]);
     let mut state = Completeness::default();
     state.register(&platforms);
-    state.events_applied("p", at(50));
+    state.events_applied("p", at(50), None);
     assert_eq!(state.advance(&platforms, at(100)), []);
     state.stated_for_all(["q"], at(70_000));
     assert_eq!(
@@ -178,7 +178,7 @@ fn a_restart_forgets_only_what_was_not_applied() {
     listing(&mut tracker, 400, &[0]);
     end(&mut tracker, 0, 300, 0);
     end(&mut tracker, 0, 400, 7);
-    tracker.state_mut().vouched("p", at(200), at(250));
+    tracker.state_mut().vouched("p", at(200), at(250), None);
     tracker.advance(&platforms, at(500));
     let mut again = CompletenessTracker::new(tracker.state().clone());
     assert_eq!(advanced(&mut again, &platforms, 500), Some(200));
@@ -226,7 +226,7 @@ fn what_a_partition_that_is_gone_may_have_held_is_a_gap_up_to_then() {
     // The partition holds nothing back any more.
     end(&mut tracker, 0, 70_000, 4);
     listing(&mut tracker, 71_000, &[0]);
-    tracker.state_mut().vouched("p", at(69_000), at(69_500));
+    tracker.state_mut().vouched("p", at(69_000), at(69_500), None);
     assert_eq!(advanced(&mut tracker, &platforms, 90_000), Some(69_000));
     assert_eq!(settled(&tracker, &platforms), [(2_107, 49_895), (60_107, 68_895)]);
     // One of the same number is another one.
@@ -345,7 +345,7 @@ fn a_paused_tracker_takes_facts_in_and_raises_nothing() {
     listing(&mut tracker, 900, &[0]);
     tracker.pause(true);
     end(&mut tracker, 0, 500, 0);
-    tracker.state_mut().events_applied("p", at(10_000));
+    tracker.state_mut().events_applied("p", at(10_000), None);
     assert_eq!(advanced(&mut tracker, &platforms, 1_000), None);
     tracker.pause(false);
     assert_eq!(advanced(&mut tracker, &platforms, 1_000), Some(490));

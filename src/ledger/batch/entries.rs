@@ -153,6 +153,8 @@ pub struct ControlEntry {
     pub through: UtcMillis,
     /// Batch number of the source.
     pub source: u16,
+    /// Offset or line.
+    pub offset: i64,
     /// Position among all records of the batch.
     pub ordinal: u32,
 }

@@ -15,6 +15,7 @@ pub use names::Names;
 use crate::domain::arrival::Timestamp;
 use crate::domain::charge::Charge;
 use crate::domain::event::CompletenessRecord;
+use crate::domain::intake::RecordPlace;
 use crate::domain::order::OrderEvent;
 use crate::domain::posting::{CoverTerms, Posting};
 use crate::domain::reject::Refusal;
@@ -49,8 +50,9 @@ pub struct Batch {
     pub platforms: Names,
     /// Categories met.
     pub categories: Names,
-    /// Newest vouching instant of each platform's events from Kafka, by the number of the platform.
-    pub newest: Vec<Option<UtcMillis>>,
+    /// Newest vouching instant of each platform's events from Kafka, with the number of its source and its offset, by the number of
+    /// the platform.
+    pub newest: Vec<Option<(UtcMillis, u16, i64)>>,
     records: u32,
     day_span: Option<(LocalDay, UtcMillis, UtcMillis)>,
     refused_bytes: usize,
@@ -117,6 +119,16 @@ impl Batch {
     /// The source of a number.
     pub fn source_of(&self, number: u16) -> Option<&Source> {
         self.sources.get(usize::from(number)).map(|span| &span.source)
+    }
+
+    /// The place of a record of Kafka that `commit` takes in.
+    pub fn place_of(&self, source: u16, offset: i64, commit: u64) -> Option<RecordPlace> {
+        match self.source_of(source)? {
+            Source::Kafka { topic, partition } => {
+                Some(RecordPlace { topic: topic.clone(), partition: *partition, offset, commit })
+            }
+            Source::Files | Source::Redrive => None,
+        }
     }
 
     /// The records that follow are lines of this stretch.
@@ -200,8 +212,10 @@ impl Batch {
             if self.newest.len() <= at {
                 self.newest.resize(at + 1, None);
             }
-            if let Some(known) = self.newest.get_mut(at) {
-                *known = (*known).max(Some(newest));
+            if let Some(known) = self.newest.get_mut(at)
+                && known.is_none_or(|(known, ..)| known < newest)
+            {
+                *known = Some((newest, arrival.source, arrival.offset));
             }
         }
         let entry = OrderEntry {
@@ -250,6 +264,7 @@ impl Batch {
             platform: record.platform.clone().into_owned(),
             through: record.through,
             source: arrival.source,
+            offset: arrival.offset,
             ordinal,
         });
     }

@@ -254,12 +254,15 @@ impl Ledger {
             |control: &&ControlEntry| matches!(batch.source_of(control.source), Some(Source::Kafka { .. }));
         let mut controls: Vec<&ControlEntry> = batch.controls.iter().filter(from_kafka).collect();
         controls.sort_by_key(|control| batch.effect_order(control.source, control.ordinal));
+        let commit = self.manifest.root().commit + 1;
         for control in controls {
-            self.tracker.state_mut().vouched(&control.platform, control.through, now);
+            let record = batch.place_of(control.source, control.offset, commit);
+            self.tracker.state_mut().vouched(&control.platform, control.through, now, record);
         }
         for (platform, newest) in batch.platforms.all().iter().zip(&batch.newest) {
-            if let Some(newest) = newest {
-                self.tracker.state_mut().events_applied(platform, (*newest).min(now));
+            if let Some((newest, source, offset)) = *newest {
+                let record = batch.place_of(source, offset, commit);
+                self.tracker.state_mut().events_applied(platform, newest.min(now), record);
             }
         }
         for (platform, through) in &extras.stated {

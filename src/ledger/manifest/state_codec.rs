@@ -3,6 +3,7 @@
 use crate::domain::completeness::{
     Completeness, PartitionFacts, PlatformFacts, SkippedSpan, TopicFacts, TopicIdentity, Vouch,
 };
+use crate::domain::intake::RecordPlace;
 use crate::domain::time::UtcMillis;
 use crate::ledger::codec::{CodecError, Decoded, Reader, Writer};
 use crate::ledger::error::{LedgerError, LedgerResult};
@@ -94,7 +95,27 @@ fn encode_platform(facts: &PlatformFacts) -> Vec<u8> {
         out.put_option(skip.until, put_instant);
     }
     out.put_varint(facts.late);
+    for record in [&facts.vouched_by, &facts.newest_event_by] {
+        out.put_option(record.as_ref(), put_place);
+    }
+    facts.vouches_pending.iter().for_each(|vouch| out.put_option(vouch.record.as_ref(), put_place));
     out
+}
+
+fn put_place(out: &mut Vec<u8>, place: &RecordPlace) {
+    out.put_prefixed(place.topic.as_bytes());
+    out.put_signed(i64::from(place.partition));
+    out.put_signed(place.offset);
+    out.put_varint(place.commit);
+}
+
+fn get_place(r: &mut Reader<'_>) -> Decoded<RecordPlace> {
+    Ok(RecordPlace {
+        topic: r.text("topic")?.to_owned(),
+        partition: i32::try_from(r.signed("partition")?).map_err(|_| CodecError::Invalid("partition"))?,
+        offset: r.signed("offset")?,
+        commit: r.varint("commit")?,
+    })
 }
 
 pub(super) fn decode_platform(r: &mut Reader<'_>) -> Decoded<PlatformFacts> {
@@ -107,7 +128,7 @@ pub(super) fn decode_platform(r: &mut Reader<'_>) -> Decoded<PlatformFacts> {
     facts.newest_event = optional(r)?;
     facts.stated_through = optional(r)?;
     for _ in 0..r.count(2, "vouches")? {
-        facts.vouches_pending.push(Vouch { through: instant(r)?, applied_at: instant(r)? });
+        facts.vouches_pending.push(Vouch { through: instant(r)?, applied_at: instant(r)?, record: None });
     }
     for _ in 0..r.count(5, "skips")? {
         facts.skips.push(SkippedSpan {
@@ -119,6 +140,14 @@ pub(super) fn decode_platform(r: &mut Reader<'_>) -> Decoded<PlatformFacts> {
         });
     }
     facts.late = r.varint("late")?;
+    // Facts of ledgers from before records were noted end here.
+    if r.remaining() > 0 {
+        facts.vouched_by = r.option("completeness record", get_place)?;
+        facts.newest_event_by = r.option("newest event", get_place)?;
+        for vouch in &mut facts.vouches_pending {
+            vouch.record = r.option("completeness record", get_place)?;
+        }
+    }
     Ok(facts)
 }
 

@@ -6,7 +6,7 @@ use crate::domain::platform::Platforms;
 use crate::domain::rejection::{PendingCount, Rejection};
 use crate::domain::time::UtcMillis;
 use crate::domain::window::Window;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A sorted set of disjoint windows: starts with their ends.
 type Union = imbl::OrdMap<UtcMillis, UtcMillis>;
@@ -108,6 +108,32 @@ impl PendingRecords {
         let promise = platforms.get(platform);
         let records = of_platform.flat_map(|(_, records)| records.values());
         records.map(move |pending| (pending.times.window(promise), pending.settled_by))
+    }
+
+    /// The numbers of the first `most` unreadable records that may concern some of `within` on a platform, and how many do.
+    pub fn unreadable_ids(
+        &self,
+        platform: &str,
+        platforms: &Platforms,
+        within: Window,
+        most: usize,
+    ) -> (BTreeSet<u64>, u64) {
+        let promise = platforms.get(platform);
+        let (mut ids, mut count) = (BTreeSet::new(), 0);
+        for ((scope, kind), records) in &self.records {
+            if *kind != PendingKind::Unreadable || !scope.contains(platform, platforms) {
+                continue;
+            }
+            let near = records.iter().filter(|(_, pending)| pending.times.window(promise).overlaps(within));
+            for (&id, _) in near {
+                count += 1;
+                ids.insert(id);
+                if ids.len() > most {
+                    ids.pop_last();
+                }
+            }
+        }
+        (ids, count)
     }
 
     /// Unresolved records that concern a platform, by kind.

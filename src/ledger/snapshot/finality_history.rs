@@ -6,6 +6,7 @@ use crate::domain::view::LedgerView;
 use crate::ledger::codec::CodecError;
 use crate::ledger::error::{LedgerError, LedgerResult};
 use crate::ledger::manifest::finality_history::{FinalityChange, FinalityFacts, rebuild};
+use std::sync::Arc;
 
 impl Snapshot {
     /// The facts that decide finality in this state; `None` before the first commit.
@@ -18,6 +19,16 @@ impl Snapshot {
             margins: CoverMargins { lead_ms, tail_ms },
             retention_line: self.root.retention_line,
         })
+    }
+
+    /// [`Self::finality_facts_at`], of which those asked for last stay in memory.
+    pub(super) fn cached_finality_facts_at(&self, commit: u64) -> LedgerResult<Option<Arc<FinalityFacts>>> {
+        if let Some(facts) = self.earlier_cache.facts.get(&commit) {
+            return Ok(Some(facts));
+        }
+        let facts = self.finality_facts_at(commit)?.map(Arc::new);
+        facts.iter().for_each(|facts| self.earlier_cache.facts.insert(commit, Arc::clone(facts)));
+        Ok(facts)
     }
 
     /// The facts that decided finality as of a commit, rebuilt from commit records; `None` when there is no such commit.

@@ -12,6 +12,7 @@ use crate::domain::totals::{Total, TotalKey};
 use crate::domain::view::KnownAt;
 use crate::ledger::error::{LedgerError, LedgerResult, NotKnown};
 use crate::ledger::lookup::identity_lookup::Found;
+use crate::ledger::manifest::finality_history::FinalityFacts;
 use crate::ledger::rejections::stored::RejectedIndex;
 use crate::ledger::run::Run;
 use crate::ledger::run::block::Select;
@@ -39,11 +40,15 @@ pub(crate) struct EarlierFacts {
 
 /// Facts of earlier states by commit.
 #[derive(Debug)]
-pub(crate) struct EarlierCache(Cache<u64, Arc<EarlierFacts>>);
+pub(crate) struct EarlierCache {
+    states: Cache<u64, Arc<EarlierFacts>>,
+    /// Only what decided finality.
+    pub(super) facts: Cache<u64, Arc<FinalityFacts>>,
+}
 
 impl Default for EarlierCache {
     fn default() -> Self {
-        Self(Cache::new(STATES_CACHED))
+        Self { states: Cache::new(STATES_CACHED), facts: Cache::new(STATES_CACHED) }
     }
 }
 
@@ -90,7 +95,7 @@ impl Snapshot {
     }
 
     fn earlier_facts(&self, commit: u64) -> LedgerResult<Arc<EarlierFacts>> {
-        if let Some(facts) = self.earlier_cache.0.get(&commit) {
+        if let Some(facts) = self.earlier_cache.states.get(&commit) {
             return Ok(facts);
         }
         let missing = || LedgerError::Missing { what: format!("the record of commit {commit}") };
@@ -109,7 +114,7 @@ impl Snapshot {
             completeness: Arc::new(facts.completeness),
             retention_line: facts.retention_line,
         });
-        self.earlier_cache.0.insert(commit, Arc::clone(&facts));
+        self.earlier_cache.states.insert(commit, Arc::clone(&facts));
         Ok(facts)
     }
 
