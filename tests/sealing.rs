@@ -8,84 +8,10 @@ mod testkit;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
-use std::process::Command;
 use testkit::cases::Bench;
 use testkit::program::{Program, binary};
+use testkit::sealed::{RIDERS, check, configure, events, ledger, order, secrets, take};
 use testkit::wait::poll_until;
-
-const COMPLETE: [&str; 2] = ["--complete-through", "2013-03-20T00:00:00Z"];
-const RIDERS: u32 = 7;
-
-/// An order of a rider on a day of March, half an hour from an hour and minute of UTC; past midnight of New York (05:00) for
-/// some of them.
-fn order(rider: u32, day: u32, hour: u32, more: &str) -> String {
-    let (start, end) =
-        (format!("2013-03-{day:02}T{hour:02}:10:00Z"), format!("2013-03-{day:02}T{hour:02}:40:00Z"));
-    format!(
-        r#"{{"platform":"aa","order_id":"o-{rider}-{day}-{hour}","rider_id":"R{rider}","category":"ride_hailing","region":"310000","accepted_at":"{start}","ended_at":"{end}"{more}}}"#
-    )
-}
-
-/// Orders of some days: amended, void, repeated, refused, of two platforms, over midnight.
-fn events() -> Vec<String> {
-    let mut events = Vec::new();
-    for day in 4..9 {
-        for rider in 0..RIDERS {
-            if (rider + day) % 5 == 0 {
-                continue;
-            }
-            for hour in [4, 11, 16] {
-                events.push(order(rider, day, hour, ""));
-            }
-            let night = format!(
-                r#"{{"platform":"ua","order_id":"n-{rider}-{day}","rider_id":"R{rider}","category":"instant_delivery","region":"310000","accepted_at":"2013-03-{day:02}T04:30:00Z","ended_at":"2013-03-{day:02}T05:20:00Z"}}"#
-            );
-            events.push(night);
-        }
-    }
-    events.push(order(1, 5, 11, r#","revision":1,"outcome":"cancelled""#));
-    events.push(order(2, 5, 11, r#","revision":1,"outcome":"void""#));
-    events.push(order(3, 5, 11, ""));
-    // Refused: it names its rider and time, and keeps that open.
-    events.push(order(3, 6, 13, "").replace("310000", "31"));
-    // Open for ever.
-    events.push(order(4, 6, 14, "").replace(r#","ended_at":"2013-03-06T14:40:00Z""#, ""));
-    events
-}
-
-/// Takes in events by several runs of `ingest`, of so many lines each.
-fn ledger(events: &[String], lines: usize) -> Bench {
-    let bench = Bench::flights();
-    for part in events.chunks(lines) {
-        take(&bench, part);
-    }
-    bench.ok("ingest", &[COMPLETE[0], COMPLETE[1], "in.jsonl"]);
-    bench
-}
-
-fn take(bench: &Bench, events: &[String]) {
-    fs::write(bench.path("in.jsonl"), events.join("\n") + "\n").unwrap();
-    bench.ok("ingest", &["in.jsonl"]);
-}
-
-/// Makes the secrets of a bench, or takes those of another; returns the public key.
-fn secrets(bench: &Bench, of: Option<&Bench>) -> String {
-    match of {
-        Some(other) => {
-            fs::copy(other.path("seal.secrets"), bench.path("seal.secrets")).unwrap();
-            bench.json("seal", &["--secrets", "seal.secrets", "--status"])["keys"][0]
-                .as_str()
-                .unwrap()
-                .to_owned()
-        }
-        None => {
-            let arguments = ["seal", "--new-secrets", "seal.secrets", "--name", "ledger.example/seal"];
-            let made = binary().current_dir(bench.folder.path()).args(arguments).output().unwrap();
-            assert_eq!(made.status.code(), Some(0), "{}", String::from_utf8_lossy(&made.stderr));
-            String::from_utf8(made.stdout).unwrap().trim().to_owned()
-        }
-    }
-}
 
 fn seal(bench: &Bench) -> Value {
     bench.json("seal", &["--secrets", "seal.secrets"])
@@ -96,19 +22,6 @@ fn receipt(bench: &Bench, rider: &str, at: &str, more: &[&str]) -> (i32, String,
     let output = bench.run("receipt", &arguments);
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
-}
-
-/// Whether both verifiers accept a receipt.
-fn check(bench: &Bench, receipt: &str, key: &str) {
-    fs::write(bench.path("receipt.json"), receipt).unwrap();
-    let arguments = ["verify-receipt", "receipt.json", "--key", key];
-    let own = binary().current_dir(bench.folder.path()).args(arguments).output().unwrap();
-    assert_eq!(own.status.code(), Some(0), "{}{receipt}", String::from_utf8_lossy(&own.stdout));
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/verifier/verify_receipt.py");
-    let mut python = Command::new("python3");
-    let other = python.current_dir(bench.folder.path()).args([script, "--key", key, "receipt.json"]).output();
-    let other = other.expect("python3 runs the second verifier: scripts/setup installs it");
-    assert_eq!(other.status.code(), Some(0), "{}{receipt}", String::from_utf8_lossy(&other.stderr));
 }
 
 #[test]
@@ -245,12 +158,8 @@ fn a_later_arrival_makes_a_new_generation() {
 fn a_service_seals_by_itself() {
     let bench = ledger(&events(), 1000);
     let key = secrets(&bench, None);
-    let config = fs::read_to_string(bench.path("flights.toml")).unwrap();
-    let config = config.replacen("[ledger]", "[http]\nlisten = \"127.0.0.1:0\"\n[ledger]", 1);
-    fs::write(bench.path("flights.toml"), config).unwrap();
-    let secrets = bench.path("seal.secrets");
-    let mut program =
-        Program::serve(&bench.path("flights.toml"), &["--seal-secrets", secrets.to_str().unwrap()]);
+    configure(&bench, "");
+    let mut program = Program::serve(&bench.path("flights.toml"), &[]);
     poll_until("seven days are sealed", || {
         assert!(!program.has_ended(), "it ended: {}", program.said());
         (program.said().matches("sealed a day").count() == 7).then_some(())

@@ -4,6 +4,7 @@ mod finality_history;
 mod known_at;
 mod parts;
 mod periods;
+mod rider_scan;
 mod seals;
 mod versions;
 
@@ -11,6 +12,7 @@ pub(crate) use known_at::EarlierCache;
 use known_at::EarlierFacts;
 pub(crate) use parts::SnapshotParts;
 pub use periods::TotalsOfPeriod;
+pub use rider_scan::{RiderRows, RiderScan, RowsWanted};
 use versions::{collect_rows, group_versions};
 
 use crate::domain::completeness::Completeness;
