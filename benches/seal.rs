@@ -6,6 +6,7 @@
 //! `--orders` is a day's; the day before has as many, since its orders may reach into the day. Without `--per-rider` it runs with 20
 //! and with 40 orders of a rider on the day.
 
+#[allow(dead_code, reason = "this benchmark settles nothing")]
 #[path = "ledger/compacting.rs"]
 mod compacting;
 mod support;
