@@ -26,6 +26,7 @@ use coverledger::seal::receipt::verify_receipt;
 use coverledger::sealing::issuer::ReceiptIssuer;
 use coverledger::sealing::secrets::Secrets;
 use coverledger::sealing::{Outcome, SealBook};
+use std::fs;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -55,7 +56,13 @@ fn day() -> LocalDay {
 }
 
 /// Decodes the next records of a stream; `false` when it is over.
-fn fill(generator: &mut Generator, batch: &mut Batch, most: u64, rules: &EventRules, config: &Config) -> bool {
+fn fill(
+    generator: &mut Generator,
+    batch: &mut Batch,
+    most: u64,
+    rules: &EventRules,
+    config: &Config,
+) -> bool {
     let (mut bytes, mut ends) = (Vec::new(), Vec::new());
     while u64::try_from(ends.len()).unwrap_or(u64::MAX) < most && generator.next_event(&mut bytes).is_some() {
         ends.push(bytes.len());
@@ -93,10 +100,13 @@ fn case(orders: u64, per_rider: u64, figures: &mut Figures) {
     }
     .expect("a folder for the data");
     let path = support::configuration(folder.path(), None, "", "");
+    // Without topics: then completeness is what is stated.
+    let text = fs::read_to_string(&path).expect("the configuration").replace("topics = [\"orders\"]\n", "");
+    fs::write(&path, text).expect("the configuration can be written");
     let config = Config::load(&path, &|_| None).unwrap_or_else(|errors| panic!("{errors}"));
     let mut ledger = Ledger::open(LedgerOptions::new(&config)).expect("a new ledger");
     ledger.activate_configuration(now()).expect("the configuration is put in force");
-    let rules = rules_for(&config, Some("orders"), None);
+    let rules = rules_for(&config, None, None);
     let settings = GeneratorSettings {
         orders: 2 * orders,
         riders: orders / per_rider,
@@ -161,7 +171,10 @@ fn alone(ledger: &Ledger, config: &Config, secrets: &Secrets, figures: &Figures)
     figures.tell("seal alone", format!("{} ms", begun.elapsed().as_millis()));
     figures.tell("  CPU", format!("{} ms", (cpu("self") - used).as_millis()));
     figures.tell("  stolen by the host", format!("{} ms", (stolen() - stole).as_millis()));
-    figures.tell("  riders", seal.text.lines().find_map(|line| line.strip_prefix("leaves ")).unwrap_or_default());
+    figures.tell(
+        "  riders",
+        seal.text.lines().find_map(|line| line.strip_prefix("leaves ")).unwrap_or_default(),
+    );
 }
 
 #[derive(Clone, Copy)]
@@ -172,7 +185,13 @@ struct Beside<'a> {
 }
 
 /// Seals while orders are committed; milliseconds that it took.
-fn beside(ledger: &mut Ledger, config: &Config, secrets: &Arc<Secrets>, what: Beside<'_>, figures: &Figures) -> u64 {
+fn beside(
+    ledger: &mut Ledger,
+    config: &Config,
+    secrets: &Arc<Secrets>,
+    what: Beside<'_>,
+    figures: &Figures,
+) -> u64 {
     let (state, is_done) = (ledger.published().current(), AtomicBool::new(false));
     let mut slowest = Duration::ZERO;
     let took = thread::scope(|scope| {
@@ -196,7 +215,10 @@ fn beside(ledger: &mut Ledger, config: &Config, secrets: &Arc<Secrets>, what: Be
                 delay(early);
             }
         }
-        figures.tell("  orders committed meanwhile", format!("{records}, {} /s", per_second(records, begun.elapsed())));
+        figures.tell(
+            "  orders committed meanwhile",
+            format!("{records}, {} /s", per_second(records, begun.elapsed())),
+        );
         figures.tell("  slowest commit", format!("{} ms", slowest.as_millis()));
         sealing.join().expect("the sealing thread ends")
     });
@@ -238,7 +260,12 @@ fn store(
 }
 
 /// Makes receipts about random riders and instants, and checks them.
-fn receipts(ledger: &Ledger, config: &Config, (secrets, riders): (&Arc<Secrets>, u64), figures: &mut Figures) {
+fn receipts(
+    ledger: &Ledger,
+    config: &Config,
+    (secrets, riders): (&Arc<Secrets>, u64),
+    figures: &mut Figures,
+) {
     let state = ledger.published().current();
     let terms = Terms { platforms: &config.platforms, zone: &config.zone };
     let book = SealBook::of(&state, terms).expect("the seal log is read");
@@ -254,7 +281,8 @@ fn receipts(ledger: &Ledger, config: &Config, (secrets, riders): (&Arc<Secrets>,
     for rider_id in &known {
         let at = UtcMillis::new(DAY_START + random.between(0, DAY_MS));
         let begun = Instant::now();
-        let receipt = issuer.receipt(&state, terms, rider_id, (Window::instant(at), false)).expect("a receipt");
+        let receipt =
+            issuer.receipt(&state, terms, rider_id, (Window::instant(at), false)).expect("a receipt");
         let file = receipt.to_json().expect("a file");
         made.push(u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX));
         let begun = Instant::now();
@@ -262,9 +290,18 @@ fn receipts(ledger: &Ledger, config: &Config, (secrets, riders): (&Arc<Secrets>,
         checked.push(u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX));
         longest = longest.max(file.len());
     }
-    figures.tell("the first receipt of the day", format!("{} us", made.first().copied().unwrap_or_default() / 1_000));
+    figures.tell(
+        "the first receipt of the day",
+        format!("{} us", made.first().copied().unwrap_or_default() / 1_000),
+    );
     figures.tell("make a receipt, median", format!("{} us", percentile(&mut made, 500) / 1_000));
-    figures.judge("check a receipt, 99th of 100", percentile(&mut checked, 990) / 1_000, Side::AtMost, 5_000, "ms");
+    figures.judge(
+        "check a receipt, 99th of 100",
+        percentile(&mut checked, 990) / 1_000,
+        Side::AtMost,
+        5_000,
+        "ms",
+    );
     let longest = u64::try_from(longest).unwrap_or(u64::MAX);
     figures.judge("longest receipt", longest * 1_000, Side::AtMost, 8_192_000, "B");
 }

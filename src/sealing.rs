@@ -253,7 +253,8 @@ impl<'a> SealBook<'a> {
     /// There is no such entry, or its leaves are damaged.
     pub fn tree(&self, index: u64) -> Result<DayTree, SealingError> {
         let entry = self.log.entry(index).zip(self.seal_at(index));
-        let (entry, stored) = entry.ok_or_else(|| SealingError::NotSealed { day: format!("entry {index}") })?;
+        let (entry, stored) =
+            entry.ok_or_else(|| SealingError::NotSealed { day: format!("entry {index}") })?;
         let leaves = self.state.sealed_leaves(index, stored)?;
         DayTree::of_bytes(&leaves).map_err(|cause| SealingError::Tree { day: name(entry.day), cause })
     }

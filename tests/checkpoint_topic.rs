@@ -25,7 +25,9 @@ const NAMED: &str = "name = \"ledger.example/seal\"\ncheckpoint_topic = \"seal.c
 fn with_kafka(bench: &Bench, brokers: &str) {
     configure(bench, NAMED);
     let config = fs::read_to_string(bench.path("flights.toml")).unwrap();
-    let kafka = format!("[kafka]\nbrokers = \"{brokers}\"\noptions = {{ \"reconnect.backoff.max.ms\" = \"200\" }}\n[ledger]");
+    let kafka = format!(
+        "[kafka]\nbrokers = \"{brokers}\"\noptions = {{ \"reconnect.backoff.max.ms\" = \"200\" }}\n[ledger]"
+    );
     fs::write(bench.path("flights.toml"), config.replacen("[ledger]", &kafka, 1)).unwrap();
 }
 
@@ -60,7 +62,9 @@ fn has(program: &mut Program, line: &str) {
 }
 
 fn has_not(program: &mut Program, line: &str) {
-    poll_until(&format!("no longer {line}"), || (!program.text("/metrics", "*/*").contains(line)).then_some(()));
+    poll_until(&format!("no longer {line}"), || {
+        (!program.text("/metrics", "*/*").contains(line)).then_some(())
+    });
 }
 
 #[test]
@@ -96,7 +100,8 @@ fn every_checkpoint_reaches_the_topic_once_the_broker_is_there() {
     assert_eq!(sizes, expected);
     assert_eq!(all.last(), Some(&program.text("/tlog/checkpoint", "*/*")));
     // Each continues the one before it.
-    let log = coverledger::seal::log::SealLog::of_texts(entries(&mut program).iter().map(String::as_str)).unwrap();
+    let log =
+        coverledger::seal::log::SealLog::of_texts(entries(&mut program).iter().map(String::as_str)).unwrap();
     for pair in states.windows(2) {
         let upto = log.checkpoint_at(pair[1].size, "ledger.example/seal");
         assert_eq!(upto, pair[1]);

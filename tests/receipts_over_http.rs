@@ -33,7 +33,8 @@ fn service(bench: &Bench, days: usize) -> Program {
 }
 
 fn ask(program: &mut Program, target: &str) -> Reply {
-    http::get(&program.address(), target, "").unwrap_or_else(|| panic!("{target}: no answer: {}", program.said()))
+    http::get(&program.address(), target, "")
+        .unwrap_or_else(|| panic!("{target}: no answer: {}", program.said()))
 }
 
 fn question(rider: &str, at: &str, receipt: &str) -> String {
@@ -66,7 +67,17 @@ fn a_service_makes_its_secrets_seals_and_answers_with_receipts() {
     // The command gives the same file, whole rider-days too.
     let url = format!("http://{}", program.address());
     for whole in [false, true] {
-        let mut arguments = vec!["receipt", "--url", &url, "--rider", "R3", "--at", "2013-03-06T13:20:00Z", "--out", "r.json"];
+        let mut arguments = vec![
+            "receipt",
+            "--url",
+            &url,
+            "--rider",
+            "R3",
+            "--at",
+            "2013-03-06T13:20:00Z",
+            "--out",
+            "r.json",
+        ];
         arguments.extend(whole.then_some("--whole"));
         let output = binary().current_dir(bench.folder.path()).args(&arguments).output().unwrap();
         assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
@@ -128,9 +139,14 @@ fn what_is_not_sealed_yet_says_so_and_what_came_later_waits_for_its_seal() {
     let mut program = service(&bench, 7);
     let key = program.text("/tlog/keys", "*/*").trim_end().to_owned();
     for (target, status, text) in [
-        (question("R1", "19T12:00:00", "true"), 409, "2013-03-19 is not sealed yet, since not every platform"),
         (
-            "/v1/coverage?rider_id=R1&from=2013-03-05T00:00:00Z&to=2013-03-07T00:00:00Z&receipt=true".to_owned(),
+            question("R1", "19T12:00:00", "true"),
+            409,
+            "2013-03-19 is not sealed yet, since not every platform",
+        ),
+        (
+            "/v1/coverage?rider_id=R1&from=2013-03-05T00:00:00Z&to=2013-03-07T00:00:00Z&receipt=true"
+                .to_owned(),
             400,
             "a receipt of each day",
         ),
@@ -170,7 +186,8 @@ fn secrets_that_are_lost_or_of_another_log_are_not_made_up_for() {
     configure(&bench, NAMED);
     assert_eq!(service(&bench, 7).terminate(), Some(0));
     let config = fs::read_to_string(bench.path("flights.toml")).unwrap();
-    fs::write(bench.path("flights.toml"), config.replace("ledger.example/seal", "other.example/seal")).unwrap();
+    fs::write(bench.path("flights.toml"), config.replace("ledger.example/seal", "other.example/seal"))
+        .unwrap();
     let (code, said) = Program::serve(&bench.path("flights.toml"), &[]).end();
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("those of the log ledger.example/seal"), "{said}");

@@ -5,6 +5,10 @@
 
 mod testkit;
 
+use coverledger::config::Config;
+use coverledger::ledger::{Ledger, LedgerOptions, NewSeal};
+use coverledger::seal::day_tree::{DayTree, Leaf};
+use coverledger::seal::entry::DayEntry;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
@@ -118,7 +122,7 @@ fn ledgers_of_the_same_events_have_the_same_roots() {
     seal(&third);
     let (code, said) = compare(&third);
     assert_eq!((code, &said["same"], &said["day"]), (1, &false.into(), &"2013-03-06".into()), "{said}");
-    assert_eq!(said["rider_tag"].as_str().unwrap().len(), 32);
+    assert_eq!(said["rider_tag"].as_str().unwrap().len(), 16);
     assert!(!said.to_string().contains("R5"), "{said}");
 }
 
@@ -175,6 +179,73 @@ fn a_service_seals_by_itself() {
     let other = ledger(&events(), 50);
     fs::copy(bench.path("seal.secrets"), other.path("seal.secrets")).unwrap();
     assert_eq!(seal(&other)["root"], said["root"]);
+}
+
+/// Puts a further generation of a day into the log, with leaves as `change` leaves them.
+fn forge(bench: &Bench, change: impl Fn(&mut DayEntry, &mut Vec<Leaf>)) {
+    let config = Config::load(&bench.path("flights.toml"), &|_| None).unwrap();
+    let folder = bench.folder.path().join("data");
+    assert_eq!(config.ledger.data_dir, folder);
+    let mut ledger = Ledger::open(LedgerOptions::new(&config)).unwrap();
+    let state = ledger.published().current();
+    let seals = state.seals().unwrap();
+    let index = u64::try_from(seals.len()).unwrap();
+    let mut entry = DayEntry::parse(&seals[2].text).unwrap();
+    let mut leaves =
+        DayTree::of_bytes(&state.sealed_leaves(2, &seals[2]).unwrap()).unwrap().leaves().to_vec();
+    (entry.generation, entry.previous) = (2, Some(2));
+    change(&mut entry, &mut leaves);
+    let tree = DayTree::new(leaves);
+    let (commit, next_run) = (state.root().commit, state.root().next_run);
+    let seal = NewSeal { index, text: entry.to_string(), leaves: tree.to_bytes(), commit, next_run };
+    ledger.add_seal(&seal, state.root().recorded_at).unwrap();
+}
+
+#[test]
+fn verify_compares_leaves_with_roots_and_rows_with_leaves() {
+    let sealed = || {
+        let bench = ledger(&events(), 1000);
+        secrets(&bench, None);
+        seal(&bench);
+        bench
+    };
+    let verify = |bench: &Bench, more: &[&str]| {
+        let output = bench.run("verify", &[&["--json"], more].concat());
+        let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+        (output.status.code(), said["problems"].to_string(), said)
+    };
+    let with_secrets = ["--secrets", "seal.secrets"];
+    let good = sealed();
+    let (code, _, said) = verify(&good, &with_secrets);
+    assert_eq!((code, &said["sealed_days_recomputed"]), (Some(0), &7.into()), "{said}");
+    let (code, _, said) = verify(&good, &[]);
+    assert_eq!(
+        (code, &said["sealed_days_recomputed"], &said["seal_entries"]),
+        (Some(0), &0.into(), &7.into())
+    );
+    // Leaves that do not give the root are found without the secrets.
+    let other_root = sealed();
+    forge(&other_root, |entry, leaves| {
+        entry.root = leaves[0].commitment;
+    });
+    let (code, problems, _) = verify(&other_root, &[]);
+    assert_eq!(code, Some(1));
+    assert!(problems.contains("the stored leaves of 2013-03-05 (entry 7 of the seal log)"), "{problems}");
+    // A rider who is left out is found with them.
+    let left_out = sealed();
+    forge(&left_out, |entry, leaves| {
+        leaves.remove(1);
+        let tree = DayTree::new(leaves.clone());
+        (entry.root, entry.leaves) = (tree.root(), tree.size());
+    });
+    assert_eq!(verify(&left_out, &[]).0, Some(0));
+    let (code, problems, _) = verify(&left_out, &with_secrets);
+    assert_eq!(code, Some(1));
+    assert!(
+        problems.contains("the rows of 2013-03-05 do not give the root that was sealed (entry 7"),
+        "{problems}"
+    );
+    assert!(!problems.contains("R1"), "{problems}");
 }
 
 #[test]

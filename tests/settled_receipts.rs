@@ -5,10 +5,16 @@
 
 mod testkit;
 
+use coverledger::config::Config;
+use coverledger::domain::time::{DAY_MS, LocalDay, Zone};
+use coverledger::domain::view::LedgerView as _;
+use coverledger::ledger::{Ledger, LedgerOptions};
+use coverledger::seal::instant::day_text;
 use coverledger::seal::note::PublicKey;
 use coverledger::seal::receipt::{Receipt, verify_receipt};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::path::PathBuf;
 use std::time::Instant;
 use testkit::cases::{Bench, Case};
@@ -21,7 +27,6 @@ use testkit::wait::poll_until;
 
 /// Names the folder of the large case.
 const H1_FOLDER: &str = "COVERLEDGER_CASES_H1";
-const COMPLETE: [&str; 3] = ["--complete-through", "2100-12-31T00:00:00Z", "--future"];
 const NAMED: &str = "name = \"ledger.example/seal\"\n";
 const SEED: u64 = 20_130_101;
 
@@ -46,15 +51,22 @@ fn have_receipts(case: &Case, count: usize) {
     let input = case.path("orders.jsonl");
     // Some lines name no rider: nothing is stated by a run with them.
     bench.run("ingest", &[input.to_str().unwrap()]);
-    std::fs::write(bench.path("nothing.jsonl"), "").unwrap();
-    bench.ok("ingest", &[COMPLETE[0], COMPLETE[1], COMPLETE[2], "nothing.jsonl"]);
+    let (first_day, through) = ends_of_what_is_stored(&bench);
+    // Nothing is known of the time before the first order and after the last one: answers about it are not final.
+    let config = fs::read_to_string(bench.path("flights.toml")).unwrap();
+    let config = config.replace("records_from = 1900-01-01", &format!("records_from = {first_day}"));
+    assert!(config.contains(&first_day));
+    fs::write(bench.path("flights.toml"), config).unwrap();
+    fs::write(bench.path("nothing.jsonl"), "").unwrap();
+    bench.ok("ingest", &["--complete-through", &through, "nothing.jsonl"]);
     bench.ok("rejections", &["--unreadable", "--resolve", "no tail number"]);
     configure(&bench, NAMED);
     let mut program = Program::serve(&bench.path("flights.toml"), &[]);
     let metrics = poll_until("every settled day is sealed", || {
         assert!(!program.has_ended(), "it ended: {}", program.said());
         let metrics = program.text("/metrics", "*/*");
-        let is_done = metrics.contains("coverledger_seal_due_days 0\n") && !metrics.contains("coverledger_sealed_days 0\n");
+        let is_done = metrics.contains("coverledger_seal_due_days 0\n")
+            && !metrics.contains("coverledger_sealed_days 0\n");
         is_done.then_some(metrics)
     });
     let days = metrics.lines().find_map(|line| line.strip_prefix("coverledger_sealed_days ")).unwrap();
@@ -71,11 +83,26 @@ fn have_receipts(case: &Case, count: usize) {
     said(&format!("{} receipts, by verdict and whether the rider has a leaf: {verdicts:?}", receipts.len()));
     let kinds: BTreeSet<(&str, bool)> =
         verdicts.keys().map(|(verdict, leaf)| (verdict.as_str(), *leaf)).collect();
-    assert!(kinds.is_superset(&[("covered", true), ("not_covered", true), ("not_covered", false)].into()), "{kinds:?}");
+    assert!(
+        kinds.is_superset(&[("covered", true), ("not_covered", true), ("not_covered", false)].into()),
+        "{kinds:?}"
+    );
     both_accept(&key, &receipts);
     said("both verifiers accept all of them");
     let refused = both_refuse(&key, &receipts, count);
     said(&format!("both verifiers refuse {count} changed ones, by the first member that fails: {refused:?}"));
+}
+
+/// The first day with orders, and the instant up to which all must be complete so that the day after the last one is settled, and
+/// no time behind it.
+fn ends_of_what_is_stored(bench: &Bench) -> (String, String) {
+    let config = Config::load(&bench.path("flights.toml"), &|_| None).unwrap();
+    let ledger = Ledger::open_read_only(LedgerOptions::new(&config)).unwrap();
+    let state = ledger.published().current();
+    let days: Vec<LocalDay> = state.days_stored().collect();
+    let end = config.zone.end_of(days.last().unwrap().plus_days(1));
+    let through = Zone::utc().rfc3339(end.plus(DAY_MS + 1));
+    (day_text(days[0]).unwrap(), through)
 }
 
 /// The receipts of random questions; each settled answer must have one with the same verdict.

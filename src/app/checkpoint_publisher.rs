@@ -11,11 +11,11 @@ use crate::seal::checkpoint::Checkpoint;
 use crate::seal::log::SealLog;
 use crate::wait::Stop;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::time::Duration;
 use tracing::{error, info, warn};
 
-/// How often the publisher looks whether it is to stop.
+/// How often the publisher looks for a new checkpoint.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// How long Kafka may take to answer, and to acknowledge a checkpoint.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -75,10 +75,12 @@ impl Publisher {
                     }
                 }
             }
-            match news.recv_timeout(LOOK_EVERY) {
+            match news.try_recv() {
                 Ok(()) => has_news = true,
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return,
+                Err(TryRecvError::Empty) => {
+                    self.stop.wait(LOOK_EVERY);
+                }
+                Err(TryRecvError::Disconnected) => return,
             }
         }
     }
@@ -129,7 +131,8 @@ impl Publisher {
         match Checkpoint::verify(text, &secrets.public_keys()) {
             Ok(last) => {
                 let last = last.checkpoint;
-                let is_ours = last.size <= log.size() && log.checkpoint_at(last.size, secrets.origin()) == last;
+                let is_ours =
+                    last.size <= log.size() && log.checkpoint_at(last.size, secrets.origin()) == last;
                 if !is_ours {
                     // Two logs of one name: whoever compares them sees it. It must not pass unnoticed here.
                     error!(

@@ -8,9 +8,9 @@ use crate::domain::time::Zone;
 use crate::http::{NoReceipt, ReceiptRequest, SealFile};
 use crate::ledger::{LedgerError, Snapshot};
 use crate::seal::receipt::ReceiptError;
+use crate::sealing::SealingError;
 use crate::sealing::issuer::ReceiptIssuer;
 use crate::sealing::secrets::Secrets;
-use crate::sealing::SealingError;
 use crate::telemetry::metrics::{ReceiptOutcome, SealFacts};
 use std::sync::Arc;
 
@@ -50,11 +50,15 @@ impl Receipts {
         let asked = (request.asked, request.is_whole);
         let made = self.issuer.receipt(state, self.terms(), request.rider_id, asked).map_err(no_receipt);
         let made = made.and_then(|receipt| {
-            receipt.to_json().map_err(|error| NoReceipt::Failed(format!("Failed to write the receipt: {error}")))
+            receipt
+                .to_json()
+                .map_err(|error| NoReceipt::Failed(format!("Failed to write the receipt: {error}")))
         });
         self.event_log.metrics.receipt(match &made {
             Ok(_) => ReceiptOutcome::Made,
-            Err(NoReceipt::Off | NoReceipt::NotSealed(_) | NoReceipt::Unanswerable(_)) => ReceiptOutcome::Refused,
+            Err(NoReceipt::Off | NoReceipt::NotSealed(_) | NoReceipt::Unanswerable(_)) => {
+                ReceiptOutcome::Refused
+            }
             Err(NoReceipt::Storage(_) | NoReceipt::Failed(_)) => ReceiptOutcome::Failed,
         });
         made

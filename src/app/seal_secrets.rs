@@ -12,7 +12,11 @@ use tracing::{info, warn};
 ///
 /// # Errors
 /// The file is missing although days are sealed, cannot be read or made, or is that of another log.
-pub(super) fn open(config: &Config, state: &Snapshot, read_only: bool) -> anyhow::Result<Option<Arc<Secrets>>> {
+pub(super) fn open(
+    config: &Config,
+    state: &Snapshot,
+    read_only: bool,
+) -> anyhow::Result<Option<Arc<Secrets>>> {
     let Some(settings) = &config.seal else { return Ok(None) };
     let seals = state.seals()?;
     let is_missing = !settings.secrets.exists();

@@ -7,8 +7,8 @@ use crate::domain::pending::PendingKind;
 use crate::domain::platform::{Platforms, UnreadableRecords};
 use crate::domain::view::LedgerView;
 use crate::http::{
-    NoReceipt, NotReady, PartitionProgress, Paused, ProgressFacts, ReceiptRequest, RejectionPage, RejectionQuery,
-    SealFile, Source,
+    NoReceipt, NotReady, PartitionProgress, Paused, ProgressFacts, ReceiptRequest, RejectionPage,
+    RejectionQuery, SealFile, Source,
 };
 use crate::ledger::{LedgerError, Published, Snapshot};
 use crate::telemetry::clock::Clock;

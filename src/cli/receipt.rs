@@ -15,7 +15,8 @@ use std::io::Write;
 use std::path::PathBuf;
 
 /// What to do while a service holds the ledger.
-const ASK_THE_SERVICE: &str = "a running service with [seal] makes receipts too: ask it with --url http://HOST:PORT";
+const ASK_THE_SERVICE: &str =
+    "a running service with [seal] makes receipts too: ask it with --url http://HOST:PORT";
 
 /// Arguments of `receipt`.
 #[derive(Debug, Args)]

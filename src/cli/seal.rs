@@ -138,7 +138,9 @@ pub(super) fn secrets_of(argument: Option<&Path>, config: &Config) -> anyhow::Re
 
 fn new_secrets(path: &Path, name: &str, out: &mut dyn Write) -> anyhow::Result<()> {
     let secrets = secrets_file::create(path, name).map_err(|error| match error {
-        SecretsFileError::Exists { .. } | SecretsFileError::Name { .. } => WrongUsage(error.to_string()).into(),
+        SecretsFileError::Exists { .. } | SecretsFileError::Name { .. } => {
+            WrongUsage(error.to_string()).into()
+        }
         error => anyhow::Error::from(error),
     })?;
     for key in secrets.public_keys() {

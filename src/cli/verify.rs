@@ -129,7 +129,10 @@ fn write_text(v: &Verification, seals: &SealCheck, out: &mut dyn Write) -> std::
     )?;
     if seals.entries > 0 {
         let SealCheck { entries, leaves, recomputed, comparable, .. } = seals;
-        writeln!(out, "compared {entries} sealed days with their roots ({leaves} leaves), {recomputed} of {comparable} with their rows")?;
+        writeln!(
+            out,
+            "compared {entries} sealed days with their roots ({leaves} leaves), {recomputed} of {comparable} with their rows"
+        )?;
     }
     let found = v.problems_found + u64::try_from(seals.problems.len()).unwrap_or(u64::MAX);
     if found == 0 {

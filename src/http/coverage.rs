@@ -26,8 +26,7 @@ const ANSWER_BYTES: usize = 4_096;
 /// Identifiers in a question about an instant that is answered without the way to another thread.
 const LITTLE_RIDER_IDS: usize = 2;
 
-const PARAMETERS: &[&str] =
-    &["rider_id", "at", "from", "to", "platform", "reference", "known_at", "receipt"];
+const PARAMETERS: &[&str] = &["rider_id", "at", "from", "to", "platform", "reference", "known_at", "receipt"];
 
 /// An answer with its receipt, whose text is the file as it is: the file has one form.
 #[derive(Serialize)]

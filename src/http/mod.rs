@@ -38,8 +38,8 @@ mod tls;
 mod transport;
 
 pub use backend::{
-    NoReceipt, NotReady, PartitionProgress, Paused, ProgressFacts, ReceiptRequest, RejectionPage, RejectionQuery,
-    SealFile, Source, ViewError,
+    NoReceipt, NotReady, PartitionProgress, Paused, ProgressFacts, ReceiptRequest, RejectionPage,
+    RejectionQuery, SealFile, Source, ViewError,
 };
 pub use problem::{Kind, Problem};
 pub(crate) use query::UNRESERVED;

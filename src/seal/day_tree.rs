@@ -88,7 +88,8 @@ impl DayTree {
         let (counts, stored) = bytes.split_at_checked(COUNTS_BYTES).ok_or(DamagedLeaves(0))?;
         let counts = counts.as_chunks().0.iter().map(|count| u32::from_be_bytes(*count));
         let firsts = (0..=u8::MAX).zip(counts);
-        let mut firsts = firsts.flat_map(|(first, count)| std::iter::repeat_n(first, usize::try_from(count).unwrap_or(0)));
+        let mut firsts =
+            firsts.flat_map(|(first, count)| std::iter::repeat_n(first, usize::try_from(count).unwrap_or(0)));
         let (chunks, rest) = stored.as_chunks::<STORED_BYTES>();
         let mut leaves: Vec<Leaf> = Vec::with_capacity(chunks.len());
         for (place, chunk) in (0..).zip(chunks) {
@@ -214,7 +215,9 @@ mod tests {
                 verify_inclusion(placed.leaf.hash(), placed.index, size, &placed.path, tree.root())
             };
             for number in (0..size).step_by(7) {
-                let Placement::Present(placed) = tree.prove(leaf(number).tag, None) else { panic!("{number}") };
+                let Placement::Present(placed) = tree.prove(leaf(number).tag, None) else {
+                    panic!("{number}")
+                };
                 assert!(placed.leaf == leaf(number) && is_proved(&placed), "{number} of {size}");
             }
             let ends = [Tag([0; TAG_BYTES]), Tag([0xff; TAG_BYTES])];

@@ -68,7 +68,9 @@ impl SealBook<'_> {
         accepted: Option<(Window, UtcMillis)>,
     ) -> Result<impl Iterator<Item = LedgerResult<Rider>>, SealingError> {
         let stored = match accepted {
-            Some((accepted, ended_from)) => Some(self.state.scan_riders(RowsWanted { accepted, ended_from })?),
+            Some((accepted, ended_from)) => {
+                Some(self.state.scan_riders(RowsWanted { accepted, ended_from })?)
+            }
             None => None,
         };
         let named: BTreeSet<String> = self.state.riders_of_unresolved()?;
@@ -89,7 +91,8 @@ impl SealBook<'_> {
             let (rider_id, versions) = rider?.into_versions();
             Ok(rules.of_versions(&rider_id, versions)?)
         });
-        Ok(rider_days.filter(|found| found.as_ref().map_or(true, |rider_day: &RiderDay| !rider_day.is_empty())))
+        Ok(rider_days
+            .filter(|found| found.as_ref().map_or(true, |rider_day: &RiderDay| !rider_day.is_empty())))
     }
 
     /// The leaf of every rider of a day, in no order; `None` when `stop` was set meanwhile.
@@ -180,7 +183,11 @@ fn work_out(
     Ok(leaves)
 }
 
-fn leaves_of(rider_days: &[RiderDay], day: LocalDay, secret: &SealingSecret) -> Result<Vec<Leaf>, SealingError> {
+fn leaves_of(
+    rider_days: &[RiderDay],
+    day: LocalDay,
+    secret: &SealingSecret,
+) -> Result<Vec<Leaf>, SealingError> {
     let rider_ids: Vec<&str> = rider_days.iter().map(|rider_day| rider_day.rider_id.as_str()).collect();
     let outputs = secret.outputs(&rider_ids, day);
     let leaf = |(rider_day, output): (&RiderDay, Option<_>)| {

@@ -53,7 +53,9 @@ pub enum SecretsFileError {
         cause: KeyError,
     },
     /// The file cannot be written, or the system gives no random bytes.
-    #[error("Failed to write the secrets {path}: {source}; check that its folder exists and can be written to")]
+    #[error(
+        "Failed to write the secrets {path}: {source}; check that its folder exists and can be written to"
+    )]
     Write {
         /// The file.
         path: String,

@@ -4,8 +4,8 @@ mod facts;
 mod table;
 
 pub use facts::{
-    CommitFacts, CompactionFacts, EventCount, Lookup, PartitionFacts, PremiumMoved, ReceiptOutcome, RecordSource,
-    Sample, SealFacts,
+    CommitFacts, CompactionFacts, EventCount, Lookup, PartitionFacts, PremiumMoved, ReceiptOutcome,
+    RecordSource, Sample, SealFacts,
 };
 
 use super::label::Labels;

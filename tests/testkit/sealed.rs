@@ -8,7 +8,8 @@ use std::io::{Seek, Write};
 use std::process::{Command, Stdio};
 
 /// The verifier that was written from `docs/receipts.md`.
-pub(crate) const SECOND_VERIFIER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/verifier/verify_receipt.py");
+pub(crate) const SECOND_VERIFIER: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/tests/verifier/verify_receipt.py");
 pub(crate) const COMPLETE: [&str; 2] = ["--complete-through", "2013-03-20T00:00:00Z"];
 pub(crate) const RIDERS: u32 = 7;
 
@@ -114,6 +115,7 @@ pub(crate) fn in_python(key: &str, files: &[Vec<u8>]) -> Vec<String> {
 /// Adds `[seal]`, and a free port to listen on, to the configuration of a bench.
 pub(crate) fn configure(bench: &Bench, seal: &str) {
     let config = fs::read_to_string(bench.path("flights.toml")).unwrap();
-    let sections = format!("[http]\nlisten = \"127.0.0.1:0\"\n[seal]\nsecrets = \"seal.secrets\"\n{seal}[ledger]");
+    let sections =
+        format!("[http]\nlisten = \"127.0.0.1:0\"\n[seal]\nsecrets = \"seal.secrets\"\n{seal}[ledger]");
     fs::write(bench.path("flights.toml"), config.replacen("[ledger]", &sections, 1)).unwrap();
 }

@@ -6,7 +6,10 @@ use super::*;
 fn sealing_needs_its_secrets_and_a_topic_of_its_own() {
     assert_eq!(with_files(&[("c.toml", "")]).unwrap().seal, None);
     let seal = with_files(&[("c.toml", "[seal]\nsecrets = \"a/seal.secrets\"\n")]).unwrap().seal.unwrap();
-    assert_eq!((seal.secrets, seal.name, seal.checkpoint_topic), (PathBuf::from("a/seal.secrets"), None, None));
+    assert_eq!(
+        (seal.secrets, seal.name, seal.checkpoint_topic),
+        (PathBuf::from("a/seal.secrets"), None, None)
+    );
     expect(&problems("[seal]\nname = \"ledger.example/seal\"\n"), &[("c.toml:1", "no `secrets`")]);
     let topic = "[seal]\nsecrets = \"s\"\ncheckpoint_topic = \"checkpoints\"\n";
     expect(&problems(topic), &[("c.toml:1", "needs [kafka]")]);

@@ -117,8 +117,7 @@ impl<'a, V: LedgerView> DayRules<'a, V> {
             }
         }
         sealed.orders.extend(fetched.open.iter().map(|open| open.posting.clone().into()));
-        let is_plain =
-            fetched.open.is_empty() && fetched.rejected.is_empty() && fetched.conflicts.is_empty();
+        let is_plain = fetched.open.is_empty() && fetched.rejected.is_empty() && fetched.conflicts.is_empty();
         if is_plain {
             sealed.undetermined.clone_from(&self.undetermined);
         } else {
@@ -130,7 +129,8 @@ impl<'a, V: LedgerView> DayRules<'a, V> {
 
     fn lines(&self) -> Vec<Line<'_>> {
         let completeness = self.view.completeness();
-        let line = |name: &'_ String| PlatformFinality::new(name, completeness, self.terms.platforms, self.reach);
+        let line =
+            |name: &'_ String| PlatformFinality::new(name, completeness, self.terms.platforms, self.reach);
         self.known.iter().map(|name| (name.as_str(), line(name))).collect()
     }
 
@@ -139,7 +139,8 @@ impl<'a, V: LedgerView> DayRules<'a, V> {
         let mut lines = self.lines();
         claim_open_time(self.view, &mut lines, fetched, self.terms, &self.known, self.span);
         let recorded_at = self.view.as_of().recorded_at;
-        let stretches: Vec<_> = lines.iter().map(|(_, line)| line.stretches(self.span, recorded_at)).collect();
+        let stretches: Vec<_> =
+            lines.iter().map(|(_, line)| line.stretches(self.span, recorded_at)).collect();
         unsettled(&stretches, self.span)
     }
 }

@@ -107,7 +107,9 @@ impl RiderScan<'_> {
                 let found = Found { day: run.entry.day, posting: row.posting(entry), moved_to };
                 match riders.back_mut().filter(|last| last.rider_id == row.rider_id) {
                     Some(last) => last.rows.push(found),
-                    None => riders.push_back(RiderRows { rider_id: row.rider_id.to_owned(), rows: vec![found] }),
+                    None => {
+                        riders.push_back(RiderRows { rider_id: row.rider_id.to_owned(), rows: vec![found] })
+                    }
                 }
                 true
             })?;

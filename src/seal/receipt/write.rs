@@ -106,11 +106,7 @@ fn list(ListDigest { count, digest }: ListDigest) -> List {
 }
 
 /// The leaf of the rider's day, if it is the one in the tree.
-fn opened(
-    opening: &Opening,
-    placed: &PlacedLeaf,
-    rider_day: &RiderDay,
-) -> Option<(OpenedLeaf, WholeDay)> {
+fn opened(opening: &Opening, placed: &PlacedLeaf, rider_day: &RiderDay) -> Option<(OpenedLeaf, WholeDay)> {
     let content = &opening.content;
     if opening.commitment != placed.leaf.commitment {
         return None;

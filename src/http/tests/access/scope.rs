@@ -41,13 +41,9 @@ async fn a_platform_sees_nothing_of_another() {
 #[tokio::test]
 async fn a_limited_view_gets_no_receipt() {
     let guarded = Guarded::new();
-    for (role, is_allowed) in [
-        ("platform:dada", false),
-        ("claims@31", false),
-        ("claims", true),
-        ("auditor", true),
-        ("admin", true),
-    ] {
+    for (role, is_allowed) in
+        [("platform:dada", false), ("claims@31", false), ("claims", true), ("auditor", true), ("admin", true)]
+    {
         let token = guarded.token(&role.replace([':', '@'], "-"), role);
         let uri = format!("{}&receipt=true", sample("/v1/coverage"));
         let reply = guarded.get(&token, &uri).await;
