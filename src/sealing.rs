@@ -1,26 +1,34 @@
 //! Seals the days of a ledger and answers with receipts: what the ledger keeps and the rules of answers, brought together.
 //!
 //! [`SealBook`] is one committed state with its seal log. [`SealBook::due`] finds days to seal, [`SealBook::seal`] builds one,
-//! [`SealBook::receipt`] answers from what is sealed.
+//! [`SealBook::receipt`] answers from what is sealed. [`issuer::ReceiptIssuer`] does so for a running service.
 
+pub mod check;
+mod day_leaves;
+pub mod issuer;
 pub mod secrets;
+pub mod secrets_file;
 
 use crate::coverage::Terms;
-use crate::coverage::resolve::rider_day::{platforms_to_seal, rider_day, span_of};
+use crate::coverage::resolve::rider_day::{DayRules, platforms_to_seal, span_of};
 use crate::domain::time::LocalDay;
 use crate::domain::view::LedgerView;
 use crate::domain::window::Window;
-use crate::ledger::{LedgerError, NewSeal, Snapshot, StoredSeal, give_way};
-use crate::seal::day_tree::{DayTree, DayTreeError, Leaf};
+use crate::ledger::{LedgerError, NewSeal, Snapshot, StoredSeal};
+use crate::seal::day_tree::{DamagedLeaves, DayTree};
 use crate::seal::entry::DayEntry;
 use crate::seal::log::{LogError, SealLog};
 use crate::seal::receipt::{Receipt, ReceiptError, SealedDay, write_receipt};
 use crate::seal::rider_day::RiderDay;
-use crate::seal::secret::{SealingSecret, Tag};
+use crate::seal::secret::SealingSecret;
 use secrets::Secrets;
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use thiserror::Error;
+
+/// Days without any order between two with some that are sealed too, at most. Beyond, the earlier one has a wrong date.
+const EMPTY_DAYS_MAX: i32 = 31;
 
 /// Why a day is not sealed or a receipt not made.
 #[derive(Debug, Error)]
@@ -31,21 +39,30 @@ pub enum SealingError {
     /// The seal log is damaged.
     #[error("Failed to read the seal log: {0}")]
     Log(#[from] LogError),
-    /// The leaves of a day are damaged, or no tree can be made.
-    #[error("Failed to build or read the tree of {day}: {cause}")]
+    /// The stored leaves of a day are damaged.
+    #[error("Failed to read the tree of {day}: {cause}")]
     Tree {
         /// The day.
         day: String,
         /// What is wrong.
-        cause: DayTreeError,
+        cause: DamagedLeaves,
     },
     /// The receipt cannot be made.
     #[error("Failed to make the receipt: {0}")]
     Receipt(#[from] ReceiptError),
-    /// The day is not sealed.
+    /// The day is not settled, so it is not sealed.
     #[error(
-        "Failed to make the receipt: {day} is not sealed yet; a day is sealed when every platform is complete beyond the \
-         longest order that could begin on it, by `coverledger seal`"
+        "Failed to make the receipt: {day} is not sealed yet, since not every platform is complete beyond the longest order that \
+         could begin on it; ask again when it is"
+    )]
+    NotSettled {
+        /// The day.
+        day: String,
+    },
+    /// The day is settled and not sealed.
+    #[error(
+        "Failed to make the receipt: {day} is not sealed yet, though it is settled; a service with [seal] seals it in the \
+         background, `coverledger seal` while no service runs"
     )]
     NotSealed {
         /// The day.
@@ -78,7 +95,7 @@ pub struct SealBook<'a> {
     state: &'a Snapshot,
     terms: Terms<'a>,
     seals: Vec<StoredSeal>,
-    log: SealLog,
+    log: Arc<SealLog>,
 }
 
 impl<'a> SealBook<'a> {
@@ -87,14 +104,41 @@ impl<'a> SealBook<'a> {
     /// # Errors
     /// The state cannot be read, or its log is damaged.
     pub fn of(state: &'a Snapshot, terms: Terms<'a>) -> Result<Self, SealingError> {
+        Self::continuing(state, terms, &Arc::default())
+    }
+
+    /// The same, where an earlier log of the ledger is known: only what came since is read.
+    ///
+    /// # Errors
+    /// The state cannot be read, or its log is damaged.
+    pub fn continuing(
+        state: &'a Snapshot,
+        terms: Terms<'a>,
+        known: &Arc<SealLog>,
+    ) -> Result<Self, SealingError> {
         let seals = state.seals()?;
-        let log = SealLog::of_texts(seals.iter().map(|seal| seal.text.as_str()))?;
+        let known_size = usize::try_from(known.size()).unwrap_or(usize::MAX);
+        let log = match seals.get(known_size..) {
+            Some([]) => Arc::clone(known),
+            Some(new) => {
+                let mut log = SealLog::clone(known);
+                log.extend(new.iter().map(|seal| seal.text.as_str()))?;
+                Arc::new(log)
+            }
+            // An earlier state than the known one.
+            None => Arc::new(SealLog::of_texts(seals.iter().map(|seal| seal.text.as_str()))?),
+        };
         Ok(Self { state, terms, seals, log })
     }
 
     /// The log.
-    pub const fn log(&self) -> &SealLog {
+    pub fn log(&self) -> &SealLog {
         &self.log
+    }
+
+    /// The signed checkpoint of the whole log.
+    pub fn checkpoint(&self, secrets: &Secrets) -> String {
+        self.log.checkpoint(secrets.origin()).sign(&secrets.signing_keys())
     }
 
     /// The days whose orders can concern a day, and itself.
@@ -108,51 +152,56 @@ impl<'a> SealBook<'a> {
         self.terms.zone.days_between(from, span.until.plus(lead_ms))
     }
 
+    /// The days that may be sealed: those with orders, the day after each, since an order that begins before midnight concerns
+    /// it too, and days without any between them.
+    fn days_to_seal(&self) -> BTreeSet<LocalDay> {
+        let (mut days, mut before) = (BTreeSet::new(), None);
+        for day in self.state.days_stored() {
+            if let Some(LocalDay(last)) = before
+                && day.0.saturating_sub(last) <= EMPTY_DAYS_MAX
+            {
+                days.extend((last..day.0).map(LocalDay));
+            }
+            days.extend([day, day.plus_days(1)]);
+            before = Some(day);
+        }
+        days
+    }
+
     /// The days that are settled and not sealed, or sealed before something new came, ascending. Days that retention dropped
     /// are left as they are sealed.
     ///
     /// # Errors
     /// The state cannot be read.
     pub fn due(&self) -> Result<Vec<LocalDay>, SealingError> {
-        let stored: BTreeSet<LocalDay> = self.state.days_stored().collect();
-        // An order that begins before midnight concerns the day after too.
-        let days: BTreeSet<LocalDay> = stored.iter().flat_map(|day| [*day, day.plus_days(1)]).collect();
         let mut due = Vec::new();
-        for day in days {
+        for day in self.days_to_seal() {
             let newest = self.log.newest(day).and_then(|(index, _)| self.seal_at(index));
             let is_due = match newest {
                 Some(seal) => self.state.is_newer_than(seal, self.days_around(day))?,
                 None => true,
             };
-            if is_due && platforms_to_seal(self.state, self.terms, span_of(self.terms, day)).is_some() {
+            if is_due && self.is_settled(day) {
                 due.push(day);
             }
         }
         Ok(due)
     }
 
+    fn is_settled(&self, day: LocalDay) -> bool {
+        platforms_to_seal(self.state, self.terms, span_of(self.terms, day)).is_some()
+    }
+
     fn seal_at(&self, index: u64) -> Option<&StoredSeal> {
         self.seals.get(usize::try_from(index).ok()?)
     }
 
-    fn rider_day(&self, rider_id: &str, day: LocalDay) -> Result<RiderDay, SealingError> {
-        let span = span_of(self.terms, day);
-        let found = rider_day(self.state, self.terms, rider_id, (day, span))?;
-        let what = "a time of an order lies outside the years 0000 to 9999: correct the order";
-        found.ok_or_else(|| SealingError::Unsealable { day: name(day), what })
-    }
-
-    /// Every rider-day of a day, by ascending rider identifier; those without content are left out.
+    /// What a rider did on a day, with nothing in it for a rider who did nothing.
     ///
     /// # Errors
     /// The state cannot be read.
-    pub fn rider_days(
-        &self,
-        day: LocalDay,
-    ) -> Result<impl Iterator<Item = Result<RiderDay, SealingError>> + '_, SealingError> {
-        let riders = self.state.riders_of_days(self.days_around(day))?;
-        let rider_days = riders.into_iter().map(move |rider_id| self.rider_day(&rider_id, day));
-        Ok(rider_days.filter(|found| found.as_ref().map_or(true, |rider_day| !rider_day.is_empty())))
+    pub fn rider_day(&self, rider_id: &str, day: LocalDay) -> Result<RiderDay, SealingError> {
+        Ok(DayRules::new(self.state, self.terms, day).rider_day(rider_id)?)
     }
 
     /// Builds the seal of a day that is due, unless `stop` is set meanwhile. Lets questions go first.
@@ -167,16 +216,9 @@ impl<'a> SealBook<'a> {
     ) -> Result<Outcome, SealingError> {
         let span = span_of(self.terms, day);
         let platforms = platforms_to_seal(self.state, self.terms, span);
-        let platforms = platforms.ok_or_else(|| SealingError::NotSealed { day: name(day) })?;
-        let mut leaves = Vec::new();
-        for found in self.rider_days(day)? {
-            if stop.load(Ordering::Relaxed) {
-                return Ok(Outcome::Stopped);
-            }
-            give_way();
-            leaves.push(leaf_of(&found?, secret)?);
-        }
-        let tree = DayTree::new(leaves).map_err(|cause| SealingError::Tree { day: name(day), cause })?;
+        let platforms = platforms.ok_or_else(|| SealingError::NotSettled { day: name(day) })?;
+        let Some(leaves) = self.leaves(day, secret, stop)? else { return Ok(Outcome::Stopped) };
+        let tree = DayTree::new(leaves);
         let (generation, previous) = self.log.next_generation(day);
         let entry = DayEntry {
             zone: self.terms.zone.name().to_owned(),
@@ -205,6 +247,18 @@ impl<'a> SealBook<'a> {
         })))
     }
 
+    /// The tree of the sealed day at an index of the log, from its stored leaves.
+    ///
+    /// # Errors
+    /// There is no such entry, or its leaves are damaged.
+    pub fn tree(&self, index: u64) -> Result<DayTree, SealingError> {
+        let entry = self.log.entry(index).zip(self.seal_at(index));
+        let (entry, stored) =
+            entry.ok_or_else(|| SealingError::NotSealed { day: format!("entry {index}") })?;
+        let leaves = self.state.sealed_leaves(index, stored)?;
+        DayTree::of_bytes(&leaves).map_err(|cause| SealingError::Tree { day: name(entry.day), cause })
+    }
+
     /// The receipt about a stretch of one sealed day, under a checkpoint of the whole log.
     ///
     /// # Errors
@@ -216,30 +270,32 @@ impl<'a> SealBook<'a> {
         asked: Window,
         whole: bool,
     ) -> Result<Receipt, SealingError> {
+        self.receipt_in(secrets, rider_id, (asked, whole), |index| self.tree(index).map(Arc::new))
+    }
+
+    /// The same, with the trees of days from `tree`.
+    fn receipt_in(
+        &self,
+        secrets: &Secrets,
+        rider_id: &str,
+        (asked, whole): (Window, bool),
+        tree: impl FnOnce(u64) -> Result<Arc<DayTree>, SealingError>,
+    ) -> Result<Receipt, SealingError> {
         let day = self.terms.zone.day(asked.from);
-        let not_sealed = || SealingError::NotSealed { day: name(day) };
-        let (index, entry) = self.log.newest(day).ok_or_else(not_sealed)?;
-        let stored = self.seal_at(index).ok_or_else(not_sealed)?;
-        let leaves = self.state.sealed_leaves(index, stored)?;
-        let tree =
-            DayTree::of_bytes(&leaves).map_err(|cause| SealingError::Tree { day: name(day), cause })?;
-        let checkpoint = self.log.checkpoint(secrets.origin()).sign(&secrets.signing_keys());
+        let Some((index, entry)) = self.log.newest(day) else {
+            let day_name = name(day);
+            return Err(match self.is_settled(day) {
+                true => SealingError::NotSealed { day: day_name },
+                false => SealingError::NotSettled { day: day_name },
+            });
+        };
+        let tree = tree(index)?;
+        let checkpoint = self.checkpoint(secrets);
         let path = self.log.prove_inclusion(index);
         let sealed = SealedDay { entry, tree: &tree, index, path: &path, checkpoint: &checkpoint };
         let rider_day = self.rider_day(rider_id, day)?;
         Ok(write_receipt(secrets.sealing(), &sealed, &rider_day, asked, whole)?)
     }
-}
-
-/// The leaf of a rider-day.
-fn leaf_of(rider_day: &RiderDay, secret: &SealingSecret) -> Result<Leaf, SealingError> {
-    let (rider_id, day) = (&rider_day.rider_id, rider_day.day);
-    let opening = rider_day.opening(secret);
-    let tag = secret.output(rider_id, day).and_then(|output| Tag::of_output(&output, day));
-    let commitment = opening.content.commitment(&opening.nonce, rider_id, day);
-    let what = "its date has no text: it lies outside the years 0000 to 9999";
-    let leaf = tag.zip(commitment).map(|(tag, commitment)| Leaf { tag, commitment });
-    leaf.ok_or_else(|| SealingError::Unsealable { day: name(day), what })
 }
 
 fn name(day: LocalDay) -> String {

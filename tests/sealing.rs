@@ -5,87 +5,17 @@
 
 mod testkit;
 
+use coverledger::config::Config;
+use coverledger::ledger::{Ledger, LedgerOptions, NewSeal};
+use coverledger::seal::day_tree::{DayTree, Leaf};
+use coverledger::seal::entry::DayEntry;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
-use std::process::Command;
 use testkit::cases::Bench;
 use testkit::program::{Program, binary};
+use testkit::sealed::{RIDERS, check, configure, events, ledger, order, secrets, take};
 use testkit::wait::poll_until;
-
-const COMPLETE: [&str; 2] = ["--complete-through", "2013-03-20T00:00:00Z"];
-const RIDERS: u32 = 7;
-
-/// An order of a rider on a day of March, half an hour from an hour and minute of UTC; past midnight of New York (05:00) for
-/// some of them.
-fn order(rider: u32, day: u32, hour: u32, more: &str) -> String {
-    let (start, end) =
-        (format!("2013-03-{day:02}T{hour:02}:10:00Z"), format!("2013-03-{day:02}T{hour:02}:40:00Z"));
-    format!(
-        r#"{{"platform":"aa","order_id":"o-{rider}-{day}-{hour}","rider_id":"R{rider}","category":"ride_hailing","region":"310000","accepted_at":"{start}","ended_at":"{end}"{more}}}"#
-    )
-}
-
-/// Orders of some days: amended, void, repeated, refused, of two platforms, over midnight.
-fn events() -> Vec<String> {
-    let mut events = Vec::new();
-    for day in 4..9 {
-        for rider in 0..RIDERS {
-            if (rider + day) % 5 == 0 {
-                continue;
-            }
-            for hour in [4, 11, 16] {
-                events.push(order(rider, day, hour, ""));
-            }
-            let night = format!(
-                r#"{{"platform":"ua","order_id":"n-{rider}-{day}","rider_id":"R{rider}","category":"instant_delivery","region":"310000","accepted_at":"2013-03-{day:02}T04:30:00Z","ended_at":"2013-03-{day:02}T05:20:00Z"}}"#
-            );
-            events.push(night);
-        }
-    }
-    events.push(order(1, 5, 11, r#","revision":1,"outcome":"cancelled""#));
-    events.push(order(2, 5, 11, r#","revision":1,"outcome":"void""#));
-    events.push(order(3, 5, 11, ""));
-    // Refused: it names its rider and time, and keeps that open.
-    events.push(order(3, 6, 13, "").replace("310000", "31"));
-    // Open for ever.
-    events.push(order(4, 6, 14, "").replace(r#","ended_at":"2013-03-06T14:40:00Z""#, ""));
-    events
-}
-
-/// Takes in events by several runs of `ingest`, of so many lines each.
-fn ledger(events: &[String], lines: usize) -> Bench {
-    let bench = Bench::flights();
-    for part in events.chunks(lines) {
-        take(&bench, part);
-    }
-    bench.ok("ingest", &[COMPLETE[0], COMPLETE[1], "in.jsonl"]);
-    bench
-}
-
-fn take(bench: &Bench, events: &[String]) {
-    fs::write(bench.path("in.jsonl"), events.join("\n") + "\n").unwrap();
-    bench.ok("ingest", &["in.jsonl"]);
-}
-
-/// Makes the secrets of a bench, or takes those of another; returns the public key.
-fn secrets(bench: &Bench, of: Option<&Bench>) -> String {
-    match of {
-        Some(other) => {
-            fs::copy(other.path("seal.secrets"), bench.path("seal.secrets")).unwrap();
-            bench.json("seal", &["--secrets", "seal.secrets", "--status"])["keys"][0]
-                .as_str()
-                .unwrap()
-                .to_owned()
-        }
-        None => {
-            let arguments = ["seal", "--new-secrets", "seal.secrets", "--name", "ledger.example/seal"];
-            let made = binary().current_dir(bench.folder.path()).args(arguments).output().unwrap();
-            assert_eq!(made.status.code(), Some(0), "{}", String::from_utf8_lossy(&made.stderr));
-            String::from_utf8(made.stdout).unwrap().trim().to_owned()
-        }
-    }
-}
 
 fn seal(bench: &Bench) -> Value {
     bench.json("seal", &["--secrets", "seal.secrets"])
@@ -96,19 +26,6 @@ fn receipt(bench: &Bench, rider: &str, at: &str, more: &[&str]) -> (i32, String,
     let output = bench.run("receipt", &arguments);
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
-}
-
-/// Whether both verifiers accept a receipt.
-fn check(bench: &Bench, receipt: &str, key: &str) {
-    fs::write(bench.path("receipt.json"), receipt).unwrap();
-    let arguments = ["verify-receipt", "receipt.json", "--key", key];
-    let own = binary().current_dir(bench.folder.path()).args(arguments).output().unwrap();
-    assert_eq!(own.status.code(), Some(0), "{}{receipt}", String::from_utf8_lossy(&own.stdout));
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/verifier/verify_receipt.py");
-    let mut python = Command::new("python3");
-    let other = python.current_dir(bench.folder.path()).args([script, "--key", key, "receipt.json"]).output();
-    let other = other.expect("python3 runs the second verifier: scripts/setup installs it");
-    assert_eq!(other.status.code(), Some(0), "{}{receipt}", String::from_utf8_lossy(&other.stderr));
 }
 
 #[test]
@@ -205,7 +122,7 @@ fn ledgers_of_the_same_events_have_the_same_roots() {
     seal(&third);
     let (code, said) = compare(&third);
     assert_eq!((code, &said["same"], &said["day"]), (1, &false.into(), &"2013-03-06".into()), "{said}");
-    assert_eq!(said["rider_tag"].as_str().unwrap().len(), 32);
+    assert_eq!(said["rider_tag"].as_str().unwrap().len(), 16);
     assert!(!said.to_string().contains("R5"), "{said}");
 }
 
@@ -245,12 +162,8 @@ fn a_later_arrival_makes_a_new_generation() {
 fn a_service_seals_by_itself() {
     let bench = ledger(&events(), 1000);
     let key = secrets(&bench, None);
-    let config = fs::read_to_string(bench.path("flights.toml")).unwrap();
-    let config = config.replacen("[ledger]", "[http]\nlisten = \"127.0.0.1:0\"\n[ledger]", 1);
-    fs::write(bench.path("flights.toml"), config).unwrap();
-    let secrets = bench.path("seal.secrets");
-    let mut program =
-        Program::serve(&bench.path("flights.toml"), &["--seal-secrets", secrets.to_str().unwrap()]);
+    configure(&bench, "");
+    let mut program = Program::serve(&bench.path("flights.toml"), &[]);
     poll_until("seven days are sealed", || {
         assert!(!program.has_ended(), "it ended: {}", program.said());
         (program.said().matches("sealed a day").count() == 7).then_some(())
@@ -266,6 +179,73 @@ fn a_service_seals_by_itself() {
     let other = ledger(&events(), 50);
     fs::copy(bench.path("seal.secrets"), other.path("seal.secrets")).unwrap();
     assert_eq!(seal(&other)["root"], said["root"]);
+}
+
+/// Puts a further generation of a day into the log, with leaves as `change` leaves them.
+fn forge(bench: &Bench, change: impl Fn(&mut DayEntry, &mut Vec<Leaf>)) {
+    let config = Config::load(&bench.path("flights.toml"), &|_| None).unwrap();
+    let folder = bench.folder.path().join("data");
+    assert_eq!(config.ledger.data_dir, folder);
+    let mut ledger = Ledger::open(LedgerOptions::new(&config)).unwrap();
+    let state = ledger.published().current();
+    let seals = state.seals().unwrap();
+    let index = u64::try_from(seals.len()).unwrap();
+    let mut entry = DayEntry::parse(&seals[2].text).unwrap();
+    let mut leaves =
+        DayTree::of_bytes(&state.sealed_leaves(2, &seals[2]).unwrap()).unwrap().leaves().to_vec();
+    (entry.generation, entry.previous) = (2, Some(2));
+    change(&mut entry, &mut leaves);
+    let tree = DayTree::new(leaves);
+    let (commit, next_run) = (state.root().commit, state.root().next_run);
+    let seal = NewSeal { index, text: entry.to_string(), leaves: tree.to_bytes(), commit, next_run };
+    ledger.add_seal(&seal, state.root().recorded_at).unwrap();
+}
+
+#[test]
+fn verify_compares_leaves_with_roots_and_rows_with_leaves() {
+    let sealed = || {
+        let bench = ledger(&events(), 1000);
+        secrets(&bench, None);
+        seal(&bench);
+        bench
+    };
+    let verify = |bench: &Bench, more: &[&str]| {
+        let output = bench.run("verify", &[&["--json"], more].concat());
+        let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+        (output.status.code(), said["problems"].to_string(), said)
+    };
+    let with_secrets = ["--secrets", "seal.secrets"];
+    let good = sealed();
+    let (code, _, said) = verify(&good, &with_secrets);
+    assert_eq!((code, &said["sealed_days_recomputed"]), (Some(0), &7.into()), "{said}");
+    let (code, _, said) = verify(&good, &[]);
+    assert_eq!(
+        (code, &said["sealed_days_recomputed"], &said["seal_entries"]),
+        (Some(0), &0.into(), &7.into())
+    );
+    // Leaves that do not give the root are found without the secrets.
+    let other_root = sealed();
+    forge(&other_root, |entry, leaves| {
+        entry.root = leaves[0].commitment;
+    });
+    let (code, problems, _) = verify(&other_root, &[]);
+    assert_eq!(code, Some(1));
+    assert!(problems.contains("the stored leaves of 2013-03-05 (entry 7 of the seal log)"), "{problems}");
+    // A rider who is left out is found with them.
+    let left_out = sealed();
+    forge(&left_out, |entry, leaves| {
+        leaves.remove(1);
+        let tree = DayTree::new(leaves.clone());
+        (entry.root, entry.leaves) = (tree.root(), tree.size());
+    });
+    assert_eq!(verify(&left_out, &[]).0, Some(0));
+    let (code, problems, _) = verify(&left_out, &with_secrets);
+    assert_eq!(code, Some(1));
+    assert!(
+        problems.contains("the rows of 2013-03-05 do not give the root that was sealed (entry 7"),
+        "{problems}"
+    );
+    assert!(!problems.contains("R1"), "{problems}");
 }
 
 #[test]

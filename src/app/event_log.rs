@@ -6,10 +6,13 @@ use crate::domain::money::Micros;
 use crate::domain::posting::Disposition;
 use crate::domain::reject::Reason;
 use crate::domain::view::LedgerView;
-use crate::ledger::{CommitReport, FreeSpace, Ledger, LedgerError, Snapshot, Source};
+use crate::ingest::kafka::KafkaFault;
+use crate::ledger::{CommitReport, FreeSpace, Ledger, LedgerError, NewSeal, Snapshot, Source};
+use crate::sealing::SealingError;
 use crate::telemetry::metrics::{
     CommitFacts, EventCount, Metrics, PartitionFacts, PremiumMoved, RecordSource, Sample,
 };
+use std::time::Duration;
 use tracing::{debug, error, info, warn};
 
 /// Dispositions in the order of counts; the reason of a rejection is counted apart.
@@ -142,6 +145,31 @@ impl EventLog {
             ahead_ms,
             "the wall clock jumped: completeness does not advance until the clock is back; if the new time is right, restart the service"
         );
+    }
+
+    /// A day was sealed.
+    pub fn sealed(&self, day: &str, seal: &NewSeal, took: Duration) {
+        self.metrics.sealed(took);
+        let (leaf_bytes, took_ms) = (seal.leaves.len(), took.as_millis());
+        info!(day, entry = seal.index, leaf_bytes, took_ms, "sealed a day");
+    }
+
+    /// A day could not be sealed: answers do not depend on it.
+    pub fn seal_failed(&self, problem: &SealingError) {
+        self.metrics.seal_failed();
+        error!(%problem, "Failed to seal a day: no further day is sealed before it; the service tries again in ten minutes");
+    }
+
+    /// Checkpoints of the seal log are in their topic.
+    pub fn checkpoint_published(&self, size: u64) {
+        self.metrics.checkpoint_published();
+        debug!(size, "published a checkpoint of the seal log");
+    }
+
+    /// Checkpoints could not be put into their topic.
+    pub fn checkpoint_failed(&self, topic: &str, problem: &KafkaFault) {
+        self.metrics.checkpoint_failed();
+        warn!(topic, %problem, "Failed to publish a checkpoint of the seal log: the service tries again; check that the topic exists and that the service may read and write it");
     }
 
     /// A token or an account was changed. What keeps a log of its own of such changes is told here, too; the store has them all

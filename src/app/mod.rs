@@ -9,6 +9,7 @@
 
 mod access_control;
 pub mod admin;
+mod checkpoint_publisher;
 pub mod compactor;
 pub mod demo;
 pub mod end_offset_poller;
@@ -17,6 +18,8 @@ mod kafka;
 mod offset_overrides;
 mod open_files;
 pub mod reader;
+mod receipts;
+mod seal_secrets;
 pub mod sealer;
 pub mod service;
 mod signals;
@@ -29,7 +32,6 @@ use crate::config::Config;
 use crate::http;
 use crate::ingest::kafka::TopicPartition;
 use crate::ledger::{DiskSpace, Ledger, LedgerOptions, Published};
-use crate::sealing::secrets::Secrets;
 use crate::telemetry::clock::Clock;
 use crate::telemetry::metrics::Metrics;
 use crate::wait::Stop;
@@ -38,6 +40,7 @@ pub use access_control::access_store;
 use admin::Admin;
 use anyhow::Context;
 use event_log::EventLog;
+use receipts::Receipts;
 use service::Service;
 use status::Status;
 use std::net::SocketAddr;
@@ -82,8 +85,6 @@ pub struct ServeOptions {
     pub reason: String,
     /// Read-only: serves queries from the ledger, without Kafka.
     pub read_only: bool,
-    /// The secrets with which settled days are sealed; none are without them.
-    pub secrets: Option<Arc<Secrets>>,
     /// Ending when the terminal goes away (SIGHUP); else that is logged and ignored.
     pub ends_on_hangup: bool,
 }
@@ -133,8 +134,11 @@ pub fn serve(
     };
     let published = ledger.published();
     let status = Arc::new(Status::new(options.read_only));
+    let secrets = seal_secrets::open(config, &published.current(), options.read_only)?;
+    let receipts = secrets.map(|secrets| Receipts::new(secrets, config, &event_log));
     let service = Service {
         published: Arc::clone(&published),
+        receipts: receipts.clone(),
         status: Arc::clone(&status),
         clock,
         event_log: event_log.clone(),
@@ -151,7 +155,10 @@ pub fn serve(
     })?;
     let result = match options.read_only {
         true => stay(&status, &stop),
-        false => run(config, options, (ledger, &access_control), (&clock, &event_log, &status, &stop)),
+        false => {
+            let parts = (ledger, &access_control, receipts);
+            run(config, options, parts, (&clock, &event_log, &status, &stop))
+        }
     };
     status.set_stopping();
     let web = web.finish(&runtime, config.shutdown.grace);
@@ -191,7 +198,7 @@ fn stay(status: &Status, stop: &Stop) -> anyhow::Result<()> {
 fn run(
     config: &Config,
     options: &ServeOptions,
-    (mut ledger, access_control): (Ledger, &AccessControl),
+    (mut ledger, access_control, receipts): (Ledger, &AccessControl, Option<Receipts>),
     (clock, event_log, status, stop): (&Clock, &EventLog, &Arc<Status>, &Stop),
 ) -> anyhow::Result<()> {
     let (mut threads, published) = (Threads::default(), ledger.published());
@@ -209,7 +216,9 @@ fn run(
     }
     let (compactor, bench) = compactor::compactor(stop.clone());
     threads.start("compactor", Urgency::Background, move || bench.run())?;
-    let sealer = sealer::start(options.secrets.as_ref(), config, stop, &mut threads)?;
+    let secrets = receipts.as_ref().map(|receipts| Arc::clone(receipts.issuer.secrets()));
+    let publisher = checkpoint_publisher::start(receipts.zip(Some(&published)), config, stop, &mut threads)?;
+    let sealer = sealer::start(secrets.as_ref(), config, (event_log, publisher), stop, &mut threads)?;
     if let Some(upkeep) = ledger.upkeep() {
         let stopped = stop.clone();
         threads.start("upkeep", Urgency::Background, move || {

@@ -1,6 +1,7 @@
 //! Seals settled days in the background: one day at a time from a published state, added to the ledger by the writer between
 //! two commits.
 
+use super::event_log::EventLog;
 use super::threads::{Threads, Urgency};
 use crate::config::Config;
 use crate::coverage::Terms;
@@ -13,12 +14,13 @@ use crate::sealing::{Outcome, SealBook, SealingError};
 use crate::telemetry::clock::Clock;
 use crate::wait::Stop;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, sync_channel};
 use std::time::{Duration, Instant};
-use tracing::{error, info};
 
 /// How often the writer has a state looked through when nothing was due.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
+/// When a day that could not be sealed is tried again.
+const RETRY_AFTER: Duration = Duration::from_secs(600);
 /// Days that are looked at in one state before the writer hears of them: their seals still agreed.
 const AGREEING_MAX: usize = 64;
 
@@ -27,12 +29,14 @@ const AGREEING_MAX: usize = 64;
 struct Found {
     /// A day to be added.
     seal: Option<(String, Box<NewSeal>)>,
+    /// How long it took to build.
+    took: Duration,
     /// Seals that agree with the state.
     agree: Vec<u64>,
     /// Newest commit and next run of the state.
     as_of: (u64, u64),
-    /// Whether more is due.
-    is_more_due: bool,
+    /// Days that are due after these.
+    due: usize,
 }
 
 /// The writer's end: at most one state is looked through.
@@ -41,8 +45,11 @@ pub struct Sealer {
     states: SyncSender<Arc<Snapshot>>,
     found: Receiver<Result<Found, SealingError>>,
     is_under_way: bool,
-    /// When to look again; `None` after a failure, which an operator has to look at.
-    next: Option<Instant>,
+    /// When to look again.
+    next: Instant,
+    event_log: EventLog,
+    /// Told of each new checkpoint.
+    publisher: Option<Sender<()>>,
 }
 
 /// The sealing thread's end.
@@ -56,28 +63,27 @@ struct SealingThread {
     stop: Stop,
 }
 
-/// Starts the sealing thread, if there are secrets to seal with.
+/// Starts the sealing thread, if there are secrets to seal with. `publisher` is told of each new checkpoint.
 ///
 /// # Errors
 /// The system gives no thread.
 pub fn start(
     secrets: Option<&Arc<Secrets>>,
     config: &Config,
+    (event_log, publisher): (&EventLog, Option<Sender<()>>),
     stop: &Stop,
     threads: &mut Threads,
 ) -> anyhow::Result<Option<Sealer>> {
     let Some(secrets) = secrets else { return Ok(None) };
-    let (sealer, thread) = sealer(Arc::clone(secrets), config, stop.clone());
-    threads.start("sealer", Urgency::Background, move || thread.run())?;
-    Ok(Some(sealer))
-}
-
-fn sealer(secrets: Arc<Secrets>, config: &Config, stop: Stop) -> (Sealer, SealingThread) {
     let (states, to_look_at) = sync_channel(1);
     let (ready, found) = sync_channel(1);
-    let sealer = Sealer { states, found, is_under_way: false, next: Some(Instant::now()) };
+    let (next, event_log) = (Instant::now(), event_log.clone());
+    let sealer = Sealer { states, found, is_under_way: false, next, event_log, publisher };
     let (platforms, zone) = (config.platforms.clone(), config.zone.clone());
-    (sealer, SealingThread { states: to_look_at, found: ready, secrets, platforms, zone, stop })
+    let (secrets, stop) = (Arc::clone(secrets), stop.clone());
+    let thread = SealingThread { states: to_look_at, found: ready, secrets, platforms, zone, stop };
+    threads.start("sealer", Urgency::Background, move || thread.run())?;
+    Ok(Some(sealer))
 }
 
 impl SealingThread {
@@ -97,11 +103,13 @@ impl SealingThread {
         let mut found = Found { as_of: (state.root().commit, state.root().next_run), ..Found::default() };
         let mut due = book.due()?.into_iter();
         for day in due.by_ref() {
+            let begun = Instant::now();
             match book.seal(day, self.secrets.sealing(), self.stop.flag())? {
                 Outcome::Stopped => break,
                 Outcome::Agrees(index) => found.agree.push(index),
                 Outcome::Sealed(seal) => {
                     found.seal = Some((day_text(day).unwrap_or_default(), seal));
+                    found.took = begun.elapsed();
                     break;
                 }
             }
@@ -109,7 +117,7 @@ impl SealingThread {
                 break;
             }
         }
-        found.is_more_due = due.next().is_some();
+        found.due = due.count();
         Ok(found)
     }
 }
@@ -127,7 +135,7 @@ impl Sealer {
                 Err(TryRecvError::Disconnected) => anyhow::bail!("the sealing thread is gone"),
             }
         }
-        if may_begin && self.next.is_some_and(|next| Instant::now() >= next) {
+        if may_begin && Instant::now() >= self.next {
             if self.states.send(ledger.published().current()).is_err() {
                 anyhow::bail!("the sealing thread is gone");
             }
@@ -147,8 +155,8 @@ impl Sealer {
             Ok(found) => found,
             Err(problem) => {
                 // Answers do not depend on seals: the service goes on.
-                error!(%problem, "no further day is sealed until the service is started again");
-                self.next = None;
+                self.event_log.seal_failed(&problem);
+                self.next = Instant::now() + RETRY_AFTER;
                 return Ok(());
             }
         };
@@ -157,10 +165,12 @@ impl Sealer {
         }
         if let Some((day, seal)) = &found.seal {
             ledger.add_seal(seal, clock.now())?;
-            info!(%day, entry = seal.index, leaf_bytes = seal.leaves.len(), "sealed a day");
+            self.event_log.sealed(day, seal, found.took);
+            // A publisher that is gone tells its own failure.
+            let _told = self.publisher.as_ref().map(|publisher| publisher.send(()));
         }
-        let wait = if found.is_more_due { Duration::ZERO } else { LOOK_EVERY };
-        self.next = Some(Instant::now() + wait);
+        self.event_log.metrics.seals_due(u64::try_from(found.due).unwrap_or(u64::MAX));
+        self.next = Instant::now() + if found.due > 0 { Duration::ZERO } else { LOOK_EVERY };
         Ok(())
     }
 }

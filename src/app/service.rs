@@ -1,12 +1,14 @@
 //! What the HTTP side asks of the ledger and of the threads.
 
 use super::event_log::EventLog;
+use super::receipts::Receipts;
 use super::status::Status;
 use crate::domain::pending::PendingKind;
 use crate::domain::platform::{Platforms, UnreadableRecords};
 use crate::domain::view::LedgerView;
 use crate::http::{
-    NotReady, PartitionProgress, Paused, ProgressFacts, RejectionPage, RejectionQuery, Source,
+    NoReceipt, NotReady, PartitionProgress, Paused, ProgressFacts, ReceiptRequest, RejectionPage,
+    RejectionQuery, SealFile, Source,
 };
 use crate::ledger::{LedgerError, Published, Snapshot};
 use crate::telemetry::clock::Clock;
@@ -26,6 +28,8 @@ pub struct Service {
     pub event_log: EventLog,
     /// What platforms promise.
     pub platforms: Platforms,
+    /// Makes receipts, where days are sealed.
+    pub receipts: Option<Receipts>,
 }
 
 impl Source for Service {
@@ -98,8 +102,21 @@ impl Source for Service {
         Ok(page)
     }
 
+    fn receipt(
+        &self,
+        state: &Snapshot,
+        request: &ReceiptRequest<'_>,
+    ) -> Result<String, NoReceipt<LedgerError>> {
+        self.receipts.as_ref().ok_or(NoReceipt::Off)?.receipt(state, request)
+    }
+
+    fn seal_file(&self, file: SealFile<'_>) -> Result<Option<Vec<u8>>, NoReceipt<LedgerError>> {
+        self.receipts.as_ref().ok_or(NoReceipt::Off)?.seal_file(&self.published.current(), file)
+    }
+
     fn sample(&self) {
         let state = self.published.current();
+        self.receipts.iter().for_each(|receipts| receipts.sample(&state));
         for progress in self.progress().partitions {
             self.event_log.partition(&progress.topic, progress.partition, progress.position, progress.end);
         }

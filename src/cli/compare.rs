@@ -1,7 +1,7 @@
 //! `coverledger compare`: whether two ledgers of the same events seal the same, or where they first differ.
 
 use super::reading::Opened;
-use super::seal::{ASK_A_BACKUP, book_of, read_secrets};
+use super::seal::{ASK_A_BACKUP, book_of, secrets_of};
 use super::{Ending, load_config};
 use crate::domain::time::LocalDay;
 use crate::seal::compare::{Difference, first_difference};
@@ -26,9 +26,9 @@ pub struct CompareArgs {
     first: PathBuf,
     /// The configuration file of the other.
     second: PathBuf,
-    /// The file with the secrets of sealing, which give the tag.
+    /// The file with the secrets of sealing, which give the tag; that of `[seal]` of the first configuration where none is named.
     #[arg(long, value_name = "FILE")]
-    secrets: PathBuf,
+    secrets: Option<PathBuf>,
 }
 
 /// Compares.
@@ -36,8 +36,9 @@ pub struct CompareArgs {
 /// # Errors
 /// Secrets or ledgers that cannot be read.
 pub fn run(args: &CompareArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
-    let secrets = read_secrets(&args.secrets)?;
-    let first = Opened::read(load_config(&args.first)?, ASK_A_BACKUP)?;
+    let config = load_config(&args.first)?;
+    let secrets = secrets_of(args.secrets.as_deref(), &config)?;
+    let first = Opened::read(config, ASK_A_BACKUP)?;
     let second = Opened::read(load_config(&args.second)?, ASK_A_BACKUP)?;
     let (one, other) = (first.snapshot(), second.snapshot());
     let (one, other) = (book_of(&one, &first)?, book_of(&other, &second)?);

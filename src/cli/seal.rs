@@ -2,23 +2,22 @@
 
 use super::reading::Opened;
 use super::{Ending, WrongUsage, load_config};
+use crate::config::Config;
 use crate::domain::time::LocalDay;
 use crate::ledger::Snapshot;
 use crate::seal::instant;
 use crate::seal::tiles::added_tiles;
 use crate::sealing::secrets::Secrets;
+use crate::sealing::secrets_file::{self, SecretsFileError};
 use crate::sealing::{Outcome, SealBook};
 use anyhow::Context;
 use clap::Args;
 use serde_json::json;
-use std::fs::{self, OpenOptions};
-use std::io::{ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-/// The largest file of secrets, in bytes.
-const SECRETS_BYTES_MAX: u64 = 16_384;
 /// Days that are sealed before the seals that still agree are noted.
 const CONFIRMED_EACH: usize = 256;
 
@@ -26,22 +25,17 @@ const CONFIRMED_EACH: usize = 256;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   coverledger seal --new-secrets seal.secrets --name ledger.example/seal
-  coverledger seal --config coverledger.toml --secrets seal.secrets --export /srv/www/seal
+  coverledger seal --config coverledger.toml --export /srv/www/seal
   coverledger seal --config coverledger.toml --secrets seal.secrets --status
 
-The service must be stopped while days are sealed. The secrets are made once; back them up apart from the ledger: without them no
+A service with [seal] in its configuration seals by itself; this command needs it stopped. The secrets are made once; back them up apart from the ledger: without them no
 further day is sealed and no receipt made. The exported folder is a log in the form of C2SP tlog-tiles: any web server can serve it.")]
 pub struct SealArgs {
     /// The configuration file of the ledger.
     #[arg(long, required_unless_present = "new_secrets", conflicts_with = "new_secrets")]
     config: Option<PathBuf>,
-    /// The file with the secrets.
-    #[arg(
-        long,
-        value_name = "FILE",
-        required_unless_present = "new_secrets",
-        conflicts_with = "new_secrets"
-    )]
+    /// The file with the secrets; that of `[seal]` where none is named.
+    #[arg(long, value_name = "FILE", conflicts_with = "new_secrets")]
     secrets: Option<PathBuf>,
     /// Make new secrets in a file that is not there yet, print the public key, and do nothing else.
     #[arg(long, value_name = "FILE", requires = "name")]
@@ -66,9 +60,9 @@ pub fn run(args: &SealArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
         new_secrets(path, name, out)?;
         return Ok(Ending::Holds);
     }
-    let missing = || WrongUsage("--config and --secrets are needed".to_owned());
-    let (config, secrets) = args.config.as_ref().zip(args.secrets.as_ref()).ok_or_else(missing)?;
-    let (config, secrets) = (load_config(config)?, read_secrets(secrets)?);
+    let missing = || WrongUsage("--config is needed".to_owned());
+    let config = load_config(args.config.as_ref().ok_or_else(missing)?)?;
+    let secrets = secrets_of(args.secrets.as_deref(), &config)?;
     let other_way = "stop the service while days are sealed";
     let mut opened =
         if args.status { Opened::read(config, other_way) } else { Opened::open(config, other_way) }?;
@@ -133,51 +127,26 @@ fn seal_due(
     Ok(())
 }
 
-/// Reads the secrets; messages do not show them.
-pub(super) fn read_secrets(path: &Path) -> anyhow::Result<Secrets> {
-    let name = path.display();
-    let metadata = fs::metadata(path).with_context(|| {
-        format!("Failed to read the secrets {name}: check the path, or make some with --new-secrets")
-    })?;
-    if metadata.len() > SECRETS_BYTES_MAX {
-        anyhow::bail!("Failed to read the secrets {name}: the file is too large to be one of secrets");
-    }
-    let text = fs::read_to_string(path).with_context(|| format!("Failed to read the secrets {name}"))?;
-    Secrets::parse(&text).with_context(|| format!("Failed to read the secrets {name}"))
+/// Reads the secrets that an argument names, else those of `[seal]`. Messages do not show them.
+pub(super) fn secrets_of(argument: Option<&Path>, config: &Config) -> anyhow::Result<Secrets> {
+    let configured = config.seal.as_ref().map(|seal| seal.secrets.as_path());
+    let missing = || {
+        WrongUsage("the secrets of sealing are needed: name their file with --secrets, or in [seal] of the configuration".to_owned())
+    };
+    Ok(secrets_file::read(argument.or(configured).ok_or_else(missing)?)?)
 }
 
 fn new_secrets(path: &Path, name: &str, out: &mut dyn Write) -> anyhow::Result<()> {
-    let text = Secrets::new_file(name, &random_bytes()?, &random_bytes()?);
-    let text = text.map_err(|error| WrongUsage(format!("--name {}: {error}", name.escape_debug())))?;
-    let created = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    let mut file = match created {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            let path = path.display();
-            return Err(
-                WrongUsage(format!("{path} exists: secrets are never replaced, name another file")).into()
-            );
+    let secrets = secrets_file::create(path, name).map_err(|error| match error {
+        SecretsFileError::Exists { .. } | SecretsFileError::Name { .. } => {
+            WrongUsage(error.to_string()).into()
         }
-        file => file.with_context(|| format!("Failed to write the secrets {}", path.display()))?,
-    };
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    for key in Secrets::parse(&text)?.public_keys() {
+        error => anyhow::Error::from(error),
+    })?;
+    for key in secrets.public_keys() {
         writeln!(out, "{key}")?;
     }
     Ok(())
-}
-
-fn random_bytes() -> anyhow::Result<[u8; 32]> {
-    let mut bytes = [0; 32];
-    let got = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
-    let got = got.context("Failed to get random bytes from the system")?;
-    if got != bytes.len() {
-        anyhow::bail!(
-            "Failed to get random bytes from the system: it gave {got} of {}; try again",
-            bytes.len()
-        );
-    }
-    Ok(bytes)
 }
 
 /// Writes the log's files: tiles and entries first, the checkpoint that needs them last.
@@ -191,8 +160,7 @@ fn export(book: &SealBook<'_>, secrets: &Secrets, folder: &Path) -> anyhow::Resu
         let bytes = log.file(tile).with_context(|| format!("Failed to make {}", tile.path()))?;
         write_whole(&place, &bytes)?;
     }
-    let checkpoint = log.checkpoint(secrets.origin()).sign(&secrets.signing_keys());
-    write_whole(&folder.join("checkpoint"), checkpoint.as_bytes())
+    write_whole(&folder.join("checkpoint"), book.checkpoint(secrets).as_bytes())
 }
 
 /// Puts a file in its place whole.

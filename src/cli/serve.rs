@@ -2,14 +2,12 @@
 
 use super::Ending;
 use super::load_config;
-use super::seal::read_secrets;
 use super::typed;
 use crate::app::{ServeOptions, Skip, serve};
 use crate::telemetry::log::{self, LogFormat};
 use anyhow::bail;
 use clap::Args;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 /// Arguments of `serve`.
 #[derive(Debug, Args)]
@@ -29,9 +27,6 @@ pub struct ServeArgs {
     /// Answer from the ledger, without Kafka and without changing a byte: from a copy, or after a failure.
     #[arg(long, conflicts_with_all = ["skip", "accept_older_state"])]
     read_only: bool,
-    /// Seal settled days with the secrets of this file: `coverledger seal --new-secrets` makes it.
-    #[arg(long, value_name = "FILE", conflicts_with = "read_only")]
-    seal_secrets: Option<PathBuf>,
     /// Why; kept in the ledger.
     #[arg(long, value_name = "TEXT", value_parser = typed::reason)]
     reason: Option<String>,
@@ -55,7 +50,6 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<Ending> {
         accept_older_state: args.accept_older_state,
         read_only: args.read_only,
         reason: args.reason.clone().unwrap_or_default(),
-        secrets: args.seal_secrets.as_deref().map(read_secrets).transpose()?.map(Arc::new),
         ends_on_hangup: false,
     };
     serve(&config, &options, |_| Ok(()))?;

@@ -2,7 +2,13 @@
 
 use super::Ending;
 use super::load_config;
+use super::reading::Opened;
+use super::seal::{ASK_A_BACKUP, book_of};
+use crate::config::Config;
 use crate::ledger::{ADVICE, LedgerOptions, Verification, verify_dir};
+use crate::sealing::check::{Recompute, SealCheck};
+use crate::sealing::secrets::Secrets;
+use crate::sealing::secrets_file;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
@@ -23,6 +29,12 @@ pub struct VerifyArgs {
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
+    /// Work out every sealed day again from its rows, not only some of them.
+    #[arg(long)]
+    every_sealed_day: bool,
+    /// The file with the secrets of sealing; that of `[seal]` where none is named. Without secrets no day is worked out again.
+    #[arg(long, value_name = "FILE")]
+    secrets: Option<PathBuf>,
 }
 
 /// Seconds between plain lines.
@@ -51,17 +63,34 @@ pub fn run(args: &VerifyArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
         None => {}
     })?;
     bar.iter().for_each(ProgressBar::finish_and_clear);
+    // What cannot be read is reported above; sealed days of it would only say the same again.
+    let seals = if verification.holds() { check_seals(args, config)? } else { SealCheck::default() };
+    let holds = verification.holds() && seals.problems.is_empty();
     if args.json {
-        writeln!(out, "{}", as_json(&verification))?;
+        writeln!(out, "{}", as_json(&verification, &seals, holds))?;
     } else {
-        write_text(&verification, out)?;
+        write_text(&verification, &seals, out)?;
     }
-    Ok(if verification.holds() { Ending::Holds } else { Ending::DoesNotHold })
+    Ok(if holds { Ending::Holds } else { Ending::DoesNotHold })
 }
 
-fn as_json(v: &Verification) -> Value {
+/// Compares sealed days with their leaves and, where the secrets are there, with their rows.
+fn check_seals(args: &VerifyArgs, config: Config) -> anyhow::Result<SealCheck> {
+    let configured = config.seal.as_ref().map(|seal| seal.secrets.clone()).filter(|path| path.exists());
+    let secrets = args.secrets.clone().or(configured).map(|path| secrets_file::read(&path)).transpose()?;
+    let opened = Opened::read(config, ASK_A_BACKUP)?;
+    let state = opened.snapshot();
+    let which = if args.every_sealed_day { Recompute::All } else { Recompute::Sample };
+    // Under other promises than those in force a day may be another one.
+    let secrets = secrets.as_ref().filter(|_| opened.ledger.is_in_force());
+    Ok(book_of(&state, &opened)?.check(secrets.map(Secrets::sealing), which)?)
+}
+
+fn as_json(v: &Verification, seals: &SealCheck, holds: bool) -> Value {
+    let problems: Vec<&String> = v.problems.iter().chain(&seals.problems).collect();
+    let sealed_problems = u64::try_from(seals.problems.len()).unwrap_or(u64::MAX);
     json!({
-        "holds": v.holds(),
+        "holds": holds,
         "newest_commit": v.newest_commit,
         "commits": v.commits,
         "days": v.days,
@@ -73,12 +102,16 @@ fn as_json(v: &Verification) -> Value {
         "kept_records": v.kept_records,
         "configurations": v.configurations,
         "values": v.values,
-        "problems_found": v.problems_found,
-        "problems": v.problems,
+        "seal_entries": seals.entries,
+        "sealed_rider_days": seals.leaves,
+        "sealed_days_comparable": seals.comparable,
+        "sealed_days_recomputed": seals.recomputed,
+        "problems_found": v.problems_found + sealed_problems,
+        "problems": problems,
     })
 }
 
-fn write_text(v: &Verification, out: &mut dyn Write) -> std::io::Result<()> {
+fn write_text(v: &Verification, seals: &SealCheck, out: &mut dyn Write) -> std::io::Result<()> {
     writeln!(
         out,
         "read {} commits, {} days, {} runs, {} blocks, {} rows ({} versions, {} in force), {} kept records, {} \
@@ -94,10 +127,18 @@ fn write_text(v: &Verification, out: &mut dyn Write) -> std::io::Result<()> {
         v.configurations,
         v.values
     )?;
-    if v.holds() {
+    if seals.entries > 0 {
+        let SealCheck { entries, leaves, recomputed, comparable, .. } = seals;
+        writeln!(
+            out,
+            "compared {entries} sealed days with their roots ({leaves} leaves), {recomputed} of {comparable} with their rows"
+        )?;
+    }
+    let found = v.problems_found + u64::try_from(seals.problems.len()).unwrap_or(u64::MAX);
+    if found == 0 {
         return writeln!(out, "everything holds up to commit {}", v.newest_commit);
     }
-    writeln!(out, "{} problems:", v.problems_found)?;
-    v.problems.iter().try_for_each(|problem| writeln!(out, "- {problem}"))?;
+    writeln!(out, "{found} problems:")?;
+    v.problems.iter().chain(&seals.problems).try_for_each(|problem| writeln!(out, "- {problem}"))?;
     writeln!(out, "{ADVICE}")
 }

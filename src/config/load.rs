@@ -7,6 +7,7 @@ use super::IngestSettings;
 use super::KafkaSettings;
 use super::LedgerSettings;
 use super::Limits;
+use super::SealSettings;
 use super::ShutdownSettings;
 use super::platforms;
 use super::problem::{ConfigErrors, Report};
@@ -183,7 +184,7 @@ pub(super) fn build(main: Source, outside: Outside<'_>) -> Result<(Config, Repor
     match tariff {
         Some(tariff) if !report.has_problems() => {
             let hash = Sha256::digest(text.as_bytes()).into();
-            let Settings { zone, platforms, ledger, ingest, http, access, kafka, limits, shutdown } =
+            let Settings { zone, platforms, ledger, ingest, http, access, kafka, seal, limits, shutdown } =
                 settings;
             let warnings = report.warnings();
             let config = Config {
@@ -195,6 +196,7 @@ pub(super) fn build(main: Source, outside: Outside<'_>) -> Result<(Config, Repor
                 http,
                 access,
                 kafka,
+                seal,
                 limits,
                 shutdown,
                 text,
@@ -224,6 +226,7 @@ struct Settings {
     http: HttpSettings,
     access: Option<AccessSettings>,
     kafka: Option<KafkaSettings>,
+    seal: Option<SealSettings>,
     limits: Limits,
     shutdown: ShutdownSettings,
 }
@@ -256,6 +259,9 @@ impl Settings {
         if let Some(text) = http.refused_listen(access.is_some()) {
             report.problem(http_place, text);
         }
+        let topics = platforms.topics();
+        let topics = kafka.as_ref().map(|_| &topics);
+        let seal = SealSettings::read(root.sub("seal", report), &main.folder, topics, report);
         Self {
             zone,
             platforms,
@@ -264,6 +270,7 @@ impl Settings {
             http,
             access,
             kafka,
+            seal,
             limits: Limits::read(root.sub("limits", report), report),
             shutdown: ShutdownSettings::read(root.sub("shutdown", report), report),
         }

@@ -11,6 +11,7 @@ mod platforms;
 mod problem;
 mod reader;
 mod refused_options;
+mod seal;
 mod secret;
 mod settings;
 mod source;
@@ -25,6 +26,7 @@ pub use host::HostName;
 pub use kafka::{KafkaOption, KafkaSettings};
 pub use problem::{ConfigErrors, Problem};
 pub use refused_options::{RESERVED_OPTIONS, refused_option};
+pub use seal::SealSettings;
 pub use secret::Secret;
 pub use settings::{HttpSettings, IngestSettings, LedgerSettings, Limits, ShutdownSettings};
 
@@ -52,6 +54,8 @@ pub struct Config {
     pub access: Option<AccessSettings>,
     /// `[kafka]`; `None` = answers come from what files brought.
     pub kafka: Option<KafkaSettings>,
+    /// `[seal]`; `None` = days are not sealed, and no receipts are made.
+    pub seal: Option<SealSettings>,
     /// `[limits]`
     pub limits: Limits,
     /// `[shutdown]`

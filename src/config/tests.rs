@@ -12,6 +12,7 @@ use std::time::Duration;
 
 mod access;
 mod kafka;
+mod seal;
 
 /// Builds from files in memory; the first one is the configuration.
 fn with_files(files: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
@@ -375,8 +376,10 @@ fn every_known_key_is_documented_and_every_documented_key_is_known() {
     let main = source("c.toml".to_owned(), PathBuf::new(), text);
     let outside = Outside { read: &|_| Err(io::Error::other("none")), env: &|_| None };
     let (_, report) = build(main, outside).unwrap();
-    let sections =
-        ["access", "rate", "factor", "cover", "ledger", "ingest", "http", "kafka", "limits", "shutdown"];
+    let sections = [
+        "access", "rate", "factor", "cover", "ledger", "ingest", "http", "kafka", "seal", "limits",
+        "shutdown",
+    ];
     let sections: BTreeSet<&str> = sections.into_iter().chain(["platform", "platform_defaults"]).collect();
     let known: BTreeSet<(String, String)> = (report.keys.iter())
         .filter(|(path, key)| !(path.is_empty() && sections.contains(key)) && path != "limits.horizon")

@@ -55,12 +55,7 @@ pub(super) fn fetch<V: LedgerView>(
     let (view, mut fetched) = (days.view, Fetched::default());
     let wanted = |platform: &str| wanted.binary_search_by(|name| name.as_str().cmp(platform)).is_ok();
     for rider_id in days.rider_ids {
-        for rejection in view.rejections_of_rider(rider_id)? {
-            match rejection.kept {
-                Kept::Conflict => fetched.add_conflict(view, rejection)?,
-                Kept::Rejected(_) => fetched.rejected.push(rejection),
-            }
-        }
+        fetched.add_unresolved(view, rider_id)?;
     }
     let Some(accepted) = accepted_range(view, terms, around, reach) else { return Ok(fetched) };
     days.expect((accepted.from, accepted.until));
@@ -95,6 +90,17 @@ pub(super) fn fetch<V: LedgerView>(
 }
 
 impl Fetched {
+    /// Adds the unresolved records that name a rider.
+    pub(super) fn add_unresolved<V: LedgerView>(&mut self, view: &V, rider_id: &str) -> Result<(), V::Error> {
+        for rejection in view.rejections_of_rider(rider_id)? {
+            match rejection.kept {
+                Kept::Conflict => self.add_conflict(view, rejection)?,
+                Kept::Rejected(_) => self.rejected.push(rejection),
+            }
+        }
+        Ok(())
+    }
+
     fn add_conflict<V: LedgerView>(&mut self, view: &V, record: Rejection) -> Result<(), V::Error> {
         let read = &record.readable;
         let order = read.platform.as_ref().zip(read.order_id.as_ref()).zip(read.leg.zip(read.accepted_at));
@@ -108,7 +114,8 @@ impl Fetched {
         Ok(())
     }
 
-    fn add_open<V: LedgerView>(
+    /// Adds an open version, unless it ended as open orders do.
+    pub(super) fn add_open<V: LedgerView>(
         &mut self,
         view: &V,
         terms: Terms<'_>,
@@ -139,7 +146,7 @@ impl Fetched {
 }
 
 /// The acceptance times of all orders that can cover some of `around`; `None` when nothing is stored.
-fn accepted_range<V: LedgerView>(
+pub(super) fn accepted_range<V: LedgerView>(
     view: &V,
     terms: Terms<'_>,
     around: Window,
@@ -171,7 +178,7 @@ pub(super) fn window_of(posting: &Posting) -> Option<Window> {
 }
 
 /// Where an open order may matter.
-fn near(posting: &Posting, terms: Terms<'_>, reach: CoverMargins) -> Window {
+pub(super) fn near(posting: &Posting, terms: Terms<'_>, reach: CoverMargins) -> Window {
     let max_ms = terms.platforms.get(&posting.platform).max_order_duration_ms;
     let until = posting.accepted_at.plus(max_ms.saturating_add(reach.tail_ms));
     Window::new(posting.accepted_at.minus(reach.lead_ms), until)

@@ -4,6 +4,7 @@ use crate::coverage::rejection_filter::RejectionFilter;
 use crate::domain::rejection::Rejection;
 use crate::domain::time::UtcMillis;
 use crate::domain::view::LedgerView;
+use crate::domain::window::Window;
 use std::sync::Arc;
 use thiserror::Error;
 
@@ -35,6 +36,24 @@ pub trait Source: Send + Sync + 'static {
     fn rejections(&self, query: &RejectionQuery) -> Result<RejectionPage, ViewError<Self>>
     where
         Self: Sized;
+    /// The receipt for an answer from this state, as its file.
+    ///
+    /// # Errors
+    /// Why there is none.
+    fn receipt(
+        &self,
+        state: &Self::View,
+        request: &ReceiptRequest<'_>,
+    ) -> Result<String, NoReceipt<ViewError<Self>>>
+    where
+        Self: Sized;
+    /// A file of the seal log; `None` for one that the log does not have.
+    ///
+    /// # Errors
+    /// Days are not sealed here, or the log cannot be read.
+    fn seal_file(&self, file: SealFile<'_>) -> Result<Option<Vec<u8>>, NoReceipt<ViewError<Self>>>
+    where
+        Self: Sized;
     /// Brings gauges up to date, right before they are read. Must not block.
     fn sample(&self) {}
 }
@@ -54,6 +73,43 @@ pub enum NotReady {
     /// The service was asked to stop.
     #[error("the service is stopping")]
     Stopping,
+}
+
+/// A receipt that is asked for: one rider, a stretch of time within one day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReceiptRequest<'a> {
+    /// The rider.
+    pub rider_id: &'a str,
+    /// The time that the answer is about.
+    pub asked: Window,
+    /// Whether it shall have every order and refused record of the rider on that day.
+    pub is_whole: bool,
+}
+
+/// A file of the seal log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SealFile<'a> {
+    /// The newest signed checkpoint.
+    Checkpoint,
+    /// The public keys, one a line.
+    Keys,
+    /// Hashes or entries, by the path of C2SP tlog-tiles, `tile/...`.
+    Tile(&'a str),
+}
+
+/// Why there is no receipt, or no file of the seal log.
+#[derive(Debug)]
+pub enum NoReceipt<E> {
+    /// Days are not sealed here.
+    Off,
+    /// The day is not sealed, or not as it is now; says what to do.
+    NotSealed(String),
+    /// No receipt can be about this; says what to ask instead.
+    Unanswerable(String),
+    /// The state cannot be read.
+    Storage(E),
+    /// The seal log cannot be used; for the log of the service.
+    Failed(String),
 }
 
 /// The position of reading.

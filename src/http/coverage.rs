@@ -4,6 +4,7 @@ use super::access::Asker;
 use super::backend::Source;
 use super::problem::{Kind, Problem};
 use super::query::Query;
+use super::receipt::{self, Wanted};
 use super::state::HttpState;
 use crate::config::HttpSettings;
 use crate::coverage::answer::Answer;
@@ -16,6 +17,8 @@ use axum::extract::{RawQuery, State};
 use axum::http::HeaderValue;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Bytes of the answers to most questions about an instant.
@@ -23,24 +26,45 @@ const ANSWER_BYTES: usize = 4_096;
 /// Identifiers in a question about an instant that is answered without the way to another thread.
 const LITTLE_RIDER_IDS: usize = 2;
 
-const PARAMETERS: &[&str] = &["rider_id", "at", "from", "to", "platform", "reference", "known_at", "explain"];
+const PARAMETERS: &[&str] = &["rider_id", "at", "from", "to", "platform", "reference", "known_at", "explain", "receipt"];
+
+/// What is asked for besides the answer of the newest state.
+struct Options {
+    known_at: Option<KnownAt>,
+    is_explained: bool,
+    receipt: Option<Wanted>,
+}
+
+/// An answer with its receipt, whose text is the file as it is: the file has one form.
+#[derive(Serialize)]
+struct WithReceipt<'a> {
+    #[serde(flatten)]
+    answer: &'a Answer,
+    receipt: &'a str,
+}
 
 pub(super) async fn get<S: Source>(
     State(state): State<HttpState<S>>,
     asker: Asker,
     RawQuery(raw): RawQuery,
 ) -> Result<Response, Problem> {
-    let question = question(raw.as_deref(), &state).and_then(|(question, known_at, is_explained)| {
+    let question = question(raw.as_deref(), &state).and_then(|(question, mut options)| {
         asker.check_reason(question.reference.as_deref())?;
-        Ok((question, known_at, is_explained))
+        let wanted = options.receipt.take().map(|wanted| wanted.check(&asker, &question, options.known_at));
+        options.receipt = wanted.transpose()?;
+        Ok((question, options))
     });
-    let (question, known_at, is_explained) =
+    let (question, options) =
         question.inspect_err(|_| state.metrics().looked_up(Lookup::Refused, Default::default()))?;
-    answer(&state, &asker, question, (known_at, is_explained)).await.map(|answer| as_json(&answer))
+    let (answer, receipt) = answer(&state, &asker, question, options).await?;
+    Ok(match &receipt {
+        None => as_json(&answer),
+        Some(receipt) => as_json(&WithReceipt { answer: &answer, receipt }),
+    })
 }
 
 /// An answer as a document. Most fit what is set aside for them: growing step by step would cost as much as writing them.
-fn as_json(answer: &Answer) -> Response {
+fn as_json(answer: &impl Serialize) -> Response {
     let mut body = Vec::with_capacity(ANSWER_BYTES);
     match serde_json::to_writer(&mut body, answer) {
         Ok(()) => ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response(),
@@ -54,7 +78,7 @@ fn as_json(answer: &Answer) -> Response {
 fn question<S: Source>(
     raw: Option<&str>,
     state: &HttpState<S>,
-) -> Result<(Question, Option<KnownAt>, bool), Problem> {
+) -> Result<(Question, Options), Problem> {
     let query = Query::strict(raw, PARAMETERS)?;
     let question = Question::parse(QuestionText {
         rider_ids: query.all("rider_id"),
@@ -64,7 +88,12 @@ fn question<S: Source>(
         platforms: query.all("platform"),
         reference: query.one("reference")?.map(str::to_owned),
     })?;
-    Ok((within_limits(question, state)?, query.known_at()?, query.flag("explain")?))
+    let options = Options {
+        known_at: query.known_at()?,
+        is_explained: query.flag("explain")?,
+        receipt: Wanted::parse(&query)?,
+    };
+    Ok((within_limits(question, state)?, options))
 }
 
 /// Answers a question as far as the client may see, and counts it.
@@ -72,21 +101,28 @@ async fn answer<S: Source>(
     state: &HttpState<S>,
     asker: &Asker,
     question: Question,
-    (known_at, is_explained): (Option<KnownAt>, bool),
-) -> Result<Answer, Problem> {
+    Options { known_at, is_explained, receipt }: Options,
+) -> Result<(Answer, Option<String>), Problem> {
     state.note_riders(asker, &question.rider_ids);
     let begun = Instant::now();
     // An interval, an earlier state and an explanation may need much, an instant needs few blocks.
     let little = known_at.is_none()
         && !is_explained
+        && receipt.is_none()
         && !matches!(question.when, When::Interval(_))
         && question.rider_ids.len() <= LITTLE_RIDER_IDS;
     let scope = asker.scope().clone();
-    let job = move |state: &HttpState<S>| state.see_at(&scope, known_at)?.answer(&question, is_explained);
+    let job = move |state: &HttpState<S>| {
+        let view = state.view(known_at)?;
+        let answer = state.see_in(Arc::clone(&view), &scope).answer(&question, is_explained)?;
+        // From the same state: the two cannot contradict each other.
+        Ok((answer, receipt.map(|wanted| wanted.of(state, &view, &question)).transpose()))
+    };
     let answered = if little { state.read_little(job).await } else { state.read(job).await };
-    let lookup = answered.as_ref().map_or(Lookup::Failed, |answer| Lookup::Answered(answer.verdict));
+    let lookup = answered.as_ref().map_or(Lookup::Failed, |(answer, _)| Lookup::Answered(answer.verdict));
     state.metrics().looked_up(lookup, begun.elapsed());
-    answered
+    let (answer, receipt) = answered?;
+    Ok((answer, receipt.map_err(receipt::problem::<S>)?))
 }
 
 /// A question that the configuration lets one ask, about a time that an answer can write.

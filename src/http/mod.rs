@@ -23,6 +23,7 @@ mod platforms;
 mod problem;
 mod progress;
 mod query;
+mod receipt;
 mod refusal;
 mod rejections;
 mod routes;
@@ -32,11 +33,13 @@ mod statement;
 mod tests;
 mod text;
 mod timeline;
+mod tlog;
 mod tls;
 mod transport;
 
 pub use backend::{
-    NotReady, PartitionProgress, Paused, ProgressFacts, RejectionPage, RejectionQuery, Source, ViewError,
+    NoReceipt, NotReady, PartitionProgress, Paused, ProgressFacts, ReceiptRequest, RejectionPage,
+    RejectionQuery, SealFile, Source, ViewError,
 };
 pub use problem::{Kind, Problem};
 pub(crate) use query::UNRESERVED;

@@ -73,6 +73,10 @@ pub enum Kind {
     TooManyOrders,
     /// An earlier state that cannot be shown.
     StateUnknown,
+    /// Days are not sealed here.
+    SealingOff,
+    /// The day is not sealed yet, or not as it is now.
+    NotSealed,
     /// A defect.
     Internal,
     /// Storage failed.
@@ -139,6 +143,8 @@ impl Kind {
             Self::StateUnknown => {
                 (S::NOT_FOUND, "state-unknown", "The earlier state that was asked for cannot be shown")
             }
+            Self::SealingOff => (S::NOT_FOUND, "sealing-off", "No days are sealed here"),
+            Self::NotSealed => (S::CONFLICT, "not-sealed", "The day is not sealed yet"),
             Self::Internal => (S::INTERNAL_SERVER_ERROR, "internal", "The service has a defect"),
             Self::Storage => (S::INTERNAL_SERVER_ERROR, "storage", "Storage failed"),
             Self::Overloaded => (S::SERVICE_UNAVAILABLE, "overloaded", "Too many requests at a time"),

@@ -2,7 +2,7 @@
 
 use super::backend::Source;
 use super::state::HttpState;
-use super::{batch, coverage, health, order, page, progress, rejections, statement, timeline};
+use super::{batch, coverage, health, order, page, progress, rejections, statement, timeline, tlog};
 use crate::access::Role;
 use axum::http::Method;
 use axum::routing::{MethodRouter, get, post};
@@ -67,7 +67,7 @@ const fn asking(method: &'static str, path: &'static str, group: Group) -> Rule 
 }
 
 /// Every route. The router is built from it, in [`all`].
-pub(super) const RULES: [Rule; 16] = [
+pub(super) const RULES: [Rule; 19] = [
     Rule { is_page: true, ..asking("GET", "/", Group::Limited) },
     asking("GET", "/v1/coverage", Group::Limited),
     asking("POST", "/v1/coverage/batch", Group::Batch),
@@ -84,6 +84,10 @@ pub(super) const RULES: [Rule; 16] = [
     rule("GET", "/sign-in", Group::Limited, May::Anyone),
     rule("POST", "/sign-in", Group::Limited, May::Anyone),
     Rule { is_page: true, ..rule("POST", "/sign-out", Group::Limited, May::Known) },
+    // Who holds a receipt looks there for newer checkpoints. It tells days, platforms and how many riders, of nobody what.
+    rule("GET", "/tlog/checkpoint", Group::Limited, May::Anyone),
+    rule("GET", "/tlog/keys", Group::Limited, May::Anyone),
+    rule("GET", "/tlog/tile/{*path}", Group::Limited, May::Anyone),
     rule("GET", "/livez", Group::Watched, May::Anyone),
     rule("GET", "/readyz", Group::Watched, May::Anyone),
     rule("GET", "/metrics", Group::Watched, WATCHERS),
@@ -111,6 +115,9 @@ pub(super) fn all<S: Source>() -> Vec<(&'static Rule, MethodRouter<HttpState<S>>
         ("GET", "/sign-in") => Some(get(page::sign_in::get::<S>)),
         ("POST", "/sign-in") => Some(post(page::sign_in::post::<S>)),
         ("POST", "/sign-out") => Some(post(page::sign_in::sign_out::<S>)),
+        (_, "/tlog/checkpoint") => Some(get(tlog::checkpoint::<S>)),
+        (_, "/tlog/keys") => Some(get(tlog::keys::<S>)),
+        (_, "/tlog/tile/{*path}") => Some(get(tlog::tile::<S>)),
         (_, "/livez") => Some(get(health::live)),
         (_, "/readyz") => Some(get(health::ready::<S>)),
         (_, "/metrics") => Some(get(health::metrics::<S>)),

@@ -303,7 +303,7 @@ impl<S: Source> HttpState<S> {
     }
 }
 
-fn problem_of<S: Source>(error: &ViewError<S>) -> Problem {
+pub(super) fn problem_of<S: Source>(error: &ViewError<S>) -> Problem {
     match S::View::refusal(error) {
         None => Problem::storage(error),
         Some(Refused::TooLarge(detail)) => Problem::new(Kind::TooManyOrders, detail),

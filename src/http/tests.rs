@@ -14,4 +14,5 @@ mod page_parameters;
 mod pages;
 mod parameters;
 mod raw;
+mod receipts;
 mod world;

@@ -79,7 +79,7 @@ pub use manifest::source::Source;
 pub use manifest::state_codec::Counts;
 pub use options::LedgerOptions;
 pub use rejections::stored::KeptRecord;
-pub use snapshot::Snapshot;
+pub use snapshot::{RiderRows, RowsWanted, Snapshot};
 pub use verify::{ADVICE, Verification, verify_dir};
 pub use writer::{Ledger, Published};
 pub use yield_points::give_way;

@@ -5,6 +5,7 @@ mod known_at;
 mod origins;
 mod parts;
 mod periods;
+mod rider_scan;
 mod seals;
 mod versions;
 
@@ -12,6 +13,7 @@ pub(crate) use known_at::EarlierCache;
 use known_at::EarlierFacts;
 pub(crate) use parts::SnapshotParts;
 pub use periods::TotalsOfPeriod;
+pub use rider_scan::{RiderRows, RiderScan, RowsWanted};
 use versions::{collect_rows, group_versions};
 
 use crate::domain::completeness::Completeness;

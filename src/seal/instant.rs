@@ -4,45 +4,48 @@ use crate::domain::time::{
     DAY_MS, HOUR_MS, LocalDay, MINUTE_MS, SECOND_MS, UtcMillis, civil_from_days, days_in_month,
 };
 
+/// Bytes of the text of an instant.
+pub const INSTANT_BYTES: usize = 24;
+/// Bytes of the text of a day.
+const DAY_BYTES: usize = 10;
+
 /// `2026-11-20T04:07:31.000Z`: UTC to the millisecond. `None` outside the years 0000 to 9999.
 pub fn to_text(at: UtcMillis) -> Option<String> {
+    String::from_utf8(to_bytes(at)?.to_vec()).ok()
+}
+
+/// The text of an instant in ASCII. Sealing a day writes millions of them: no allocation, and a tenth of the time of `format!`.
+pub fn to_bytes(at: UtcMillis) -> Option<[u8; INSTANT_BYTES]> {
     let millis = at.millis();
-    let mut text = String::with_capacity(24);
-    push_day(&mut text, LocalDay(i32::try_from(millis.div_euclid(DAY_MS)).ok()?))?;
-    let rest = millis.rem_euclid(DAY_MS);
-    let parts = [
-        ('T', rest / HOUR_MS, 2),
-        (':', rest / MINUTE_MS % 60, 2),
-        (':', rest / SECOND_MS % 60, 2),
-        ('.', rest % SECOND_MS, 3),
-    ];
-    for (before, number, digits) in parts {
-        text.push(before);
-        push_digits(&mut text, number, digits);
-    }
-    text.push('Z');
+    let mut text = *b"0000-00-00T00:00:00.000Z";
+    let (date, time) = text.split_first_chunk_mut::<DAY_BYTES>()?;
+    *date = day_bytes(LocalDay(i32::try_from(millis.div_euclid(DAY_MS)).ok()?))?;
+    let rest = u32::try_from(millis.rem_euclid(DAY_MS)).ok()?;
+    let (hour_ms, minute_ms, second_ms) = (3_600_000, 60_000, 1_000);
+    put_digits(time.get_mut(1..3)?, rest / hour_ms);
+    put_digits(time.get_mut(4..6)?, rest / minute_ms % 60);
+    put_digits(time.get_mut(7..9)?, rest / second_ms % 60);
+    put_digits(time.get_mut(10..13)?, rest % second_ms);
     Some(text)
 }
 
-/// Sealing a day writes and reads millions of instants; this takes a tenth of the time of `format!`.
-fn push_digits(text: &mut String, number: i64, digits: u32) {
-    for place in (0..digits).rev() {
-        let digit = u8::try_from(number / 10_i64.pow(place) % 10).unwrap_or_default();
-        text.push(char::from(b'0' + digit));
+/// Writes the last digits of a number into all of `text`.
+fn put_digits(text: &mut [u8], number: u32) {
+    let mut rest = number;
+    for digit in text.iter_mut().rev() {
+        *digit = b'0' + u8::try_from(rest % 10).unwrap_or_default();
+        rest /= 10;
     }
 }
 
-fn push_day(text: &mut String, LocalDay(days): LocalDay) -> Option<()> {
+fn day_bytes(LocalDay(days): LocalDay) -> Option<[u8; DAY_BYTES]> {
     let (year, month, day) = civil_from_days(days);
-    if !(0..=9999).contains(&year) {
-        return None;
-    }
-    push_digits(text, year.into(), 4);
-    text.push('-');
-    push_digits(text, month.into(), 2);
-    text.push('-');
-    push_digits(text, day.into(), 2);
-    Some(())
+    let year = u32::try_from(year).ok().filter(|year| *year <= 9999)?;
+    let mut text = *b"0000-00-00";
+    put_digits(text.get_mut(..4)?, year);
+    put_digits(text.get_mut(5..7)?, month.into());
+    put_digits(text.get_mut(8..)?, day.into());
+    Some(text)
 }
 
 /// The instant of such a text; `None` for any other text.
@@ -61,9 +64,7 @@ pub fn from_text(text: &str) -> Option<UtcMillis> {
 
 /// `2026-11-20`. `None` outside the years 0000 to 9999.
 pub fn day_text(day: LocalDay) -> Option<String> {
-    let mut text = String::with_capacity(10);
-    push_day(&mut text, day)?;
-    Some(text)
+    String::from_utf8(day_bytes(day)?.to_vec()).ok()
 }
 
 /// The day of such a text; `None` for any other text.

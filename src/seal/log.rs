@@ -65,12 +65,21 @@ impl SealLog {
     /// The first entry that cannot be in a log.
     pub fn of_texts<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Self, LogError> {
         let mut log = Self::new();
+        log.extend(texts)?;
+        Ok(log)
+    }
+
+    /// Appends entries as they were logged.
+    ///
+    /// # Errors
+    /// The first entry that cannot be in the log; those before it are.
+    pub fn extend<'a>(&mut self, texts: impl IntoIterator<Item = &'a str>) -> Result<(), LogError> {
         for text in texts {
             let entry =
-                DayEntry::parse(text).map_err(|cause| LogError::Damaged { index: log.size(), cause })?;
-            log.push(entry)?;
+                DayEntry::parse(text).map_err(|cause| LogError::Damaged { index: self.size(), cause })?;
+            self.push(entry)?;
         }
-        Ok(log)
+        Ok(())
     }
 
     /// Appends an entry; gives its index.
@@ -137,6 +146,13 @@ impl SealLog {
     /// The state of the log under its name.
     pub fn checkpoint(&self, origin: &str) -> Checkpoint {
         Checkpoint { origin: origin.to_owned(), size: self.size(), root: self.builder.root() }
+    }
+
+    /// The state that the log had with its first `size` entries; with all of them when it has fewer.
+    pub fn checkpoint_at(&self, size: u64, origin: &str) -> Checkpoint {
+        let size = size.min(self.size());
+        let Ok(root) = merkle::root(size, self);
+        Checkpoint { origin: origin.to_owned(), size, root }
     }
 
     /// The proof that the entry is in the log.

@@ -1,7 +1,7 @@
 //! Sealed days: an answer about settled time that a stranger checks without the ledger.
 //!
 //! A settled day is sealed as a Merkle tree over its riders ([`day_tree`]). Each leaf commits to what one rider did on the day
-//! ([`rider_day`]) under a tag that only the sealing secret gives ([`secret`], [`vrf`]). An entry of the day ([`entry`]) goes
+//! ([`rider_day`], [`day_order`]) under a tag that only the sealing secret gives ([`secret`], [`vrf`]). An entry of the day ([`entry`]) goes
 //! into an append-only log ([`log`]) whose states are signed ([`checkpoint`], [`note`]) and whose files are those of C2SP
 //! tlog-tiles ([`tiles`]). A [`receipt`] carries an answer with every proof up to the signature; [`compare`] finds where two
 //! ledgers of the same events differ.
@@ -13,6 +13,7 @@
 
 pub mod checkpoint;
 pub mod compare;
+pub mod day_order;
 pub mod day_tree;
 pub mod entry;
 pub mod frames;

@@ -1,13 +1,13 @@
 //! What one rider did on one day, as it is sealed: the orders, the refused records, and the cover that follows from them.
 //! Nothing of commits or recording times is in it.
 
+use super::day_order::DayOrder;
 use super::frames::Frames;
 use super::hash::Hash;
 use super::instant;
 use super::secret::SealingSecret;
-use crate::domain::posting::Posting;
 use crate::domain::rejection::{Kept, Origin, Rejection, Resolution};
-use crate::domain::time::{LocalDay, UtcMillis};
+use crate::domain::time::LocalDay;
 use crate::domain::window::{Window, union};
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
@@ -45,33 +45,12 @@ pub struct SealedOrder {
 }
 
 impl SealedOrder {
-    /// The order of a current version. `None` when a time has no text: it lies outside the years 0000 to 9999.
-    pub fn of(posting: &Posting) -> Option<Self> {
-        let optional = |at: Option<UtcMillis>| at.map_or(Some(String::new()), instant::to_text);
-        let window = posting.has_window();
-        Some(Self {
-            accepted_at: instant::to_text(posting.accepted_at)?,
-            platform: posting.platform.clone(),
-            order_id: posting.order_id.clone(),
-            leg: posting.leg,
-            phase: posting.phase.as_str().to_owned(),
-            revision: posting.revision,
-            category: posting.category.clone(),
-            region: posting.region.to_string(),
-            ended_at: optional(posting.ended_at)?,
-            outcome: posting.outcome.map_or_else(String::new, |outcome| outcome.as_str().to_owned()),
-            fare: posting.fare.map_or_else(String::new, |fare| fare.to_string()),
-            starts_at: optional(window.then(|| posting.starts_at()))?,
-            ends_at: optional(posting.ends_at().filter(|_| window))?,
-        })
-    }
-
     /// The cover window; `None` when there is none or a text is no instant.
     pub fn window(&self) -> Option<Window> {
         Some(Window::new(instant::from_text(&self.starts_at)?, instant::from_text(&self.ends_at)?))
     }
 
-    fn push_to(&self, fields: &mut Frames) {
+    pub(super) fn push_to(&self, fields: &mut Frames) {
         let (leg, revision) = (self.leg.to_string(), self.revision.to_string());
         let texts: [&str; 13] = [
             &self.accepted_at,
@@ -173,11 +152,11 @@ fn length<T>(list: &[T]) -> u64 {
     u64::try_from(list.len()).unwrap_or(u64::MAX)
 }
 
-fn order_fields(orders: &[SealedOrder]) -> Frames {
+fn order_fields(orders: usize, mut push: impl FnMut(&mut Frames) -> Option<()>) -> Option<Frames> {
     let mut fields = Frames::of("coverledger/orders/1");
-    fields.push_number(length(orders));
-    orders.iter().for_each(|order| order.push_to(&mut fields));
-    fields
+    fields.push_number(u64::try_from(orders).unwrap_or(u64::MAX));
+    push(&mut fields)?;
+    Some(fields)
 }
 
 fn refusal_fields(refused: &[SealedRefusal]) -> Frames {
@@ -189,7 +168,11 @@ fn refusal_fields(refused: &[SealedRefusal]) -> Frames {
 
 /// The digest of the orders under a nonce.
 pub fn orders_digest(nonce: &[u8; 32], orders: &[SealedOrder]) -> ListDigest {
-    digest_of(nonce, &order_fields(orders), length(orders))
+    let fields = order_fields(orders.len(), |fields| {
+        orders.iter().for_each(|order| order.push_to(fields));
+        Some(())
+    });
+    digest_of(nonce, &fields.unwrap_or_default(), length(orders))
 }
 
 /// The digest of the refused records under a nonce.
@@ -206,8 +189,9 @@ pub struct RiderDay {
     pub day: LocalDay,
     /// Its instants.
     pub span: Window,
-    /// Orders whose window touches the day, and orders without a window that were accepted on it; sorted, each once.
-    pub orders: Vec<SealedOrder>,
+    /// Orders whose window touches the day, and orders without a window that were accepted on it; in the order in which they are
+    /// sealed, each once.
+    pub orders: Vec<DayOrder>,
     /// Refused records that name the rider and may concern the day; sorted, each once.
     pub refused: Vec<SealedRefusal>,
     /// Time of the day that an open order or an unresolved record of the rider keeps undetermined; ascending, apart.
@@ -224,8 +208,8 @@ impl RiderDay {
     /// The same, sorted and without repetitions, as it is sealed.
     #[must_use]
     pub fn in_order(mut self) -> Self {
-        self.orders.sort_unstable();
-        self.orders.dedup();
+        self.orders.sort_unstable_by(DayOrder::cmp_sealed);
+        self.orders.dedup_by(|one, other| one.cmp_sealed(other).is_eq());
         self.refused.sort_unstable();
         self.refused.dedup();
         let span = self.span;
@@ -240,12 +224,21 @@ impl RiderDay {
 
     /// The merged cover of the day.
     pub fn cover(&self) -> Vec<Window> {
-        cover_of(&self.orders, self.span)
+        let windows = self.orders.iter().filter_map(|order| order.window);
+        union(windows.filter_map(|window| window.cut(self.span)).collect())
     }
 
-    /// The content of the leaf with its nonces.
-    pub fn opening(&self, secret: &SealingSecret) -> Opening {
-        let (orders, refused) = (order_fields(&self.orders), refusal_fields(&self.refused));
+    /// The orders as texts. `None` when a time has none: it lies outside the years 0000 to 9999.
+    pub fn sealed_orders(&self) -> Option<Vec<SealedOrder>> {
+        self.orders.iter().map(DayOrder::to_text).collect()
+    }
+
+    /// The content of the leaf with its nonces. `None` when a time has no text.
+    pub fn opening(&self, secret: &SealingSecret) -> Option<Opening> {
+        let orders = order_fields(self.orders.len(), |fields| {
+            self.orders.iter().try_for_each(|order| order.push_to(fields))
+        })?;
+        let refused = refusal_fields(&self.refused);
         let orders_nonce = secret.nonce(self.scoped(&orders).as_bytes());
         let refused_nonce = secret.nonce(self.scoped(&refused).as_bytes());
         let content = Content {
@@ -254,8 +247,10 @@ impl RiderDay {
             orders: digest_of(&orders_nonce, &orders, length(&self.orders)),
             refused: digest_of(&refused_nonce, &refused, length(&self.refused)),
         };
-        let nonce = secret.nonce(content.fields(&self.rider_id, self.day).unwrap_or_default().as_bytes());
-        Opening { nonce, content, orders_nonce, refused_nonce }
+        let fields = content.fields(&self.rider_id, self.day)?;
+        let nonce = secret.nonce(fields.as_bytes());
+        let commitment = Hash::of(&[&nonce, fields.as_bytes()]);
+        Some(Opening { nonce, content, commitment, orders_nonce, refused_nonce })
     }
 
     /// Equal lists of two riders or days have different nonces.
@@ -293,8 +288,8 @@ impl Content {
         for windows in [&self.cover, &self.undetermined] {
             fields.push_number(length(windows));
             for window in windows {
-                fields.push(instant::to_text(window.from)?.as_bytes());
-                fields.push(instant::to_text(window.until)?.as_bytes());
+                fields.push_instant(window.from)?;
+                fields.push_instant(window.until)?;
             }
         }
         for list in [self.orders, self.refused] {
@@ -317,6 +312,8 @@ pub struct Opening {
     pub nonce: [u8; 32],
     /// What is committed to.
     pub content: Content,
+    /// The commitment to it.
+    pub commitment: Hash,
     /// Opens the digest of the orders.
     pub orders_nonce: [u8; 32],
     /// Opens the digest of the refused records.

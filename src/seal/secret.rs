@@ -10,8 +10,8 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use std::fmt;
 
-/// The bytes of a tag.
-pub const TAG_BYTES: usize = 16;
+/// The bytes of a tag. Two riders of a day may share one by chance; their commitments tell their leaves apart.
+pub const TAG_BYTES: usize = 8;
 
 /// Represents a rider in the tree of one day. Only the sealing secret and the rider's proof show whose it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,7 +24,7 @@ impl fmt::Display for Tag {
 }
 
 impl Tag {
-    /// Reads the text form, 32 hexadecimal digits in lower case.
+    /// Reads the text form, 16 hexadecimal digits in lower case.
     pub fn parse(text: &str) -> Option<Self> {
         HEXLOWER.decode(text.as_bytes()).ok()?.try_into().ok().map(Self)
     }
@@ -77,6 +77,12 @@ impl SealingSecret {
     /// The rider's output for the month of `day`. It is a secret of that rider.
     pub fn output(&self, rider_id: &str, day: LocalDay) -> Option<Output> {
         self.vrf.output(rider_input(rider_id, day).as_bytes())
+    }
+
+    /// The outputs of many riders for the month of `day`, in their order; together they cost less than one by one.
+    pub fn outputs(&self, rider_ids: &[&str], day: LocalDay) -> Vec<Option<Output>> {
+        let inputs: Vec<Frames> = rider_ids.iter().map(|rider_id| rider_input(rider_id, day)).collect();
+        self.vrf.outputs(inputs.iter().map(Frames::as_bytes))
     }
 
     /// The proof of that output.

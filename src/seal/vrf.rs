@@ -87,6 +87,17 @@ impl VrfSecretKey {
         Some(output(&(self.x * encode_to_curve(&self.public.bytes, input)?)))
     }
 
+    /// The outputs for many inputs, in their order: as [`Self::output`] gives them.
+    pub fn outputs<'a>(&self, inputs: impl Iterator<Item = &'a [u8]>) -> Vec<Option<Output>> {
+        let points: Vec<Option<EdwardsPoint>> = inputs
+            .map(|input| Some((self.x * encode_to_curve(&self.public.bytes, input)?).mul_by_cofactor()))
+            .collect();
+        // One inversion for all of them.
+        let found: Vec<EdwardsPoint> = points.iter().copied().flatten().collect();
+        let mut encoded = EdwardsPoint::compress_batch_alloc(&found).into_iter();
+        points.iter().map(|point| point.and_then(|_| Some(output_of(&encoded.next()?)))).collect()
+    }
+
     /// The proof of the output for `input` (RFC 9381, 5.1). `None` where [`Self::output`] is.
     pub fn prove(&self, input: &[u8]) -> Option<[u8; PROOF_BYTES]> {
         let h = encode_to_curve(&self.public.bytes, input)?;
@@ -113,8 +124,19 @@ fn start<const N: usize>(hash: &[u8; 64]) -> [u8; N] {
 
 /// A point from the one form that it has.
 fn decode_point(bytes: &[u8; 32]) -> Option<EdwardsPoint> {
-    let point = CompressedEdwardsY(*bytes).decompress()?;
-    (point.compress().as_bytes() == bytes).then_some(point)
+    if is_other_form(bytes) { None } else { CompressedEdwardsY(*bytes).decompress() }
+}
+
+/// Whether bytes are a form of a point that has another one, too: `y` is not below p, or the sign of x is set where x is 0, for
+/// the points with y = 1 and y = -1. Compressing the point again would tell it at the price of an inversion.
+fn is_other_form(bytes: &[u8; 32]) -> bool {
+    let (sign, mut y) = (bytes[31] & 0x80, *bytes);
+    y[31] &= 0x7f;
+    let middle_is = |value: u8| y[1..31].iter().all(|byte| *byte == value);
+    // p = 2^255 - 19; its low byte is 0xed.
+    let is_high = y[31] == 0x7f && middle_is(0xff);
+    let (is_one, is_minus_one) = (y[31] == 0 && middle_is(0) && y[0] == 1, is_high && y[0] == 0xec);
+    (is_high && y[0] >= 0xed) || (sign != 0 && (is_one || is_minus_one))
 }
 
 /// Try and increment (5.4.1.1): the first hash that is a point, times the cofactor.
@@ -145,7 +167,11 @@ fn challenge_scalar(challenge: [u8; 16]) -> Scalar {
 
 /// The output of a proof's point (5.2).
 fn output(gamma: &EdwardsPoint) -> Output {
-    let cofactored = gamma.mul_by_cofactor().compress();
+    output_of(&gamma.mul_by_cofactor().compress())
+}
+
+/// The output of a proof's point times the cofactor.
+fn output_of(cofactored: &CompressedEdwardsY) -> Output {
     let hash = Sha512::new().chain_update([SUITE, 3]).chain_update(cofactored.as_bytes());
     hash.chain_update([0]).finalize().into()
 }

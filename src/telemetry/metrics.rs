@@ -4,7 +4,8 @@ mod facts;
 mod table;
 
 pub use facts::{
-    CommitFacts, CompactionFacts, EventCount, Lookup, PartitionFacts, PremiumMoved, RecordSource, Sample,
+    CommitFacts, CompactionFacts, EventCount, Lookup, PartitionFacts, PremiumMoved, ReceiptOutcome,
+    RecordSource, Sample, SealFacts,
 };
 
 use super::label::Labels;
@@ -145,6 +146,44 @@ impl Metrics {
         self.table().compaction_bytes.inc_by(facts.bytes);
     }
 
+    /// A day was sealed, in this time.
+    pub fn sealed(&self, took: Duration) {
+        self.table().seal_seconds.observe(took.as_secs_f64());
+    }
+
+    /// A day could not be sealed.
+    pub fn seal_failed(&self) {
+        self.table().seal_failures.inc();
+    }
+
+    /// Days that are settled and wait to be sealed.
+    pub fn seals_due(&self, days: u64) {
+        self.table().seal_due_days.set(int(days));
+    }
+
+    /// What is sealed.
+    pub fn seal_log(&self, facts: &SealFacts) {
+        let table = self.table();
+        table.sealed_days.set(int(facts.days));
+        table.seal_log_entries.set(int(facts.entries));
+        table.sealed_through.set(facts.through.map_or(0, |through| through.millis() / 1_000));
+    }
+
+    /// A receipt was asked for.
+    pub fn receipt(&self, outcome: ReceiptOutcome) {
+        self.table().receipts.with_label_values(&[outcome.as_str()]).inc();
+    }
+
+    /// A checkpoint of the seal log is in its topic.
+    pub fn checkpoint_published(&self) {
+        self.table().checkpoints_published.inc();
+    }
+
+    /// A checkpoint could not be put into its topic; it is tried again.
+    pub fn checkpoint_failed(&self) {
+        self.table().checkpoint_failures.inc();
+    }
+
     /// What the ledger measures now and then.
     pub fn sampled(&self, sample: &Sample) {
         let table = self.table();
@@ -225,6 +264,9 @@ fn start(table: &Table) {
     }
     for lookup in Lookup::ALL {
         table.lookups.with_label_values(&[lookup.as_str()]).inc_by(0);
+    }
+    for outcome in ReceiptOutcome::ALL {
+        table.receipts.with_label_values(&[outcome.as_str()]).inc_by(0);
     }
     for source in RecordSource::ALL {
         table.records_in.with_label_values(&[source.as_str()]).inc_by(0);

@@ -45,6 +45,12 @@ impl Drive {
             for rider in RIDERS.into_iter().chain(["stranger"]) {
                 let found = rider_days.iter().find(|found| found.rider_id == rider);
                 let nothing = RiderDay::new(rider, day, entry.span);
+                // A receipt reads one rider, sealing passes over the rows of all.
+                assert_eq!(
+                    &book.rider_day(rider, day).unwrap(),
+                    found.unwrap_or(&nothing),
+                    "{rider} on {day:?}"
+                );
                 let proofs = Proofs { view: &view, terms, secret: &secret, entry: &entry, tree: &tree };
                 self.rider_is_answered(&proofs, found.unwrap_or(&nothing), day);
             }

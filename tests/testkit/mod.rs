@@ -16,6 +16,7 @@ pub(crate) mod program;
 pub(crate) mod proxy;
 pub(crate) mod random;
 pub(crate) mod reading;
+pub(crate) mod sealed;
 pub(crate) mod skipped;
 pub(crate) mod stream;
 pub(crate) mod tls;

@@ -385,7 +385,7 @@ def check_leaf(leaf, tag, rider_id, entry):
 def check_absence(neighbours, tag, entry):
     def placed(name):
         leaf, where = neighbours[name], f"neighbours.{name}"
-        need(re.fullmatch("[0-9a-f]{32}", leaf["tag"], re.ASCII), where + ".tag", "not a tag")
+        need(re.fullmatch("[0-9a-f]{16}", leaf["tag"], re.ASCII), where + ".tag", "not a tag")
         own = bytes.fromhex(leaf["tag"])
         hashed = sha256(b"\x00", own, from_base64(leaf["commitment"], 32, where + ".commitment"))
         path = path_of(leaf["path"], where + ".path")
@@ -467,7 +467,7 @@ def verify(data, keys):
     proof = from_base64(receipt["rider_proof"], 80, "rider_proof")
     output = vrf_output(entry["vrf"], frames("coverledger/rider/1", day[:7], question["rider_id"]), proof)
     need(output is not None, "rider_proof", "it proves nothing")
-    tag = sha256(frames("coverledger/tag/1", day, output))[:16]
+    tag = sha256(frames("coverledger/tag/1", day, output))[:8]
     asked, span = stretch(question, "question"), entry["span"]
     need(span[0] <= asked[0] and asked[1] <= span[1], "question", "not within the day")
     need(("leaf" in receipt) != ("neighbours" in receipt), "leaf", "not one of leaf and neighbours")

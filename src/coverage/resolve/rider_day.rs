@@ -1,18 +1,18 @@
 //! One rider's part of a sealed day, by the same reads and rules as an answer about that rider and day.
 
 use super::super::Terms;
-use super::super::fetch::{Fetched, fetch};
-use super::super::rider_days::RiderDays;
-use super::{Line, claim_open_time, cover, disputes, reach_of, unsettled};
-use crate::domain::finality::PlatformFinality;
-use crate::domain::order::Phase;
+use super::super::fetch::{Fetched, accepted_range, near, window_of};
+use super::{Line, claim_open_time, disputes, reach_of, unsettled};
+use crate::domain::finality::{CoverMargins, PlatformFinality};
+use crate::domain::order::{Outcome, Phase};
 use crate::domain::pending::Scope;
 use crate::domain::platform::UnreadableRecords;
-use crate::domain::posting::Posting;
-use crate::domain::time::LocalDay;
+use crate::domain::posting::{Posting, StoredVersion};
+use crate::domain::time::{LocalDay, UtcMillis, Zone};
 use crate::domain::view::LedgerView;
 use crate::domain::window::Window;
-use crate::seal::rider_day::{RiderDay, SealedOrder, SealedRefusal};
+use crate::seal::rider_day::{RiderDay, SealedRefusal};
+use std::collections::BTreeSet;
 
 /// The instants of a local day, as it is sealed.
 pub fn span_of(terms: Terms<'_>, day: LocalDay) -> Window {
@@ -41,44 +41,129 @@ pub fn platforms_to_seal<V: LedgerView>(view: &V, terms: Terms<'_>, span: Window
     (!known.is_empty() && known.iter().all(is_settled)).then_some(known)
 }
 
-/// What is sealed of a rider on a day whose span [`platforms_to_seal`] allows.
-///
-/// `None` when a time of an order has no text: it lies outside the years 0000 to 9999.
-///
-/// # Errors
-/// A failure to read the state.
-pub fn rider_day<V: LedgerView>(
-    view: &V,
-    terms: Terms<'_>,
-    rider_id: &str,
-    (day, span): (LocalDay, Window),
-) -> Result<Option<RiderDay>, V::Error> {
-    let known = view.completeness().platforms_known(terms.platforms, view.platforms_stored());
-    let (reach, rider_ids) = (reach_of(view), [rider_id.to_owned()]);
-    let days = RiderDays::new(view, terms.zone, &rider_ids);
-    let fetched = fetch(&days, terms, span, reach, &known)?;
-    let line_of = |name: &'_ String| PlatformFinality::new(name, view.completeness(), terms.platforms, reach);
-    let mut lines: Vec<Line<'_>> = known.iter().map(|name| (name.as_str(), line_of(name))).collect();
-    let (_, covering) = cover(&fetched, &lines, span);
-    let mut orders: Vec<Option<SealedOrder>> = covering.into_iter().map(SealedOrder::of).collect();
-    orders.extend(fetched.open.iter().map(|open| SealedOrder::of(&open.posting)));
-    // Orders that cover nothing: void ones, and those that ended when they were accepted.
-    days.visit(0, (span.from, span.until), |version| {
-        let posting: &Posting = &version.posting;
-        if version.superseded_by.is_none() && posting.phase == Phase::Ended {
-            orders.push(SealedOrder::of(posting));
+/// One day that may be sealed, with what is the same for all of its riders.
+#[derive(Debug)]
+pub struct DayRules<'a, V> {
+    view: &'a V,
+    terms: Terms<'a>,
+    day: LocalDay,
+    span: Window,
+    known: Vec<String>,
+    reach: CoverMargins,
+    /// When orders that can concern the day were accepted; `None` when nothing is stored.
+    accepted: Option<Window>,
+    /// What platforms keep undetermined for every rider.
+    undetermined: Vec<Window>,
+}
+
+impl<'a, V: LedgerView> DayRules<'a, V> {
+    /// The rules of a day whose span [`platforms_to_seal`] allows.
+    pub fn new(view: &'a V, terms: Terms<'a>, day: LocalDay) -> Self {
+        Self::of_span(view, terms, (day, span_of(terms, day)))
+    }
+
+    fn of_span(view: &'a V, terms: Terms<'a>, (day, span): (LocalDay, Window)) -> Self {
+        let reach = reach_of(view);
+        let known = view.completeness().platforms_known(terms.platforms, view.platforms_stored());
+        let accepted = accepted_range(view, terms, span, reach);
+        let mut rules = Self { view, terms, day, span, known, reach, accepted, undetermined: Vec::new() };
+        rules.undetermined = rules.undetermined_of(&Fetched::default());
+        rules
+    }
+
+    /// When orders that can concern the day were accepted, and from which start on an ended order can reach it.
+    pub fn accepted(&self) -> Option<(Window, UtcMillis)> {
+        let accepted = self.accepted?;
+        let longest_ms = self.view.longest_order_ms((LocalDay(i32::MIN), LocalDay(i32::MAX)));
+        Some((accepted, self.span.from.minus(longest_ms.saturating_add(self.reach.tail_ms))))
+    }
+
+    /// What is sealed of a rider, read from the state.
+    ///
+    /// # Errors
+    /// A failure to read the state.
+    pub fn rider_day(&self, rider_id: &str) -> Result<RiderDay, V::Error> {
+        let versions = match self.accepted {
+            Some(accepted) => self.view.rider_versions(rider_id, accepted.from, accepted.until)?,
+            None => Vec::new(),
+        };
+        self.of_versions(rider_id, versions)
+    }
+
+    /// What is sealed of a rider with these stored versions: at least those that were accepted when [`Self::accepted`] says.
+    ///
+    /// # Errors
+    /// A failure to read the state.
+    pub fn of_versions(&self, rider_id: &str, versions: Vec<StoredVersion>) -> Result<RiderDay, V::Error> {
+        let mut fetched = Fetched::default();
+        fetched.add_unresolved(self.view, rider_id)?;
+        let ends = ends_of(&versions, self.terms.zone);
+        let mut sealed = RiderDay::new(rider_id, self.day, self.span);
+        for StoredVersion { posting, superseded_by } in versions {
+            match (posting.phase, superseded_by) {
+                (Phase::Ended, None) => {
+                    let touches = window_of(&posting).is_some_and(|window| window.overlaps(self.span));
+                    // Orders that cover nothing: void ones, and those that ended when they were accepted.
+                    if touches || self.span.holds(posting.accepted_at) {
+                        sealed.orders.push(posting.into());
+                    }
+                }
+                (Phase::Open, None) if near(&posting, self.terms, self.reach).overlaps(self.span) => {
+                    if !ends.contains(&end_of(&posting, self.terms.zone)) {
+                        fetched.add_open(self.view, self.terms, posting, None)?;
+                    }
+                }
+                _ => {}
+            }
         }
-        Ok(())
-    })?;
-    claim_open_time(view, &mut lines, &fetched, terms, &known, span);
-    let recorded_at = view.as_of().recorded_at;
-    let stretches: Vec<_> = lines.iter().map(|(_, line)| line.stretches(span, recorded_at)).collect();
-    let mut sealed = RiderDay::new(rider_id, day, span);
-    sealed.undetermined = unsettled(&stretches, span);
-    sealed.refused = refused(&fetched, &lines, terms, span);
-    let Some(orders) = orders.into_iter().collect::<Option<Vec<SealedOrder>>>() else { return Ok(None) };
-    sealed.orders = orders;
-    Ok(Some(sealed.in_order()))
+        sealed.orders.extend(fetched.open.iter().map(|open| open.posting.clone().into()));
+        let is_plain = fetched.open.is_empty() && fetched.rejected.is_empty() && fetched.conflicts.is_empty();
+        if is_plain {
+            sealed.undetermined.clone_from(&self.undetermined);
+        } else {
+            sealed.undetermined = self.undetermined_of(&fetched);
+            sealed.refused = refused(&fetched, &self.lines(), self.terms, self.span);
+        }
+        Ok(sealed.in_order())
+    }
+
+    fn lines(&self) -> Vec<Line<'_>> {
+        let completeness = self.view.completeness();
+        let line =
+            |name: &'_ String| PlatformFinality::new(name, completeness, self.terms.platforms, self.reach);
+        self.known.iter().map(|name| (name.as_str(), line(name))).collect()
+    }
+
+    /// The time that what was fetched, or a platform, keeps undetermined.
+    fn undetermined_of(&self, fetched: &Fetched) -> Vec<Window> {
+        let mut lines = self.lines();
+        claim_open_time(self.view, &mut lines, fetched, self.terms, &self.known, self.span);
+        let recorded_at = self.view.as_of().recorded_at;
+        let stretches: Vec<_> =
+            lines.iter().map(|(_, line)| line.stretches(self.span, recorded_at)).collect();
+        unsettled(&stretches, self.span)
+    }
+}
+
+/// An order as its end tells it, with its day.
+type End = (String, String, u8, LocalDay);
+
+fn end_of(posting: &Posting, zone: &Zone) -> End {
+    (posting.platform.clone(), posting.order_id.clone(), posting.leg, zone.day(posting.accepted_at))
+}
+
+/// The ends in force among a rider's versions. An open version with its end among them ended as open orders do: within the reach of
+/// identity no other version of its order is nearer than one of the same day. The others ask the state.
+fn ends_of(versions: &[StoredVersion], zone: &Zone) -> BTreeSet<End> {
+    if versions.iter().all(|version| version.posting.phase == Phase::Ended) {
+        return BTreeSet::new();
+    }
+    let in_force = |version: &&StoredVersion| {
+        version.superseded_by.is_none()
+            && version.posting.phase == Phase::Ended
+            && version.posting.outcome != Some(Outcome::Void)
+    };
+    versions.iter().filter(in_force).map(|version| end_of(&version.posting, zone)).collect()
 }
 
 /// The unresolved records that name the rider and may concern the span.

@@ -10,10 +10,16 @@ use crate::domain::posting::Posting;
 use crate::domain::reject::{ReadRevision, Readable, Reason};
 use crate::domain::rejection::{Kept, Origin, Rejection, Resolution};
 use crate::domain::time::{DAY_MS, HOUR_MS, LocalDay, MINUTE_MS, UtcMillis, Zone};
+use crate::domain::window::Window;
 use crate::http::{
-    HttpState, NotReady, PartitionProgress, Paused, ProgressFacts, RejectionPage, RejectionQuery, Source,
-    router,
+    HttpState, NoReceipt, NotReady, PartitionProgress, Paused, ProgressFacts, ReceiptRequest, RejectionPage,
+    RejectionQuery, SealFile, Source, router,
 };
+use crate::seal::day_tree::DayTree;
+use crate::seal::entry::DayEntry;
+use crate::seal::log::SealLog;
+use crate::seal::note::PrivateKey;
+use crate::seal::tiles::TileId;
 use crate::telemetry::metrics::Metrics;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Request, StatusCode};
@@ -75,6 +81,51 @@ impl Source for World {
         let dated = |r: &Rejection| (r.clone(), self.ledger.commits[usize::try_from(r.commit).unwrap() - 1]);
         Ok(RejectionPage { records: page.into_iter().map(dated).collect(), next_after })
     }
+
+    /// What receipts contain is shown with a ledger, in `tests/receipts_over_http.rs`; here is what HTTP makes of each outcome.
+    fn receipt(
+        &self,
+        _: &NaiveLedger,
+        request: &ReceiptRequest<'_>,
+    ) -> Result<String, NoReceipt<Infallible>> {
+        match request.rider_id {
+            "off" => Err(NoReceipt::Off),
+            "not-sealed" => Err(NoReceipt::NotSealed("2026-11-20 is not sealed yet".to_owned())),
+            "two-days" => Err(NoReceipt::Unanswerable("ask for a receipt of each day".to_owned())),
+            "damaged" => Err(NoReceipt::Failed("entry 7 of the log is damaged".to_owned())),
+            rider => Ok(format!("{{\"of\":\"{rider}\",\"whole\":{}}}", request.is_whole)),
+        }
+    }
+
+    fn seal_file(&self, file: SealFile<'_>) -> Result<Option<Vec<u8>>, NoReceipt<Infallible>> {
+        let (log, key) = (seal_log(), PrivateKey::of_seed("ledger.example/seal", &[7; 32]).unwrap());
+        Ok(match file {
+            SealFile::Checkpoint => Some(log.checkpoint("ledger.example/seal").sign(&[&key]).into_bytes()),
+            SealFile::Keys => Some(format!("{}\n", key.public()).into_bytes()),
+            SealFile::Tile(path) => TileId::parse(path).and_then(|tile| log.file(tile)),
+        })
+    }
+}
+
+/// A log of one sealed day.
+fn seal_log() -> SealLog {
+    let tree = DayTree::new(Vec::new());
+    let day = LocalDay::from_ymd(2026, 11, 18).unwrap();
+    let zone = shanghai();
+    let mut log = SealLog::new();
+    log.push(DayEntry {
+        zone: zone.name().to_owned(),
+        day,
+        span: Window::new(zone.start_of(day), zone.end_of(day)),
+        generation: 1,
+        previous: None,
+        leaves: tree.size(),
+        root: tree.root(),
+        vrf_key: [1; 32],
+        platforms: vec!["dada".to_owned(), "meituan".to_owned()],
+    })
+    .unwrap();
+    log
 }
 
 pub(super) fn order(

@@ -17,6 +17,7 @@ mod digest;
 mod discovery;
 mod fault;
 mod health;
+mod last_record;
 mod place;
 mod probe;
 mod producer;
@@ -33,6 +34,7 @@ pub use digest::{Continuation, LastApplied, Resume, Standing, check_continuation
 pub use discovery::TopicPartitions;
 pub use fault::KafkaFault;
 pub use health::{KafkaCounts, KafkaHealth};
+pub use last_record::last_record;
 pub use place::{TopicPartition, next_offset};
 pub use probe::KafkaProbe;
 pub use producer::{EventProducer, Outgoing};

@@ -7,7 +7,6 @@ use crate::ledger::error::LedgerResult;
 use crate::ledger::manifest::kind;
 use crate::ledger::manifest::seals::{self, StoredSeal};
 use crate::ledger::rejections::stored::RejectedEntry;
-use crate::ledger::run::block::Select;
 use std::collections::BTreeSet;
 
 impl Snapshot {
@@ -27,28 +26,12 @@ impl Snapshot {
         chunked::get(&self.store, keys::SEAL_LEAVES, index, seal.parts)
     }
 
-    /// Every rider with an order that was accepted on one of these days, in whatever version, and every rider whom an
-    /// unresolved kept record names; ascending.
+    /// Every rider whom an unresolved kept record names, ascending.
     ///
     /// # Errors
     /// A failure to read.
-    pub fn riders_of_days(&self, days: (LocalDay, LocalDay)) -> LedgerResult<BTreeSet<String>> {
+    pub fn riders_of_unresolved(&self) -> LedgerResult<BTreeSet<String>> {
         let mut riders = BTreeSet::new();
-        let first = days.0.max(self.first_kept());
-        if first <= days.1 {
-            for run in self.runs.range(first..=days.1).flat_map(|(_, runs)| runs) {
-                let mut last = String::new();
-                for block in 0..usize::try_from(run.entry.blocks).unwrap_or(usize::MAX) {
-                    run.visit_block(block, Select::All, |row| {
-                        if row.rider_id != last {
-                            row.rider_id.clone_into(&mut last);
-                            riders.insert(last.clone());
-                        }
-                        true
-                    })?;
-                }
-            }
-        }
         self.rejected.visit(&self.store, 0, |record| {
             let rejection = record.rejection;
             if rejection.resolution.is_none() {

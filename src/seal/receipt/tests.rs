@@ -1,15 +1,18 @@
 use super::document::{Answer, OpenedLeaf, Part};
 use super::*;
+use crate::domain::order::{Outcome, Phase, Region};
 use crate::domain::time::LocalDay;
 use crate::domain::window::Window;
+use crate::seal::day_order::DayOrder;
 use crate::seal::day_tree::{DayTree, Leaf};
 use crate::seal::entry::DayEntry;
 use crate::seal::hash::Hash;
 use crate::seal::instant;
 use crate::seal::log::SealLog;
 use crate::seal::note::{PrivateKey, PublicKey};
-use crate::seal::rider_day::{RiderDay, SealedOrder, SealedRefusal};
+use crate::seal::rider_day::{RiderDay, SealedRefusal};
 use crate::seal::secret::{SealingSecret, Tag};
+use rust_decimal::Decimal;
 
 mod verifiers;
 
@@ -36,22 +39,20 @@ fn minutes(from: i64, until: i64) -> Window {
     Window::new(span().from.plus(from * 60_000), span().from.plus(until * 60_000))
 }
 
-fn order(rider: u64, number: u64, window: Window) -> SealedOrder {
-    let (from, until) = (instant::to_text(window.from).unwrap(), instant::to_text(window.until).unwrap());
-    SealedOrder {
-        accepted_at: from.clone(),
+fn order(rider: u64, number: u64, window: Window) -> DayOrder {
+    DayOrder {
+        accepted_at: window.from,
         platform: "meituan".to_owned(),
         order_id: format!("{rider}-{number}"),
         leg: 0,
-        phase: "ended".to_owned(),
+        phase: Phase::Ended,
         revision: 1,
         category: "instant_delivery".to_owned(),
-        region: "310115".to_owned(),
-        ended_at: until.clone(),
-        outcome: "completed".to_owned(),
-        fare: "12.5".to_owned(),
-        starts_at: from,
-        ends_at: until,
+        region: Region::from_code(310_115).unwrap(),
+        ended_at: Some(window.until),
+        outcome: Some(Outcome::Completed),
+        fare: Some(Decimal::new(125, 1)),
+        window: Some(window),
     }
 }
 
@@ -79,15 +80,16 @@ impl World {
         let secret = SealingSecret::of_seed(&[3; 32]);
         let days: Vec<RiderDay> = (0..riders).map(|rider| rider_day(rider, orders)).collect();
         let leaf = |rider_day: &RiderDay| {
-            let opening = rider_day.opening(&secret);
+            let opening = rider_day.opening(&secret).unwrap();
             let output = secret.output(&rider_day.rider_id, day()).unwrap();
             let commitment = opening.content.commitment(&opening.nonce, &rider_day.rider_id, day()).unwrap();
+            assert_eq!(commitment, opening.commitment);
             Leaf { tag: Tag::of_output(&output, day()).unwrap(), commitment }
         };
-        let tree = DayTree::new(days.iter().map(leaf).collect()).unwrap();
+        let tree = DayTree::new(days.iter().map(leaf).collect());
         let mut log = SealLog::new();
         for before in (1..=9).rev() {
-            log.push(entry(&secret, day().plus_days(-before), &DayTree::new(Vec::new()).unwrap())).unwrap();
+            log.push(entry(&secret, day().plus_days(-before), &DayTree::new(Vec::new()))).unwrap();
         }
         log.push(entry(&secret, day(), &tree)).unwrap();
         log.push(entry(&secret, day().plus_days(1), &tree)).unwrap();
@@ -205,7 +207,7 @@ fn neighbours_of_another_place_prove_nothing() {
 fn what_was_not_sealed_gets_no_receipt() {
     let world = World::new(3, 2);
     let mut changed = world.days[1].clone();
-    changed.orders[0].outcome = "cancelled".to_owned();
+    changed.orders[0].outcome = Some(Outcome::Cancelled);
     assert_eq!(world.receipt_of(&changed, minutes(5, 6), false), Err(ReceiptError::NotAsSealed));
     let unknown = RiderDay { rider_id: "stranger".to_owned(), ..world.days[1].clone() };
     assert_eq!(world.receipt_of(&unknown, minutes(5, 6), false), Err(ReceiptError::NotAsSealed));

@@ -199,7 +199,7 @@ fn check_absence(
 ) -> Result<(), Refused> {
     let place = |at: &str, leaf: &ClosedLeaf| -> Result<(u64, Tag), Refused> {
         let own = Tag::parse(&leaf.tag);
-        let own = own.ok_or_else(|| refused(format!("{at}.tag"), "not 16 bytes of hexadecimal digits"))?;
+        let own = own.ok_or_else(|| refused(format!("{at}.tag"), "not 8 bytes of hexadecimal digits"))?;
         let commitment = Hash(bytes(&format!("{at}.commitment"), &leaf.commitment)?);
         let path = hashes(&format!("{at}.path"), &leaf.path)?;
         let hash = Leaf { tag: own, commitment }.hash();

@@ -8,7 +8,7 @@ use crate::domain::window::Window;
 use crate::seal::day_tree::{DayTree, PlacedLeaf, Placement};
 use crate::seal::entry::DayEntry;
 use crate::seal::hash::Hash;
-use crate::seal::rider_day::{ListDigest, RiderDay};
+use crate::seal::rider_day::{ListDigest, Opening, RiderDay};
 use crate::seal::secret::{SealingSecret, Tag};
 use data_encoding::BASE64;
 use thiserror::Error;
@@ -67,9 +67,10 @@ pub fn write_receipt(
     let tag = Tag::of_output(&output, entry.day).ok_or(ReceiptError::OtherSecret)?;
     let proof = secret.prove_rider(rider_id, entry.day).ok_or(ReceiptError::OtherSecret)?;
     let rider_day = rider_day.clone().in_order();
-    let (leaf, neighbours, rest) = match sealed.tree.prove(tag) {
+    let opening = rider_day.opening(secret).ok_or(ReceiptError::NotAsSealed)?;
+    let (leaf, neighbours, rest) = match sealed.tree.prove(tag, Some(opening.commitment)) {
         Placement::Present(placed) => {
-            let (leaf, rest) = opened(secret, &placed, &rider_day).ok_or(ReceiptError::NotAsSealed)?;
+            let (leaf, rest) = opened(&opening, &placed, &rider_day).ok_or(ReceiptError::NotAsSealed)?;
             (Some(leaf), None, Some(rest))
         }
         Placement::Absent(before, after) if rider_day.is_empty() => {
@@ -105,15 +106,9 @@ fn list(ListDigest { count, digest }: ListDigest) -> List {
 }
 
 /// The leaf of the rider's day, if it is the one in the tree.
-fn opened(
-    secret: &SealingSecret,
-    placed: &PlacedLeaf,
-    rider_day: &RiderDay,
-) -> Option<(OpenedLeaf, WholeDay)> {
-    let opening = rider_day.opening(secret);
+fn opened(opening: &Opening, placed: &PlacedLeaf, rider_day: &RiderDay) -> Option<(OpenedLeaf, WholeDay)> {
     let content = &opening.content;
-    let commitment = content.commitment(&opening.nonce, &rider_day.rider_id, rider_day.day)?;
-    if commitment != placed.leaf.commitment {
+    if opening.commitment != placed.leaf.commitment {
         return None;
     }
     let leaf = OpenedLeaf {
@@ -127,7 +122,7 @@ fn opened(
     };
     let whole = WholeDay {
         orders_nonce: BASE64.encode(&opening.orders_nonce),
-        orders: rider_day.orders.clone(),
+        orders: rider_day.sealed_orders()?,
         refused_nonce: BASE64.encode(&opening.refused_nonce),
         refused: rider_day.refused.clone(),
     };

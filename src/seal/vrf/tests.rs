@@ -77,6 +77,32 @@ fn keys_that_fit_every_input_are_refused() {
     assert_eq!(VrfPublicKey::from_bytes([0xff; 32]), None);
 }
 
+/// The forms near p and near 0, with and without the sign of x: a point has the one that compressing gives.
+#[test]
+fn a_point_is_read_in_its_one_form_only() {
+    let (mut read, mut refused) = (0, 0);
+    for (low, middle, high) in [(0..=255_u8, 0xff, 0x7f), (0..=255, 0, 0), (0..=255, 0xff, 0x7e)] {
+        for (low, sign) in low.flat_map(|low| [(low, 0), (low, 0x80)]) {
+            let mut form = [middle; 32];
+            (form[0], form[31]) = (low, high | sign);
+            let Some(point) = CompressedEdwardsY(form).decompress() else { continue };
+            let is_its_form = point.compress().as_bytes() == &form;
+            assert_eq!(decode_point(&form).is_some(), is_its_form, "{form:?}");
+            if is_its_form { read += 1 } else { refused += 1 }
+        }
+    }
+    assert!(read > 300 && refused > 10, "{read} {refused}");
+}
+
+#[test]
+fn outputs_together_are_those_one_by_one() {
+    let key = VrfSecretKey::of_seed(&[7; 32]);
+    let inputs: Vec<[u8; 2]> = (0..70_u16).map(u16::to_be_bytes).collect();
+    let together = key.outputs(inputs.iter().map(<[u8; 2]>::as_slice));
+    assert_eq!(together, inputs.iter().map(|input| key.output(input)).collect::<Vec<_>>());
+    assert_eq!(key.outputs(std::iter::empty()), []);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
     #[test]

@@ -3,6 +3,7 @@
 use crate::domain::money::Micros;
 use crate::domain::posting::Disposition;
 use crate::domain::reject::Reason;
+use crate::domain::time::UtcMillis;
 use crate::domain::verdict::Verdict;
 use std::time::Duration;
 
@@ -115,6 +116,41 @@ impl Lookup {
             Self::Failed => "failed",
         }
     }
+}
+
+/// How a question for a receipt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReceiptOutcome {
+    /// With a receipt.
+    Made,
+    /// The day is not sealed, or the question cannot have one.
+    Refused,
+    /// The ledger cannot be read.
+    Failed,
+}
+
+impl ReceiptOutcome {
+    pub(super) const ALL: [Self; 3] = [Self::Made, Self::Refused, Self::Failed];
+
+    /// The label.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Made => "made",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// The sealed days of a state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct SealFacts {
+    /// Days that are sealed.
+    pub days: u64,
+    /// Entries of the seal log: a day and generation each.
+    pub entries: u64,
+    /// The end of the newest sealed day.
+    pub through: Option<UtcMillis>,
 }
 
 /// A compaction that is over.

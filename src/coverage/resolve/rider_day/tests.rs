@@ -24,8 +24,8 @@ fn ask(ledger: &NaiveLedger, terms: Terms<'_>, at: UtcMillis) -> &'static str {
 fn sealed(ledger: &NaiveLedger, platforms: &Platforms, span: Window) -> Option<RiderDay> {
     let terms = Terms { platforms, zone: &ledger.zone };
     platforms_to_seal(ledger, terms, span)?;
-    let Ok(rider_day) = rider_day(ledger, terms, "R", (LocalDay(0), span));
-    rider_day
+    let Ok(rider_day) = DayRules::of_span(ledger, terms, (LocalDay(0), span)).rider_day("R");
+    Some(rider_day)
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn what_is_sealed_is_what_is_answered() {
         }
         // Everything that keeps time undetermined is in the leaf, and what is in it once.
         if !rider_day.undetermined.is_empty() {
-            prop_assert!(!rider_day.refused.is_empty() || rider_day.orders.iter().any(|order| order.phase == "open"));
+            prop_assert!(!rider_day.refused.is_empty() || rider_day.orders.iter().any(|order| order.phase == Phase::Open));
         }
         prop_assert_eq!(rider_day.clone().in_order(), rider_day);
     });

@@ -37,6 +37,25 @@ async fn a_platform_sees_nothing_of_another() {
     assert_eq!(timeline["orders"].as_array().unwrap().len(), 3);
 }
 
+/// A receipt shows a rider's whole day: cover on every platform and in every region.
+#[tokio::test]
+async fn a_limited_view_gets_no_receipt() {
+    let guarded = Guarded::new();
+    for (role, is_allowed) in
+        [("platform:dada", false), ("claims@31", false), ("claims", true), ("auditor", true), ("admin", true)]
+    {
+        let token = guarded.token(&role.replace([':', '@'], "-"), role);
+        let uri = format!("{}&receipt=true", sample("/v1/coverage"));
+        let reply = guarded.get(&token, &uri).await;
+        if is_allowed {
+            assert_eq!(reply.status, 200, "{role}: {}", reply.body);
+        } else {
+            reply.is_problem(403, "forbidden");
+            assert!(!reply.body.contains("receipt\":"), "{role}: {}", reply.body);
+        }
+    }
+}
+
 #[tokio::test]
 async fn another_platform_looks_like_one_that_does_not_exist() {
     let guarded = Guarded::new();
