@@ -3,6 +3,7 @@
 use super::warning::Warning;
 use crate::domain::verdict::Verdict;
 use serde::{Serialize, Serializer};
+use utoipa::ToSchema;
 
 impl Serialize for Verdict {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -11,7 +12,7 @@ impl Serialize for Verdict {
 }
 
 /// An answer to one question. Times are RFC 3339 with milliseconds in the configured zone, decimals are texts.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Answer {
     /// The answer in a word.
     pub verdict: Verdict,
@@ -49,7 +50,7 @@ pub struct Answer {
 }
 
 /// The time of an answer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(untagged)]
 pub enum AnswerWhen {
     /// An instant.
@@ -69,7 +70,7 @@ pub enum AnswerWhen {
 }
 
 /// A part of an interval.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Part {
     /// Start.
     pub from: String,
@@ -80,7 +81,7 @@ pub struct Part {
 }
 
 /// The rules behind a window.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct TariffLine {
     /// The tariff version.
     pub version: String,
@@ -94,7 +95,7 @@ pub struct TariffLine {
 }
 
 /// An order as it covers a rider.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct WindowLine {
     /// Platform.
     pub platform: String,
@@ -129,7 +130,7 @@ pub struct WindowLine {
 }
 
 /// A version that no longer counts, and what replaced it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct SupersededLine {
     /// The version.
     #[serde(flatten)]
@@ -139,7 +140,7 @@ pub struct SupersededLine {
 }
 
 /// What replaced a version.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct SupersededByLine {
     /// Revision of the newer version.
     pub revision: u64,
@@ -150,7 +151,7 @@ pub struct SupersededByLine {
 }
 
 /// A record that contradicts a stored version of the same revision; the first one stands.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct DisputedLine {
     /// Its number among the rejected records.
     pub rejection: u64,
@@ -175,7 +176,7 @@ pub struct DisputedLine {
 }
 
 /// The nearest window that ends before.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct NearestBefore {
     /// Platform.
     pub platform: String,
@@ -190,7 +191,7 @@ pub struct NearestBefore {
 }
 
 /// The nearest window that starts after.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct NearestAfter {
     /// Platform.
     pub platform: String,
@@ -205,7 +206,7 @@ pub struct NearestAfter {
 }
 
 /// Whether a platform can still change the answer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct PlatformStatus {
     /// Platform.
     pub platform: String,
@@ -220,7 +221,7 @@ pub struct PlatformStatus {
 }
 
 /// What is known of the rider at all.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct RiderSeenLine {
     /// First instant.
     pub first: String,
@@ -231,7 +232,7 @@ pub struct RiderSeenLine {
 }
 
 /// The state that answered: the same question with the same state has the same answer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct AsOfLine {
     /// Its newest commit.
     pub commit: u64,

@@ -17,6 +17,7 @@ mod in_flight;
 mod line;
 mod middleware;
 mod observed;
+mod openapi;
 mod order;
 mod page;
 mod platforms;
@@ -38,6 +39,7 @@ mod transport;
 pub use backend::{
     NotReady, PartitionProgress, Paused, ProgressFacts, RejectionPage, RejectionQuery, Source, ViewError,
 };
+pub use openapi::{document as openapi_document, document_json as openapi_json};
 pub use problem::{Kind, Problem};
 pub(crate) use query::UNRESERVED;
 pub use state::{HttpState, THREADS};
