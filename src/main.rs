@@ -78,6 +78,10 @@ fn run(command: Command, out: &mut dyn Write) -> anyhow::Result<Ending> {
             let outcome = cli::check_config::run(&file, &|name| std::env::var(name).ok(), out)?;
             Ok(if outcome.exit_code() == 0 { Ending::Holds } else { Ending::BadConfig })
         }
+        Command::Openapi => {
+            out.write_all(coverledger::http::openapi_json()?.as_bytes())?;
+            Ok(Ending::Holds)
+        }
         Command::Generate(args) => cli::generate::run(&args, out, &mut |_| {}).map(|_| Ending::Holds),
     }
 }

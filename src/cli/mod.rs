@@ -94,6 +94,8 @@ pub enum Command {
         /// The configuration file.
         file: PathBuf,
     },
+    /// Print the description of the HTTP interface (OpenAPI 3.1).
+    Openapi,
     /// Write deterministic synthetic events.
     Generate(generate::GenerateArgs),
 }

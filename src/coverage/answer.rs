@@ -5,6 +5,7 @@ use super::warning::Warning;
 use crate::domain::verdict::Verdict;
 use serde::de::{Deserialize, Deserializer, Error as _};
 use serde::{Serialize, Serializer};
+use utoipa::ToSchema;
 
 impl Serialize for Verdict {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -20,7 +21,7 @@ impl<'de> Deserialize<'de> for Verdict {
 }
 
 /// An answer to one question. Times are RFC 3339 with milliseconds in the configured zone, decimals are texts.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Answer {
     /// The answer in a word.
     pub verdict: Verdict,
@@ -61,7 +62,7 @@ pub struct Answer {
 }
 
 /// The time of an answer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(untagged)]
 pub enum AnswerWhen {
     /// An instant.
@@ -81,7 +82,7 @@ pub enum AnswerWhen {
 }
 
 /// A part of an interval.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Part {
     /// Start.
     pub from: String,
@@ -92,7 +93,7 @@ pub struct Part {
 }
 
 /// The rules behind a window.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct TariffLine {
     /// The tariff version.
     pub version: String,
@@ -106,7 +107,7 @@ pub struct TariffLine {
 }
 
 /// An order as it covers a rider.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct WindowLine {
     /// Platform.
     pub platform: String,
@@ -141,7 +142,7 @@ pub struct WindowLine {
 }
 
 /// A version that no longer counts, and what replaced it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct SupersededLine {
     /// The version.
     #[serde(flatten)]
@@ -151,7 +152,7 @@ pub struct SupersededLine {
 }
 
 /// What replaced a version.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct SupersededByLine {
     /// Revision of the newer version.
     pub revision: u64,
@@ -162,7 +163,7 @@ pub struct SupersededByLine {
 }
 
 /// A record that contradicts a stored version of the same revision; the first one stands.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct DisputedLine {
     /// Its number among the rejected records.
     pub rejection: u64,
@@ -187,7 +188,7 @@ pub struct DisputedLine {
 }
 
 /// The nearest window that ends before.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct NearestBefore {
     /// Platform.
     pub platform: String,
@@ -202,7 +203,7 @@ pub struct NearestBefore {
 }
 
 /// The nearest window that starts after.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct NearestAfter {
     /// Platform.
     pub platform: String,
@@ -217,7 +218,7 @@ pub struct NearestAfter {
 }
 
 /// Whether a platform can still change the answer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct PlatformStatus {
     /// Platform.
     pub platform: String,
@@ -232,7 +233,7 @@ pub struct PlatformStatus {
 }
 
 /// What is known of the rider at all.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct RiderSeenLine {
     /// First instant.
     pub first: String,
@@ -243,7 +244,7 @@ pub struct RiderSeenLine {
 }
 
 /// The state that answered: the same question with the same state has the same answer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct AsOfLine {
     /// Its newest commit.
     pub commit: u64,

@@ -26,6 +26,7 @@ mod render;
 pub mod resolve;
 mod rider_days;
 pub mod rider_summary;
+mod schema;
 pub mod scoped_view;
 mod spreadsheet;
 pub mod statement;

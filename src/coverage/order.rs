@@ -6,9 +6,10 @@ use super::render::Formatter;
 use super::resolve::as_of_line;
 use crate::domain::view::LedgerView;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// Every leg, phase and revision of an order.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct OrderHistory {
     /// Platform.
     pub platform: String,
@@ -24,7 +25,7 @@ pub struct OrderHistory {
 }
 
 /// One version of an order.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct VersionLine {
     /// Order, cover and charge.
     #[serde(flatten)]

@@ -7,9 +7,10 @@ use crate::domain::rejection::{Kept, Origin, Rejection, Resolution};
 use crate::domain::time::{UtcMillis, Zone};
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// A kept record as lists show it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct RejectionLine {
     /// Its number among the kept records.
     pub id: u64,
@@ -55,7 +56,7 @@ pub struct RejectionLine {
 }
 
 /// Where a record came from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "source", rename_all = "snake_case")]
 pub enum OriginLine {
     /// A Kafka record.
@@ -84,7 +85,7 @@ pub enum OriginLine {
 }
 
 /// How a rejection was settled.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(tag = "by", rename_all = "snake_case")]
 pub enum ResolutionLine {
     /// By an event of the same order.

@@ -6,13 +6,14 @@ use crate::domain::totals::{Total, TotalKey};
 use crate::domain::view::LedgerView;
 use serde::Serialize;
 use std::io::{self, Write};
+use utoipa::ToSchema;
 
 /// The columns, in order.
 pub const COLUMNS: &str = "platform,region,category,month,orders_charged,premium_exact,premium_rounded,\
 uncharged_completed,uncharged_cancelled,uncharged_interrupted,uncharged_transferred,unrated";
 
 /// A line of the statement.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct StatementLine {
     /// Platform.
     pub platform: String,

@@ -11,6 +11,7 @@ use crate::domain::posting::Posting;
 use crate::domain::view::LedgerView;
 use crate::domain::window::{Window, union_within};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// `{rider_id, from, to, cover, orders, open}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -33,7 +34,7 @@ pub struct Timeline {
 }
 
 /// A stretch of cover.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct CoverLine {
     /// Start.
     pub from: String,

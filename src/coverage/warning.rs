@@ -39,6 +39,16 @@ pub enum Warning {
 }
 
 impl Warning {
+    /// Every code.
+    pub const CODES: [&'static str; 6] = [
+        "rider_unknown",
+        "no_platform_known",
+        "platform_unknown",
+        "order_ended_by_another_rider",
+        "unreadable_records_ignored",
+        "limited_view",
+    ];
+
     /// The stable name in answers.
     pub const fn code(&self) -> &'static str {
         match self {

@@ -9,7 +9,7 @@ use super::bodies::{BodyError, WholeBody};
 use super::coverage::within_limits;
 use super::in_flight::{self, KeepingBody};
 use super::line;
-use super::problem::{Kind, Problem};
+use super::problem::{Document, Kind, Problem};
 use super::query::Query;
 use super::state::{HttpState, Seen};
 use super::text;
@@ -32,6 +32,20 @@ use thiserror::Error;
 /// Answers are sent in pieces of about this size.
 const PIECE_BYTES: usize = 64 * 1024;
 
+/// Answers one question a line with one answer a line, in the same order, all from one state.
+#[utoipa::path(
+    post, path = "/v1/coverage/batch", operation_id = "coverage_batch", tag = "Coverage",
+    params(
+        ("reference" = Option<String>, Query, description = "Reason or case number; an answer repeats it"),
+        ("known_at" = Option<String>, Query, description = "Asks for an earlier state: the number of a commit, or an RFC 3339 instant", example = "1042"),
+    ),
+    responses(
+        (status = 200, description = "An answer a line, or `{\"line\": n, \"error\": \"...\"}`", body = String, content_type = "application/x-ndjson"),
+        (status = "4XX", description = "The request is refused", body = Document<'static>, content_type = "application/problem+json"),
+        (status = "5XX", description = "The service cannot answer", body = Document<'static>, content_type = "application/problem+json")
+    ),
+    request_body(content = String, content_type = "application/x-ndjson", description = "A question a line: `rider_id` (a text or a list), `at` or `from` and `to`, and `platform`, `reference`")
+)]
 pub(super) async fn post<S: Source>(
     State(state): State<HttpState<S>>,
     asker: Asker,

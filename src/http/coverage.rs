@@ -2,7 +2,7 @@
 
 use super::access::Asker;
 use super::backend::Source;
-use super::problem::{Kind, Problem};
+use super::problem::{Document, Kind, Problem};
 use super::query::Query;
 use super::receipt::{self, Wanted};
 use super::state::HttpState;
@@ -43,6 +43,26 @@ struct WithReceipt<'a> {
     receipt: &'a str,
 }
 
+/// Says whether a rider was covered at an instant (`at`), or from one to another (`from`, `to`).
+#[utoipa::path(
+    get, path = "/v1/coverage", operation_id = "coverage", tag = "Coverage",
+    params(
+        ("rider_id" = Vec<String>, Query, description = "Identifiers of one person; repeat the parameter for several", example = json!(["R-1"])),
+        ("at" = Option<String>, Query, format = DateTime, description = "The instant; without seconds that whole minute", example = "2026-11-20T12:07:31+08:00"),
+        ("from" = Option<String>, Query, format = DateTime, description = "Start of an interval", example = "2026-11-20T12:07:31+08:00"),
+        ("to" = Option<String>, Query, format = DateTime, description = "End of the interval, exclusive", example = "2026-11-20T13:00:00+08:00"),
+        ("platform" = Option<Vec<String>>, Query, description = "Narrows the question to these platforms"),
+        ("reference" = Option<String>, Query, description = "Reason or case number; an answer repeats it"),
+        ("known_at" = Option<String>, Query, description = "Asks for an earlier state: the number of a commit, or an RFC 3339 instant", example = "1042"),
+        ("explain" = Option<bool>, Query, description = "`true`: the answer says why, in `why`"),
+        ("receipt" = Option<String>, Query, pattern = "^(true|whole)$", description = "`true`: with the receipt of the answer; `whole`: with all orders of the rider-day"),
+    ),
+    responses(
+        (status = 200, description = "The answer, with what it stands on", body = Answer),
+        (status = "4XX", description = "The request is refused", body = Document<'static>, content_type = "application/problem+json"),
+        (status = "5XX", description = "The service cannot answer", body = Document<'static>, content_type = "application/problem+json")
+    )
+)]
 pub(super) async fn get<S: Source>(
     State(state): State<HttpState<S>>,
     asker: Asker,

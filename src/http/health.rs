@@ -1,17 +1,29 @@
 //! `/livez`, `/readyz`, `/metrics`: for monitoring.
 
 use super::backend::Source;
-use super::problem::{Kind, Problem};
+use super::problem::{Document, Kind, Problem};
 use super::state::HttpState;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 
-/// The process answers at all.
+/// Says that the process answers at all.
+#[utoipa::path(
+    get, path = "/livez", operation_id = "livez", tag = "Service", security(()),
+    responses((status = 200, description = "It does", body = String, content_type = "text/plain; charset=utf-8"))
+)]
 pub(super) async fn live() -> &'static str {
     "ok\n"
 }
 
+/// Says whether the service can answer, and what it waits for.
+#[utoipa::path(
+    get, path = "/readyz", operation_id = "readyz", tag = "Service", security(()),
+    responses(
+        (status = 200, description = "It can", body = String, content_type = "text/plain; charset=utf-8"),
+        (status = 503, description = "It cannot yet", body = Document<'static>, content_type = "application/problem+json")
+    )
+)]
 pub(super) async fn ready<S: Source>(State(state): State<HttpState<S>>) -> Result<&'static str, Problem> {
     let readiness = state.source().readiness();
     state.metrics().ready(readiness.is_ok());
@@ -19,6 +31,15 @@ pub(super) async fn ready<S: Source>(State(state): State<HttpState<S>>) -> Resul
     readiness.map(|()| ready).map_err(|missing| Problem::new(Kind::NotReady, missing.to_string()))
 }
 
+/// Gives the metrics in Prometheus's text format.
+#[utoipa::path(
+    get, path = "/metrics", operation_id = "metrics", tag = "Service",
+    responses(
+        (status = 200, description = "The metrics", body = String, content_type = "text/plain; version=0.0.4; charset=utf-8"),
+        (status = "4XX", description = "The request is refused", body = Document<'static>, content_type = "application/problem+json"),
+        (status = "5XX", description = "The service cannot answer", body = Document<'static>, content_type = "application/problem+json")
+    )
+)]
 pub(super) async fn metrics<S: Source>(State(state): State<HttpState<S>>) -> Result<Response, Problem> {
     state.metrics().ready(state.source().readiness().is_ok());
     state.source().sample();

@@ -17,6 +17,7 @@ mod in_flight;
 mod line;
 mod middleware;
 mod observed;
+mod openapi;
 mod order;
 mod page;
 mod platforms;
@@ -41,6 +42,7 @@ pub use backend::{
     NoReceipt, NotReady, PartitionProgress, Paused, ProgressFacts, ReceiptRequest, RejectionPage,
     RejectionQuery, SealFile, Source, ViewError,
 };
+pub use openapi::{document as openapi_document, document_json as openapi_json};
 pub use problem::{Kind, Problem};
 pub(crate) use query::UNRESERVED;
 pub use state::{HttpState, THREADS};

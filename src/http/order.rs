@@ -2,7 +2,7 @@
 
 use super::access::Asker;
 use super::backend::Source;
-use super::problem::{Kind, Problem};
+use super::problem::{Document, Kind, Problem};
 use super::query::Query;
 use super::state::HttpState;
 use crate::coverage::order::{OrderHistory, order_history};
@@ -10,6 +10,21 @@ use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 
+/// Lists every leg, phase and revision of an order.
+#[utoipa::path(
+    get, path = "/v1/orders/{platform}/{order_id}", operation_id = "order", tag = "Orders",
+    params(
+        ("platform" = String, Path, description = "Platform"),
+        ("order_id" = String, Path, description = "The platform's identifier of the order"),
+        ("reference" = Option<String>, Query, description = "Reason or case number; an answer repeats it"),
+        ("known_at" = Option<String>, Query, description = "Asks for an earlier state: the number of a commit, or an RFC 3339 instant", example = "1042"),
+    ),
+    responses(
+        (status = 200, description = "The history of the order", body = OrderHistory),
+        (status = "4XX", description = "The request is refused", body = Document<'static>, content_type = "application/problem+json"),
+        (status = "5XX", description = "The service cannot answer", body = Document<'static>, content_type = "application/problem+json")
+    )
+)]
 pub(super) async fn get<S: Source>(
     State(state): State<HttpState<S>>,
     asker: Asker,

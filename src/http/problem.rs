@@ -6,6 +6,7 @@ use axum::http::{Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use std::borrow::Cow;
+use utoipa::ToSchema;
 
 /// The media type of problem documents.
 pub(super) const MEDIA_TYPE: &str = "application/problem+json";
@@ -170,12 +171,19 @@ pub struct Problem {
     pub parameter: Option<Cow<'static, str>>,
 }
 
-#[derive(Serialize)]
-struct Document<'a> {
+/// An error, as RFC 9457 describes it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(super) struct Document<'a> {
+    /// `urn:coverledger:problem:` and a stable name.
     r#type: String,
+    /// The type in words.
     title: &'static str,
+    /// The status of the response.
     status: u16,
+    /// What is wrong, and what to do.
     detail: &'a str,
+    /// The parameter that is wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     parameter: Option<&'a str>,
 }

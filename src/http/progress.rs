@@ -2,7 +2,7 @@
 
 use super::access::Asker;
 use super::backend::{PartitionProgress, Paused, ProgressFacts, Source};
-use super::problem::Problem;
+use super::problem::{Document, Problem};
 use super::query::Query;
 use super::state::{HttpState, Seen};
 use crate::coverage::answer::AsOfLine;
@@ -15,8 +15,9 @@ use crate::domain::view::LedgerView;
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use serde::Serialize;
+use utoipa::ToSchema;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Progress {
     now: String,
     /// The zone of days and of local times.
@@ -30,7 +31,7 @@ pub(super) struct Progress {
     as_of: AsOfLine,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct PlatformProgress {
     platform: String,
     registered: bool,
@@ -44,7 +45,7 @@ struct PlatformProgress {
     pending: Vec<PendingLine>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct PendingLine {
     reason: &'static str,
     /// `rider`: answers about the riders whom the records name; `every_rider`; `none` where the configuration passes over them.
@@ -54,7 +55,7 @@ struct PendingLine {
     since: String,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct HeldByLine {
     kind: &'static str,
     /// How far the facts of this moment reach.
@@ -66,14 +67,14 @@ struct HeldByLine {
     detail: &'static str,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct PausedLine {
     reason: &'static str,
     free_bytes: u64,
     needed_bytes: u64,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct PartitionLine {
     topic: String,
     partition: i32,
@@ -83,6 +84,18 @@ struct PartitionLine {
     lag: Option<i64>,
 }
 
+/// Says how far each platform is complete, and what limits it.
+#[utoipa::path(
+    get, path = "/v1/progress", operation_id = "progress", tag = "Service",
+    params(
+        ("known_at" = Option<String>, Query, description = "Asks for an earlier state: the number of a commit, or an RFC 3339 instant", example = "1042"),
+    ),
+    responses(
+        (status = 200, description = "The progress", body = Progress),
+        (status = "4XX", description = "The request is refused", body = Document<'static>, content_type = "application/problem+json"),
+        (status = "5XX", description = "The service cannot answer", body = Document<'static>, content_type = "application/problem+json")
+    )
+)]
 pub(super) async fn get<S: Source>(
     State(state): State<HttpState<S>>,
     asker: Asker,

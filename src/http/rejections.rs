@@ -3,7 +3,7 @@
 use super::access::Asker;
 use super::backend::{RejectionPage, RejectionQuery, Source};
 use super::platforms;
-use super::problem::{Kind, Problem};
+use super::problem::{Document, Kind, Problem};
 use super::query::Query;
 use super::state::HttpState;
 use crate::coverage::question::QuestionError;
@@ -16,6 +16,7 @@ use crate::domain::time::{UtcMillis, Zone};
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 const PARAMETERS: &[&str] = &[
     "id",
@@ -37,13 +38,40 @@ const PARAMETERS: &[&str] = &[
 ];
 
 /// A page of kept records.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Page {
     rejections: Vec<RejectionLine>,
     /// Ask again with it for the next page; null at the end.
     next_page_token: Option<String>,
 }
 
+/// Lists rejected and conflicting records, in pages. A record must pass every filter.
+#[utoipa::path(
+    get, path = "/v1/rejections", operation_id = "rejections", tag = "Rejections",
+    params(
+        ("id" = Option<Vec<String>>, Query, description = "Number of the record, or a range; may be repeated", example = json!(["12-40"])),
+        ("platform" = Option<String>, Query, description = "The platform that the record names"),
+        ("reason" = Option<String>, Query, description = "A rejection reason, or `conflict`"),
+        ("from" = Option<String>, Query, format = DateTime, description = "Recorded from", example = "2026-11-20T12:07:31+08:00"),
+        ("to" = Option<String>, Query, format = DateTime, description = "Recorded before", example = "2026-11-20T13:00:00+08:00"),
+        ("unresolved" = Option<bool>, Query, description = "`true`: only records that are not resolved"),
+        ("rider_id" = Option<String>, Query, description = "The rider whom the record names"),
+        ("unreadable" = Option<bool>, Query, description = "`true`: only records in which no rider can be read"),
+        ("detail" = Option<String>, Query, description = "A part of the detail"),
+        ("topic" = Option<String>, Query, description = "Topic of the record"),
+        ("partition" = Option<u32>, Query, description = "Partition of the record"),
+        ("offset" = Option<Vec<String>>, Query, description = "Offset of the record, or a range; may be repeated", example = json!(["12-40"])),
+        ("line" = Option<Vec<String>>, Query, description = "Line of the record, or a range; may be repeated", example = json!(["12-40"])),
+        ("content" = Option<String>, Query, pattern = "^[0-9a-f]{32}$", description = "Hash of the content up to the line, as `origin` shows it"),
+        ("limit" = Option<u32>, Query, minimum = 1, description = "Rows of a page; at most, and by default, `http.page_rows_max`"),
+        ("page_token" = Option<String>, Query, description = "`next_page_token` of the page before"),
+    ),
+    responses(
+        (status = 200, description = "A page of records", body = Page),
+        (status = "4XX", description = "The request is refused", body = Document<'static>, content_type = "application/problem+json"),
+        (status = "5XX", description = "The service cannot answer", body = Document<'static>, content_type = "application/problem+json")
+    )
+)]
 pub(super) async fn get<S: Source>(
     State(state): State<HttpState<S>>,
     asker: Asker,

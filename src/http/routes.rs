@@ -2,7 +2,9 @@
 
 use super::backend::Source;
 use super::state::HttpState;
-use super::{batch, coverage, health, order, page, progress, rejections, statement, timeline, tlog};
+use super::{
+    batch, coverage, health, openapi, order, page, progress, rejections, statement, timeline, tlog,
+};
 use crate::access::Role;
 use axum::http::Method;
 use axum::routing::{MethodRouter, get, post};
@@ -67,7 +69,7 @@ const fn asking(method: &'static str, path: &'static str, group: Group) -> Rule 
 }
 
 /// Every route. The router is built from it, in [`all`].
-pub(super) const RULES: [Rule; 19] = [
+pub(super) const RULES: [Rule; 21] = [
     Rule { is_page: true, ..asking("GET", "/", Group::Limited) },
     asking("GET", "/v1/coverage", Group::Limited),
     asking("POST", "/v1/coverage/batch", Group::Batch),
@@ -81,6 +83,8 @@ pub(super) const RULES: [Rule; 19] = [
         May::Roles(&[Role::Platform, Role::Auditor, Role::Ops, Role::Admin]),
     ),
     rule("GET", "/v1/progress", Group::Limited, May::Known),
+    rule("GET", "/v1/openapi.json", Group::Limited, May::Anyone),
+    rule("GET", "/docs", Group::Limited, May::Anyone),
     rule("GET", "/sign-in", Group::Limited, May::Anyone),
     rule("POST", "/sign-in", Group::Limited, May::Anyone),
     Rule { is_page: true, ..rule("POST", "/sign-out", Group::Limited, May::Known) },
@@ -112,6 +116,8 @@ pub(super) fn all<S: Source>() -> Vec<(&'static Rule, MethodRouter<HttpState<S>>
         (_, "/v1/statements") => Some(get(statement::get::<S>)),
         (_, "/v1/rejections") => Some(get(rejections::get::<S>)),
         (_, "/v1/progress") => Some(get(progress::get::<S>)),
+        (_, "/v1/openapi.json") => Some(get(openapi::get)),
+        (_, "/docs") => Some(get(openapi::get_page)),
         ("GET", "/sign-in") => Some(get(page::sign_in::get::<S>)),
         ("POST", "/sign-in") => Some(post(page::sign_in::post::<S>)),
         ("POST", "/sign-out") => Some(post(page::sign_in::sign_out::<S>)),

@@ -3,7 +3,7 @@
 use super::access::Asker;
 use super::backend::Source;
 use super::platforms;
-use super::problem::{Kind, Problem};
+use super::problem::{Document, Kind, Problem};
 use super::query::Query;
 use super::state::HttpState;
 use crate::coverage::answer::AsOfLine;
@@ -16,8 +16,9 @@ use axum::extract::{RawQuery, State};
 use axum::http::header::{ACCEPT, CONTENT_DISPOSITION, CONTENT_TYPE, HeaderMap, VARY};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Statement {
     month: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -32,6 +33,20 @@ enum Format {
     Csv,
 }
 
+/// Says what each platform owes for a month, as JSON or CSV (`Accept: text/csv`).
+#[utoipa::path(
+    get, path = "/v1/statements", operation_id = "statement", tag = "Statements",
+    params(
+        ("month" = String, Query, pattern = "^[0-9]{4}-(0[1-9]|1[0-2])$", description = "Year and month", example = "2026-11"),
+        ("platform" = Option<String>, Query, description = "Only this platform"),
+        ("known_at" = Option<String>, Query, description = "Asks for an earlier state: the number of a commit, or an RFC 3339 instant", example = "1042"),
+    ),
+    responses(
+        (status = 200, description = "The statement", content((Statement = "application/json"), (String = "text/csv"))),
+        (status = "4XX", description = "The request is refused", body = Document<'static>, content_type = "application/problem+json"),
+        (status = "5XX", description = "The service cannot answer", body = Document<'static>, content_type = "application/problem+json")
+    )
+)]
 pub(super) async fn get<S: Source>(
     State(state): State<HttpState<S>>,
     asker: Asker,

@@ -6,7 +6,7 @@
 use super::access::Asker;
 use super::backend::{Source, ViewError};
 use super::coverage::interval_within_limits;
-use super::problem::{Kind, Problem};
+use super::problem::{Document, Kind, Problem};
 use super::query::{Query, missing};
 use super::state::{HttpState, Seen};
 use crate::coverage::answer::{AsOfLine, WindowLine};
@@ -22,6 +22,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// How much of a timeline is read at first.
 const FIRST_STRETCH_MS: i64 = HOUR_MS;
@@ -29,7 +30,7 @@ const FIRST_STRETCH_MS: i64 = HOUR_MS;
 const PARAMETERS: &[&str] = &["from", "to", "limit", "page_token", "reference", "known_at"];
 
 /// A page of a timeline.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct TimelinePage {
     rider_id: String,
     from: String,
@@ -48,6 +49,24 @@ pub(super) struct TimelinePage {
     as_of: AsOfLine,
 }
 
+/// Lists a rider's orders and merged cover, in pages.
+#[utoipa::path(
+    get, path = "/v1/riders/{rider_id}/timeline", operation_id = "timeline", tag = "Coverage",
+    params(
+        ("rider_id" = String, Path, description = "The rider"),
+        ("from" = String, Query, format = DateTime, description = "Start", example = "2026-11-20T12:07:31+08:00"),
+        ("to" = String, Query, format = DateTime, description = "End, exclusive", example = "2026-11-20T13:00:00+08:00"),
+        ("limit" = Option<u32>, Query, minimum = 1, description = "Rows of a page; at most, and by default, `http.page_rows_max`"),
+        ("page_token" = Option<String>, Query, description = "`next_page_token` of the page before"),
+        ("reference" = Option<String>, Query, description = "Reason or case number; an answer repeats it"),
+        ("known_at" = Option<String>, Query, description = "Asks for an earlier state: the number of a commit, or an RFC 3339 instant", example = "1042"),
+    ),
+    responses(
+        (status = 200, description = "A page of the timeline", body = TimelinePage),
+        (status = "4XX", description = "The request is refused", body = Document<'static>, content_type = "application/problem+json"),
+        (status = "5XX", description = "The service cannot answer", body = Document<'static>, content_type = "application/problem+json")
+    )
+)]
 pub(super) async fn get<S: Source>(
     State(state): State<HttpState<S>>,
     asker: Asker,

@@ -4,13 +4,14 @@
 
 use crate::domain::verdict::Verdict;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 mod platforms;
 
 pub use platforms::*;
 
 /// Why an answer is what it is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Why {
     /// The verdict that is explained.
     pub verdict: Verdict,
@@ -38,7 +39,7 @@ pub struct Why {
 }
 
 /// The time of a question.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(untagged)]
 pub enum Asked {
     /// An instant.
@@ -51,7 +52,7 @@ pub enum Asked {
 }
 
 /// A stretch of time, the end excluded.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Span {
     /// First instant.
     pub from: String,
@@ -60,7 +61,7 @@ pub struct Span {
 }
 
 /// A stretch of time that may have no bounds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Reach {
     /// First instant; null: any earlier one, too.
     pub from: Option<String>,
@@ -69,7 +70,7 @@ pub struct Reach {
 }
 
 /// What a limited view shows.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LimitedTo {
     /// Orders of this platform only.
     pub platform: Option<String>,
@@ -78,7 +79,7 @@ pub struct LimitedTo {
 }
 
 /// Cover around an order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Margins {
     /// Before `accepted_at`.
     pub lead_ms: i64,
@@ -87,7 +88,7 @@ pub struct Margins {
 }
 
 /// How the window of an order came about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WindowCode {
     /// From `accepted_at` less lead to `ended_at` plus tail.
@@ -99,7 +100,7 @@ pub enum WindowCode {
 }
 
 /// An order and the time that it covers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CoveringOrder {
     /// How the window came about.
     pub code: WindowCode,
@@ -131,7 +132,7 @@ pub struct CoveringOrder {
 }
 
 /// The cover rule of an order.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CoverRule {
     /// Its label; null for the built-in one: no lead, no tail.
     pub rule: Option<String>,
@@ -144,7 +145,7 @@ pub struct CoverRule {
 }
 
 /// What the cover of an open order rests on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OpenTerms {
     /// Of the platform.
     pub complete_through: Option<String>,
@@ -153,7 +154,7 @@ pub struct OpenTerms {
 }
 
 /// The commit that recorded something, and the records that it took in.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CommitSource {
     /// The commit.
     pub commit: u64,
@@ -164,7 +165,7 @@ pub struct CommitSource {
 }
 
 /// Records that a commit took in from one source; positions are inclusive.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "source", rename_all = "snake_case")]
 pub enum Records {
     /// Records of a partition.
@@ -195,7 +196,7 @@ pub enum Records {
 }
 
 /// A version that no longer counts.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SupersededOrder {
     /// The version.
     #[serde(flatten)]
@@ -205,7 +206,7 @@ pub struct SupersededOrder {
 }
 
 /// What replaced a version.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Superseding {
     /// Revision of the newer version.
     pub revision: u64,

@@ -3,9 +3,10 @@
 use super::{CoveringOrder, Reach, Span};
 use crate::coverage::rejection::OriginLine;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// What is final about the time on one platform, and what is not.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PlatformWhy {
     /// Platform.
     pub platform: String,
@@ -21,7 +22,7 @@ pub struct PlatformWhy {
 }
 
 /// The promise of a platform, as configured.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PromiseLine {
     /// Nothing can be said about earlier instants; null: the platform never settles.
     pub records_from: Option<String>,
@@ -38,7 +39,7 @@ pub struct PromiseLine {
 }
 
 /// Why a part of the time is settled on a platform.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Final {
     /// The settled parts of the time.
     pub parts: Vec<Span>,
@@ -51,7 +52,7 @@ pub struct Final {
 }
 
 /// How far `complete_through` must pass the last instant of a time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CompleteRule {
     /// By the longest order and the widest lead: an order may become known by its end only.
@@ -61,7 +62,7 @@ pub enum CompleteRule {
 }
 
 /// The first commit as of which a time was complete on a platform.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Since {
     /// The commit.
     pub commit: u64,
@@ -81,7 +82,7 @@ pub struct Since {
 }
 
 /// By whose word a time is complete.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "by", rename_all = "snake_case")]
 pub enum By {
     /// A completeness record of the platform.
@@ -108,7 +109,7 @@ pub enum By {
 }
 
 /// A record of Kafka.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RecordLine {
     /// Topic.
     pub topic: String,
@@ -123,7 +124,7 @@ pub struct RecordLine {
 }
 
 /// A topic at the newest metadata request that showed no unread partition.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TopicListed {
     /// Topic.
     pub topic: String,
@@ -132,7 +133,7 @@ pub struct TopicListed {
 }
 
 /// How far a partition was read.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PartitionRead {
     /// Topic.
     pub topic: String,
@@ -145,7 +146,7 @@ pub struct PartitionRead {
 }
 
 /// One reason that keeps some of the time open on a platform.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Open {
     /// The parts of the time that it keeps open.
     pub parts: Vec<Span>,
@@ -157,7 +158,7 @@ pub struct Open {
 }
 
 /// What is missing. The codes are the reasons of the answer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "code", rename_all = "snake_case")]
 pub enum Missing {
     /// The platform's records do not reach back so far.
@@ -197,7 +198,7 @@ pub enum Missing {
 }
 
 /// Records of a partition that were never read.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct GapLine {
     /// `late_start`: the partition was not read from offset 0; `skip`: an operator let the ledger continue behind records.
     pub cause: GapCode,
@@ -214,7 +215,7 @@ pub struct GapLine {
 }
 
 /// Why records of a partition are missing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum GapCode {
     /// The partition was not read from offset 0.
@@ -224,7 +225,7 @@ pub enum GapCode {
 }
 
 /// What keeps `complete_through` of a platform from being later: the `held_by` of `/v1/progress`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum WaitsFor {
     /// A partition was not read to a later end.
@@ -265,7 +266,7 @@ pub enum WaitsFor {
 }
 
 /// An order whose end for the rider is not known.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OpenOrderLine {
     /// Order and rider.
     #[serde(flatten)]
@@ -279,7 +280,7 @@ pub struct OpenOrderLine {
 }
 
 /// Unresolved kept records: the first of them, and how many there are.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PendingRecordsLine {
     /// The first, by number.
     pub records: Vec<KeptLine>,
@@ -288,7 +289,7 @@ pub struct PendingRecordsLine {
 }
 
 /// A rejected or conflicting record that is not resolved.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct KeptLine {
     /// Its number among the kept records.
     pub rejection: u64,
