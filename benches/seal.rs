@@ -128,8 +128,13 @@ fn case(orders: u64, per_rider: u64, figures: &mut Figures) {
     let runs: usize = ledger.published().current().runs().values().map(Vec::len).sum();
     figures.tell("runs of the two days", runs);
     let file = Secrets::new_file("bench.example/seal", &[1; 32], &[2; 32]).expect("a name of a log");
-    let secrets = Arc::new(Secrets::parse(&file).expect("secrets"));
+    // Fresh ones know no rider: as on the first day of a month, and after a start.
+    let fresh = || Arc::new(Secrets::parse(&file).expect("secrets"));
+    let secrets = fresh();
     let limit = SEAL_MS_MAX * orders / 5_000_000;
+    figures.tell("every rider is new", "");
+    alone(&ledger, &config, &secrets, figures);
+    figures.tell("every rider is known, as late in a month", "");
     alone(&ledger, &config, &secrets, figures);
     let live = |records: u64| {
         let from = UtcMillis::new(DAY_START + 2 * DAY_MS);
@@ -139,8 +144,8 @@ fn case(orders: u64, per_rider: u64, figures: &mut Figures) {
     let rate = option("rate", 18_000);
     let each = rate / COMMITS_A_SECOND;
     let batches = decoded(&mut live(rate * 40), each, &rules, &config);
-    let beside = beside(&mut ledger, &config, &secrets, Beside { batches: &batches, pause: true }, figures);
-    figures.judge(&format!("seal beside {rate} orders/s"), beside, Side::AtMost, limit, "s");
+    let took = beside(&mut ledger, &config, &fresh(), Beside { batches: &batches, pause: true }, figures);
+    figures.judge(&format!("seal beside {rate} orders/s, every rider new"), took, Side::AtMost, limit, "s");
     let batches = decoded(&mut live(8_000_000.min(orders)), 200_000, &rules, &config);
     beside_all_out(&mut ledger, &config, (&secrets, &batches), figures);
     store(&mut ledger, &config, (&secrets, folder.path()), orders, figures);

@@ -134,7 +134,7 @@ impl Publisher {
                 let is_ours =
                     last.size <= log.size() && log.checkpoint_at(last.size, secrets.origin()) == last;
                 if !is_ours {
-                    // Two logs of one name: whoever compares them sees it. It must not pass unnoticed here.
+                    // Two logs of one name: a reader who compares them sees it. It must not pass unnoticed here.
                     error!(
                         topic = self.topic,
                         size = last.size,

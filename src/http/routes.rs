@@ -88,7 +88,8 @@ pub(super) const RULES: [Rule; 21] = [
     rule("GET", "/sign-in", Group::Limited, May::Anyone),
     rule("POST", "/sign-in", Group::Limited, May::Anyone),
     Rule { is_page: true, ..rule("POST", "/sign-out", Group::Limited, May::Known) },
-    // Who holds a receipt looks there for newer checkpoints. It tells days, platforms and how many riders, of nobody what.
+    // Who holds a receipt looks there for newer checkpoints. It shows days, platforms and
+    // numbers of riders, nothing of a rider or an order.
     rule("GET", "/tlog/checkpoint", Group::Limited, May::Anyone),
     rule("GET", "/tlog/keys", Group::Limited, May::Anyone),
     rule("GET", "/tlog/tile/{*path}", Group::Limited, May::Anyone),

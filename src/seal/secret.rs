@@ -4,11 +4,13 @@ use super::frames::Frames;
 use super::hash::Hash;
 use super::instant::day_text;
 use super::vrf::{Output, PROOF_BYTES, VrfPublicKey, VrfSecretKey};
-use crate::domain::time::LocalDay;
+use crate::domain::time::{LocalDay, Month};
 use data_encoding::HEXLOWER;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
+use std::collections::HashMap;
 use std::fmt;
+use std::sync::{Mutex, PoisonError};
 
 /// The bytes of a tag. Two riders of a day may share one by chance; their commitments tell their leaves apart.
 pub const TAG_BYTES: usize = 8;
@@ -53,10 +55,44 @@ pub fn verify_rider(
     key.verify(rider_input(rider_id, day).as_bytes(), proof)
 }
 
+/// Memory of outputs that are kept, in bytes.
+const KNOWN_BYTES_MAX: usize = 64 << 20;
+/// What an output takes beside its rider's identifier, about.
+const KNOWN_BYTES_EACH: usize = 160;
+
+/// Outputs of one month, so that its days compute each rider's once. Full, it takes no more: those that it has stay.
+#[derive(Default)]
+struct KnownOutputs {
+    month: Option<Month>,
+    bytes: usize,
+    outputs: HashMap<Box<str>, Output>,
+}
+
+impl KnownOutputs {
+    fn get(&self, month: Month, rider_id: &str) -> Option<Output> {
+        self.outputs.get(rider_id).copied().filter(|_| self.month == Some(month))
+    }
+
+    fn put(&mut self, month: Month, rider_id: &str, output: Output) {
+        match self.month {
+            // A day of an earlier month that is sealed again: the newest month is the one to keep.
+            Some(kept) if kept > month => return,
+            Some(kept) if kept == month => {}
+            _ => *self = Self { month: Some(month), ..Self::default() },
+        }
+        let bytes = self.bytes.saturating_add(rider_id.len()).saturating_add(KNOWN_BYTES_EACH);
+        if bytes <= KNOWN_BYTES_MAX {
+            self.bytes = bytes;
+            self.outputs.insert(rider_id.into(), output);
+        }
+    }
+}
+
 /// The sealing secret. Two ledgers with the same secret and the same events have the same roots.
 pub struct SealingSecret {
     vrf: VrfSecretKey,
     nonce_key: [u8; 32],
+    known: Mutex<KnownOutputs>,
 }
 
 impl SealingSecret {
@@ -66,6 +102,7 @@ impl SealingSecret {
         Self {
             vrf: VrfSecretKey::of_seed(&vrf_seed),
             nonce_key: keyed(seed, &Frames::of("coverledger/nonces/1")),
+            known: Mutex::default(),
         }
     }
 
@@ -79,10 +116,23 @@ impl SealingSecret {
         self.vrf.output(rider_input(rider_id, day).as_bytes())
     }
 
-    /// The outputs of many riders for the month of `day`, in their order; together they cost less than one by one.
+    /// The outputs of many riders for the month of `day`, in their order: together they cost less than one by one, and those of
+    /// the newest month are kept.
     pub fn outputs(&self, rider_ids: &[&str], day: LocalDay) -> Vec<Option<Output>> {
-        let inputs: Vec<Frames> = rider_ids.iter().map(|rider_id| rider_input(rider_id, day)).collect();
-        self.vrf.outputs(inputs.iter().map(Frames::as_bytes))
+        let (month, known) = (day.month(), || self.known.lock().unwrap_or_else(PoisonError::into_inner));
+        let found: Vec<Option<Output>> = {
+            let known = known();
+            rider_ids.iter().map(|rider_id| known.get(month, rider_id)).collect()
+        };
+        let missing = || rider_ids.iter().zip(&found).filter(|(_, found)| found.is_none()).map(|(id, _)| id);
+        let inputs: Vec<Frames> = missing().map(|rider_id| rider_input(rider_id, day)).collect();
+        let computed = self.vrf.outputs(inputs.iter().map(Frames::as_bytes));
+        let mut known = known();
+        for (rider_id, output) in missing().zip(&computed) {
+            output.iter().for_each(|output| known.put(month, rider_id, *output));
+        }
+        let mut computed = computed.into_iter();
+        found.iter().map(|found| found.or_else(|| computed.next().flatten())).collect()
     }
 
     /// The proof of that output.
@@ -131,6 +181,32 @@ mod tests {
         assert_ne!(Some(tag), Tag::of_output(&output, day.plus_days(1)));
         assert_eq!(Tag::parse(&tag.to_string()), Some(tag));
         assert_eq!(Tag::parse(&tag.to_string().to_uppercase()), None);
+    }
+
+    #[test]
+    fn kept_outputs_are_those_of_their_rider_and_month() {
+        let (secret, fresh) = (SealingSecret::of_seed(&[1; 32]), SealingSecret::of_seed(&[1; 32]));
+        let day = |month, day| LocalDay::from_ymd(2026, month, day).unwrap();
+        let days = [day(11, 20), day(11, 21), day(12, 1), day(11, 22), day(12, 2)];
+        for (day, riders) in
+            days.into_iter().zip([["R1", "R2"], ["R2", "R3"], ["R1", "R3"], ["R3", "R2"], ["R3", "R1"]])
+        {
+            let expected: Vec<Option<Output>> = riders.iter().map(|rider| fresh.output(rider, day)).collect();
+            assert_eq!(secret.outputs(&riders, day), expected, "{day:?}");
+        }
+        let known = secret.known.lock().unwrap();
+        assert_eq!((known.month, known.outputs.len()), (Some(day(12, 1).month()), 2));
+    }
+
+    #[test]
+    fn kept_outputs_have_a_bound() {
+        let mut known = KnownOutputs::default();
+        let month = LocalDay::from_ymd(2026, 11, 20).unwrap().month();
+        for rider in 0..KNOWN_BYTES_MAX / KNOWN_BYTES_EACH {
+            known.put(month, &rider.to_string(), [0; 64]);
+        }
+        assert!(known.bytes <= KNOWN_BYTES_MAX && known.outputs.len() > 300_000, "{}", known.outputs.len());
+        assert!(known.get(month, "7").is_some() && known.get(month, "419000").is_none());
     }
 
     #[test]

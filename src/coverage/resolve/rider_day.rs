@@ -108,10 +108,11 @@ impl<'a, V: LedgerView> DayRules<'a, V> {
                         sealed.orders.push(posting.into());
                     }
                 }
-                (Phase::Open, None) if near(&posting, self.terms, self.reach).overlaps(self.span) => {
-                    if !ends.contains(&end_of(&posting, self.terms.zone)) {
-                        fetched.add_open(self.view, self.terms, posting, None)?;
-                    }
+                (Phase::Open, None)
+                    if near(&posting, self.terms, self.reach).overlaps(self.span)
+                        && !ends.contains(&end_of(&posting, self.terms.zone)) =>
+                {
+                    fetched.add_open(self.view, self.terms, posting, None)?;
                 }
                 _ => {}
             }
