@@ -75,7 +75,7 @@ fn each_verdict_of_a_ledger_of_files_is_explained_and_stays_as_it_was_known() {
     for part in [
         "Covered: the window of 1 order",
         "By an operator's word",
-        "Rejection 1 (bad_region",
+        "(bad_region, aa order o-R3)",
         "Time alone will not help.",
     ] {
         assert!(english.contains(part), "{part}: {english}");

@@ -114,7 +114,7 @@ fn rule(rule: &CoverRule, language: Language) -> String {
         ),
         Some(label) => say!(
             language,
-            "按保障规则“{label}”（费率表 {tariff}），自接单前 {lead} 起至结束后 {tail} 止",
+            "按保障规则“{label}”（费率表 {tariff}），自接单前 {lead}起至结束后 {tail}止",
             "By the cover rule \"{label}\" (tariff {tariff}) cover lasts from {lead} before acceptance to {tail} after the end"
         ),
     }
@@ -126,7 +126,7 @@ pub(super) fn source(source: &CommitSource, language: Language) -> String {
     let records = records(&source.records, language);
     say!(
         language,
-        "由提交 {commit} 于 {at} 入账，来自 {records}。",
+        "由提交 {commit} 于 {at} 入账，来自{records}。",
         "Commit {commit} recorded it on {at}, from {records}."
     )
 }

@@ -67,7 +67,7 @@ fn needed(rule: CompleteRule, platform: &PlatformWhy, why: &Why, language: Langu
     match rule {
         CompleteRule::EndedOrders => say!(
             language,
-            "所查时间加最长订单 {max} 和保障提前量 {lead}",
+            "所查时间加最长订单 {max}和保障提前量 {lead}",
             "the time asked about, plus the longest order of {max} and the widest lead of {lead}"
         ),
         CompleteRule::AnnouncedOrders => say!(
@@ -85,7 +85,7 @@ fn vouched(since: &Since, language: Language) -> String {
             let (through, place) = (time_or(through.as_ref(), language), record(place, language));
             say!(
                 language,
-                "依据：平台的完整性记录，位于 {place}，声明 {through} 之前的事件均已发送。",
+                "依据：平台的完整性记录，位于{place}，声明 {through} 之前的事件均已发送。",
                 "By the platform's word: its completeness record at {place} states that all its events before {through} were sent."
             )
         }
@@ -102,10 +102,10 @@ fn vouched(since: &Since, language: Language) -> String {
             let newest = time_or(newest_event.as_ref(), language);
             let place = place.as_ref().map(|place| record(place, language));
             let place =
-                place.map_or_else(String::new, |place| say!(language, "，位于 {place}", ", at {place}"));
+                place.map_or_else(String::new, |place| say!(language, "，位于{place}", ", at {place}"));
             say!(
                 language,
-                "依据：平台承诺事件在 {delay} 内送达；最新事件的时刻为 {newest}{place}。",
+                "依据：平台承诺事件在 {delay}内送达；最新事件的时刻为 {newest}{place}。",
                 "By the platform's promise to deliver events within {delay}; the newest event is of {newest}{place}."
             )
         }
@@ -312,7 +312,7 @@ fn kept(record: &KeptLine, language: Language) -> String {
     };
     say!(
         language,
-        "记录 {id}（{reason}{order}）：位于 {place}，由提交 {commit} 于 {at} 保存，可能涉及 {may_concern}。",
+        "记录 {id}（{reason}{order}）：位于{place}，由提交 {commit} 于 {at} 保存，可能涉及 {may_concern}。",
         "Rejection {id} ({reason}{order}): at {place}, kept by commit {commit} on {at}; it may concern {may_concern}."
     )
 }

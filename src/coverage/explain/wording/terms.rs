@@ -58,7 +58,7 @@ pub(super) fn records(records: &[Records], language: Language) -> String {
         return say!(language, "此视图不显示的记录", "records that this view does not show");
     }
     let places: Vec<String> = records.iter().map(|records| place_of(records, language)).collect();
-    places.join(if language == Language::Chinese { "，或 " } else { ", or " })
+    places.join(if language == Language::Chinese { "，或" } else { ", or " })
 }
 
 fn place_of(records: &Records, language: Language) -> String {
