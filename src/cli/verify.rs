@@ -1,7 +1,9 @@
 //! `coverledger verify`: reads everything again; exit code 0 only if all of it holds.
 
 use super::Ending;
+use super::answers::{report_json, write_report};
 use super::load_config;
+use crate::answers::verify_logs;
 use crate::ledger::{ADVICE, LedgerOptions, Verification, verify_dir};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -51,12 +53,17 @@ pub fn run(args: &VerifyArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
         None => {}
     })?;
     bar.iter().for_each(ProgressBar::finish_and_clear);
+    let logs = verify_logs(&config.ledger.data_dir)?;
     if args.json {
-        writeln!(out, "{}", as_json(&verification))?;
+        let mut value = as_json(&verification);
+        value["answer_logs"] = logs.iter().map(report_json).collect();
+        writeln!(out, "{value}")?;
     } else {
         write_text(&verification, out)?;
+        logs.iter().try_for_each(|log| write_report(log, false, out))?;
     }
-    Ok(if verification.holds() { Ending::Holds } else { Ending::DoesNotHold })
+    let holds = verification.holds() && logs.iter().all(|log| log.chain.holds());
+    Ok(if holds { Ending::Holds } else { Ending::DoesNotHold })
 }
 
 fn as_json(v: &Verification) -> Value {

@@ -1,6 +1,7 @@
 //! From a path to a [`Config`]: files are read, laid over the embedded defaults, and checked as a whole.
 
 use super::AccessSettings;
+use super::AnswerSettings;
 use super::Config;
 use super::HttpSettings;
 use super::IngestSettings;
@@ -183,7 +184,7 @@ pub(super) fn build(main: Source, outside: Outside<'_>) -> Result<(Config, Repor
     match tariff {
         Some(tariff) if !report.has_problems() => {
             let hash = Sha256::digest(text.as_bytes()).into();
-            let Settings { zone, platforms, ledger, ingest, http, access, kafka, limits, shutdown } =
+            let Settings { zone, platforms, ledger, ingest, http, access, answers, kafka, limits, shutdown } =
                 settings;
             let warnings = report.warnings();
             let config = Config {
@@ -194,6 +195,7 @@ pub(super) fn build(main: Source, outside: Outside<'_>) -> Result<(Config, Repor
                 ingest,
                 http,
                 access,
+                answers,
                 kafka,
                 limits,
                 shutdown,
@@ -223,6 +225,7 @@ struct Settings {
     ingest: IngestSettings,
     http: HttpSettings,
     access: Option<AccessSettings>,
+    answers: AnswerSettings,
     kafka: Option<KafkaSettings>,
     limits: Limits,
     shutdown: ShutdownSettings,
@@ -263,6 +266,7 @@ impl Settings {
             ingest: IngestSettings::read(root.sub("ingest", report), report),
             http,
             access,
+            answers: AnswerSettings::read(root.sub("answers", report), report),
             kafka,
             limits: Limits::read(root.sub("limits", report), report),
             shutdown: ShutdownSettings::read(root.sub("shutdown", report), report),

@@ -46,6 +46,10 @@ pub struct Answer {
     pub warnings: Vec<Warning>,
     /// The state that answered.
     pub as_of: AsOfLine,
+    /// Platform, order and leg of everything that was open near the time; no part of the document. An event of its end may change
+    /// the verdict, whichever rider it names.
+    #[serde(skip)]
+    pub open_near: Vec<(String, String, u8)>,
 }
 
 /// The time of an answer.

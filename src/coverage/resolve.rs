@@ -72,6 +72,7 @@ pub fn resolve<V: LedgerView>(view: &V, terms: Terms<'_>, question: &Question) -
         warnings,
         rider_seen: seen.map(|seen| rider_seen_line(&formatter, seen)),
         as_of: as_of_line(as_of, terms.zone),
+        open_near: fetched.open_near,
     })
 }
 

@@ -1,6 +1,7 @@
 //! `GET /v1/coverage`: was the rider covered?
 
 use super::access::Asker;
+use super::answer_log::GivenAnswer;
 use super::backend::Source;
 use super::problem::{Kind, Problem};
 use super::query::Query;
@@ -36,7 +37,8 @@ pub(super) async fn get<S: Source>(
     });
     let (question, known_at) =
         question.inspect_err(|_| state.metrics().looked_up(Lookup::Refused, Default::default()))?;
-    answer(&state, &asker, question, known_at).await.map(|answer| as_json(&answer))
+    let (answer, given) = answer(&state, &asker, question, known_at).await?;
+    Ok(given.with(as_json(&answer)))
 }
 
 /// An answer as a document. Most fit what is set aside for them: growing step by step would cost as much as writing them.
@@ -73,7 +75,7 @@ async fn answer<S: Source>(
     asker: &Asker,
     question: Question,
     known_at: Option<KnownAt>,
-) -> Result<Answer, Problem> {
+) -> Result<(Answer, GivenAnswer), Problem> {
     state.note_riders(asker, &question.rider_ids);
     let begun = Instant::now();
     // An interval and an earlier state may need many blocks, an instant needs few.
@@ -81,9 +83,13 @@ async fn answer<S: Source>(
         && !matches!(question.when, When::Interval(_))
         && question.rider_ids.len() <= LITTLE_RIDER_IDS;
     let scope = asker.scope().clone();
-    let job = move |state: &HttpState<S>| state.see_at(&scope, known_at)?.resolve(&question);
+    let job = move |state: &HttpState<S>| {
+        let answer = state.see_at(&scope, known_at)?.resolve(&question)?;
+        let given = GivenAnswer::of(&question, known_at, &answer);
+        Ok((answer, given))
+    };
     let answered = if little { state.read_little(job).await } else { state.read(job).await };
-    let lookup = answered.as_ref().map_or(Lookup::Failed, |answer| Lookup::Answered(answer.verdict));
+    let lookup = answered.as_ref().map_or(Lookup::Failed, |(answer, _)| Lookup::Answered(answer.verdict));
     state.metrics().looked_up(lookup, begun.elapsed());
     answered
 }

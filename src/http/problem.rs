@@ -73,6 +73,10 @@ pub enum Kind {
     TooManyOrders,
     /// An earlier state that cannot be shown.
     StateUnknown,
+    /// No such entry of the answer log.
+    AnswerUnknown,
+    /// The answer could not be logged.
+    AnswerNotLogged,
     /// A defect.
     Internal,
     /// Storage failed.
@@ -138,6 +142,10 @@ impl Kind {
             }
             Self::StateUnknown => {
                 (S::NOT_FOUND, "state-unknown", "The earlier state that was asked for cannot be shown")
+            }
+            Self::AnswerUnknown => (S::NOT_FOUND, "answer-unknown", "There is no such answer"),
+            Self::AnswerNotLogged => {
+                (S::SERVICE_UNAVAILABLE, "answer-not-logged", "The answer could not be logged")
             }
             Self::Internal => (S::INTERNAL_SERVER_ERROR, "internal", "The service has a defect"),
             Self::Storage => (S::INTERNAL_SERVER_ERROR, "storage", "Storage failed"),

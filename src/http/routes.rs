@@ -2,7 +2,7 @@
 
 use super::backend::Source;
 use super::state::HttpState;
-use super::{batch, coverage, health, order, page, progress, rejections, statement, timeline};
+use super::{answers, batch, coverage, health, order, page, progress, rejections, statement, timeline};
 use crate::access::Role;
 use axum::http::Method;
 use axum::routing::{MethodRouter, get, post};
@@ -67,7 +67,7 @@ const fn asking(method: &'static str, path: &'static str, group: Group) -> Rule 
 }
 
 /// Every route. The router is built from it, in [`all`].
-pub(super) const RULES: [Rule; 16] = [
+pub(super) const RULES: [Rule; 18] = [
     Rule { is_page: true, ..asking("GET", "/", Group::Limited) },
     asking("GET", "/v1/coverage", Group::Limited),
     asking("POST", "/v1/coverage/batch", Group::Batch),
@@ -80,6 +80,8 @@ pub(super) const RULES: [Rule; 16] = [
         Group::Limited,
         May::Roles(&[Role::Platform, Role::Auditor, Role::Ops, Role::Admin]),
     ),
+    rule("GET", "/v1/answers", Group::Limited, RIDERS),
+    rule("GET", "/v1/answers/{number}", Group::Limited, RIDERS),
     rule("GET", "/v1/progress", Group::Limited, May::Known),
     rule("GET", "/sign-in", Group::Limited, May::Anyone),
     rule("POST", "/sign-in", Group::Limited, May::Anyone),
@@ -107,6 +109,8 @@ pub(super) fn all<S: Source>() -> Vec<(&'static Rule, MethodRouter<HttpState<S>>
         (_, "/v1/orders/{platform}/{order_id}") => Some(get(order::get::<S>)),
         (_, "/v1/statements") => Some(get(statement::get::<S>)),
         (_, "/v1/rejections") => Some(get(rejections::get::<S>)),
+        (_, "/v1/answers") => Some(get(answers::list::<S>)),
+        (_, "/v1/answers/{number}") => Some(get(answers::get::<S>)),
         (_, "/v1/progress") => Some(get(progress::get::<S>)),
         ("GET", "/sign-in") => Some(get(page::sign_in::get::<S>)),
         ("POST", "/sign-in") => Some(post(page::sign_in::post::<S>)),
