@@ -34,7 +34,7 @@ impl Place {
     fn new() -> Self {
         let this = Self { folder: TempDir::new().unwrap() };
         this.configure("0.25", "");
-        this.ingest(&[order("o1", "R1", 12, 0)], "2025-07-11T00:00:00Z");
+        this.ingest(&[order("o1", "R1", 12, 0)], "2025-07-12T00:00:00Z");
         this
     }
 
@@ -193,7 +193,7 @@ fn an_answer_that_commits_change_is_listed_with_the_order_that_changed_it() {
     assert_eq!(changed(&mut program), [] as [Value; 0]);
     assert_eq!(program.terminate(), Some(0));
     // The order was another rider's all along.
-    place.ingest(&[order("o1", "R2", 12, 1)], "2025-07-11T00:00:00Z");
+    place.ingest(&[order("o1", "R2", 12, 1)], "2025-07-12T00:00:00Z");
     let mut program = place.serve();
     let listed =
         poll_until("both have changed", || Some(changed(&mut program)).filter(|listed| listed.len() == 2));
@@ -221,7 +221,7 @@ fn an_answer_that_commits_change_is_listed_with_the_order_that_changed_it() {
     let table = place.done(&["answers", "changed", "--reason", "case-7"]);
     assert_eq!(table.lines().count(), 3, "{table}");
     // Put right again, they are as they were.
-    place.ingest(&[order("o1", "R1", 12, 2)], "2025-07-11T00:00:00Z");
+    place.ingest(&[order("o1", "R1", 12, 2)], "2025-07-12T00:00:00Z");
     let mut program = place.serve();
     poll_until("none differs any more", || changed(&mut program).is_empty().then_some(()));
     assert_eq!(program.terminate(), Some(0));

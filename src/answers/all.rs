@@ -20,19 +20,18 @@ pub struct LogReport {
     pub chain: ChainReport,
 }
 
-/// Every log of a data directory, by name.
+/// Every log in a folder of logs, by name; none where there is no such folder.
 ///
 /// # Errors
 /// The folder cannot be listed.
-pub fn logs_of(data_dir: &Path) -> AnswerLogResult<Vec<(String, PathBuf)>> {
-    let answers = data_dir.join(ANSWERS_FOLDER);
-    let listed = match fs::read_dir(&answers) {
+pub fn logs_of(answers: &Path) -> AnswerLogResult<Vec<(String, PathBuf)>> {
+    let listed = match fs::read_dir(answers) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        listed => listed.map_err(AnswerLogError::file("list", &answers))?,
+        listed => listed.map_err(AnswerLogError::file("list", answers))?,
     };
     let mut found = Vec::new();
     for entry in listed {
-        let path = entry.map_err(AnswerLogError::file("list", &answers))?.path();
+        let path = entry.map_err(AnswerLogError::file("list", answers))?.path();
         let name = path.file_name().and_then(|name| name.to_str()).map(str::to_owned);
         found.extend(name.filter(|_| path.is_dir()).map(|name| (name, path)));
     }
@@ -40,30 +39,30 @@ pub fn logs_of(data_dir: &Path) -> AnswerLogResult<Vec<(String, PathBuf)>> {
     Ok(found)
 }
 
-/// Checks the chain of every log of a data directory.
+/// Checks the chain of every log in a folder of logs.
 ///
 /// # Errors
 /// A file cannot be read.
-pub fn verify_logs(data_dir: &Path) -> AnswerLogResult<Vec<LogReport>> {
-    let logs = logs_of(data_dir)?.into_iter();
+pub fn verify_logs(answers: &Path) -> AnswerLogResult<Vec<LogReport>> {
+    let logs = logs_of(answers)?.into_iter();
     logs.map(|(name, folder)| Ok(LogReport { name, chain: chain::verify(&folder)? })).collect()
 }
 
-/// Copies every log of a data directory into another, as far as its entries are whole; beside the processes that append to them.
+/// Copies every log of a folder of logs into another, as far as its entries are whole; beside the processes that append to them.
 ///
 /// # Errors
 /// A file cannot be read or written.
-pub fn copy_logs(data_dir: &Path, target: &Path) -> AnswerLogResult<()> {
-    let logs = logs_of(data_dir)?;
+pub fn copy_logs(answers: &Path, target: &Path) -> AnswerLogResult<()> {
+    let logs = logs_of(answers)?;
     if logs.is_empty() {
         return Ok(());
     }
-    let answers = target.join(ANSWERS_FOLDER);
-    make_folder(&answers).map_err(AnswerLogError::file("make", &answers))?;
+    make_folder(target).map_err(AnswerLogError::file("make", target))?;
     for (name, folder) in logs {
-        copy_log(&folder, &answers.join(name))?;
+        copy_log(&folder, &target.join(name))?;
     }
-    sync_folder(&answers).and_then(|()| sync_folder(target)).map_err(AnswerLogError::file("sync", &answers))
+    let parent = target.parent().unwrap_or(target);
+    sync_folder(target).and_then(|()| sync_folder(parent)).map_err(AnswerLogError::file("sync", target))
 }
 
 fn copy_log(folder: &Path, target: &Path) -> AnswerLogResult<()> {

@@ -1,6 +1,7 @@
 //! What is in memory of a log: where entries lie, who asked why, and which answers have changed. About 40 bytes an entry.
 
-use super::entry::{Asked, Content, Entry, Event, OpenOrder};
+use super::asked::{Asked, OpenOrder};
+use super::entry::{Content, Entry, Event};
 use crate::domain::window::Window;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;

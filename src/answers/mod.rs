@@ -13,6 +13,7 @@
 //! ledger may concern; `app` asks those again and appends an entry where a verdict differs.
 
 pub mod all;
+pub mod asked;
 pub mod chain;
 pub mod entry;
 mod error;
@@ -26,7 +27,8 @@ pub mod watch;
 mod worker;
 
 pub use all::{ANSWERS_FOLDER, LogReport, copy_logs, logs_of, verify_logs};
-pub use entry::{Asked, Content, CoverageAsked, Digest, Draft, Entry, Event, OpenOrder, PrincipalLine};
+pub use asked::{Asked, CoverageAsked, OpenOrder};
+pub use entry::{Content, Digest, Draft, Entry, Event, PrincipalLine};
 pub use error::{AnswerLogError, AnswerLogResult};
 pub use index::{Filter, Listed};
 pub use log::{AnswerLog, LogTerms, Logged};

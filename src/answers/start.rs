@@ -56,7 +56,7 @@ pub(super) fn open(folder: &Path) -> AnswerLogResult<Opened> {
 }
 
 fn lock(folder: &Path) -> AnswerLogResult<File> {
-    let path = folder.join("LOCK");
+    let path = folder.join("lock");
     let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
     let file = file.map_err(AnswerLogError::file("open", &path))?;
     match file.try_lock() {

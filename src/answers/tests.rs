@@ -3,6 +3,7 @@
 mod damage;
 mod faults;
 
+use super::asked::*;
 use super::entry::*;
 use super::index::Filter;
 use super::log::{AnswerLog, LogTerms};
@@ -10,8 +11,10 @@ use super::segment::Disk;
 use super::*;
 use crate::access::Principal;
 use crate::domain::time::{DAY_MS, UtcMillis};
+use crate::wait::poll_until;
 use std::path::{Path, PathBuf};
 use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// A log with its thread, as a service has it.
@@ -153,11 +156,9 @@ fn a_log_belongs_to_one_process_and_several_lie_side_by_side() {
     );
     one.close();
     other.close();
-    let data_dir = TempDir::new().unwrap();
-    std::fs::rename(dir.path(), data_dir.path().join(ANSWERS_FOLDER)).unwrap();
-    let names: Vec<String> = logs_of(data_dir.path()).unwrap().into_iter().map(|(name, _)| name).collect();
+    let names: Vec<String> = logs_of(dir.path()).unwrap().into_iter().map(|(name, _)| name).collect();
     assert_eq!(names, ["east-1", "main"]);
-    assert!(verify_logs(data_dir.path()).unwrap().iter().all(|report| report.chain.holds()));
+    assert!(verify_logs(dir.path()).unwrap().iter().all(|report| report.chain.holds()));
 }
 
 #[test]
@@ -216,7 +217,9 @@ fn retention_drops_whole_files_and_records_where_the_chain_begins() {
     }
     let running = open();
     assert_eq!(running.append(answer("R3", None, DAY_MS + 11)).unwrap(), 6);
-    // Of the three older files, two are old enough: entries 1 to 4.
+    // Of the three older files, two are old enough: entries 1 to 4. Answers do not wait until they are gone.
+    let look = || (running.log.first() == 5).then_some(());
+    assert!(poll_until(60_000, Duration::from_millis(1), look).is_some(), "nothing is dropped");
     assert_eq!((running.log.first(), running.log.last()), (5, 7));
     assert_eq!(running.log.entry(4).unwrap(), None);
     assert_eq!(running.log.entry(5).unwrap().unwrap().at_ms, DAY_MS);
@@ -236,23 +239,22 @@ fn retention_drops_whole_files_and_records_where_the_chain_begins() {
 
 #[test]
 fn a_copy_made_beside_the_log_holds_and_continues() {
-    let data_dir = TempDir::new().unwrap();
-    let answers = data_dir.path().join(ANSWERS_FOLDER);
+    let (dir, other) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let (answers, target) = (dir.path().join(ANSWERS_FOLDER), other.path().join(ANSWERS_FOLDER));
     let running = Running::open(&answers).unwrap();
     (0..20).for_each(|n| assert!(running.append(answer("R1", None, n)).is_ok()));
-    let target = TempDir::new().unwrap();
-    copy_logs(data_dir.path(), target.path()).unwrap();
+    copy_logs(&answers, &target).unwrap();
     running.append(answer("R1", None, 30)).unwrap();
-    let report = verify_logs(target.path()).unwrap().pop().unwrap().chain;
+    let report = verify_logs(&target).unwrap().pop().unwrap().chain;
     assert!(report.holds(), "{:?}", report.problems);
     assert_eq!(report.last, 20);
-    let copy = Running::open(&target.path().join(ANSWERS_FOLDER)).unwrap();
+    let copy = Running::open(&target).unwrap();
     assert_eq!(copy.append(answer("R1", None, 31)).unwrap(), 21);
     copy.close();
     running.close();
-    assert!(verify_logs(target.path()).unwrap().pop().unwrap().chain.holds());
+    assert!(verify_logs(&target).unwrap().pop().unwrap().chain.holds());
     // Nothing to copy is no failure.
-    copy_logs(&data_dir.path().join("elsewhere"), target.path()).unwrap();
+    copy_logs(&dir.path().join("elsewhere"), &target).unwrap();
 }
 
 #[test]

@@ -286,8 +286,7 @@ struct Due {
 /// The digest of the last entry of a file.
 fn digest_of(path: &Path, number: u64) -> Option<Digest> {
     let bytes = fs::read(path).ok()?;
-    let (at, line) = segment::lines(&bytes).0.pop()?;
-    let _ = at;
+    let (_, line) = segment::lines(&bytes).0.pop()?;
     let (entry, digest) = Entry::parse(line).ok()?;
     (entry.number == number).then_some(digest)
 }

@@ -9,7 +9,7 @@
 //! ```
 
 use crate::access::{Access, STORE_FILE};
-use crate::answers::copy_logs;
+use crate::answers::{ANSWERS_FOLDER, copy_logs};
 use crate::ledger::{BackupReport, Published, backup_beside};
 use crate::storage::Storage;
 use crate::storage::local::{admin_socket, is_in_data_dir};
@@ -165,7 +165,8 @@ impl Admin {
             if let Some(access) = &self.access {
                 access.store().back_up(&folder.join(STORE_FILE)).map_err(|error| error.to_string())?;
             }
-            copy_logs(&self.data_dir, folder).map_err(|error| error.to_string())
+            copy_logs(&self.data_dir.join(ANSWERS_FOLDER), &folder.join(ANSWERS_FOLDER))
+                .map_err(|error| error.to_string())
         };
         let target_storage = Storage::local(target);
         match backup_beside(&state, (&target_storage, &beside), self.stop.flag(), &mut progress) {

@@ -4,6 +4,7 @@ use super::access::write_table;
 use super::{Ending, WrongUsage, load_config};
 use crate::answers::chain::visit;
 use crate::answers::{Asked, Content, Digest, Entry, LogReport, logs_of, verify_logs};
+use crate::app::answers_folder;
 use crate::config::Config;
 use crate::domain::time::UtcMillis;
 use clap::{Args, Subcommand};
@@ -80,7 +81,7 @@ pub fn run(args: &AnswersArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
         Command::Show { entry, with } => show(entry, with, out),
         Command::Verify(with) => {
             let config = load_config(&with.config)?;
-            let reports = verify_logs(&config.ledger.data_dir)?;
+            let reports = verify_logs(&answers_folder(&config))?;
             for report in &reports {
                 write_report(report, with.json, out)?;
             }
@@ -144,7 +145,7 @@ fn write_list(args: &ListArgs, only_changed: bool, out: &mut dyn Write) -> anyho
         let kinds = Content::KINDS.join(", ");
         return Err(WrongUsage(format!("--kind {kind}: the kinds of entries are {kinds}")).into());
     }
-    let logs = logs_of(&config.ledger.data_dir)?;
+    let logs = logs_of(&answers_folder(&config))?;
     if let Some(name) = args.log.as_ref().filter(|name| !logs.iter().any(|(known, _)| known == *name)) {
         let known: Vec<&str> = logs.iter().map(|(name, _)| name.as_str()).collect();
         return Err(WrongUsage(format!(
@@ -242,7 +243,7 @@ fn show(text: &str, with: &ConfigArgs, out: &mut dyn Write) -> anyhow::Result<En
     let wrong = || WrongUsage(format!("{text}: write the log and the number of the entry, as in main/17"));
     let (name, number) = text.split_once('/').ok_or_else(wrong)?;
     let number: u64 = number.parse().map_err(|_| wrong())?;
-    let logs = logs_of(&config.ledger.data_dir)?;
+    let logs = logs_of(&answers_folder(&config))?;
     let folder = logs.iter().find(|(known, _)| known == name).map(|(_, folder)| folder);
     let entries = folder.map(|folder| read(folder)).transpose()?.unwrap_or_default();
     let changes = changes_of(&entries);

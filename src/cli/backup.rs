@@ -4,7 +4,7 @@ use super::Ending;
 use super::WrongUsage;
 use super::load_config;
 use crate::access::{AccessStore, STORE_FILE};
-use crate::answers::copy_logs;
+use crate::answers::{ANSWERS_FOLDER, copy_logs};
 use crate::app::admin::{self, Answer, Request};
 use crate::domain::time::UtcMillis;
 use crate::ledger::{BackupReport, backup_closed_beside};
@@ -109,7 +109,8 @@ fn back_up(
             let copied = AccessStore::open(&store).and_then(|store| store.back_up(&folder.join(STORE_FILE)));
             copied.map_err(|error| error.to_string())?;
         }
-        copy_logs(data_dir, folder).map_err(|error| error.to_string())
+        copy_logs(&data_dir.join(ANSWERS_FOLDER), &folder.join(ANSWERS_FOLDER))
+            .map_err(|error| error.to_string())
     };
     let in_use =
         match backup_closed_beside(&Storage::local(data_dir), (&copy, &beside), &never, &mut *progress) {

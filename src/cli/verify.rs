@@ -4,6 +4,7 @@ use super::Ending;
 use super::answers::{report_json, write_report};
 use super::load_config;
 use crate::answers::verify_logs;
+use crate::app::answers_folder;
 use crate::ledger::{ADVICE, LedgerOptions, Verification, verify_dir};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -53,16 +54,17 @@ pub fn run(args: &VerifyArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
         None => {}
     })?;
     bar.iter().for_each(ProgressBar::finish_and_clear);
-    let logs = verify_logs(&config.ledger.data_dir)?;
+    let logs = verify_logs(&answers_folder(&config))?;
+    let holds = verification.holds() && logs.iter().all(|log| log.chain.holds());
     if args.json {
         let mut value = as_json(&verification);
+        value["holds"] = holds.into();
         value["answer_logs"] = logs.iter().map(report_json).collect();
         writeln!(out, "{value}")?;
     } else {
         write_text(&verification, out)?;
         logs.iter().try_for_each(|log| write_report(log, false, out))?;
     }
-    let holds = verification.holds() && logs.iter().all(|log| log.chain.holds());
     Ok(if holds { Ending::Holds } else { Ending::DoesNotHold })
 }
 

@@ -81,7 +81,8 @@ async fn every_answer_is_in_the_log_with_the_digest_of_its_body() {
         }
         // The log changes no byte of the answer.
         let without = get(&bare, &uri).await;
-        assert_eq!((without.body, without.header("coverledger-answer")), (reply.body, ""), "{uri}");
+        assert_eq!(without.header("coverledger-answer"), "", "{uri}");
+        assert_eq!(without.body, reply.body, "{uri}");
     }
     let page = get(&logging.state, &format!("/?{AT}")).await;
     let Content::Answer { verdict, body_sha256, .. } = logging.named(&page).content else { panic!() };
