@@ -209,8 +209,9 @@ fn an_answer_that_commits_change_is_listed_with_the_order_that_changed_it() {
         [("covered", &"not_covered".into(), &1.into()), ("not_covered", &"covered".into(), &1.into())]
     );
     assert!(listed.iter().all(|entry| entry["changed"]["event"]["order_id"] == "o1"), "{listed:?}");
-    let metrics = program.text("/metrics", "text/plain");
-    assert!(metrics.contains("coverledger_answers_changed 2"), "{metrics}");
+    poll_until("the metric says so", || {
+        program.text("/metrics", "text/plain").contains("coverledger_answers_changed 2").then_some(())
+    });
     let number = &listed[0]["number"];
     let beside = program.get(&format!("/v1/answers/{number}"));
     assert_eq!(
