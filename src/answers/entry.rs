@@ -85,6 +85,10 @@ pub struct Draft {
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every entry is an answer, and each is there for a moment only"
+)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Content {
     /// An answer was given. Of a batch: its questions were taken in, and the first answer is about to be sent.

@@ -66,13 +66,9 @@ impl Watch {
 
     /// Questions about some of a time.
     pub fn in_time(&self, window: Window) -> impl Iterator<Item = &Watched> {
-        let days = match window.is_empty() {
-            true => 1..=0,
-            false => days(window),
-        };
-        let days = if days.is_empty() { Vec::new() } else { self.by_day.range(days).collect() };
+        let days = (!window.is_empty()).then(|| self.by_day.range(days(window))).into_iter().flatten();
         let numbers: BTreeSet<u64> =
-            days.into_iter().flat_map(|(_, numbers)| numbers).chain(&self.long).copied().collect();
+            days.flat_map(|(_, numbers)| numbers).chain(&self.long).copied().collect();
         let found = numbers.into_iter().filter_map(|number| self.all.get(&number));
         found.filter(move |watched| watched.window.overlaps(window))
     }

@@ -57,9 +57,7 @@ pub fn run(args: &VerifyArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
     let logs = verify_logs(&answers_folder(&config))?;
     let holds = verification.holds() && logs.iter().all(|log| log.chain.holds());
     if args.json {
-        let mut value = as_json(&verification);
-        value["holds"] = holds.into();
-        value["answer_logs"] = logs.iter().map(report_json).collect();
+        let value = as_json(&verification, holds, logs.iter().map(report_json).collect());
         writeln!(out, "{value}")?;
     } else {
         write_text(&verification, out)?;
@@ -68,9 +66,10 @@ pub fn run(args: &VerifyArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
     Ok(if holds { Ending::Holds } else { Ending::DoesNotHold })
 }
 
-fn as_json(v: &Verification) -> Value {
+fn as_json(v: &Verification, holds: bool, answer_logs: Value) -> Value {
     json!({
-        "holds": v.holds(),
+        "holds": holds,
+        "answer_logs": answer_logs,
         "newest_commit": v.newest_commit,
         "commits": v.commits,
         "days": v.days,
