@@ -3,8 +3,12 @@
 //! `cargo bench --bench http [-- --orders N --days N --connections N --seconds N --rounds N --against FILE --binary FILE --dir DIR --enforce]`
 //!
 //! The clients run on the same machine and take their part of its cores: their CPU is reported beside the service's.
+//! `--beside-ingest` asks while the orders come from a real Kafka instead, with and without the answer log in turn: p99 with it is
+//! at most 1.3 times that without it.
 //! `--against FILE` puts the same questions to another binary of coverledger in turn, for before and after in one run.
 
+#[path = "http/beside_ingest.rs"]
+mod beside_ingest;
 mod support;
 
 use coverledger::domain::time::DAY_MS;
@@ -43,6 +47,10 @@ fn main() -> ExitCode {
     .expect("a folder for the data");
     let mut figures = Figures::default();
     figures.tell("orders, days", format!("{orders}, {days}"));
+    if support::flag("beside-ingest") {
+        beside_ingest::compare(folder.path(), orders, days, &targets(orders, days), &mut figures);
+        return figures.finish();
+    }
     fill(folder.path(), 1, orders, days, "2101-01-01T00:00:00Z");
     let targets = targets(orders, days);
     let mine = binary();

@@ -24,6 +24,7 @@
 //!   embedded key-value store.
 //! * [`coverage`]: the read model, from a question and one committed state to an answer.
 //! * [`http`]: answers over HTTP and the pages for people. It only reads the ledger.
+//! * [`answers`]: the log of the answers that were given, durable before they are sent.
 //! * [`access`]: who may ask: tokens, accounts, sessions and roles, in a store of their own.
 //!
 //! Beside the line:
@@ -51,14 +52,16 @@
 //! | `ingest` | `config`, `domain` |
 //! | `ledger` | `config`, `domain`, `storage`, `wait` |
 //! | `coverage` | `domain`, `seal` |
-//! | `http` | `access`, `config`, `coverage`, `domain`, `telemetry` |
+//! | `answers` | `access`, `coverage`, `domain` |
+//! | `http` | `access`, `answers`, `config`, `coverage`, `domain`, `telemetry` |
 //! | `pipeline` | `config`, `domain`, `ledger` |
 //! | `backfill` | `domain`, `ingest`, `ledger`, `pipeline` |
 //! | `redrive` | `backfill`, `config`, `domain`, `ledger`, `pipeline` |
 //! | `sealing` | `coverage`, `domain`, `ledger`, `seal` |
-//! | `app` | `access`, `config`, `coverage`, `domain`, `generate`, `http`, `ingest`, `ledger`, `pipeline`, `seal`, `sealing`, `storage`, `telemetry`, `wait` |
-//! | `cli` | `access`, `app`, `backfill`, `config`, `coverage`, `domain`, `generate`, `http`, `ingest`, `ledger`, `pipeline`, `redrive`, `seal`, `sealing`, `storage`, `telemetry`, `wait` |
+//! | `app` | `access`, `answers`, `config`, `coverage`, `domain`, `generate`, `http`, `ingest`, `ledger`, `pipeline`, `seal`, `sealing`, `storage`, `telemetry`, `wait` |
+//! | `cli` | `access`, `answers`, `app`, `backfill`, `config`, `coverage`, `domain`, `generate`, `http`, `ingest`, `ledger`, `pipeline`, `redrive`, `seal`, `sealing`, `storage`, `telemetry`, `wait` |
 pub mod access;
+pub mod answers;
 pub mod app;
 pub mod backfill;
 pub mod cli;

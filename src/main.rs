@@ -64,6 +64,7 @@ fn run(command: Command, out: &mut dyn Write) -> anyhow::Result<Ending> {
         Command::Backup(args) => cli::backup::run(&args, out),
         Command::Token(args) => cli::token::run(&args, out),
         Command::Account(args) => cli::account::run(&args, out),
+        Command::Answers(args) => cli::answers::run(&args, out),
         Command::Verify(args) => cli::verify::run(&args, out),
         Command::Seal(args) => cli::seal::run(&args, out),
         Command::Receipt(args) => cli::receipt::run(&args, out),

@@ -3,6 +3,9 @@
 //! `COVERLEDGER_MODEL_SEED` replays one; `COVERLEDGER_MODEL_STORAGE` says where: `memory`, `local`, or `both` (the default).
 
 #[cfg(test)]
+#[path = "model/answers.rs"]
+mod answers;
+#[cfg(test)]
 #[path = "model/bad.rs"]
 mod bad;
 #[cfg(test)]
@@ -74,7 +77,7 @@ mod histories {
     /// So many histories show everything in [`SHOWN`].
     const MANY: u64 = 100;
     /// What must happen in some history, or the test tests less than it says.
-    const SHOWN: [&str; 31] = [
+    const SHOWN: [&str; 33] = [
         "records",
         "commits",
         "accepted",
@@ -90,6 +93,8 @@ mod histories {
         "answers of older states",
         "facts of earlier commits",
         "answers given again",
+        "logged answers asked again",
+        "logged answers changed",
         "crashes before the witness",
         "orphans left by crashes",
         "days sealed",

@@ -98,7 +98,7 @@ fn the_described_parameters_are_those_that_the_service_takes() {
                 .map(|parameter| parameter["name"].as_str().unwrap())
                 .collect();
             let target =
-                path.replace("{rider_id}", "R-1").replace("{platform}", "dada").replace("{order_id}", "1");
+                path.replace("{rider_id}", "R-1").replace("{platform}", "dada").replace("{order_id}", "1").replace("{number}", "1");
             if !path.starts_with("/v1/") {
                 assert_eq!(named.len(), 0, "{path}");
                 continue;
@@ -116,7 +116,7 @@ fn the_described_parameters_are_those_that_the_service_takes() {
             compared += 1;
         }
     }
-    assert_eq!(compared, 7, "calls under /v1 with parameters");
+    assert_eq!(compared, 9, "calls under /v1 with parameters");
     assert_eq!(service.terminate(), Some(0));
 }
 

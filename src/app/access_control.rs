@@ -1,8 +1,10 @@
 //! Who may ask and under which keys: the access store and the TLS files of a running service, both looked at again and again,
 //! since commands and renewals change them.
 
+use super::answer_keeping::log_access;
 use super::event_log::EventLog;
 use crate::access::{Access, AccessStore, LockoutTerms, RateTerms, STORE_FILE, Terms};
+use crate::answers::AnswerLog;
 use crate::config::{AccessSettings, Config};
 use crate::http::TlsKeys;
 use crate::telemetry::clock::Clock;
@@ -22,6 +24,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 pub(super) struct AccessControl {
     pub(super) access: Option<Arc<Access>>,
     pub(super) tls: Option<Arc<TlsKeys>>,
+    /// Where answers are logged, and changes of tokens and accounts with them.
+    pub(super) answer_log: Option<AnswerLog>,
     clock: Clock,
 }
 
@@ -56,7 +60,7 @@ impl AccessControl {
                 "there is no token and no account, so the service refuses every question: make one with `coverledger account create` or `coverledger token create`; no restart is needed"
             );
         }
-        Ok(Self { access, tls, clock })
+        Ok(Self { access, tls, answer_log: None, clock })
     }
 
     /// Looks at the store and the files until the runtime ends.
@@ -87,10 +91,18 @@ impl AccessControl {
 
     fn look_at_access(&self, event_log: &EventLog) -> anyhow::Result<()> {
         let Some(access) = &self.access else { return Ok(()) };
-        for change in access.refresh(self.clock.now())? {
-            event_log.access_changed(&change);
+        let changes = access.refresh(self.clock.now())?;
+        for change in &changes {
+            event_log.access_changed(change);
         }
-        Ok(())
+        if changes.is_empty() { Ok(()) } else { self.log_changes() }
+    }
+
+    /// Logs the changes of tokens and accounts that the answer log does not have yet, also those of the time when no service ran.
+    pub(super) fn log_changes(&self) -> anyhow::Result<()> {
+        let Some((access, log)) = self.access.as_ref().zip(self.answer_log.as_ref()) else { return Ok(()) };
+        log_access(log, access.store(), self.clock.now())
+            .context("noting changes of access in the answer log")
     }
 
     fn look_at_tls(&self) -> anyhow::Result<()> {

@@ -9,6 +9,7 @@
 //! ```
 
 use crate::access::{Access, STORE_FILE};
+use crate::answers::{ANSWERS_FOLDER, copy_logs};
 use crate::ledger::{BackupReport, Published, backup_beside};
 use crate::storage::Storage;
 use crate::storage::local::{admin_socket, is_in_data_dir};
@@ -160,14 +161,15 @@ impl Admin {
         let state = self.published.current();
         // The backup is made even if the client has gone.
         let mut progress = |done, all| drop(say(stream, &Answer::Files(done, all)));
-        let accounts = |folder: &Path| match &self.access {
-            Some(access) => {
-                access.store().back_up(&folder.join(STORE_FILE)).map_err(|error| error.to_string())
+        let beside = |folder: &Path| {
+            if let Some(access) = &self.access {
+                access.store().back_up(&folder.join(STORE_FILE)).map_err(|error| error.to_string())?;
             }
-            None => Ok(()),
+            copy_logs(&self.data_dir.join(ANSWERS_FOLDER), &folder.join(ANSWERS_FOLDER))
+                .map_err(|error| error.to_string())
         };
         let target_storage = Storage::local(target);
-        match backup_beside(&state, (&target_storage, &accounts), self.stop.flag(), &mut progress) {
+        match backup_beside(&state, (&target_storage, &beside), self.stop.flag(), &mut progress) {
             Ok(report) => {
                 let seconds = started.elapsed().as_secs();
                 info!(folder = %target.display(), commit = report.commit, bytes = report.bytes, seconds, "backup made");

@@ -9,6 +9,8 @@
 
 mod access_control;
 pub mod admin;
+mod answer_keeping;
+pub mod answer_watch;
 mod checkpoint_publisher;
 pub mod compactor;
 pub mod demo;
@@ -38,6 +40,8 @@ use crate::wait::Stop;
 use access_control::AccessControl;
 pub use access_control::access_store;
 use admin::Admin;
+use answer_keeping::AnswerKeeping;
+pub use answer_keeping::answers_folder;
 use anyhow::Context;
 use event_log::EventLog;
 use receipts::Receipts;
@@ -144,7 +148,11 @@ pub fn serve(
         event_log: event_log.clone(),
         platforms: config.platforms.clone(),
     };
-    let access_control = AccessControl::open(config, options.read_only, clock)?;
+    let mut access_control = AccessControl::open(config, options.read_only, clock)?;
+    let mut answer_keeping = AnswerKeeping::start(config, options.read_only, clock.now(), &event_log)?;
+    access_control.answer_log = answer_keeping.log.clone();
+    access_control.log_changes()?;
+    answer_keeping.watch(config, &published, clock, &event_log)?;
     let web = Web::start(&runtime, config, (service, &access_control), &event_log, &stop)?;
     access_control.watch(&runtime, &event_log);
     started(Running {
@@ -164,6 +172,8 @@ pub fn serve(
     let web = web.finish(&runtime, config.shutdown.grace);
     access_control.finish();
     runtime.shutdown_timeout(Duration::from_millis(200));
+    drop(access_control);
+    answer_keeping.finish();
     result.and(web)
 }
 

@@ -57,6 +57,9 @@ impl Web {
         if let Some((access, settings)) = access_control.access.clone().zip(config.access.as_ref()) {
             state = state.with_access(access, clock, settings);
         }
+        if let Some(log) = access_control.answer_log.clone() {
+            state = state.with_answer_log(log, clock);
+        }
         let connections_max = open_files::connections_max();
         let (shutdown, mut told) = watch::channel(false);
         let (asked, tls) = (stop.clone(), access_control.tls.clone());

@@ -4,6 +4,7 @@ use super::Ending;
 use super::WrongUsage;
 use super::load_config;
 use crate::access::{AccessStore, STORE_FILE};
+use crate::answers::{ANSWERS_FOLDER, copy_logs};
 use crate::app::admin::{self, Answer, Request};
 use crate::domain::time::UtcMillis;
 use crate::ledger::{BackupReport, backup_closed_beside};
@@ -103,15 +104,16 @@ fn back_up(
 ) -> anyhow::Result<BackupReport> {
     let never = AtomicBool::new(false);
     let (copy, store) = (Storage::local(target), data_dir.join(STORE_FILE));
-    let accounts = |folder: &Path| {
-        if !store.exists() {
-            return Ok(());
+    let beside = |folder: &Path| {
+        if store.exists() {
+            let copied = AccessStore::open(&store).and_then(|store| store.back_up(&folder.join(STORE_FILE)));
+            copied.map_err(|error| error.to_string())?;
         }
-        let copied = AccessStore::open(&store).and_then(|store| store.back_up(&folder.join(STORE_FILE)));
-        copied.map_err(|error| error.to_string())
+        copy_logs(&data_dir.join(ANSWERS_FOLDER), &folder.join(ANSWERS_FOLDER))
+            .map_err(|error| error.to_string())
     };
     let in_use =
-        match backup_closed_beside(&Storage::local(data_dir), (&copy, &accounts), &never, &mut *progress) {
+        match backup_closed_beside(&Storage::local(data_dir), (&copy, &beside), &never, &mut *progress) {
             Err(error) if error.is_in_use() => error,
             outcome => return Ok(outcome?),
         };

@@ -2,6 +2,7 @@
 
 mod access;
 pub mod account;
+pub mod answers;
 mod asking;
 pub mod backup;
 pub mod check_config;
@@ -68,6 +69,8 @@ pub enum Command {
     Token(token::TokenArgs),
     /// Make, list or change accounts of people who sign in to the service.
     Account(account::AccountArgs),
+    /// List, show and check the logged answers.
+    Answers(answers::AnswersArgs),
     /// Read everything in the ledger again and prove that it agrees.
     Verify(verify::VerifyArgs),
     /// Seal the days that are settled, so that receipts can be made.

@@ -1,7 +1,10 @@
 //! `coverledger verify`: reads everything again; exit code 0 only if all of it holds.
 
 use super::Ending;
+use super::answers::{report_json, write_report};
 use super::load_config;
+use crate::answers::verify_logs;
+use crate::app::answers_folder;
 use super::reading::Opened;
 use super::seal::{ASK_A_BACKUP, book_of};
 use crate::config::Config;
@@ -63,13 +66,16 @@ pub fn run(args: &VerifyArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
         None => {}
     })?;
     bar.iter().for_each(ProgressBar::finish_and_clear);
+    let logs = verify_logs(&answers_folder(&config))?;
     // What cannot be read is reported above; sealed days of it would only say the same again.
     let seals = if verification.holds() { check_seals(args, config)? } else { SealCheck::default() };
-    let holds = verification.holds() && seals.problems.is_empty();
+    let holds = verification.holds() && seals.problems.is_empty() && logs.iter().all(|log| log.chain.holds());
     if args.json {
-        writeln!(out, "{}", as_json(&verification, &seals, holds))?;
+        let logs = logs.iter().map(report_json).collect();
+        writeln!(out, "{}", as_json((&verification, &seals, logs), holds))?;
     } else {
         write_text(&verification, &seals, out)?;
+        logs.iter().try_for_each(|log| write_report(log, false, out))?;
     }
     Ok(if holds { Ending::Holds } else { Ending::DoesNotHold })
 }
@@ -86,11 +92,12 @@ fn check_seals(args: &VerifyArgs, config: Config) -> anyhow::Result<SealCheck> {
     Ok(book_of(&state, &opened)?.check(secrets.map(Secrets::sealing), which)?)
 }
 
-fn as_json(v: &Verification, seals: &SealCheck, holds: bool) -> Value {
+fn as_json((v, seals, answer_logs): (&Verification, &SealCheck, Value), holds: bool) -> Value {
     let problems: Vec<&String> = v.problems.iter().chain(&seals.problems).collect();
     let sealed_problems = u64::try_from(seals.problems.len()).unwrap_or(u64::MAX);
     json!({
         "holds": holds,
+        "answer_logs": answer_logs,
         "newest_commit": v.newest_commit,
         "commits": v.commits,
         "days": v.days,

@@ -1,6 +1,7 @@
 //! From a path to a [`Config`]: files are read, laid over the embedded defaults, and checked as a whole.
 
 use super::AccessSettings;
+use super::AnswerSettings;
 use super::Config;
 use super::HttpSettings;
 use super::IngestSettings;
@@ -184,7 +185,9 @@ pub(super) fn build(main: Source, outside: Outside<'_>) -> Result<(Config, Repor
     match tariff {
         Some(tariff) if !report.has_problems() => {
             let hash = Sha256::digest(text.as_bytes()).into();
-            let Settings { zone, platforms, ledger, ingest, http, access, kafka, seal, limits, shutdown } =
+            let Settings {
+                zone, platforms, ledger, ingest, http, access, answers, kafka, seal, limits, shutdown
+            } =
                 settings;
             let warnings = report.warnings();
             let config = Config {
@@ -195,6 +198,7 @@ pub(super) fn build(main: Source, outside: Outside<'_>) -> Result<(Config, Repor
                 ingest,
                 http,
                 access,
+                answers,
                 kafka,
                 seal,
                 limits,
@@ -225,6 +229,7 @@ struct Settings {
     ingest: IngestSettings,
     http: HttpSettings,
     access: Option<AccessSettings>,
+    answers: AnswerSettings,
     kafka: Option<KafkaSettings>,
     seal: Option<SealSettings>,
     limits: Limits,
@@ -269,6 +274,7 @@ impl Settings {
             ingest: IngestSettings::read(root.sub("ingest", report), report),
             http,
             access,
+            answers: AnswerSettings::read(root.sub("answers", report), report),
             kafka,
             seal,
             limits: Limits::read(root.sub("limits", report), report),

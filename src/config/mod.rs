@@ -4,6 +4,7 @@
 //! reads the environment or the clock by itself.
 
 mod access;
+mod answers;
 mod host;
 mod kafka;
 mod load;
@@ -22,6 +23,7 @@ mod value;
 mod zone;
 
 pub use access::{AccessSettings, TlsSettings, TrustedProxies};
+pub use answers::AnswerSettings;
 pub use host::HostName;
 pub use kafka::{KafkaOption, KafkaSettings};
 pub use problem::{ConfigErrors, Problem};
@@ -52,6 +54,8 @@ pub struct Config {
     pub http: HttpSettings,
     /// `[access]`; `None` = everyone who reaches the service may ask, so it listens on loopback only.
     pub access: Option<AccessSettings>,
+    /// `[answers]`: the log of answers.
+    pub answers: AnswerSettings,
     /// `[kafka]`; `None` = answers come from what files brought.
     pub kafka: Option<KafkaSettings>,
     /// `[seal]`; `None` = days are not sealed, and no receipts are made.

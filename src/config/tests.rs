@@ -377,7 +377,7 @@ fn every_known_key_is_documented_and_every_documented_key_is_known() {
     let outside = Outside { read: &|_| Err(io::Error::other("none")), env: &|_| None };
     let (_, report) = build(main, outside).unwrap();
     let sections = [
-        "access", "rate", "factor", "cover", "ledger", "ingest", "http", "kafka", "seal", "limits",
+        "access", "answers", "rate", "factor", "cover", "ledger", "ingest", "http", "kafka", "seal", "limits",
         "shutdown",
     ];
     let sections: BTreeSet<&str> = sections.into_iter().chain(["platform", "platform_defaults"]).collect();

@@ -59,6 +59,10 @@ pub struct Answer {
     /// Why, where the question asks for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<Box<Why>>,
+    /// Platform, order and leg of everything that was open near the time; no part of the document. An event of its end may change
+    /// the verdict, whichever rider it names.
+    #[serde(skip)]
+    pub open_near: Vec<(String, String, u8)>,
 }
 
 /// The time of an answer.

@@ -34,6 +34,9 @@ pub(super) struct Fetched {
     pub(super) rejected: Vec<Rejection>,
     /// Unresolved conflicts, on whatever day.
     pub(super) conflicts: Vec<Conflict>,
+    /// Platform, order and leg of everything that was open near the time: an event of its end may change the verdict, whichever
+    /// rider it names.
+    pub(super) open_near: Vec<(String, String, u8)>,
 }
 
 /// An unresolved conflicting record.
@@ -106,6 +109,7 @@ impl Fetched {
         let order = read.platform.as_ref().zip(read.order_id.as_ref()).zip(read.leg.zip(read.accepted_at));
         let ended = match order {
             Some(((platform, order_id), (leg, accepted_at))) if read.phase == Some(Phase::Open) => {
+                self.open_near.push((platform.clone(), order_id.clone(), leg));
                 view.ended_version(platform, order_id, leg, accepted_at)?
             }
             _ => None,
@@ -122,6 +126,7 @@ impl Fetched {
         posting: Posting,
         superseded_by: Option<SupersededBy>,
     ) -> Result<(), V::Error> {
+        self.open_near.push((posting.platform.clone(), posting.order_id.clone(), posting.leg));
         let ended =
             view.ended_version(&posting.platform, &posting.order_id, posting.leg, posting.accepted_at)?;
         let ended = ended.map(|version| version.posting);

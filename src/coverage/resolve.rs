@@ -102,6 +102,7 @@ fn answer<V: LedgerView>(
         rider_seen: seen.map(|seen| rider_seen_line(&formatter, seen)),
         as_of: as_of_line(as_of, terms.zone),
         why,
+        open_near: fetched.open_near,
     })
 }
 

@@ -292,6 +292,13 @@ impl PlatformFinality {
         self.claim(window, UnsettledReason::ConflictingRecord, AskAgain::Never);
     }
 
+    /// Where the platform is not settled, whoever the rider is: all of it, and what of it is a gap.
+    pub fn unsettled_for_all(&self) -> [Vec<Window>; 2] {
+        let of_all = self.claims.iter().take(self.first_rider_claim);
+        let gaps = of_all.clone().filter(|claim| claim.reason == UnsettledReason::Gap);
+        [union(of_all.map(|claim| claim.window).collect()), union(gaps.map(|claim| claim.window).collect())]
+    }
+
     /// Removes the claims of the rider: what [`Self::new`] made is left.
     pub fn clear_rider_claims(&mut self) {
         self.claims.truncate(self.first_rider_claim);

@@ -70,6 +70,9 @@ pub enum NotReady {
     /// A write or an fsync failed.
     #[error("Failed to write to the ledger: nothing more is written, and the process is about to end")]
     Poisoned,
+    /// A write of the answer log failed.
+    #[error("Failed to write to the answer log: no answer is sent until the service is started again")]
+    AnswersRefused,
     /// The service was asked to stop.
     #[error("the service is stopping")]
     Stopping,

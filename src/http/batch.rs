@@ -4,6 +4,7 @@
 //! place among those that are worked on only while it is: not while its body comes, nor while its client reads.
 
 use super::access::Asker;
+use super::answer_log::{self, BatchLog};
 use super::backend::Source;
 use super::bodies::{BodyError, WholeBody};
 use super::coverage::within_limits;
@@ -13,8 +14,10 @@ use super::problem::{Document, Kind, Problem};
 use super::query::Query;
 use super::state::{HttpState, Seen};
 use super::text;
+use crate::answers::Digest;
 use crate::coverage::lookup_batch::BadRow;
 use crate::coverage::question::Question;
+use crate::domain::verdict::Verdict;
 use crate::domain::view::{LedgerView, Refused};
 use crate::telemetry::metrics::Lookup;
 use axum::body::{Body, Bytes};
@@ -22,6 +25,7 @@ use axum::extract::{Request, State};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use http_body::Frame;
+use sha2::{Digest as _, Sha256};
 use std::error::Error as StdError;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -61,7 +65,8 @@ pub(super) async fn post<S: Source>(
     };
     let lines = text::lines_of(&body.bytes)?;
     let lines_max = state.settings().batch_lines_max;
-    if lines.split(|&byte| byte == b'\n').filter(|line| !line.trim_ascii().is_empty()).count() > lines_max {
+    let count = lines.split(|&byte| byte == b'\n').filter(|line| !line.trim_ascii().is_empty()).count();
+    if count > lines_max {
         return Err(Problem::new(Kind::BatchTooLong, format!("a batch has at most {lines_max} lines")));
     }
     let Some(_place) = state.request_place() else {
@@ -77,9 +82,15 @@ pub(super) async fn post<S: Source>(
         Some(_) => state.read(move |state| state.view(known_at)).await?,
     };
     let keeping = in_flight.keeping_body();
-    let batch = Batch { state, view, asker, is_explained, body, at, line: 0, _keeping: keeping };
+    let asked = (u64::try_from(count).unwrap_or(u64::MAX), body.bytes.as_slice());
+    let begun = BatchLog::begin(&state, &asker, asked, (known_at, view.as_of().commit)).await?;
+    let (log, header) = begun.unzip();
+    let written = Written { log, digest: Sha256::new(), answers: [0; 5] };
+    let batch = Batch { state, view, asker, is_explained, body, at, line: 0, written, _keeping: keeping };
     let answers = Answers { next: Some(Box::pin(batch.work())) };
-    Ok(([(CONTENT_TYPE, "application/x-ndjson")], Body::new(answers)).into_response())
+    let mut response = ([(CONTENT_TYPE, "application/x-ndjson")], Body::new(answers)).into_response();
+    response.headers_mut().extend(header.map(|value| (answer_log::HEADER, value)));
+    Ok(response)
 }
 
 async fn body<S: Source>(state: &HttpState<S>, request: Request) -> Result<WholeBody, Problem> {
@@ -134,7 +145,40 @@ struct Batch<S: Source> {
     at: usize,
     /// The number of the line before.
     line: u64,
+    written: Written,
     _keeping: KeepingBody,
+}
+
+/// What was answered so far, for the answer log.
+struct Written {
+    log: Option<BatchLog>,
+    digest: Sha256,
+    /// Answers by verdict, and lines that were no question.
+    answers: [u64; 5],
+}
+
+impl Written {
+    fn count(&mut self, lookup: Lookup) {
+        let at = match lookup {
+            Lookup::Answered(Verdict::Covered) => 0,
+            Lookup::Answered(Verdict::NotCovered) => 1,
+            Lookup::Answered(Verdict::Undetermined) => 2,
+            Lookup::Answered(Verdict::PartlyCovered) => 3,
+            Lookup::Refused | Lookup::Failed => 4,
+        };
+        if let Some(count) = self.answers.get_mut(at) {
+            *count = count.saturating_add(1);
+        }
+    }
+
+    /// Logs the end of the batch, before its last piece is sent.
+    async fn finish(self) -> Result<(), BrokenOff> {
+        let Some(log) = self.log else { return Ok(()) };
+        log.end(self.answers, Digest(self.digest.finalize().into())).await.map_err(|error| {
+            tracing::error!(%error, "Failed to log the end of a batch: its last answers are not sent");
+            BrokenOff
+        })
+    }
 }
 
 /// What came of a piece of work; the batch, if there is more to do.
@@ -150,20 +194,28 @@ impl<S: Source> Batch<S> {
             let state = self.state.clone();
             let seen = state.see_in(Arc::clone(&self.view), self.asker.scope());
             let mut piece = Vec::with_capacity(PIECE_BYTES);
-            while piece.len() < PIECE_BYTES {
-                if !self.answer_next(&seen, &mut piece)? {
-                    return Ok((piece.into(), None));
-                }
+            let mut is_last = false;
+            while piece.len() < PIECE_BYTES && !is_last {
+                is_last = !self.answer_next(&seen, &mut piece)?;
             }
-            Ok((piece.into(), Some(self)))
+            if self.written.log.is_some() {
+                self.written.digest.update(&piece);
+            }
+            Ok((Bytes::from(piece), self, is_last))
         });
-        piece.await.map_err(|failed| {
+        let worked: Result<(Bytes, Self, bool), BrokenOff> = piece.await.map_err(|failed| {
             tracing::error!(
                 error = &failed as &dyn StdError,
                 "Failed to answer a batch: this is a defect; report it"
             );
             BrokenOff
-        })?
+        })?;
+        let (piece, batch, is_last) = worked?;
+        if !is_last {
+            return Ok((piece, Some(batch)));
+        }
+        batch.written.finish().await?;
+        Ok((piece, None))
     }
 
     /// Answers the next line; `false` when there is none.
@@ -204,6 +256,7 @@ impl<S: Source> Batch<S> {
             }
         };
         self.state.metrics().looked_up(lookup, begun.elapsed());
+        self.written.count(lookup);
         piece.push(b'\n');
         Ok(true)
     }

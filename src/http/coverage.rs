@@ -1,6 +1,7 @@
 //! `GET /v1/coverage`: was the rider covered?
 
 use super::access::Asker;
+use super::answer_log::GivenAnswer;
 use super::backend::Source;
 use super::problem::{Document, Kind, Problem};
 use super::query::Query;
@@ -76,11 +77,11 @@ pub(super) async fn get<S: Source>(
     });
     let (question, options) =
         question.inspect_err(|_| state.metrics().looked_up(Lookup::Refused, Default::default()))?;
-    let (answer, receipt) = answer(&state, &asker, question, options).await?;
-    Ok(match &receipt {
+    let ((answer, receipt), given) = answer(&state, &asker, question, options).await?;
+    Ok(given.with(match &receipt {
         None => as_json(&answer),
         Some(receipt) => as_json(&WithReceipt { answer: &answer, receipt }),
-    })
+    }))
 }
 
 /// An answer as a document. Most fit what is set aside for them: growing step by step would cost as much as writing them.
@@ -122,7 +123,7 @@ async fn answer<S: Source>(
     asker: &Asker,
     question: Question,
     Options { known_at, is_explained, receipt }: Options,
-) -> Result<(Answer, Option<String>), Problem> {
+) -> Result<((Answer, Option<String>), GivenAnswer), Problem> {
     state.note_riders(asker, &question.rider_ids);
     let begun = Instant::now();
     // An interval, an earlier state and an explanation may need much, an instant needs few blocks.
@@ -135,14 +136,16 @@ async fn answer<S: Source>(
     let job = move |state: &HttpState<S>| {
         let view = state.view(known_at)?;
         let answer = state.see_in(Arc::clone(&view), &scope).answer(&question, is_explained)?;
+        let given = GivenAnswer::of(&question, known_at, &answer);
         // From the same state: the two cannot contradict each other.
-        Ok((answer, receipt.map(|wanted| wanted.of(state, &view, &question)).transpose()))
+        let receipt = receipt.map(|wanted| wanted.of(state, &view, &question)).transpose();
+        Ok((answer, receipt, given))
     };
     let answered = if little { state.read_little(job).await } else { state.read(job).await };
-    let lookup = answered.as_ref().map_or(Lookup::Failed, |(answer, _)| Lookup::Answered(answer.verdict));
+    let lookup = answered.as_ref().map_or(Lookup::Failed, |(answer, ..)| Lookup::Answered(answer.verdict));
     state.metrics().looked_up(lookup, begun.elapsed());
-    let (answer, receipt) = answered?;
-    Ok((answer, receipt.map_err(receipt::problem::<S>)?))
+    let (answer, receipt, given) = answered?;
+    Ok(((answer, receipt.map_err(receipt::problem::<S>)?), given))
 }
 
 /// A question that the configuration lets one ask, about a time that an answer can write.

@@ -1,6 +1,6 @@
 //! `/livez`, `/readyz`, `/metrics`: for monitoring.
 
-use super::backend::Source;
+use super::backend::{NotReady, Source};
 use super::problem::{Document, Kind, Problem};
 use super::state::HttpState;
 use axum::extract::State;
@@ -16,6 +16,15 @@ pub(super) async fn live() -> &'static str {
     "ok\n"
 }
 
+/// A service that cannot log answers sends none, and is not ready.
+fn readiness<S: Source>(state: &HttpState<S>) -> Result<(), NotReady> {
+    state.source().readiness()?;
+    match state.answer_log().and_then(|kept| kept.log.stopped()) {
+        Some(_) => Err(NotReady::AnswersRefused),
+        None => Ok(()),
+    }
+}
+
 /// Says whether the service can answer, and what it waits for.
 #[utoipa::path(
     get, path = "/readyz", operation_id = "readyz", tag = "Service", security(()),
@@ -25,7 +34,7 @@ pub(super) async fn live() -> &'static str {
     )
 )]
 pub(super) async fn ready<S: Source>(State(state): State<HttpState<S>>) -> Result<&'static str, Problem> {
-    let readiness = state.source().readiness();
+    let readiness = readiness(&state);
     state.metrics().ready(readiness.is_ok());
     let ready = if state.source().is_read_only() { "ready, read-only\n" } else { "ready\n" };
     readiness.map(|()| ready).map_err(|missing| Problem::new(Kind::NotReady, missing.to_string()))
@@ -41,8 +50,8 @@ pub(super) async fn ready<S: Source>(State(state): State<HttpState<S>>) -> Resul
     )
 )]
 pub(super) async fn metrics<S: Source>(State(state): State<HttpState<S>>) -> Result<Response, Problem> {
-    state.metrics().ready(state.source().readiness().is_ok());
     state.source().sample();
+    state.metrics().ready(readiness(&state).is_ok());
     let text = state.metrics().encode().map_err(|error| {
         tracing::error!(%error, "Failed to write the metrics");
         Problem::new(Kind::Internal, "Failed to write the metrics")

@@ -1,10 +1,12 @@
 //! The service over HTTP: one file a resource. It only reads: nothing here writes to the ledger.
 //!
 //! ```text
-//! connection -> headers -> host -> access -> limits -> a resource -> (a blocking thread) -> coverage over one committed state
+//! connection -> headers -> host -> access -> answer log -> limits -> a resource -> (a blocking thread) -> coverage over one committed state
 //! ```
 
 mod access;
+mod answer_log;
+mod answers;
 mod backend;
 mod batch;
 mod bodies;
@@ -73,6 +75,7 @@ pub fn router<S: Source>(state: HttpState<S>) -> Router {
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
         .layer(CatchPanicLayer::custom(middleware::panicked))
+        .layer(from_fn_with_state(state.clone(), answer_log::keep::<S>))
         .layer(from_fn_with_state(state.clone(), access::check::<S>))
         .layer(from_fn_with_state(state.clone(), client::check::<S>))
         .layer(from_fn_with_state(state.clone(), host::check::<S>))

@@ -1,14 +1,16 @@
 //! `GET /v1/orders/{platform}/{order_id}`: every leg, phase and revision of an order.
 
 use super::access::Asker;
+use super::answer_log::GivenAnswer;
 use super::backend::Source;
 use super::problem::{Document, Kind, Problem};
 use super::query::Query;
 use super::state::HttpState;
-use crate::coverage::order::{OrderHistory, order_history};
+use crate::coverage::order::order_history;
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
+use axum::response::Response;
 
 /// Lists every leg, phase and revision of an order.
 #[utoipa::path(
@@ -30,7 +32,7 @@ pub(super) async fn get<S: Source>(
     asker: Asker,
     path: Result<Path<(String, String)>, PathRejection>,
     RawQuery(raw): RawQuery,
-) -> Result<Json<OrderHistory>, Problem> {
+) -> Result<Response, Problem> {
     let known_at = Query::strict(raw.as_deref(), &["reference", "known_at"])?.known_at()?;
     asker.check_reason(None)?;
     let Path((platform, order_id)) =
@@ -40,6 +42,7 @@ pub(super) async fn get<S: Source>(
         order_history(&seen.view, seen.terms(), &platform, &order_id)
     };
     let history = state.read(read).await?;
+    let given = GivenAnswer::to_request(history.as_of.commit);
     if history.versions.is_empty() {
         let dropped = history.kept_from.map(|from| format!("; orders accepted before {from} were dropped"));
         let detail = format!(
@@ -47,7 +50,8 @@ pub(super) async fn get<S: Source>(
             history.as_of.commit,
             dropped.unwrap_or_default()
         );
-        return Err(Problem::new(Kind::OrderUnknown, detail));
+        // That nothing is stored is an answer, too.
+        return Ok(given.with(Problem::new(Kind::OrderUnknown, detail)));
     }
-    Ok(Json(history))
+    Ok(given.with(Json(history)))
 }

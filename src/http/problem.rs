@@ -78,6 +78,10 @@ pub enum Kind {
     SealingOff,
     /// The day is not sealed yet, or not as it is now.
     NotSealed,
+    /// No such entry of the answer log.
+    AnswerUnknown,
+    /// The answer could not be logged.
+    AnswerNotLogged,
     /// A defect.
     Internal,
     /// Storage failed.
@@ -146,6 +150,10 @@ impl Kind {
             }
             Self::SealingOff => (S::NOT_FOUND, "sealing-off", "No days are sealed here"),
             Self::NotSealed => (S::CONFLICT, "not-sealed", "The day is not sealed yet"),
+            Self::AnswerUnknown => (S::NOT_FOUND, "answer-unknown", "There is no such answer"),
+            Self::AnswerNotLogged => {
+                (S::SERVICE_UNAVAILABLE, "answer-not-logged", "The answer could not be logged")
+            }
             Self::Internal => (S::INTERNAL_SERVER_ERROR, "internal", "The service has a defect"),
             Self::Storage => (S::INTERNAL_SERVER_ERROR, "storage", "Storage failed"),
             Self::Overloaded => (S::SERVICE_UNAVAILABLE, "overloaded", "Too many requests at a time"),

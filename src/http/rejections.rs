@@ -39,6 +39,7 @@ const PARAMETERS: &[&str] = &[
 
 /// A page of kept records.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RejectionPage)]
 pub(super) struct Page {
     rejections: Vec<RejectionLine>,
     /// Ask again with it for the next page; null at the end.

@@ -3,7 +3,7 @@
 use super::backend::Source;
 use super::state::HttpState;
 use super::{
-    batch, coverage, health, openapi, order, page, progress, rejections, statement, timeline, tlog,
+    answers, batch, coverage, health, openapi, order, page, progress, rejections, statement, timeline, tlog,
 };
 use crate::access::Role;
 use axum::http::Method;
@@ -69,7 +69,7 @@ const fn asking(method: &'static str, path: &'static str, group: Group) -> Rule 
 }
 
 /// Every route. The router is built from it, in [`all`].
-pub(super) const RULES: [Rule; 21] = [
+pub(super) const RULES: [Rule; 23] = [
     Rule { is_page: true, ..asking("GET", "/", Group::Limited) },
     asking("GET", "/v1/coverage", Group::Limited),
     asking("POST", "/v1/coverage/batch", Group::Batch),
@@ -82,6 +82,8 @@ pub(super) const RULES: [Rule; 21] = [
         Group::Limited,
         May::Roles(&[Role::Platform, Role::Auditor, Role::Ops, Role::Admin]),
     ),
+    rule("GET", "/v1/answers", Group::Limited, RIDERS),
+    rule("GET", "/v1/answers/{number}", Group::Limited, RIDERS),
     rule("GET", "/v1/progress", Group::Limited, May::Known),
     rule("GET", "/v1/openapi.json", Group::Limited, May::Anyone),
     rule("GET", "/docs", Group::Limited, May::Anyone),
@@ -116,6 +118,8 @@ pub(super) fn all<S: Source>() -> Vec<(&'static Rule, MethodRouter<HttpState<S>>
         (_, "/v1/orders/{platform}/{order_id}") => Some(get(order::get::<S>)),
         (_, "/v1/statements") => Some(get(statement::get::<S>)),
         (_, "/v1/rejections") => Some(get(rejections::get::<S>)),
+        (_, "/v1/answers") => Some(get(answers::list::<S>)),
+        (_, "/v1/answers/{number}") => Some(get(answers::get::<S>)),
         (_, "/v1/progress") => Some(get(progress::get::<S>)),
         (_, "/v1/openapi.json") => Some(get(openapi::get)),
         (_, "/docs") => Some(get(openapi::get_page)),

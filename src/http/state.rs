@@ -5,6 +5,7 @@ use super::backend::{Source, ViewError};
 use super::bodies::Bodies;
 use super::problem::{Kind, Problem};
 use crate::access::{Access, SignInError};
+use crate::answers::AnswerLog;
 use crate::config::{AccessSettings, HttpSettings};
 use crate::coverage::Terms;
 use crate::coverage::answer::Answer;
@@ -38,6 +39,14 @@ const BATCHES_MAX: usize = 8;
 pub struct HttpState<S> {
     inner: Arc<Inner<S>>,
     guard: Option<Arc<Guard>>,
+    answers: Option<KeptAnswers>,
+}
+
+/// The log of answers, and the clock of its entries.
+#[derive(Clone, Debug)]
+pub(super) struct KeptAnswers {
+    pub(super) log: AnswerLog,
+    pub(super) clock: Clock,
 }
 
 /// The newest committed state, and the configuration, as one asker sees them.
@@ -72,6 +81,11 @@ impl<'a, V: LedgerView> Seen<'a, V> {
     /// Every platform that the asker may know and that was ever registered or stored, sorted.
     pub(super) fn platforms_known(&self) -> Vec<String> {
         self.view.completeness().platforms_known(&self.platforms, self.view.platforms_stored())
+    }
+
+    /// The commit of the state.
+    pub(super) fn commit(&self) -> u64 {
+        self.view.as_of().commit
     }
 
     /// Answers a question, and says so where the view is limited.
@@ -114,7 +128,7 @@ struct Inner<S> {
 
 impl<S> Clone for HttpState<S> {
     fn clone(&self) -> Self {
-        Self { inner: Arc::clone(&self.inner), guard: self.guard.clone() }
+        Self { inner: Arc::clone(&self.inner), guard: self.guard.clone(), answers: self.answers.clone() }
     }
 }
 
@@ -141,13 +155,24 @@ impl<S: Source> HttpState<S> {
             batches: Arc::new(Semaphore::new(BATCHES_MAX)),
             bodies,
         };
-        Self { inner: Arc::new(inner), guard: None }
+        Self { inner: Arc::new(inner), guard: None, answers: None }
     }
 
     /// The same, for those only whom `access` knows.
     #[must_use]
     pub fn with_access(self, access: Arc<Access>, clock: Clock, settings: &AccessSettings) -> Self {
         Self { guard: Some(Arc::new(Guard::new(access, clock, settings))), ..self }
+    }
+
+    /// The same, with every answer durable in `log` before it is sent.
+    #[must_use]
+    pub fn with_answer_log(self, log: AnswerLog, clock: Clock) -> Self {
+        Self { answers: Some(KeptAnswers { log, clock }), ..self }
+    }
+
+    /// Where answers are logged; `None` where they are not.
+    pub(super) const fn answer_log(&self) -> Option<&KeptAnswers> {
+        self.answers.as_ref()
     }
 
     /// Who may ask; `None` where everyone may.

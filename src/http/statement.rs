@@ -1,6 +1,7 @@
 //! `GET /v1/statements`: what each platform owes for a month, as JSON or CSV.
 
 use super::access::Asker;
+use super::answer_log::GivenAnswer;
 use super::backend::Source;
 use super::platforms;
 use super::problem::{Document, Kind, Problem};
@@ -73,10 +74,11 @@ pub(super) async fn get<S: Source>(
         Ok(Statement { month: month.to_string(), platform, lines, as_of })
     };
     let statement = state.read(read).await?;
-    match format {
-        Format::Json => Ok(([(VARY, "Accept")], Json(statement)).into_response()),
-        Format::Csv => csv(&statement),
-    }
+    let given = GivenAnswer::to_request(statement.as_of.commit);
+    Ok(given.with(match format {
+        Format::Json => ([(VARY, "Accept")], Json(statement)).into_response(),
+        Format::Csv => csv(&statement)?,
+    }))
 }
 
 fn csv(statement: &Statement) -> Result<Response, Problem> {

@@ -1,6 +1,7 @@
 //! Every resource over the naive ledger.
 
 mod access;
+mod answers;
 mod api;
 mod batch_lines;
 mod browser;

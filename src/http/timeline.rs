@@ -4,6 +4,7 @@
 //! pieces follow each other, so nothing is lost or told twice when orders arrive between two pages.
 
 use super::access::Asker;
+use super::answer_log::GivenAnswer;
 use super::backend::{Source, ViewError};
 use super::coverage::interval_within_limits;
 use super::problem::{Document, Kind, Problem};
@@ -20,6 +21,7 @@ use crate::domain::window::Window;
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
+use axum::response::Response;
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -72,7 +74,7 @@ pub(super) async fn get<S: Source>(
     asker: Asker,
     path: Result<Path<String>, PathRejection>,
     RawQuery(raw): RawQuery,
-) -> Result<Json<TimelinePage>, Problem> {
+) -> Result<Response, Problem> {
     let rider_id = path.map_err(|_| Problem::new(Kind::BadRequest, "the path is not UTF-8"))?.0;
     check_rider(&rider_id)?;
     let query = Query::strict(raw.as_deref(), PARAMETERS)?;
@@ -98,7 +100,8 @@ pub(super) async fn get<S: Source>(
     state.note_riders(&asker, std::slice::from_ref(&rider_id));
     let page = Page { rider_id, within, start, limit };
     let known_at = query.known_at()?;
-    state.read(move |state| page.read(&state.see_at(asker.scope(), known_at)?, state)).await.map(Json)
+    let page = state.read(move |state| page.read(&state.see_at(asker.scope(), known_at)?, state)).await?;
+    Ok(GivenAnswer::to_request(page.as_of.commit).with(Json(page)))
 }
 
 /// The position of an order in a timeline.

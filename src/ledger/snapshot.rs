@@ -1,5 +1,6 @@
 //! One committed state as readers see it: immutable, shared, never blocking the writer.
 
+mod changes;
 mod finality_history;
 mod known_at;
 mod origins;
@@ -9,6 +10,7 @@ mod rider_scan;
 mod seals;
 mod versions;
 
+pub use changes::{ChangedRecord, StateChanges};
 pub(crate) use known_at::EarlierCache;
 use known_at::EarlierFacts;
 pub(crate) use parts::SnapshotParts;

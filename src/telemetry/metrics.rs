@@ -132,6 +132,22 @@ impl Metrics {
         }
     }
 
+    /// Entries of the answer log became durable together.
+    pub fn answers_logged(&self, entries: usize, took: Duration) {
+        self.table().answers_logged.inc_by(u64::try_from(entries).unwrap_or(u64::MAX));
+        self.table().answer_log_seconds.observe(took.as_secs_f64());
+    }
+
+    /// How many logged answers would now have another verdict.
+    pub fn answers_changed(&self, count: usize) {
+        self.table().answers_changed.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// Logged questions were asked again, because a commit may concern them.
+    pub fn answers_asked_again(&self, count: usize) {
+        self.table().answers_asked_again.inc_by(u64::try_from(count).unwrap_or(u64::MAX));
+    }
+
     /// A compaction began.
     pub fn compaction_began(&self) {
         self.table().compactions_running.inc();

@@ -61,6 +61,7 @@ impl Drive {
         self.note_state();
         self.committed = self.model.clone();
         self.note_facts();
+        self.answers_follow();
         if self.random.percent(8) {
             self.crash_before_witness(witness.as_deref());
         }

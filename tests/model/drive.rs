@@ -1,5 +1,6 @@
 //! Runs one history through the program and through the model, and compares.
 
+use super::answers::LoggedAnswers;
 use super::check;
 use super::crash::{Held, with_retries};
 use super::event::{DAY, HOUR, MINUTE, Record};
@@ -56,6 +57,8 @@ pub(crate) struct Drive {
     pub(crate) facts_then: BTreeMap<u64, FinalityFacts>,
     /// Answers that were given, by the commit that they were given as of.
     pub(crate) given: BTreeMap<u64, Vec<Given>>,
+    /// Answers that were logged, of a history that logs some.
+    pub(crate) answers: Option<LoggedAnswers>,
     /// States that readers keep.
     pub(crate) held: Vec<Held>,
     pub(crate) storage: Storage,
@@ -93,6 +96,7 @@ impl Drive {
             compacted: None,
             facts_then: BTreeMap::new(),
             given: BTreeMap::new(),
+            answers: LoggedAnswers::of(seed),
             held: Vec::new(),
             storage,
             _dir: dir,
@@ -116,6 +120,7 @@ impl Drive {
 
     /// The process ends: everything that holds the store is dropped.
     pub(crate) fn close(&mut self) {
+        self.close_answers();
         (self.compacted, self.ledger) = (None, None);
         self.held.clear();
     }
@@ -140,6 +145,7 @@ impl Drive {
         });
         ledger.observe(&Observations { started: started.collect(), ..Observations::default() });
         self.ledger = Some(ledger);
+        self.open_answers();
     }
 
     /// The process ends: what was not committed is gone; another configuration may come into force.

@@ -2,7 +2,7 @@
 
 mod page;
 
-use super::{batch, coverage, health, order, progress, rejections, statement, timeline};
+use super::{answers, batch, coverage, health, order, progress, rejections, statement, timeline};
 use crate::coverage::answer::Answer;
 use axum::http::HeaderName;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
@@ -23,7 +23,7 @@ const HOUR: (HeaderName, &str) = (CACHE_CONTROL, "public, max-age=3600");
     ),
     paths(
         coverage::get, batch::post, timeline::get, order::get, statement::get, rejections::get, progress::get,
-        health::live, health::ready, health::metrics
+        answers::list, answers::get, health::live, health::ready, health::metrics
     ),
     components(schemas(Answer)),
     modifiers(&Credentials),
@@ -33,6 +33,7 @@ const HOUR: (HeaderName, &str) = (CACHE_CONTROL, "public, max-age=3600");
         (name = "Orders", description = "What is stored of an order"),
         (name = "Statements", description = "What a platform owes"),
         (name = "Rejections", description = "Records that could not be taken in"),
+        (name = "Answers", description = "What was answered before"),
         (name = "Service", description = "How far the ledger is, and monitoring")
     )
 )]
@@ -73,4 +74,21 @@ pub fn document_json() -> serde_json::Result<String> {
 /// The description as JSON.
 pub(super) async fn get() -> impl IntoResponse {
     ([(CONTENT_TYPE, "application/json"), HOUR], document_json().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::routes::RULES;
+    use std::collections::BTreeSet;
+
+    /// What is for browsers, verifiers of receipts and readers of this description is described elsewhere.
+    #[test]
+    fn every_call_is_described() {
+        let described: BTreeSet<String> = document().paths.paths.into_keys().collect();
+        let is_call = |path: &&str| path.starts_with("/v1/") && *path != "/v1/openapi.json";
+        let calls = RULES.iter().map(|rule| rule.path).filter(is_call);
+        let watched = ["/livez", "/readyz", "/metrics"].into_iter();
+        assert_eq!(described, calls.chain(watched).map(str::to_owned).collect());
+    }
 }

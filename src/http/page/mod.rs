@@ -10,6 +10,7 @@ pub(super) mod sign_in;
 mod view_model;
 
 use super::access::Asker;
+use super::answer_log::GivenAnswer;
 use super::backend::{Source, ViewError};
 use super::coverage::within_limits;
 use super::problem::{Kind, Problem};
@@ -149,6 +150,7 @@ pub(super) async fn get<S: Source>(
         }
         asked => asked,
     };
+    let mut given = None;
     match asked {
         Asked::Nothing => {}
         Asked::Mistaken => {
@@ -158,12 +160,16 @@ pub(super) async fn get<S: Source>(
         Asked::Question(question) => match within_limits(question, &state) {
             Err(problem) => status = page.fail(&problem),
             Ok(question) => match answer(&state, &asker, question, &page.form, w).await {
-                Ok(shown) => page.shown = Some(shown),
+                Ok((shown, answered)) => (page.shown, given) = (Some(shown), Some(answered)),
                 Err(problem) => status = page.fail(&problem),
             },
         },
     }
-    respond(status, &page)
+    let response = respond(status, &page);
+    match given {
+        Some(given) => given.with(response),
+        None => response,
+    }
 }
 
 fn respond(status: StatusCode, page: &Page) -> Response {
@@ -198,7 +204,7 @@ async fn answer<S: Source>(
     question: Question,
     form: &Form,
     w: &'static Words,
-) -> Result<Shown, Problem> {
+) -> Result<(Shown, GivenAnswer), Problem> {
     state.note_riders(asker, &question.rider_ids);
     let begun = Instant::now();
     let (typed, scope) = (form.clone(), asker.scope().clone());
@@ -216,9 +222,10 @@ async fn answer<S: Source>(
     let lookup = done.as_ref().map_or(Lookup::Failed, |found| Lookup::Answered(found.answer.verdict));
     state.metrics().looked_up(lookup, begun.elapsed());
     let Found { answer, lines, notes, question } = done?;
+    let given = GivenAnswer::of(&question, None, &answer);
     let platforms = question.platforms.as_deref();
     let figures = [chart::WIDE, chart::NARROW]
         .map(|frame| Figure::new(&answer, &lines, question.when, platforms, state.zone(), frame, w));
     let beside = Beside { figures, notes, now: Clock::start().now() };
-    Ok(Shown::new(answer, question.when, beside, state.zone(), w))
+    Ok((Shown::new(answer, question.when, beside, state.zone(), w), given))
 }

@@ -184,6 +184,15 @@ impl RejectedIndex {
         &self.pending
     }
 
+    /// The numbers of records whose resolution was not known in an earlier state.
+    pub fn resolved_since(&self, before: &Self) -> BTreeSet<u64> {
+        // Resolutions stay: with equal counts they are the same.
+        if self.resolved.len() == before.resolved.len() {
+            return BTreeSet::new();
+        }
+        self.resolved.keys().copied().filter(|id| !before.resolved.contains_key(id)).collect()
+    }
+
     /// Records kept.
     pub const fn count(&self) -> u64 {
         self.count

@@ -72,6 +72,16 @@ impl RiderHash {
         Self(xxh3_64_with_seed(rider_id.as_bytes(), 0))
     }
 
+    /// The hash of this value.
+    pub const fn new(value: u64) -> Self {
+        Self(value)
+    }
+
+    /// The value.
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+
     /// The key of the rider on the platform of this [`IdentityHash::seed`]. Its upper half is the rider's alone: the keys
     /// of one rider are together.
     pub fn on(self, seed: u64) -> IdentityHash {

@@ -29,7 +29,7 @@ use crate::ledger::codec::{CodecError, Decoded, unframe};
 use crate::ledger::error::{LedgerError, LedgerResult};
 use crate::ledger::run::block::{Select, rows_of_orders, visit_block};
 use crate::ledger::run::filter::Filter;
-use crate::ledger::run::identity::{Entry, IdentityHash, PackedEntry, visit_chunk};
+use crate::ledger::run::identity::{Entry, IdentityHash, PackedEntry, RiderHash, visit_chunk};
 use crate::ledger::run::index::{Look, RunIndex};
 use crate::ledger::run::period_totals::PeriodTotals;
 use crate::ledger::run::riders::Riders;
@@ -128,12 +128,23 @@ impl Run {
 
     /// Whether any platform may have named the rider in this run; `false` is certain.
     pub fn may_know(&self, rider_id: &str) -> LedgerResult<bool> {
-        self.riders.may_hold(&self.store, rider_id, |_| true)
+        self.may_know_hash(RiderHash::of(rider_id))
+    }
+
+    /// The same by the hash of the rider.
+    pub fn may_know_hash(&self, rider: RiderHash) -> LedgerResult<bool> {
+        self.riders.may_hold(&self.store, rider, |_| true)
+    }
+
+    /// Whether one of these identities, which come ascending, may be in this run; `false` is certain.
+    pub fn may_hold_any(&self, identities: &[IdentityHash]) -> LedgerResult<bool> {
+        let keys: Vec<(IdentityHash, ())> = identities.iter().map(|hash| (*hash, ())).collect();
+        self.filter.may_contain_any(&self.store, &keys)
     }
 
     /// Whether one of `platforms` may have named the rider in this run; `false` is certain.
     pub fn may_name(&self, rider_id: &str, platforms: &[&str]) -> LedgerResult<bool> {
-        self.riders.may_hold(&self.store, rider_id, |platform| platforms.contains(&platform))
+        self.riders.may_hold(&self.store, RiderHash::of(rider_id), |platform| platforms.contains(&platform))
     }
 
     /// The filter of identities and the filter of riders.

@@ -66,10 +66,9 @@ impl Riders {
     pub fn may_hold(
         &self,
         store: &Session,
-        rider_id: &str,
+        rider: RiderHash,
         wanted: impl Fn(&str) -> bool,
     ) -> LedgerResult<bool> {
-        let rider = RiderHash::of(rider_id);
         let wanted = self.seeds.iter().filter(|(platform, _)| wanted(platform));
         // Ascending: the keys of a rider are together, mostly in one page.
         let mut keys: Vec<_> = wanted.map(|(_, &seed)| (rider.on(seed), ())).collect();

@@ -66,6 +66,10 @@ table! {
     http_requests: IntCounterVec = "http_requests_total", ["route", "method", "status"], "Requests by route, method and status.";
     http_seconds: HistogramVec = "http_request_duration_seconds", ["route", "status"], "Time from the head of a request to the head of its answer.", LOOKUP_S;
     http_shed: IntCounter = "http_requests_shed_total", [], "Requests refused: too many at a time.";
+    answers_logged: IntCounter = "answer_log_entries_total", [], "Entries of the answer log.";
+    answer_log_seconds: Histogram = "answer_log_write_duration_seconds", [], "Time until a group of entries was durable.", WRITE_S;
+    answers_changed: IntGauge = "answers_changed", [], "Logged answers whose verdict would now differ.";
+    answers_asked_again: IntCounter = "answers_asked_again_total", [], "Logged questions that were asked again after a commit.";
     compactions: IntCounter = "compactions_total", [], "Compactions done.";
     compactions_running: IntGauge = "compactions_running", [], "Compactions under way.";
     compaction_bytes: IntCounter = "compaction_bytes_total", [], "Bytes that compactions wrote.";

@@ -75,6 +75,8 @@ async fn another_platform_looks_like_one_that_does_not_exist() {
             let headers: Vec<(String, Vec<u8>)> = reply
                 .headers
                 .iter()
+                // Each answer has an entry of its own.
+                .filter(|(name, _)| *name != "coverledger-answer")
                 .map(|(name, value)| (name.to_string(), value.as_bytes().to_vec()))
                 .collect();
             replies.push((reply.status, headers, reply.body.replace(name, "NAME")));
@@ -152,4 +154,37 @@ async fn a_platform_sees_its_own_rejected_records_and_those_of_its_topics() {
     let token = guarded.token("d", "platform:dada");
     let progress = guarded.get(&token, "/v1/progress").await.json();
     assert_eq!(progress["partitions"], serde_json::json!([]), "those of meituan's topic");
+}
+
+#[tokio::test]
+async fn everyone_sees_their_own_answers_and_auditors_see_all() {
+    let guarded = Guarded::new();
+    let (li, wang) = (guarded.token("li", "claims"), guarded.token("wang", "claims"));
+    let (dada, auditor) = (guarded.token("dada", "platform:dada"), guarded.token("auditor", "auditor"));
+    let mut numbers = Vec::new();
+    for token in [&li, &wang, &dada, &li] {
+        let reply = guarded.get(token, &sample("/v1/coverage")).await;
+        numbers.push(reply.header("coverledger-answer").strip_prefix("main/").unwrap().to_owned());
+    }
+    let listed = async |token: &str, parameters: &str| -> Vec<String> {
+        let page = guarded.get(token, &format!("/v1/answers?{parameters}")).await.json();
+        page["entries"].as_array().unwrap().iter().map(|entry| entry["number"].to_string()).collect()
+    };
+    assert_eq!(listed(&li, "").await, [numbers[0].clone(), numbers[3].clone()]);
+    assert_eq!(listed(&li, "principal=wang").await, [] as [String; 0]);
+    assert_eq!(listed(&wang, "reason=case-7").await, [numbers[1].clone()]);
+    assert_eq!(listed(&dada, "").await, [numbers[2].clone()]);
+    assert_eq!(listed(&auditor, "").await, numbers);
+    assert_eq!(listed(&auditor, "principal=li").await.len(), 2);
+    let show =
+        async |token: &str, at: usize| guarded.get(token, &format!("/v1/answers/{}", numbers[at])).await;
+    show(&li, 1).await.is_problem(404, "answer-unknown");
+    show(&dada, 0).await.is_problem(404, "answer-unknown");
+    assert_eq!(show(&li, 0).await.json()["is_same_verdict"], true);
+    // An auditor asks again what the platform saw, not more.
+    let document = show(&auditor, 2).await.json();
+    assert_eq!(document["entry"]["principal"]["platform"], "dada");
+    assert_eq!(document["is_same_verdict"], true);
+    assert!(!document["now"].to_string().contains("meituan"), "{document}");
+    assert_eq!(show(&dada, 2).await.json()["is_same_verdict"], true);
 }

@@ -1,0 +1,77 @@
+//! What can go wrong with an answer log.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use thiserror::Error;
+
+/// A result of the answer log.
+pub type AnswerLogResult<T> = Result<T, AnswerLogError>;
+
+/// Why the answer log cannot do something. Clones share the cause: one failed write refuses every answer that waits for it.
+#[derive(Clone, Debug, Error)]
+pub enum AnswerLogError {
+    /// A file or folder.
+    #[error("Failed to {doing} {path}: {source}; check the disk and the rights of the folder", path = path.display())]
+    File {
+        /// What was tried.
+        doing: &'static str,
+        /// Of what.
+        path: PathBuf,
+        /// Why not.
+        source: Arc<io::Error>,
+    },
+    /// Another process has the log.
+    #[error(
+        "Failed to open the answer log in {path}: another process has it; give this one another name in [answers]",
+        path = path.display()
+    )]
+    InUse {
+        /// The log's folder.
+        path: PathBuf,
+    },
+    /// An entry is not what was written.
+    #[error(
+        "Failed to read the answer log: {problem}; `coverledger answers verify` lists all damage; restore the log from a backup, \
+         or move its folder away to begin another"
+    )]
+    Damaged {
+        /// Which entry, and what is wrong with it.
+        problem: String,
+    },
+    /// A write or an fsync failed before: nothing is appended any more.
+    #[error(
+        "Failed to write to the answer log before: {why}; no answer is sent until the service is started again"
+    )]
+    Stopped {
+        /// The first failure.
+        why: String,
+    },
+    /// More answers wait than the log takes.
+    #[error("Failed to log the answer: too many answers wait for the disk; try again shortly")]
+    Full,
+    /// The thread of the log has ended.
+    #[error("Failed to log the answer: the service is stopping; ask again when it runs")]
+    Ended,
+    /// An entry beyond the limit.
+    #[error(
+        "Failed to log the answer: the entry has {bytes} bytes, more than {max}; ask about less at a time"
+    )]
+    TooLarge {
+        /// Its length.
+        bytes: usize,
+        /// The limit.
+        max: usize,
+    },
+}
+
+impl AnswerLogError {
+    pub(super) fn file(doing: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::File { doing, path, source: Arc::new(source) }
+    }
+
+    pub(super) fn damaged(problem: impl Into<String>) -> Self {
+        Self::Damaged { problem: problem.into() }
+    }
+}

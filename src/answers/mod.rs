@@ -1,0 +1,35 @@
+//! The answer log: every answer that the service gave, durable before it was sent, and every change of what answers rest on.
+//!
+//! ```text
+//! handler -> Draft -> AnswerLog::append -> (group commit: one thread, one fsync) -> Entry with number and digest -> header -> client
+//! ```
+//!
+//! A log is a folder of append-only files with one entry a line: the SHA-256 of the entry, a space, the entry as a JSON object.
+//! Each entry has the digest of the one before, so that a changed byte breaks the chain ([`chain`]). A log belongs to one
+//! process and has its name; [`all`] lists the logs that lie beside a ledger. `docs/answers.md` describes the files,
+//! `docs/decisions/0024-answer-log.md` says why they are like this.
+//!
+//! [`index`] has in memory where entries lie and which answers have changed. [`watch`] says which logged questions a change of the
+//! ledger may concern; `app` asks those again and appends an entry where a verdict differs.
+
+pub mod all;
+pub mod asked;
+pub mod chain;
+pub mod entry;
+mod error;
+pub mod index;
+mod log;
+mod segment;
+mod start;
+#[cfg(test)]
+mod tests;
+pub mod watch;
+mod worker;
+
+pub use all::{ANSWERS_FOLDER, LogReport, copy_logs, logs_of, verify_logs};
+pub use asked::{Asked, CoverageAsked, OpenOrder};
+pub use entry::{Content, Digest, Draft, Entry, Event, PrincipalLine};
+pub use error::{AnswerLogError, AnswerLogResult};
+pub use index::{Filter, Listed};
+pub use log::{AnswerLog, LogTerms, Logged};
+pub use worker::{Observe, Preparer, Worker};
