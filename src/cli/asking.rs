@@ -12,6 +12,7 @@ use crate::coverage::question::{Question, QuestionError, When};
 use crate::coverage::resolve::{explain, resolve};
 use crate::domain::time::Zone;
 use crate::domain::view::KnownAt;
+use crate::ledger::Snapshot;
 use std::path::Path;
 
 /// What to do while a service holds the ledger.
@@ -57,8 +58,8 @@ impl Asking<'_> {
         years.map_err(|error| WrongUsage(error.to_string()))?;
         let opened = self.open(config)?;
         let state = opened.state(self.known_at()?)?;
-        let answer = if self.is_explained { explain } else { resolve };
-        Ok(answer(&*state, opened.terms(&state), &question)?)
+        let answer = if self.is_explained { explain::<Snapshot> } else { resolve };
+        Ok(answer(&state, opened.terms(&state), &question)?)
     }
 
     /// The answer of a service, one line of JSON.

@@ -110,10 +110,10 @@ fn answer_here(
     sink: &mut dyn Write,
 ) -> anyhow::Result<()> {
     let state = opened.state(known_at)?;
-    let answer = if is_explained { explain } else { resolve };
+    let answer = if is_explained { explain::<Snapshot> } else { resolve };
     for row in rows {
         let line = match &row.question {
-            Ok(question) => match answer(&*state, opened.terms(&state), question) {
+            Ok(question) => match answer(&state, opened.terms(&state), question) {
                 Ok(answer) => serde_json::to_string(&answer)?,
                 Err(error) => match Snapshot::refusal(&error).map(Refused::detail) {
                     Some(error) => serde_json::to_string(&BadRow { line: row.line, error })?,
