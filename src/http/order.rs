@@ -6,7 +6,7 @@ use super::backend::Source;
 use super::problem::{Document, Kind, Problem};
 use super::query::Query;
 use super::state::HttpState;
-use crate::coverage::order::order_history;
+use crate::coverage::order::{OrderHistory, order_history};
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
