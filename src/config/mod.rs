@@ -28,9 +28,10 @@ pub use refused_options::{RESERVED_OPTIONS, refused_option};
 pub use secret::Secret;
 pub use settings::{HttpSettings, IngestSettings, LedgerSettings, Limits, ShutdownSettings};
 
-use crate::domain::platform::Platforms;
+use crate::domain::platform::{DisplayName, Platforms};
 use crate::domain::tariff::Tariff;
 use crate::domain::time::Zone;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// A valid configuration.
@@ -42,6 +43,8 @@ pub struct Config {
     pub tariff: Tariff,
     /// What the platforms promise.
     pub platforms: Platforms,
+    /// How people call the platforms, by their names; the pages show it.
+    pub display_names: BTreeMap<String, DisplayName>,
     /// `[ledger]`
     pub ledger: LedgerSettings,
     /// `[ingest]`

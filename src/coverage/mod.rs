@@ -18,7 +18,7 @@ pub mod lookup_batch;
 mod nearest;
 pub mod order;
 pub mod question;
-mod question_columns;
+pub mod question_columns;
 pub mod rejection;
 pub mod rejection_filter;
 mod render;
@@ -26,7 +26,7 @@ pub mod resolve;
 mod rider_days;
 pub mod rider_summary;
 pub mod scoped_view;
-mod spreadsheet;
+pub mod spreadsheet;
 pub mod statement;
 #[cfg(test)]
 pub mod testing;

@@ -25,6 +25,11 @@ const LITTLE_RIDER_IDS: usize = 2;
 
 const PARAMETERS: &[&str] = &["rider_id", "at", "from", "to", "platform", "reference", "known_at"];
 
+/// Whether the question has such a parameter.
+pub(super) fn has_parameter(name: &str) -> bool {
+    PARAMETERS.contains(&name)
+}
+
 pub(super) async fn get<S: Source>(
     State(state): State<HttpState<S>>,
     asker: Asker,
