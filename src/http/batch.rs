@@ -84,6 +84,7 @@ pub(super) async fn body<S: Source>(
     let deadline = state.settings().timeout.saturating_mul(9) / 10;
     let bodies = state.bodies();
     match tokio::time::timeout(deadline, bodies.collect(request.into_body())).await {
+        Ok(Ok(body)) if body.bytes.len() > bytes_max => Err(too_large()),
         Ok(Ok(body)) => Ok(body),
         Ok(Err(BodyError::TooLarge)) => Err(too_large()),
         Ok(Err(BodyError::Slow)) | Err(_) => Err(slow()),

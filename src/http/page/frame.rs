@@ -14,8 +14,11 @@ use axum::http::header::{ACCEPT_LANGUAGE, CONTENT_LANGUAGE, CONTENT_TYPE, Header
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 
+/// Its name on a page.
+type NameOf = fn(&Words) -> &'static str;
+
 /// Where the navigation leads.
-const PLACES: [(&str, fn(&Words) -> &'static str); 5] = [
+const PLACES: [(&str, NameOf); 5] = [
     ("/", |w| w.nav_case),
     ("/bulk", |w| w.nav_bulk),
     ("/rider", |w| w.nav_rider),

@@ -116,9 +116,9 @@ async fn from_the_case_to_the_rider_and_the_order_and_back() {
             walk.browser.evaluate("document.querySelector('input[value=week]').checked = true");
             walk.follow("查看");
             walk.says(&["周一 2026-11-16", "周日 2026-11-22", "9 笔"]);
-            walk.follow("更早");
+            walk.follow("← 更早");
             walk.says(&["2026-11-09", "没有已入账的订单"]);
-            walk.follow("更晚");
+            walk.follow("更晚 →");
             walk.follow("周五 2026-11-20");
             walk.follow("8830021175020");
             walk.says(&["第 0 段", "当前版本", "美团"]);

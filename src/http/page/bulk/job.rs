@@ -46,8 +46,12 @@ pub(super) struct Line {
     pub(super) outcome: Option<Outcome>,
     /// Whether nothing that still arrives can change it.
     pub(super) settled: bool,
-    pub(super) orders: String,
-    pub(super) open_platforms: String,
+    /// Platform and identifier of covering orders: the first ones.
+    pub(super) orders: Vec<(String, String)>,
+    /// How many more cover it.
+    pub(super) more_orders: usize,
+    /// The platforms that are not settled, each with its reason.
+    pub(super) open_platforms: Vec<(String, &'static str)>,
     pub(super) ask_again_at: String,
     /// Why there is no answer.
     pub(super) error: String,
@@ -74,16 +78,12 @@ impl Outcome {
 
 impl Line {
     fn bytes(&self) -> usize {
+        const PAIR: usize = size_of::<(String, String)>();
         let riders: usize = self.rider_ids.iter().map(|id| id.len() + size_of::<String>()).sum();
-        let texts = [
-            &self.time,
-            &self.reference,
-            &self.orders,
-            &self.open_platforms,
-            &self.ask_again_at,
-            &self.error,
-        ];
-        texts.into_iter().map(String::len).sum::<usize>() + riders + LINE_BYTES
+        let orders: usize = self.orders.iter().map(|(name, id)| name.len() + id.len() + PAIR).sum();
+        let open: usize = self.open_platforms.iter().map(|(name, _)| name.len() + PAIR).sum();
+        let texts = [&self.time, &self.reference, &self.ask_again_at, &self.error];
+        texts.into_iter().map(String::len).sum::<usize>() + riders + orders + open + LINE_BYTES
     }
 }
 

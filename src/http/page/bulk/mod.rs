@@ -16,6 +16,7 @@ pub(super) use view::job;
 
 use super::frame::{Asking, Frame, address_fault, respond};
 use super::messages::{BulkWords, Words, fill};
+use super::names::Names;
 use super::own_form::{OwnForm, is_own};
 use super::sign_in::see_other;
 use crate::http::access::Asker;
@@ -226,14 +227,15 @@ async fn download<S: Source>(
     (state, asker, job): (&HttpState<S>, &Asker, Option<Arc<Job>>),
     w: &'static Words,
     (media_type, ending): (&'static str, &str),
-    write: fn(&Job, &Words) -> Result<Vec<u8>, rust_xlsxwriter::XlsxError>,
+    write: fn(&Job, &Names, &Words) -> Result<Vec<u8>, rust_xlsxwriter::XlsxError>,
 ) -> Response {
     let Some(job) = job else { return view::gone(state, asker, w) };
     if job.end().is_none() {
         return see_other(&format!("/bulk/{}?lang={}", job.id, w.short_lang));
     }
     let name = format!("attachment; filename=\"coverage-{}.{ending}\"", job.begun.millis());
-    match state.read(move |_| Ok(write(&job, w))).await {
+    let names = Names::new(state.display_names(), w);
+    match state.read(move |_| Ok(write(&job, &names, w))).await {
         Ok(Ok(bytes)) => {
             ([(CONTENT_TYPE, media_type.to_owned()), (CONTENT_DISPOSITION, name)], bytes).into_response()
         }
@@ -254,7 +256,9 @@ pub(super) async fn csv<S: Source>(
     RawQuery(raw): RawQuery,
 ) -> Response {
     let w = Asking::read(raw.as_deref(), &headers, &["lang"], &[]).w;
-    let write = |job: &Job, w: &Words| Ok(job.look(|done| sheet::csv(&done.lines, done.commit, w)));
+    let write = |job: &Job, names: &Names, w: &Words| {
+        Ok(job.look(|done| sheet::csv(&done.lines, done.commit, names, w)))
+    };
     let job = find(&state, &asker, path);
     download((&state, &asker, job), w, ("text/csv; charset=utf-8", "csv"), write).await
 }
@@ -267,7 +271,9 @@ pub(super) async fn xlsx<S: Source>(
     RawQuery(raw): RawQuery,
 ) -> Response {
     let w = Asking::read(raw.as_deref(), &headers, &["lang"], &[]).w;
-    let write = |job: &Job, w: &Words| job.look(|done| sheet::xlsx(&done.lines, done.commit, w));
+    let write = |job: &Job, names: &Names, w: &Words| {
+        job.look(|done| sheet::xlsx(&done.lines, done.commit, names, w))
+    };
     let job = find(&state, &asker, path);
     download((&state, &asker, job), w, (XLSX_TYPE, "xlsx"), write).await
 }

@@ -4,9 +4,10 @@ use super::super::formatter::{Time, human};
 use super::super::frame::{Asking, Frame, respond};
 use super::super::identifier::{Ident, Piece};
 use super::super::messages::{BulkWords, Words, fill};
+use super::super::names::Names;
 use super::super::own_form::OwnForm;
 use super::job::{End, Job, Line, Outcome};
-use super::sheet::outcome_text;
+use super::sheet::{open_text, orders_text, outcome_text};
 use crate::domain::time::{UtcMillis, Zone};
 use crate::http::access::Asker;
 use crate::http::backend::Source;
@@ -112,7 +113,7 @@ struct LineShown {
 }
 
 impl LineShown {
-    fn new(line: &Line, w: &Words) -> Self {
+    fn new(line: &Line, names: &Names, w: &Words) -> Self {
         let encoded = |text: &str| utf8_percent_encode(text, UNRESERVED).to_string();
         let riders: String = line.rider_ids.iter().map(|id| format!("&rider_id={}", encoded(id))).collect();
         let time = match line.time.split_once(" – ") {
@@ -121,7 +122,7 @@ impl LineShown {
         };
         let reference = encoded(&line.reference);
         let case = format!("/?lang={}{riders}{time}&reference={reference}", w.short_lang);
-        let detail = [&line.error, &line.orders, &line.open_platforms];
+        let detail = [line.error.clone(), orders_text(line, names, w), open_text(line, names, w)];
         Self {
             number: line.number,
             riders: line.rider_ids.iter().map(|id| Ident::new(id)).collect(),
@@ -129,14 +130,14 @@ impl LineShown {
             reference: Ident::new(&line.reference),
             code: line.outcome.map_or("neutral", Outcome::code),
             text: outcome_text(line.outcome, w),
-            detail: detail.into_iter().find(|text| !text.is_empty()).cloned().unwrap_or_default(),
+            detail: detail.into_iter().find(|text| !text.is_empty()).unwrap_or_default(),
             case: line.outcome.map(|_| case),
         }
     }
 }
 
 impl Shown {
-    fn new(job: &Job, is_watched: bool, zone: &Zone, w: &'static Words) -> Self {
+    fn new(job: &Job, is_watched: bool, names: &Names, zone: &Zone, w: &'static Words) -> Self {
         let b = w.bulk();
         let file = |name: &str| format!("/bulk/{}/{name}?lang={}", job.id, w.short_lang);
         job.look(|done| {
@@ -163,7 +164,12 @@ impl Shown {
                         (outcome.map_or("neutral", Outcome::code), outcome_text(outcome, w), count)
                     })
                     .collect(),
-                lines: done.lines.iter().take(LINES_SHOWN).map(|line| LineShown::new(line, w)).collect(),
+                lines: done
+                    .lines
+                    .iter()
+                    .take(LINES_SHOWN)
+                    .map(|line| LineShown::new(line, names, w))
+                    .collect(),
                 first_rows: (count > LINES_SHOWN).then(|| fill(b.first_rows, &[&LINES_SHOWN.to_string()])),
                 commit: done.commit,
             }
@@ -193,7 +199,8 @@ pub(in super::super) async fn job<S: Source>(
         Err(error) => return super::super::sign_in::failed(&error),
     };
     let is_watched = asking.text("watch") != "off";
-    let shown = Shown::new(&job, is_watched, state.zone(), w);
+    let names = Names::new(state.display_names(), w);
+    let shown = Shown::new(&job, is_watched, &names, state.zone(), w);
     let refreshes = shown.is_running && is_watched;
     let other = format!("/bulk/{}?lang={}", job.id, w.other_lang);
     let frame = Frame::new(&state, &asker, "/bulk", other, w);

@@ -1,8 +1,6 @@
 //! Answers the rows of a list, all from one state, on a thread of its own; a piece at a time in a place among the batches.
 
-use super::super::identifier::Ident;
-use super::super::messages::{Words, fill};
-use super::super::names::Names;
+use super::super::messages::Words;
 use super::job::{End, Job, Line, Outcome};
 use super::list::Asked;
 use crate::coverage::answer::Answer;
@@ -56,8 +54,6 @@ fn work<S: Source>(
 ) -> End {
     let seen = state.see(asker.scope());
     job.begin(seen.view.as_of().commit);
-    let names = Names::new(state.display_names(), w);
-    let writer = LineWriter { names: &names, w };
     let mut rows = rows.into_iter().peekable();
     while rows.peek().is_some() {
         let _place = runtime.block_on(state.batch_place());
@@ -65,7 +61,7 @@ fn work<S: Source>(
             if job.is_over() {
                 return End::Stopped;
             }
-            match answer(state, asker, &seen, row, writer) {
+            match answer(state, asker, &seen, row, w) {
                 Some(line) => {
                     if !job.push(line) {
                         return End::TooLarge;
@@ -92,7 +88,7 @@ fn answer<S: Source>(
     asker: &Asker,
     seen: &Seen<'_, S::View>,
     row: Asked,
-    writer: LineWriter<'_>,
+    w: &Words,
 ) -> Option<Line> {
     let begun = Instant::now();
     let Asked { line, rider_ids, time, reference, question } = row;
@@ -100,7 +96,7 @@ fn answer<S: Source>(
     let question = question.map_err(Unanswered::Question);
     let answered = question.and_then(|question| {
         state.note_riders(asker, &question.rider_ids);
-        resolve(seen, &question, writer.w)
+        resolve(seen, &question, w)
     });
     let lookup = match &answered {
         Ok(answer) => Lookup::Answered(answer.verdict),
@@ -109,7 +105,7 @@ fn answer<S: Source>(
     };
     state.metrics().looked_up(lookup, begun.elapsed());
     match answered {
-        Ok(answer) => writer.fill(&mut shown, &answer),
+        Ok(answer) => fill(&mut shown, &answer),
         Err(Unanswered::Question(error)) => shown.error = error,
         Err(Unanswered::Ledger) => return None,
     }
@@ -129,37 +125,15 @@ fn resolve<V: LedgerView>(seen: &Seen<'_, V>, question: &Question, w: &Words) ->
     })
 }
 
-/// Writes answers as lines, in one language.
-#[derive(Clone, Copy)]
-struct LineWriter<'a> {
-    names: &'a Names,
-    w: &'static Words,
-}
-
-impl LineWriter<'_> {
-    fn fill(self, line: &mut Line, answer: &Answer) {
-        let platform = |code: &str| self.names.platform(code).text;
-        let mut orders: Vec<String> = answer
-            .windows
-            .iter()
-            .take(ORDERS_MAX)
-            .map(|window| format!("{} {}", platform(&window.platform), Ident::new(&window.order_id)))
-            .collect();
-        let more = answer.windows.len().saturating_sub(ORDERS_MAX);
-        orders.extend((more > 0).then(|| fill(self.w.bulk().more_orders, &[&more.to_string()])));
-        let open = answer.platforms.iter().filter(|status| !status.settled);
-        let reasons: Vec<String> = open
-            .clone()
-            .filter_map(|status| {
-                Some(format!("{}: {}", platform(&status.platform), self.w.reason(status.reason?)))
-            })
-            .collect();
-        let again = open.filter_map(|status| status.ask_again_at.as_deref()).max();
-        let is_known = answer.rider_seen.is_some();
-        line.outcome = Some(if is_known { Outcome::Verdict(answer.verdict) } else { Outcome::NoRecord });
-        line.settled = answer.settled;
-        line.orders = orders.join("; ");
-        line.open_platforms = reasons.join("; ");
-        line.ask_again_at = again.unwrap_or_default().to_owned();
-    }
+fn fill(line: &mut Line, answer: &Answer) {
+    let orders = answer.windows.iter().take(ORDERS_MAX);
+    let open = answer.platforms.iter().filter(|status| !status.settled);
+    let again = open.clone().filter_map(|status| status.ask_again_at.as_deref()).max();
+    let is_known = answer.rider_seen.is_some();
+    line.outcome = Some(if is_known { Outcome::Verdict(answer.verdict) } else { Outcome::NoRecord });
+    line.settled = answer.settled;
+    line.orders = orders.map(|order| (order.platform.clone(), order.order_id.clone())).collect();
+    line.more_orders = answer.windows.len().saturating_sub(ORDERS_MAX);
+    line.ask_again_at = again.unwrap_or_default().to_owned();
+    line.open_platforms = open.filter_map(|status| Some((status.platform.clone(), status.reason?))).collect();
 }
