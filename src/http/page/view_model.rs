@@ -43,6 +43,8 @@ pub(super) struct Shown {
     /// Each with the page of the rider's day.
     pub(super) riders: Vec<(Ident, String)>,
     pub(super) from: Time,
+    /// Of the begin: people remember accidents by it.
+    pub(super) weekday: &'static str,
     pub(super) to: Option<Time>,
     pub(super) offset: String,
     pub(super) reference: Option<Ident>,
@@ -128,6 +130,7 @@ impl Shown {
             receipt: receipt_address(&answer),
             copy: beside.copy,
             from,
+            weekday: w.weekday(zone.day(when.window().from)),
             to,
             offset,
             parts: if no_record { Vec::new() } else { parts },

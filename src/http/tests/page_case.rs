@@ -138,5 +138,7 @@ async fn the_page_asks_an_earlier_state_and_says_which() {
         assert!(question.contains("As known at") && question.contains("commit 2"), "{question}");
     }
     let now = get(&state, &format!("/?{RIDER}&{COVERED}&lang=en")).await.body;
+    // 2026-11-20 was a Friday.
+    assert!(now.contains("<dd>Fri <time datetime=\"2026-11-20T12:07:31.000+08:00\">"), "{now}");
     assert!(!between(&now, "data-verdict=\"covered\"", "</dl>").contains("As known at"));
 }

@@ -10,6 +10,7 @@ use super::identifier::{Finding, Ident, Lookalike};
 use crate::access::Role;
 use crate::coverage::instant::{TypedError, offset, typed_forms};
 use crate::coverage::warning::Warning;
+use crate::domain::time::LocalDay;
 use crate::domain::verdict::Verdict;
 use words::{EN, ZH};
 
@@ -74,6 +75,13 @@ impl Words {
             other => other,
         }
         .to_owned()
+    }
+
+    /// The day of the week of a date.
+    pub(super) fn weekday(&self, day: LocalDay) -> &'static str {
+        // 1970-01-01 was a Thursday.
+        let number = usize::try_from(day.0.saturating_add(3).rem_euclid(7)).unwrap_or_default();
+        self.weekdays().get(number).copied().unwrap_or_default()
     }
 
     /// Monday to Sunday, from 0.
