@@ -53,7 +53,8 @@ impl Web {
             config.zone.clone(),
             config.http.clone(),
             event_log.metrics.clone(),
-        );
+        )
+        .with_display_names(config.display_names.clone());
         if let Some((access, settings)) = access_control.access.clone().zip(config.access.as_ref()) {
             state = state.with_access(access, clock, settings);
         }

@@ -186,14 +186,25 @@ pub(super) fn build(main: Source, outside: Outside<'_>) -> Result<(Config, Repor
         Some(tariff) if !report.has_problems() => {
             let hash = Sha256::digest(text.as_bytes()).into();
             let Settings {
-                zone, platforms, ledger, ingest, http, access, answers, kafka, seal, limits, shutdown
-            } =
-                settings;
+                zone,
+                platforms,
+                display_names,
+                ledger,
+                ingest,
+                http,
+                access,
+                answers,
+                kafka,
+                seal,
+                limits,
+                shutdown,
+            } = settings;
             let warnings = report.warnings();
             let config = Config {
                 zone,
                 tariff,
                 platforms,
+                display_names,
                 ledger,
                 ingest,
                 http,
@@ -225,6 +236,7 @@ fn kept_text(main: &Source, includes: &[Source], defaults: &Source, report: &Rep
 struct Settings {
     zone: Zone,
     platforms: Platforms,
+    display_names: platforms::DisplayNames,
     ledger: LedgerSettings,
     ingest: IngestSettings,
     http: HttpSettings,
@@ -240,7 +252,7 @@ impl Settings {
     fn read(root: &mut Section<'_>, main: &Source, outside: Outside<'_>, report: &mut Report) -> Self {
         let named = |value: &toml::de::DeValue<'_>| zone::zone(&value::text(value)?);
         let zone = root.read("timezone", report, named).unwrap_or_else(Zone::utc);
-        let platforms = platforms::read(root, &zone, report);
+        let (platforms, display_names) = platforms::read(root, &zone, report);
         let kafka = KafkaSettings::read(root.sub("kafka", report), outside, report);
         match (&kafka, platforms.topics().is_empty()) {
             (Some(_), true) => {
@@ -270,6 +282,7 @@ impl Settings {
         Self {
             zone,
             platforms,
+            display_names,
             ledger: LedgerSettings::read(root.sub("ledger", report), &main.folder, report),
             ingest: IngestSettings::read(root.sub("ingest", report), report),
             http,

@@ -32,9 +32,10 @@ pub use seal::SealSettings;
 pub use secret::Secret;
 pub use settings::{HttpSettings, IngestSettings, LedgerSettings, Limits, ShutdownSettings};
 
-use crate::domain::platform::Platforms;
+use crate::domain::platform::{DisplayName, Platforms};
 use crate::domain::tariff::Tariff;
 use crate::domain::time::Zone;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// A valid configuration.
@@ -46,6 +47,8 @@ pub struct Config {
     pub tariff: Tariff,
     /// What the platforms promise.
     pub platforms: Platforms,
+    /// How people call the platforms, by their names; the pages show it.
+    pub display_names: BTreeMap<String, DisplayName>,
     /// `[ledger]`
     pub ledger: LedgerSettings,
     /// `[ingest]`

@@ -4,7 +4,7 @@ use super::problem::Report;
 use super::reader::{Section, as_layer};
 use super::value;
 use crate::domain::order::PLATFORM_BYTES_MAX;
-use crate::domain::platform::{Platforms, Promise, UnreadableRecords};
+use crate::domain::platform::{DisplayName, Platforms, Promise, UnreadableRecords};
 use crate::domain::time::Zone;
 use std::collections::BTreeMap;
 use toml::de::DeValue;
@@ -19,13 +19,20 @@ pub(super) fn is_platform_name(name: &str) -> bool {
 /// What a platform's name must be like.
 pub(super) const PLATFORM_NAME_RULE: &str = "a platform's name has 1 to 32 characters of a-z, 0-9, _ and -";
 
-/// Reads every platform.
-pub(super) fn read(root: &mut Section<'_>, zone: &Zone, report: &mut Report) -> Platforms {
+/// Longest display name, in characters.
+const DISPLAY_NAME_CHARACTERS_MAX: usize = 32;
+
+/// Names of platforms as people read them, by the platforms' own names.
+pub(super) type DisplayNames = BTreeMap<String, DisplayName>;
+
+/// Reads every platform, and how people call it.
+pub(super) fn read(root: &mut Section<'_>, zone: &Zone, report: &mut Report) -> (Platforms, DisplayNames) {
     let mut defaults_section = root.sub("platform_defaults", report);
     let user_defaults = defaults_section.own();
     let base = defaults_section.below().to_vec();
     let own_names = root.sub("platform", report);
     let mut registered = BTreeMap::new();
+    let mut display_names = BTreeMap::new();
     for (name, offset, found) in own_names.entries() {
         if !is_platform_name(name) {
             report.problem(found.source.place(offset), format!("platform `{name}`: {PLATFORM_NAME_RULE}"));
@@ -36,7 +43,10 @@ pub(super) fn read(root: &mut Section<'_>, zone: &Zone, report: &mut Report) -> 
         };
         let below = user_defaults.into_iter().chain(base.iter().copied()).collect();
         let title = format!("[platform.{name}]");
-        let section = Section::new("platform.NAME", Some(layer), below).titled(title);
+        let mut section = Section::new("platform.NAME", Some(layer), below).titled(title);
+        if let Some(display_name) = section.read_own("display_name", report, display_name) {
+            display_names.insert(name.to_owned(), display_name);
+        }
         registered.insert(name.to_owned(), registered_promise(name, section, zone, report));
     }
     if !registered.is_empty() && defaults_section.get_own("topics").is_some() {
@@ -50,7 +60,7 @@ pub(super) fn read(root: &mut Section<'_>, zone: &Zone, report: &mut Report) -> 
             .problem(defaults_section.place(), "[platform_defaults]: `complete_start` needs `records_from`");
     }
     defaults_section.finish(report);
-    Platforms::new(registered, defaults)
+    (Platforms::new(registered, defaults), display_names)
 }
 
 fn registered_promise(name: &str, mut section: Section<'_>, zone: &Zone, report: &mut Report) -> Promise {
@@ -95,6 +105,29 @@ fn promise(section: &mut Section<'_>, zone: &Zone, report: &mut Report) -> Promi
             .read("unreadable_records", report, unreadable_records)
             .unwrap_or_default(),
     }
+}
+
+/// One text for both languages, or `{ zh = "...", en = "..." }`.
+fn display_name(value: &DeValue<'_>) -> Result<DisplayName, String> {
+    let short = |value: &DeValue<'_>| {
+        let text = value::text(value)?;
+        match text.chars().count() {
+            0..=DISPLAY_NAME_CHARACTERS_MAX => Ok(text),
+            _ => Err(format!("a display name has at most {DISPLAY_NAME_CHARACTERS_MAX} characters")),
+        }
+    };
+    let Some(table) = value.as_table() else {
+        let text = short(value)?;
+        return Ok(DisplayName { zh: text.clone(), en: text });
+    };
+    if let Some((key, _)) = table.iter().find(|(key, _)| !matches!(key.get_ref().as_ref(), "zh" | "en")) {
+        return Err(format!("it has no key `{}`: write {{ zh = \"...\", en = \"...\" }}", key.get_ref()));
+    }
+    let of = |key: &str| {
+        let value = table.get(key).ok_or_else(|| format!("it has no `{key}`: add it"))?;
+        short(value.get_ref())
+    };
+    Ok(DisplayName { zh: of("zh")?, en: of("en")? })
 }
 
 fn unreadable_records(value: &DeValue<'_>) -> Result<UnreadableRecords, String> {

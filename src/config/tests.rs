@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 mod access;
+mod display_names;
 mod kafka;
 mod seal;
 

@@ -19,7 +19,7 @@ pub mod lookup_batch;
 mod nearest;
 pub mod order;
 pub mod question;
-mod question_columns;
+pub mod question_columns;
 pub mod rejection;
 pub mod rejection_filter;
 mod render;
@@ -28,7 +28,7 @@ mod rider_days;
 pub mod rider_summary;
 mod schema;
 pub mod scoped_view;
-mod spreadsheet;
+pub mod spreadsheet;
 pub mod statement;
 #[cfg(test)]
 pub mod testing;

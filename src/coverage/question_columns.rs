@@ -70,21 +70,29 @@ pub enum HeaderError {
 
 /// The columns of the terms of a question.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Columns {
+pub struct Columns {
     /// Columns of the file.
-    pub(super) count: usize,
+    pub count: usize,
     /// rider_id, then rider_id_2 and so on: the identifiers of one person.
-    pub(super) rider_ids: Vec<usize>,
-    pub(super) at: Option<usize>,
-    pub(super) from: Option<usize>,
-    pub(super) to: Option<usize>,
-    pub(super) platform: Option<usize>,
-    pub(super) reference: Option<usize>,
+    pub rider_ids: Vec<usize>,
+    /// An instant or a minute.
+    pub at: Option<usize>,
+    /// Start of an interval.
+    pub from: Option<usize>,
+    /// Its end, exclusive.
+    pub to: Option<usize>,
+    /// Narrows the question.
+    pub platform: Option<usize>,
+    /// Echoed.
+    pub reference: Option<usize>,
 }
 
 impl Columns {
     /// Reads a header. A column that is no term, and looks like none, is ignored.
-    pub(super) fn of(header: &[String]) -> Result<Self, HeaderError> {
+    ///
+    /// # Errors
+    /// What is wrong with the header.
+    pub fn of(header: &[String]) -> Result<Self, HeaderError> {
         separator(header)?;
         for column in header {
             if let Some(term) = resembled(column) {

@@ -19,7 +19,7 @@ const FAILED: [&str; 11] = [
 ];
 
 /// How a spreadsheet damaged an identifier, if it looks as if one did.
-pub(super) fn damage(identifier: &str) -> Option<&'static str> {
+pub fn damage(identifier: &str) -> Option<&'static str> {
     let text = identifier.trim();
     if FAILED.iter().any(|name| name.eq_ignore_ascii_case(text)) {
         return Some("it is the mark of a formula that failed");

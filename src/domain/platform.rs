@@ -22,6 +22,15 @@ pub struct Promise {
     pub unreadable_records: UnreadableRecords,
 }
 
+/// How people call a platform.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DisplayName {
+    /// In Chinese.
+    pub zh: String,
+    /// In English.
+    pub en: String,
+}
+
 /// What an unresolved rejected record in which no rider can be read does to answers about its platform.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum UnreadableRecords {

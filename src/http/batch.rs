@@ -61,7 +61,7 @@ pub(super) async fn post<S: Source>(
     let in_flight = in_flight::of(&request);
     let body = {
         let _receiving = in_flight.receiving();
-        body(&state, request).await?
+        body(&state, request, usize::MAX).await?
     };
     let lines = text::lines_of(&body.bytes)?;
     let lines_max = state.settings().batch_lines_max;
@@ -93,8 +93,13 @@ pub(super) async fn post<S: Source>(
     Ok(response)
 }
 
-async fn body<S: Source>(state: &HttpState<S>, request: Request) -> Result<WholeBody, Problem> {
-    let bytes_max = state.settings().body_bytes_max;
+/// Takes a body of at most `bytes_max` bytes in.
+pub(super) async fn body<S: Source>(
+    state: &HttpState<S>,
+    request: Request,
+    bytes_max: usize,
+) -> Result<WholeBody, Problem> {
+    let bytes_max = bytes_max.min(state.settings().body_bytes_max);
     let too_large = || Problem::new(Kind::BodyTooLarge, format!("a body has at most {bytes_max} bytes"));
     let slow = || Problem::new(Kind::SlowRequest, "the body did not arrive in time");
     let length = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
@@ -105,6 +110,7 @@ async fn body<S: Source>(state: &HttpState<S>, request: Request) -> Result<Whole
     let deadline = state.settings().timeout.saturating_mul(9) / 10;
     let bodies = state.bodies();
     match tokio::time::timeout(deadline, bodies.collect(request.into_body())).await {
+        Ok(Ok(body)) if body.bytes.len() > bytes_max => Err(too_large()),
         Ok(Ok(body)) => Ok(body),
         Ok(Err(BodyError::TooLarge)) => Err(too_large()),
         Ok(Err(BodyError::Slow)) | Err(_) => Err(slow()),

@@ -29,6 +29,11 @@ const LITTLE_RIDER_IDS: usize = 2;
 
 const PARAMETERS: &[&str] = &["rider_id", "at", "from", "to", "platform", "reference", "known_at", "explain", "receipt"];
 
+/// Whether the question has such a parameter.
+pub(super) fn has_parameter(name: &str) -> bool {
+    PARAMETERS.contains(&name)
+}
+
 /// What is asked for besides the answer of the newest state.
 struct Options {
     known_at: Option<KnownAt>,

@@ -32,8 +32,9 @@ pub(super) const HEADERS: [(HeaderName, &str); 6] = [
     (X_FRAME_OPTIONS, "DENY"),
     // A page of another site may not even show an answer as an image or a script.
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
-    // A page's address holds a rider identifier.
-    (REFERRER_POLICY, "no-referrer"),
+    // A page's address holds a rider identifier: no other site learns it. With `no-referrer` browsers would send the service's own
+    // forms with the origin `null`, as if they were another site's.
+    (REFERRER_POLICY, "same-origin"),
     // Answers are about persons, and are true of one state.
     (CACHE_CONTROL, "no-store"),
 ];

@@ -102,6 +102,11 @@ pub async fn serve<S: Source>(
     let connections_max = settings.concurrent_requests_max.saturating_mul(CONNECTIONS_PER_REQUEST);
     let bounds = (deadline, connections_max.min(process_max).max(1));
     let listener = (listener, tls.map(|tls| tls.acceptor()));
+    let jobs = Arc::clone(state.jobs());
+    let shutdown = async move {
+        shutdown.await;
+        jobs.stop();
+    };
     let listener = connection::TimedListener::new(listener, bounds, state.bodies(), state.metrics().clone());
     let service = router(state).into_make_service_with_connect_info::<in_flight::InFlight>();
     axum::serve(listener, service).with_graceful_shutdown(shutdown).await

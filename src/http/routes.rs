@@ -69,8 +69,20 @@ const fn asking(method: &'static str, path: &'static str, group: Group) -> Rule 
 }
 
 /// Every route. The router is built from it, in [`all`].
-pub(super) const RULES: [Rule; 23] = [
+pub(super) const RULES: [Rule; 32] = [
     Rule { is_page: true, ..asking("GET", "/", Group::Limited) },
+    Rule { is_page: true, ..rule("GET", "/bulk", Group::Limited, RIDERS) },
+    Rule { is_page: true, ..asking("POST", "/bulk", Group::Batch) },
+    Rule { is_page: true, ..rule("GET", "/bulk/{job}", Group::Limited, RIDERS) },
+    Rule { is_page: true, ..rule("POST", "/bulk/{job}/remove", Group::Limited, RIDERS) },
+    Rule { is_page: true, ..rule("GET", "/bulk/{job}/answers.csv", Group::Limited, RIDERS) },
+    Rule { is_page: true, ..rule("GET", "/bulk/{job}/answers.xlsx", Group::Limited, RIDERS) },
+    Rule { is_page: true, ..asking("GET", "/rider", Group::Limited) },
+    Rule { is_page: true, ..asking("GET", "/order", Group::Limited) },
+    Rule {
+        is_page: true,
+        ..rule("GET", "/access-log", Group::Limited, May::Roles(&[Role::Auditor, Role::Admin]))
+    },
     asking("GET", "/v1/coverage", Group::Limited),
     asking("POST", "/v1/coverage/batch", Group::Batch),
     asking("GET", "/v1/riders/{rider_id}/timeline", Group::Limited),
@@ -111,7 +123,6 @@ pub(super) fn rule_of(path: &str, method: &Method) -> Option<&'static Rule> {
 /// Every rule with its handler. A rule without a handler does not compile away: a test asks each of them.
 pub(super) fn all<S: Source>() -> Vec<(&'static Rule, MethodRouter<HttpState<S>>)> {
     let handler = |rule: &Rule| match (rule.method, rule.path) {
-        (_, "/") => Some(get(page::get::<S>)),
         (_, "/v1/coverage") => Some(get(coverage::get::<S>)),
         (_, "/v1/coverage/batch") => Some(post(batch::post::<S>)),
         (_, "/v1/riders/{rider_id}/timeline") => Some(get(timeline::get::<S>)),
@@ -123,18 +134,13 @@ pub(super) fn all<S: Source>() -> Vec<(&'static Rule, MethodRouter<HttpState<S>>
         (_, "/v1/progress") => Some(get(progress::get::<S>)),
         (_, "/v1/openapi.json") => Some(get(openapi::get)),
         (_, "/docs") => Some(get(openapi::get_page)),
-        ("GET", "/sign-in") => Some(get(page::sign_in::get::<S>)),
-        ("POST", "/sign-in") => Some(post(page::sign_in::post::<S>)),
-        ("POST", "/sign-out") => Some(post(page::sign_in::sign_out::<S>)),
         (_, "/tlog/checkpoint") => Some(get(tlog::checkpoint::<S>)),
         (_, "/tlog/keys") => Some(get(tlog::keys::<S>)),
         (_, "/tlog/tile/{*path}") => Some(get(tlog::tile::<S>)),
         (_, "/livez") => Some(get(health::live)),
         (_, "/readyz") => Some(get(health::ready::<S>)),
         (_, "/metrics") => Some(get(health::metrics::<S>)),
-        (_, "/assets/page.css") => Some(get(page::css)),
-        (_, "/assets/icon.svg") => Some(get(page::icon)),
-        _ => None,
+        (method, path) => page::handler(method, path),
     };
     RULES.iter().filter_map(|rule| handler(rule).map(|handler| (rule, handler))).collect()
 }

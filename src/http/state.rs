@@ -3,6 +3,7 @@
 use super::access::{Asker, Cookies, Guard};
 use super::backend::{Source, ViewError};
 use super::bodies::Bodies;
+use super::page::Jobs;
 use super::problem::{Kind, Problem};
 use crate::access::{Access, SignInError};
 use crate::answers::AnswerLog;
@@ -15,12 +16,13 @@ use crate::coverage::resolve::{explain, resolve};
 use crate::coverage::scoped_view::ScopedView;
 use crate::coverage::warning::Warning;
 use crate::domain::data_scope::DataScope;
-use crate::domain::platform::Platforms;
+use crate::domain::platform::{DisplayName, Platforms};
 use crate::domain::time::Zone;
 use crate::domain::view::{KnownAt, LedgerView, Refused};
 use crate::telemetry::clock::Clock;
 use crate::telemetry::metrics::Metrics;
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -38,6 +40,7 @@ const BATCHES_MAX: usize = 8;
 #[derive(Debug)]
 pub struct HttpState<S> {
     inner: Arc<Inner<S>>,
+    display_names: Arc<BTreeMap<String, DisplayName>>,
     guard: Option<Arc<Guard>>,
     answers: Option<KeptAnswers>,
 }
@@ -124,11 +127,17 @@ struct Inner<S> {
     quick: Semaphore,
     batches: Arc<Semaphore>,
     bodies: Arc<Bodies>,
+    jobs: Arc<Jobs>,
 }
 
 impl<S> Clone for HttpState<S> {
     fn clone(&self) -> Self {
-        Self { inner: Arc::clone(&self.inner), guard: self.guard.clone(), answers: self.answers.clone() }
+        Self {
+            inner: Arc::clone(&self.inner),
+            display_names: Arc::clone(&self.display_names),
+            guard: self.guard.clone(),
+            answers: self.answers.clone(),
+        }
     }
 }
 
@@ -154,8 +163,15 @@ impl<S: Source> HttpState<S> {
             quick: Semaphore::new(QUICK_MAX),
             batches: Arc::new(Semaphore::new(BATCHES_MAX)),
             bodies,
+            jobs: Arc::default(),
         };
-        Self { inner: Arc::new(inner), guard: None, answers: None }
+        Self { inner: Arc::new(inner), display_names: Arc::default(), guard: None, answers: None }
+    }
+
+    /// The same, with the names by which people know the platforms.
+    #[must_use]
+    pub fn with_display_names(self, names: BTreeMap<String, DisplayName>) -> Self {
+        Self { display_names: Arc::new(names), ..self }
     }
 
     /// The same, for those only whom `access` knows.
@@ -203,6 +219,11 @@ impl<S: Source> HttpState<S> {
     /// A state as far as an asker may see it.
     pub(super) fn see_in(&self, view: Arc<S::View>, scope: &DataScope) -> Seen<'_, S::View> {
         Seen::new(view, scope, &self.inner.platforms, &self.inner.zone)
+    }
+
+    /// How people call the platforms.
+    pub(super) fn display_names(&self) -> &Arc<BTreeMap<String, DisplayName>> {
+        &self.display_names
     }
 
     pub(super) fn source(&self) -> &S {
@@ -272,6 +293,11 @@ impl<S: Source> HttpState<S> {
     pub(super) async fn batch_place(&self) -> Option<OwnedSemaphorePermit> {
         // The semaphore is never closed.
         Arc::clone(&self.inner.batches).acquire_owned().await.ok()
+    }
+
+    /// The lists that are answered.
+    pub(super) fn jobs(&self) -> &Arc<Jobs> {
+        &self.inner.jobs
     }
 
     /// The memory of request bodies.

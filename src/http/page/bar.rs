@@ -1,5 +1,6 @@
 //! What every page says of who is signed in.
 
+use super::messages::Words;
 use crate::access::FormProof;
 use crate::http::access::Asker;
 
@@ -15,10 +16,10 @@ pub(super) struct Bar {
 }
 
 impl Bar {
-    pub(super) fn of(asker: &Asker) -> Self {
+    pub(super) fn of(asker: &Asker, w: &Words) -> Self {
         let proof = asker.session.as_deref().and_then(FormProof::of_cookie);
         Self {
-            signed_in: proof.is_some().then(|| (asker.principal.name.clone(), asker.principal.role.as_str())),
+            signed_in: proof.is_some().then(|| (asker.principal.name.clone(), w.role(asker.principal.role))),
             proof: proof.map(|proof| proof.field()).unwrap_or_default(),
             is_open: asker.is_loopback(),
         }

@@ -1,14 +1,15 @@
 //! The picture: orders and merged cover around the asked time, on an axis of local hours. Whole numbers only.
 
+use super::formatter::human;
 use super::identifier::Ident;
 use super::messages::Words;
-use super::view_model::human;
-use crate::coverage::answer::{Answer, AnswerWhen, WindowLine};
+use super::names::Names;
+use super::pattern::{Pattern, patterns};
+use crate::coverage::answer::{Answer, AnswerWhen, Part, WindowLine};
 use crate::coverage::instant::{from_local, parse_from};
 use crate::coverage::question::When;
 use crate::coverage::timeline::Timeline;
 use crate::domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, UtcMillis, Zone};
-use crate::domain::verdict::Verdict;
 use crate::domain::window::{Window, union_within};
 
 /// The template draws the axis from here, so wide.
@@ -59,6 +60,8 @@ pub(super) struct Bar {
     /// Inside the bar, where there is room.
     pub(super) label: String,
     pub(super) label_x: String,
+    /// The number of its platform's pattern.
+    pub(super) pattern: usize,
 }
 
 /// A mark on the axis.
@@ -82,19 +85,70 @@ pub(super) struct Figure {
     pub(super) cover: Vec<Bar>,
     pub(super) parts: Vec<Bar>,
     pub(super) orders: Vec<Bar>,
-    pub(super) mark: Bar,
-    pub(super) mark_text: String,
-    /// The middle of the asked time.
-    pub(super) mark_x: String,
+    /// How each platform's orders are filled, with its letter.
+    pub(super) patterns: Vec<Pattern>,
+    pub(super) mark: Option<Mark>,
     pub(super) left_out: bool,
 }
 
+/// The asked time.
+#[derive(Debug)]
+pub(super) struct Mark {
+    pub(super) bar: Bar,
+    pub(super) text: String,
+    /// The middle of it.
+    pub(super) middle_x: String,
+    pub(super) is_interval: bool,
+    pub(super) verdict: &'static str,
+}
+
+/// How much time before and after the asked one the picture shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Zoom {
+    /// As the address has it.
+    pub(super) name: &'static str,
+    margin_ms: i64,
+}
+
+/// What the links offer.
+pub(super) const ZOOMS: [Zoom; 5] = [
+    Zoom { name: "30m", margin_ms: 30 * MINUTE_MS },
+    Zoom { name: "2h", margin_ms: 2 * HOUR_MS },
+    Zoom { name: "4h", margin_ms: 4 * HOUR_MS },
+    Zoom { name: "1d", margin_ms: DAY_MS },
+    Zoom { name: "7d", margin_ms: 7 * DAY_MS },
+];
+
+impl Zoom {
+    /// The one of that name.
+    pub(super) fn parse(name: &str) -> Option<Self> {
+        ZOOMS.into_iter().find(|zoom| zoom.name == name)
+    }
+}
+
 /// The time that the picture shows around the asked one.
-pub(super) fn around(asked: Window) -> Window {
+pub(super) fn around(asked: Window, zoom: Option<Zoom>) -> Window {
     let span_ms = asked.until.since(asked.from);
-    let margin_ms =
-        if span_ms <= MINUTE_MS { 4 * HOUR_MS } else { (span_ms / 6).clamp(HOUR_MS, 30 * DAY_MS) };
+    let margin_ms = match zoom {
+        Some(zoom) => zoom.margin_ms,
+        None if span_ms <= MINUTE_MS => 4 * HOUR_MS,
+        None => (span_ms / 6).clamp(HOUR_MS, 30 * DAY_MS),
+    };
     Window::new(asked.from.minus(margin_ms), asked.until.plus(margin_ms))
+}
+
+/// What a picture is drawn of.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Plan<'a> {
+    pub(super) within: Window,
+    pub(super) lines: &'a [Timeline],
+    /// Only these platforms.
+    pub(super) platforms: Option<&'a [String]>,
+    /// The answer whose time is marked.
+    pub(super) asked: Option<(When, &'a Answer)>,
+    pub(super) zone: &'a Zone,
+    pub(super) names: &'a Names,
+    pub(super) w: &'a Words,
 }
 
 struct Axis {
@@ -115,13 +169,18 @@ impl Axis {
         decimal(self.tenths(at))
     }
 
-    fn bar(&self, window: Window, y: i64, class: &'static str, title: String, label: &str) -> Bar {
+    fn bar(&self, window: Window, y: i64, class: &'static str, title: String) -> Bar {
         let (from, until) = (self.tenths(window.from), self.tenths(window.until));
         let width = until.saturating_sub(from).max(15);
-        // About 7 units a character.
-        let label_max = usize::try_from(width / 75).unwrap_or(0);
-        let label = if label.chars().count() <= label_max { label.to_owned() } else { String::new() };
-        Bar { x: decimal(from), width: decimal(width), y, class, title, label, label_x: decimal(from + 60) }
+        let (x, width, label_x) = (decimal(from), decimal(width), decimal(from + 60));
+        Bar { x, width, y, class, title, label: String::new(), label_x, pattern: 0 }
+    }
+
+    /// The first of the labels that fits into a bar: about 7 units for a letter of a word, 13 for a Chinese one.
+    fn label(&self, window: Window, labels: [&str; 2]) -> String {
+        let room = self.tenths(window.until).saturating_sub(self.tenths(window.from));
+        let width = |label: &str| label.chars().map(|c| if c.is_ascii() { 72 } else { 130 }).sum::<i64>();
+        labels.into_iter().find(|label| width(label) + 90 <= room).unwrap_or_default().to_owned()
     }
 }
 
@@ -130,17 +189,9 @@ fn decimal(tenths: i64) -> String {
 }
 
 impl Figure {
-    pub(super) fn new(
-        answer: &Answer,
-        lines: &[Timeline],
-        when: When,
-        platforms: Option<&[String]>,
-        zone: &Zone,
-        frame: Frame,
-        w: &Words,
-    ) -> Self {
-        let asked = when.window();
-        let axis = Axis { within: around(asked), frame };
+    pub(super) fn new(plan: Plan<'_>, frame: Frame) -> Self {
+        let Plan { within, lines, platforms, zone, w, .. } = plan;
+        let axis = Axis { within, frame };
         let counts = |line: &&WindowLine| platforms.is_none_or(|names| names.contains(&line.platform));
         let ended = lines.iter().flat_map(|line| &line.orders).filter(counts);
         let open = lines.iter().flat_map(|line| &line.open).filter(counts);
@@ -155,29 +206,38 @@ impl Figure {
             let (from, to) = (zone.rfc3339(window.from), zone.rfc3339(window.until));
             format!("{}: {} – {}", w.figure_cover, human(&from, ""), human(&to, ""))
         };
-        let (orders, rows, left_out) = rows(&axis, &drawn, w);
+        let patterns = patterns(drawn.iter().map(|(_, line)| line.platform.as_str()), plan.names);
+        let (orders, rows, left_out) = rows(&axis, &drawn, &patterns, w);
         let axis_y = ROWS_TOP + ROW_HEIGHT * i64::try_from(rows).unwrap_or(0) + 8;
-        let mark = axis.bar(asked, 0, "mark", String::new(), "");
-        let mark_tenths = (axis.tenths(asked.from) + axis.tenths(asked.until)) / 2;
         Self {
             name: frame.name,
             left: LEFT,
             right: LEFT + frame.width,
-            description: describe(answer, &cover, zone, w),
+            description: describe(plan, &cover),
             height: axis_y + 44,
             axis_y,
             ticks: ticks(&axis, zone),
-            cover: cover.iter().map(|c| axis.bar(*c, 44, "cover", cover_title(c), "")).collect(),
-            parts: parts(answer, &axis, w),
+            cover: cover.iter().map(|c| axis.bar(*c, 44, "cover", cover_title(c))).collect(),
+            parts: plan.asked.map(|(_, answer)| parts(answer, &axis, w)).unwrap_or_default(),
             orders,
-            mark,
-            mark_text: match &answer.when {
-                AnswerWhen::Instant { at } => human(at, ""),
-                AnswerWhen::Interval { from, to, .. } => format!("{} – {}", human(from, ""), human(to, "")),
-            },
-            mark_x: decimal(mark_tenths),
+            patterns,
+            mark: plan.asked.map(|(when, answer)| mark(when, answer, &axis)),
             left_out,
         }
+    }
+}
+
+fn mark(when: When, answer: &Answer, axis: &Axis) -> Mark {
+    let asked = when.window();
+    Mark {
+        bar: axis.bar(asked, 0, "mark", String::new()),
+        text: match &answer.when {
+            AnswerWhen::Instant { at } => human(at, ""),
+            AnswerWhen::Interval { from, to, .. } => format!("{} – {}", human(from, ""), human(to, "")),
+        },
+        middle_x: decimal((axis.tenths(asked.from) + axis.tenths(asked.until)) / 2),
+        is_interval: matches!(answer.when, AnswerWhen::Interval { .. }),
+        verdict: answer.verdict.as_str(),
     }
 }
 
@@ -192,7 +252,12 @@ fn stretch(line: &WindowLine, axis: &Axis) -> Option<Window> {
 }
 
 /// Orders in as few rows as it takes to keep them apart.
-fn rows(axis: &Axis, drawn: &[(Window, &WindowLine)], w: &Words) -> (Vec<Bar>, usize, bool) {
+fn rows(
+    axis: &Axis,
+    drawn: &[(Window, &WindowLine)],
+    patterns: &[Pattern],
+    w: &Words,
+) -> (Vec<Bar>, usize, bool) {
     if drawn.len() > ORDERS_MAX {
         return (Vec::new(), 0, true);
     }
@@ -212,14 +277,16 @@ fn rows(axis: &Axis, drawn: &[(Window, &WindowLine)], w: &Words) -> (Vec<Bar>, u
         }
         let class = if line.phase == "ended" { "order" } else { "order open" };
         let end = line.ends_at.as_deref().map_or_else(|| w.still_open.to_owned(), |end| human(end, ""));
-        let title = format!(
-            "{} {}: {} – {end}",
-            line.platform,
-            Ident::new(&line.order_id),
-            human(&line.starts_at, "")
-        );
+        let pattern = patterns.iter().find(|pattern| pattern.code == line.platform);
+        let (letter, name) = pattern.map_or(("", line.platform.as_str()), |p| (&p.letter, &p.name));
+        let order_id = Ident::new(&line.order_id);
+        let title = format!("{name} {order_id}: {} – {end}", human(&line.starts_at, ""));
         let y = ROWS_TOP + ROW_HEIGHT * i64::try_from(row).unwrap_or(0);
-        bars.push(axis.bar(*window, y, class, title, &line.platform));
+        bars.push(Bar {
+            label: axis.label(*window, [&format!("{letter} {name}"), letter]),
+            pattern: pattern.map_or(0, |pattern| pattern.number),
+            ..axis.bar(*window, y, class, title)
+        });
     }
     (bars, ends.len(), left_out)
 }
@@ -227,12 +294,13 @@ fn rows(axis: &Axis, drawn: &[(Window, &WindowLine)], w: &Words) -> (Vec<Bar>, u
 /// The verdict over the asked stretch, in colours.
 fn parts(answer: &Answer, axis: &Axis, w: &Words) -> Vec<Bar> {
     let AnswerWhen::Interval { parts, .. } = &answer.when else { return Vec::new() };
-    let bar = |from: &str, to: &str, verdict: Verdict| {
-        let window = Window::new(parse_from(from).ok()?, parse_from(to).ok()?);
-        let title = format!("{}: {} – {}", w.verdict(verdict), human(from, ""), human(to, ""));
-        Some(axis.bar(window, 62, verdict.as_str(), title, ""))
+    let bar = |part: &Part| {
+        let window = Window::new(parse_from(&part.from).ok()?, parse_from(&part.to).ok()?);
+        let (from, to) = (human(&part.from, ""), human(&part.to, ""));
+        let title = format!("{}: {from} – {to}", w.verdict(part.verdict));
+        Some(axis.bar(window, 62, part.verdict.as_str(), title))
     };
-    parts.iter().take(ORDERS_MAX).filter_map(|part| bar(&part.from, &part.to, part.verdict)).collect()
+    parts.iter().take(ORDERS_MAX).filter_map(bar).collect()
 }
 
 fn ticks(axis: &Axis, zone: &Zone) -> Vec<Tick> {
@@ -263,7 +331,8 @@ fn ticks(axis: &Axis, zone: &Zone) -> Vec<Tick> {
 }
 
 /// The text alternative of the chart.
-fn describe(answer: &Answer, cover: &[Window], zone: &Zone, w: &Words) -> String {
+fn describe(plan: Plan<'_>, cover: &[Window]) -> String {
+    let Plan { zone, w, .. } = plan;
     let stretches: Vec<String> = cover
         .iter()
         .take(20)
@@ -273,5 +342,9 @@ fn describe(answer: &Answer, cover: &[Window], zone: &Zone, w: &Words) -> String
         })
         .collect();
     let cover = if stretches.is_empty() { w.figure_no_cover.to_owned() } else { stretches.join("; ") };
-    format!("{}: {}. {}: {cover}", w.verdict_heading, w.verdict(answer.verdict), w.figure_cover)
+    let cover = format!("{}: {cover}", w.figure_cover);
+    match plan.asked {
+        Some((_, answer)) => format!("{}: {}. {cover}", w.verdict_heading, w.verdict(answer.verdict)),
+        None => cover,
+    }
 }

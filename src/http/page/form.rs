@@ -1,11 +1,13 @@
 //! The form: what was typed, what it means, and what is wrong with it.
 
 use super::super::query::{Query, UNRESERVED};
+use super::chart::Zoom;
 use super::identifier::{Ident, parts, plain};
 use super::messages::Words;
-use crate::coverage::instant::{TypedError, parse_typed, parse_typed_from, parse_typed_to};
+use crate::coverage::instant::{TypedError, parse_known_at, parse_typed, parse_typed_from, parse_typed_to};
 use crate::coverage::question::{NAMES_MAX, Question, When, check_rider};
 use crate::domain::time::{UtcMillis, Zone};
+use crate::domain::view::KnownAt;
 use crate::domain::window::Window;
 use percent_encoding::utf8_percent_encode;
 
@@ -19,6 +21,11 @@ pub(super) struct Form {
     pub(super) to: String,
     pub(super) platforms: Vec<String>,
     pub(super) reference: String,
+    pub(super) known_at: String,
+    /// The earlier state that `known_at` means.
+    pub(super) known: Option<KnownAt>,
+    /// How much of the time around the picture shows; empty: as much as suits the question.
+    pub(super) zoom: String,
     pub(super) rider_error: Option<String>,
     /// An identifier that no record can have, in the plain form that may have been meant.
     pub(super) rider_offer: Option<Ident>,
@@ -28,6 +35,7 @@ pub(super) struct Form {
     pub(super) to_error: Option<String>,
     pub(super) platform_error: Option<String>,
     pub(super) reference_error: Option<String>,
+    pub(super) known_at_error: Option<String>,
 }
 
 /// What the form asks.
@@ -56,6 +64,8 @@ impl Form {
             // One field of the form holds them all; addresses may repeat the parameter.
             platforms: all("platform").iter().flat_map(|names| parts(names)).collect(),
             reference: one("reference"),
+            known_at: time(one("known_at")),
+            zoom: one("zoom"),
             ..Self::default()
         };
         let times = [&form.at, &form.from, &form.to];
@@ -70,6 +80,7 @@ impl Form {
     fn check(&mut self, zone: &Zone, w: &Words) -> Option<Question> {
         self.check_riders(w);
         let when = self.when(zone, w);
+        self.check_known_at(zone, w);
         // The rules of the interface apply to the form too.
         let bare = Question {
             rider_ids: self.riders.clone(),
@@ -85,8 +96,20 @@ impl Form {
         if narrowed.is_err() {
             self.platform_error = Some(w.error_platform.to_owned());
         }
-        let whole = when.is_some() && self.rider_error.is_none() && self.reference_error.is_none();
+        let errors = [&self.rider_error, &self.reference_error, &self.known_at_error];
+        let whole = when.is_some() && errors.into_iter().all(Option::is_none);
         narrowed.ok().filter(|_| whole).map(|question| Question { reference, ..question })
+    }
+
+    /// The question of a row of a list.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, in words.
+    pub(super) fn question(mut self, zone: &Zone, w: &Words) -> Result<Question, String> {
+        self.check(zone, w).ok_or_else(|| {
+            let mistakes: Vec<&str> = self.mistakes().into_iter().map(|(_, text)| text).collect();
+            mistakes.join("; ")
+        })
     }
 
     fn check_riders(&mut self, w: &Words) {
@@ -102,6 +125,26 @@ impl Form {
             }
             self.rider_error = Some(format!("{}: {}", w.error_rider_bad, Ident::new(bad)));
         }
+    }
+
+    /// A commit, or an instant, which people may type in local time.
+    fn check_known_at(&mut self, zone: &Zone, w: &Words) {
+        if self.known_at.is_empty() {
+            return;
+        }
+        let typed = || match parse_typed(&self.known_at, zone) {
+            Ok(When::Instant(at)) => Some(KnownAt::Instant(at)),
+            Ok(When::Minute(_) | When::Interval(_)) | Err(_) => None,
+        };
+        self.known = parse_known_at(&self.known_at).ok().or_else(typed);
+        if self.known.is_none() {
+            self.known_at_error = Some(w.error_known_at.to_owned());
+        }
+    }
+
+    /// What the links of the picture choose.
+    pub(super) fn zoom(&self) -> Option<Zoom> {
+        Zoom::parse(&self.zoom)
     }
 
     fn when(&mut self, zone: &Zone, w: &Words) -> Option<When> {
@@ -170,6 +213,7 @@ impl Form {
             ("to", &self.to_error),
             ("platform", &self.platform_error),
             ("reference", &self.reference_error),
+            ("known_at", &self.known_at_error),
         ];
         all.into_iter().filter_map(|(field, error)| Some((field, error.as_deref()?))).collect()
     }
@@ -177,6 +221,12 @@ impl Form {
     /// The same page in another language.
     pub(super) fn address(&self, lang: &str) -> String {
         self.address_of(lang, self.riders.iter().map(String::as_str))
+    }
+
+    /// The same question with another section of the time in the picture.
+    pub(super) fn address_zoomed(&self, lang: &str, zoom: &str) -> String {
+        let form = Self { zoom: zoom.to_owned(), ..self.clone() };
+        format!("{}#timeline", form.address(lang))
     }
 
     /// The same question with `others` in the place of one identifier.
@@ -190,7 +240,14 @@ impl Form {
 
     fn address_of<'a>(&'a self, lang: &str, riders: impl Iterator<Item = &'a str>) -> String {
         let mut address = format!("/?lang={lang}");
-        let one = [("at", &self.at), ("from", &self.from), ("to", &self.to), ("reference", &self.reference)];
+        let one = [
+            ("at", &self.at),
+            ("from", &self.from),
+            ("to", &self.to),
+            ("reference", &self.reference),
+            ("known_at", &self.known_at),
+            ("zoom", &self.zoom),
+        ];
         let pairs = riders.map(|rider| ("rider_id", rider));
         let pairs = pairs.chain(self.platforms.iter().map(|name| ("platform", name.as_str())));
         let pairs = pairs.chain(one.map(|(name, value)| (name, value.as_str())));

@@ -1,7 +1,8 @@
 //! `/sign-in` and `/sign-out`: how a person gets a session, and ends it. Forms without script; each carries a proof that it is
 //! the service's own.
 
-use super::messages::{self, Words, fill};
+use super::frame::words;
+use super::messages::{Words, fill};
 use crate::access::{FormProof, SignInError};
 use crate::http::access::{Asker, Guard};
 use crate::http::backend::Source;
@@ -14,8 +15,7 @@ use axum::Extension;
 use axum::body::Body;
 use axum::extract::{RawQuery, Request, State};
 use axum::http::header::{
-    ACCEPT_LANGUAGE, CONTENT_LANGUAGE, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER,
-    SET_COOKIE,
+    CONTENT_LANGUAGE, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER, SET_COOKIE,
 };
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
@@ -24,6 +24,8 @@ use std::error::Error as StdError;
 
 /// Bytes of a form at most.
 const FORM_BYTES_MAX: usize = 16 * 1024;
+/// Pages to go on to after signing in.
+const PAGES: [&str; 5] = ["/", "/bulk", "/rider", "/order", "/access-log"];
 /// Bytes of an address to go on to at most.
 const NEXT_BYTES_MAX: usize = 8 * 1024;
 
@@ -52,22 +54,22 @@ pub(in crate::http) fn to_sign_in(asked: &Uri) -> Response {
     ))
 }
 
-fn see_other(target: &str) -> Response {
+pub(super) fn see_other(target: &str) -> Response {
     let target = HeaderValue::from_str(target).unwrap_or(HeaderValue::from_static("/"));
     (StatusCode::SEE_OTHER, [(LOCATION, target)]).into_response()
 }
 
-/// An address of this service's own page; anything else becomes the page itself, so that no link leads elsewhere after signing in.
+/// An address of one of this service's own pages; anything else becomes the first page, so that no link leads elsewhere after
+/// signing in.
 fn own_address(next: &str) -> String {
-    let is_own = next == "/" || next.starts_with("/?");
+    let path = next.split('?').next().unwrap_or_default();
+    let is_list = path.strip_prefix("/bulk/").is_some_and(|id| {
+        !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+    });
+    let is_own = is_list || PAGES.contains(&path);
     let is_plain =
         next.len() <= NEXT_BYTES_MAX && next.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
     if is_own && is_plain { next.to_owned() } else { "/".to_owned() }
-}
-
-fn words(query: &Query, headers: &HeaderMap) -> &'static Words {
-    let accepted = headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
-    messages::choose(query.all("lang").first().map(String::as_str), accepted)
 }
 
 fn first(query: &Query, name: &str) -> String {
@@ -130,12 +132,12 @@ fn form<S: Source>(
     }
 }
 
-fn failed(error: &(dyn StdError + 'static)) -> Response {
+pub(super) fn failed(error: &(dyn StdError + 'static)) -> Response {
     tracing::error!(error, "signing in failed");
     Problem::new(Kind::Internal, "signing in failed; the log of the service says why").into_response()
 }
 
-async fn fields(body: Body, known: &[&str]) -> Result<Query, Problem> {
+pub(super) async fn fields(body: Body, known: &[&str]) -> Result<Query, Problem> {
     let bytes = axum::body::to_bytes(body, FORM_BYTES_MAX).await;
     let bytes = bytes.map_err(|_| Problem::new(Kind::BodyTooLarge, "a form has at most 16 KiB"))?;
     let text =
@@ -238,9 +240,29 @@ mod tests {
     fn after_signing_in_no_address_leads_to_another_site() {
         let own = "/?rider_id=R%201&at=2026-11-20T12:07:31Z";
         assert_eq!(own_address(own), own);
-        for other in
-            ["", "//evil.example", "/\\evil.example", "https://evil.example", "/x", "/?a\r\nb", "/? x", "?x"]
-        {
+        for own in [
+            "/bulk?lang=zh",
+            "/bulk/aB3-_?lang=zh",
+            "/rider?rider_id=R1&day=2026-11-20",
+            "/order",
+            "/access-log",
+        ] {
+            assert_eq!(own_address(own), own);
+        }
+        for other in [
+            "",
+            "//evil.example",
+            "/\\evil.example",
+            "https://evil.example",
+            "/x",
+            "/bulk/",
+            "/bulk/../x",
+            "/bulk//evil",
+            "/sign-out",
+            "/?a\r\nb",
+            "/? x",
+            "?x",
+        ] {
             assert_eq!(own_address(other), "/", "{other}");
         }
         assert_eq!(own_address(&format!("/?{}", "x".repeat(NEXT_BYTES_MAX))), "/");

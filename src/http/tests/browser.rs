@@ -103,10 +103,67 @@ impl Browser {
         self.events.clear();
         let opened = self.call("Page.navigate", &json!({"url": url}));
         assert!(opened["errorText"].is_null(), "{url}: {opened}");
+        self.wait_until_loaded();
+    }
+
+    /// Waits until the page that something led to is there.
+    fn wait_until_loaded(&mut self) {
         while !self.events.iter().any(|event| event == "Page.loadEventFired") {
             let event = self.read();
             self.events.extend(event["method"].as_str().map(str::to_owned));
         }
+    }
+
+    /// Does what leads to another page, and waits until that is there.
+    pub(super) fn leave(&mut self, way: impl FnOnce(&mut Self)) {
+        self.events.clear();
+        way(self);
+        self.wait_until_loaded();
+    }
+
+    /// Follows the first link or button that has this text.
+    pub(super) fn follow(&mut self, text: &str) {
+        let click = format!(
+            "(() => {{ const found = [...document.querySelectorAll('a, header button, main button')]
+                .find(e => e.innerText.trim() === {text:?}); found.click(); return found.tagName; }})()"
+        );
+        self.leave(|browser| {
+            browser.evaluate(&click);
+        });
+    }
+
+    /// Presses a key, as a keyboard does.
+    pub(super) fn press(&mut self, key: &str) {
+        let (code, text) = match key {
+            "Tab" => (9, ""),
+            "Enter" => (13, "\r"),
+            other => panic!("{other} has no code here"),
+        };
+        for kind in ["keyDown", "keyUp"] {
+            let text = if kind == "keyDown" { text } else { "" };
+            let event =
+                json!({"type": kind, "key": key, "code": key, "windowsVirtualKeyCode": code, "text": text});
+            self.call("Input.dispatchKeyEvent", &event);
+        }
+    }
+
+    /// Goes on with the tabulator until an element that matches has the focus; says what had it on the way.
+    pub(super) fn tab_to(&mut self, selector: &str) -> Vec<String> {
+        let mut way = Vec::new();
+        loop {
+            self.press("Tab");
+            let focused = self.evaluate("(e => e.id || e.innerText || e.tagName)(document.activeElement)");
+            way.push(focused.as_str().unwrap_or_default().to_owned());
+            if self.evaluate(&format!("document.activeElement.matches({selector:?})")) == true {
+                return way;
+            }
+            assert!(way.len() < 100, "{selector} is not reached: {way:?}");
+        }
+    }
+
+    /// Types a text into what has the focus.
+    pub(super) fn type_text(&mut self, text: &str) {
+        self.call("Input.insertText", &json!({"text": text}));
     }
 
     /// The value of an expression; of a promise, what it comes to.

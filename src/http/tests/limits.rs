@@ -1,6 +1,6 @@
 use super::world::*;
 use crate::config::HttpSettings;
-use crate::http::serve;
+use crate::http::{HttpState, serve};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::{Mutex, mpsc};
@@ -48,10 +48,18 @@ pub(super) async fn with_server<T: Send + 'static>(
     settings: HttpSettings,
     client: impl FnOnce(SocketAddr) -> T + Send + 'static,
 ) -> T {
+    with_state(state_with(world(), settings), client).await
+}
+
+/// The same, with a state of its own.
+pub(super) async fn with_state<T: Send + 'static>(
+    state: HttpState<World>,
+    client: impl FnOnce(SocketAddr) -> T + Send + 'static,
+) -> T {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
-    let server = serve((listener, None), state_with(world(), settings), usize::MAX, async {
+    let server = serve((listener, None), state, usize::MAX, async {
         stopped.await.ok();
     });
     let client = async {

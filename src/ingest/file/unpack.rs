@@ -30,7 +30,7 @@ pub(super) fn unpacked(
 
 /// Members of gzip one after the other; zero bytes behind one are padding of a tape or a block device.
 enum Gzip<R> {
-    Inside(GzDecoder<BufReader<R>>),
+    Inside(Box<GzDecoder<BufReader<R>>>),
     Between(BufReader<R>),
     /// While it passes from one to the other.
     Ended,
@@ -52,7 +52,7 @@ impl<R: Read> Read for Gzip<R> {
                 }
                 Self::Between(mut input) => match after_padding(&mut input)? {
                     None => return Ok(0),
-                    Some(0x1f) => *self = Self::Inside(GzDecoder::new(input)),
+                    Some(0x1f) => *self = Self::Inside(Box::new(GzDecoder::new(input))),
                     Some(_) => {
                         return Err(io::Error::new(
                             io::ErrorKind::InvalidData,

@@ -4,14 +4,14 @@ use super::*;
 
 /// What a browser keeps of the service.
 #[derive(Clone, Debug, Default)]
-struct Cookies(Vec<(String, String)>);
+pub(in crate::http::tests) struct Cookies(Vec<(String, String)>);
 
 impl Cookies {
-    fn header(&self) -> String {
+    pub(in crate::http::tests) fn header(&self) -> String {
         self.0.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ")
     }
 
-    fn take(&mut self, reply: &Reply) {
+    pub(in crate::http::tests) fn take(&mut self, reply: &Reply) {
         for line in reply.headers.get_all("set-cookie") {
             let line = line.to_str().unwrap();
             assert!(line.contains("; Path=/; HttpOnly; SameSite=Strict"), "{line}");
@@ -28,20 +28,26 @@ impl Cookies {
     }
 }
 
-fn proof(page: &Reply) -> String {
+pub(in crate::http::tests) fn proof(page: &Reply) -> String {
     let (_, after) =
         page.body.split_once("name=\"proof\" value=\"").unwrap_or_else(|| panic!("{}", page.body));
     after.split('"').next().unwrap().to_owned()
 }
 
 impl Guarded {
-    async fn open(&self, cookies: &mut Cookies, uri: &str) -> Reply {
+    pub(super) async fn open(&self, cookies: &mut Cookies, uri: &str) -> Reply {
         let reply = self.ask(&Method::GET, uri, &[("cookie", &cookies.header())]).await;
         cookies.take(&reply);
         reply
     }
 
-    async fn post(&self, cookies: &mut Cookies, uri: &str, form: &str, more: &[(&str, &str)]) -> Reply {
+    pub(super) async fn post(
+        &self,
+        cookies: &mut Cookies,
+        uri: &str,
+        form: &str,
+        more: &[(&str, &str)],
+    ) -> Reply {
         let request = Request::post(uri).header("content-type", "application/x-www-form-urlencoded");
         let request = request.header("cookie", cookies.header());
         let request = more.iter().fold(request, |request, (name, value)| request.header(*name, *value));
@@ -50,7 +56,13 @@ impl Guarded {
         reply
     }
 
-    async fn sign_in(&self, cookies: &mut Cookies, name: &str, password: &str, next: &str) -> Reply {
+    pub(super) async fn sign_in(
+        &self,
+        cookies: &mut Cookies,
+        name: &str,
+        password: &str,
+        next: &str,
+    ) -> Reply {
         let proof = proof(&self.open(cookies, "/sign-in").await);
         let form = format!("name={name}&password={}&proof={proof}&next={next}", password.replace(' ', "+"));
         self.post(cookies, "/sign-in", &form, &[]).await
@@ -77,7 +89,7 @@ async fn a_person_is_led_to_sign_in_and_back_and_out() {
     assert_eq!((back.status.as_u16(), back.header("location")), (303, asked.as_str()), "{}", back.body);
     let answer = guarded.open(&mut cookies, &asked).await;
     assert!(
-        answer.body.contains("data-verdict=\"covered\"") && answer.body.contains("li.wei · claims"),
+        answer.body.contains("data-verdict=\"covered\"") && answer.body.contains("li.wei · 理赔"),
         "{}",
         answer.body
     );

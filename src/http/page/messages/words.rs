@@ -1,24 +1,22 @@
-//! What the page says, in Chinese and English.
-
-use super::identifier::{Finding, Ident, Lookalike};
-use crate::coverage::instant::{TypedError, offset, typed_forms};
-use crate::coverage::warning::Warning;
-use crate::domain::verdict::Verdict;
+//! Every text of the pages, in Chinese and English.
 
 macro_rules! words {
-    ($($field:ident: $zh:literal, $en:literal;)*) => {
-        /// Every text of the page in one language.
+    ($name:ident; $($field:ident: $zh:literal, $en:literal;)*) => {
+        /// Texts in one language.
         #[derive(Debug)]
-        pub(super) struct Words {
-            $(pub(super) $field: &'static str,)*
+        pub(in crate::http::page) struct $name {
+            $(pub(in crate::http::page) $field: &'static str,)*
         }
 
-        static ZH: Words = Words { $($field: $zh,)* };
-        static EN: Words = Words { $($field: $en,)* };
+        pub(super) static ZH: $name = $name { $($field: $zh,)* };
+        pub(super) static EN: $name = $name { $($field: $en,)* };
     };
 }
 
+pub(super) use words;
+
 words! {
+    Words;
     lang: "zh-CN", "en";
     short_lang: "zh", "en";
     other_lang: "en", "zh";
@@ -56,7 +54,6 @@ words! {
     timeline: "前后时间线", "Timeline around it";
     figure_cover: "保障", "Cover";
     figure_no_cover: "图中时段没有保障", "none in the time shown";
-    figure_orders: "订单", "Orders";
     figure_asked: "查询", "Asked";
     figure_left_out: "订单过多，图中未全部画出。", "There are more orders than the picture shows.";
     orders: "覆盖这一时间的订单", "Orders that cover the time";
@@ -194,183 +191,106 @@ words! {
     warn_other_rider: "该骑手接单、由他人结束的订单：", "accepted by this rider and ended by another: order ";
     warn_limited_view: "按您的权限只查了这些平台或地区的订单：{}。骑手可能由其他订单覆盖，切勿据此拒赔。", "As you may see no others, only orders of these platforms or regions were looked at: {}. Others may cover the rider: do not refuse a claim on this.";
     warn_unreadable_ignored: "有无法读出骑手的被拒收记录尚未处理，按配置未计入结论：", "unresolved rejected records in which no rider can be read are passed over, as configured: platform ";
-}
-
-/// A text with what belongs into its gaps.
-pub(super) fn fill(text: &str, values: &[&str]) -> String {
-    values.iter().fold(text.to_owned(), |text, value| text.replacen("{}", value, 1))
-}
-
-fn spaced(characters: &str) -> String {
-    characters.chars().map(String::from).collect::<Vec<_>>().join(" ")
-}
-
-/// The language that is asked for by name, else accepted by the browser, else Chinese.
-pub(super) fn choose(named: Option<&str>, accepted: Option<&str>) -> &'static Words {
-    let by_name = |name: &str| match name.trim().get(..2).map(str::to_ascii_lowercase).as_deref() {
-        Some("zh") => Some(&ZH),
-        Some("en") => Some(&EN),
-        _ => None,
-    };
-    let first_accepted = || accepted?.split(',').find_map(|range| by_name(range.split(';').next()?));
-    named.and_then(by_name).or_else(first_accepted).unwrap_or(&ZH)
-}
-
-impl Words {
-    pub(super) fn verdict(&self, verdict: Verdict) -> &'static str {
-        match verdict {
-            Verdict::Covered => self.covered,
-            Verdict::NotCovered => self.not_covered,
-            Verdict::Undetermined => self.undetermined,
-            Verdict::PartlyCovered => self.partly_covered,
-        }
-    }
-
-    pub(super) fn why(&self, verdict: Verdict) -> &'static str {
-        match verdict {
-            Verdict::Covered => self.covered_why,
-            Verdict::NotCovered => self.not_covered_why,
-            Verdict::Undetermined => self.undetermined_why,
-            Verdict::PartlyCovered => self.partly_why,
-        }
-    }
-
-    pub(super) fn reason(&self, reason: &str) -> &'static str {
-        match reason {
-            "before_records" => self.before_records,
-            "gap" => self.gap,
-            "order_open" => self.order_open,
-            "rejected_record" => self.rejected_record,
-            "unreadable_record" => self.unreadable_record,
-            "conflicting_record" => self.conflicting_record,
-            _ => self.incomplete,
-        }
-    }
-
-    pub(super) fn time_error(&self, error: TypedError) -> String {
-        let forms = typed_forms(self.whole_minute, self.whole_day);
-        match error {
-            TypedError::Form => fill(self.error_time_form, &[&forms]),
-            TypedError::DayOrder => fill(self.error_day_order, &[&forms]),
-            TypedError::NoDate => fill(self.error_no_date, &[&forms]),
-            TypedError::NoSuchTime => self.error_no_such_time.to_owned(),
-            TypedError::Year => self.error_year.to_owned(),
-            TypedError::Twice { first_s, second_s } => {
-                fill(self.error_twice, &[&offset(first_s), &offset(second_s)])
-            }
-            TypedError::Never => self.error_never.to_owned(),
-        }
-    }
-
-    /// What is seen in an identifier.
-    pub(super) fn finding(&self, finding: &Finding) -> String {
-        let one = |letter: &Lookalike| {
-            let Lookalike { letter, script, code_point, looks_like } = letter;
-            fill(self.find_alike_one, &[&letter.to_string(), script, code_point, looks_like])
-        };
-        let sign = |sign: &Lookalike| {
-            let Lookalike { letter, code_point, looks_like, .. } = sign;
-            fill(self.find_sign_one, &[&letter.to_string(), code_point, looks_like])
-        };
-        match finding {
-            Finding::EdgeBlanks => self.find_edges.to_owned(),
-            Finding::Several => self.find_several.to_owned(),
-            Finding::Unseen(code_points) => fill(self.find_unseen, &[&code_points.join(", ")]),
-            Finding::Width(characters) => fill(self.find_width, &[&spaced(characters)]),
-            Finding::NotNfc => self.find_not_nfc.to_owned(),
-            Finding::Lookalikes(letters) => {
-                fill(self.find_alike, &[&letters.iter().map(one).collect::<Vec<_>>().join("; ")])
-            }
-            Finding::SignsAlike(signs) => {
-                fill(self.find_signs, &[&signs.iter().map(sign).collect::<Vec<_>>().join("; ")])
-            }
-            Finding::EasilyConfused(characters) => fill(self.find_confused, &[&spaced(characters)]),
-        }
-    }
-
-    pub(super) fn category(&self, name: &str) -> String {
-        match name {
-            "ride_hailing" => self.category_ride_hailing,
-            "instant_delivery" => self.category_instant_delivery,
-            "intra_city_freight" => self.category_intra_city_freight,
-            other => other,
-        }
-        .to_owned()
-    }
-
-    pub(super) fn outcome(&self, name: Option<&str>) -> String {
-        match name {
-            Some("completed") => self.outcome_completed,
-            Some("cancelled") => self.outcome_cancelled,
-            Some("interrupted") => self.outcome_interrupted,
-            Some("transferred") => self.outcome_transferred,
-            Some("void") => self.outcome_void,
-            _ => self.still_open,
-        }
-        .to_owned()
-    }
-
-    /// A warning of an answer, in this language.
-    pub(super) fn warning(&self, warning: &Warning) -> String {
-        match warning {
-            Warning::RiderUnknown => self.warn_unseen.to_owned(),
-            Warning::NoPlatformKnown => self.warn_no_platform.to_owned(),
-            Warning::PlatformUnknown { platform } => format!("{}{platform}", self.warn_unknown_platform),
-            Warning::OrderEndedByAnotherRider { platform, order_id } => {
-                format!("{}{} · {platform}", self.warn_other_rider, Ident::new(order_id))
-            }
-            Warning::UnreadableRecordsIgnored { platform, count } => {
-                format!("{}{platform} · {count}", self.warn_unreadable_ignored)
-            }
-            Warning::LimitedView { platform, regions } => {
-                let seen: Vec<&str> = platform.iter().chain(regions).map(String::as_str).collect();
-                fill(self.warn_limited_view, &[&seen.join(", ")])
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_language_is_chosen() {
-        for (named, accepted, lang) in [
-            (None, None, "zh-CN"),
-            (Some("en"), Some("zh-CN"), "en"),
-            (None, Some("en-GB,en;q=0.9,zh;q=0.5"), "en"),
-            (None, Some("fr, zh-TW;q=0.5"), "zh-CN"),
-            (None, Some("fr"), "zh-CN"),
-            (Some("é"), Some("*"), "zh-CN"),
-        ] {
-            assert_eq!(choose(named, accepted).lang, lang);
-        }
-    }
-
-    #[test]
-    fn warnings_are_translated() {
-        assert_eq!(ZH.warning(&Warning::RiderUnknown), ZH.warn_unseen);
-        let unknown = Warning::PlatformUnknown { platform: "x".to_owned() };
-        assert_eq!(ZH.warning(&unknown), "从未登记、也没有记录的平台：x");
-        let other = Warning::OrderEndedByAnotherRider { platform: "x".to_owned(), order_id: "7".to_owned() };
-        assert_eq!(ZH.warning(&other), "该骑手接单、由他人结束的订单：7 · x");
-    }
-
-    #[test]
-    fn every_reason_has_its_own_words() {
-        let reasons = [
-            "before_records",
-            "gap",
-            "incomplete",
-            "order_open",
-            "rejected_record",
-            "unreadable_record",
-            "conflicting_record",
-        ];
-        for w in [&ZH, &EN] {
-            let texts: std::collections::BTreeSet<&str> = reasons.map(|reason| w.reason(reason)).into();
-            assert_eq!(texts.len(), reasons.len());
-        }
-    }
+    skip: "跳到正文", "Skip to the content";
+    nav: "各页面", "Pages";
+    nav_case: "案件查询", "Case";
+    nav_bulk: "批量查询", "Bulk";
+    nav_rider: "骑手", "Rider";
+    nav_order: "订单", "Order";
+    nav_access_log: "权限日志", "Access log";
+    known_at: "按当时所知", "As known at";
+    known_at_hint: "提交号或带秒的时刻；留空为最新", "The number of a commit, or an instant with its seconds; empty: now";
+    error_known_at: "请填写提交号，或带秒的时刻", "Give the number of a commit, or an instant with its seconds";
+    error_not_known: "账本没有这样的早先状态，或已不能再现", "The ledger has no such earlier state, or cannot show it any more";
+    error_orders_many: "该骑手一天内的订单过多，无法逐笔读取", "Too many orders name this rider on one day";
+    because: "为什么", "Why";
+    because_order: "{} 订单 {}：保障自 {} 至 {}（{}）；{} 入账，提交 {}。", "{} order {}: cover from {} to {} ({}); recorded {} by commit {}.";
+    because_complete: "{}：记录完整至 {}，这一时间没有可覆盖的订单，此后也不会再有。", "{}: records are complete through {}; no order there covers the time, and none can still arrive.";
+    because_settled: "{}：这一时间的记录已经完整，不会再变。", "{}: the records about the time are complete and final.";
+    because_open: "{}：{}{}", "{}: {} {}";
+    because_ask_again: "可在 {} 再查。", "Ask again at {}.";
+    zoom: "显示范围：", "Show around it:";
+    zoom_30m: "30 分钟", "30 min";
+    zoom_2h: "2 小时", "2 h";
+    zoom_4h: "4 小时", "4 h";
+    zoom_1d: "1 天", "1 day";
+    zoom_7d: "7 天", "7 days";
+    check_numbers: "校验数", "Check numbers";
+    digest: "答案摘要（SHA-256）", "Digest of the answer (SHA-256)";
+    digest_text: "校验数与二维码都取自这份 JSON 答案的摘要；任何人重新取得它即可核对本页。", "Check numbers and QR code are of the digest of this answer as JSON: whoever gets it again can compare this page with it.";
+    exact_json: "取得这份 JSON 答案", "Get this very answer as JSON";
+    qr: "答案摘要的二维码", "QR code of the digest of the answer";
+    print_view: "打印版", "Print view";
+    print_back: "返回", "Back";
+    print_how: "用浏览器的打印功能打印本页（A4）。", "Print this page (A4) with the browser's print command.";
+    receipt: "取得可离线核验的凭证", "Get the receipt, which can be verified offline";
+    role_claims: "理赔", "claims";
+    role_platform: "平台", "platform";
+    role_auditor: "审计", "auditor";
+    role_ops: "运维", "operations";
+    role_admin: "管理员", "administrator";
+    show: "查看", "Show";
+    rider_one_hint: "平台上报的标识，逐字填写，一次一个", "As the platforms report it, letter for letter; one at a time";
+    rider_title: "骑手的订单与保障", "Orders and cover of a rider";
+    rider_day: "日期", "Date";
+    rider_day_hint: "例如 2026-11-20", "Such as 2026-11-20";
+    rider_span: "范围", "Span";
+    rider_one_day: "一天", "One day";
+    rider_one_week: "一周（周一至周日）", "One week (Monday to Sunday)";
+    rider_earlier: "更早", "Earlier";
+    rider_later: "更晚", "Later";
+    rider_none: "这段时间没有已入账的订单。", "No order is recorded in this time.";
+    rider_note: "本页列出已入账的订单。某一时刻有没有保障，请以案件查询的结论为准：", "This page lists the orders that are recorded. Whether a moment was covered is for the case page to say:";
+    rider_ask: "查询这段时间的结论", "ask for the verdict on this time";
+    rider_orders: "订单", "Orders";
+    rider_cover: "保障时长", "Cover";
+    rider_count: "{} 笔", "{} orders";
+    rider_dropped: "更早的记录已按保存期限删除，本页只有此后接单的订单：", "Older records were dropped by retention; this page has orders accepted since ";
+    error_day: "请填写日期，例如 2026-11-20", "Give a date such as 2026-11-20";
+    error_span: "范围只能是一天或一周", "The span is one day or one week";
+    weekday_1: "周一", "Mon";
+    weekday_2: "周二", "Tue";
+    weekday_3: "周三", "Wed";
+    weekday_4: "周四", "Thu";
+    weekday_5: "周五", "Fri";
+    weekday_6: "周六", "Sat";
+    weekday_7: "周日", "Sun";
+    order_title: "订单的各段与各次修订", "Legs and revisions of an order";
+    order_unknown: "没有这笔订单的记录。请核对平台与订单号。", "Nothing is stored of this order: check the platform and the order identifier.";
+    order_dropped: "更早接单的记录已按保存期限删除：", "Orders accepted before this were dropped by retention: ";
+    order_id: "订单号", "Order";
+    order_leg: "第 {} 段", "Leg {}";
+    order_now: "当前版本", "Current version";
+    order_before: "已被取代", "Replaced";
+    order_accepted: "接单", "Accepted";
+    order_ended: "结束", "Ended";
+    order_fare: "订单金额", "Order value";
+    order_moved: "修订前的接单时刻", "Accepted, before it was amended";
+    order_phase_open: "接单", "open";
+    order_phase_ended: "结束", "ended";
+    order_versions: "版本表，可左右滚动", "Table of versions; scrolls sideways";
+    error_order_missing: "请填写订单号", "An order identifier is needed";
+    error_order_bad: "订单号为 1 至 256 字节，不含控制字符", "An order identifier has 1 to 256 bytes and no control characters";
+    error_platform_missing: "请选择平台", "Choose a platform";
+    choose: "请选择", "Choose";
+    log_title: "权限日志：谁在何时改了哪个账号或令牌", "Access log: who changed which account or token, and when";
+    log_none: "还没有任何更改。", "There are no changes yet.";
+    log_off: "未配置登录，因此没有账号与令牌的更改。", "No sign-in is configured, so there are no changes of accounts and tokens.";
+    log_number: "序号", "Number";
+    log_at: "时刻", "Instant";
+    log_actor: "操作者", "By";
+    log_action: "更改", "Change";
+    log_subject: "账号或令牌", "Account or token";
+    log_detail: "详情", "Detail";
+    log_region: "更改表，可左右滚动", "Table of changes; scrolls sideways";
+    log_older: "更早的更改", "Older changes";
+    log_newest: "最新的更改", "Newest changes";
+    log_token_created: "建立令牌", "token created";
+    log_token_revoked: "吊销令牌", "token revoked";
+    log_account_created: "建立账号", "account created";
+    log_account_disabled: "停用账号", "account disabled";
+    log_account_enabled: "启用账号", "account enabled";
+    log_password_changed: "更改密码", "password changed";
+    log_role_changed: "更改角色", "role changed";
+    error_number: "请填写序号", "Give a number";
 }

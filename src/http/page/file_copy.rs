@@ -1,0 +1,95 @@
+//! What a printed answer carries so that it can be compared with the answer that the service gives: the digest of that answer,
+//! as text, as numbers that two people can read to each other, and as a QR code.
+
+use data_encoding::HEXUPPER;
+use qrcode::types::Color;
+use qrcode::{EcLevel, QrCode};
+use sha2::{Digest, Sha256};
+
+/// Groups of four decimal digits.
+const GROUPS: usize = 6;
+/// Modules of blank margin that readers of QR codes need.
+const QUIET: usize = 4;
+
+/// The digest of an answer, in the forms in which a print shows it.
+#[derive(Debug)]
+pub(super) struct FileCopy {
+    /// SHA-256 of the answer as JSON, byte for byte, in hexadecimal.
+    pub(super) digest: String,
+    /// Its beginning, in six groups of four decimal digits.
+    pub(super) check_numbers: String,
+    /// `SHA-256:` and the digest.
+    pub(super) qr: Option<QrPicture>,
+}
+
+/// A QR code, ready to be written as SVG.
+#[derive(Debug)]
+pub(super) struct QrPicture {
+    /// Modules of a side, with the blank margin.
+    pub(super) side: usize,
+    /// The dark modules as a path.
+    pub(super) path: String,
+}
+
+impl FileCopy {
+    /// Of the bytes of an answer.
+    pub(super) fn of(answer: &[u8]) -> Self {
+        let digest: [u8; 32] = Sha256::digest(answer).into();
+        let text = HEXUPPER.encode(&digest);
+        let qr = QrPicture::of(&format!("SHA-256:{text}"));
+        Self { digest: text.to_ascii_lowercase(), check_numbers: check_numbers(&digest), qr }
+    }
+}
+
+/// Each group is four bytes of the digest as a number, modulo 10,000: together about 80 bits.
+pub(super) fn check_numbers(digest: &[u8; 32]) -> String {
+    let groups: Vec<String> = digest
+        .chunks(4)
+        .take(GROUPS)
+        .map(|bytes| {
+            let number = bytes.iter().fold(0_u64, |number, byte| (number << 8) | u64::from(*byte));
+            format!("{:04}", number % 10_000)
+        })
+        .collect();
+    groups.join(" ")
+}
+
+impl QrPicture {
+    /// `None` for a text that fits no QR code.
+    pub(super) fn of(text: &str) -> Option<Self> {
+        let code = QrCode::with_error_correction_level(text, EcLevel::M).ok()?;
+        let width = code.width();
+        let colors = code.into_colors();
+        let mut path = String::new();
+        for (y, row) in colors.chunks(width.max(1)).enumerate() {
+            let mut x = 0;
+            for run in row.chunk_by(|a, b| a == b) {
+                if run.first() == Some(&Color::Dark) {
+                    let length = run.len();
+                    path.push_str(&format!("M{} {}h{length}v1h-{length}z", x + QUIET, y + QUIET));
+                }
+                x += run.len();
+            }
+        }
+        Some(Self { side: width + 2 * QUIET, path })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_forms_of_a_digest() {
+        let copy = FileCopy::of(b"abc");
+        assert_eq!(copy.digest, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        // 0xba7816bf modulo 10,000 is 2319, and so on.
+        assert_eq!(copy.check_numbers, "2319 0650 5486 3091 1619 1116");
+        let qr = copy.qr.unwrap();
+        // 72 characters of the alphanumeric mode need version 4 (33 modules).
+        assert_eq!(qr.side, 33 + 2 * QUIET);
+        // The finder pattern of the first row: seven dark modules.
+        assert!(qr.path.starts_with("M4 4h7v1h-7z"), "{}", qr.path);
+        assert!(QrPicture::of(&"x".repeat(10_000)).is_none());
+    }
+}
