@@ -97,8 +97,11 @@ fn the_described_parameters_are_those_that_the_service_takes() {
                 .filter(|parameter| parameter["in"] == "query")
                 .map(|parameter| parameter["name"].as_str().unwrap())
                 .collect();
-            let target =
-                path.replace("{rider_id}", "R-1").replace("{platform}", "dada").replace("{order_id}", "1").replace("{number}", "1");
+            let target = path
+                .replace("{rider_id}", "R-1")
+                .replace("{platform}", "dada")
+                .replace("{order_id}", "1")
+                .replace("{number}", "1");
             if !path.starts_with("/v1/") {
                 assert_eq!(named.len(), 0, "{path}");
                 continue;

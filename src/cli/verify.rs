@@ -3,10 +3,10 @@
 use super::Ending;
 use super::answers::{report_json, write_report};
 use super::load_config;
-use crate::answers::verify_logs;
-use crate::app::answers_folder;
 use super::reading::Opened;
 use super::seal::{ASK_A_BACKUP, book_of};
+use crate::answers::verify_logs;
+use crate::app::answers_folder;
 use crate::config::Config;
 use crate::ledger::{ADVICE, LedgerOptions, Verification, verify_dir};
 use crate::sealing::check::{Recompute, SealCheck};

@@ -378,8 +378,8 @@ fn every_known_key_is_documented_and_every_documented_key_is_known() {
     let outside = Outside { read: &|_| Err(io::Error::other("none")), env: &|_| None };
     let (_, report) = build(main, outside).unwrap();
     let sections = [
-        "access", "answers", "rate", "factor", "cover", "ledger", "ingest", "http", "kafka", "seal", "limits",
-        "shutdown",
+        "access", "answers", "rate", "factor", "cover", "ledger", "ingest", "http", "kafka", "seal",
+        "limits", "shutdown",
     ];
     let sections: BTreeSet<&str> = sections.into_iter().chain(["platform", "platform_defaults"]).collect();
     let known: BTreeSet<(String, String)> = (report.keys.iter())

@@ -26,7 +26,9 @@ use axum::response::{IntoResponse, Response};
 pub(super) const HEADER: HeaderName = HeaderName::from_static("coverledger-answer");
 
 /// The routes of which every answer is logged. The page answers only some requests, and a batch is logged by its handler.
-const LOGGED: [&str; 5] = [
+const LOGGED: [&str; 7] = [
+    "/bulk/{job}/answers.csv",
+    "/bulk/{job}/answers.xlsx",
     "/v1/coverage",
     "/v1/riders/{rider_id}/timeline",
     "/v1/orders/{platform}/{order_id}",

@@ -27,7 +27,8 @@ const ANSWER_BYTES: usize = 4_096;
 /// Identifiers in a question about an instant that is answered without the way to another thread.
 const LITTLE_RIDER_IDS: usize = 2;
 
-const PARAMETERS: &[&str] = &["rider_id", "at", "from", "to", "platform", "reference", "known_at", "explain", "receipt"];
+const PARAMETERS: &[&str] =
+    &["rider_id", "at", "from", "to", "platform", "reference", "known_at", "explain", "receipt"];
 
 /// Whether the question has such a parameter.
 pub(super) fn has_parameter(name: &str) -> bool {
@@ -101,10 +102,7 @@ fn as_json(answer: &impl Serialize) -> Response {
     }
 }
 
-fn question<S: Source>(
-    raw: Option<&str>,
-    state: &HttpState<S>,
-) -> Result<(Question, Options), Problem> {
+fn question<S: Source>(raw: Option<&str>, state: &HttpState<S>) -> Result<(Question, Options), Problem> {
     let query = Query::strict(raw, PARAMETERS)?;
     let question = Question::parse(QuestionText {
         rider_ids: query.all("rider_id"),

@@ -1,6 +1,7 @@
 //! `GET /`: the coverage question of a case.
 
 use super::chart::{self, Figure, Plan};
+use super::earlier::{EarlierShown, Which, earlier};
 use super::file_copy::FileCopy;
 use super::form::{Asked, Form};
 use super::frame::{Asking, Frame, address_fault, respond};
@@ -10,6 +11,7 @@ use super::names::Names;
 use super::note::{Note, notes};
 use super::view_model::{Beside, Shown};
 use crate::coverage::answer::Answer;
+use crate::coverage::explain;
 use crate::coverage::question::Question;
 use crate::coverage::rider_summary::rider_is_stored;
 use crate::coverage::timeline::{Timeline, timeline};
@@ -47,6 +49,7 @@ struct Page {
     /// What the picture may show: text, address, whether it does.
     zooms: Vec<(&'static str, String, bool)>,
     print_address: String,
+    earlier: Vec<EarlierShown>,
 }
 
 impl Page {
@@ -76,7 +79,7 @@ fn page<S: Source>(state: &HttpState<S>, asker: &Asker, asking: &Asking, form: F
         (w.zoom(zoom.name), form.address_zoomed(lang, zoom.name), form.zoom().is_some_and(|it| it == zoom))
     });
     let print_address = format!("{}&view=print", form.address(lang));
-    Page { w, frame, form, shown: None, fault: None, zooms: zooms.into(), print_address }
+    Page { w, frame, form, shown: None, fault: None, zooms: zooms.into(), print_address, earlier: Vec::new() }
 }
 
 /// Refuses a view or a section of time that the page does not have.
@@ -135,6 +138,15 @@ pub(super) async fn get<S: Source>(
             },
         },
     }
+    let reference = page.form.reference.trim();
+    let which = match (&page.shown, reference.is_empty()) {
+        (Some(_), false) => Some(Which::OfCase(reference.to_owned())),
+        (None, _) if status == StatusCode::OK => Some(Which::Changed),
+        _ => None,
+    };
+    if let Some(which) = which {
+        page.earlier = earlier(&state, &asker, which, w).await;
+    }
     // Without an answer there is nothing to be put on paper.
     page.frame.is_paper &= page.shown.is_some();
     let response = respond(status, w, &page);
@@ -147,6 +159,7 @@ pub(super) async fn get<S: Source>(
 /// What one state says.
 struct Found {
     answer: Answer,
+    explained: Option<explain::Words>,
     lines: Vec<Timeline>,
     notes: Vec<Note>,
     question: Question,
@@ -166,17 +179,19 @@ async fn answer<S: Source>(
     let within = chart::around(question.when.window(), form.zoom());
     let job = move |state: &HttpState<S>| -> Result<Found, ViewError<S>> {
         let seen = state.see_at(&scope, typed.known)?;
-        let answer = seen.resolve(&question)?;
+        let mut answer = seen.answer(&question, true)?;
+        // The page shows the answer without it, as its digest is that of the answer alone.
+        let explained = answer.why.take().map(|why| explain::words(&why, w.language()));
         let lines = question.rider_ids.iter().map(|rider| timeline(&seen.view, seen.terms(), rider, within));
         let lines = lines.collect::<Result<_, _>>()?;
         let stored = |rider: &str| rider_is_stored(&seen.view, state.zone(), rider);
         let notes = notes(&typed, &question.rider_ids, w, stored)?;
-        Ok(Found { answer, lines, notes, question })
+        Ok(Found { answer, explained, lines, notes, question })
     };
     let done = state.read(job).await;
     let lookup = done.as_ref().map_or(Lookup::Failed, |found| Lookup::Answered(found.answer.verdict));
     state.metrics().looked_up(lookup, begun.elapsed());
-    let Found { answer, lines, notes, question } = done?;
+    let Found { answer, explained, lines, notes, question } = done?;
     let given = GivenAnswer::of(&question, form.known, &answer);
     let names = Names::new(state.display_names(), w);
     let plan = Plan {
@@ -195,6 +210,6 @@ async fn answer<S: Source>(
     let reference = utf8_percent_encode(&form.reference, UNRESERVED);
     let onward = format!("&lang={}&reference={reference}", w.short_lang);
     let now = Clock::start().now();
-    let beside = Beside { figures, notes, names: &names, copy: FileCopy::of(&bytes), onward, now };
+    let beside = Beside { figures, notes, names: &names, copy: FileCopy::of(&bytes), explained, onward, now };
     Ok((Shown::new(answer, question.when, beside, state.zone(), w), given))
 }

@@ -4,6 +4,7 @@ use super::bar::Bar;
 use super::identifier::Ident;
 use super::messages::{self, Words};
 use crate::http::access::Asker;
+use crate::http::answer_log::GivenAnswer;
 use crate::http::backend::Source;
 use crate::http::problem::{Kind, Problem};
 use crate::http::query::Query;
@@ -130,6 +131,20 @@ pub(super) fn address_fault(problem: &Problem, w: &Words) -> String {
     };
     let parameter = Ident::new(problem.parameter.as_deref().unwrap_or_default()).to_string();
     messages::fill(text, &[&parameter])
+}
+
+/// A page that shows what is stored as of a commit: the answer log has it before it is sent.
+pub(super) fn respond_stored(
+    status: StatusCode,
+    w: &Words,
+    page: &impl Template,
+    commit: Option<u64>,
+) -> Response {
+    let response = respond(status, w, page);
+    match commit {
+        Some(commit) => GivenAnswer::to_request(commit).with(response),
+        None => response,
+    }
 }
 
 /// A page as a response.

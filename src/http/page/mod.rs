@@ -8,6 +8,7 @@ mod bar;
 mod bulk;
 mod case;
 mod chart;
+mod earlier;
 mod file_copy;
 mod form;
 mod formatter;

@@ -1,7 +1,7 @@
 //! `GET /order`: every leg and revision of an order.
 
 use super::formatter::{Formatter, OrderShown, Time, human};
-use super::frame::{Asking, Frame, address_fault, respond};
+use super::frame::{Asking, Frame, address_fault, respond_stored};
 use super::identifier::{Ident, Piece};
 use super::messages::{Words, fill};
 use super::names::Names;
@@ -97,7 +97,7 @@ pub(super) async fn get<S: Source>(
         page.errors = errors(&page, &asker);
         status = if page.errors.is_any() { StatusCode::BAD_REQUEST } else { page.fill(&state, &asker).await };
     }
-    respond(status, w, &page)
+    respond_stored(status, w, &page, (page.commit > 0).then_some(page.commit))
 }
 
 /// The page before anything is read of the order.

@@ -2,7 +2,7 @@
 
 use super::chart::{self, Figure, Plan};
 use super::formatter::{Formatter, OrderShown, Time, duration_text};
-use super::frame::{Asking, Frame, address_fault, respond};
+use super::frame::{Asking, Frame, address_fault, respond_stored};
 use super::identifier::{Ident, Piece};
 use super::messages::{Words, fill};
 use super::names::Names;
@@ -122,7 +122,7 @@ pub(super) async fn get<S: Source>(
             None => status = StatusCode::BAD_REQUEST,
         }
     }
-    respond(status, w, &page)
+    respond_stored(status, w, &page, page.shown.as_ref().map(|shown| shown.commit))
 }
 
 fn encoded(text: &str) -> String {

@@ -12,6 +12,7 @@ use super::names::Names;
 use super::note::Note;
 use super::why::why_lines;
 use crate::coverage::answer::{Answer, AnswerWhen};
+use crate::coverage::explain;
 use crate::coverage::question::When;
 use crate::coverage::warning::Warning;
 use crate::domain::time::{UtcMillis, Zone};
@@ -35,6 +36,8 @@ pub(super) struct Shown {
     pub(super) heading: &'static str,
     pub(super) why: &'static str,
     pub(super) why_lines: Vec<String>,
+    /// Each ground of the answer in words.
+    pub(super) explained: Option<explain::Words>,
     pub(super) open_note: bool,
     /// Nothing is stored of any identifier.
     pub(super) no_record: bool,
@@ -80,6 +83,8 @@ pub(super) struct Beside<'a> {
     pub(super) notes: Vec<Note>,
     pub(super) names: &'a Names,
     pub(super) copy: FileCopy,
+    /// Each ground of the answer in words.
+    pub(super) explained: Option<explain::Words>,
     /// What the addresses of other pages have to say besides: language and reason.
     pub(super) onward: String,
     /// The present.
@@ -122,6 +127,7 @@ impl Shown {
             why: why(&answer, w),
             why_lines: why_lines(&answer, names, &offset, w),
             no_record,
+            explained: beside.explained,
             notes: beside.notes,
             answered_at: formatter.whole_second(&zone.rfc3339(beside.now)),
             open_note: answer.verdict == Verdict::Covered && !answer.settled,

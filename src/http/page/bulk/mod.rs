@@ -20,6 +20,7 @@ use super::names::Names;
 use super::own_form::{OwnForm, is_own};
 use super::sign_in::see_other;
 use crate::http::access::Asker;
+use crate::http::answer_log::GivenAnswer;
 use crate::http::backend::Source;
 use crate::http::coverage::within_limits;
 use crate::http::problem::{Kind, Problem};
@@ -233,11 +234,12 @@ async fn download<S: Source>(
     if job.end().is_none() {
         return see_other(&format!("/bulk/{}?lang={}", job.id, w.short_lang));
     }
+    let given = GivenAnswer::to_request(job.look(|done| done.commit));
     let name = format!("attachment; filename=\"coverage-{}.{ending}\"", job.begun.millis());
     let names = Names::new(state.display_names(), w);
     match state.read(move |_| Ok(write(&job, &names, w))).await {
         Ok(Ok(bytes)) => {
-            ([(CONTENT_TYPE, media_type.to_owned()), (CONTENT_DISPOSITION, name)], bytes).into_response()
+            given.with(([(CONTENT_TYPE, media_type.to_owned()), (CONTENT_DISPOSITION, name)], bytes))
         }
         Ok(Err(error)) => {
             tracing::error!(error = &error as &dyn std::error::Error, "Failed to write a workbook");

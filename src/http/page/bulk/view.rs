@@ -1,7 +1,7 @@
 //! A list as its page shows it: how far it is, and what came of it.
 
 use super::super::formatter::{Time, human};
-use super::super::frame::{Asking, Frame, respond};
+use super::super::frame::{Asking, Frame, respond, respond_stored};
 use super::super::identifier::{Ident, Piece};
 use super::super::messages::{BulkWords, Words, fill};
 use super::super::names::Names;
@@ -204,8 +204,9 @@ pub(in super::super) async fn job<S: Source>(
     let refreshes = shown.is_running && is_watched;
     let other = format!("/bulk/{}?lang={}", job.id, w.other_lang);
     let frame = Frame::new(&state, &asker, "/bulk", other, w);
+    let commit = (!shown.lines.is_empty()).then_some(shown.commit);
     let page = Page { w, b: w.bulk(), frame, proof: own.proof.clone(), shown: Some(shown) };
-    let mut response = own.with_cookie(respond(StatusCode::OK, w, &page));
+    let mut response = own.with_cookie(respond_stored(StatusCode::OK, w, &page, commit));
     if refreshes {
         response.headers_mut().insert(REFRESH, REFRESH_SECONDS);
     }

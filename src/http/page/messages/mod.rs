@@ -8,6 +8,7 @@ pub(super) use words::Words;
 
 use super::identifier::{Finding, Ident, Lookalike};
 use crate::access::Role;
+use crate::coverage::explain::Language;
 use crate::coverage::instant::{TypedError, offset, typed_forms};
 use crate::coverage::warning::Warning;
 use crate::domain::time::LocalDay;
@@ -75,6 +76,11 @@ impl Words {
             other => other,
         }
         .to_owned()
+    }
+
+    /// The language of explanations.
+    pub(super) fn language(&self) -> Language {
+        if self.short_lang == "zh" { Language::Chinese } else { Language::English }
     }
 
     /// The day of the week of a date.

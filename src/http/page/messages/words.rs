@@ -204,6 +204,14 @@ words! {
     error_not_known: "账本没有这样的早先状态，或已不能再现", "The ledger has no such earlier state, or cannot show it any more";
     error_orders_many: "该骑手一天内的订单过多，无法逐笔读取", "Too many orders name this rider on one day";
     because: "为什么", "Why";
+    explained: "完整说明：每一条依据和它的出处", "The whole explanation: each ground and where it came from";
+    earlier_answers: "本案此前的答复", "Earlier answers in this case";
+    changed_answers: "我的案件：结论已有变化的答复", "My cases: answers that would now be others";
+    answered_when: "答复时间", "Answered at";
+    answered_then: "当时的结论", "Verdict then";
+    answered_now: "现在的结论", "Verdict now";
+    answered_same: "未变", "the same";
+    answer_entry: "答复编号", "Entry of the log";
     because_order: "{} 订单 {}：保障自 {} 至 {}（{}）；{} 入账，提交 {}。", "{} order {}: cover from {} to {} ({}); recorded {} by commit {}.";
     because_complete: "{}：记录完整至 {}，这一时间没有可覆盖的订单，此后也不会再有。", "{}: records are complete through {}; no order there covers the time, and none can still arrive.";
     because_settled: "{}：这一时间的记录已经完整，不会再变。", "{}: the records about the time are complete and final.";
