@@ -67,7 +67,7 @@ const fn asking(method: &'static str, path: &'static str, group: Group) -> Rule 
 }
 
 /// Every route. The router is built from it, in [`all`].
-pub(super) const RULES: [Rule; 16] = [
+pub(super) const RULES: [Rule; 18] = [
     Rule { is_page: true, ..asking("GET", "/", Group::Limited) },
     asking("GET", "/v1/coverage", Group::Limited),
     asking("POST", "/v1/coverage/batch", Group::Batch),
@@ -83,6 +83,8 @@ pub(super) const RULES: [Rule; 16] = [
     rule("GET", "/v1/progress", Group::Limited, May::Known),
     rule("GET", "/sign-in", Group::Limited, May::Anyone),
     rule("POST", "/sign-in", Group::Limited, May::Anyone),
+    rule("GET", "/sign-in/oidc", Group::Limited, May::Anyone),
+    rule("GET", "/sign-in/oidc/callback", Group::Limited, May::Anyone),
     Rule { is_page: true, ..rule("POST", "/sign-out", Group::Limited, May::Known) },
     rule("GET", "/livez", Group::Watched, May::Anyone),
     rule("GET", "/readyz", Group::Watched, May::Anyone),
@@ -110,6 +112,8 @@ pub(super) fn all<S: Source>() -> Vec<(&'static Rule, MethodRouter<HttpState<S>>
         (_, "/v1/progress") => Some(get(progress::get::<S>)),
         ("GET", "/sign-in") => Some(get(page::sign_in::get::<S>)),
         ("POST", "/sign-in") => Some(post(page::sign_in::post::<S>)),
+        (_, "/sign-in/oidc") => Some(get(page::oidc::begin::<S>)),
+        (_, "/sign-in/oidc/callback") => Some(get(page::oidc::callback::<S>)),
         ("POST", "/sign-out") => Some(post(page::sign_in::sign_out::<S>)),
         (_, "/livez") => Some(get(health::live)),
         (_, "/readyz") => Some(get(health::ready::<S>)),

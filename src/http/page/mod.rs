@@ -6,6 +6,7 @@ mod form;
 mod identifier;
 mod messages;
 mod note;
+pub(super) mod oidc;
 pub(super) mod sign_in;
 mod view_model;
 

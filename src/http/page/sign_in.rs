@@ -37,6 +37,8 @@ struct Page {
     next_encoded: String,
     proof: String,
     fault: Option<String>,
+    /// The button of the provider.
+    provider: Option<String>,
 }
 
 /// Leads to the sign-in page, and back afterwards.
@@ -52,25 +54,25 @@ pub(in crate::http) fn to_sign_in(asked: &Uri) -> Response {
     ))
 }
 
-fn see_other(target: &str) -> Response {
+pub(super) fn see_other(target: &str) -> Response {
     let target = HeaderValue::from_str(target).unwrap_or(HeaderValue::from_static("/"));
     (StatusCode::SEE_OTHER, [(LOCATION, target)]).into_response()
 }
 
 /// An address of this service's own page; anything else becomes the page itself, so that no link leads elsewhere after signing in.
-fn own_address(next: &str) -> String {
+pub(super) fn own_address(next: &str) -> String {
     let is_own = next == "/" || next.starts_with("/?");
     let is_plain =
         next.len() <= NEXT_BYTES_MAX && next.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
     if is_own && is_plain { next.to_owned() } else { "/".to_owned() }
 }
 
-fn words(query: &Query, headers: &HeaderMap) -> &'static Words {
+pub(super) fn words(query: &Query, headers: &HeaderMap) -> &'static Words {
     let accepted = headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
     messages::choose(query.all("lang").first().map(String::as_str), accepted)
 }
 
-fn first(query: &Query, name: &str) -> String {
+pub(super) fn first(query: &Query, name: &str) -> String {
     query.all(name).into_iter().next().unwrap_or_default()
 }
 
@@ -96,7 +98,7 @@ pub(in crate::http) fn no_page<S: Source>(state: &HttpState<S>, request: &Reques
 }
 
 /// The form, with a fresh proof where the browser has none.
-fn form<S: Source>(
+pub(super) fn form<S: Source>(
     state: &HttpState<S>,
     headers: &HeaderMap,
     (w, next, name): (&'static Words, &str, &str),
@@ -109,8 +111,10 @@ fn form<S: Source>(
         Err(error) => return failed(&error),
     };
     let next = own_address(next);
+    let provider = state.guard().and_then(|guard| guard.oidc.as_ref());
     let page = Page {
         w,
+        provider: provider.map(|(_, name)| fill(w.sign_in_at, &[name])),
         version: env!("CARGO_PKG_VERSION"),
         name: name.to_owned(),
         next_encoded: utf8_percent_encode(&next, crate::http::UNRESERVED).to_string(),
@@ -130,7 +134,7 @@ fn form<S: Source>(
     }
 }
 
-fn failed(error: &(dyn StdError + 'static)) -> Response {
+pub(super) fn failed(error: &(dyn StdError + 'static)) -> Response {
     tracing::error!(error, "signing in failed");
     Problem::new(Kind::Internal, "signing in failed; the log of the service says why").into_response()
 }
@@ -190,7 +194,7 @@ pub(in crate::http) async fn post<S: Source>(
     }
 }
 
-fn with_cookie(mut response: Response, cookie: &str) -> Response {
+pub(super) fn with_cookie(mut response: Response, cookie: &str) -> Response {
     match HeaderValue::from_str(cookie) {
         Ok(cookie) => {
             response.headers_mut().append(SET_COOKIE, cookie);

@@ -95,8 +95,17 @@ fn sample(path: &str) -> String {
         "/v1/riders/{rider_id}/timeline" => format!("/v1/riders/{RIDER}/timeline?{day}"),
         "/v1/orders/{platform}/{order_id}" => "/v1/orders/dada/DD-20261120-0093?reference=case-7".to_owned(),
         "/v1/statements" => "/v1/statements?month=2026-11".to_owned(),
-        "/v1/rejections" | "/v1/progress" | "/sign-in" | "/sign-out" | "/livez" | "/readyz" | "/metrics"
-        | "/assets/page.css" | "/assets/icon.svg" => path.to_owned(),
+        "/v1/rejections"
+        | "/v1/progress"
+        | "/sign-in"
+        | "/sign-in/oidc"
+        | "/sign-in/oidc/callback"
+        | "/sign-out"
+        | "/livez"
+        | "/readyz"
+        | "/metrics"
+        | "/assets/page.css"
+        | "/assets/icon.svg" => path.to_owned(),
         other => panic!("{other} has no sample: say in this test who may use it"),
     }
 }
@@ -115,7 +124,16 @@ fn allowed(method: &str, path: &str) -> &'static [&'static str] {
         ("GET", "/v1/rejections") => &["platform:dada", "auditor", "ops", "admin"],
         ("GET", "/metrics") => &["auditor", "ops", "admin"],
         ("GET", "/v1/progress") | ("POST", "/sign-out") => &ROLES,
-        ("GET", "/sign-in" | "/livez" | "/readyz" | "/assets/page.css" | "/assets/icon.svg")
+        (
+            "GET",
+            "/sign-in"
+            | "/sign-in/oidc"
+            | "/sign-in/oidc/callback"
+            | "/livez"
+            | "/readyz"
+            | "/assets/page.css"
+            | "/assets/icon.svg",
+        )
         | ("POST", "/sign-in") => &["anyone"],
         other => panic!("{other:?} has no entry: say in this test who may use it"),
     }
