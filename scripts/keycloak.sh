@@ -15,7 +15,7 @@ readonly version=26.7.3
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 home=${COVERLEDGER_KEYCLOAK_HOME:-$here/../target/keycloak-$version}
 # As little memory as it runs in, and no time for compiling what runs once.
-export JAVA_OPTS_KC_HEAP="-Xms64m -Xmx512m" JAVA_OPTS_APPEND="-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+export JAVA_OPTS_KC_HEAP="-Xms64m -Xmx512m" JAVA_OPTS_APPEND="-XX:TieredStopAtLevel=1"
 
 fail() { printf 'keycloak.sh: %s\n' "$*" >&2; exit 1; }
 

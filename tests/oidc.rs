@@ -88,7 +88,7 @@ mod tests {
         the_service_runs_while_the_provider_is_away(&place);
         keycloak.start(REALM);
         let mut browser = a_person_arrives_where_they_wanted_to_go(&place);
-        a_wrong_password_lets_nobody_in(&place);
+        a_wrong_password_is_refused(&place);
         an_answer_counts_once_and_in_its_own_browser(&place);
         a_person_without_a_role_is_refused_with_a_clear_page(&place);
         signing_out_ends_the_session(&place, &mut browser);
@@ -141,7 +141,7 @@ mod tests {
         browser
     }
 
-    fn a_wrong_password_lets_nobody_in(place: &Place) {
+    fn a_wrong_password_is_refused(place: &Place) {
         let mut browser = Browser::default();
         let form = place.to_provider(&mut browser, "/");
         let again = place.fill(&mut browser, &form, "li.wei", "wrong");

@@ -1,7 +1,7 @@
 //! One sign-in on its way: what binds the provider's answer to the browser that asked for it.
 //!
 //! A cookie holds a random secret; `state`, `nonce` and the verifier of PKCE are keyed hashes with it. The service keeps nothing
-//! of an attempt, so that nobody can fill its memory with begun ones.
+//! of an attempt, so begun ones cannot fill its memory.
 
 use crate::access::error::AccessResult;
 use crate::access::secret::RandomSecret;

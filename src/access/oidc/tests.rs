@@ -51,14 +51,15 @@ impl Signer {
         PublicKeyComponents::<Vec<u8>>::from(self.rsa.public()).n
     }
 
-    /// The public keys as a provider publishes them, beside one for encryption and one of a kind that nobody here knows.
+    /// The public keys as a provider publishes them, beside two for encryption and one of a kind that the service does not know.
     fn jwks(&self, suffix: &str) -> Value {
         let encode = |bytes: &[u8]| BASE64URL_NOPAD.encode(bytes);
         let rsa = PublicKeyComponents::<Vec<u8>>::from(self.rsa.public());
         let point = self.p256.public_key().as_ref();
         let (n, e) = (encode(&rsa.n), encode(&rsa.e));
         json!({ "keys": [
-            { "kty": "RSA", "kid": format!("enc{suffix}"), "use": "enc", "alg": "RSA-OAEP", "n": n, "e": e },
+            { "kty": "RSA", "kid": format!("enc{suffix}"), "use": "enc", "n": n, "e": e },
+            { "kty": "RSA", "kid": format!("oaep{suffix}"), "alg": "RSA-OAEP", "n": n, "e": e },
             { "kty": "OKP", "kid": format!("ed{suffix}"), "crv": "Ed25519", "x": encode(&[7; 32]) },
             { "kty": "RSA", "kid": format!("rsa{suffix}"), "use": "sig", "alg": "RS256", "n": n, "e": e },
             { "kty": "EC", "kid": format!("ec{suffix}"), "use": "sig", "crv": "P-256",

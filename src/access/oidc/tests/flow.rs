@@ -207,6 +207,6 @@ fn what_the_provider_refuses_is_told_apart() {
     pair.issue("rsa", &roleless);
     assert_eq!(pair.finish(&begun.cookie, &asked["state"], START).unwrap().granted, None);
     // Nobody listens there any more.
-    let nobody = provider("http://127.0.0.1:1").begin(BACK, "zh", "/", START);
-    assert!(matches!(nobody, Err(OidcError::Unreachable { .. })), "{nobody:?}");
+    let away = provider("http://127.0.0.1:1").begin(BACK, "zh", "/", START);
+    assert!(matches!(away, Err(OidcError::Unreachable { .. })), "{away:?}");
 }

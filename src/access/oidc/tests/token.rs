@@ -51,6 +51,7 @@ fn a_token_that_another_key_or_no_key_signed_is_refused() {
     assert_eq!(unknown("ec", "RS256"), Err(TokenFault::Key));
     assert_eq!(unknown("rsa", "ES256"), Err(TokenFault::Key));
     assert_eq!(unknown("enc", "RS256"), Err(TokenFault::Key));
+    assert_eq!(unknown("oaep", "RS256"), Err(TokenFault::Key));
     for alg in ["none", "None", "HS256", "RS512", "PS256", ""] {
         assert_eq!(unknown("rsa", alg), Err(TokenFault::Algorithm), "{alg}");
     }
