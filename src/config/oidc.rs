@@ -202,8 +202,6 @@ fn client_secret(section: &mut Section<'_>, outside: Outside<'_>, report: &mut R
     if let Some(secret) = outside.referred(found, "client_secret", report) {
         return secret.unwrap_or(empty);
     }
-    // What is written by mistake must not be kept or shown.
-    report.secrets.push(found.value.span());
     let text = "`client_secret` in [access.oidc] must not be written here: write { file = \"...\" } or { env = \"...\" }";
     report.problem(found.place(), text);
     empty

@@ -33,11 +33,9 @@ impl LocalProvider {
         let script = Arc::new(Mutex::new(Script { jwks, ..Script::default() }));
         let (answers, base) = (Arc::clone(&script), issuer.clone());
         // Ends with the test program.
-        thread::spawn(move || {
-            for stream in listener.incoming() {
-                answer(stream.unwrap(), &base, &answers);
-            }
-        });
+        let answering =
+            move || listener.incoming().for_each(|stream| answer(stream.unwrap(), &base, &answers));
+        thread::Builder::new().spawn(answering).unwrap();
         Self { issuer, script }
     }
 

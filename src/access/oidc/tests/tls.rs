@@ -44,7 +44,8 @@ fn serve(answer: impl Fn(TcpStream) + Send + 'static) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     // Ends with the test program.
-    thread::spawn(move || listener.incoming().for_each(|stream| answer(stream.unwrap())));
+    let answering = move || listener.incoming().for_each(|stream| answer(stream.unwrap()));
+    thread::Builder::new().spawn(answering).unwrap();
     port
 }
 
