@@ -158,7 +158,8 @@ impl Access {
         !known.tokens.is_empty() || !known.accounts.is_empty()
     }
 
-    fn load(&self, now: UtcMillis) -> AccessResult<()> {
+    /// Reads the store's content again.
+    pub(super) fn load(&self, now: UtcMillis) -> AccessResult<()> {
         let _loading = locked(&self.loading);
         let tokens = self.store.tokens()?.into_iter().map(|token| (token.hash, token)).collect();
         let accounts = self.store.accounts()?;
@@ -296,24 +297,36 @@ impl Access {
         let known = self.known.load();
         let account = known.accounts.get(name).filter(|account| account.disabled.is_none());
         let is_short = password.len() <= PASSWORD_BYTES_MAX;
-        let hash = account.map(|account| account.password.as_str());
+        // The account of a person who signs in at a provider has no password.
+        let hash = account.map(|account| account.password.as_str()).filter(|hash| !hash.is_empty());
         let is_right = is_short && verify_password(password, hash)?;
-        let Some(account) = account.filter(|_| is_right) else {
+        if account.is_none() || !is_right {
             let mut failures = locked(&self.failures);
             counted.into_iter().for_each(|counted| {
                 failures.failed(counted, now);
             });
             return Err(SignInError::Wrong);
-        };
+        }
         locked(&self.failures).succeeded(&Counted::Name(name.to_owned()));
+        self.begin(name, replaced, now)?.ok_or(SignInError::Wrong)
+    }
+
+    /// Begins a session of an account, instead of the one that the same browser had; `None` if the account is disabled.
+    pub(super) fn begin(
+        &self,
+        name: &str,
+        replaced: Option<&str>,
+        now: UtcMillis,
+    ) -> AccessResult<Option<SignedIn>> {
         let secret = RandomSecret::generate()?;
         let session =
             StoredSession { hash: secret.hash(), account: name.to_owned(), created: now, last_seen: now };
         let replaced = replaced.and_then(RandomSecret::decode).map(|secret| secret.hash());
         self.store.begin_session(&session, replaced)?;
-        let signed_in = SignedIn { cookie: secret.encoded(), principal: principal(account) };
         self.load(now)?;
-        Ok(signed_in)
+        let known = self.known.load();
+        let account = known.accounts.get(name).filter(|account| account.disabled.is_none());
+        Ok(account.map(|account| SignedIn { cookie: secret.encoded(), principal: principal(account) }))
     }
 
     /// Ends a session.

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! a secret (token, session cookie, password) -> Access -> Principal { name, role, scope }
+//! a person at a provider -> oidc::Provider -> Access -> session cookie
 //! ```
 //!
 //! [`AccessStore`] keeps tokens, accounts and sessions in a file of its own beside the ledger, and a log of every change of
@@ -13,6 +14,7 @@ mod form_proof;
 mod guard;
 mod lockout;
 mod name;
+pub mod oidc;
 mod password;
 mod principal;
 mod pseudonym;
@@ -32,4 +34,4 @@ pub use principal::{Principal, PrincipalKind, Role, check_scope};
 pub use pseudonym::Pseudonyms;
 pub use rate::RateTerms;
 pub use secret::TOKEN_PREFIX;
-pub use store::{AccessStore, Account, Change, NewAccount, NewToken, STORE_FILE, Token, role_text};
+pub use store::{AccessStore, Account, Change, NewAccount, NewToken, Person, STORE_FILE, Token, role_text};

@@ -1,7 +1,9 @@
 //! `[access]`, and what of `[http]` guards the connection: TLS, or a proxy that has it.
 
+use super::oidc::OidcSettings;
 use super::problem::Report;
 use super::reader::Section;
+use super::secret::Outside;
 use super::value;
 use ipnet::IpNet;
 use std::net::IpAddr;
@@ -10,7 +12,7 @@ use std::path::{Path, PathBuf};
 use toml::de::DeValue;
 
 /// Roles of which a reason may be asked.
-const ROLES: [&str; 5] = ["claims", "platform", "auditor", "ops", "admin"];
+pub(super) const ROLES: [&str; 5] = ["claims", "platform", "auditor", "ops", "admin"];
 
 /// `[access]`: who may ask, how long sessions last, and how often one may ask.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +31,8 @@ pub struct AccessSettings {
     pub requests_burst: NonZeroU32,
     /// The roles that must state a reason or case number with every question about a rider or an order.
     pub reason_required: Vec<String>,
+    /// The provider at which people sign in; `None` where they have accounts of the service only.
+    pub oidc: Option<OidcSettings>,
 }
 
 /// `[http.tls]`: files in PEM, relative to the configuration's folder.
@@ -107,9 +111,15 @@ impl TlsSettings {
 
 impl AccessSettings {
     /// `None` unless the section is written.
-    pub(super) fn read(mut section: Section<'_>, report: &mut Report) -> Option<Self> {
+    pub(super) fn read(
+        mut section: Section<'_>,
+        folder: &Path,
+        outside: Outside<'_>,
+        report: &mut Report,
+    ) -> Option<Self> {
         let is_written = section.is_written();
         let settings = Self {
+            oidc: OidcSettings::read(section.sub("oidc", report), folder, outside, report),
             session_idle_ms: section
                 .read("session_idle", report, value::duration("1m", "24h"))
                 .unwrap_or_default(),

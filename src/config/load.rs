@@ -269,7 +269,7 @@ impl Settings {
             }
             _ => {}
         }
-        let access = AccessSettings::read(root.sub("access", report), report);
+        let access = AccessSettings::read(root.sub("access", report), &main.folder, outside, report);
         let http_section = root.sub("http", report);
         let http_place = http_section.place();
         let http = HttpSettings::read(http_section, &main.folder, report);

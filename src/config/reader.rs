@@ -167,13 +167,14 @@ impl<'a> Section<'a> {
             );
             return Vec::new();
         };
+        let path = if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) };
         let mut sections = Vec::new();
         for value in array.iter() {
             let found = Found { source: found.source, value };
             match as_layer(found) {
                 Some(layer) => {
-                    let section = Self::new(key, Some(layer), Vec::new());
-                    sections.push(section.titled(format!("[[{key}]]")));
+                    let section = Self::new(&path, Some(layer), Vec::new());
+                    sections.push(section.titled(format!("[[{path}]]")));
                 }
                 None => report.problem(found.place(), format!("each `{key}` must be a table")),
             }

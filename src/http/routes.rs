@@ -69,7 +69,7 @@ const fn asking(method: &'static str, path: &'static str, group: Group) -> Rule 
 }
 
 /// Every route. The router is built from it, in [`all`].
-pub(super) const RULES: [Rule; 32] = [
+pub(super) const RULES: [Rule; 34] = [
     Rule { is_page: true, ..asking("GET", "/", Group::Limited) },
     Rule { is_page: true, ..rule("GET", "/bulk", Group::Limited, RIDERS) },
     Rule { is_page: true, ..asking("POST", "/bulk", Group::Batch) },
@@ -101,6 +101,8 @@ pub(super) const RULES: [Rule; 32] = [
     rule("GET", "/docs", Group::Limited, May::Anyone),
     rule("GET", "/sign-in", Group::Limited, May::Anyone),
     rule("POST", "/sign-in", Group::Limited, May::Anyone),
+    rule("GET", "/sign-in/oidc", Group::Limited, May::Anyone),
+    rule("GET", "/sign-in/oidc/callback", Group::Limited, May::Anyone),
     Rule { is_page: true, ..rule("POST", "/sign-out", Group::Limited, May::Known) },
     // Who holds a receipt looks there for newer checkpoints. It shows days, platforms and
     // numbers of riders, nothing of a rider or an order.

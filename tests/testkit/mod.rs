@@ -1,6 +1,7 @@
 //! The one testkit of all test programs. Benchmarks share its generator, its HTTP client and its waiting.
 #![allow(dead_code, reason = "each test program uses its own part of this")]
 
+pub(crate) mod browser;
 pub(crate) mod cases;
 pub(crate) mod cluster;
 pub(crate) mod damaged;
@@ -9,6 +10,7 @@ pub(crate) mod engine;
 pub(crate) mod explained;
 pub(crate) mod folders;
 pub(crate) mod http;
+pub(crate) mod keycloak;
 pub(crate) mod mock;
 pub(crate) mod orders;
 pub(crate) mod power;

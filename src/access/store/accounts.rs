@@ -1,5 +1,6 @@
 //! Accounts of people. An account is disabled, never deleted: its name stays in logs.
 
+use super::people::is_of_provider;
 use super::{AccessStore, columns, note, role_of, role_text};
 use crate::access::error::{AccessError, AccessResult};
 use crate::access::name::check_name;
@@ -111,6 +112,7 @@ impl AccessStore {
     /// There is no such account; the password is too weak; the store cannot be written.
     pub fn set_password(&self, name: &str, password: &str, actor: &str, now: UtcMillis) -> AccessResult<()> {
         check_password(name, password)?;
+        self.check_is_own(name, "password")?;
         let hash = hash_password(password)?;
         self.change_account(name, |connection| {
             connection.execute("UPDATE accounts SET password = ?2 WHERE name = ?1", (name, &hash))?;
@@ -129,6 +131,7 @@ impl AccessStore {
         actor: &str,
         now: UtcMillis,
     ) -> AccessResult<()> {
+        self.check_is_own(name, "role")?;
         let (platform, regions) = columns(scope);
         self.change_account(name, |connection| {
             let text = "UPDATE accounts SET role = ?2, platform = ?3, regions = ?4 WHERE name = ?1";
@@ -157,6 +160,16 @@ impl AccessStore {
             }
             Ok(())
         })
+    }
+
+    /// Refuses a change of what the provider decides.
+    fn check_is_own(&self, name: &str, what: &str) -> AccessResult<()> {
+        if self.read(|connection| is_of_provider(connection, name))? {
+            return Err(AccessError::Refused(format!(
+                "{name} signs in at the provider of [access.oidc], which decides its {what}: change it there, or disable the account"
+            )));
+        }
+        Ok(())
     }
 
     /// Changes an account that must be there, and ends its sessions: they began under what is no more.

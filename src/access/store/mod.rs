@@ -5,11 +5,13 @@
 
 mod accounts;
 mod changes;
+mod people;
 mod sessions;
 mod tokens;
 
 pub use accounts::{Account, NewAccount};
 pub use changes::Change;
+pub use people::Person;
 pub(super) use sessions::StoredSession;
 pub use tokens::{NewToken, Token};
 
@@ -32,7 +34,9 @@ pub const STORE_FILE: &str = "access.db";
 /// `PRAGMA application_id`: `cvla`.
 const APPLICATION: i64 = 0x6376_6c61;
 /// `PRAGMA user_version`: the number of the form.
-const FORM: i64 = 1;
+const FORM: i64 = 2;
+/// The form before people signed in at a provider.
+const FORM_WITHOUT_PEOPLE: i64 = 1;
 /// How long a change waits for that of another process.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -57,6 +61,13 @@ CREATE TABLE changes (
 ) STRICT;
 CREATE TRIGGER changes_stay BEFORE UPDATE ON changes BEGIN SELECT RAISE(ABORT, 'the log of changes is append-only'); END;
 CREATE TRIGGER changes_remain BEFORE DELETE ON changes BEGIN SELECT RAISE(ABORT, 'the log of changes is append-only'); END;
+";
+
+/// People who sign in at a provider, since form 2.
+const PEOPLE: &str = "
+CREATE TABLE people (
+    account TEXT PRIMARY KEY REFERENCES accounts (name), issuer TEXT NOT NULL, subject TEXT NOT NULL, UNIQUE (issuer, subject)
+) STRICT, WITHOUT ROWID;
 ";
 
 /// An open access store.
@@ -105,7 +116,7 @@ impl AccessStore {
         Ok(store)
     }
 
-    /// Makes the tables of a new file; refuses a file of another form.
+    /// Makes the tables of a new file, and those that an older form lacks; refuses a file of another form.
     fn form(&self) -> AccessResult<()> {
         let pragma = |connection: &Connection, name: &str| -> rusqlite::Result<i64> {
             connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0))
@@ -117,9 +128,15 @@ impl AccessStore {
                 connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
             if found == (0, 0) && tables == 0 {
                 connection.execute_batch(SCHEMA)?;
+                connection.execute_batch(PEOPLE)?;
                 connection.execute_batch(&format!(
                     "PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {FORM};"
                 ))?;
+                return Ok((APPLICATION, FORM));
+            }
+            if found == (APPLICATION, FORM_WITHOUT_PEOPLE) {
+                connection.execute_batch(PEOPLE)?;
+                connection.execute_batch(&format!("PRAGMA user_version = {FORM};"))?;
                 return Ok((APPLICATION, FORM));
             }
             Ok(found)

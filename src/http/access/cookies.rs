@@ -1,4 +1,4 @@
-//! The two cookies: of a session, and of the sign-in form. Under TLS their names begin with `__Host-`, which browsers take
+//! The three cookies: of a session, of the sign-in form, and of a sign-in at a provider. Under TLS their names begin with `__Host-`, which browsers take
 //! from the host itself over TLS only.
 
 use axum::http::HeaderMap;
@@ -22,6 +22,31 @@ impl Cookies {
 
     const fn form_name(self) -> &'static str {
         if self.is_encrypted { "__Host-coverledger-form" } else { "coverledger-form" }
+    }
+
+    /// Whether browsers reach the service with TLS.
+    pub(in crate::http) const fn is_encrypted(self) -> bool {
+        self.is_encrypted
+    }
+
+    const fn oidc_name(self) -> &'static str {
+        if self.is_encrypted { "__Host-coverledger-oidc" } else { "coverledger-oidc" }
+    }
+
+    /// The sign-in at a provider that a browser began.
+    pub(in crate::http) fn oidc(self, headers: &HeaderMap) -> Option<String> {
+        value(headers, self.oidc_name())
+    }
+
+    /// Sets the cookie of a sign-in at a provider. Browsers send it when the provider's page leads back, which `Strict` would
+    /// prevent.
+    pub(in crate::http) fn set_oidc(self, value: &str, seconds: i64) -> String {
+        self.cookie(self.oidc_name(), value, "Lax", &format!("; Max-Age={seconds}"))
+    }
+
+    /// Removes the cookie of a sign-in at a provider.
+    pub(in crate::http) fn clear_oidc(self) -> String {
+        self.set_oidc("", 0)
     }
 
     /// The session of a request.
@@ -50,8 +75,12 @@ impl Cookies {
     }
 
     fn set(self, name: &str, value: &str, more: &str) -> String {
+        self.cookie(name, value, "Strict", more)
+    }
+
+    fn cookie(self, name: &str, value: &str, same_site: &str, more: &str) -> String {
         let secure = if self.is_encrypted { "; Secure" } else { "" };
-        format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict{secure}{more}")
+        format!("{name}={value}; Path=/; HttpOnly; SameSite={same_site}{secure}{more}")
     }
 }
 
@@ -88,5 +117,9 @@ mod tests {
         let set = Cookies::new(true).set_session("v");
         assert_eq!(set, "__Host-coverledger=v; Path=/; HttpOnly; SameSite=Strict; Secure");
         assert!(!plain.set_session("v").contains("Secure"));
+        // The provider's page leads back with it.
+        let set = Cookies::new(true).set_oidc("v", 600);
+        assert_eq!(set, "__Host-coverledger-oidc=v; Path=/; HttpOnly; SameSite=Lax; Secure; Max-Age=600");
+        assert!(Cookies::new(true).clear_oidc().ends_with("; Max-Age=0"));
     }
 }

@@ -12,8 +12,9 @@ pub(super) use asker::Asker;
 pub(super) use authorize::check;
 pub(super) use cookies::Cookies;
 
+use crate::access::oidc::{Grant, OidcTerms, Provider};
 use crate::access::{Access, Role};
-use crate::config::AccessSettings;
+use crate::config::{AccessSettings, OidcGrant, OidcSettings, is_safe_address};
 use crate::telemetry::clock::Clock;
 use std::sync::Arc;
 
@@ -23,12 +24,32 @@ pub(super) struct Guard {
     pub(super) access: Arc<Access>,
     pub(super) clock: Clock,
     reason_required: Vec<Role>,
+    /// Where people sign in by OpenID Connect, and what the page calls it.
+    pub(super) oidc: Option<(Provider, String)>,
+}
+
+fn provider(settings: &OidcSettings) -> Provider {
+    let grant = |grant: &OidcGrant| {
+        let role = Role::parse(grant.role)?;
+        Some(Grant { value: grant.value.clone(), role, scope: grant.scope.clone() })
+    };
+    Provider::new(OidcTerms {
+        issuer: settings.issuer.clone(),
+        client_id: settings.client_id.clone(),
+        client_secret: settings.client_secret.expose().to_owned(),
+        certificate_authorities: settings.certificate_authorities.clone(),
+        scopes: settings.scopes.clone(),
+        role_claim: settings.role_claim.clone(),
+        grants: settings.grants.iter().filter_map(grant).collect(),
+        is_safe_address,
+    })
 }
 
 impl Guard {
     pub(super) fn new(access: Arc<Access>, clock: Clock, settings: &AccessSettings) -> Self {
         let roles = settings.reason_required.iter().filter_map(|role| Role::parse(role));
-        Self { access, clock, reason_required: roles.collect() }
+        let oidc = settings.oidc.as_ref().map(|oidc| (provider(oidc), oidc.display_name.clone()));
+        Self { access, clock, reason_required: roles.collect(), oidc }
     }
 
     fn must_state_reason(&self, role: Role) -> bool {

@@ -17,6 +17,7 @@ mod identifier;
 mod messages;
 mod names;
 mod note;
+pub(super) mod oidc;
 mod order;
 mod own_form;
 mod pattern;
@@ -64,6 +65,8 @@ pub(super) fn handler<S: Source>(method: &str, path: &str) -> Option<MethodRoute
         ("GET", "/order") => get(order::get::<S>),
         ("GET", "/access-log") => get(access_log::get::<S>),
         ("GET", "/sign-in") => get(sign_in::get::<S>),
+        ("GET", "/sign-in/oidc") => get(oidc::begin::<S>),
+        ("GET", "/sign-in/oidc/callback") => get(oidc::callback::<S>),
         ("POST", "/sign-in") => post(sign_in::post::<S>),
         ("POST", "/sign-out") => post(sign_in::sign_out::<S>),
         ("GET", "/assets/page.css") => get(css),

@@ -39,6 +39,8 @@ struct Page {
     next_encoded: String,
     proof: String,
     fault: Option<String>,
+    /// The button of the provider.
+    provider: Option<String>,
 }
 
 /// Leads to the sign-in page, and back afterwards.
@@ -61,7 +63,7 @@ pub(super) fn see_other(target: &str) -> Response {
 
 /// An address of one of this service's own pages; anything else becomes the first page, so that no link leads elsewhere after
 /// signing in.
-fn own_address(next: &str) -> String {
+pub(super) fn own_address(next: &str) -> String {
     let path = next.split('?').next().unwrap_or_default();
     let is_list = path.strip_prefix("/bulk/").is_some_and(|id| {
         !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
@@ -72,7 +74,7 @@ fn own_address(next: &str) -> String {
     if is_own && is_plain { next.to_owned() } else { "/".to_owned() }
 }
 
-fn first(query: &Query, name: &str) -> String {
+pub(super) fn first(query: &Query, name: &str) -> String {
     query.all(name).into_iter().next().unwrap_or_default()
 }
 
@@ -98,7 +100,7 @@ pub(in crate::http) fn no_page<S: Source>(state: &HttpState<S>, request: &Reques
 }
 
 /// The form, with a fresh proof where the browser has none.
-fn form<S: Source>(
+pub(super) fn form<S: Source>(
     state: &HttpState<S>,
     headers: &HeaderMap,
     (w, next, name): (&'static Words, &str, &str),
@@ -111,8 +113,10 @@ fn form<S: Source>(
         Err(error) => return failed(&error),
     };
     let next = own_address(next);
+    let provider = state.guard().and_then(|guard| guard.oidc.as_ref());
     let page = Page {
         w,
+        provider: provider.map(|(_, name)| fill(w.sign_in_at, &[name])),
         version: env!("CARGO_PKG_VERSION"),
         name: name.to_owned(),
         next_encoded: utf8_percent_encode(&next, crate::http::UNRESERVED).to_string(),
@@ -192,7 +196,7 @@ pub(in crate::http) async fn post<S: Source>(
     }
 }
 
-fn with_cookie(mut response: Response, cookie: &str) -> Response {
+pub(super) fn with_cookie(mut response: Response, cookie: &str) -> Response {
     match HeaderValue::from_str(cookie) {
         Ok(cookie) => {
             response.headers_mut().append(SET_COOKIE, cookie);

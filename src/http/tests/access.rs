@@ -110,9 +110,22 @@ fn sample(path: &str) -> String {
         "/v1/statements" => "/v1/statements?month=2026-11".to_owned(),
         "/tlog/tile/{*path}" => "/tlog/tile/entries/000.p/1".to_owned(),
         "/v1/answers/{number}" => "/v1/answers/1".to_owned(),
-        "/v1/answers" | "/v1/openapi.json" | "/docs" | "/tlog/checkpoint" | "/tlog/keys"
-        | "/v1/rejections" | "/v1/progress" | "/sign-in" | "/sign-out" | "/livez" | "/readyz"
-        | "/metrics" | "/assets/page.css" | "/assets/icon.svg" => path.to_owned(),
+        "/v1/answers"
+        | "/v1/openapi.json"
+        | "/docs"
+        | "/tlog/checkpoint"
+        | "/tlog/keys"
+        | "/v1/rejections"
+        | "/v1/progress"
+        | "/sign-in"
+        | "/sign-in/oidc"
+        | "/sign-in/oidc/callback"
+        | "/sign-out"
+        | "/livez"
+        | "/readyz"
+        | "/metrics"
+        | "/assets/page.css"
+        | "/assets/icon.svg" => path.to_owned(),
         other => panic!("{other} has no sample: say in this test who may use it"),
     }
 }
@@ -147,8 +160,18 @@ fn allowed(method: &str, path: &str) -> &'static [&'static str] {
         ("GET", "/v1/progress") | ("POST", "/sign-out") => &ROLES,
         (
             "GET",
-            "/sign-in" | "/livez" | "/readyz" | "/assets/page.css" | "/assets/icon.svg" | "/tlog/checkpoint"
-            | "/tlog/keys" | "/tlog/tile/{*path}",
+            "/sign-in"
+            | "/sign-in/oidc"
+            | "/sign-in/oidc/callback"
+            | "/docs"
+            | "/v1/openapi.json"
+            | "/livez"
+            | "/readyz"
+            | "/assets/page.css"
+            | "/assets/icon.svg"
+            | "/tlog/checkpoint"
+            | "/tlog/keys"
+            | "/tlog/tile/{*path}",
         )
         | ("POST", "/sign-in") => &["anyone"],
         other => panic!("{other:?} has no entry: say in this test who may use it"),

@@ -182,6 +182,15 @@ words! {
     sign_in_wait: "失败次数过多，请 {} 秒后再试", "Too many failures: try again in {} s";
     sign_in_busy: "登录的人过多，请稍后再试", "Too many people sign in at this moment: try again shortly";
     sign_in_stale: "登录页已过期，请重新填写", "The sign-in page had expired: fill it in again";
+    sign_in_at: "用 {} 登录", "Sign in with {}";
+    sign_in_or: "或用本系统账号登录", "or with an account of this service";
+    signed_in: "已登录", "Signed in";
+    go_on: "继续", "Go on";
+    oidc_stale: "这次登录已过期或不是在本浏览器发起的，请重新登录", "This sign-in has expired, or this browser did not begin it: sign in again";
+    oidc_refused: "登录未完成：{}", "The sign-in was not completed: {}";
+    oidc_unreachable: "暂时无法通过 {} 登录，请稍后再试；若持续出现请联系管理员", "Signing in with {} does not work at this moment: try again shortly, or tell the operator";
+    oidc_no_role: "您已通过 {} 登录，但在本系统没有角色。请联系管理员为您分配角色", "You signed in with {}, but you have no role here. Ask the operator for one";
+    oidc_disabled: "您的账号已在本系统停用，请联系管理员", "Your account is disabled here: ask the operator";
     no_page_for_role: "您的角色没有可用的页面，请使用接口", "Your role has no pages: use the interface";
     no_sign_in: "未配置登录：本机上的任何人都可以查询", "No sign-in is configured: everyone on this machine may ask";
     error_reference: "案件编号最多 256 字节，不含控制字符", "A reference has at most 256 bytes and no control characters";
