@@ -98,6 +98,7 @@ pub enum Command {
         file: PathBuf,
     },
     /// Print the description of the HTTP interface (OpenAPI 3.1).
+    #[command(after_help = "Example: coverledger openapi >openapi.json")]
     Openapi,
     /// Write deterministic synthetic events.
     Generate(generate::GenerateArgs),

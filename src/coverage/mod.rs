@@ -12,6 +12,10 @@ pub mod csv;
 #[cfg(test)]
 mod examples;
 pub mod explain;
+#[cfg(test)]
+#[allow(dead_code, reason = "the completeness of these ledgers has no cause")]
+#[path = "../../tests/testkit/explained.rs"]
+mod explained;
 mod fetch;
 pub mod foreign_text;
 pub mod instant;

@@ -2,11 +2,8 @@
 
 mod scenes;
 
-#[allow(dead_code, reason = "the completeness of these ledgers has no cause")]
-#[path = "../../../tests/testkit/explained.rs"]
-mod explained;
-
 use super::*;
+use crate::coverage::explained;
 use crate::coverage::resolve::{explain, resolve};
 use scenes::{Scene, scenes};
 use serde_json::Value;

@@ -14,10 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) mod worlds;
 
-#[allow(dead_code, reason = "the completeness of these ledgers has no cause")]
-#[path = "../../../tests/testkit/explained.rs"]
-mod explained;
-
+use crate::coverage::explained;
 use worlds::worlds;
 
 const NAMES: [&str; 2] = ["p", "q"];

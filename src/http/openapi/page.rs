@@ -86,7 +86,7 @@ fn page(document: &Value) -> Page {
         let calls = paths.flat_map(|(path, item)| {
             item.as_object().into_iter().flatten().map(move |(method, call)| (path, method, call))
         });
-        let is_tagged = |call: &Value| call["tags"][0] == tag;
+        let is_tagged = |call: &Value| call.pointer("/tags/0").is_some_and(|first| first == tag);
         calls
             .filter(|(_, _, call)| is_tagged(call))
             .map(|(path, method, call)| read_call(path, method, call))
@@ -97,10 +97,10 @@ fn page(document: &Value) -> Page {
         description: text(&tag["description"]),
         calls: calls(tag["name"].as_str().unwrap_or_default()),
     });
-    let schemas = document["components"]["schemas"].as_object().into_iter().flatten();
+    let schemas = document.pointer("/components/schemas").and_then(Value::as_object).into_iter().flatten();
     Page {
         version: env!("CARGO_PKG_VERSION"),
-        description: text(&document["info"]["description"]),
+        description: document.pointer("/info/description").map(text).unwrap_or_default(),
         groups: groups.collect(),
         schemas: schemas.map(|(name, schema)| read_schema(name, schema)).collect(),
     }
@@ -125,7 +125,7 @@ fn read_call(path: &str, method: &str, call: &Value) -> Call {
         path: path.to_owned(),
         summary: text(&call["summary"]),
         parameters: parameters.collect(),
-        body: call["requestBody"]["description"].as_str().map(str::to_owned),
+        body: call.pointer("/requestBody/description").map(text),
         responses: responses.collect(),
     }
 }
