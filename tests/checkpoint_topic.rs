@@ -76,7 +76,7 @@ fn every_checkpoint_reaches_the_topic_once_the_broker_is_there() {
     kafka.stop();
     // Sealing does not wait for a broker that is away.
     let mut program = serve(&bench);
-    has(&mut program, "coverledger_sealed_days 7\n");
+    has(&mut program, "coverledger_seals 7\n");
     let key = program.text("/tlog/keys", "*/*").trim_end().to_owned();
     assert!(program.text("/metrics", "*/*").contains("coverledger_checkpoints_published_total 0\n"));
     has_not(&mut program, "coverledger_checkpoint_failures_total 0\n");

@@ -23,11 +23,11 @@ const NAMED: &str = "name = \"ledger.example/seal\"\n";
 /// A service that has sealed all that is due.
 fn service(bench: &Bench, days: usize) -> Program {
     let mut program = Program::serve(&bench.path("flights.toml"), &[]);
-    let wanted = format!("coverledger_sealed_days {days}\n");
+    let wanted = format!("coverledger_seals {days}\n");
     poll_until("every settled day is sealed", || {
         assert!(!program.has_ended(), "it ended: {}", program.said());
         let metrics = program.text("/metrics", "*/*");
-        (metrics.contains(&wanted) && metrics.contains("coverledger_seal_due_days 0\n")).then_some(())
+        (metrics.contains(&wanted) && metrics.contains("coverledger_seals_due 0\n")).then_some(())
     });
     program
 }

@@ -174,13 +174,13 @@ impl Metrics {
 
     /// Days that are settled and wait to be sealed.
     pub fn seals_due(&self, days: u64) {
-        self.table().seal_due_days.set(int(days));
+        self.table().seals_due.set(int(days));
     }
 
     /// What is sealed.
     pub fn seal_log(&self, facts: &SealFacts) {
         let table = self.table();
-        table.sealed_days.set(int(facts.days));
+        table.seals.set(int(facts.days));
         table.seal_log_entries.set(int(facts.entries));
         table.sealed_through.set(facts.through.map_or(0, |through| through.millis() / 1_000));
     }

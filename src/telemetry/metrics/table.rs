@@ -73,10 +73,10 @@ table! {
     compactions: IntCounter = "compactions_total", [], "Compactions done.";
     compactions_running: IntGauge = "compactions_running", [], "Compactions under way.";
     compaction_bytes: IntCounter = "compaction_bytes_total", [], "Bytes that compactions wrote.";
-    sealed_days: IntGauge = "sealed_days", [], "Days that are sealed.";
+    seals: IntGauge = "seals", [], "Days that are sealed.";
     seal_log_entries: IntGauge = "seal_log_entries", [], "Entries of the seal log: a day and generation each.";
     sealed_through: IntGauge = "sealed_through_seconds", [], "End of the newest sealed day (since the epoch).";
-    seal_due_days: IntGauge = "seal_due_days", [], "Days that are settled and wait to be sealed.";
+    seals_due: IntGauge = "seals_due", [], "Days that are settled and wait to be sealed.";
     seal_seconds: Histogram = "seal_duration_seconds", [], "Time to seal a day.", WRITE_S;
     seal_failures: IntCounter = "seal_failures_total", [], "Times that a day could not be sealed.";
     receipts: IntCounterVec = "receipts_total", ["outcome"], "Receipts asked for, by how that ended.";

@@ -92,10 +92,10 @@ fn sealed_days_and_receipts_are_counted() {
     metrics.checkpoint_failed();
     let text = text(&metrics);
     for line in [
-        "coverledger_sealed_days 5",
+        "coverledger_seals 5",
         "coverledger_seal_log_entries 6",
         "coverledger_sealed_through_seconds 1795147620",
-        "coverledger_seal_due_days 2",
+        "coverledger_seals_due 2",
         "coverledger_seal_duration_seconds_sum 3",
         "coverledger_seal_failures_total 1",
         "coverledger_receipts_total{outcome=\"refused\"} 1",
