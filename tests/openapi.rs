@@ -131,6 +131,7 @@ fn schemathesis(url: &str, folder: &Path, more: &[&str]) {
     command.env("SCHEMATHESIS_HOOKS", "hooks").env("PYTHONPATH", root().join("tests/schemathesis"));
     // Nothing of the run stays in the repository.
     command.env("PYTHONDONTWRITEBYTECODE", "1");
+    command.arg("--config-file").arg(root().join("tests/schemathesis/schemathesis.toml"));
     command.current_dir(folder).arg("run").arg(format!("{url}/v1/openapi.json")).args([
         "--max-examples",
         EXAMPLES,

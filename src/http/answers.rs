@@ -140,7 +140,7 @@ fn filter<S: Source>(raw: Option<&str>, state: &HttpState<S>, asker: &Asker) -> 
         ("kind" = Option<String>, Query, description = "Only entries of this kind"),
         ("principal" = Option<String>, Query, description = "Only answers to this token or account"),
         ("reason" = Option<String>, Query, description = "Only answers with this reason or case number"),
-        ("after" = Option<u64>, Query, description = "Only entries after this number"),
+        ("after" = Option<String>, Query, description = "Only entries after this number"),
         ("limit" = Option<u32>, Query, minimum = 1, description = "Rows of a page; at most, and by default, `http.page_rows_max`"),
     ),
     responses(
@@ -182,7 +182,7 @@ pub(super) async fn list<S: Source>(
 #[utoipa::path(
     get, path = "/v1/answers/{number}", operation_id = "answer", tag = "Answers",
     params(
-        ("number" = u64, Path, minimum = 1, description = "Number of the entry"),
+        ("number" = String, Path, description = "Number of the entry"),
         ("reference" = Option<String>, Query, description = "Reason or case number"),
     ),
     responses(

@@ -42,6 +42,7 @@ const PIECE_BYTES: usize = 64 * 1024;
     params(
         ("reference" = Option<String>, Query, description = "Reason or case number; an answer repeats it"),
         ("known_at" = Option<String>, Query, description = "Asks for an earlier state: the number of a commit, or an RFC 3339 instant", example = "1042"),
+        ("explain" = Option<bool>, Query, description = "`true`: each answer says why, in `why`"),
     ),
     responses(
         (status = 200, description = "An answer a line, or `{\"line\": n, \"error\": \"...\"}`", body = String, content_type = "application/x-ndjson"),
