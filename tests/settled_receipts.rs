@@ -65,8 +65,8 @@ fn have_receipts(case: &Case, count: usize) {
     let metrics = poll_until("every settled day is sealed", || {
         assert!(!program.has_ended(), "it ended: {}", program.said());
         let metrics = program.text("/metrics", "*/*");
-        let is_done = metrics.contains("coverledger_seals_due 0\n")
-            && !metrics.contains("coverledger_seals 0\n");
+        let is_done =
+            metrics.contains("coverledger_seals_due 0\n") && !metrics.contains("coverledger_seals 0\n");
         is_done.then_some(metrics)
     });
     let days = metrics.lines().find_map(|line| line.strip_prefix("coverledger_seals ")).unwrap();
