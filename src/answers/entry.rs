@@ -189,7 +189,7 @@ impl Content {
 /// Who asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PrincipalLine {
-    /// Token or account; `loopback` where nobody has to sign in.
+    /// Token or account; `loopback` of a service without `[access]`.
     pub name: String,
     /// `token`, `account` or `loopback`.
     pub kind: String,

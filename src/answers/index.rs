@@ -271,7 +271,7 @@ fn number_of(all: &[&str], text: &str) -> u8 {
 /// A filter in numbers.
 struct Wanted {
     kind: Option<u8>,
-    /// `None`: whoever; else those.
+    /// Only answers to this principal; `None` = to any.
     principals: Option<Vec<u32>>,
     /// `None`: whatever; `Some(None)`: a reason that nothing has.
     reason: Option<Option<u32>>,

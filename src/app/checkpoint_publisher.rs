@@ -33,7 +33,7 @@ struct Publisher {
     stop: Stop,
 }
 
-/// Starts the publisher where the configuration names a topic; its sender is told of each new checkpoint.
+/// Starts the publisher where the configuration names a topic; the sender receives each new checkpoint.
 ///
 /// # Errors
 /// The system gives no thread.

@@ -63,7 +63,7 @@ struct SealingThread {
     stop: Stop,
 }
 
-/// Starts the sealing thread, if there are secrets to seal with. `publisher` is told of each new checkpoint.
+/// Starts the sealing thread, if there are secrets to seal with. `publisher` receives each new checkpoint.
 ///
 /// # Errors
 /// The system gives no thread.

@@ -13,7 +13,7 @@ pub mod csv;
 mod examples;
 pub mod explain;
 #[cfg(test)]
-#[allow(dead_code, reason = "the completeness of these ledgers has no cause")]
+#[expect(dead_code, reason = "the completeness of these ledgers has no cause")]
 #[path = "../../tests/testkit/explained.rs"]
 mod explained;
 mod fetch;

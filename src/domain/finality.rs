@@ -292,7 +292,7 @@ impl PlatformFinality {
         self.claim(window, UnsettledReason::ConflictingRecord, AskAgain::Never);
     }
 
-    /// Where the platform is not settled, whoever the rider is: all of it, and what of it is a gap.
+    /// Where the platform is not settled, for every rider: all of it, and what of it is a gap.
     pub fn unsettled_for_all(&self) -> [Vec<Window>; 2] {
         let of_all = self.claims.iter().take(self.first_rider_claim);
         let gaps = of_all.clone().filter(|claim| claim.reason == UnsettledReason::Gap);

@@ -270,7 +270,7 @@ impl<S: Source> HttpState<S> {
         &self.inner.metrics
     }
 
-    /// Logs of which riders somebody asks, by pseudonyms; nothing where nobody has to sign in.
+    /// Logs by pseudonym which riders a question names; logs nothing without `[access]`.
     pub(super) fn note_riders(&self, asker: &Asker, rider_ids: &[String]) {
         let Some(guard) = self.guard() else { return };
         let pseudonyms = guard.access.pseudonyms();

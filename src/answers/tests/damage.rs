@@ -53,6 +53,21 @@ fn a_lost_end_is_found_by_the_witness() {
 }
 
 #[test]
+fn an_exchanged_entry_with_a_right_digest_of_its_own_is_found_by_the_next_one() {
+    let (dir, folder) = log_with(3);
+    let path = newest(&folder);
+    let whole = fs::read(&path).unwrap();
+    let lines: Vec<&[u8]> = whole.split_inclusive(|&byte| byte == b'\n').collect();
+    let (mut entry, _) = Entry::parse(lines[1].trim_ascii_end()).unwrap();
+    entry.at_ms += 1;
+    let (exchanged, _) = entry.line().unwrap();
+    fs::write(&path, [lines[0], &exchanged, lines[2]].concat()).unwrap();
+    let problems = chain::verify(&folder).unwrap().problems;
+    assert!(problems.iter().any(|problem| problem.contains("entry 3")), "{problems:?}");
+    assert!(matches!(Running::open(dir.path()), Err(AnswerLogError::Damaged { .. })));
+}
+
+#[test]
 fn a_replaced_end_is_found_by_the_witness() {
     let (dir, folder) = log_with(2);
     // Another log with other answers is whole in itself.

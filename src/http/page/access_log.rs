@@ -24,7 +24,7 @@ struct Page {
     w: &'static Words,
     frame: Frame,
     fault: Option<String>,
-    /// There is no log, as nobody signs in.
+    /// There is no log: the service has no `[access]`.
     is_off: bool,
     changes: Vec<ChangeShown>,
     /// The page with older changes.

@@ -15,7 +15,7 @@ pub(super) struct OwnForm {
 }
 
 impl OwnForm {
-    /// For a page of the asker: made of the session, or, where nobody signs in, of a cookie of its own.
+    /// For a page of the asker: made of the session, or, in a service without `[access]`, of a cookie of its own.
     ///
     /// # Errors
     /// The operating system gives no random numbers.

@@ -1,7 +1,7 @@
 //! The answer log over HTTP: nothing is answered that is not in the log, and everyone sees what is theirs.
 
 use super::world::*;
-use crate::answers::{AnswerLog, Asked, Content, Digest, Entry, LogTerms, chain};
+use crate::answers::{AnswerLog, Asked, Content, Digest, Draft, Entry, Event, LogTerms, chain};
 use crate::http::HttpState;
 use crate::telemetry::clock::Clock;
 use axum::body::Body;
@@ -222,4 +222,47 @@ async fn strange_numbers_and_parameters_are_refused() {
     // Without a log there is none to ask.
     get(&state(), "/v1/answers").await.is_problem(404, "not-found");
     get(&state(), "/v1/answers/1").await.is_problem(404, "not-found");
+}
+
+#[tokio::test]
+async fn the_page_of_a_case_lists_its_earlier_answers_and_the_first_page_those_that_changed() {
+    let logging = Logging::new();
+    let ask = |reference: &str| format!("/?{AT}&reference={reference}&lang=en");
+    let list = "Earlier answers in this case";
+    let first = get(&logging.state, &ask("case-7")).await;
+    assert!(!first.body.contains(list), "nothing was answered before: {}", first.body);
+    let number = logging.named(&first).number;
+    let (id, address) = (format!(">main/{number}</a>"), format!("href=\"/v1/answers/{number}\""));
+    let second = get(&logging.state, &ask("case-7")).await;
+    for text in [list, &id, &address, "the same"] {
+        assert!(second.body.contains(text), "{text} is not in {}", second.body);
+    }
+    assert!(!get(&logging.state, &ask("case-8")).await.body.contains(list));
+    let print = get(&logging.state, &format!("{}&view=print", ask("case-7"))).await;
+    assert!(!print.body.contains(list), "{}", print.body);
+    let mine = "My cases: answers that would now be others";
+    assert!(!get(&logging.state, "/?lang=en").await.body.contains(mine));
+    let event = Event::Completeness { platforms: vec!["dada".to_owned()], commit: 2 };
+    let content = Content::Changed { answer: number, verdict: "not_covered".to_owned(), event };
+    logging.log.append(Draft { at: Clock::start().now(), content }).await.unwrap();
+    let start = get(&logging.state, "/?lang=en").await.body;
+    for text in [mine, &id, "chip covered", "chip not_covered"] {
+        assert!(start.contains(text), "{text} is not in {start}");
+    }
+}
+
+/// What a page shows of a rider or an order is an answer.
+#[tokio::test]
+async fn the_pages_of_riders_and_orders_are_in_the_log() {
+    let logging = Logging::new();
+    for page in [
+        "/rider?rider_id=3f9c-rider-7e21&day=2026-11-20&lang=en",
+        "/order?platform=dada&order_id=DD-20261120-0093&lang=en",
+    ] {
+        let reply = get(&logging.state, page).await;
+        assert_eq!(reply.status, 200, "{page}: {}", reply.body);
+        let Content::Answer { question, body_sha256, .. } = logging.named(&reply).content else { panic!() };
+        assert_eq!(body_sha256, Some(Digest::of(reply.body.as_bytes())));
+        assert!(matches!(question, Asked::Request { target } if target == page));
+    }
 }

@@ -206,7 +206,7 @@ fn what_the_provider_refuses_is_told_apart() {
     roleless["coverledger_roles"] = json!(["canteen"]);
     pair.issue("rsa", &roleless);
     assert_eq!(pair.finish(&begun.cookie, &asked["state"], START).unwrap().granted, None);
-    // Nobody listens there any more.
+    // The port is closed.
     let away = provider("http://127.0.0.1:1").begin(BACK, "zh", "/", START);
     assert!(matches!(away, Err(OidcError::Unreachable { .. })), "{away:?}");
 }

@@ -240,7 +240,7 @@ impl Jobs {
         Ok(job)
     }
 
-    /// A principal's list; nobody else's, and none that has expired.
+    /// A list of this principal that has not expired.
     pub(super) fn get(&self, id: &str, owner: &Owner, now: UtcMillis) -> Option<Arc<Job>> {
         let mut jobs = locked(&self.jobs);
         jobs.retain(|_, job| !job.is_expired(now));
@@ -264,7 +264,7 @@ impl Jobs {
     }
 }
 
-/// A name that nobody guesses.
+/// A random name, which cannot be guessed.
 fn new_id() -> Option<String> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).ok()?;

@@ -135,3 +135,15 @@ async fn the_access_log_shows_every_change_newest_first() {
             .contains("No sign-in is configured, so there are no changes")
     );
 }
+
+#[tokio::test]
+async fn earlier_answers_are_shown_to_their_own_principal_only() {
+    let guarded = Guarded::new();
+    let mut li = guarded.person("li", Role::Claims).await;
+    let mut admin = guarded.person("an", Role::Admin).await;
+    let case = format!("/?rider_id={RIDER}&at=2026-11-20T12:07:31%2B08:00&reference=case-7&lang=en");
+    let list = "Earlier answers in this case";
+    assert_eq!(guarded.open(&mut li, &case).await.status, 200);
+    assert!(guarded.open(&mut li, &case).await.body.contains(list));
+    assert!(!guarded.open(&mut admin, &case).await.body.contains(list));
+}
