@@ -1,9 +1,12 @@
 //! The page in a real browser: accessible, on a phone, on paper.
 
+use super::answers::open_log;
 use super::browser::{Browser, Screen};
-use super::limits::with_server;
+use super::limits::{with_server, with_state};
 use super::world::*;
+use crate::telemetry::clock::Clock;
 use std::path::Path;
+use tempfile::TempDir;
 
 /// A folder that gets pictures and printed pages, for people to look at.
 const PICTURES: &str = "COVERLEDGER_PICTURES";
@@ -38,27 +41,53 @@ async fn every_page_is_accessible_on_a_screen_and_on_a_phone() {
     with_server(settings(), |address| {
         let mut browser = Browser::start();
         for (name, query) in pages() {
-            for (width, dark) in [(1280, false), (1280, true), (360, false), (360, true)] {
-                let page = format!("{name} at {width}, dark: {dark}");
-                browser.open(&format!("http://{address}/?{query}"), Screen { width, dark });
-                assert_eq!(browser.violations(), Vec::<String>::new(), "{page}");
-                let heads = browser.evaluate("document.querySelectorAll('h1').length");
-                assert_eq!(heads, 1, "{page}");
-                // Nothing is wider than the screen, and what scrolls inside it takes the focus.
-                let wide = browser.evaluate("document.documentElement.scrollWidth");
-                assert_eq!(wide, width, "{page}");
-                let mute = browser.evaluate(
-                    "[...document.querySelectorAll('*')].filter(e => e.scrollWidth > e.clientWidth + 1
-                        && ['auto', 'scroll'].includes(getComputedStyle(e).overflowX)
-                        && !['TEXTAREA', 'INPUT'].includes(e.tagName)
-                        && !(e.tabIndex === 0 && e.getAttribute('role') === 'region' && e.ariaLabel)).length",
-                );
-                assert_eq!(mute, 0, "{page}");
-                keep(&format!("{name}-{width}{}.png", if dark { "-dark" } else { "" }), &browser.picture());
-            }
+            check(&mut browser, (name, &format!("http://{address}/?{query}")), "");
         }
     })
     .await;
+}
+
+#[tokio::test]
+async fn earlier_answers_explanations_and_the_description_of_the_interface_are_accessible() {
+    let log = TempDir::new().unwrap();
+    let state = state().with_answer_log(open_log(&log), Clock::start());
+    with_state(state, |address| {
+        let mut browser = Browser::start();
+        // From the second answer on there are earlier ones.
+        let case = format!("http://{address}/?{RIDER}&at=2026-11-20+12:07:31&reference=case-7");
+        browser.open(&case, Screen { width: 1280, dark: false });
+        let unfold = "document.querySelectorAll('details').forEach(part => part.open = true)";
+        check(&mut browser, ("earlier", &format!("{case}&lang=zh")), unfold);
+        let tables = browser.evaluate("document.querySelectorAll('.earlier tbody tr').length > 0");
+        assert_eq!(tables, true);
+        check(&mut browser, ("docs", &format!("http://{address}/docs")), "");
+    })
+    .await;
+}
+
+/// Looks at a page in both widths and colours, after `prepare` has run in it.
+fn check(browser: &mut Browser, (name, address): (&str, &str), prepare: &str) {
+    for (width, dark) in [(1280, false), (1280, true), (360, false), (360, true)] {
+        let page = format!("{name} at {width}, dark: {dark}");
+        browser.open(address, Screen { width, dark });
+        if !prepare.is_empty() {
+            browser.evaluate(&format!("{prepare};0"));
+        }
+        assert_eq!(browser.violations(), Vec::<String>::new(), "{page}");
+        let heads = browser.evaluate("document.querySelectorAll('h1').length");
+        assert_eq!(heads, 1, "{page}");
+        // Nothing is wider than the screen, and what scrolls inside it takes the focus.
+        let wide = browser.evaluate("document.documentElement.scrollWidth");
+        assert_eq!(wide, width, "{page}");
+        let mute = browser.evaluate(
+            "[...document.querySelectorAll('*')].filter(e => e.scrollWidth > e.clientWidth + 1
+                && ['auto', 'scroll'].includes(getComputedStyle(e).overflowX)
+                && !['TEXTAREA', 'INPUT'].includes(e.tagName)
+                && !(e.tabIndex === 0 && e.getAttribute('role') === 'region' && e.ariaLabel)).length",
+        );
+        assert_eq!(mute, 0, "{page}");
+        keep(&format!("{name}-{width}{}.png", if dark { "-dark" } else { "" }), &browser.picture());
+    }
 }
 
 #[tokio::test]
