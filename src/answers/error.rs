@@ -30,6 +30,16 @@ pub enum AnswerLogError {
         /// The log's folder.
         path: PathBuf,
     },
+    /// What lies at the log's path is no longer the folder that this process locked.
+    #[error(
+        "Failed to write to the answer log in {path}: the folder was moved, replaced or deleted while this process had it; start \
+         the service again, and leave the folder alone while a process has it",
+        path = path.display()
+    )]
+    Replaced {
+        /// The log's folder.
+        path: PathBuf,
+    },
     /// An entry is not what was written.
     #[error(
         "Failed to read the answer log: {problem}; `coverledger answers verify` lists all damage; restore the log from a backup, \

@@ -3,6 +3,7 @@
 use super::entry::{Draft, Entry};
 use super::error::{AnswerLogError, AnswerLogResult};
 use super::index::{ChangedAnswer, Filter, Index, Listed, Watchable};
+use super::lock::FolderLock;
 use super::segment::{self, Disk, make_folder};
 use super::start::{self, folder_of};
 use super::worker::{Preparer, Waiting, Worker};
@@ -58,6 +59,7 @@ impl Shared {
 pub struct AnswerLog {
     name: Arc<str>,
     folder: Arc<Path>,
+    lock: Arc<FolderLock>,
     sender: SyncSender<Waiting>,
     shared: Arc<Shared>,
     /// Bytes that the start cut off the end.
@@ -83,17 +85,22 @@ impl AnswerLog {
         let folder = folder_of(answers, &terms.name);
         let opened = start::open(&folder)?;
         segment::sync_folder(answers).map_err(AnswerLogError::file("sync", answers))?;
-        let (cut_bytes, link, lock) = (opened.cut_bytes, opened.link, opened.lock);
+        let (cut_bytes, link, lock) = (opened.cut_bytes, opened.link, Arc::new(opened.lock));
         let shared = Arc::new(Shared {
             index: RwLock::new(opened.index),
             stopped: Mutex::default(),
             watchables: Mutex::new(opened.watchables),
         });
         let (sender, receiver) = sync_channel(WAITING_MAX);
-        let (worker, preparer) =
-            Worker::new(&folder, (link, lock), Arc::clone(&shared), receiver, (terms.retention_ms, disk));
+        let (worker, preparer) = Worker::new(
+            &folder,
+            (link, Arc::clone(&lock)),
+            Arc::clone(&shared),
+            receiver,
+            (terms.retention_ms, disk),
+        );
         let (name, folder) = (terms.name.into(), folder.into());
-        Ok((Self { name, folder, sender, shared, cut_bytes }, worker, preparer))
+        Ok((Self { name, folder, lock, sender, shared, cut_bytes }, worker, preparer))
     }
 
     /// The name of the process that it belongs to.
@@ -205,8 +212,9 @@ impl AnswerLog {
     /// Writes a small file of the log, whole or not at all. It is not made durable.
     ///
     /// # Errors
-    /// The disk fails.
+    /// The folder is another one; the disk fails.
     pub fn write_file(&self, name: &str, text: &str) -> AnswerLogResult<()> {
+        self.lock.check()?;
         let path = self.file(name);
         segment::write_small(&path, text).map_err(AnswerLogError::file("write", path))
     }

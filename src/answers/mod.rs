@@ -18,6 +18,7 @@ pub mod chain;
 pub mod entry;
 mod error;
 pub mod index;
+mod lock;
 mod log;
 mod segment;
 mod start;

@@ -4,10 +4,10 @@ use super::chain::{Link, Witness, files};
 use super::entry::{Content, Digest, Entry};
 use super::error::{AnswerLogError, AnswerLogResult};
 use super::index::{Index, SegmentFacts, Watchable, watchable};
+use super::lock::FolderLock;
 use super::segment::{self, is_empty, lines, make_folder};
 use std::collections::HashMap;
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
 
 /// A log that was opened.
@@ -18,13 +18,13 @@ pub(super) struct Opened {
     /// Bytes that were cut off at the end.
     pub(super) cut_bytes: usize,
     /// Keeps other processes away.
-    pub(super) lock: File,
+    pub(super) lock: FolderLock,
 }
 
 /// Opens the log in a folder, which is made if it is not there.
 pub(super) fn open(folder: &Path) -> AnswerLogResult<Opened> {
     make_folder(folder).map_err(AnswerLogError::file("make", folder))?;
-    let lock = lock(folder)?;
+    let lock = FolderLock::acquire(folder)?;
     let witness = Witness::read(folder)?.unwrap_or_default();
     let mut reading = Reading { witness, ..Reading::default() };
     let all = segment::list(folder).map_err(AnswerLogError::file("list", folder))?;
@@ -53,17 +53,6 @@ pub(super) fn open(folder: &Path) -> AnswerLogResult<Opened> {
         }
     }
     Ok(Opened { index: reading.index, link, watchables: reading.watchables, cut_bytes, lock })
-}
-
-fn lock(folder: &Path) -> AnswerLogResult<File> {
-    let path = folder.join("lock");
-    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
-    let file = file.map_err(AnswerLogError::file("open", &path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(AnswerLogError::InUse { path: folder.to_path_buf() }),
-        Err(TryLockError::Error(error)) => Err(AnswerLogError::file("lock", &path)(error)),
-    }
 }
 
 /// Leaves of the newest file what has entries; the next start writes to a new one.

@@ -164,6 +164,31 @@ fn a_log_belongs_to_one_process_and_several_lie_side_by_side() {
     assert!(verify_logs(dir.path()).unwrap().iter().all(|report| report.chain.holds()));
 }
 
+/// A process whose folder was moved away leaves the one that another process made in its place as it is.
+#[test]
+fn a_replaced_folder_gets_nothing_of_the_process_that_had_the_one_before() {
+    let dir = TempDir::new().unwrap();
+    let (main, old) = (dir.path().join("main"), dir.path().join("old"));
+    let before = Running::open(dir.path()).unwrap();
+    before.append(answer("R1", None, 1)).unwrap();
+    std::fs::rename(&main, &old).unwrap();
+    let heir = Running::open(dir.path()).unwrap();
+    heir.append(answer("R2", None, 1)).unwrap();
+    let contents = || -> Vec<(PathBuf, Vec<u8>)> {
+        let entries = std::fs::read_dir(&main).unwrap().map(|entry| entry.unwrap().path());
+        let mut all: Vec<_> = entries.map(|path| (path.clone(), std::fs::read(path).unwrap())).collect();
+        all.sort_unstable();
+        all
+    };
+    let there = contents();
+    assert!(matches!(before.log.write_file("checked", "7"), Err(AnswerLogError::Replaced { .. })));
+    assert!(matches!(before.append(answer("R3", None, 2)), Err(AnswerLogError::Replaced { .. })));
+    before.close();
+    assert!(contents() == there, "the process before changed the folder of its heir");
+    heir.close();
+    assert_eq!(chain::verify(&old).unwrap().problems, Vec::<String>::new());
+}
+
 #[test]
 fn lists_choose_by_reason_principal_kind_and_change() {
     let dir = TempDir::new().unwrap();

@@ -4,9 +4,11 @@ use super::chain::{Link, WITNESS, Witness};
 use super::entry::{Content, Digest, Draft, Entry, LINE_BYTES_MAX};
 use super::error::{AnswerLogError, AnswerLogResult};
 use super::index::{SegmentFacts, watchable};
+use super::lock::FolderLock;
 use super::log::{Logged, Shared};
 use super::segment::{self, Disk, Live, file_name};
 use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, PoisonError};
@@ -39,26 +41,28 @@ pub struct Worker {
     retention_ms: Option<i64>,
     disk: Disk,
     /// Asks for the next file, and gets it.
-    preparer: (SyncSender<()>, Receiver<std::io::Result<File>>),
+    preparer: (SyncSender<()>, Receiver<io::Result<File>>),
     is_being_prepared: bool,
     witness_written: Option<Instant>,
     observe: Observe,
-    _lock: File,
+    lock: Arc<FolderLock>,
 }
 
 /// Fills the next file with zeros while the one before takes entries.
 pub struct Preparer {
     folder: PathBuf,
+    lock: Arc<FolderLock>,
     disk: Disk,
     wanted: Receiver<()>,
-    ready: SyncSender<std::io::Result<File>>,
+    ready: SyncSender<io::Result<File>>,
 }
 
 impl Preparer {
     /// Works until the log's thread ends.
     pub fn run(self) {
         for () in &self.wanted {
-            if self.ready.send(segment::prepare(&self.folder, &self.disk)).is_err() {
+            let checked = self.lock.check().map_err(io::Error::other);
+            if self.ready.send(checked.and_then(|()| segment::prepare(&self.folder, &self.disk))).is_err() {
                 break;
             }
         }
@@ -68,14 +72,20 @@ impl Preparer {
 impl Worker {
     pub(super) fn new(
         folder: &Path,
-        (link, lock): (Link, File),
+        (link, lock): (Link, Arc<FolderLock>),
         shared: Arc<Shared>,
         receiver: Receiver<Waiting>,
         (retention_ms, disk): (Option<i64>, Disk),
     ) -> (Self, Preparer) {
         let (want, wanted) = sync_channel(1);
         let (ready, prepared) = sync_channel(1);
-        let preparer = Preparer { folder: folder.to_path_buf(), disk: disk.clone(), wanted, ready };
+        let preparer = Preparer {
+            folder: folder.to_path_buf(),
+            lock: Arc::clone(&lock),
+            disk: disk.clone(),
+            wanted,
+            ready,
+        };
         let worker = Self {
             folder: folder.to_path_buf(),
             link,
@@ -88,7 +98,7 @@ impl Worker {
             is_being_prepared: false,
             witness_written: None,
             observe: Box::new(|_, _| {}),
-            _lock: lock,
+            lock,
         };
         (worker, preparer)
     }
@@ -168,6 +178,8 @@ impl Worker {
         if let Some(why) = &*Shared::locked(&self.shared.stopped) {
             return Err(AnswerLogError::Stopped { why: why.clone() });
         }
+        // Nothing is written yet: once the folder is back, the next group goes on.
+        self.lock.check()?;
         let bytes = &group.bytes;
         if self.live.as_ref().is_none_or(|live| live.at() > 0 && !live.fits(bytes.len())) {
             self.begin_file()?;
@@ -233,7 +245,11 @@ impl Worker {
     fn write_witness(&mut self) {
         self.witness_written = Some(Instant::now());
         let witness = Witness { number: self.link.number, digest: self.link.digest };
-        if let Err(error) = segment::write_small(&self.folder.join(WITNESS), &witness.text()) {
+        let path = self.folder.join(WITNESS);
+        let written = self.lock.check().and_then(|()| {
+            segment::write_small(&path, &witness.text()).map_err(AnswerLogError::file("write", &path))
+        });
+        if let Err(error) = written {
             warn!(%error, "Failed to write the witness of the answer log: entries are appended all the same");
         }
     }
@@ -253,6 +269,10 @@ impl Worker {
 
     /// Removes files, after the entry about them is durable.
     fn drop_files(&self, due: &Due) {
+        if let Err(error) = self.lock.check() {
+            warn!(%error, "Failed to remove files of the answer log that retention drops");
+            return;
+        }
         {
             let mut index = self.shared.index.write().unwrap_or_else(PoisonError::into_inner);
             index.drop_through(due.through, due.paths.len());
