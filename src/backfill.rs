@@ -20,8 +20,9 @@ use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread;
 use thiserror::Error;
 
-/// Batches that wait for the writer: one is written while the next one is filled.
-const BATCHES_WAITING: usize = 1;
+/// Batches in the channel to the writer: none. The writer holds the newest batch back until it knows whether another
+/// follows, so that one already waits while one is committed and one is filled. A batch takes about 100 MB.
+const BATCHES_WAITING: usize = 0;
 
 /// Runs of one day at which a long backfill stops to merge some.
 const DAY_RUNS_MAX: usize = 40;
