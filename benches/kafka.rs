@@ -237,11 +237,11 @@ fn freshness(kafka: &Kafka, client: &mut Client, orders: u64, figures: &mut Figu
     settings.options.insert("linger.ms".to_owned(), "0".to_owned());
     let producer = EventProducer::new(&settings, KafkaHealth::new()).expect("a producer");
     let from = GeneratorSettings::default().from;
-    let mut samples = Vec::new();
+    let (mut samples, mut slowest) = (Vec::new(), Duration::ZERO);
     // The load needs a moment to begin.
     delay(Duration::from_secs(1));
     for mark in 0..marks {
-        samples.push(mark_until_visible(&producer, client, mark, from));
+        samples.push(mark_until_visible(&producer, client, (mark, from), &mut slowest));
         delay(Duration::from_millis(mark % 10 * 10));
     }
     let running = load.try_wait().is_ok_and(|ended| ended.is_none());
@@ -249,11 +249,17 @@ fn freshness(kafka: &Kafka, client: &mut Client, orders: u64, figures: &mut Figu
     load.kill().expect("the load can be ended");
     load.wait().expect("the load ends");
     tell(&format!("event to visible at {rate}/s"), &mut samples, figures);
+    figures.tell("  slowest question meanwhile", format!("{} ms", slowest.as_millis()));
     let p99 = percentile(&mut samples, 990) / 1_000_000;
     figures.judge("  its p99", p99, Side::AtMost, 1_000, "s");
 }
 
-fn mark_until_visible(producer: &EventProducer, client: &mut Client, mark: u64, from: UtcMillis) -> u64 {
+fn mark_until_visible(
+    producer: &EventProducer,
+    client: &mut Client,
+    (mark, from): (u64, UtcMillis),
+    slowest: &mut Duration,
+) -> u64 {
     let (accepted_at, ended_at) = (rfc3339(from.plus(3_600_000)), rfc3339(from.plus(5_400_000)));
     let event = serde_json::json!({
         "platform": "meituan", "order_id": format!("mark-{mark}"), "rider_id": format!("mark-{mark}"),
@@ -273,7 +279,9 @@ fn mark_until_visible(producer: &EventProducer, client: &mut Client, mark: u64, 
     producer.send(&record).expect("the mark is sent");
     loop {
         producer.poll();
+        let asked = Instant::now();
         let (status, body) = client.get(&target).expect("an answer");
+        *slowest = asked.elapsed().max(*slowest);
         assert_eq!(status, 200, "{}", String::from_utf8_lossy(body));
         let answer: serde_json::Value = serde_json::from_slice(body).expect("JSON");
         if answer.get("verdict").and_then(|verdict| verdict.as_str()) == Some("covered") {

@@ -136,17 +136,22 @@ fn case(orders: u64, per_rider: u64, figures: &mut Figures) {
     alone(&ledger, &config, &secrets, figures);
     figures.tell("every rider is known, as late in a month", "");
     alone(&ledger, &config, &secrets, figures);
-    let live = |records: u64| {
+    let live = |records: u64, seed: u64| {
         let from = UtcMillis::new(DAY_START + 2 * DAY_MS);
-        let settings = GeneratorSettings { orders: records, seed: 9, from, ..GeneratorSettings::default() };
+        let settings = GeneratorSettings { orders: records, seed, from, ..GeneratorSettings::default() };
         Generator::new(&settings).expect("the settings make a stream")
     };
     let rate = option("rate", 18_000);
     let each = rate / COMMITS_A_SECOND;
-    let batches = decoded(&mut live(rate * 40), each, &rules, &config);
+    let batches = decoded(&mut live(rate * 40, 9), each, &rules, &config);
     let took = beside(&mut ledger, &config, &fresh(), Beside { batches: &batches, pause: true }, figures);
-    figures.judge(&format!("seal beside {rate} orders/s, every rider new"), took, Side::AtMost, limit, "s");
-    let batches = decoded(&mut live(8_000_000.min(orders)), 200_000, &rules, &config);
+    figures.tell(&format!("seal beside {rate} orders/s, every rider new"), format!("{took} ms"));
+    let prepared = fresh();
+    prepare(&ledger, &config, &prepared, figures);
+    let batches = decoded(&mut live(rate * 40, 10), each, &rules, &config);
+    let took = beside(&mut ledger, &config, &prepared, Beside { batches: &batches, pause: true }, figures);
+    figures.judge(&format!("seal beside {rate} orders/s, prepared"), took, Side::AtMost, limit, "s");
+    let batches = decoded(&mut live(8_000_000.min(orders), 11), 200_000, &rules, &config);
     beside_all_out(&mut ledger, &config, (&secrets, &batches), figures);
     store(&mut ledger, &config, (&secrets, folder.path()), orders, figures);
     receipts(&ledger, &config, (&secrets, orders / per_rider), figures);
@@ -180,6 +185,17 @@ fn alone(ledger: &Ledger, config: &Config, secrets: &Secrets, figures: &Figures)
         "  riders",
         seal.text.lines().find_map(|line| line.strip_prefix("leaves ")).unwrap_or_default(),
     );
+}
+
+/// Prepares the day as a service does each hour, which leaves its sealing the riders that came since. The day before is the first
+/// without a seal, and has the same riders.
+fn prepare(ledger: &Ledger, config: &Config, secrets: &Secrets, figures: &Figures) {
+    let terms = Terms { platforms: &config.platforms, zone: &config.zone };
+    let (state, used) = (ledger.published().current(), cpu("self"));
+    let book = SealBook::of(&state, terms).expect("the seal log is read");
+    let prepared = book.prepare(secrets.sealing(), &AtomicBool::new(false)).expect("the day is prepared");
+    figures.tell("riders prepared", prepared.map_or(0, |(_, riders)| riders));
+    figures.tell("  CPU", format!("{} ms", (cpu("self") - used).as_millis()));
 }
 
 #[derive(Clone, Copy)]

@@ -6,12 +6,16 @@
 mod testkit;
 
 use coverledger::config::Config;
+use coverledger::coverage::Terms;
 use coverledger::ledger::{Ledger, LedgerOptions, NewSeal};
 use coverledger::seal::day_tree::{DayTree, Leaf};
 use coverledger::seal::entry::DayEntry;
+use coverledger::seal::secret::SealingSecret;
+use coverledger::sealing::{Outcome, SealBook};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
+use std::sync::atomic::AtomicBool;
 use testkit::cases::Bench;
 use testkit::program::{Program, binary};
 use testkit::sealed::{RIDERS, check, configure, events, ledger, order, secrets, take};
@@ -199,6 +203,31 @@ fn forge(bench: &Bench, change: impl Fn(&mut DayEntry, &mut Vec<Leaf>)) {
     let (commit, next_run) = (state.root().commit, state.root().next_run);
     let seal = NewSeal { index, text: entry.to_string(), leaves: tree.to_bytes(), commit, next_run };
     ledger.add_seal(&seal, state.root().recorded_at).unwrap();
+}
+
+#[test]
+fn a_prepared_day_is_sealed_as_one_that_was_not() {
+    let bench = ledger(&events(), 1000);
+    let config = Config::load(&bench.path("flights.toml"), &|_| None).unwrap();
+    let ledger = Ledger::open(LedgerOptions::new(&config)).unwrap();
+    let state = ledger.published().current();
+    let book = SealBook::of(&state, Terms { platforms: &config.platforms, zone: &config.zone }).unwrap();
+    let (prepared, fresh) = (SealingSecret::of_seed(&[1; 32]), SealingSecret::of_seed(&[1; 32]));
+    let stop = AtomicBool::new(false);
+    let (day, riders) = book.prepare(&prepared, &stop).unwrap().unwrap();
+    let all: Vec<_> = book.rider_days(day).unwrap().map(|found| found.unwrap().rider_id).collect();
+    assert!(riders > 1 && riders <= all.len(), "{riders} of {all:?}");
+    let ids: Vec<&str> = all.iter().map(String::as_str).collect();
+    assert_eq!(prepared.known_of(&ids, day), riders);
+    assert_eq!(fresh.known_of(&ids, day), 0);
+    let text = |secret| match book.seal(day, secret, &stop).unwrap() {
+        Outcome::Sealed(seal) => (seal.text, seal.leaves),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(text(&prepared), text(&fresh));
+    // Told to stop, it does nothing.
+    let stopped = book.prepare(&SealingSecret::of_seed(&[1; 32]), &AtomicBool::new(true)).unwrap();
+    assert_eq!(stopped, Some((day, 0)));
 }
 
 #[test]

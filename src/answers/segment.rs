@@ -1,8 +1,9 @@
 //! The files of a log: a file is filled with zeros and made durable before it gets entries, so that an fsync of entries changes no
 //! metadata and waits for no journal of the file system.
 
+use super::entry::{Entry, LINE_BYTES_MAX};
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -51,9 +52,11 @@ pub(super) fn file_name(first: u64) -> String {
     format!("{first:016x}{ENDING}")
 }
 
-/// The files with entries, each with the number of its first entry, ascending.
+/// The files with entries, each with the number of its first entry, ascending. One of them is the prepared file, if the machine
+/// stopped before its new name was durable.
 pub(super) fn list(folder: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     let mut found = Vec::new();
+    found.extend(first_in_prepared(folder)?.map(|first| (first, folder.join(NEXT))));
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
@@ -64,6 +67,25 @@ pub(super) fn list(folder: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     }
     found.sort_unstable();
     Ok(found)
+}
+
+/// The number of the first entry in the prepared file; `None` where it has none, or is not there.
+fn first_in_prepared(folder: &Path) -> io::Result<Option<u64>> {
+    let mut start = Vec::new();
+    match File::open(folder.join(NEXT)) {
+        Ok(file) => file.take(LINE_BYTES_MAX as u64).read_to_end(&mut start)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let (found, _) = lines(&start);
+    Ok(found.first().and_then(|(_, line)| Entry::parse(line).ok()).map(|(entry, _)| entry.number))
+}
+
+/// Gives a prepared file that has entries its name, durably.
+pub(super) fn rename_prepared(folder: &Path) -> io::Result<()> {
+    let Some(first) = first_in_prepared(folder)? else { return Ok(()) };
+    fs::rename(folder.join(NEXT), folder.join(file_name(first)))?;
+    sync_folder(folder)
 }
 
 /// Makes a folder that only its owner may enter; one that is there stays.
@@ -112,10 +134,10 @@ pub(super) fn prepare(folder: &Path, disk: &Disk) -> io::Result<File> {
 }
 
 impl Live {
-    /// Takes a prepared file into use.
+    /// Takes a prepared file into use. Its new name is durable once the file before is closed: until then a start finds its
+    /// entries under the old name.
     pub(super) fn begin(folder: &Path, first: u64, file: File) -> io::Result<Self> {
         fs::rename(folder.join(NEXT), folder.join(file_name(first)))?;
-        sync_folder(folder)?;
         let size = file.metadata()?.len();
         Ok(Self { file, at: 0, size })
     }

@@ -27,6 +27,7 @@ pub(super) fn open(folder: &Path) -> AnswerLogResult<Opened> {
     let lock = FolderLock::acquire(folder)?;
     let witness = Witness::read(folder)?.unwrap_or_default();
     let mut reading = Reading { witness, ..Reading::default() };
+    segment::rename_prepared(folder).map_err(AnswerLogError::file("rename the prepared file in", folder))?;
     let all = segment::list(folder).map_err(AnswerLogError::file("list", folder))?;
     let newest = all.last().map(|(first, _)| *first);
     let mut cut_bytes = 0;

@@ -10,7 +10,7 @@ use super::segment::{self, Disk, Live, file_name};
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
@@ -40,33 +40,57 @@ pub struct Worker {
     receiver: Receiver<Waiting>,
     retention_ms: Option<i64>,
     disk: Disk,
-    /// Asks for the next file, and gets it.
-    preparer: (SyncSender<()>, Receiver<io::Result<File>>),
+    /// Gives the preparer work, and gets the next file.
+    preparer: (SyncSender<FileWork>, Receiver<io::Result<File>>),
     is_being_prepared: bool,
     witness_written: Option<Instant>,
     observe: Observe,
     lock: Arc<FolderLock>,
 }
 
-/// Fills the next file with zeros while the one before takes entries.
+/// What is done with files while answers go on: each waits for the file system's journal, beside ingest for a second at times.
+enum FileWork {
+    /// Fill the next file with zeros.
+    Prepare,
+    /// Close a full file and make the name of the one after it durable.
+    Close(Live),
+}
+
+/// Fills the next file with zeros while the one before takes entries, and closes the one that is full.
 pub struct Preparer {
     folder: PathBuf,
     lock: Arc<FolderLock>,
     disk: Disk,
-    wanted: Receiver<()>,
+    wanted: Receiver<FileWork>,
     ready: SyncSender<io::Result<File>>,
 }
 
 impl Preparer {
     /// Works until the log's thread ends.
     pub fn run(self) {
-        for () in &self.wanted {
+        for work in &self.wanted {
             let checked = self.lock.check().map_err(io::Error::other);
-            if self.ready.send(checked.and_then(|()| segment::prepare(&self.folder, &self.disk))).is_err() {
-                break;
+            match work {
+                FileWork::Prepare => {
+                    let prepared = checked.and_then(|()| segment::prepare(&self.folder, &self.disk));
+                    if self.ready.send(prepared).is_err() {
+                        break;
+                    }
+                }
+                FileWork::Close(live) => {
+                    if let Err(error) = checked.and_then(|()| close(&self.folder, &live)) {
+                        warn!(%error, "Failed to close a full file of the answer log: its entries are durable, and the next start reads them");
+                    }
+                }
             }
         }
     }
+}
+
+/// Cuts the rest of a full file off, and makes the name of the next one durable.
+fn close(folder: &Path, full: &Live) -> io::Result<()> {
+    full.finish()?;
+    segment::sync_folder(folder)
 }
 
 impl Worker {
@@ -77,7 +101,8 @@ impl Worker {
         receiver: Receiver<Waiting>,
         (retention_ms, disk): (Option<i64>, Disk),
     ) -> (Self, Preparer) {
-        let (want, wanted) = sync_channel(1);
+        // A full file to close, and the next one to prepare.
+        let (want, wanted) = sync_channel(2);
         let (ready, prepared) = sync_channel(1);
         let preparer = Preparer {
             folder: folder.to_path_buf(),
@@ -191,7 +216,7 @@ impl Worker {
         })?;
         if live.is_half_full() && !self.is_being_prepared {
             // Without a preparer the file is made when it is needed.
-            self.is_being_prepared = self.preparer.0.try_send(()).is_ok();
+            self.is_being_prepared = self.preparer.0.try_send(FileWork::Prepare).is_ok();
         }
         Ok(())
     }
@@ -206,11 +231,18 @@ impl Worker {
         };
         self.is_being_prepared = false;
         let file = prepared.map_err(failed)?;
-        if let Some(live) = &self.live {
-            live.finish().map_err(failed)?;
-        }
         let first = self.link.number.saturating_add(1);
-        self.live = Some(Live::begin(&self.folder, first, file).map_err(failed)?);
+        let full = self.live.replace(Live::begin(&self.folder, first, file).map_err(failed)?);
+        match full.map(|full| self.preparer.0.try_send(FileWork::Close(full))) {
+            Some(Err(
+                TrySendError::Full(FileWork::Close(full)) | TrySendError::Disconnected(FileWork::Close(full)),
+            )) => {
+                close(&self.folder, &full).map_err(failed)?;
+            }
+            // The first file of a start: nothing else makes its name durable.
+            None => segment::sync_folder(&self.folder).map_err(failed)?,
+            Some(_) => {}
+        }
         let path = self.folder.join(file_name(first));
         let mut index = self.shared.index.write().unwrap_or_else(PoisonError::into_inner);
         index.segments.push(SegmentFacts { path, last: self.link.number, last_at_ms: i64::MIN });

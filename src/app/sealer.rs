@@ -16,11 +16,14 @@ use crate::wait::Stop;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, sync_channel};
 use std::time::{Duration, Instant};
+use tracing::{debug, warn};
 
 /// How often the writer has a state looked through when nothing was due.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// When a day that could not be sealed is tried again.
 const RETRY_AFTER: Duration = Duration::from_secs(600);
+/// How often the riders of the next day are looked through: most are known then before the day is sealed.
+const PREPARE_EVERY: Duration = Duration::from_secs(3600);
 /// Days that are looked at in one state before the writer hears of them: their seals still agreed.
 const AGREEING_MAX: usize = 64;
 
@@ -61,6 +64,8 @@ struct SealingThread {
     platforms: Platforms,
     zone: Zone,
     stop: Stop,
+    /// When to prepare the next day.
+    prepare_at: Instant,
 }
 
 /// Starts the sealing thread, if there are secrets to seal with. `publisher` receives each new checkpoint.
@@ -81,20 +86,46 @@ pub fn start(
     let sealer = Sealer { states, found, is_under_way: false, next, event_log, publisher };
     let (platforms, zone) = (config.platforms.clone(), config.zone.clone());
     let (secrets, stop) = (Arc::clone(secrets), stop.clone());
-    let thread = SealingThread { states: to_look_at, found: ready, secrets, platforms, zone, stop };
+    let prepare_at = Instant::now();
+    let thread =
+        SealingThread { states: to_look_at, found: ready, secrets, platforms, zone, stop, prepare_at };
     threads.start("sealer", Urgency::Background, move || thread.run())?;
     Ok(Some(sealer))
 }
 
 impl SealingThread {
     /// Works until the writer is gone.
-    fn run(self) -> anyhow::Result<()> {
-        for state in &self.states {
-            if self.found.send(self.look(&state)).is_err() {
+    fn run(mut self) -> anyhow::Result<()> {
+        while let Ok(state) = self.states.recv() {
+            let found = self.look(&state);
+            let is_idle = found.as_ref().is_ok_and(|found| found.seal.is_none() && found.due == 0);
+            if self.found.send(found).is_err() {
                 break;
+            }
+            if is_idle && Instant::now() >= self.prepare_at {
+                self.prepare(&state);
             }
         }
         Ok(())
+    }
+
+    /// Prepares the next day. A failure only makes its sealing longer, and comes up again when the day is sealed.
+    fn prepare(&mut self, state: &Snapshot) {
+        let begun = Instant::now();
+        let terms = Terms { platforms: &self.platforms, zone: &self.zone };
+        let prepared = SealBook::of(state, terms)
+            .and_then(|book| book.prepare(self.secrets.sealing(), self.stop.flag()));
+        match prepared {
+            Ok(Some((day, riders))) => {
+                let (day, took_ms) = (day_text(day).unwrap_or_default(), begun.elapsed().as_millis());
+                debug!(day, riders, took_ms, "prepared the next day to be sealed");
+            }
+            Ok(None) => {}
+            Err(problem) => {
+                warn!(%problem, "Failed to prepare the next day to be sealed: its sealing takes longer")
+            }
+        }
+        self.prepare_at = Instant::now() + PREPARE_EVERY;
     }
 
     /// Builds the seal of the first day that is due and needs one.

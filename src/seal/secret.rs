@@ -10,7 +10,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The bytes of a tag. Two riders of a day may share one by chance; their commitments tell their leaves apart.
 pub const TAG_BYTES: usize = 8;
@@ -73,18 +73,29 @@ impl KnownOutputs {
         self.outputs.get(rider_id).copied().filter(|_| self.month == Some(month))
     }
 
-    fn put(&mut self, month: Month, rider_id: &str, output: Output) {
+    /// Whether the output of one more rider of a month would be kept.
+    fn takes(&self, month: Month, rider_id: &str) -> bool {
         match self.month {
             // A day of an earlier month that is sealed again: the newest month is the one to keep.
-            Some(kept) if kept > month => return,
-            Some(kept) if kept == month => {}
-            _ => *self = Self { month: Some(month), ..Self::default() },
+            Some(kept) if kept > month => false,
+            Some(kept) if kept == month => self.bytes_with(rider_id) <= KNOWN_BYTES_MAX,
+            _ => true,
         }
-        let bytes = self.bytes.saturating_add(rider_id.len()).saturating_add(KNOWN_BYTES_EACH);
-        if bytes <= KNOWN_BYTES_MAX {
-            self.bytes = bytes;
-            self.outputs.insert(rider_id.into(), output);
+    }
+
+    fn bytes_with(&self, rider_id: &str) -> usize {
+        self.bytes.saturating_add(rider_id.len()).saturating_add(KNOWN_BYTES_EACH)
+    }
+
+    fn put(&mut self, month: Month, rider_id: &str, output: Output) {
+        if !self.takes(month, rider_id) {
+            return;
         }
+        if self.month != Some(month) {
+            *self = Self { month: Some(month), ..Self::default() };
+        }
+        self.bytes = self.bytes_with(rider_id);
+        self.outputs.insert(rider_id.into(), output);
     }
 }
 
@@ -119,20 +130,45 @@ impl SealingSecret {
     /// The outputs of many riders for the month of `day`, in their order: together they cost less than one by one, and those of
     /// the newest month are kept.
     pub fn outputs(&self, rider_ids: &[&str], day: LocalDay) -> Vec<Option<Output>> {
-        let (month, known) = (day.month(), || self.known.lock().unwrap_or_else(PoisonError::into_inner));
+        let month = day.month();
         let found: Vec<Option<Output>> = {
-            let known = known();
+            let known = self.known();
             rider_ids.iter().map(|rider_id| known.get(month, rider_id)).collect()
         };
         let missing = || rider_ids.iter().zip(&found).filter(|(_, found)| found.is_none()).map(|(id, _)| id);
         let inputs: Vec<Frames> = missing().map(|rider_id| rider_input(rider_id, day)).collect();
         let computed = self.vrf.outputs(inputs.iter().map(Frames::as_bytes));
-        let mut known = known();
+        let mut known = self.known();
         for (rider_id, output) in missing().zip(&computed) {
             output.iter().for_each(|output| known.put(month, rider_id, *output));
         }
         let mut computed = computed.into_iter();
         found.iter().map(|found| found.or_else(|| computed.next().flatten())).collect()
+    }
+
+    /// Computes outputs that are not known yet and keeps them for the days of the month of `day`. Returns how many of these riders
+    /// are known now: fewer than all where no more are kept.
+    pub fn prepare(&self, rider_ids: &[&str], day: LocalDay) -> usize {
+        let month = day.month();
+        let wanted: Vec<&str> = {
+            let known = self.known();
+            let is_wanted = |id: &&str| known.get(month, id).is_none() && known.takes(month, id);
+            rider_ids.iter().copied().filter(is_wanted).collect()
+        };
+        if !wanted.is_empty() {
+            self.outputs(&wanted, day);
+        }
+        self.known_of(rider_ids, day)
+    }
+
+    /// How many of these riders have a known output for the month of `day`.
+    pub fn known_of(&self, rider_ids: &[&str], day: LocalDay) -> usize {
+        let (month, known) = (day.month(), self.known());
+        rider_ids.iter().filter(|id| known.get(month, id).is_some()).count()
+    }
+
+    fn known(&self) -> MutexGuard<'_, KnownOutputs> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The proof of that output.
@@ -207,6 +243,19 @@ mod tests {
         }
         assert!(known.bytes <= KNOWN_BYTES_MAX && known.outputs.len() > 300_000, "{}", known.outputs.len());
         assert!(known.get(month, "7").is_some() && known.get(month, "419000").is_none());
+    }
+
+    #[test]
+    fn prepared_outputs_are_kept_unless_a_later_month_is() {
+        let secret = SealingSecret::of_seed(&[1; 32]);
+        let day = |month, day| LocalDay::from_ymd(2026, month, day).unwrap();
+        assert_eq!(secret.prepare(&["R1", "R2"], day(11, 30)), 2);
+        assert_eq!(secret.known().outputs.len(), 2);
+        assert_eq!(secret.prepare(&["R2", "R3"], day(12, 1)), 2);
+        assert_eq!(secret.known().outputs.len(), 2, "those of November are given up");
+        assert_eq!(secret.prepare(&["R1"], day(11, 30)), 0);
+        let fresh = SealingSecret::of_seed(&[1; 32]);
+        assert_eq!(secret.outputs(&["R3"], day(12, 2)), [fresh.output("R3", day(12, 2))]);
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! The leaves of a day: one pass over its rows, shared out among threads that work out what each rider did.
 
 use super::{SealBook, SealingError, name};
-use crate::coverage::resolve::rider_day::DayRules;
+use crate::coverage::resolve::rider_day::{DayRules, span_of};
 use crate::domain::posting::StoredVersion;
 use crate::domain::time::{LocalDay, UtcMillis};
+use crate::domain::view::LedgerView as _;
 use crate::domain::window::Window;
 use crate::ledger::{LedgerResult, RiderRows, RowsWanted, Snapshot, give_way};
 use crate::seal::day_tree::Leaf;
@@ -93,6 +94,32 @@ impl SealBook<'_> {
         });
         Ok(rider_days
             .filter(|found| found.as_ref().map_or(true, |rider_day: &RiderDay| !rider_day.is_empty())))
+    }
+
+    /// Computes ahead what sealing the next day takes longest for: the outputs of its riders so far. Returns the day and how many
+    /// of its riders are prepared; `None` without a day that has orders and no seal. Ends early when `stop` is set.
+    ///
+    /// # Errors
+    /// The state cannot be read.
+    pub fn prepare(
+        &self,
+        secret: &SealingSecret,
+        stop: &AtomicBool,
+    ) -> Result<Option<(LocalDay, usize)>, SealingError> {
+        let mut days = self.state.days_stored();
+        let Some(day) = days.find(|day| self.log.newest(*day).is_none()) else { return Ok(None) };
+        let span = span_of(self.terms, day);
+        let mut riders = self.state.scan_riders(RowsWanted { accepted: span, ended_from: span.from })?;
+        let mut prepared = 0_usize;
+        loop {
+            let share = riders.by_ref().take(RIDERS_AT_A_TIME).collect::<LedgerResult<Vec<RiderRows>>>()?;
+            if share.is_empty() || stop.load(Ordering::Relaxed) {
+                return Ok(Some((day, prepared)));
+            }
+            let rider_ids: Vec<&str> = share.iter().map(|rider| rider.rider_id.as_str()).collect();
+            prepared = prepared.saturating_add(secret.prepare(&rider_ids, day));
+            give_way();
+        }
     }
 
     /// The leaf of every rider of a day, in no order; `None` when `stop` was set meanwhile.

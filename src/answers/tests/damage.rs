@@ -112,6 +112,25 @@ fn what_a_crash_tears_is_cut_off_wherever_it_tears() {
 }
 
 #[test]
+fn entries_are_found_under_the_name_that_their_file_had_before_it_was_durable() {
+    let (dir, folder) = log_with(2);
+    let running = Running::open(dir.path()).unwrap();
+    running.append(answer("R3", None, 3)).unwrap();
+    running.close();
+    let newest_file = newest(&folder);
+    fs::rename(&newest_file, folder.join("next")).unwrap();
+    let before = chain::verify(&folder).unwrap();
+    assert!(before.holds() && before.last == 3, "{:?}", before.problems);
+    let again = Running::open(dir.path()).unwrap();
+    assert!(newest_file.is_file());
+    assert_eq!(again.append(answer("R4", None, 4)).unwrap(), 4);
+    assert_eq!(again.log.entry(3).unwrap().unwrap().at_ms, 3);
+    again.close();
+    let after = chain::verify(&folder).unwrap();
+    assert!(after.holds() && after.last == 4, "{:?}", after.problems);
+}
+
+#[test]
 fn only_what_was_never_acknowledged_is_cut_off() {
     let (dir, folder) = log_with(1);
     let path = newest(&folder);
