@@ -273,6 +273,15 @@ impl<'a> SealBook<'a> {
         self.receipt_in(secrets, rider_id, (asked, whole), |index| self.tree(index).map(Arc::new))
     }
 
+    /// The newest seal of the day in which a stretch of time begins.
+    fn sealed_day(&self, asked: Window) -> Result<(u64, &DayEntry), SealingError> {
+        let day = self.terms.zone.day(asked.from);
+        self.log.newest(day).ok_or_else(|| match self.is_settled(day) {
+            true => SealingError::NotSealed { day: name(day) },
+            false => SealingError::NotSettled { day: name(day) },
+        })
+    }
+
     /// The same, with the trees of days from `tree`.
     fn receipt_in(
         &self,
@@ -281,14 +290,8 @@ impl<'a> SealBook<'a> {
         (asked, whole): (Window, bool),
         tree: impl FnOnce(u64) -> Result<Arc<DayTree>, SealingError>,
     ) -> Result<Receipt, SealingError> {
-        let day = self.terms.zone.day(asked.from);
-        let Some((index, entry)) = self.log.newest(day) else {
-            let day_name = name(day);
-            return Err(match self.is_settled(day) {
-                true => SealingError::NotSealed { day: day_name },
-                false => SealingError::NotSettled { day: day_name },
-            });
-        };
+        let (index, entry) = self.sealed_day(asked)?;
+        let day = entry.day;
         let tree = tree(index)?;
         let checkpoint = self.checkpoint(secrets);
         let path = self.log.prove_inclusion(index);

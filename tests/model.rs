@@ -77,7 +77,7 @@ mod histories {
     /// So many histories show everything in [`SHOWN`].
     const MANY: u64 = 100;
     /// What must happen in some history, or the test tests less than it says.
-    const SHOWN: [&str; 33] = [
+    const SHOWN: [&str; 45] = [
         "records",
         "commits",
         "accepted",
@@ -100,17 +100,29 @@ mod histories {
         "days sealed",
         "receipts",
         "explanations",
-        "why ended_order",
-        "why open_order",
-        "why completeness_record",
-        "why delivery_delay",
-        "why stated_completeness",
-        "why before_records",
-        "why incomplete",
-        "why order_open",
-        "why rejected_record",
-        "why unreadable_record",
-        "why conflicting_record",
+        "final since a known commit",
+        "why window ended_order",
+        "why window open_order",
+        "why window not_ended",
+        "why by completeness_record",
+        "why by delivery_delay",
+        "why by stated_completeness",
+        "why rule ended_orders",
+        "why rule announced_orders",
+        "why open before_records",
+        "why open gap",
+        "why open incomplete",
+        "why open order_open",
+        "why open rejected_record",
+        "why open unreadable_record",
+        "why open conflicting_record",
+        "why gap late_start",
+        "why waits_for partition",
+        "why waits_for listing",
+        "why waits_for completeness_record",
+        "why waits_for newest_event",
+        "why waits_for statement",
+        "why waits_for now",
     ];
 
     /// Where histories are stored: `memory`, `local`, or `both`, which is the default.

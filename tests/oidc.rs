@@ -9,6 +9,7 @@ mod tests {
     use crate::testkit::keycloak::Keycloak;
     use crate::testkit::program::{Program, binary};
     use crate::testkit::wait::poll_until;
+    use crate::testkit::walk::{SCREENS, Walk};
     use std::fs;
     use std::path::{Path, PathBuf};
     use tempfile::TempDir;
@@ -88,6 +89,7 @@ mod tests {
         the_service_runs_while_the_provider_is_away(&place);
         keycloak.start(REALM);
         let mut browser = a_person_arrives_where_they_wanted_to_go(&place);
+        a_person_goes_there_in_chromium(&place);
         a_wrong_password_is_refused(&place);
         an_answer_counts_once_and_in_its_own_browser(&place);
         a_person_without_a_role_is_refused_with_a_clear_page(&place);
@@ -139,6 +141,26 @@ mod tests {
         assert!(answer.status == 200 && answer.body.contains("limited_view"), "{answer:?}");
         assert!(browser.cookie(ATTEMPT).is_none(), "the cookie of the sign-in stays");
         browser
+    }
+
+    /// The same through the pages that people see.
+    fn a_person_goes_there_in_chromium(place: &Place) {
+        let (wanted, address) = (
+            "/?lang=zh&rider_id=3f9c-rider-7e21&at=2026-11-20T12:07:31%2B08:00&reference=case-7",
+            place.base.strip_prefix("http://").unwrap(),
+        );
+        for screen in SCREENS {
+            let mut walk = Walk::start("oidc", screen);
+            walk.open(address, wanted);
+            walk.browser.follow("用 Claims Office 登录");
+            // The provider's page.
+            walk.picture();
+            walk.type_into("username", "li.wei");
+            walk.type_into("password", "correct horse battery staple");
+            walk.browser.leave_for(&format!("{}{wanted}", place.base), |browser| browser.press("Enter"));
+            walk.look("the case");
+            walk.says(&["li.wei@oidc-", " · 理赔", "查无此人", "case-7"]);
+        }
     }
 
     fn a_wrong_password_is_refused(place: &Place) {

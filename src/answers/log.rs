@@ -138,6 +138,23 @@ impl AnswerLog {
         self.send(draft)?.blocking_recv().map_err(|_| AnswerLogError::Ended)?
     }
 
+    /// Appends entries in a row, for a thread that may block; returns when all are durable. While too many others wait for the
+    /// disk, it waits as well.
+    ///
+    /// # Errors
+    /// Not all of them are durable, and what they are about must not be shown.
+    pub fn append_all_blocking(&self, drafts: Vec<Draft>) -> AnswerLogResult<()> {
+        let mut answers = Vec::with_capacity(drafts.len());
+        for draft in drafts {
+            let (reply, answer) = oneshot::channel();
+            self.sender.send(Waiting { draft, reply }).map_err(|_| AnswerLogError::Ended)?;
+            answers.push(answer);
+        }
+        answers
+            .into_iter()
+            .try_for_each(|answer| answer.blocking_recv().map_err(|_| AnswerLogError::Ended)?.map(drop))
+    }
+
     /// The first failed write, after which nothing is appended.
     pub fn stopped(&self) -> Option<String> {
         Shared::locked(&self.shared.stopped).clone()

@@ -333,9 +333,15 @@ fn event(
     if changes.dropped.is_some_and(|dropped| dropped.overlaps(watched.window)) {
         return Ok(Event::Retention { commit });
     }
-    let platforms = changes.platforms_in(watched.window);
+    let mut platforms = changes.platforms_in(watched.window);
     if platforms.is_empty() && changes.is_everything {
         return Ok(Event::Configuration { commit });
+    }
+    if platforms.is_empty() {
+        // How long an open order covers depends on how far its platform is complete, wherever that is.
+        platforms = answer.open_near.iter().map(|(platform, ..)| platform.clone()).collect();
+        platforms.sort_unstable();
+        platforms.dedup();
     }
     Ok(Event::Completeness { platforms, commit })
 }

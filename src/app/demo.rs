@@ -4,21 +4,28 @@
 //! riders -> embedded broker -> the service, as `serve` runs it -> HTTP
 //! ```
 
+mod accidents;
 mod home;
+mod people;
 mod riders;
 mod scenes;
 
+pub use accidents::{Accident, Accidents, Record};
 pub use home::Home;
-pub use scenes::{Order, Scenes, Seen};
+pub use people::{People, Person};
+pub use scenes::{Scenes, Seen};
 
 use super::Running;
 use super::ServeOptions;
 use super::serve;
 use super::threads::{Ended, Threads, Urgency};
-use crate::config::Config;
+use crate::config::{Config, Secret};
 use crate::domain::time::{UtcMillis, Zone};
+use crate::domain::verdict::Verdict;
 use crate::generate::LiveSettings;
+use crate::http::ExampleCases;
 use crate::ingest::kafka::{ClientSettings, EventProducer, KafkaHealth};
+use crate::telemetry::clock::Clock;
 use crate::wait::Stop;
 use anyhow::Context;
 use rdkafka::mocking::MockCluster;
@@ -61,7 +68,10 @@ pub struct Demo {
     scenes: Arc<Scenes>,
     grace: Duration,
     moved_from: Option<SocketAddr>,
-    zone: Zone,
+    config: Config,
+    people: People,
+    clock: Clock,
+    example_cases: ExampleCases,
     _broker: MockCluster<'static, DefaultProducerContext>,
     home: Home,
 }
@@ -81,11 +91,11 @@ impl Demo {
             config.kafka.as_mut().context("Failed to start the demo: its configuration has no [kafka]")?;
         kafka.brokers = broker.bootstrap_servers();
         let settings = ClientSettings::new(kafka.brokers.clone(), "demo-riders");
-        let grace = config.shutdown.grace;
-        let zone = config.zone.clone();
-        let scenes = Arc::new(Scenes::default());
+        let (grace, clock) = (config.shutdown.grace, Clock::start());
+        let people = People::make(&config, clock.now())?;
+        let (scenes, example_cases) = (Arc::new(Scenes::default()), ExampleCases::default());
         let mut threads = Threads::default();
-        let running = start_service(config, &mut threads)?;
+        let running = start_service(config.clone(), example_cases.clone(), &mut threads)?;
         let started = start_riders(options, settings, (&running, &scenes), &mut threads);
         let demo = Self {
             threads: Some(threads),
@@ -93,7 +103,10 @@ impl Demo {
             running,
             scenes,
             grace,
-            zone,
+            config,
+            people,
+            clock,
+            example_cases,
             _broker: broker,
             home,
         };
@@ -113,7 +126,50 @@ impl Demo {
 
     /// The zone in which instants are written.
     pub const fn zone(&self) -> &Zone {
-        &self.zone
+        &self.config.zone
+    }
+
+    /// Its configuration.
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Who may ask it.
+    pub const fn people(&self) -> &People {
+        &self.people
+    }
+
+    /// The ready questions of its first page.
+    pub const fn example_cases(&self) -> &ExampleCases {
+        &self.example_cases
+    }
+
+    /// Signs a person in. Returns the value of the session's cookie.
+    ///
+    /// # Errors
+    /// The access store cannot be used.
+    pub fn sign_in(&self, person: &Person) -> anyhow::Result<Secret> {
+        let access = self.running.access.as_ref();
+        let access = access.context("Failed to sign in: the demo's configuration has no [access]")?;
+        let signed_in = access.sign_in((person.name, person.password.expose()), None, None, self.clock.now());
+        let signed_in = signed_in.with_context(|| format!("Failed to sign {} in", person.name))?;
+        Ok(Secret::new(signed_in.cookie))
+    }
+
+    /// Accidents of the riders, once their history has some of each kind.
+    ///
+    /// # Errors
+    /// The ledger cannot be read.
+    pub fn accidents(&self) -> anyhow::Result<Option<Accidents>> {
+        Ok(Accidents::find(&self.scenes.seen(), &self.running.published.current(), &self.config)?)
+    }
+
+    /// The verdict on an accident as of now.
+    ///
+    /// # Errors
+    /// The ledger cannot be read.
+    pub fn verdict(&self, accident: &Accident) -> anyhow::Result<Verdict> {
+        Ok(accident.answer(&self.running.published.current(), &self.config)?.verdict)
     }
 
     /// What the riders did.
@@ -194,10 +250,14 @@ fn broker(config: &Config) -> anyhow::Result<MockCluster<'static, DefaultProduce
 }
 
 /// Starts the service on a thread and waits until it listens.
-fn start_service(config: Config, threads: &mut Threads) -> anyhow::Result<Running> {
+fn start_service(
+    config: Config,
+    example_cases: ExampleCases,
+    threads: &mut Threads,
+) -> anyhow::Result<Running> {
     let (started, wait) = channel();
     threads.start("service", Urgency::Answering, move || {
-        let options = ServeOptions { ends_on_hangup: true, ..ServeOptions::default() };
+        let options = ServeOptions { ends_on_hangup: true, example_cases, ..ServeOptions::default() };
         serve(&config, &options, |running| {
             // No receiver is left when the demo ends.
             let _ending = started.send(running);
@@ -222,7 +282,7 @@ fn start_riders(
 ) -> anyhow::Result<()> {
     let rate = u64::from(options.orders_per_second.max(1));
     let history_s = (HISTORY_ORDERS / rate).clamp(HISTORY_S.1, HISTORY_S.0);
-    let clock = crate::telemetry::clock::Clock::start();
+    let clock = Clock::start();
     let back_ms = i64::try_from(history_s).unwrap_or(0).saturating_mul(1_000);
     let from: UtcMillis = clock.now().minus(back_ms);
     let riders = Riders {

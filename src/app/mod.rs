@@ -30,8 +30,9 @@ pub mod threads;
 mod web;
 pub mod writer;
 
+use crate::access::Access;
 use crate::config::Config;
-use crate::http;
+use crate::http::{self, ExampleCases};
 use crate::ingest::kafka::TopicPartition;
 use crate::ledger::{DiskSpace, Ledger, LedgerOptions, Published};
 use crate::telemetry::clock::Clock;
@@ -91,6 +92,8 @@ pub struct ServeOptions {
     pub read_only: bool,
     /// Ending when the terminal goes away (SIGHUP); else that is logged and ignored.
     pub ends_on_hangup: bool,
+    /// Ready questions on the first page.
+    pub example_cases: ExampleCases,
 }
 
 /// A service that answers.
@@ -102,6 +105,8 @@ pub struct Running {
     pub published: Arc<Published>,
     /// Readiness.
     pub status: Arc<Status>,
+    /// Who may ask; `None` where everyone may.
+    pub access: Option<Arc<Access>>,
     /// Ends the service.
     pub stop: Stop,
 }
@@ -153,12 +158,14 @@ pub fn serve(
     access_control.answer_log = answer_keeping.log.clone();
     access_control.log_changes()?;
     answer_keeping.watch(config, &published, clock, &event_log)?;
-    let web = Web::start(&runtime, config, (service, &access_control), &event_log, &stop)?;
+    let parts = (service, &access_control, options.example_cases.clone());
+    let web = Web::start(&runtime, config, parts, &event_log, &stop)?;
     access_control.watch(&runtime, &event_log);
     started(Running {
         address: web.address,
         published: Arc::clone(&published),
         status: Arc::clone(&status),
+        access: access_control.access.clone(),
         stop: stop.clone(),
     })?;
     let result = match options.read_only {

@@ -5,7 +5,8 @@ use crate::config::Config;
 use crate::coverage::Terms;
 use crate::domain::platform::Platforms;
 use crate::domain::time::Zone;
-use crate::http::{NoReceipt, ReceiptRequest, SealFile};
+use crate::domain::window::Window;
+use crate::http::{NoReceipt, ReceiptFile, ReceiptRequest, SealFile};
 use crate::ledger::{LedgerError, Snapshot};
 use crate::seal::receipt::ReceiptError;
 use crate::sealing::SealingError;
@@ -41,18 +42,24 @@ impl Receipts {
         Terms { platforms: &self.platforms, zone: &self.zone }
     }
 
+    /// Whether receipts about a time can be asked for.
+    pub(super) fn is_sealed(&self, state: &Snapshot, asked: Window) -> Result<(), NoReceipt<LedgerError>> {
+        self.issuer.check_sealed(state, self.terms(), asked).map_err(no_receipt)
+    }
+
     /// The receipt as its file.
     pub(super) fn receipt(
         &self,
         state: &Snapshot,
         request: &ReceiptRequest<'_>,
-    ) -> Result<String, NoReceipt<LedgerError>> {
+    ) -> Result<ReceiptFile, NoReceipt<LedgerError>> {
         let asked = (request.asked, request.is_whole);
         let made = self.issuer.receipt(state, self.terms(), request.rider_id, asked).map_err(no_receipt);
         let made = made.and_then(|receipt| {
-            receipt
+            let text = receipt
                 .to_json()
-                .map_err(|error| NoReceipt::Failed(format!("Failed to write the receipt: {error}")))
+                .map_err(|error| NoReceipt::Failed(format!("Failed to write the receipt: {error}")))?;
+            Ok(ReceiptFile { text, digest: receipt.digest_bytes() })
         });
         self.event_log.metrics.receipt(match &made {
             Ok(_) => ReceiptOutcome::Made,

@@ -6,9 +6,10 @@ use super::status::Status;
 use crate::domain::pending::PendingKind;
 use crate::domain::platform::{Platforms, UnreadableRecords};
 use crate::domain::view::LedgerView;
+use crate::domain::window::Window;
 use crate::http::{
-    NoReceipt, NotReady, PartitionProgress, Paused, ProgressFacts, ReceiptRequest, RejectionPage,
-    RejectionQuery, SealFile, Source,
+    NoReceipt, NotReady, PartitionProgress, Paused, ProgressFacts, ReceiptFile, ReceiptRequest,
+    RejectionPage, RejectionQuery, SealFile, Source,
 };
 use crate::ledger::{LedgerError, Published, Snapshot};
 use crate::telemetry::clock::Clock;
@@ -106,8 +107,12 @@ impl Source for Service {
         &self,
         state: &Snapshot,
         request: &ReceiptRequest<'_>,
-    ) -> Result<String, NoReceipt<LedgerError>> {
+    ) -> Result<ReceiptFile, NoReceipt<LedgerError>> {
         self.receipts.as_ref().ok_or(NoReceipt::Off)?.receipt(state, request)
+    }
+
+    fn is_sealed(&self, state: &Snapshot, asked: Window) -> Result<(), NoReceipt<LedgerError>> {
+        self.receipts.as_ref().ok_or(NoReceipt::Off)?.is_sealed(state, asked)
     }
 
     fn seal_file(&self, file: SealFile<'_>) -> Result<Option<Vec<u8>>, NoReceipt<LedgerError>> {

@@ -6,7 +6,7 @@ use super::open_files;
 use super::service::Service;
 use super::signals::EndSignals;
 use crate::config::Config;
-use crate::http::{self, HttpState};
+use crate::http::{self, ExampleCases, HttpState};
 use crate::wait::Stop;
 use anyhow::Context;
 use std::net::SocketAddr;
@@ -28,7 +28,7 @@ impl Web {
     pub(super) fn start(
         runtime: &Runtime,
         config: &Config,
-        (service, access_control): (Service, &AccessControl),
+        (service, access_control, example_cases): (Service, &AccessControl, ExampleCases),
         event_log: &EventLog,
         stop: &Stop,
     ) -> anyhow::Result<Self> {
@@ -54,7 +54,8 @@ impl Web {
             config.http.clone(),
             event_log.metrics.clone(),
         )
-        .with_display_names(config.display_names.clone());
+        .with_display_names(config.display_names.clone())
+        .with_example_cases(example_cases);
         if let Some((access, settings)) = access_control.access.clone().zip(config.access.as_ref()) {
             state = state.with_access(access, clock, settings);
         }

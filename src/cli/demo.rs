@@ -2,14 +2,16 @@
 
 mod ask;
 mod examples;
+mod guide;
 mod status;
 
 use super::Ending;
-use crate::app::demo::{Demo, DemoOptions};
+use crate::app::demo::{Demo, DemoOptions, Person};
 use crate::telemetry::log::{self, LogFormat};
 use anyhow::Context;
 use ask::Service;
 use clap::Args;
+use guide::Guide;
 use std::io::{ErrorKind, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -99,20 +101,19 @@ fn guide(
     until: Option<Instant>,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
-    let service = Service::new(demo.address())?;
+    let service = Service::new(demo.address(), &demo.people().token)?;
     welcome(demo, &service, args, out)?;
-    let mut shown = false;
-    let mut said = Instant::now();
+    let (mut guide, mut said) = (Guide::default(), Instant::now());
     while until.is_none_or(|until| Instant::now() < until) {
         if demo.is_over_within(LOOK_EVERY)? {
             return Ok(());
         }
-        if !shown && let Some(found) = examples::find(demo.scenes(), demo.zone(), &service)? {
+        if let Some(examples) = guide.step(demo, &service)? {
             status::write(demo.scenes(), demo.zone(), &service, out)?;
-            examples::write(&found, &service, out)?;
+            examples::write(&examples, &service, &demo.people().token, out)?;
             writeln!(out, "\nThe riders continue. Ctrl-C ends the demo.\n")?;
             out.flush()?;
-            (shown, said) = (true, Instant::now());
+            said = Instant::now();
         }
         if said.elapsed() >= STATUS_EVERY {
             status::write(demo.scenes(), demo.zone(), &service, out)?;
@@ -134,8 +135,13 @@ fn welcome(demo: &Demo, service: &Service, args: &DemoArgs, out: &mut dyn Write)
     }
     let retention = if demo.is_kept() { "kept" } else { "removed at the end; --keep DIR keeps it elsewhere" };
     writeln!(out, "  page     {}/", service.url())?;
-    writeln!(out, "  metrics  {}/metrics", service.url())?;
     writeln!(out, "  folder   {} ({retention})\n", demo.folder().display())?;
+    writeln!(out, "Sign in there as one of three people; accounts and passwords are of this demo only:\n")?;
+    for Person { name, role, password, first_page } in &demo.people().persons {
+        let link = format!("{}/sign-in?name={name}&next={first_page}", service.url());
+        writeln!(out, "  {name:<10} {role:<14} password {}  {link}", password.expose())?;
+    }
+    writeln!(out)?;
     if args.speed > 1 {
         writeln!(out, "The last hours pass {} times faster than real time ...", args.speed)?;
     } else {

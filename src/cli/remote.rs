@@ -3,7 +3,7 @@
 use super::WrongUsage;
 use crate::config::{Config, Secret};
 use crate::domain::time::Zone;
-use crate::http::UNRESERVED;
+use crate::http::{SESSION_COOKIE, UNRESERVED};
 use anyhow::{Context, bail};
 use percent_encoding::utf8_percent_encode;
 use serde::Deserialize;
@@ -25,8 +25,8 @@ pub(super) struct Remote {
     /// Scheme, host, port and the path before the targets.
     base: String,
     agent: Agent,
-    /// Who asks, where the service wants to know.
-    token: Option<Secret>,
+    /// Who asks, where the service wants to know: a header and its value.
+    credential: Option<(&'static str, Secret)>,
 }
 
 impl Remote {
@@ -45,8 +45,19 @@ impl Remote {
         let port = if has_port { "" } else { ":80" };
         let base = format!("http://{authority}{port}{}", uri.path().trim_end_matches('/'));
         // Not an argument: others could see that.
-        let token = std::env::var(TOKEN_VARIABLE).ok().map(|token| Secret::new(token.trim()));
-        Ok(Self { base, agent: agent(), token })
+        let token = std::env::var(TOKEN_VARIABLE).ok().map(|token| bearer(token.trim()));
+        Ok(Self { base, agent: agent(), credential: token })
+    }
+
+    /// The same, for the bearer of a token.
+    pub(super) fn with_token(self, token: &Secret) -> Self {
+        Self { credential: Some(bearer(token.expose())), ..self }
+    }
+
+    /// The same, for a person who signed in.
+    pub(super) fn with_session(self, cookie: &Secret) -> Self {
+        let cookie = Secret::new(format!("{SESSION_COOKIE}={}", cookie.expose()));
+        Self { credential: Some(("cookie", cookie)), ..self }
     }
 
     /// The body of a successful answer to GET.
@@ -62,10 +73,10 @@ impl Remote {
         self.answer(asked.header("content-type", "application/x-ndjson").send(body))
     }
 
-    /// The request with the token.
+    /// The request with who asks.
     fn known<T>(&self, asked: RequestBuilder<T>) -> RequestBuilder<T> {
-        match &self.token {
-            Some(token) => asked.header("authorization", format!("Bearer {}", token.expose())),
+        match &self.credential {
+            Some((name, value)) => asked.header(*name, value.expose()),
             None => asked,
         }
     }
@@ -110,6 +121,10 @@ impl Remote {
         }
         Ok(body)
     }
+}
+
+fn bearer(token: &str) -> (&'static str, Secret) {
+    ("authorization", Secret::new(format!("Bearer {token}")))
 }
 
 fn agent() -> Agent {

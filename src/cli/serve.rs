@@ -50,7 +50,7 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<Ending> {
         accept_older_state: args.accept_older_state,
         read_only: args.read_only,
         reason: args.reason.clone().unwrap_or_default(),
-        ends_on_hangup: false,
+        ..ServeOptions::default()
     };
     serve(&config, &options, |_| Ok(()))?;
     Ok(Ending::Holds)

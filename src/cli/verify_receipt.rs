@@ -2,6 +2,7 @@
 
 use super::input::Input;
 use super::{Ending, WrongUsage};
+use crate::domain::check_numbers::check_numbers;
 use crate::seal::instant;
 use crate::seal::note::PublicKey;
 use crate::seal::receipt::document::RECEIPT_BYTES_MAX;
@@ -74,6 +75,7 @@ fn as_json(verified: &Verified) -> serde_json::Value {
         "entry": receipt.log.index,
         "witnesses": witnesses,
         "digest": receipt.digest,
+        "check_numbers": check_numbers(&receipt.digest_bytes()),
     })
 }
 
@@ -101,5 +103,6 @@ fn write_text(verified: &Verified, out: &mut dyn Write) -> std::io::Result<()> {
     if !witnesses.is_empty() {
         writeln!(out, "witnesses: {}", witnesses.join(", "))?;
     }
-    writeln!(out, "digest: {}", receipt.digest)
+    writeln!(out, "digest: {}", receipt.digest)?;
+    writeln!(out, "check numbers: {}", check_numbers(&receipt.digest_bytes()))
 }

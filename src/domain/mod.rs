@@ -5,6 +5,7 @@
 
 pub mod arrival;
 pub mod charge;
+pub mod check_numbers;
 pub mod completeness;
 pub mod data_scope;
 pub mod decide;

@@ -26,7 +26,9 @@ use axum::response::{IntoResponse, Response};
 pub(super) const HEADER: HeaderName = HeaderName::from_static("coverledger-answer");
 
 /// The routes of which every answer is logged. The page answers only some requests, and a batch is logged by its handler.
-const LOGGED: [&str; 7] = [
+const LOGGED: [&str; 9] = [
+    "/answer",
+    "/receipt",
     "/bulk/{job}/answers.csv",
     "/bulk/{job}/answers.xlsx",
     "/v1/coverage",
@@ -149,6 +151,44 @@ fn unlogged() -> Response {
     );
     Problem::new(Kind::Internal, "Failed to log the answer: the log of the service has the cause")
         .into_response()
+}
+
+/// The log of the answers to a list that a person asked: an entry for each, durable before any of them is shown.
+#[derive(Debug)]
+pub(super) struct ListLog {
+    kept: KeptAnswers,
+    principal: PrincipalLine,
+    reason: Option<String>,
+    drafts: Vec<Draft>,
+}
+
+impl ListLog {
+    /// `None` where answers are not logged.
+    pub(super) fn of<S: Source>(state: &HttpState<S>, asker: &Asker) -> Option<Self> {
+        let kept = state.answer_log().cloned()?;
+        let (principal, reason) = (PrincipalLine::of(&asker.principal), asker.reason.clone());
+        Some(Self { kept, principal, reason, drafts: Vec::new() })
+    }
+
+    /// Takes an answer to the next ones that are logged. Its digest is that of the answer of `GET /v1/coverage`.
+    pub(super) fn add(&mut self, question: &Question, answer: &Answer) {
+        let content = Content::Answer {
+            principal: self.principal.clone(),
+            reason: self.reason.clone().or_else(|| question.reference.clone()),
+            question: Asked::Coverage(CoverageAsked::of(question, None)),
+            status: 200,
+            verdict: Some(answer.verdict.as_str().to_owned()),
+            commit: answer.as_of.commit,
+            body_sha256: serde_json::to_vec(answer).ok().map(|body| Digest::of(&body)),
+            open_orders: OpenOrder::of(&answer.open_near),
+        };
+        self.drafts.push(Draft { at: self.kept.clock.now(), content });
+    }
+
+    /// Logs what was taken, for a thread that may block.
+    pub(super) fn flush(&mut self) -> Result<(), AnswerLogError> {
+        self.kept.log.append_all_blocking(std::mem::take(&mut self.drafts))
+    }
 }
 
 /// The log of one batch: an entry before its first answer is sent, another before its last.

@@ -37,38 +37,38 @@ struct Page {
 /// An entry.
 #[derive(Serialize, ToSchema)]
 #[schema(as = AnswerEntry)]
-struct Line {
+pub(super) struct Line {
     /// As the header of the response named it.
-    id: String,
+    pub(super) id: String,
     /// When, in the configured zone.
-    at: String,
+    pub(super) at: String,
     #[serde(flatten)]
     #[schema(value_type = Object)]
-    entry: Entry,
+    pub(super) entry: Entry,
     /// Set where the verdict would now be another one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    changed: Option<ChangedLine>,
+    pub(super) changed: Option<ChangedLine>,
 }
 
 /// How an answer has changed.
 #[derive(Serialize, ToSchema)]
-struct ChangedLine {
+pub(super) struct ChangedLine {
     /// The entry that says so.
     entry: u64,
     verdict: String,
     #[schema(value_type = Object)]
-    event: Event,
+    pub(super) event: Event,
 }
 
 /// An answer beside what its question gives now.
 #[derive(Serialize, ToSchema)]
 #[schema(as = AnswerBeside)]
-struct Beside {
-    entry: Line,
+pub(super) struct Beside {
+    pub(super) entry: Line,
     /// Null where the entry is no answer to a question about one person.
-    now: Option<Answer>,
+    pub(super) now: Option<Answer>,
     /// Whether the verdict is the logged one; null with `now`.
-    is_same_verdict: Option<bool>,
+    pub(super) is_same_verdict: Option<bool>,
 }
 
 impl From<ChangedAnswer> for ChangedLine {
@@ -198,44 +198,55 @@ pub(super) async fn get<S: Source>(
     RawQuery(raw): RawQuery,
 ) -> Result<Response, Problem> {
     Query::strict(raw.as_deref(), &["reference"])?;
-    let kept = kept(&state)?;
+    kept(&state)?;
+    let number = path.map_err(|_| Problem::new(Kind::BadRequest, "the path is not UTF-8"))?.0;
+    let (beside, given) = beside(&state, &asker, &number).await?;
+    Ok(given.with(Json(beside)))
+}
+
+/// An entry beside what its question gives now, as far as an asker may see it; `text` is its number.
+pub(super) async fn beside<S: Source>(
+    state: &HttpState<S>,
+    asker: &Asker,
+    text: &str,
+) -> Result<(Beside, GivenAnswer), Problem> {
+    let kept = kept(state)?;
     let unknown = |text: &str| {
         Problem::new(
             Kind::AnswerUnknown,
             format!("the log {} has no entry {text} that you may see", kept.log.name()),
         )
     };
-    let text = path.map_err(|_| Problem::new(Kind::BadRequest, "the path is not UTF-8"))?.0;
     let is_number = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
     let number: u64 = text.parse().ok().filter(|_| is_number).ok_or_else(|| {
         Problem::of(Kind::BadParameter, "number", "an entry has a number from 1 on, as in /v1/answers/17")
     })?;
-    let entry = kept.log.entry(number).map_err(|error| unreadable(&error))?.ok_or_else(|| unknown(&text))?;
+    let entry = kept.log.entry(number).map_err(|error| unreadable(&error))?.ok_or_else(|| unknown(text))?;
     let own = PrincipalLine::of(&asker.principal);
     let is_own = |principal: &PrincipalLine| (&principal.kind, &principal.name) == (&own.kind, &own.name);
     let may_see = match &entry.content {
-        Content::Answer { principal, .. } => !sees_only_own(&asker) || is_own(principal),
-        _ => !sees_only_own(&asker),
+        Content::Answer { principal, .. } => !sees_only_own(asker) || is_own(principal),
+        _ => !sees_only_own(asker),
     };
     if !may_see {
-        return Err(unknown(&text));
+        return Err(unknown(text));
     }
-    let beside = match again(&entry, &asker) {
-        None => Beside { entry: line(&state, &kept, entry), now: None, is_same_verdict: None },
+    let beside = match again(&entry, asker) {
+        None => Beside { entry: line(state, &kept, entry), now: None, is_same_verdict: None },
         Some((scope, asked)) => {
-            state.note_riders(&asker, &asked.rider_id);
+            state.note_riders(asker, &asked.rider_id);
             let job = move |state: &HttpState<S>| {
                 state.see_at(&scope, asked.known_at.map(Into::into))?.resolve(&asked.question())
             };
             let answer = state.read(job).await?;
             let is_same = verdict_of(&entry).map(|verdict| verdict == answer.verdict.as_str());
-            Beside { entry: line(&state, &kept, entry), now: Some(answer), is_same_verdict: is_same }
+            Beside { entry: line(state, &kept, entry), now: Some(answer), is_same_verdict: is_same }
         }
     };
     let verdict = beside.now.as_ref().map(|answer| answer.verdict);
     let newest = || state.see(asker.scope()).commit();
     let commit = beside.now.as_ref().map_or_else(newest, |answer| answer.as_of.commit);
-    Ok(GivenAnswer::about_entry(number, verdict, commit).with(Json(beside)))
+    Ok((beside, GivenAnswer::about_entry(number, verdict, commit)))
 }
 
 fn verdict_of(entry: &Entry) -> Option<&str> {

@@ -36,7 +36,7 @@ pub trait Source: Send + Sync + 'static {
     fn rejections(&self, query: &RejectionQuery) -> Result<RejectionPage, ViewError<Self>>
     where
         Self: Sized;
-    /// The receipt for an answer from this state, as its file.
+    /// The receipt for an answer from this state.
     ///
     /// # Errors
     /// Why there is none.
@@ -44,7 +44,14 @@ pub trait Source: Send + Sync + 'static {
         &self,
         state: &Self::View,
         request: &ReceiptRequest<'_>,
-    ) -> Result<String, NoReceipt<ViewError<Self>>>
+    ) -> Result<ReceiptFile, NoReceipt<ViewError<Self>>>
+    where
+        Self: Sized;
+    /// Whether receipts about this time can be asked for: it lies within one sealed day. Reads no leaf.
+    ///
+    /// # Errors
+    /// Why there are none.
+    fn is_sealed(&self, state: &Self::View, asked: Window) -> Result<(), NoReceipt<ViewError<Self>>>
     where
         Self: Sized;
     /// A file of the seal log; `None` for one that the log does not have.
@@ -87,6 +94,15 @@ pub struct ReceiptRequest<'a> {
     pub asked: Window,
     /// Whether it shall have every order and refused record of the rider on that day.
     pub is_whole: bool,
+}
+
+/// A receipt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReceiptFile {
+    /// The file: one line of JSON.
+    pub text: String,
+    /// Its member `digest`.
+    pub digest: [u8; 32],
 }
 
 /// A file of the seal log.

@@ -2,7 +2,7 @@
 
 use super::access::Asker;
 use super::answer_log::GivenAnswer;
-use super::backend::Source;
+use super::backend::{ReceiptFile, Source};
 use super::problem::{Document, Kind, Problem};
 use super::query::Query;
 use super::receipt::{self, Wanted};
@@ -29,11 +29,6 @@ const LITTLE_RIDER_IDS: usize = 2;
 
 const PARAMETERS: &[&str] =
     &["rider_id", "at", "from", "to", "platform", "reference", "known_at", "explain", "receipt"];
-
-/// Whether the question has such a parameter.
-pub(super) fn has_parameter(name: &str) -> bool {
-    PARAMETERS.contains(&name)
-}
 
 /// What is asked for besides the answer of the newest state.
 struct Options {
@@ -86,7 +81,7 @@ pub(super) async fn get<S: Source>(
     let ((answer, receipt), given) = answer(&state, &asker, question, options).await?;
     Ok(given.with(match &receipt {
         None => as_json(&answer),
-        Some(receipt) => as_json(&WithReceipt { answer: &answer, receipt }),
+        Some(receipt) => as_json(&WithReceipt { answer: &answer, receipt: &receipt.text }),
     }))
 }
 
@@ -126,7 +121,7 @@ async fn answer<S: Source>(
     asker: &Asker,
     question: Question,
     Options { known_at, is_explained, receipt }: Options,
-) -> Result<((Answer, Option<String>), GivenAnswer), Problem> {
+) -> Result<((Answer, Option<ReceiptFile>), GivenAnswer), Problem> {
     state.note_riders(asker, &question.rider_ids);
     let begun = Instant::now();
     // An interval, an earlier state and an explanation may need much, an instant needs few blocks.
@@ -149,6 +144,19 @@ async fn answer<S: Source>(
     state.metrics().looked_up(lookup, begun.elapsed());
     let (answer, receipt, given) = answered?;
     Ok(((answer, receipt.map_err(receipt::problem::<S>)?), given))
+}
+
+/// The receipt of an answer, and the answer for the log.
+pub(super) async fn answer_with_receipt<S: Source>(
+    state: &HttpState<S>,
+    asker: &Asker,
+    question: Question,
+    wanted: Wanted,
+) -> Result<(ReceiptFile, GivenAnswer), Problem> {
+    let options = Options { known_at: None, is_explained: false, receipt: Some(wanted) };
+    let ((_, receipt), given) = answer(state, asker, question, options).await?;
+    let missing = || Problem::new(Kind::Internal, "Failed to make the receipt: this is a defect; report it");
+    Ok((receipt.ok_or_else(missing)?, given))
 }
 
 /// A question that the configuration lets one ask, about a time that an answer can write.

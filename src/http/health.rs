@@ -1,8 +1,10 @@
 //! `/livez`, `/readyz`, `/metrics`: for monitoring.
 
+use super::access::Asker;
 use super::backend::{NotReady, Source};
 use super::problem::{Document, Kind, Problem};
 use super::state::HttpState;
+use crate::domain::view::LedgerView;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
@@ -40,7 +42,7 @@ pub(super) async fn ready<S: Source>(State(state): State<HttpState<S>>) -> Resul
     readiness.map(|()| ready).map_err(|missing| Problem::new(Kind::NotReady, missing.to_string()))
 }
 
-/// Gives the metrics in Prometheus's text format.
+/// Gives the metrics in Prometheus's text format: to a platform, its own.
 #[utoipa::path(
     get, path = "/metrics", operation_id = "metrics", tag = "Service",
     responses(
@@ -49,10 +51,22 @@ pub(super) async fn ready<S: Source>(State(state): State<HttpState<S>>) -> Resul
         (status = "5XX", description = "The service cannot answer", body = Document<'static>, content_type = "application/problem+json")
     )
 )]
-pub(super) async fn metrics<S: Source>(State(state): State<HttpState<S>>) -> Result<Response, Problem> {
+pub(super) async fn metrics<S: Source>(
+    State(state): State<HttpState<S>>,
+    asker: Asker,
+) -> Result<Response, Problem> {
     state.source().sample();
     state.metrics().ready(readiness(&state).is_ok());
-    let text = state.metrics().encode().map_err(|error| {
+    let text = match asker.scope().platform() {
+        None => state.metrics().encode(),
+        Some(platform) => {
+            // As in `/v1/progress`.
+            let seen = state.see(asker.scope());
+            let topics = seen.view.completeness().topics.keys().cloned().collect();
+            state.metrics().encode_of(platform, &topics)
+        }
+    };
+    let text = text.map_err(|error| {
         tracing::error!(%error, "Failed to write the metrics");
         Problem::new(Kind::Internal, "Failed to write the metrics")
     })?;

@@ -13,6 +13,7 @@ mod bodies;
 mod client;
 mod connection;
 mod coverage;
+mod example_cases;
 mod health;
 mod host;
 mod in_flight;
@@ -40,10 +41,12 @@ mod tlog;
 mod tls;
 mod transport;
 
+pub use access::SESSION_COOKIE;
 pub use backend::{
-    NoReceipt, NotReady, PartitionProgress, Paused, ProgressFacts, ReceiptRequest, RejectionPage,
-    RejectionQuery, SealFile, Source, ViewError,
+    NoReceipt, NotReady, PartitionProgress, Paused, ProgressFacts, ReceiptFile, ReceiptRequest,
+    RejectionPage, RejectionQuery, SealFile, Source, ViewError,
 };
+pub use example_cases::{ExampleCase, ExampleCases};
 pub use openapi::{document as openapi_document, document_json as openapi_json};
 pub use problem::{Kind, Problem};
 pub(crate) use query::UNRESERVED;

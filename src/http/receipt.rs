@@ -1,7 +1,7 @@
 //! Receipts of answers: what `receipt=` of `GET /v1/coverage` asks for.
 
 use super::access::Asker;
-use super::backend::{NoReceipt, ReceiptRequest, Source, ViewError};
+use super::backend::{NoReceipt, ReceiptFile, ReceiptRequest, Source, ViewError};
 use super::problem::{Kind, Problem};
 use super::query::Query;
 use super::state::{HttpState, problem_of};
@@ -58,7 +58,7 @@ impl Wanted {
         state: &HttpState<S>,
         view: &S::View,
         question: &Question,
-    ) -> Result<String, NoReceipt<ViewError<S>>> {
+    ) -> Result<ReceiptFile, NoReceipt<ViewError<S>>> {
         let rider_id = question.rider_ids.first().map_or("", String::as_str);
         let (asked, is_whole) = (question.when.window(), self == Self::WholeDay);
         state.source().receipt(view, &ReceiptRequest { rider_id, asked, is_whole })

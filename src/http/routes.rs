@@ -57,8 +57,8 @@ pub(super) struct Rule {
 
 /// Those who ask about riders and orders.
 const RIDERS: May = May::Roles(&[Role::Claims, Role::Platform, Role::Auditor, Role::Admin]);
-/// Those who watch the service.
-const WATCHERS: May = May::Roles(&[Role::Ops, Role::Auditor, Role::Admin]);
+/// Those who watch the service; a platform watches itself.
+const WATCHERS: May = May::Roles(&[Role::Ops, Role::Platform, Role::Auditor, Role::Admin]);
 
 const fn rule(method: &'static str, path: &'static str, group: Group, may: May) -> Rule {
     Rule { method, path, group, may, asks_reason: false, is_page: false }
@@ -69,7 +69,7 @@ const fn asking(method: &'static str, path: &'static str, group: Group) -> Rule 
 }
 
 /// Every route. The router is built from it, in [`all`].
-pub(super) const RULES: [Rule; 34] = [
+pub(super) const RULES: [Rule; 36] = [
     Rule { is_page: true, ..asking("GET", "/", Group::Limited) },
     Rule { is_page: true, ..rule("GET", "/bulk", Group::Limited, RIDERS) },
     Rule { is_page: true, ..asking("POST", "/bulk", Group::Batch) },
@@ -79,6 +79,13 @@ pub(super) const RULES: [Rule; 34] = [
     Rule { is_page: true, ..rule("GET", "/bulk/{job}/answers.xlsx", Group::Limited, RIDERS) },
     Rule { is_page: true, ..asking("GET", "/rider", Group::Limited) },
     Rule { is_page: true, ..asking("GET", "/order", Group::Limited) },
+    Rule { is_page: true, ..rule("GET", "/answer", Group::Limited, RIDERS) },
+    // A receipt shows a rider's whole day, on every platform.
+    Rule {
+        is_page: true,
+        may: May::Roles(&[Role::Claims, Role::Auditor, Role::Admin]),
+        ..asking("GET", "/receipt", Group::Limited)
+    },
     Rule {
         is_page: true,
         ..rule("GET", "/access-log", Group::Limited, May::Roles(&[Role::Auditor, Role::Admin]))

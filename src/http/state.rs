@@ -3,6 +3,7 @@
 use super::access::{Asker, Cookies, Guard};
 use super::backend::{Source, ViewError};
 use super::bodies::Bodies;
+use super::example_cases::ExampleCases;
 use super::page::Jobs;
 use super::problem::{Kind, Problem};
 use crate::access::{Access, SignInError};
@@ -43,6 +44,7 @@ pub struct HttpState<S> {
     display_names: Arc<BTreeMap<String, DisplayName>>,
     guard: Option<Arc<Guard>>,
     answers: Option<KeptAnswers>,
+    example_cases: ExampleCases,
 }
 
 /// The log of answers, and the clock of its entries.
@@ -137,6 +139,7 @@ impl<S> Clone for HttpState<S> {
             display_names: Arc::clone(&self.display_names),
             guard: self.guard.clone(),
             answers: self.answers.clone(),
+            example_cases: self.example_cases.clone(),
         }
     }
 }
@@ -165,13 +168,30 @@ impl<S: Source> HttpState<S> {
             bodies,
             jobs: Arc::default(),
         };
-        Self { inner: Arc::new(inner), display_names: Arc::default(), guard: None, answers: None }
+        Self {
+            inner: Arc::new(inner),
+            display_names: Arc::default(),
+            guard: None,
+            answers: None,
+            example_cases: ExampleCases::default(),
+        }
     }
 
     /// The same, with the names by which people know the platforms.
     #[must_use]
     pub fn with_display_names(self, names: BTreeMap<String, DisplayName>) -> Self {
         Self { display_names: Arc::new(names), ..self }
+    }
+
+    /// The same, with ready questions on the first page.
+    #[must_use]
+    pub fn with_example_cases(self, example_cases: ExampleCases) -> Self {
+        Self { example_cases, ..self }
+    }
+
+    /// The ready questions.
+    pub(super) const fn example_cases(&self) -> &ExampleCases {
+        &self.example_cases
     }
 
     /// The same, for those only whom `access` knows.

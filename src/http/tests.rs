@@ -4,7 +4,8 @@ mod access;
 mod answers;
 mod api;
 mod batch_lines;
-mod browser;
+#[path = "../../tests/testkit/chromium.rs"]
+mod chromium;
 mod edges;
 mod fuzz;
 mod journeys;
@@ -21,4 +22,6 @@ mod pages;
 mod parameters;
 mod raw;
 mod receipts;
+#[path = "../../tests/testkit/walk.rs"]
+mod walk;
 mod world;

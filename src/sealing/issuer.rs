@@ -8,7 +8,7 @@ use crate::domain::window::Window;
 use crate::ledger::Snapshot;
 use crate::seal::day_tree::{DayTree, LEAF_BYTES};
 use crate::seal::log::SealLog;
-use crate::seal::receipt::Receipt;
+use crate::seal::receipt::{Receipt, ReceiptError};
 use crate::seal::tiles::TileId;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
@@ -90,6 +90,21 @@ impl ReceiptIssuer {
         let book = self.book(state, terms)?;
         let tree = |index| self.trees.get_or_insert_with(&index, || book.tree(index).map(Arc::new));
         book.receipt_in(&self.secrets, rider_id, (asked, whole), tree)
+    }
+
+    /// Checks that a stretch of time lies within one sealed day, so that receipts can be about it.
+    ///
+    /// # Errors
+    /// It does not, or the state cannot be read.
+    pub fn check_sealed(
+        &self,
+        state: &Snapshot,
+        terms: Terms<'_>,
+        asked: Window,
+    ) -> Result<(), SealingError> {
+        let book = self.book(state, terms)?;
+        let (_, entry) = book.sealed_day(asked)?;
+        if entry.span.contains(asked) { Ok(()) } else { Err(ReceiptError::NotWithinDay.into()) }
     }
 
     /// The signed checkpoint of the log.

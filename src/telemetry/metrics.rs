@@ -8,13 +8,15 @@ pub use facts::{
     RecordSource, Sample, SealFacts,
 };
 
-use super::label::Labels;
+use super::label::{Labels, OTHER};
 use crate::domain::money::Micros;
 use crate::domain::reject::Reason;
 use crate::domain::time::UtcMillis;
 use axum::http::StatusCode;
 use prometheus::process_collector::ProcessCollector;
+use prometheus::proto::LabelPair;
 use prometheus::{Encoder, Error, Registry, TextEncoder};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use table::Table;
@@ -68,6 +70,27 @@ impl Metrics {
     pub fn encode(&self) -> Result<Vec<u8>, Error> {
         let mut text = Vec::new();
         TextEncoder::new().encode(&self.inner.registry.gather(), &mut text)?;
+        Ok(text)
+    }
+
+    /// The metrics of one platform in the same format: those that carry its name, and those of its topics.
+    ///
+    /// # Errors
+    /// None in practice: memory is written to.
+    pub fn encode_of(&self, platform: &str, topics: &BTreeSet<String>) -> Result<Vec<u8>, Error> {
+        // The label of all platforms beyond the bound is the name of none of them.
+        let is_own = |pair: &LabelPair| match pair.name() {
+            "platform" => pair.value() == platform && platform != OTHER,
+            "topic" => topics.contains(pair.value()),
+            _ => false,
+        };
+        let mut families = self.inner.registry.gather();
+        for family in &mut families {
+            family.mut_metric().retain(|metric| metric.get_label().iter().any(is_own));
+        }
+        families.retain(|family| !family.get_metric().is_empty());
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&families, &mut text)?;
         Ok(text)
     }
 

@@ -12,6 +12,7 @@ use coverledger::coverage::resolve::{explain, resolve};
 use coverledger::domain::time::UtcMillis;
 use coverledger::domain::window::Window;
 use coverledger::ledger::Snapshot;
+use coverledger::ledger::manifest::finality_history::FinalityFacts;
 use serde_json::Value;
 
 /// Of so many explained questions, one is about an interval.
@@ -42,6 +43,7 @@ impl Drive {
             assert!(!words(&why, language).headline.is_empty());
         }
         self.origins_are_right(&json["why"]);
+        self.facts_are_right(rider, &json["why"]);
         self.shown.count("explanations", 1);
         for code in codes(&json["why"]) {
             self.shown.count(&format!("why {code}"), 1);
@@ -58,6 +60,51 @@ impl Drive {
             .unwrap_or_else(|| panic!("there is no partition {partition} of {topic}"));
         let records = &self.world.partitions[place];
         records.get(usize::try_from(offset - first).unwrap()).unwrap_or_else(|| panic!("nothing at {offset}"))
+    }
+
+    /// Whether the promises are those of the configuration, open orders cover what they cover, every platform that counts is
+    /// there, and a time was complete since the commit that is named and not before.
+    fn facts_are_right(&mut self, rider: &str, why: &Value) {
+        for order in why["windows"].as_array().unwrap().iter().filter(|order| order["code"] == "open_order") {
+            let open = self.model.open_orders(rider);
+            let is_it = |open: &&super::complete::Open<'_>| open.version.event.order_id == order["order_id"];
+            let open = open.iter().find(is_it).unwrap_or_else(|| panic!("it is not open: {order}"));
+            for span in order["covers"].as_array().unwrap() {
+                let (from, to) = (ms(&span["from"]), ms(&span["to"]));
+                let covers = [from - 1, from, to - 1, to].map(|at| self.model.open_covers(open, at));
+                assert_eq!(covers, [false, true, true, false], "{order:#}");
+            }
+        }
+        for platform in why["platforms"].as_array().unwrap() {
+            let name = platform["platform"].as_str().unwrap();
+            let (promise, told) = (self.model.terms.promise(name), &platform["promise"]);
+            assert_eq!(told["topics"], serde_json::json!(promise.topics), "{platform}");
+            assert_eq!(told["complete_start"], promise.complete_start, "{platform}");
+            assert_eq!(
+                (&told["delivery_delay_ms"], &told["max_order_duration_ms"]),
+                (&promise.delay.into(), &promise.max.into())
+            );
+            assert_eq!(ms(&told["records_from"]), promise.records_from, "{platform}");
+            assert_eq!(
+                told["streams_open_orders_from"].as_str().map(|_| ms(&told["streams_open_orders_from"])),
+                promise.opens_from
+            );
+            let (last, since) = (&platform["final"]["complete_after"], &platform["final"]["since"]);
+            let Some(commit) = since["commit"].as_u64() else { continue };
+            let through =
+                |facts: &FinalityFacts| facts.completeness.complete_through(name).map(UtcMillis::millis);
+            let then = self.facts_then.get(&commit).map(through);
+            assert!(
+                then.is_none_or(|then| then == Some(ms(&since["complete_through"]))),
+                "{since}: {then:?}"
+            );
+            let before = self.facts_then.range(..commit).next_back().and_then(|(_, facts)| through(facts));
+            assert!(
+                before.is_none_or(|before| before <= ms(last)),
+                "{platform} was final before: {before:?}"
+            );
+            self.shown.count("final since a known commit", u64::from(then.is_some()));
+        }
     }
 
     /// Whether every place that an explanation cites holds what is said to be there.
@@ -86,7 +133,9 @@ impl Drive {
                 let record = self.record_at(since["record"]["topic"].as_str().unwrap(), partition, offset);
                 match (&record.body, since["by"].as_str().unwrap()) {
                     (Body::Complete(of, through), "completeness_record") => {
-                        assert!(of == name && *through >= ms(&since["through"]), "{since}");
+                        // What lies ahead of the commit is not vouched for yet.
+                        let told = (*through).min(ms(&since["record"]["recorded_at"]));
+                        assert!(of == name && told == ms(&since["through"]), "{since}");
                     }
                     (Body::Order(event, _), "delivery_delay") => {
                         let told = [Some(event.accepted), event.ended].into_iter().flatten();
@@ -147,16 +196,19 @@ fn orders(why: &Value) -> Vec<&Value> {
     listed.chain(nearest.filter(|order| !order.is_null())).chain(open).collect()
 }
 
-/// The codes that an explanation uses.
+/// The codes that an explanation uses, each with the field that has it: two fields may have codes of one name.
 fn codes(why: &Value) -> Vec<String> {
-    let mut codes = vec![why["verdict"].as_str().unwrap().to_owned()];
-    let mut add = |value: &Value| codes.extend(value.as_str().map(str::to_owned));
-    why["windows"].as_array().unwrap().iter().for_each(|order| add(&order["code"]));
+    let mut codes = vec![format!("verdict {}", why["verdict"].as_str().unwrap())];
+    let mut add =
+        |field: &str, value: &Value| codes.extend(value.as_str().map(|code| format!("{field} {code}")));
+    orders(why).into_iter().for_each(|order| add("window", &order["code"]));
     for platform in why["platforms"].as_array().unwrap() {
-        add(&platform["final"]["since"]["by"]);
+        add("by", &platform["final"]["since"]["by"]);
+        add("rule", &platform["final"]["complete_rule"]);
         for open in platform["open"].as_array().unwrap() {
-            add(&open["code"]);
-            add(&open["waits_for"]["kind"]);
+            add("open", &open["code"]);
+            add("waits_for", &open["waits_for"]["kind"]);
+            open["gaps"].as_array().into_iter().flatten().for_each(|gap| add("gap", &gap["cause"]));
         }
     }
     codes

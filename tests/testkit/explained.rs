@@ -261,12 +261,45 @@ fn overall(parts: &[Part]) -> &'static str {
     }
 }
 
+/// The orders of an answer are those of its explanation, each with its window and with the commit that recorded it.
+fn orders_agree(answer: &Value, why: &Value) {
+    for (lines, orders) in [("windows", "windows"), ("superseded", "superseded")] {
+        let (lines, orders) = (list(answer, lines), list(why, orders));
+        assert_eq!(lines.len(), orders.len(), "not every order is explained: {answer:#}");
+        lines.iter().zip(orders).for_each(|(line, order)| order_agrees(line, order));
+    }
+    for nearest in ["nearest_before", "nearest_after"] {
+        let (line, order) = (&answer[nearest], &why[nearest]);
+        assert_eq!(line.is_null(), order.is_null(), "{nearest}: {answer:#}");
+        let named = ["platform", "order_id", "leg"].into_iter();
+        named.for_each(|name| assert_eq!(line[name], order[name], "{nearest}: {answer:#}"));
+    }
+}
+
+fn order_agrees(line: &Value, order: &Value) {
+    for name in ["platform", "order_id", "leg", "revision", "rider_id", "outcome"] {
+        assert_eq!(line[name], order[name], "{line:#} {order:#}");
+    }
+    assert_eq!(line["commit"], order["source"]["commit"], "{line:#} {order:#}");
+    assert_eq!(line["recorded_at"], order["source"]["recorded_at"], "{line:#} {order:#}");
+    let covers = spans(order, "covers");
+    match ms(&line["ends_at"]) {
+        Some(ends) => assert_eq!(covers, [(at(line, "starts_at"), ends)], "{line:#} {order:#}"),
+        // An open one covers nothing before its start; how far it covers, its platform's completeness says.
+        None => {
+            let begins = at(order, "accepted_at") - number(&order["rule"], "lead_ms");
+            assert_eq!(at(line, "starts_at"), begins, "{line:#} {order:#}");
+        }
+    }
+}
+
 /// Holds an answer against its explanation.
 pub(crate) fn check(answer: &Value) {
     let why = &answer["why"];
     let parts = parts_of(why);
     assert_eq!(answer["verdict"], overall(&parts), "{answer:#}");
     assert_eq!(why["verdict"], answer["verdict"]);
+    orders_agree(answer, why);
     if let Some(told) = answer["parts"].as_array() {
         let told: Vec<(Span, &str)> = told
             .iter()
@@ -275,7 +308,11 @@ pub(crate) fn check(answer: &Value) {
         assert_eq!(told, parts, "{answer:#}");
     }
     // The answer names the first reason of each platform; the explanation names all.
-    for (status, platform) in answer["platforms"].as_array().unwrap().iter().zip(list(why, "platforms")) {
+    let (told, explained) = (list(answer, "platforms"), list(why, "platforms"));
+    let is_all_covered = parts.iter().all(|(_, verdict)| *verdict == "covered");
+    assert!(is_all_covered || told.len() == explained.len(), "not every platform is explained: {answer:#}");
+    for (status, platform) in told.iter().zip(explained) {
+        assert_eq!(status["complete_through"], platform["complete_through"], "{answer:#}");
         assert_eq!(status["platform"], platform["platform"]);
         if list(why, "windows").is_empty() {
             let first = list(platform, "open").first().map_or(&Value::Null, |open| &open["code"]);

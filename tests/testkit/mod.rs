@@ -3,6 +3,7 @@
 
 pub(crate) mod browser;
 pub(crate) mod cases;
+pub(crate) mod chromium;
 pub(crate) mod cluster;
 pub(crate) mod damaged;
 pub(crate) mod driver;
@@ -24,3 +25,4 @@ pub(crate) mod stream;
 pub(crate) mod tls;
 pub(crate) mod told;
 pub(crate) mod wait;
+pub(crate) mod walk;

@@ -68,6 +68,24 @@ fn an_exchanged_entry_with_a_right_digest_of_its_own_is_found_by_the_next_one() 
 }
 
 #[test]
+fn an_exchanged_entry_at_the_end_of_a_file_is_found_by_the_next_file() {
+    let (dir, folder) = log_with(2);
+    let running = Running::open(dir.path()).unwrap();
+    running.append(answer("R1", None, 1)).unwrap();
+    running.close();
+    let all = segment::list(&folder).unwrap();
+    assert_eq!(all.len(), 2);
+    let first = fs::read(&all[0].1).unwrap();
+    let lines: Vec<&[u8]> = first.split_inclusive(|&byte| byte == b'\n').collect();
+    let (mut entry, _) = Entry::parse(lines[1].trim_ascii_end()).unwrap();
+    entry.at_ms += 1;
+    fs::write(&all[0].1, [lines[0], &entry.line().unwrap().0].concat()).unwrap();
+    let problems = chain::verify(&folder).unwrap().problems;
+    assert!(problems.iter().any(|problem| problem.contains("entry 3")), "{problems:?}");
+    assert!(matches!(Running::open(dir.path()), Err(AnswerLogError::Damaged { .. })));
+}
+
+#[test]
 fn a_replaced_end_is_found_by_the_witness() {
     let (dir, folder) = log_with(2);
     // Another log with other answers is whole in itself.

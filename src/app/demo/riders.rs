@@ -42,6 +42,7 @@ impl Riders {
         let mut vouched: Option<Instant> = None;
         let Some(mut sent) = self.introduce()? else { return Ok(()) };
         while !self.stop.is_set() {
+            sent += self.send_wanted()?;
             let (now, is_present) = self.now(started_at);
             let allowance = UNREAD_MAX.saturating_sub(sent.saturating_sub(self.applied()));
             let events = self.send_until(&mut generator, now, allowance)?;
@@ -119,6 +120,16 @@ impl Riders {
         }
         self.scenes.note(&events);
         Ok(u64::try_from(events.len()).unwrap_or(0))
+    }
+
+    /// Sends the records that the guide wants.
+    fn send_wanted(&self) -> anyhow::Result<u64> {
+        let wanted = self.scenes.take_wanted();
+        for record in &wanted {
+            let (topic, payload) = (record.topic, record.payload.as_slice());
+            self.producer.send(&Outgoing { topic, partition: None, key: None, payload, timestamp: None })?;
+        }
+        Ok(u64::try_from(wanted.len()).unwrap_or(0))
     }
 
     /// Every platform says that all its events about instants before `through` are acknowledged: first they must be.

@@ -1,5 +1,6 @@
 //! What the riders did lately: what is worth asking about.
 
+use super::accidents::Record;
 use crate::domain::time::UtcMillis;
 use crate::generate::{Label, LiveEvent};
 use std::collections::{HashMap, VecDeque};
@@ -36,8 +37,6 @@ pub struct Seen {
     pub riders_under_way: usize,
     /// Ended orders, the latest last.
     pub ended: Vec<Order>,
-    /// Orders that were accepted lately, the latest last.
-    pub accepted: Vec<Order>,
 }
 
 /// Shared by the riders and the thread that reports on them. Locked for a few instructions.
@@ -50,7 +49,8 @@ pub struct Scenes {
 struct Inner {
     seen: Seen,
     ended: VecDeque<Order>,
-    accepted: VecDeque<Order>,
+    /// Records that the riders' platforms shall send besides.
+    wanted: Vec<Record>,
     /// Running orders of every rider.
     running: HashMap<u64, u32>,
     under_way: usize,
@@ -64,9 +64,18 @@ impl Scenes {
             riders: inner.running.len(),
             riders_under_way: inner.under_way,
             ended: inner.ended.iter().cloned().collect(),
-            accepted: inner.accepted.iter().cloned().collect(),
             ..inner.seen.clone()
         }
+    }
+
+    /// Has a record sent.
+    pub fn send(&self, record: Record) {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).wanted.push(record);
+    }
+
+    /// The records to send, each once.
+    pub(super) fn take_wanted(&self) -> Vec<Record> {
+        std::mem::take(&mut self.inner.lock().unwrap_or_else(PoisonError::into_inner).wanted)
     }
 
     /// Notes events that were sent.
@@ -92,7 +101,6 @@ impl Inner {
                 self.seen.orders += 1;
                 self.under_way += usize::from(*running == 0);
                 *running += 1;
-                remember(&mut self.accepted, event);
             }
             Label::Order => {
                 *running = running.saturating_sub(1);

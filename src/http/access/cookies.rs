@@ -4,6 +4,9 @@
 use axum::http::HeaderMap;
 use axum::http::header::COOKIE;
 
+/// The cookie of a session, without TLS.
+pub const SESSION_COOKIE: &str = "coverledger";
+
 /// The names and attributes of the service's cookies.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::http) struct Cookies {
@@ -17,7 +20,7 @@ impl Cookies {
     }
 
     const fn session_name(self) -> &'static str {
-        if self.is_encrypted { "__Host-coverledger" } else { "coverledger" }
+        if self.is_encrypted { "__Host-coverledger" } else { SESSION_COOKIE }
     }
 
     const fn form_name(self) -> &'static str {

@@ -11,6 +11,7 @@ mod cookies;
 pub(super) use asker::Asker;
 pub(super) use authorize::check;
 pub(super) use cookies::Cookies;
+pub use cookies::SESSION_COOKIE;
 
 use crate::access::oidc::{Grant, OidcTerms, Provider};
 use crate::access::{Access, Role};
@@ -52,7 +53,8 @@ impl Guard {
         Self { access, clock, reason_required: roles.collect(), oidc }
     }
 
-    fn must_state_reason(&self, role: Role) -> bool {
+    /// Whether a role must say why it asks about a rider or an order.
+    pub(super) fn must_state_reason(&self, role: Role) -> bool {
         self.reason_required.contains(&role)
     }
 }

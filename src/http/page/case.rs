@@ -2,6 +2,7 @@
 
 use super::chart::{self, Figure, Plan};
 use super::earlier::{EarlierShown, Which, earlier};
+use super::examples::{ExampleShown, examples};
 use super::file_copy::FileCopy;
 use super::form::{Asked, Form};
 use super::frame::{Asking, Frame, address_fault, respond};
@@ -9,6 +10,7 @@ use super::identifier::Piece;
 use super::messages::Words;
 use super::names::Names;
 use super::note::{Note, notes};
+use super::receipt::ReceiptShown;
 use super::view_model::{Beside, Shown};
 use crate::coverage::answer::Answer;
 use crate::coverage::explain;
@@ -30,6 +32,7 @@ use axum::http::StatusCode;
 use axum::http::header::HeaderMap;
 use axum::response::Response;
 use percent_encoding::utf8_percent_encode;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// What an address of the page may contain.
@@ -50,6 +53,7 @@ struct Page {
     zooms: Vec<(&'static str, String, bool)>,
     print_address: String,
     earlier: Vec<EarlierShown>,
+    examples: Vec<ExampleShown>,
 }
 
 impl Page {
@@ -79,7 +83,17 @@ fn page<S: Source>(state: &HttpState<S>, asker: &Asker, asking: &Asking, form: F
         (w.zoom(zoom.name), form.address_zoomed(lang, zoom.name), form.zoom().is_some_and(|it| it == zoom))
     });
     let print_address = format!("{}&view=print", form.address(lang));
-    Page { w, frame, form, shown: None, fault: None, zooms: zooms.into(), print_address, earlier: Vec::new() }
+    Page {
+        w,
+        frame,
+        form,
+        shown: None,
+        fault: None,
+        zooms: zooms.into(),
+        print_address,
+        earlier: Vec::new(),
+        examples: Vec::new(),
+    }
 }
 
 /// Refuses a view or a section of time that the page does not have.
@@ -132,10 +146,12 @@ pub(super) async fn get<S: Source>(
         }
         Asked::Question(question) => match within_limits(question, &state) {
             Err(problem) => status = page.fail(&problem),
-            Ok(question) => match answer(&state, &asker, question, &page.form, w).await {
-                Ok((shown, answered)) => (page.shown, given) = (Some(shown), Some(answered)),
-                Err(problem) => status = page.fail(&problem),
-            },
+            Ok(question) => {
+                match answer(&state, &asker, question, (&page.form, page.frame.is_paper), w).await {
+                    Ok((shown, answered)) => (page.shown, given) = (Some(shown), Some(answered)),
+                    Err(problem) => status = page.fail(&problem),
+                }
+            }
         },
     }
     let reference = page.form.reference.trim();
@@ -144,6 +160,9 @@ pub(super) async fn get<S: Source>(
         (None, _) if status == StatusCode::OK => Some(Which::Changed),
         _ => None,
     };
+    if matches!(which, Some(Which::Changed)) {
+        page.examples = examples(&state, &asker, w);
+    }
     if let Some(which) = which {
         page.earlier = earlier(&state, &asker, which, w).await;
     }
@@ -159,6 +178,7 @@ pub(super) async fn get<S: Source>(
 /// What one state says.
 struct Found {
     answer: Answer,
+    receipt: ReceiptShown,
     explained: Option<explain::Words>,
     lines: Vec<Timeline>,
     notes: Vec<Note>,
@@ -170,15 +190,16 @@ async fn answer<S: Source>(
     state: &HttpState<S>,
     asker: &Asker,
     question: Question,
-    form: &Form,
+    (form, is_paper): (&Form, bool),
     w: &'static Words,
 ) -> Result<(Shown, GivenAnswer), Problem> {
     state.note_riders(asker, &question.rider_ids);
     let begun = Instant::now();
-    let (typed, scope) = (form.clone(), asker.scope().clone());
+    let (typed, who) = (form.clone(), asker.clone());
     let within = chart::around(question.when.window(), form.zoom());
     let job = move |state: &HttpState<S>| -> Result<Found, ViewError<S>> {
-        let seen = state.see_at(&scope, typed.known)?;
+        let view = state.view(typed.known)?;
+        let seen = state.see_in(Arc::clone(&view), who.scope());
         let mut answer = seen.answer(&question, true)?;
         // The page shows the answer without it, as its digest is that of the answer alone.
         let explained = answer.why.take().map(|why| explain::words(&why, w.language()));
@@ -186,12 +207,14 @@ async fn answer<S: Source>(
         let lines = lines.collect::<Result<_, _>>()?;
         let stored = |rider: &str| rider_is_stored(&seen.view, state.zone(), rider);
         let notes = notes(&typed, &question.rider_ids, w, stored)?;
-        Ok(Found { answer, explained, lines, notes, question })
+        let asked = (&question, typed.known);
+        let receipt = ReceiptShown::of((state, &who, &*view), asked, &answer, is_paper, w)?;
+        Ok(Found { answer, receipt, explained, lines, notes, question })
     };
     let done = state.read(job).await;
     let lookup = done.as_ref().map_or(Lookup::Failed, |found| Lookup::Answered(found.answer.verdict));
     state.metrics().looked_up(lookup, begun.elapsed());
-    let Found { answer, explained, lines, notes, question } = done?;
+    let Found { answer, receipt, explained, lines, notes, question } = done?;
     let given = GivenAnswer::of(&question, form.known, &answer);
     let names = Names::new(state.display_names(), w);
     let plan = Plan {
@@ -210,6 +233,7 @@ async fn answer<S: Source>(
     let reference = utf8_percent_encode(&form.reference, UNRESERVED);
     let onward = format!("&lang={}&reference={reference}", w.short_lang);
     let now = Clock::start().now();
-    let beside = Beside { figures, notes, names: &names, copy: FileCopy::of(&bytes), explained, onward, now };
+    let copy = FileCopy::of(&bytes);
+    let beside = Beside { figures, notes, names: &names, copy, receipt, explained, onward, now };
     Ok((Shown::new(answer, question.when, beside, state.zone(), w), given))
 }

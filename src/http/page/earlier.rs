@@ -75,7 +75,7 @@ pub(super) async fn earlier<S: Source>(
                 reason,
                 verdict: named(&verdict?, w)?,
                 now,
-                address: format!("/v1/answers/{number}"),
+                address: format!("/answer?number={number}&lang={}", w.short_lang),
             })
         });
         Ok(shown.take(SHOWN_MAX).collect())

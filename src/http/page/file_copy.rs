@@ -1,20 +1,18 @@
-//! What a printed answer carries so that it can be compared with the answer that the service gives: the digest of that answer,
-//! as text, as numbers that two people can read to each other, and as a QR code.
+//! What a print carries so that it can be compared with the receipt, or with the answer that the service gives: the digest of it, as text, as numbers that two people can read to each other, and as a QR code.
 
+use crate::domain::check_numbers::check_numbers;
 use data_encoding::HEXUPPER;
 use qrcode::types::Color;
 use qrcode::{EcLevel, QrCode};
 use sha2::{Digest, Sha256};
 
-/// Groups of four decimal digits.
-const GROUPS: usize = 6;
 /// Modules of blank margin that readers of QR codes need.
 const QUIET: usize = 4;
 
-/// The digest of an answer, in the forms in which a print shows it.
+/// A digest, in the forms in which a print shows it.
 #[derive(Debug)]
 pub(super) struct FileCopy {
-    /// SHA-256 of the answer as JSON, byte for byte, in hexadecimal.
+    /// SHA-256 in hexadecimal: of the answer as JSON, byte for byte, or the digest of a receipt.
     pub(super) digest: String,
     /// Its beginning, in six groups of four decimal digits.
     pub(super) check_numbers: String,
@@ -34,24 +32,15 @@ pub(super) struct QrPicture {
 impl FileCopy {
     /// Of the bytes of an answer.
     pub(super) fn of(answer: &[u8]) -> Self {
-        let digest: [u8; 32] = Sha256::digest(answer).into();
-        let text = HEXUPPER.encode(&digest);
-        let qr = QrPicture::of(&format!("SHA-256:{text}"));
-        Self { digest: text.to_ascii_lowercase(), check_numbers: check_numbers(&digest), qr }
+        Self::of_digest(&Sha256::digest(answer).into())
     }
-}
 
-/// Each group is four bytes of the digest as a number, modulo 10,000: together about 80 bits.
-pub(super) fn check_numbers(digest: &[u8; 32]) -> String {
-    let groups: Vec<String> = digest
-        .chunks(4)
-        .take(GROUPS)
-        .map(|bytes| {
-            let number = bytes.iter().fold(0_u64, |number, byte| (number << 8) | u64::from(*byte));
-            format!("{:04}", number % 10_000)
-        })
-        .collect();
-    groups.join(" ")
+    /// Of a digest.
+    pub(super) fn of_digest(digest: &[u8; 32]) -> Self {
+        let text = HEXUPPER.encode(digest);
+        let qr = QrPicture::of(&format!("SHA-256:{text}"));
+        Self { digest: text.to_ascii_lowercase(), check_numbers: check_numbers(digest), qr }
+    }
 }
 
 impl QrPicture {

@@ -38,6 +38,8 @@ pub(super) struct Frame {
     pub(super) version: &'static str,
     /// Whether it is shown as it will be on paper: the answer alone.
     pub(super) is_paper: bool,
+    /// Whether the asker has to give a case reference or a reason.
+    pub(super) needs_reference: bool,
 }
 
 /// A way to another page.
@@ -72,6 +74,7 @@ impl Frame {
             zone: state.zone().name().to_owned(),
             version: env!("CARGO_PKG_VERSION"),
             is_paper: false,
+            needs_reference: state.guard().is_some_and(|guard| guard.must_state_reason(asker.principal.role)),
         }
     }
 }

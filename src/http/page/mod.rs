@@ -1,14 +1,16 @@
 //! The pages for people. Rendered here, they work without script, in Chinese and English.
 //!
-//! `case` answers one question, `bulk` a list of them, `rider` and `order` show what is stored of one, `access_log` who changed
-//! which account. `frame` is what surrounds each page.
+//! `case` answers one question, `bulk` a list of them, `rider` and `order` show what is stored of one, `answer` what was answered,
+//! `access_log` who changed which account. `receipt` gives receipts as files. `frame` is what surrounds each page.
 
 mod access_log;
+mod answer;
 mod bar;
 mod bulk;
 mod case;
 mod chart;
 mod earlier;
+mod examples;
 mod file_copy;
 mod form;
 mod formatter;
@@ -21,6 +23,7 @@ pub(super) mod oidc;
 mod order;
 mod own_form;
 mod pattern;
+mod receipt;
 mod rider;
 pub(super) mod sign_in;
 mod view_model;
@@ -63,6 +66,8 @@ pub(super) fn handler<S: Source>(method: &str, path: &str) -> Option<MethodRoute
         ("GET", "/bulk/{job}/answers.xlsx") => get(bulk::xlsx::<S>),
         ("GET", "/rider") => get(rider::get::<S>),
         ("GET", "/order") => get(order::get::<S>),
+        ("GET", "/answer") => get(answer::get::<S>),
+        ("GET", "/receipt") => get(receipt::get::<S>),
         ("GET", "/access-log") => get(access_log::get::<S>),
         ("GET", "/sign-in") => get(sign_in::get::<S>),
         ("GET", "/sign-in/oidc") => get(oidc::begin::<S>),

@@ -2,7 +2,7 @@
 
 use super::frame::words;
 use super::messages::{self, Words, fill};
-use super::sign_in::{failed, first, form, own_address, see_other, with_cookie};
+use super::sign_in::{failed, first, form, in_language, own_address, see_other, with_cookie};
 use crate::access::SignedIn;
 use crate::access::oidc::{ATTEMPT_SECONDS, Callback, OidcError, Provider};
 use crate::http::access::Guard;
@@ -98,7 +98,8 @@ pub(in crate::http) async fn callback<S: Source>(
         None => return see_other("/sign-in"),
         Some(Ok((signed_in, lang, next))) => {
             tracing::info!(target: "coverledger::access", account = signed_in.principal.name, "signed in at the provider");
-            let page = SignedInPage { w: messages::choose(Some(&lang), None), next: own_address(&next) };
+            let w = messages::choose(Some(&lang), None);
+            let page = SignedInPage { w, next: in_language(&own_address(&next), w) };
             with_cookie(arrived(&page), &state.cookies().set_session(&signed_in.cookie))
         }
         Some(Err(error)) => refused(&state, &headers, w, &error),

@@ -3,7 +3,7 @@
 
 use super::frame::words;
 use super::messages::{Words, fill};
-use crate::access::{FormProof, SignInError};
+use crate::access::{FormProof, SignInError, check_name};
 use crate::http::access::{Asker, Guard};
 use crate::http::backend::Source;
 use crate::http::client::Client;
@@ -25,7 +25,7 @@ use std::error::Error as StdError;
 /// Bytes of a form at most.
 const FORM_BYTES_MAX: usize = 16 * 1024;
 /// Pages to go on to after signing in.
-const PAGES: [&str; 5] = ["/", "/bulk", "/rider", "/order", "/access-log"];
+const PAGES: [&str; 7] = ["/", "/bulk", "/rider", "/order", "/answer", "/receipt", "/access-log"];
 /// Bytes of an address to go on to at most.
 const NEXT_BYTES_MAX: usize = 8 * 1024;
 
@@ -74,6 +74,16 @@ pub(super) fn own_address(next: &str) -> String {
     if is_own && is_plain { next.to_owned() } else { "/".to_owned() }
 }
 
+/// The same address in the language in which a person signed in, unless it names one.
+pub(super) fn in_language(address: &str, w: &Words) -> String {
+    let query = address.split_once('?').map(|(_, query)| query);
+    if query.is_some_and(|query| query.split('&').any(|pair| pair.starts_with("lang="))) {
+        return address.to_owned();
+    }
+    let separator = if query.is_some() { '&' } else { '?' };
+    format!("{address}{separator}lang={}", w.short_lang)
+}
+
 pub(super) fn first(query: &Query, name: &str) -> String {
     query.all(name).into_iter().next().unwrap_or_default()
 }
@@ -88,7 +98,9 @@ pub(in crate::http) async fn get<S: Source>(
     if state.guard().is_none() {
         return see_other(&format!("/?lang={}", w.short_lang));
     }
-    form(&state, &headers, (w, &first(&query, "next"), ""), StatusCode::OK, None)
+    // A link may fill the name in.
+    let name = Some(first(&query, "name")).filter(|name| check_name(name).is_ok()).unwrap_or_default();
+    form(&state, &headers, (w, &first(&query, "next"), &name), StatusCode::OK, None)
 }
 
 /// Says that the role of the person who is signed in has no pages, and lets another sign in.
@@ -178,7 +190,7 @@ pub(in crate::http) async fn post<S: Source>(
         Ok(signed_in) => {
             tracing::info!(target: "coverledger::access", account = signed_in.principal.name, "signed in");
             let cookie = state.cookies().set_session(&signed_in.cookie);
-            with_cookie(see_other(&own_address(&next)), &cookie)
+            with_cookie(see_other(&in_language(&own_address(&next), w)), &cookie)
         }
         Err(SignInError::Wrong) => {
             tracing::warn!(target: "coverledger::access", client = client.map(|ip| ip.to_string()), "a sign-in failed");
@@ -270,5 +282,18 @@ mod tests {
             assert_eq!(own_address(other), "/", "{other}");
         }
         assert_eq!(own_address(&format!("/?{}", "x".repeat(NEXT_BYTES_MAX))), "/");
+    }
+
+    #[test]
+    fn the_language_of_the_sign_in_page_stays() {
+        let w = crate::http::page::messages::choose(Some("en"), None);
+        for (address, expected) in [
+            ("/", "/?lang=en"),
+            ("/?at=2026-11-20", "/?at=2026-11-20&lang=en"),
+            ("/?lang=zh&at=2026-11-20", "/?lang=zh&at=2026-11-20"),
+            ("/?reference=lang%3Dzh", "/?reference=lang%3Dzh&lang=en"),
+        ] {
+            assert_eq!(in_language(address, w), expected);
+        }
     }
 }

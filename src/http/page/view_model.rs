@@ -10,6 +10,7 @@ use super::identifier::Ident;
 use super::messages::Words;
 use super::names::Names;
 use super::note::Note;
+use super::receipt::ReceiptShown;
 use super::why::why_lines;
 use crate::coverage::answer::{Answer, AnswerWhen};
 use crate::coverage::explain;
@@ -17,7 +18,6 @@ use crate::coverage::question::When;
 use crate::coverage::warning::Warning;
 use crate::domain::time::{UtcMillis, Zone};
 use crate::domain::verdict::Verdict;
-use crate::http::coverage::has_parameter;
 use percent_encoding::{AsciiSet, utf8_percent_encode};
 
 /// A value in a query string that people read: colons stay.
@@ -70,8 +70,8 @@ pub(super) struct Shown {
     pub(super) json_address: String,
     /// The same question, to this very state: its answer has the digest.
     pub(super) exact_address: String,
-    /// Where the receipt is, of a settled answer of a service that gives receipts.
-    pub(super) receipt: Option<String>,
+    pub(super) receipt: ReceiptShown,
+    /// Of the answer.
     pub(super) copy: FileCopy,
     pub(super) figures: [Figure; 2],
 }
@@ -83,6 +83,7 @@ pub(super) struct Beside<'a> {
     pub(super) notes: Vec<Note>,
     pub(super) names: &'a Names,
     pub(super) copy: FileCopy,
+    pub(super) receipt: ReceiptShown,
     /// Each ground of the answer in words.
     pub(super) explained: Option<explain::Words>,
     /// What the addresses of other pages have to say besides: language and reason.
@@ -92,6 +93,11 @@ pub(super) struct Beside<'a> {
 }
 
 impl Shown {
+    /// What a print is compared by: the receipt where one was made, else the answer.
+    pub(super) fn compared(&self) -> &FileCopy {
+        self.receipt.copy.as_ref().unwrap_or(&self.copy)
+    }
+
     pub(super) fn new(
         answer: Answer,
         when: When,
@@ -133,7 +139,7 @@ impl Shown {
             open_note: answer.verdict == Verdict::Covered && !answer.settled,
             json_address: json_address(&answer),
             exact_address: format!("{}&known_at={}", json_address(&answer), answer.as_of.commit),
-            receipt: receipt_address(&answer),
+            receipt: beside.receipt,
             copy: beside.copy,
             from,
             weekday: w.weekday(zone.day(when.window().from)),
@@ -186,12 +192,6 @@ fn why(answer: &Answer, w: &'static Words) -> &'static str {
         (false, true) => w.no_record_but_rejected,
         (false, false) => w.no_record_why,
     }
-}
-
-/// Where the receipt of an answer is; only what is settled has one.
-fn receipt_address(answer: &Answer) -> Option<String> {
-    let is_given = answer.settled && has_parameter("receipt");
-    is_given.then(|| format!("{}&receipt=true", json_address(answer)))
 }
 
 /// Where a machine gets the same answer.

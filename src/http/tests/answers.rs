@@ -232,7 +232,8 @@ async fn the_page_of_a_case_lists_its_earlier_answers_and_the_first_page_those_t
     let first = get(&logging.state, &ask("case-7")).await;
     assert!(!first.body.contains(list), "nothing was answered before: {}", first.body);
     let number = logging.named(&first).number;
-    let (id, address) = (format!(">main/{number}</a>"), format!("href=\"/v1/answers/{number}\""));
+    let (id, address) =
+        (format!(">main/{number}</a>"), format!("href=\"/answer?number={number}&#38;lang=en\""));
     let second = get(&logging.state, &ask("case-7")).await;
     for text in [list, &id, &address, "the same"] {
         assert!(second.body.contains(text), "{text} is not in {}", second.body);
@@ -248,6 +249,25 @@ async fn the_page_of_a_case_lists_its_earlier_answers_and_the_first_page_those_t
     let start = get(&logging.state, "/?lang=en").await.body;
     for text in [mine, &id, "chip covered", "chip not_covered"] {
         assert!(start.contains(text), "{text} is not in {start}");
+    }
+    let shown = get(&logging.state, &format!("/answer?number={number}&lang=en")).await;
+    for text in [
+        "loopback · administrator",
+        "3f9c-rider-7e21",
+        "2026-11-20 12:07:31",
+        "case-7",
+        "chip covered",
+        "The records of dada became complete, or were found missing (commit 2)",
+        "reference=case-7",
+    ] {
+        assert!(shown.body.contains(text), "{text} is not in {}", shown.body);
+    }
+    let Content::Answer { question, .. } = logging.named(&shown).content else { panic!() };
+    assert_eq!(question, Asked::Answer { number });
+    for (unknown, status) in [("999", 404), ("x", 400), ("", 400)] {
+        let reply = get(&logging.state, &format!("/answer?number={unknown}&lang=en")).await;
+        assert_eq!(reply.status.as_u16(), status, "{unknown}");
+        assert!(reply.body.contains("There is no such answer"), "{}", reply.body);
     }
 }
 

@@ -1,74 +1,14 @@
 //! Whole journeys in a real browser, on a screen and on a phone: every page on the way is accessible and fits.
 
 use super::access::Guarded;
-use super::browser::{Browser, Screen};
 use super::limits::with_state;
 use super::named_world::{display_names, named};
+use super::walk::{SCREENS, Walk};
 use crate::access::Role;
 use crate::http::tests::access::PASSWORD;
 use crate::wait::poll_until;
 use serde_json::json;
-use std::net::SocketAddr;
-use std::path::Path;
 use std::time::Duration;
-
-/// A folder that gets pictures, for people to look at.
-const PICTURES: &str = "COVERLEDGER_PICTURES";
-const SCREENS: [Screen; 2] = [Screen { width: 1280, dark: false }, Screen { width: 360, dark: true }];
-
-/// A browser on its way.
-struct Walk {
-    browser: Browser,
-    screen: Screen,
-    name: &'static str,
-    step: usize,
-}
-
-impl Walk {
-    fn start(name: &'static str, screen: Screen) -> Self {
-        Self { browser: Browser::start(), screen, name, step: 0 }
-    }
-
-    fn open(&mut self, address: SocketAddr, path: &str) {
-        let screen = self.screen;
-        self.browser.open(&format!("http://{address}{path}"), screen);
-        self.look(path);
-    }
-
-    /// Looks at the page: accessible, one heading, not wider than the screen.
-    fn look(&mut self, what: &str) {
-        self.step += 1;
-        let page = format!("{} step {} ({what}) at {}", self.name, self.step, self.screen.width);
-        assert_eq!(self.browser.violations(), Vec::<String>::new(), "{page}");
-        assert_eq!(self.browser.evaluate("document.querySelectorAll('h1').length"), 1, "{page}");
-        assert_eq!(
-            self.browser.evaluate("document.documentElement.scrollWidth"),
-            self.screen.width,
-            "{page}"
-        );
-        if let Some(folder) = std::env::var_os(PICTURES) {
-            let name = format!("{}-{}-{}.png", self.name, self.screen.width, self.step);
-            std::fs::write(Path::new(&folder).join(name), self.browser.picture()).unwrap();
-        }
-    }
-
-    fn follow(&mut self, text: &str) {
-        self.browser.follow(text);
-        self.look(text);
-    }
-
-    fn text(&mut self) -> String {
-        self.browser.evaluate("document.body.innerText").as_str().unwrap().to_owned()
-    }
-
-    #[track_caller]
-    fn says(&mut self, texts: &[&str]) {
-        let body = self.text();
-        for text in texts {
-            assert!(body.contains(text), "`{text}` is not in {body}");
-        }
-    }
-}
 
 #[tokio::test]
 async fn a_case_is_asked_and_printed_with_the_keyboard_alone() {
@@ -82,17 +22,14 @@ async fn a_case_is_asked_and_printed_with_the_keyboard_alone() {
             walk.browser.type_text("3f9c-rider-7e21");
             assert_eq!(walk.browser.tab_to("#at"), ["reference", "at"]);
             walk.browser.type_text("2026年11月20日 12:07:31");
-            walk.browser.leave(|browser| browser.press("Enter"));
-            walk.look("the answer");
+            walk.enter("the answer");
             walk.says(&["有保障", "为什么", "达达 订单 DD-20261120-0093", "校验数"]);
             walk.browser.tab_to("a[href*='view=print']");
             walk.browser.leave(|browser| browser.press("Enter"));
             walk.look("the print view");
             walk.says(&["有保障", "打印本页"]);
             let pdf = walk.browser.print();
-            if let Some(folder) = std::env::var_os(PICTURES) {
-                std::fs::write(Path::new(&folder).join("print-view.pdf"), &pdf).unwrap();
-            }
+            Walk::keep("print-view.pdf", &pdf);
             let pages = String::from_utf8_lossy(&pdf).matches("/Type /Page\n").count();
             assert_eq!(pages, 1, "a print of one answer is one page");
             // What has the focus can be seen.
@@ -191,11 +128,10 @@ async fn an_auditor_signs_in_reads_the_log_and_signs_out() {
             let mut walk = Walk::start("auditor", screen);
             walk.open(address, "/access-log?lang=zh");
             walk.says(&["登录"]);
-            walk.browser.tab_to("#name");
-            walk.browser.type_text("wang.fang");
-            walk.browser.tab_to("#password");
-            walk.browser.type_text(PASSWORD);
-            walk.browser.leave(|browser| browser.press("Enter"));
+            walk.type_into("name", "wang.fang");
+            walk.type_into("password", PASSWORD);
+            let log = format!("http://{address}/access-log");
+            walk.browser.leave_for(&log, |browser| browser.press("Enter"));
             walk.look("the log");
             walk.says(&["谁在何时改了", "建立令牌", "claims-system", "建立账号", "wang.fang · 审计"]);
             walk.follow("退出");

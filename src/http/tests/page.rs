@@ -1,6 +1,6 @@
 //! The page in a real browser.
 
-use super::browser::chromium;
+use super::chromium::chromium;
 use super::limits::with_server;
 use super::world::*;
 use axum::body::Body;

@@ -1,7 +1,7 @@
 //! The page in a real browser: accessible, on a phone, on paper.
 
 use super::answers::open_log;
-use super::browser::{Browser, Screen};
+use super::chromium::{Browser, Screen};
 use super::limits::{with_server, with_state};
 use super::world::*;
 use crate::telemetry::clock::Clock;

@@ -1,14 +1,19 @@
 //! The pages of lists: from the form to the files, and what they refuse.
 
 use super::access::sign_in::{Cookies, proof};
+use super::answers::open_log;
 use super::named_world::named;
 use super::world::*;
+use crate::answers::{Asked, Content, Digest};
+use crate::domain::time::UtcMillis;
 use crate::http::HttpState;
+use crate::telemetry::clock::Clock;
 use crate::wait::poll_until;
 use axum::body::Body;
 use axum::http::Request;
 use std::io::{Cursor, Read};
 use std::time::Duration;
+use tempfile::TempDir;
 
 const LIST: &str = "rider_id,at,reference\n\
     3f9c-rider-7e21,2026-11-20 12:07:31,c-1\n\
@@ -199,4 +204,49 @@ async fn progress_is_shown_while_a_list_is_answered() {
     drop(open);
     let (_, page) = done(&state, &taken).await;
     assert!(page.body.contains("5 of 5 lines are answered"), "{}", page.body);
+}
+
+/// A person asked each row: every answer is an entry of its own, with the digest of the answer that the interface gives.
+#[tokio::test]
+async fn each_answer_of_a_list_is_in_the_log_before_it_is_shown() {
+    let dir = TempDir::new().unwrap();
+    let log = open_log(&dir);
+    let state = named().with_answer_log(log.clone(), Clock::start());
+    let (cookies, proof) = form(&state).await;
+    let fields = [("proof", proof.as_str()), ("lang", "en"), ("reference", ""), ("list", LIST), ("file", "")];
+    let (_, page) = done(&state, &sent(&state, &cookies, &fields).await).await;
+    assert!(page.body.contains("5 of 5 lines are answered"), "{}", page.body);
+    let mut given = Vec::new();
+    for number in 1..=4 {
+        let Content::Answer { reason, question: Asked::Coverage(asked), verdict, body_sha256, .. } =
+            log.entry(number).unwrap().unwrap().content
+        else {
+            panic!("entry {number}")
+        };
+        let (rider, at) = (&asked.rider_id[0], shanghai().rfc3339(UtcMillis::new(asked.from_ms)));
+        let at = at.replace('+', "%2B");
+        let uri = format!("/v1/coverage?rider_id={rider}&at={at}&reference={}", reason.clone().unwrap());
+        let answer = get(&named(), &uri).await;
+        assert_eq!(body_sha256, Some(Digest::of(answer.body.as_bytes())), "{uri}");
+        given.push((reason.unwrap(), verdict.unwrap()));
+    }
+    let expected =
+        [("c-1", "covered"), ("c-2", "not_covered"), ("c-3", "undetermined"), ("c-4", "not_covered")];
+    assert_eq!(given, expected.map(|(reason, verdict)| (reason.to_owned(), verdict.to_owned())));
+    // Changes of the ledger are compared with them.
+    assert_eq!(log.take_watchables().len(), 4);
+    let case = get(&state, "/?rider_id=3f9c-rider-7e21&at=2026-11-20+12:07:31&reference=c-2&lang=en").await;
+    assert!(case.body.contains("Earlier answers in this case") && case.body.contains(">main/2</a>"));
+}
+
+#[tokio::test]
+async fn a_list_whose_answers_cannot_be_logged_shows_none() {
+    let dir = TempDir::new().unwrap();
+    let state = named().with_answer_log(open_log(&dir), Clock::start());
+    let (cookies, proof) = form(&state).await;
+    std::fs::rename(dir.path().join("main"), dir.path().join("aside")).unwrap();
+    let fields = [("proof", proof.as_str()), ("lang", "en"), ("reference", ""), ("list", LIST), ("file", "")];
+    let (_, page) = done(&state, &sent(&state, &cookies, &fields).await).await;
+    assert!(page.body.contains("what is not logged is not shown"), "{}", page.body);
+    assert!(!page.body.contains("chip covered") && !page.body.contains("DD-2026"), "{}", page.body);
 }

@@ -12,8 +12,8 @@ use crate::domain::rejection::{Kept, Origin, Rejection, Resolution};
 use crate::domain::time::{DAY_MS, HOUR_MS, LocalDay, MINUTE_MS, UtcMillis, Zone};
 use crate::domain::window::Window;
 use crate::http::{
-    HttpState, NoReceipt, NotReady, PartitionProgress, Paused, ProgressFacts, ReceiptRequest, RejectionPage,
-    RejectionQuery, SealFile, Source, router,
+    HttpState, NoReceipt, NotReady, PartitionProgress, Paused, ProgressFacts, ReceiptFile, ReceiptRequest,
+    RejectionPage, RejectionQuery, SealFile, Source, router,
 };
 use crate::seal::day_tree::DayTree;
 use crate::seal::entry::DayEntry;
@@ -23,6 +23,7 @@ use crate::seal::tiles::TileId;
 use crate::telemetry::metrics::Metrics;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Request, StatusCode};
+use sha2::{Digest as _, Sha256};
 use std::convert::Infallible;
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex};
@@ -35,6 +36,8 @@ pub(super) const NOON: i64 = 1_795_147_200_000;
 pub(super) struct World {
     pub(super) ledger: Arc<NaiveLedger>,
     pub(super) readiness: Result<(), NotReady>,
+    /// The sealed time; `None` where days are not sealed.
+    pub(super) sealing: Option<Window>,
     /// Views are given once a message comes, or the sender is gone.
     pub(super) gate: Option<Mutex<Receiver<()>>>,
 }
@@ -87,13 +90,25 @@ impl Source for World {
         &self,
         _: &NaiveLedger,
         request: &ReceiptRequest<'_>,
-    ) -> Result<String, NoReceipt<Infallible>> {
+    ) -> Result<ReceiptFile, NoReceipt<Infallible>> {
         match request.rider_id {
             "off" => Err(NoReceipt::Off),
             "not-sealed" => Err(NoReceipt::NotSealed("2026-11-20 is not sealed yet".to_owned())),
             "two-days" => Err(NoReceipt::Unanswerable("ask for a receipt of each day".to_owned())),
             "damaged" => Err(NoReceipt::Failed("entry 7 of the log is damaged".to_owned())),
-            rider => Ok(format!("{{\"of\":\"{rider}\",\"whole\":{}}}", request.is_whole)),
+            rider => {
+                let text = format!("{{\"of\":\"{rider}\",\"whole\":{}}}", request.is_whole);
+                Ok(ReceiptFile { digest: Sha256::digest(&text).into(), text })
+            }
+        }
+    }
+
+    fn is_sealed(&self, _: &NaiveLedger, asked: Window) -> Result<(), NoReceipt<Infallible>> {
+        match &self.sealing {
+            None => Err(NoReceipt::Off),
+            Some(day) if day.contains(asked) => Ok(()),
+            Some(day) if day.overlaps(asked) => Err(NoReceipt::Unanswerable("two days".to_owned())),
+            Some(_) => Err(NoReceipt::NotSealed("not sealed yet".to_owned())),
         }
     }
 
@@ -262,7 +277,9 @@ pub(super) fn settings() -> HttpSettings {
 }
 
 pub(super) fn world() -> World {
-    World { ledger: Arc::new(ledger()), readiness: Ok(()), gate: None }
+    let day = LocalDay::from_ymd(2026, 11, 18).unwrap();
+    let sealing = Some(Window::new(shanghai().start_of(day), shanghai().end_of(day)));
+    World { ledger: Arc::new(ledger()), readiness: Ok(()), sealing, gate: None }
 }
 
 pub(super) fn state_with(world: World, settings: HttpSettings) -> HttpState<World> {

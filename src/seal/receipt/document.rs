@@ -180,6 +180,12 @@ impl Receipt {
         self
     }
 
+    /// The bytes of the member `digest`; zeros if that is no digest.
+    pub fn digest_bytes(&self) -> [u8; 32] {
+        let bytes = HEXLOWER.decode(self.digest.as_bytes()).ok();
+        bytes.and_then(|bytes| bytes.try_into().ok()).unwrap_or_default()
+    }
+
     /// The digest that belongs to the other members: over the file as it is with an empty digest.
     pub(super) fn expected_digest(&self) -> String {
         let without = Self { digest: String::new(), ..self.clone() };

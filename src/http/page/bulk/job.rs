@@ -96,6 +96,8 @@ pub(super) enum End {
     Stopped,
     /// The ledger could not be read.
     Failed,
+    /// The answers could not be logged.
+    Unlogged,
     /// The results take too much memory.
     TooLarge,
 }

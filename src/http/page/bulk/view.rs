@@ -64,6 +64,7 @@ fn state_text(end: Option<End>, b: &'static BulkWords) -> &'static str {
         Some(End::Done) => b.ended,
         Some(End::Stopped) => b.stopped,
         Some(End::Failed) => b.failed,
+        Some(End::Unlogged) => b.unlogged,
         Some(End::TooLarge) => b.too_large,
     }
 }

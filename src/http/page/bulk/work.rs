@@ -7,6 +7,7 @@ use crate::coverage::answer::Answer;
 use crate::coverage::question::Question;
 use crate::domain::view::LedgerView;
 use crate::http::access::Asker;
+use crate::http::answer_log::ListLog;
 use crate::http::backend::Source;
 use crate::http::state::{HttpState, Seen};
 use crate::telemetry::clock::Clock;
@@ -53,22 +54,28 @@ fn work<S: Source>(
     (runtime, w): (&Handle, &'static Words),
 ) -> End {
     let seen = state.see(asker.scope());
+    let mut log = ListLog::of(state, asker);
     job.begin(seen.view.as_of().commit);
     let mut rows = rows.into_iter().peekable();
     while rows.peek().is_some() {
         let _place = runtime.block_on(state.batch_place());
+        let mut lines = Vec::new();
         for row in rows.by_ref().take(PIECE_ROWS) {
             if job.is_over() {
                 return End::Stopped;
             }
-            match answer(state, asker, &seen, row, w) {
-                Some(line) => {
-                    if !job.push(line) {
-                        return End::TooLarge;
-                    }
-                }
+            match answer(state, asker, (&seen, &mut log), row, w) {
+                Some(line) => lines.push(line),
                 None => return End::Failed,
             }
+        }
+        // What is shown is in the log.
+        if let Some(Err(error)) = log.as_mut().map(ListLog::flush) {
+            tracing::error!(%error, "Failed to log the answers to a list: they are not shown");
+            return End::Unlogged;
+        }
+        if !lines.into_iter().all(|line| job.push(line)) {
+            return End::TooLarge;
         }
     }
     End::Done
@@ -86,7 +93,7 @@ enum Unanswered {
 fn answer<S: Source>(
     state: &HttpState<S>,
     asker: &Asker,
-    seen: &Seen<'_, S::View>,
+    (seen, log): (&Seen<'_, S::View>, &mut Option<ListLog>),
     row: Asked,
     w: &Words,
 ) -> Option<Line> {
@@ -96,7 +103,9 @@ fn answer<S: Source>(
     let question = question.map_err(Unanswered::Question);
     let answered = question.and_then(|question| {
         state.note_riders(asker, &question.rider_ids);
-        resolve(seen, &question, w)
+        let answer = resolve(seen, &question, w)?;
+        log.iter_mut().for_each(|log| log.add(&question, &answer));
+        Ok(answer)
     });
     let lookup = match &answered {
         Ok(answer) => Lookup::Answered(answer.verdict),

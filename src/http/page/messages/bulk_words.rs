@@ -19,6 +19,7 @@ words! {
     ended: "已完成", "Done";
     stopped: "已中止：服务正在停止，请重新提交", "Broken off, as the service stops: send the list again";
     failed: "已中止：服务无法读取账本，请稍后重新提交", "Broken off, as the service cannot read its ledger: send the list again later";
+    unlogged: "已中止：答复日志无法写入，因此不显示结果；请稍后重新提交", "Broken off, as the answer log cannot be written, and what is not logged is not shown: send the list again later";
     too_large: "已中止：结果过多，请分成几份名单", "Broken off, as the results are too large: send the list in parts";
     progress: "进度", "Progress";
     progress_of: "已答 {} / {} 行", "{} of {} lines are answered";

@@ -1,6 +1,7 @@
 //! What a limited asker sees: nothing of others, not even that it exists.
 
 use super::*;
+use crate::telemetry::metrics::PartitionFacts;
 use axum::http::header::CONTENT_LENGTH;
 use serde_json::Value;
 
@@ -57,7 +58,48 @@ async fn a_limited_view_gets_no_receipt() {
             reply.is_problem(403, "forbidden");
             assert!(!reply.body.contains("receipt\":"), "{role}: {}", reply.body);
         }
+        let file = guarded.get(&token, &sample("/receipt")).await;
+        assert_eq!(file.status.as_u16(), if is_allowed { 200 } else { 403 }, "{role}: {}", file.body);
+        assert_eq!(file.body.contains("\"of\""), is_allowed, "{role}: {}", file.body);
+        // A settled time of the sealed day.
+        let case = "/?rider_id=3f9c-rider-7e21&at=2026-11-18+15:00:00&reference=case-7&lang=en";
+        let page = guarded.get(&token, case).await.body;
+        assert_eq!(page.contains("/receipt?"), is_allowed, "{role}: {page}");
+        let print = guarded.get(&token, &format!("{case}&view=print")).await.body;
+        assert_eq!(print.contains("Digest of the receipt"), is_allowed, "{role}: {print}");
+        assert_eq!(print.contains("of which you may see a part only"), !is_allowed, "{role}: {print}");
     }
+}
+
+/// A platform's metrics are those that carry its name or the name of a topic of its own.
+#[tokio::test]
+async fn a_platform_gets_its_own_metrics_only() {
+    let guarded = Guarded::new();
+    let metrics = guarded.state.metrics();
+    for (name, late) in [("dada", 3), ("meituan", 5), ("other", 7)] {
+        metrics.late(name, late);
+        metrics.pending(name, "rejected_record", late, None);
+        let topic = format!("orders.{name}");
+        metrics.partition(&PartitionFacts { topic: &topic, partition: 0, position: 1, end: Some(9) });
+    }
+    let lines = async |role: &str| -> BTreeSet<String> {
+        let token = guarded.token(&role.replace(':', "-"), role);
+        let reply = guarded.get(&token, "/metrics").await;
+        assert_eq!(reply.status, 200, "{role}: {}", reply.body);
+        reply.body.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
+    };
+    let own = [
+        "coverledger_late_events{platform=\"dada\"} 3",
+        "coverledger_partition_end_offset{partition=\"0\",topic=\"orders.dada\"} 9",
+        "coverledger_partition_lag{partition=\"0\",topic=\"orders.dada\"} 8",
+        "coverledger_partition_position{partition=\"0\",topic=\"orders.dada\"} 1",
+        "coverledger_pending_records{platform=\"dada\",reason=\"rejected_record\"} 3",
+    ];
+    assert_eq!(lines("platform:dada").await, BTreeSet::from(own.map(str::to_owned)));
+    // The label of all platforms beyond the bound is nobody's name.
+    assert_eq!(lines("platform:other").await, BTreeSet::new());
+    let all = lines("ops").await;
+    assert!(own.iter().all(|line| all.contains(*line)) && all.len() > 100, "{all:?}");
 }
 
 #[tokio::test]

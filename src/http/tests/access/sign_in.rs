@@ -86,6 +86,8 @@ async fn a_person_is_led_to_sign_in_and_back_and_out() {
     let next = to.split_once("next=").unwrap().1;
     let form = format!("name=li.wei&password={}&proof={proof_}&next={next}", PASSWORD.replace(' ', "+"));
     let back = guarded.post(&mut cookies, "/sign-in", &form, &[("origin", "http://localhost")]).await;
+    // In the language of the page.
+    let asked = format!("{asked}&lang=zh");
     assert_eq!((back.status.as_u16(), back.header("location")), (303, asked.as_str()), "{}", back.body);
     let answer = guarded.open(&mut cookies, &asked).await;
     assert!(
@@ -213,7 +215,7 @@ async fn signing_in_leads_to_no_other_site_and_takes_no_large_form() {
         "/v1/progress",
     ] {
         let reply = guarded.sign_in(&mut Cookies::default(), "li.wei", PASSWORD, next).await;
-        assert_eq!((reply.status.as_u16(), reply.header("location")), (303, "/"), "{next}");
+        assert_eq!((reply.status.as_u16(), reply.header("location")), (303, "/?lang=zh"), "{next}");
     }
     let large = format!("name={}", "x".repeat(20_000));
     guarded.post(&mut Cookies::default(), "/sign-in", &large, &[]).await.is_problem(413, "body-too-large");

@@ -11,13 +11,13 @@ const AXE: &str = "target/axe-core/axe.min.js";
 
 /// How a page is looked at.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Screen {
-    pub(super) width: u32,
-    pub(super) dark: bool,
+pub(crate) struct Screen {
+    pub(crate) width: u32,
+    pub(crate) dark: bool,
 }
 
 #[derive(Debug)]
-pub(super) struct Browser {
+pub(crate) struct Browser {
     child: Child,
     input: Option<ChildStdin>,
     output: BufReader<ChildStdout>,
@@ -26,17 +26,19 @@ pub(super) struct Browser {
     last_id: u64,
     /// Names of events since the last page was opened.
     events: Vec<String>,
+    /// The address of the page.
+    address: String,
 }
 
 /// Chromium by any of its names.
-pub(super) fn chromium() -> &'static str {
+pub(crate) fn chromium() -> &'static str {
     let names = ["chromium", "chromium-browser", "google-chrome"];
     let found = names.into_iter().find(|name| Command::new(name).arg("--version").output().is_ok());
     found.expect("this test needs Chromium: run scripts/setup")
 }
 
 impl Browser {
-    pub(super) fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let profile = tempfile::tempdir().unwrap();
         // The protocol speaks on descriptors 3 and 4.
         let mut child = Command::new("sh")
@@ -60,6 +62,7 @@ impl Browser {
             session: Value::Null,
             last_id: 0,
             events: Vec::new(),
+            address: String::new(),
         };
         let target = browser.call("Target.createTarget", &json!({"url": "about:blank"}))["targetId"].clone();
         let attached = browser.call("Target.attachToTarget", &json!({"targetId": target, "flatten": true}));
@@ -76,7 +79,7 @@ impl Browser {
     }
 
     /// Calls a method and waits for its result.
-    pub(super) fn call(&mut self, method: &str, params: &Value) -> Value {
+    pub(crate) fn call(&mut self, method: &str, params: &Value) -> Value {
         self.last_id += 1;
         let mut message = json!({"id": self.last_id, "method": method, "params": params});
         if !self.session.is_null() {
@@ -89,12 +92,21 @@ impl Browser {
                 assert!(reply["error"].is_null(), "{method}: {}", reply["error"]);
                 return reply["result"].take();
             }
-            self.events.extend(reply["method"].as_str().map(str::to_owned));
+            self.note(&reply);
         }
     }
 
+    fn note(&mut self, event: &Value) {
+        if event["method"] == "Page.frameNavigated" && event["params"]["frame"]["parentId"].is_null() {
+            self.address = event["params"]["frame"]["url"].as_str().unwrap_or_default().to_owned();
+            // What was loaded before is another page.
+            self.events.clear();
+        }
+        self.events.extend(event["method"].as_str().map(str::to_owned));
+    }
+
     /// Opens an address and waits until the page and its parts are there.
-    pub(super) fn open(&mut self, url: &str, screen: Screen) {
+    pub(crate) fn open(&mut self, url: &str, screen: Screen) {
         let size = json!({"width": screen.width, "height": 900, "deviceScaleFactor": 1, "mobile": false});
         self.call("Emulation.setDeviceMetricsOverride", &size);
         let scheme = if screen.dark { "dark" } else { "light" };
@@ -110,19 +122,28 @@ impl Browser {
     fn wait_until_loaded(&mut self) {
         while !self.events.iter().any(|event| event == "Page.loadEventFired") {
             let event = self.read();
-            self.events.extend(event["method"].as_str().map(str::to_owned));
+            self.note(&event);
+        }
+    }
+
+    /// Does what leads to an address, perhaps over other pages, and waits until the page there is loaded.
+    pub(crate) fn leave_for(&mut self, address: &str, way: impl FnOnce(&mut Self)) {
+        self.leave(way);
+        while !self.address.starts_with(address) {
+            self.events.clear();
+            self.wait_until_loaded();
         }
     }
 
     /// Does what leads to another page, and waits until that is there.
-    pub(super) fn leave(&mut self, way: impl FnOnce(&mut Self)) {
+    pub(crate) fn leave(&mut self, way: impl FnOnce(&mut Self)) {
         self.events.clear();
         way(self);
         self.wait_until_loaded();
     }
 
     /// Follows the first link or button that has this text.
-    pub(super) fn follow(&mut self, text: &str) {
+    pub(crate) fn follow(&mut self, text: &str) {
         let click = format!(
             "(() => {{ const found = [...document.querySelectorAll('a, header button, main button')]
                 .find(e => e.innerText.trim() === {text:?}); found.click(); return found.tagName; }})()"
@@ -133,7 +154,7 @@ impl Browser {
     }
 
     /// Presses a key, as a keyboard does.
-    pub(super) fn press(&mut self, key: &str) {
+    pub(crate) fn press(&mut self, key: &str) {
         let (code, text) = match key {
             "Tab" => (9, ""),
             "Enter" => (13, "\r"),
@@ -148,7 +169,7 @@ impl Browser {
     }
 
     /// Goes on with the tabulator until an element that matches has the focus; says what had it on the way.
-    pub(super) fn tab_to(&mut self, selector: &str) -> Vec<String> {
+    pub(crate) fn tab_to(&mut self, selector: &str) -> Vec<String> {
         let mut way = Vec::new();
         loop {
             self.press("Tab");
@@ -162,12 +183,12 @@ impl Browser {
     }
 
     /// Types a text into what has the focus.
-    pub(super) fn type_text(&mut self, text: &str) {
+    pub(crate) fn type_text(&mut self, text: &str) {
         self.call("Input.insertText", &json!({"text": text}));
     }
 
     /// The value of an expression; of a promise, what it comes to.
-    pub(super) fn evaluate(&mut self, expression: &str) -> Value {
+    pub(crate) fn evaluate(&mut self, expression: &str) -> Value {
         let params = json!({"expression": expression, "awaitPromise": true, "returnByValue": true});
         let mut done = self.call("Runtime.evaluate", &params);
         assert!(done["exceptionDetails"].is_null(), "{}", done["exceptionDetails"]);
@@ -175,7 +196,7 @@ impl Browser {
     }
 
     /// What axe-core finds wrong with the page, one line each.
-    pub(super) fn violations(&mut self) -> Vec<String> {
+    pub(crate) fn violations(&mut self) -> Vec<String> {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(AXE);
         let axe = std::fs::read_to_string(&path)
             .unwrap_or_else(|error| panic!("{}: {error}; run scripts/setup", path.display()));
@@ -189,14 +210,14 @@ impl Browser {
     }
 
     /// The page on paper.
-    pub(super) fn print(&mut self) -> Vec<u8> {
+    pub(crate) fn print(&mut self) -> Vec<u8> {
         let printed =
             self.call("Page.printToPDF", &json!({"preferCSSPageSize": true, "printBackground": true}));
         base64(printed["data"].as_str().unwrap())
     }
 
     /// The whole page as PNG.
-    pub(super) fn picture(&mut self) -> Vec<u8> {
+    pub(crate) fn picture(&mut self) -> Vec<u8> {
         let shot = self.call("Page.captureScreenshot", &json!({"captureBeyondViewport": true}));
         base64(shot["data"].as_str().unwrap())
     }
