@@ -197,7 +197,7 @@ fn broker(config: &Config) -> anyhow::Result<MockCluster<'static, DefaultProduce
 fn start_service(config: Config, threads: &mut Threads) -> anyhow::Result<Running> {
     let (started, wait) = channel();
     threads.start("service", Urgency::Answering, move || {
-        let options = ServeOptions { ends_on_hangup: true, ..ServeOptions::default() };
+        let options = ServeOptions::default();
         serve(&config, &options, |running| {
             // No receiver is left when the demo ends.
             let _ending = started.send(running);

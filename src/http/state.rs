@@ -1,5 +1,8 @@
 //! What every handler needs, and the way from a request to a blocking thread.
 
+mod moment;
+mod reload;
+
 use super::access::{Asker, Cookies, Guard};
 use super::backend::{Source, ViewError};
 use super::bodies::Bodies;
@@ -20,7 +23,10 @@ use crate::domain::platform::{DisplayName, Platforms};
 use crate::domain::time::Zone;
 use crate::domain::view::{KnownAt, LedgerView, Refused};
 use crate::telemetry::clock::Clock;
+use crate::telemetry::history::History;
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::traces::Traces;
+use arc_swap::ArcSwap;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -40,9 +46,10 @@ const BATCHES_MAX: usize = 8;
 #[derive(Debug)]
 pub struct HttpState<S> {
     inner: Arc<Inner<S>>,
-    display_names: Arc<BTreeMap<String, DisplayName>>,
+    display_names: Arc<ArcSwap<BTreeMap<String, DisplayName>>>,
     guard: Option<Arc<Guard>>,
     answers: Option<KeptAnswers>,
+    traces: Traces,
 }
 
 /// The log of answers, and the clock of its entries.
@@ -120,7 +127,7 @@ struct Inner<S> {
     source: S,
     platforms: Platforms,
     zone: Zone,
-    settings: HttpSettings,
+    settings: ArcSwap<HttpSettings>,
     metrics: Metrics,
     requests: Arc<Semaphore>,
     readers: Arc<Semaphore>,
@@ -128,6 +135,7 @@ struct Inner<S> {
     batches: Arc<Semaphore>,
     bodies: Arc<Bodies>,
     jobs: Arc<Jobs>,
+    history: History,
 }
 
 impl<S> Clone for HttpState<S> {
@@ -137,6 +145,7 @@ impl<S> Clone for HttpState<S> {
             display_names: Arc::clone(&self.display_names),
             guard: self.guard.clone(),
             answers: self.answers.clone(),
+            traces: self.traces.clone(),
         }
     }
 }
@@ -156,7 +165,7 @@ impl<S: Source> HttpState<S> {
             source,
             platforms,
             zone,
-            settings,
+            settings: ArcSwap::from_pointee(settings),
             metrics,
             requests: Arc::new(Semaphore::new(requests_max)),
             readers: Arc::new(Semaphore::new(READERS_MAX)),
@@ -164,14 +173,33 @@ impl<S: Source> HttpState<S> {
             batches: Arc::new(Semaphore::new(BATCHES_MAX)),
             bodies,
             jobs: Arc::default(),
+            history: History::default(),
         };
-        Self { inner: Arc::new(inner), display_names: Arc::default(), guard: None, answers: None }
+        Self {
+            inner: Arc::new(inner),
+            display_names: Arc::default(),
+            guard: None,
+            answers: None,
+            traces: Traces::default(),
+        }
     }
 
     /// The same, with the names by which people know the platforms.
     #[must_use]
     pub fn with_display_names(self, names: BTreeMap<String, DisplayName>) -> Self {
-        Self { display_names: Arc::new(names), ..self }
+        self.display_names.store(Arc::new(names));
+        self
+    }
+
+    /// The same, with a span for each question.
+    #[must_use]
+    pub fn with_traces(self, traces: Traces) -> Self {
+        Self { traces, ..self }
+    }
+
+    /// Spans for a collector.
+    pub(super) const fn traces(&self) -> &Traces {
+        &self.traces
     }
 
     /// The same, for those only whom `access` knows.
@@ -208,7 +236,8 @@ impl<S: Source> HttpState<S> {
 
     /// The service's cookies.
     pub(super) fn cookies(&self) -> Cookies {
-        Cookies::new(self.inner.settings.tls.is_some() || self.inner.settings.behind_proxy.is_some())
+        let settings = self.settings();
+        Cookies::new(settings.tls.is_some() || settings.behind_proxy.is_some())
     }
 
     /// The newest committed state as far as an asker may see it.
@@ -222,8 +251,8 @@ impl<S: Source> HttpState<S> {
     }
 
     /// How people call the platforms.
-    pub(super) fn display_names(&self) -> &Arc<BTreeMap<String, DisplayName>> {
-        &self.display_names
+    pub(super) fn display_names(&self) -> Arc<BTreeMap<String, DisplayName>> {
+        self.display_names.load_full()
     }
 
     pub(super) fn source(&self) -> &S {
@@ -262,8 +291,8 @@ impl<S: Source> HttpState<S> {
         Ok(self.see_in(self.view(known_at)?, scope))
     }
 
-    pub(super) fn settings(&self) -> &HttpSettings {
-        &self.inner.settings
+    pub(super) fn settings(&self) -> Arc<HttpSettings> {
+        self.inner.settings.load_full()
     }
 
     pub(super) fn metrics(&self) -> &Metrics {

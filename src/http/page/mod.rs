@@ -1,7 +1,7 @@
 //! The pages for people. Rendered here, they work without script, in Chinese and English.
 //!
 //! `case` answers one question, `bulk` a list of them, `rider` and `order` show what is stored of one, `access_log` who changed
-//! which account. `frame` is what surrounds each page.
+//! which account, `operations` how the service does. `frame` is what surrounds each page.
 
 mod access_log;
 mod bar;
@@ -18,6 +18,7 @@ mod messages;
 mod names;
 mod note;
 pub(super) mod oidc;
+mod operations;
 mod order;
 mod own_form;
 mod pattern;
@@ -64,6 +65,7 @@ pub(super) fn handler<S: Source>(method: &str, path: &str) -> Option<MethodRoute
         ("GET", "/rider") => get(rider::get::<S>),
         ("GET", "/order") => get(order::get::<S>),
         ("GET", "/access-log") => get(access_log::get::<S>),
+        ("GET", "/operations") => get(operations::get::<S>),
         ("GET", "/sign-in") => get(sign_in::get::<S>),
         ("GET", "/sign-in/oidc") => get(oidc::begin::<S>),
         ("GET", "/sign-in/oidc/callback") => get(oidc::callback::<S>),

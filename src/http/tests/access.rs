@@ -103,6 +103,7 @@ fn sample(path: &str) -> String {
         "/rider" => format!("/rider?rider_id={RIDER}&day=2026-11-20&reference=case-7"),
         "/order" => "/order?platform=dada&order_id=DD-20261120-0093&reference=case-7".to_owned(),
         "/access-log" => "/access-log?lang=en".to_owned(),
+        "/operations" => "/operations?lang=en".to_owned(),
         "/v1/coverage" => format!("/v1/coverage?rider_id={RIDER}&{asked}"),
         "/v1/coverage/batch" => "/v1/coverage/batch?reference=case-7".to_owned(),
         "/v1/riders/{rider_id}/timeline" => format!("/v1/riders/{RIDER}/timeline?{day}"),
@@ -156,7 +157,7 @@ fn allowed(method: &str, path: &str) -> &'static [&'static str] {
         ("GET", "/access-log") => &["auditor", "admin"],
         ("GET", "/v1/statements") => &["platform:dada", "auditor", "admin"],
         ("GET", "/v1/rejections") => &["platform:dada", "auditor", "ops", "admin"],
-        ("GET", "/metrics") => &["auditor", "ops", "admin"],
+        ("GET", "/metrics" | "/operations") => &["auditor", "ops", "admin"],
         ("GET", "/v1/progress") | ("POST", "/sign-out") => &ROLES,
         (
             "GET",
