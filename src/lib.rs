@@ -32,8 +32,9 @@
 //! * [`cli`]: the commands, one file each.
 //! * [`backfill`]: files through the same pipeline into the ledger; [`redrive`]: rejected records through it again.
 //! * [`seal`]: sealed days and receipts: proofs that a stranger checks without the ledger; [`sealing`] makes them of a ledger.
+//! * [`doctor`]: what around a ledger is not as it should be: disk, clock, Kafka, certificates, backups.
 //! * [`generate`]: deterministic synthetic events for tests, demonstrations and benchmarks.
-//! * [`telemetry`]: the clock, the metrics, the log. [`wait`]: the only place where a thread sleeps; it uses no other module.
+//! * [`telemetry`]: the clock, the metrics, the log. [`certificate`]: when certificates expire. [`wait`]: the only place where a thread sleeps; it uses no other module.
 //!
 //! # Dependencies
 //!
@@ -43,6 +44,7 @@
 //! |---|---|
 //! | `domain` | nothing |
 //! | `wait` | nothing |
+//! | `certificate` | `domain` |
 //! | `storage` | `wait` |
 //! | `config` | `domain` |
 //! | `generate` | `domain` |
@@ -58,15 +60,18 @@
 //! | `backfill` | `domain`, `ingest`, `ledger`, `pipeline` |
 //! | `redrive` | `backfill`, `config`, `domain`, `ledger`, `pipeline` |
 //! | `sealing` | `coverage`, `domain`, `ledger`, `seal` |
-//! | `app` | `access`, `answers`, `config`, `coverage`, `domain`, `generate`, `http`, `ingest`, `ledger`, `pipeline`, `seal`, `sealing`, `storage`, `telemetry`, `wait` |
-//! | `cli` | `access`, `answers`, `app`, `backfill`, `config`, `coverage`, `domain`, `generate`, `http`, `ingest`, `ledger`, `pipeline`, `redrive`, `seal`, `sealing`, `storage`, `telemetry`, `wait` |
+//! | `app` | `access`, `answers`, `certificate`, `config`, `coverage`, `domain`, `generate`, `http`, `ingest`, `ledger`, `pipeline`, `seal`, `sealing`, `storage`, `telemetry`, `wait` |
+//! | `doctor` | `certificate`, `config`, `domain`, `http`, `ingest`, `ledger`, `telemetry` |
+//! | `cli` | `access`, `answers`, `app`, `backfill`, `config`, `coverage`, `doctor`, `domain`, `generate`, `http`, `ingest`, `ledger`, `pipeline`, `redrive`, `seal`, `sealing`, `storage`, `telemetry`, `wait` |
 pub mod access;
 pub mod answers;
 pub mod app;
 pub mod backfill;
+pub mod certificate;
 pub mod cli;
 pub mod config;
 pub mod coverage;
+pub mod doctor;
 pub mod domain;
 pub mod generate;
 pub mod http;

@@ -79,6 +79,7 @@ fn run(command: Command, out: &mut dyn Write) -> anyhow::Result<Ending> {
             let outcome = cli::check_config::run(&file, &|name| std::env::var(name).ok(), out)?;
             Ok(if outcome.exit_code() == 0 { Ending::Holds } else { Ending::BadConfig })
         }
+        Command::Doctor(args) => cli::doctor::run(&args, out),
         Command::Openapi => {
             out.write_all(coverledger::http::openapi_json()?.as_bytes())?;
             Ok(Ending::Holds)

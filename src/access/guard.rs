@@ -101,13 +101,13 @@ pub struct Terms {
 #[derive(Debug)]
 pub struct Access {
     store: AccessStore,
-    terms: Terms,
+    terms: ArcSwap<Terms>,
     known: ArcSwap<Known>,
     /// Held from the store's content to `known`: an older content must not replace a newer one.
     loading: Mutex<()>,
     uses: Mutex<Uses>,
     failures: Mutex<Failures>,
-    buckets: Buckets<DefaultClock>,
+    buckets: ArcSwap<Buckets<DefaultClock>>,
     pseudonyms: Pseudonyms,
     hashing: Mutex<usize>,
     version: Mutex<(i64, u64)>,
@@ -130,16 +130,25 @@ impl Access {
             version: Mutex::new(store.version()?),
             reported: AtomicU64::new(store.newest_change()?),
             store,
-            terms,
+            terms: ArcSwap::from_pointee(terms),
             known: ArcSwap::default(),
             loading: Mutex::default(),
             uses: Mutex::default(),
             failures: Mutex::new(Failures::new(terms.lockout)),
-            buckets: Buckets::new(terms.rate, DefaultClock::default()),
+            buckets: ArcSwap::from_pointee(Buckets::new(terms.rate, DefaultClock::default())),
             hashing: Mutex::new(0),
         };
         access.load(now)?;
         Ok(access)
+    }
+
+    /// Puts other terms in force. Failures that were counted stay; every bucket is full again where the rate changed.
+    pub fn reload(&self, terms: Terms) {
+        let before = self.terms.swap(Arc::new(terms));
+        locked(&self.failures).reload(terms.lockout);
+        if before.rate != terms.rate {
+            self.buckets.store(Arc::new(Buckets::new(terms.rate, DefaultClock::default())));
+        }
     }
 
     /// The store below it.
@@ -164,7 +173,8 @@ impl Access {
         let tokens = self.store.tokens()?.into_iter().map(|token| (token.hash, token)).collect();
         let accounts = self.store.accounts()?;
         let accounts = accounts.into_iter().map(|account| (account.name.clone(), account)).collect();
-        let (created, seen) = (now.minus(self.terms.session_max_ms), now.minus(self.terms.session_idle_ms));
+        let terms = self.terms.load();
+        let (created, seen) = (now.minus(terms.session_max_ms), now.minus(terms.session_idle_ms));
         let sessions = self.store.sessions(created, seen)?;
         let sessions = sessions.into_iter().map(|session| (session.hash, session)).collect();
         self.known.store(Arc::new(Known { tokens, accounts, sessions }));
@@ -180,7 +190,7 @@ impl Access {
         let is_due = locked(&self.uses).written.is_none_or(|at| now.since(at) >= USES_WRITTEN_EVERY_MS);
         if is_due {
             self.write_uses(now)?;
-            self.buckets.forget_full();
+            self.buckets.load().forget_full();
         }
         let version = self.store.version()?;
         if *locked(&self.version) != version {
@@ -252,8 +262,9 @@ impl Access {
         }
         let mut uses = locked(&self.uses);
         let seen = uses.sessions.get(&hash).copied().unwrap_or(session.last_seen).max(session.last_seen);
-        let is_idle = now.since(seen) >= self.terms.session_idle_ms;
-        if is_idle || now.since(session.created) >= self.terms.session_max_ms {
+        let terms = self.terms.load();
+        let is_idle = now.since(seen) >= terms.session_idle_ms;
+        if is_idle || now.since(session.created) >= terms.session_max_ms {
             return Err(Denied::Expired);
         }
         uses.sessions.insert(hash, now);
@@ -270,7 +281,7 @@ impl Access {
             PrincipalKind::Account => 1,
             PrincipalKind::Loopback => return Ok(()),
         };
-        self.buckets.take(kind, &principal.name)
+        self.buckets.load().take(kind, &principal.name)
     }
 
     /// Signs a person in: a new session, instead of the one that the same browser had. Takes a core for some time.

@@ -51,6 +51,11 @@ impl Failures {
         Self { terms, counts: HashMap::new() }
     }
 
+    /// Judges by other terms from now on.
+    pub(super) const fn reload(&mut self, terms: LockoutTerms) {
+        self.terms = terms;
+    }
+
     /// How long (ms) an attempt has to wait; 0 = none.
     pub(super) fn wait_ms(&self, counted: &Counted, now: UtcMillis) -> i64 {
         let Some(count) = self.counts.get(counted) else { return 0 };

@@ -5,6 +5,7 @@ use super::answer_keeping::log_access;
 use super::event_log::EventLog;
 use crate::access::{Access, AccessStore, LockoutTerms, RateTerms, STORE_FILE, Terms};
 use crate::answers::AnswerLog;
+use crate::certificate;
 use crate::config::{AccessSettings, Config};
 use crate::http::TlsKeys;
 use crate::telemetry::clock::Clock;
@@ -26,6 +27,8 @@ pub(super) struct AccessControl {
     pub(super) tls: Option<Arc<TlsKeys>>,
     /// Where answers are logged, and changes of tokens and accounts with them.
     pub(super) answer_log: Option<AnswerLog>,
+    /// The file of the certificate.
+    certificate: Option<PathBuf>,
     clock: Clock,
 }
 
@@ -34,7 +37,8 @@ pub fn access_store(config: &Config) -> PathBuf {
     config.ledger.data_dir.join(STORE_FILE)
 }
 
-fn terms(settings: &AccessSettings) -> Terms {
+/// How long things last and how often they may happen, by a configuration.
+pub(super) fn terms(settings: &AccessSettings) -> Terms {
     Terms {
         session_idle_ms: settings.session_idle_ms,
         session_max_ms: settings.session_max_ms,
@@ -60,7 +64,8 @@ impl AccessControl {
                 "there is no token and no account, so the service refuses every question: make one with `coverledger account create` or `coverledger token create`; no restart is needed"
             );
         }
-        Ok(Self { access, tls, answer_log: None, clock })
+        let certificate = config.http.tls.as_ref().map(|tls| tls.certificate.clone());
+        Ok(Self { access, tls, answer_log: None, certificate, clock })
     }
 
     /// Looks at the store and the files until the runtime ends.
@@ -69,6 +74,7 @@ impl AccessControl {
         if access_control.access.is_none() && access_control.tls.is_none() {
             return;
         }
+        access_control.note_expiry(&event_log);
         runtime.spawn(async move {
             let mut every = tokio::time::interval(LOOK_EVERY);
             let (mut access_failed, mut tls_failed) = (false, false);
@@ -76,7 +82,7 @@ impl AccessControl {
                 every.tick().await;
                 let (looking, told) = (access_control.clone(), event_log.clone());
                 let looked = tokio::task::spawn_blocking(move || {
-                    (looking.look_at_access(&told), looking.look_at_tls())
+                    (looking.look_at_access(&told), looking.look_at_tls(&told))
                 });
                 let Ok((access, tls)) = looked.await else { continue };
                 note(
@@ -105,12 +111,31 @@ impl AccessControl {
             .context("noting changes of access in the answer log")
     }
 
-    fn look_at_tls(&self) -> anyhow::Result<()> {
+    fn look_at_tls(&self, event_log: &EventLog) -> anyhow::Result<()> {
         let Some(tls) = &self.tls else { return Ok(()) };
         if tls.reload()? {
             info!("the certificate was exchanged: new connections get it");
+            self.note_expiry(event_log);
         }
         Ok(())
+    }
+
+    /// Tells monitoring when the certificate expires. One that says nothing about that is served all the same.
+    fn note_expiry(&self, event_log: &EventLog) {
+        let Some(path) = &self.certificate else { return };
+        let expires = std::fs::read(path).context("reading the file");
+        match expires.and_then(|pem| Ok(certificate::expires(&pem)?)) {
+            Ok(at) => {
+                let file = path.file_name().unwrap_or_default().to_string_lossy();
+                event_log.metrics.certificate_expires(&file, at);
+            }
+            Err(problem) => {
+                warn!(
+                    "Failed to read when the certificate {} expires: {problem:#}; no alarm warns of it",
+                    path.display()
+                );
+            }
+        }
     }
 
     /// Writes what is known of the last uses.

@@ -257,7 +257,7 @@ fn start_service(
 ) -> anyhow::Result<Running> {
     let (started, wait) = channel();
     threads.start("service", Urgency::Answering, move || {
-        let options = ServeOptions { ends_on_hangup: true, example_cases, ..ServeOptions::default() };
+        let options = ServeOptions { example_cases, ..ServeOptions::default() };
         serve(&config, &options, |running| {
             // No receiver is left when the demo ends.
             let _ending = started.send(running);

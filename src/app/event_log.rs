@@ -12,6 +12,7 @@ use crate::sealing::SealingError;
 use crate::telemetry::metrics::{
     CommitFacts, EventCount, Metrics, PartitionFacts, PremiumMoved, RecordSource, Sample,
 };
+use crate::telemetry::traces::{CommitSpan, Traces};
 use std::time::Duration;
 use tracing::{debug, error, info, warn};
 
@@ -31,6 +32,8 @@ const DISPOSITIONS: [Disposition; 7] = [
 pub struct EventLog {
     /// The metrics.
     pub metrics: Metrics,
+    /// Spans for a collector.
+    pub traces: Traces,
 }
 
 impl EventLog {
@@ -62,6 +65,16 @@ impl EventLog {
             events: &events,
             rejections: &rejections,
             premiums: &premiums,
+        });
+        self.traces.commit(&CommitSpan {
+            commit: report.commit,
+            records: report.records,
+            rows: report.rows,
+            bytes: report.bytes_out,
+            decide: report.decide,
+            write: report.write,
+            sync: report.sync,
+            total: report.total,
         });
         for (range, &bytes) in report.consumed.iter().zip(&report.consumed_bytes) {
             let source = match &range.source {
@@ -114,6 +127,9 @@ impl EventLog {
     /// A write or an fsync failed.
     pub fn poisoned(&self, why: &LedgerError) {
         self.metrics.poisoned();
+        if why.is_fenced() {
+            self.metrics.fenced();
+        }
         error!(%why, "Failed to write to the ledger: nothing more is written, and the process ends; restart it, and it reads from Kafka again what is not committed");
     }
 

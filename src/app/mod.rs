@@ -21,6 +21,7 @@ mod offset_overrides;
 mod open_files;
 pub mod reader;
 mod receipts;
+mod reload;
 mod seal_secrets;
 pub mod sealer;
 pub mod service;
@@ -37,6 +38,7 @@ use crate::ingest::kafka::TopicPartition;
 use crate::ledger::{DiskSpace, Ledger, LedgerOptions, Published};
 use crate::telemetry::clock::Clock;
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::traces::Traces;
 use crate::wait::Stop;
 use access_control::AccessControl;
 pub use access_control::access_store;
@@ -46,13 +48,17 @@ pub use answer_keeping::answers_folder;
 use anyhow::Context;
 use event_log::EventLog;
 use receipts::Receipts;
+use reload::Reloader;
 use service::Service;
+use signals::Hangup;
 use status::Status;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 use threads::{Ended, Threads, Urgency};
+use tokio::sync::Notify;
 use tracing::{error, info, warn};
 use web::Web;
 use writer::Writer;
@@ -90,10 +96,10 @@ pub struct ServeOptions {
     pub reason: String,
     /// Read-only: serves queries from the ledger, without Kafka.
     pub read_only: bool,
-    /// Ending when the terminal goes away (SIGHUP); else that is logged and ignored.
-    pub ends_on_hangup: bool,
     /// Ready questions on the first page.
     pub example_cases: ExampleCases,
+    /// The file that SIGHUP reads again; without one SIGHUP ends the service: its terminal is gone.
+    pub config_file: Option<PathBuf>,
 }
 
 /// A service that answers.
@@ -134,9 +140,14 @@ pub fn serve(
         .context("Failed to start the threads of HTTP")?;
     let stop = Stop::default();
     // Before the ledger is opened, which may take a while: a stray signal must not end that either.
-    signals::outlive(&runtime, &stop, options.ends_on_hangup)?;
+    let reload_asked = Arc::new(Notify::new());
+    let hangup = match &options.config_file {
+        Some(_) => Hangup::Reload(Arc::clone(&reload_asked)),
+        None => Hangup::Stop(stop.clone()),
+    };
+    signals::outlive(&runtime, hangup)?;
     let clock = Clock::start();
-    let event_log = EventLog { metrics: Metrics::new()? };
+    let event_log = EventLog { metrics: Metrics::new()?, traces: traces() };
     let ledger = match options.read_only {
         true => Ledger::open_read_only(LedgerOptions::new(config))?,
         false => open(config, options, &clock)?,
@@ -161,6 +172,10 @@ pub fn serve(
     let parts = (service, &access_control, options.example_cases.clone());
     let web = Web::start(&runtime, config, parts, &event_log, &stop)?;
     access_control.watch(&runtime, &event_log);
+    if let Some(file) = options.config_file.clone() {
+        let (state, access) = (web.state.clone(), access_control.access.clone());
+        reload::watch(&runtime, reload_asked, Reloader { file, in_force: config.clone(), state, access });
+    }
     started(Running {
         address: web.address,
         published: Arc::clone(&published),
@@ -181,7 +196,16 @@ pub fn serve(
     runtime.shutdown_timeout(Duration::from_millis(200));
     drop(access_control);
     answer_keeping.finish();
+    event_log.traces.finish();
     result.and(web)
+}
+
+/// Spans go to the collector that the environment names, if it names one.
+fn traces() -> Traces {
+    Traces::from_env(&|name| std::env::var(name).ok()).unwrap_or_else(|problem| {
+        warn!("{problem}");
+        Traces::default()
+    })
 }
 
 /// Opens the ledger and puts the configuration in force.

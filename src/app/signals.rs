@@ -1,10 +1,12 @@
-//! What signals do: SIGTERM and SIGINT end the service, SIGHUP, SIGUSR1 and SIGUSR2 do not.
+//! What signals do: SIGTERM and SIGINT end the service, SIGHUP reads the configuration again, SIGUSR1 and SIGUSR2 do nothing.
 
 use crate::wait::Stop;
 use anyhow::Context;
 use std::io;
+use std::sync::Arc;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Notify;
 use tracing::warn;
 
 /// SIGTERM and SIGINT.
@@ -29,29 +31,36 @@ impl EndSignals {
     }
 }
 
+/// What SIGHUP asks for.
+#[derive(Clone, Debug)]
+pub(super) enum Hangup {
+    /// A stop: the terminal is gone.
+    Stop(Stop),
+    /// Reading the configuration again.
+    Reload(Arc<Notify>),
+}
+
 /// From now on the process outlives the signals that other services take as a wish to read their configuration or their log
-/// file anew: there is nothing of that kind here, and dying of it would be a surprise. `ends_on_hangup`: SIGHUP is a wish to
-/// stop.
-pub(super) fn outlive(runtime: &Runtime, stop: &Stop, ends_on_hangup: bool) -> anyhow::Result<()> {
+/// file anew: dying of it would be a surprise. SIGHUP does what `hangup` says.
+pub(super) fn outlive(runtime: &Runtime, hangup: Hangup) -> anyhow::Result<()> {
     let _inside = runtime.enter();
     let signals = [
-        ("SIGHUP", SignalKind::hangup(), ends_on_hangup),
-        ("SIGUSR1", SignalKind::user_defined1(), false),
-        ("SIGUSR2", SignalKind::user_defined2(), false),
+        ("SIGHUP", SignalKind::hangup(), Some(hangup)),
+        ("SIGUSR1", SignalKind::user_defined1(), None),
+        ("SIGUSR2", SignalKind::user_defined2(), None),
     ];
-    for (name, kind, ends) in signals {
+    for (name, kind, meaning) in signals {
         let mut coming = signal(kind).with_context(|| format!("Failed to install the handler of {name}"))?;
-        let stop = stop.clone();
         runtime.spawn(async move {
             while coming.recv().await.is_some() {
-                if ends {
-                    stop.set();
-                } else {
-                    warn!(
+                match &meaning {
+                    Some(Hangup::Stop(stop)) => stop.set(),
+                    Some(Hangup::Reload(asked)) => asked.notify_one(),
+                    None => warn!(
                         signal = name,
-                        "signal ignored: a changed configuration takes a restart, and the log goes to standard error; SIGTERM stops \
-                         the service"
-                    );
+                        "signal ignored: SIGHUP reads the configuration again, and the log goes to standard error; SIGTERM stops the \
+                         service"
+                    ),
                 }
             }
         });

@@ -7,6 +7,7 @@ use super::service::Service;
 use super::signals::EndSignals;
 use crate::config::Config;
 use crate::http::{self, ExampleCases, HttpState};
+use crate::telemetry::history;
 use crate::wait::Stop;
 use anyhow::Context;
 use std::net::SocketAddr;
@@ -20,6 +21,8 @@ use tracing::error;
 pub(super) struct Web {
     /// Where.
     pub(super) address: SocketAddr,
+    /// What its handlers share.
+    pub(super) state: HttpState<Service>,
     shutdown: watch::Sender<bool>,
     serving: tokio::task::JoinHandle<bool>,
 }
@@ -55,27 +58,30 @@ impl Web {
             event_log.metrics.clone(),
         )
         .with_display_names(config.display_names.clone())
-        .with_example_cases(example_cases);
+        .with_example_cases(example_cases)
+        .with_traces(event_log.traces.clone());
         if let Some((access, settings)) = access_control.access.clone().zip(config.access.as_ref()) {
             state = state.with_access(access, clock, settings);
         }
         if let Some(log) = access_control.answer_log.clone() {
             state = state.with_answer_log(log, clock);
         }
+        note_moments(runtime, state.clone());
         let connections_max = open_files::connections_max();
         let (shutdown, mut told) = watch::channel(false);
         let (asked, tls) = (stop.clone(), access_control.tls.clone());
+        let served_state = state.clone();
         let serving = runtime.spawn(async move {
             let until = async move {
                 // An error means that the sender is gone, which is an end as well.
                 let _told = told.wait_for(|stop| *stop).await;
             };
-            let served = http::serve((listener, tls), state, connections_max, until).await;
+            let served = http::serve((listener, tls), served_state, connections_max, until).await;
             // However it ends: without answers the service is no service.
             asked.set();
             served.inspect_err(|problem| error!(%problem, "Failed to serve HTTP")).is_ok()
         });
-        Ok(Self { address, shutdown, serving })
+        Ok(Self { address, state, shutdown, serving })
     }
 
     /// Lets running answers finish.
@@ -91,4 +97,18 @@ impl Web {
             }
         }
     }
+}
+
+/// Measures again and again, for the page *Operations*, until the runtime ends.
+fn note_moments(runtime: &Runtime, state: HttpState<Service>) {
+    runtime.spawn(async move {
+        let mut every = tokio::time::interval(history::EVERY);
+        loop {
+            every.tick().await;
+            let noting = state.clone();
+            if let Err(problem) = tokio::task::spawn_blocking(move || noting.note_moment()).await {
+                error!(%problem, "Failed to measure: the charts of the page Operations have a gap; report this as a defect");
+            }
+        }
+    });
 }

@@ -8,6 +8,7 @@ pub mod backup;
 pub mod check_config;
 pub mod compare;
 pub mod demo;
+pub mod doctor;
 pub mod explain;
 pub mod generate;
 pub mod ingest;
@@ -97,6 +98,8 @@ pub enum Command {
         /// The configuration file.
         file: PathBuf,
     },
+    /// Say what around the ledger is not as it should be: disk, clock, Kafka, certificates, backups.
+    Doctor(doctor::DoctorArgs),
     /// Print the description of the HTTP interface (OpenAPI 3.1).
     #[command(after_help = "Example: coverledger openapi >openapi.json")]
     Openapi,

@@ -12,8 +12,8 @@ use std::path::PathBuf;
 /// Arguments of `serve`.
 #[derive(Debug, Args)]
 #[command(after_help = "Example: coverledger serve --config coverledger.toml\n\
-                        SIGTERM finishes the batch, commits it and ends with 0; SIGHUP, SIGUSR1 and SIGUSR2 are logged and \
-                        ignored. The log goes to standard error.")]
+                        SIGTERM finishes the batch, commits it and ends with 0; SIGHUP reads the configuration again (docs/operations.md says \
+                        which keys count at once); SIGUSR1 and SIGUSR2 are logged and ignored. The log goes to standard error.")]
 pub struct ServeArgs {
     /// The configuration file.
     #[arg(long)]
@@ -50,6 +50,7 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<Ending> {
         accept_older_state: args.accept_older_state,
         read_only: args.read_only,
         reason: args.reason.clone().unwrap_or_default(),
+        config_file: Some(args.config.clone()),
         ..ServeOptions::default()
     };
     serve(&config, &options, |_| Ok(()))?;

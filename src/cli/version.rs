@@ -23,7 +23,11 @@ pub(super) fn long() -> &'static str {
     })
 }
 
-/// The package has no optional parts: every build has them all.
+/// What every build has, and the features of this one.
+#[cfg(feature = "otel")]
+const FEATURES: &str = "serve, kafka, gzip, zstd, bundled time zones, jemalloc, otel";
+/// What every build has.
+#[cfg(not(feature = "otel"))]
 const FEATURES: &str = "serve, kafka, gzip, zstd, bundled time zones, jemalloc";
 /// As `Cargo.toml` asks for them.
 const KAFKA_FEATURES: &str = "ssl, sasl_plain, sasl_scram, gzip, zstd";

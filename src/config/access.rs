@@ -110,6 +110,12 @@ impl TlsSettings {
 }
 
 impl AccessSettings {
+    /// These settings with what a running service may take over of `new`: all but the provider at which people sign in.
+    #[must_use]
+    pub fn reloaded(&self, new: &Self) -> Self {
+        Self { oidc: self.oidc.clone(), ..new.clone() }
+    }
+
     /// `None` unless the section is written.
     pub(super) fn read(
         mut section: Section<'_>,

@@ -117,6 +117,19 @@ pub struct HttpSettings {
 }
 
 impl HttpSettings {
+    /// These settings with what a running service may take over of `new`: limits of questions and pages, and host names.
+    #[must_use]
+    pub fn reloaded(&self, new: &Self) -> Self {
+        Self {
+            hosts: new.hosts.clone(),
+            page_rows_max: new.page_rows_max,
+            batch_lines_max: new.batch_lines_max,
+            interval_max_ms: new.interval_max_ms,
+            rider_ids_max: new.rider_ids_max,
+            ..self.clone()
+        }
+    }
+
     /// Why it may not listen there; `None` when it may.
     pub fn refused_listen(&self, has_access: bool) -> Option<String> {
         let is_loopback = self.listen.ip().to_canonical().is_loopback();

@@ -170,7 +170,7 @@ pub(super) fn within_limits<S: Source>(
         return Err(Problem::of(Kind::BadParameter, "rider_id", detail));
     }
     question.when.check_years(state.zone())?;
-    interval_within_limits(question.when.window(), settings)?;
+    interval_within_limits(question.when.window(), &settings)?;
     Ok(question)
 }
 

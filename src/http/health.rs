@@ -19,12 +19,11 @@ pub(super) async fn live() -> &'static str {
 }
 
 /// A service that cannot log answers sends none, and is not ready.
-fn readiness<S: Source>(state: &HttpState<S>) -> Result<(), NotReady> {
+pub(super) fn readiness<S: Source>(state: &HttpState<S>) -> Result<(), NotReady> {
+    let is_stopped = state.answer_log().is_some_and(|kept| kept.log.stopped().is_some());
+    state.metrics().answer_log_stopped(is_stopped);
     state.source().readiness()?;
-    match state.answer_log().and_then(|kept| kept.log.stopped()) {
-        Some(_) => Err(NotReady::AnswersRefused),
-        None => Ok(()),
-    }
+    if is_stopped { Err(NotReady::AnswersRefused) } else { Ok(()) }
 }
 
 /// Says whether the service can answer, and what it waits for.

@@ -1,17 +1,18 @@
 //! `GET /v1/progress`: how far each platform is complete, and why not further.
 
 use super::access::Asker;
-use super::backend::{PartitionProgress, Paused, ProgressFacts, Source};
+use super::backend::{PartitionProgress, Paused, ProgressFacts, Source, ViewError};
 use super::problem::{Document, Problem};
 use super::query::Query;
 use super::state::{HttpState, Seen};
 use crate::coverage::answer::AsOfLine;
 use crate::coverage::resolve::as_of_line;
 use crate::domain::completeness::{Bound, Completeness, HeldBy, PlatformFacts};
+use crate::domain::data_scope::DataScope;
 use crate::domain::pending::PendingKind;
 use crate::domain::platform::UnreadableRecords;
 use crate::domain::time::{UtcMillis, Zone};
-use crate::domain::view::LedgerView;
+use crate::domain::view::{KnownAt, LedgerView};
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use serde::Serialize;
@@ -19,69 +20,69 @@ use utoipa::ToSchema;
 
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Progress {
-    now: String,
+    pub(super) now: String,
     /// The zone of days and of local times.
-    timezone: String,
+    pub(super) timezone: String,
     /// The ledger has no writer: completeness does not advance.
-    read_only: bool,
-    platforms: Vec<PlatformProgress>,
-    partitions: Vec<PartitionLine>,
+    pub(super) read_only: bool,
+    pub(super) platforms: Vec<PlatformProgress>,
+    pub(super) partitions: Vec<PartitionLine>,
     /// Why nothing is read; null while it is.
-    paused: Option<PausedLine>,
-    as_of: AsOfLine,
+    pub(super) paused: Option<PausedLine>,
+    pub(super) as_of: AsOfLine,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
-struct PlatformProgress {
-    platform: String,
-    registered: bool,
-    complete_through: Option<String>,
+pub(super) struct PlatformProgress {
+    pub(super) platform: String,
+    pub(super) registered: bool,
+    pub(super) complete_through: Option<String>,
     /// Why it is not later.
-    held_by: HeldByLine,
-    sends_completeness: bool,
+    pub(super) held_by: HeldByLine,
+    pub(super) sends_completeness: bool,
     /// Events that added cover before a complete_through already committed: the platform broke its promise.
-    late: u64,
+    pub(super) late: u64,
     /// Unresolved rejected and conflicting records that keep answers open, by the reason that they give.
-    pending: Vec<PendingLine>,
+    pub(super) pending: Vec<PendingLine>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
-struct PendingLine {
-    reason: &'static str,
+pub(super) struct PendingLine {
+    pub(super) reason: &'static str,
     /// `rider`: answers about the riders whom the records name; `every_rider`; `none` where the configuration passes over them.
-    keeps_open: &'static str,
-    records: u64,
+    pub(super) keeps_open: &'static str,
+    pub(super) records: u64,
     /// When the oldest of them was recorded.
-    since: String,
+    pub(super) since: String,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
-struct HeldByLine {
-    kind: &'static str,
+pub(super) struct HeldByLine {
+    pub(super) kind: &'static str,
     /// How far the facts of this moment reach.
-    through: Option<String>,
+    pub(super) through: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    topic: Option<String>,
+    pub(super) topic: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    partition: Option<i32>,
-    detail: &'static str,
+    pub(super) partition: Option<i32>,
+    pub(super) detail: &'static str,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
-struct PausedLine {
-    reason: &'static str,
-    free_bytes: u64,
-    needed_bytes: u64,
+pub(super) struct PausedLine {
+    pub(super) reason: &'static str,
+    pub(super) free_bytes: u64,
+    pub(super) needed_bytes: u64,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
-struct PartitionLine {
-    topic: String,
-    partition: i32,
-    start: i64,
-    position: i64,
-    end: Option<i64>,
-    lag: Option<i64>,
+pub(super) struct PartitionLine {
+    pub(super) topic: String,
+    pub(super) partition: i32,
+    pub(super) start: i64,
+    pub(super) position: i64,
+    pub(super) end: Option<i64>,
+    pub(super) lag: Option<i64>,
 }
 
 /// Says how far each platform is complete, and what limits it.
@@ -102,32 +103,41 @@ pub(super) async fn get<S: Source>(
     RawQuery(raw): RawQuery,
 ) -> Result<Json<Progress>, Problem> {
     let known_at = Query::strict(raw.as_deref(), &["known_at"])?.known_at()?;
-    let read = move |state: &HttpState<S>| {
-        let seen = state.see_at(asker.scope(), known_at)?;
-        let facts = match known_at {
-            None => state.source().progress(),
-            Some(_) => facts_then(&seen.view),
-        };
-        let completeness = seen.view.completeness();
-        let platform = |name: String| {
-            let pending = pending(&seen, &name)?;
-            Ok(platform(name, completeness, &seen, facts.now, pending))
-        };
-        // A limited view knows its own topics only.
-        let is_seen = |line: &PartitionProgress| {
-            asker.scope().platform().is_none() || completeness.topics.contains_key(&line.topic)
-        };
-        Ok(Progress {
-            now: state.zone().rfc3339(facts.now),
-            timezone: state.zone().name().to_owned(),
-            read_only: state.source().is_read_only(),
-            platforms: seen.platforms_known().into_iter().map(platform).collect::<Result<_, _>>()?,
-            partitions: facts.partitions.into_iter().filter(is_seen).map(partition).collect(),
-            paused: facts.paused.map(paused),
-            as_of: as_of_line(seen.view.as_of(), state.zone()),
-        })
+    state.read(move |state| progress_of(state, asker.scope(), known_at)).await.map(Json)
+}
+
+/// The progress as a client may see it, now or in an earlier state.
+///
+/// # Errors
+/// There is no such state, or it cannot be read.
+pub(super) fn progress_of<S: Source>(
+    state: &HttpState<S>,
+    scope: &DataScope,
+    known_at: Option<KnownAt>,
+) -> Result<Progress, ViewError<S>> {
+    let seen = state.see_at(scope, known_at)?;
+    let facts = match known_at {
+        None => state.source().progress(),
+        Some(_) => facts_then(&seen.view),
     };
-    state.read(read).await.map(Json)
+    let completeness = seen.view.completeness();
+    let platform = |name: String| {
+        let pending = pending(&seen, &name)?;
+        Ok(platform(name, completeness, &seen, facts.now, pending))
+    };
+    // A limited view knows its own topics only.
+    let is_seen = |line: &PartitionProgress| {
+        scope.platform().is_none() || completeness.topics.contains_key(&line.topic)
+    };
+    Ok(Progress {
+        now: state.zone().rfc3339(facts.now),
+        timezone: state.zone().name().to_owned(),
+        read_only: state.source().is_read_only(),
+        platforms: seen.platforms_known().into_iter().map(platform).collect::<Result<_, _>>()?,
+        partitions: facts.partitions.into_iter().filter(is_seen).map(partition).collect(),
+        paused: facts.paused.map(paused),
+        as_of: as_of_line(seen.view.as_of(), state.zone()),
+    })
 }
 
 /// The position of reading in an earlier state: what its commit had taken in.

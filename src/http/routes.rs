@@ -69,7 +69,7 @@ const fn asking(method: &'static str, path: &'static str, group: Group) -> Rule 
 }
 
 /// Every route. The router is built from it, in [`all`].
-pub(super) const RULES: [Rule; 36] = [
+pub(super) const RULES: [Rule; 37] = [
     Rule { is_page: true, ..asking("GET", "/", Group::Limited) },
     Rule { is_page: true, ..rule("GET", "/bulk", Group::Limited, RIDERS) },
     Rule { is_page: true, ..asking("POST", "/bulk", Group::Batch) },
@@ -90,6 +90,7 @@ pub(super) const RULES: [Rule; 36] = [
         is_page: true,
         ..rule("GET", "/access-log", Group::Limited, May::Roles(&[Role::Auditor, Role::Admin]))
     },
+    Rule { is_page: true, ..rule("GET", "/operations", Group::Limited, WATCHERS) },
     asking("GET", "/v1/coverage", Group::Limited),
     asking("POST", "/v1/coverage/batch", Group::Batch),
     asking("GET", "/v1/riders/{rider_id}/timeline", Group::Limited),

@@ -1,5 +1,8 @@
 //! What every handler needs, and the way from a request to a blocking thread.
 
+mod moment;
+mod reload;
+
 use super::access::{Asker, Cookies, Guard};
 use super::backend::{Source, ViewError};
 use super::bodies::Bodies;
@@ -21,7 +24,10 @@ use crate::domain::platform::{DisplayName, Platforms};
 use crate::domain::time::Zone;
 use crate::domain::view::{KnownAt, LedgerView, Refused};
 use crate::telemetry::clock::Clock;
+use crate::telemetry::history::History;
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::traces::Traces;
+use arc_swap::ArcSwap;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -41,10 +47,11 @@ const BATCHES_MAX: usize = 8;
 #[derive(Debug)]
 pub struct HttpState<S> {
     inner: Arc<Inner<S>>,
-    display_names: Arc<BTreeMap<String, DisplayName>>,
+    display_names: Arc<ArcSwap<BTreeMap<String, DisplayName>>>,
     guard: Option<Arc<Guard>>,
     answers: Option<KeptAnswers>,
     example_cases: ExampleCases,
+    traces: Traces,
 }
 
 /// The log of answers, and the clock of its entries.
@@ -122,7 +129,7 @@ struct Inner<S> {
     source: S,
     platforms: Platforms,
     zone: Zone,
-    settings: HttpSettings,
+    settings: ArcSwap<HttpSettings>,
     metrics: Metrics,
     requests: Arc<Semaphore>,
     readers: Arc<Semaphore>,
@@ -130,6 +137,7 @@ struct Inner<S> {
     batches: Arc<Semaphore>,
     bodies: Arc<Bodies>,
     jobs: Arc<Jobs>,
+    history: History,
 }
 
 impl<S> Clone for HttpState<S> {
@@ -140,6 +148,7 @@ impl<S> Clone for HttpState<S> {
             guard: self.guard.clone(),
             answers: self.answers.clone(),
             example_cases: self.example_cases.clone(),
+            traces: self.traces.clone(),
         }
     }
 }
@@ -159,7 +168,7 @@ impl<S: Source> HttpState<S> {
             source,
             platforms,
             zone,
-            settings,
+            settings: ArcSwap::from_pointee(settings),
             metrics,
             requests: Arc::new(Semaphore::new(requests_max)),
             readers: Arc::new(Semaphore::new(READERS_MAX)),
@@ -167,6 +176,7 @@ impl<S: Source> HttpState<S> {
             batches: Arc::new(Semaphore::new(BATCHES_MAX)),
             bodies,
             jobs: Arc::default(),
+            history: History::default(),
         };
         Self {
             inner: Arc::new(inner),
@@ -174,13 +184,26 @@ impl<S: Source> HttpState<S> {
             guard: None,
             answers: None,
             example_cases: ExampleCases::default(),
+            traces: Traces::default(),
         }
     }
 
     /// The same, with the names by which people know the platforms.
     #[must_use]
     pub fn with_display_names(self, names: BTreeMap<String, DisplayName>) -> Self {
-        Self { display_names: Arc::new(names), ..self }
+        self.display_names.store(Arc::new(names));
+        self
+    }
+
+    /// The same, with a span for each question.
+    #[must_use]
+    pub fn with_traces(self, traces: Traces) -> Self {
+        Self { traces, ..self }
+    }
+
+    /// Spans for a collector.
+    pub(super) const fn traces(&self) -> &Traces {
+        &self.traces
     }
 
     /// The same, with ready questions on the first page.
@@ -228,7 +251,8 @@ impl<S: Source> HttpState<S> {
 
     /// The service's cookies.
     pub(super) fn cookies(&self) -> Cookies {
-        Cookies::new(self.inner.settings.tls.is_some() || self.inner.settings.behind_proxy.is_some())
+        let settings = self.settings();
+        Cookies::new(settings.tls.is_some() || settings.behind_proxy.is_some())
     }
 
     /// The newest committed state as far as an asker may see it.
@@ -242,8 +266,8 @@ impl<S: Source> HttpState<S> {
     }
 
     /// How people call the platforms.
-    pub(super) fn display_names(&self) -> &Arc<BTreeMap<String, DisplayName>> {
-        &self.display_names
+    pub(super) fn display_names(&self) -> Arc<BTreeMap<String, DisplayName>> {
+        self.display_names.load_full()
     }
 
     pub(super) fn source(&self) -> &S {
@@ -282,8 +306,8 @@ impl<S: Source> HttpState<S> {
         Ok(self.see_in(self.view(known_at)?, scope))
     }
 
-    pub(super) fn settings(&self) -> &HttpSettings {
-        &self.inner.settings
+    pub(super) fn settings(&self) -> Arc<HttpSettings> {
+        self.inner.settings.load_full()
     }
 
     pub(super) fn metrics(&self) -> &Metrics {

@@ -83,7 +83,7 @@ pub(super) async fn get<S: Source>(
     let to = query.time("to")?.ok_or_else(|| missing("to"))?;
     let within = parse_interval(&from, &to)?;
     check_interval_years(within, state.zone())?;
-    interval_within_limits(within, state.settings())?;
+    interval_within_limits(within, &state.settings())?;
     let limit = query.limit(state.settings().page_rows_max)?;
     let start = match query.one("page_token")? {
         None => None,

@@ -129,6 +129,16 @@ impl LedgerError {
         matches!(self, Self::Store(StorageError::DataDir { .. }))
     }
 
+    /// Whether there is no ledger to read.
+    pub const fn is_absent(&self) -> bool {
+        matches!(self, Self::Store(StorageError::NoLedger { .. }))
+    }
+
+    /// Whether another process took the place of this writer.
+    pub const fn is_fenced(&self) -> bool {
+        matches!(self, Self::Store(StorageError::Fenced { .. }))
+    }
+
     /// Names the damaged value; a value of another format is no damage.
     pub fn damaged(what: impl Into<String>) -> impl FnOnce(CodecError) -> Self {
         let what = what.into();

@@ -36,6 +36,13 @@ fn jump_between(wall: UtcMillis, now: UtcMillis) -> Option<i64> {
     (ahead_ms.saturating_abs() > JUMP_MS).then_some(ahead_ms)
 }
 
+/// The wall clock, for what another program compares with its own.
+#[cfg(feature = "otel")]
+#[expect(clippy::disallowed_methods, reason = "this is the place")]
+pub(super) fn wall_time() -> SystemTime {
+    SystemTime::now()
+}
+
 #[expect(clippy::disallowed_methods, reason = "this is the place")]
 fn wall() -> UtcMillis {
     match SystemTime::now().duration_since(UNIX_EPOCH) {

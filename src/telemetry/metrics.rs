@@ -1,10 +1,11 @@
 //! Every metric, in one struct that owns the registry. Callers report events by name; this module maps them to numbers.
 
 mod facts;
+mod figures;
 mod table;
 
 pub use facts::{
-    CommitFacts, CompactionFacts, EventCount, Lookup, PartitionFacts, PremiumMoved, ReceiptOutcome,
+    CommitFacts, CompactionFacts, EventCount, Figures, Lookup, PartitionFacts, PremiumMoved, ReceiptOutcome,
     RecordSource, Sample, SealFacts,
 };
 
@@ -92,6 +93,11 @@ impl Metrics {
         let mut text = Vec::new();
         TextEncoder::new().encode(&families, &mut text)?;
         Ok(text)
+    }
+
+    /// What the metrics say now, for people.
+    pub fn figures(&self) -> Figures {
+        figures::read(self.table())
     }
 
     /// Records arrived, before anything is decided about them.
@@ -247,6 +253,21 @@ impl Metrics {
     /// Storage failed: nothing is written any more.
     pub fn poisoned(&self) {
         self.table().poisoned.set(1);
+    }
+
+    /// Another process took the place of this writer.
+    pub fn fenced(&self) {
+        self.table().fenced.set(1);
+    }
+
+    /// Whether a write to the answer log failed, so that no answer is sent.
+    pub fn answer_log_stopped(&self, is_stopped: bool) {
+        self.table().answer_log_stopped.set(i64::from(is_stopped));
+    }
+
+    /// When the certificate of the service expires.
+    pub fn certificate_expires(&self, file: &str, at: UtcMillis) {
+        self.table().certificate_expires.with_label_values(&[file]).set(seconds(at.millis()));
     }
 
     /// Whether `/readyz` reports readiness.

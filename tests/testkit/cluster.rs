@@ -1,7 +1,8 @@
 //! A real Apache Kafka in a temporary directory, on free ports, ended when it is dropped.
 
 use std::fs;
-use std::net::TcpListener;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,23 +25,45 @@ pub(crate) const USER: &str = "clerk";
 /// The user's password.
 pub(crate) const PASSWORD: &str = "quite-secret-word";
 
+/// What a right is about, by Kafka's numbers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Resource {
+    Topic = 2,
+    Group = 3,
+}
+
+/// What a right permits, by Kafka's numbers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Operation {
+    Read = 3,
+    Describe = 8,
+    DescribeConfigs = 10,
+}
+
 /// A node of a cluster, mostly its only one. `scripts/kafka.sh` does the work.
 pub(crate) struct RealKafka {
     dir: TempDir,
     port: u16,
     /// The folder of the node that it joined.
     joined: Option<PathBuf>,
+    /// More lines of its properties.
+    properties: Option<String>,
 }
 
 impl RealKafka {
     /// Starts a broker with a plain listener and one with TLS and SASL.
     pub(crate) fn start() -> Self {
-        Self::start_in(None)
+        Self::start_in(None, None)
+    }
+
+    /// The same with more lines of properties.
+    pub(crate) fn start_with(properties: &str) -> Self {
+        Self::start_in(None, Some(properties.to_owned()))
     }
 
     /// Starts a second broker in the cluster of this one.
     pub(crate) fn start_another(&self) -> Self {
-        Self::start_in(Some(self.dir.path().to_path_buf()))
+        Self::start_in(Some(self.dir.path().to_path_buf()), None)
     }
 
     /// The broker that the tests of a program share while any of them runs.
@@ -54,12 +77,12 @@ impl RealKafka {
         })
     }
 
-    fn start_in(joined: Option<PathBuf>) -> Self {
+    fn start_in(joined: Option<PathBuf>, properties: Option<String>) -> Self {
         let mut failures = Vec::new();
         // A port that was free can be taken before the broker binds it; other ports then.
         for _ in 0..3 {
             let (dir, port) = (TempDir::new().unwrap(), three_free_ports());
-            let kafka = Self { dir, port, joined: joined.clone() };
+            let kafka = Self { dir, port, joined: joined.clone(), properties: properties.clone() };
             match kafka.script("start") {
                 Ok(()) => return kafka,
                 Err(failure) => failures.push(failure),
@@ -73,6 +96,46 @@ impl RealKafka {
         format!("127.0.0.1:{}", self.port)
     }
 
+    /// `host:port` of the listener with TLS and SASL.
+    pub(crate) fn secure_brokers(&self) -> String {
+        format!("127.0.0.1:{}", self.port + 2)
+    }
+
+    /// The authority that its certificate is of.
+    pub(crate) fn authority(&self) -> PathBuf {
+        self.dir.path().join("tls/ca.pem")
+    }
+
+    /// Gives the user a right (`CreateAcls`, which rdkafka does not offer); the broker has an authorizer.
+    pub(crate) fn permit(&self, kind: Resource, name: &str, operation: Operation) {
+        let text =
+            |text: &str| [&u16::try_from(text.len()).unwrap().to_be_bytes()[..], text.as_bytes()].concat();
+        // Literal names; any host; allowed.
+        let (literal, allow) = ([3], [3]);
+        let acl = [
+            &[kind as u8][..],
+            &text(name),
+            &literal,
+            &text(&format!("User:{USER}")),
+            &text("*"),
+            &[operation as u8],
+            &allow,
+        ]
+        .concat();
+        let head =
+            [&30_i16.to_be_bytes()[..], &1_i16.to_be_bytes(), &7_i32.to_be_bytes(), &text("test")].concat();
+        let request = [&head[..], &1_i32.to_be_bytes(), &acl].concat();
+        let mut stream = TcpStream::connect(self.brokers()).unwrap();
+        let size = u32::try_from(request.len()).unwrap().to_be_bytes();
+        stream.write_all(&[&size[..], &request].concat()).unwrap();
+        let mut size = [0; 4];
+        stream.read_exact(&mut size).unwrap();
+        let mut answer = vec![0; usize::try_from(u32::from_be_bytes(size)).unwrap()];
+        stream.read_exact(&mut answer).unwrap();
+        // Correlation, throttling, one result, no error.
+        assert_eq!(answer[..14], [0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0], "{answer:?}");
+    }
+
     /// Settings for the plain listener.
     pub(crate) fn settings(&self, group: &str) -> ClientSettings {
         let mut settings = ClientSettings::new(self.brokers(), group);
@@ -84,8 +147,8 @@ impl RealKafka {
     /// Settings for the listener with TLS and SASL.
     pub(crate) fn secure_settings(&self, group: &str, mechanism: &str, password: &str) -> ClientSettings {
         let mut settings = self.settings(group);
-        settings.brokers = format!("127.0.0.1:{}", self.port + 2);
-        let authority = self.dir.path().join("tls/ca.pem").display().to_string();
+        settings.brokers = self.secure_brokers();
+        let authority = self.authority().display().to_string();
         for (name, value) in [
             ("security.protocol", "SASL_SSL"),
             ("ssl.ca.location", &authority),
@@ -190,15 +253,18 @@ impl RealKafka {
         if let Some(joined) = &self.joined {
             run.env("COVERLEDGER_KAFKA_JOIN", joined);
         }
-        let output = run
-            .arg(command)
+        run.arg(command)
             .arg(self.dir.path())
             .arg(self.port.to_string())
             .env("COVERLEDGER_KAFKA_SASL", format!("{USER}:{PASSWORD}"))
             .env("COVERLEDGER_KAFKA_MAX_MESSAGE_BYTES", "20000000")
-            .env_remove("COVERLEDGER_KAFKA_PROPS")
-            .output()
-            .unwrap();
+            .env_remove("COVERLEDGER_KAFKA_PROPS");
+        if let Some(properties) = &self.properties {
+            let file = self.dir.path().join("more.properties");
+            fs::write(&file, properties).unwrap();
+            run.env("COVERLEDGER_KAFKA_PROPS", file);
+        }
+        let output = run.output().unwrap();
         if output.status.success() {
             Ok(())
         } else {
@@ -229,7 +295,7 @@ fn wait<T>(request: impl Future<Output = T>) -> T {
 }
 
 /// The first of three ports in a row that no process listens on.
-fn three_free_ports() -> u16 {
+pub(crate) fn three_free_ports() -> u16 {
     /// Below all that a system gives to outgoing connections: one of these would keep a broker that was stopped from
     /// starting again.
     const PORTS: std::ops::Range<u16> = 12_000..30_000;

@@ -16,6 +16,7 @@ pub(crate) mod mock;
 pub(crate) mod orders;
 pub(crate) mod power;
 pub(crate) mod program;
+pub(crate) mod prometheus;
 pub(crate) mod proxy;
 pub(crate) mod random;
 pub(crate) mod reading;

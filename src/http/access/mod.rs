@@ -17,6 +17,7 @@ use crate::access::oidc::{Grant, OidcTerms, Provider};
 use crate::access::{Access, Role};
 use crate::config::{AccessSettings, OidcGrant, OidcSettings, is_safe_address};
 use crate::telemetry::clock::Clock;
+use arc_swap::ArcSwap;
 use std::sync::Arc;
 
 /// What the service needs to know of those who ask; absent where everyone on the machine may ask.
@@ -24,7 +25,7 @@ use std::sync::Arc;
 pub(super) struct Guard {
     pub(super) access: Arc<Access>,
     pub(super) clock: Clock,
-    reason_required: Vec<Role>,
+    reason_required: ArcSwap<Vec<Role>>,
     /// Where people sign in by OpenID Connect, and what the page calls it.
     pub(super) oidc: Option<(Provider, String)>,
 }
@@ -48,13 +49,22 @@ fn provider(settings: &OidcSettings) -> Provider {
 
 impl Guard {
     pub(super) fn new(access: Arc<Access>, clock: Clock, settings: &AccessSettings) -> Self {
-        let roles = settings.reason_required.iter().filter_map(|role| Role::parse(role));
+        let reason_required = ArcSwap::from_pointee(roles(settings));
         let oidc = settings.oidc.as_ref().map(|oidc| (provider(oidc), oidc.display_name.clone()));
-        Self { access, clock, reason_required: roles.collect(), oidc }
+        Self { access, clock, reason_required, oidc }
     }
 
     /// Whether a role must say why it asks about a rider or an order.
     pub(super) fn must_state_reason(&self, role: Role) -> bool {
-        self.reason_required.contains(&role)
+        self.reason_required.load().contains(&role)
     }
+
+    /// From now on a reason is asked of these roles.
+    pub(super) fn reload(&self, settings: &AccessSettings) {
+        self.reason_required.store(Arc::new(roles(settings)));
+    }
+}
+
+fn roles(settings: &AccessSettings) -> Vec<Role> {
+    settings.reason_required.iter().filter_map(|role| Role::parse(role)).collect()
 }

@@ -77,7 +77,7 @@ pub(in crate::http) async fn get<S: Source>(
     }
     match beside(&state, &asker, &number).await {
         Ok((found, given)) => {
-            let names = Names::new(state.display_names(), w);
+            let names = Names::new(&state.display_names(), w);
             let shown = Some(Shown::of(&found, &names, state.zone(), w));
             given.with(respond(StatusCode::OK, w, &Page { w, frame, fault: None, shown }))
         }

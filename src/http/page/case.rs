@@ -216,7 +216,7 @@ async fn answer<S: Source>(
     state.metrics().looked_up(lookup, begun.elapsed());
     let Found { answer, receipt, explained, lines, notes, question } = done?;
     let given = GivenAnswer::of(&question, form.known, &answer);
-    let names = Names::new(state.display_names(), w);
+    let names = Names::new(&state.display_names(), w);
     let plan = Plan {
         within,
         lines: &lines,

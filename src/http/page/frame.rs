@@ -19,12 +19,13 @@ use axum::response::{IntoResponse, Response};
 type NameOf = fn(&Words) -> &'static str;
 
 /// Where the navigation leads.
-const PLACES: [(&str, NameOf); 5] = [
+const PLACES: [(&str, NameOf); 6] = [
     ("/", |w| w.nav_case),
     ("/bulk", |w| w.nav_bulk),
     ("/rider", |w| w.nav_rider),
     ("/order", |w| w.nav_order),
     ("/access-log", |w| w.nav_access_log),
+    ("/operations", |w| w.operations().title),
 ];
 
 /// The frame of a page.

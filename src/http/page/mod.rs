@@ -1,7 +1,7 @@
 //! The pages for people. Rendered here, they work without script, in Chinese and English.
 //!
 //! `case` answers one question, `bulk` a list of them, `rider` and `order` show what is stored of one, `answer` what was answered,
-//! `access_log` who changed which account. `receipt` gives receipts as files. `frame` is what surrounds each page.
+//! `access_log` who changed which account, `operations` how the service does. `receipt` gives receipts as files. `frame` is what surrounds each page.
 
 mod access_log;
 mod answer;
@@ -20,6 +20,7 @@ mod messages;
 mod names;
 mod note;
 pub(super) mod oidc;
+mod operations;
 mod order;
 mod own_form;
 mod pattern;
@@ -69,6 +70,7 @@ pub(super) fn handler<S: Source>(method: &str, path: &str) -> Option<MethodRoute
         ("GET", "/answer") => get(answer::get::<S>),
         ("GET", "/receipt") => get(receipt::get::<S>),
         ("GET", "/access-log") => get(access_log::get::<S>),
+        ("GET", "/operations") => get(operations::get::<S>),
         ("GET", "/sign-in") => get(sign_in::get::<S>),
         ("GET", "/sign-in/oidc") => get(oidc::begin::<S>),
         ("GET", "/sign-in/oidc/callback") => get(oidc::callback::<S>),

@@ -107,7 +107,7 @@ async fn page<S: Source>(state: &HttpState<S>, asker: &Asker, asking: &Asking) -
     let order_id = asking.query.all("order_id").into_iter().next().unwrap_or_default();
     let scope = asker.scope().clone();
     let known = state.read_little(move |state| Ok(state.see(&scope).platforms_known())).await?;
-    let names = Names::new(state.display_names(), w);
+    let names = Names::new(&state.display_names(), w);
     let choice = |code: String| (names.platform(&code).text, code == platform, code);
     let platforms = known.into_iter().map(choice).map(|(name, is_chosen, code)| (code, name, is_chosen));
     let onward = format!("&reference={}", encoded(&reference));
@@ -165,7 +165,7 @@ impl Page {
                 return problem.kind.status();
             }
         };
-        let names = Names::new(state.display_names(), self.w);
+        let names = Names::new(&state.display_names(), self.w);
         let formatter = Formatter {
             w: self.w,
             names: &names,

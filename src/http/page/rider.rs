@@ -180,7 +180,7 @@ impl Page {
         };
         match state.read(read).await {
             Ok((timeline, commit)) => {
-                let names = Names::new(state.display_names(), self.w);
+                let names = Names::new(&state.display_names(), self.w);
                 self.shown = Some(self.shown(&timeline, commit, (first, end), &names, zone));
                 StatusCode::OK
             }

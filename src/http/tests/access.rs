@@ -105,6 +105,7 @@ fn sample(path: &str) -> String {
         "/answer" => "/answer?number=1".to_owned(),
         "/receipt" => format!("/receipt?rider_id={RIDER}&{asked}"),
         "/access-log" => "/access-log?lang=en".to_owned(),
+        "/operations" => "/operations?lang=en".to_owned(),
         "/v1/coverage" => format!("/v1/coverage?rider_id={RIDER}&{asked}"),
         "/v1/coverage/batch" => "/v1/coverage/batch?reference=case-7".to_owned(),
         "/v1/riders/{rider_id}/timeline" => format!("/v1/riders/{RIDER}/timeline?{day}"),
@@ -161,6 +162,7 @@ fn allowed(method: &str, path: &str) -> &'static [&'static str] {
         ("GET", "/v1/statements") => &["platform:dada", "auditor", "admin"],
         ("GET", "/v1/rejections") => &["platform:dada", "auditor", "ops", "admin"],
         ("GET", "/metrics") => &["platform:dada", "auditor", "ops", "admin"],
+        ("GET", "/operations") => &["auditor", "ops", "admin"],
         ("GET", "/v1/progress") | ("POST", "/sign-out") => &ROLES,
         (
             "GET",

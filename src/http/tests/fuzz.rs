@@ -5,7 +5,7 @@ use axum::body::Body;
 use axum::http::Request;
 use std::collections::BTreeMap;
 
-const SEEDS: [&str; 13] = [
+const SEEDS: [&str; 14] = [
     "/v1/coverage?rider_id=3f9c-rider-7e21&at=2026-11-20T12:07:31%2B08:00&platform=dada&reference=c",
     "/v1/coverage?rider_id=3f9c-rider-7e21&rider_id=b&from=2026-11-20T12:00:00Z&to=2026-11-20T13:00:00Z",
     "/v1/riders/3f9c-rider-7e21/timeline?from=2026-11-20T00:00:00Z&to=2026-11-21T00:00:00Z&limit=10",
@@ -19,6 +19,7 @@ const SEEDS: [&str; 13] = [
     "/rider?rider_id=3f9c-rider-7e21&day=2026-11-20&span=week&reference=c&lang=en",
     "/order?platform=dada&order_id=DD-20261120-0093&reference=c",
     "/access-log?before=7",
+    "/operations?lang=zh",
 ];
 
 const PIECES: [&str; 24] = [

@@ -66,7 +66,7 @@ async fn earlier_answers_explanations_and_the_description_of_the_interface_are_a
 }
 
 /// Looks at a page in both widths and colours, after `prepare` has run in it.
-fn check(browser: &mut Browser, (name, address): (&str, &str), prepare: &str) {
+pub(super) fn check(browser: &mut Browser, (name, address): (&str, &str), prepare: &str) {
     for (width, dark) in [(1280, false), (1280, true), (360, false), (360, true)] {
         let page = format!("{name} at {width}, dark: {dark}");
         browser.open(address, Screen { width, dark });

@@ -117,22 +117,7 @@ impl KafkaProbe {
         topics: &[String],
         timeout: Duration,
     ) -> Result<Vec<(String, Cleanup)>, KafkaFault> {
-        let asked: Vec<ResourceSpecifier<'_>> =
-            topics.iter().map(|topic| ResourceSpecifier::Topic(topic)).collect();
-        let options = AdminOptions::new().request_timeout(Some(timeout)).broker_id(self.broker());
-        // One request and its answer: the client's own threads do the work, this runtime only waits.
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .build()
-            .map_err(|error| KafkaFault::Refused { reason: error.to_string() })?;
-        let answers = runtime.block_on(self.admin()?.describe_configs(&asked, &options));
-        let answers = answers.or_else(|error| match error {
-            KafkaError::AdminOp(code) if is_transient_code(code) => {
-                Err(KafkaFault::Unreachable { reason: code.to_string() })
-            }
-            // Not permitted, or not known: the same for every topic.
-            KafkaError::AdminOp(code) => Ok(topics.iter().map(|_| Err(code)).collect()),
-            other => Err(KafkaFault::of(&other)),
-        })?;
+        let answers = self.configs(topics, timeout)?;
         let mut cleanups = Vec::with_capacity(topics.len());
         let mut refused = None;
         for (topic, answer) in topics.iter().zip(answers) {
@@ -162,6 +147,30 @@ impl KafkaProbe {
             )
         });
         Ok(cleanups)
+    }
+
+    /// What the broker says of the settings of each topic, in their order.
+    pub(super) fn configs(
+        &self,
+        topics: &[String],
+        timeout: Duration,
+    ) -> Result<Vec<Result<ConfigResource, RDKafkaErrorCode>>, KafkaFault> {
+        let asked: Vec<ResourceSpecifier<'_>> =
+            topics.iter().map(|topic| ResourceSpecifier::Topic(topic)).collect();
+        let options = AdminOptions::new().request_timeout(Some(timeout)).broker_id(self.broker());
+        // One request and its answer: the client's own threads do the work, this runtime only waits.
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .map_err(|error| KafkaFault::Refused { reason: error.to_string() })?;
+        let answers = runtime.block_on(self.admin()?.describe_configs(&asked, &options));
+        answers.or_else(|error| match error {
+            KafkaError::AdminOp(code) if is_transient_code(code) => {
+                Err(KafkaFault::Unreachable { reason: code.to_string() })
+            }
+            // Not permitted, or not known: the same for every topic.
+            KafkaError::AdminOp(code) => Ok(topics.iter().map(|_| Err(code)).collect()),
+            other => Err(KafkaFault::of(&other)),
+        })
     }
 
     /// A client for administration, made when it is first needed.

@@ -17,6 +17,7 @@ mod digest;
 mod discovery;
 mod fault;
 mod health;
+mod inspect;
 mod last_record;
 mod place;
 mod probe;
@@ -34,7 +35,8 @@ pub use digest::{Continuation, LastApplied, Resume, Standing, check_continuation
 pub use discovery::TopicPartitions;
 pub use fault::KafkaFault;
 pub use health::{KafkaCounts, KafkaHealth};
-pub use last_record::last_record;
+pub use inspect::{Cluster, TopicSettings, may_use_group};
+pub use last_record::{NewestRecord, last_record, newest_record};
 pub use place::{TopicPartition, next_offset};
 pub use probe::KafkaProbe;
 pub use producer::{EventProducer, Outgoing};

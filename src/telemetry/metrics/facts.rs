@@ -186,3 +186,44 @@ pub struct Sample {
     /// Open orders that another rider ended.
     pub open_with_other_rider: u64,
 }
+
+/// What the page *Operations* shows of the metrics.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Figures {
+    /// Records taken in from Kafka and files, since the start.
+    pub records: u64,
+    /// Questions answered, refused or failed, since the start.
+    pub lookups: u64,
+    /// Errors of the Kafka client, since the start.
+    pub kafka_errors: u64,
+    /// Times that the clocks disagreed, since the start.
+    pub clock_jumps: u64,
+    /// Bytes of the data directory.
+    pub disk_bytes: u64,
+    /// Bytes free on its disk.
+    pub disk_free_bytes: u64,
+    /// Platforms whose answers are kept open by a rejected record without a readable rider.
+    pub unreadable: u64,
+    /// Orders of a charged outcome without a rate.
+    pub unrated: u64,
+    /// Logged answers that would now be others.
+    pub answers_changed: u64,
+    /// Days that are sealed.
+    pub seals: u64,
+    /// End of the newest sealed day, in seconds since the epoch.
+    pub sealed_through_s: i64,
+    /// Days that wait to be sealed.
+    pub seals_due: u64,
+    /// Times that a day could not be sealed, since the start.
+    pub seal_failures: u64,
+    /// Whether the service is ready.
+    pub is_ready: bool,
+    /// Whether nothing is read for want of disk space.
+    pub is_paused: bool,
+    /// Whether a write to the storage failed.
+    pub is_poisoned: bool,
+    /// Whether another process took the place of this writer.
+    pub is_fenced: bool,
+    /// Whether a write to the answer log failed.
+    pub is_answer_log_stopped: bool,
+}

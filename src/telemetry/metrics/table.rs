@@ -97,6 +97,9 @@ table! {
     disk_free_bytes: IntGauge = "ledger_disk_free_bytes", [], "Bytes free on the disk of the ledger.";
     ingest_paused: IntGauge = "ingest_paused", [], "1 while nothing is read for want of disk space.";
     poisoned: IntGauge = "poisoned", [], "1 after a write to the storage failed.";
+    fenced: IntGauge = "fenced", [], "1 after another process took the place of this writer.";
+    answer_log_stopped: IntGauge = "answer_log_stopped", [], "1 after a write to the answer log failed.";
+    certificate_expires: GaugeVec = "tls_certificate_expires_seconds", ["file"], "When the certificate of the service expires (since the epoch).";
     ready: IntGauge = "ready", [], "1 while the service is ready.";
     kafka_errors: IntCounter = "kafka_errors_total", [], "Errors of the Kafka client.";
     clock_jumps: IntCounter = "clock_jumps_total", [], "Times wall and monotonic clock disagreed.";

@@ -42,8 +42,16 @@ fn every_event_is_counted_where_it_belongs() {
     metrics.sampled(&Sample { runs: 9, unrated: 2, ..Sample::default() });
     metrics.disk_space(77, true);
     metrics.poisoned();
+    metrics.fenced();
+    metrics.answer_log_stopped(true);
+    metrics.certificate_expires("service.crt", UtcMillis::new(1_795_147_620_000));
     metrics.ready(true);
     metrics.clock_jumped(-6_000);
+    metrics.pending("dada", "unreadable_record", 2, None);
+    metrics.pending("dada", "rejected_record", 5, None);
+    let figures = metrics.figures();
+    assert_eq!((figures.records, figures.lookups, figures.unreadable, figures.unrated), (3, 1, 1, 2));
+    assert_eq!((figures.is_ready, figures.is_fenced, figures.clock_jumps), (true, true, 1));
     let text = text(&metrics);
     for line in [
         "coverledger_records_in_total{source=\"kafka\"} 3",
@@ -71,6 +79,9 @@ fn every_event_is_counted_where_it_belongs() {
         "coverledger_ledger_runs 9",
         "coverledger_unrated_orders 2",
         "coverledger_poisoned 1",
+        "coverledger_fenced 1",
+        "coverledger_answer_log_stopped 1",
+        "coverledger_tls_certificate_expires_seconds{file=\"service.crt\"} 1795147620",
         "coverledger_ready 1",
         "coverledger_clock_jumps_total 1",
         "coverledger_clock_jump_seconds_total 6",

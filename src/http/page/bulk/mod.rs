@@ -236,7 +236,7 @@ async fn download<S: Source>(
     }
     let given = GivenAnswer::to_request(job.look(|done| done.commit));
     let name = format!("attachment; filename=\"coverage-{}.{ending}\"", job.begun.millis());
-    let names = Names::new(state.display_names(), w);
+    let names = Names::new(&state.display_names(), w);
     match state.read(move |_| Ok(write(&job, &names, w))).await {
         Ok(Ok(bytes)) => {
             given.with(([(CONTENT_TYPE, media_type.to_owned()), (CONTENT_DISPOSITION, name)], bytes))

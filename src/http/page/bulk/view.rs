@@ -200,7 +200,7 @@ pub(in super::super) async fn job<S: Source>(
         Err(error) => return super::super::sign_in::failed(&error),
     };
     let is_watched = asking.text("watch") != "off";
-    let names = Names::new(state.display_names(), w);
+    let names = Names::new(&state.display_names(), w);
     let shown = Shown::new(&job, is_watched, &names, state.zone(), w);
     let refreshes = shown.is_running && is_watched;
     let other = format!("/bulk/{}?lang={}", job.id, w.other_lang);

@@ -1,9 +1,11 @@
 //! What the page says, in Chinese and English.
 
 mod bulk_words;
+mod operations_words;
 mod words;
 
 pub(super) use bulk_words::BulkWords;
+pub(super) use operations_words::OperationsWords;
 pub(super) use words::Words;
 
 use super::identifier::{Finding, Ident, Lookalike};
@@ -39,6 +41,11 @@ impl Words {
     /// The texts of the page for lists.
     pub(super) fn bulk(&self) -> &'static BulkWords {
         if self.short_lang == "zh" { &bulk_words::ZH } else { &bulk_words::EN }
+    }
+
+    /// The texts of the page *Operations*.
+    pub(super) fn operations(&self) -> &'static OperationsWords {
+        if self.short_lang == "zh" { &operations_words::ZH } else { &operations_words::EN }
     }
 
     /// A section of time around the asked one.
