@@ -13,7 +13,7 @@ use crate::storage::error::{StorageError, StorageResult};
 use crate::storage::root::{Change, Version};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -40,7 +40,6 @@ pub(super) struct Writing {
     is_unknown: bool,
     /// Why another writer has the storage.
     fenced: Option<String>,
-    is_closed: bool,
     /// When the newest slot was created.
     pub(super) moved: Option<Instant>,
     /// The slot of the newest full checkpoint.
@@ -59,6 +58,8 @@ pub(super) struct Core {
     /// What is read: the newest slot, and what was sealed and deleted since.
     visible: ArcSwap<State>,
     writing: Mutex<Writing>,
+    /// Beside the lock, which a thread may hold that waits for the engine's runtime.
+    is_closed: AtomicBool,
     pub(super) parts: Arc<PartCache>,
 }
 
@@ -72,6 +73,7 @@ impl Core {
             next_segment: AtomicU64::new(0),
             visible: ArcSwap::from_pointee(state.clone()),
             writing: Mutex::new(Writing { base: state, ..Writing::default() }),
+            is_closed: AtomicBool::new(false),
             parts: Arc::new(PartCache::new(index_bytes)),
         }
     }
@@ -242,7 +244,7 @@ impl Core {
     pub(super) fn heartbeat(&self) -> StorageResult<()> {
         let mut writing = self.writing();
         let quiet = writing.moved.is_none_or(|moved| moved.elapsed() >= self.shared.options.heartbeat);
-        if writing.is_closed || !quiet {
+        if self.is_closed() || !quiet {
             return Ok(());
         }
         writing.check()?;
@@ -254,7 +256,7 @@ impl Core {
     pub(super) fn write_full_if_due(&self) -> StorageResult<()> {
         let mut writing = self.writing();
         let due = writing.full.saturating_add(self.shared.options.full_every);
-        if writing.is_closed || writing.base.head.slot < due {
+        if self.is_closed() || writing.base.head.slot < due {
             return Ok(());
         }
         let (state, slot) = (writing.base.clone(), writing.base.head.slot);
@@ -277,18 +279,18 @@ impl Core {
     /// Ends: the next writer need not wait. What was not part of a commit is left to collection.
     pub(super) fn close(&self) {
         let mut writing = self.writing();
-        if self.role == Role::Writer && writing.check().is_ok() && !writing.is_closed {
+        if self.role == Role::Writer && writing.check().is_ok() && !self.is_closed() {
             let version = writing.base.version;
             if let Err(error) = self.create_slot(&mut writing, Kind::Release, version, Default::default()) {
                 tracing::warn!(%error, "Failed to say that this writer has ended: the next one waits for the lease");
             }
             self.shared.remember(&writing.base);
         }
-        writing.is_closed = true;
+        self.is_closed.store(true, Ordering::Release);
     }
 
     pub(super) fn is_closed(&self) -> bool {
-        self.writing().is_closed
+        self.is_closed.load(Ordering::Acquire)
     }
 
     /// Puts entries into a storage that has no root yet.
