@@ -263,6 +263,15 @@ fn a_fault_at_any_operation_in_memory_loses_nothing_and_repeats_nothing() {
     disturb_all(Engine::Memory, |_| vec![Fault::Error, Fault::LostReply, Fault::Crash]);
 }
 
+#[cfg(feature = "object-store")]
+#[test]
+fn a_fault_at_any_change_in_a_bucket_loses_nothing_and_repeats_nothing() {
+    disturb_all(Engine::Object, |operation| match operation.is_change() {
+        true => vec![Fault::Error, Fault::LostReply, Fault::Crash],
+        false => Vec::new(),
+    });
+}
+
 /// A read that fails leaves what the change before it leaves, however it fails.
 fn disturb_directory(fault: Fault) {
     disturb_all(Engine::Local, |operation| {

@@ -55,7 +55,7 @@ impl Compacting {
         #[expect(clippy::disallowed_methods, reason = "a benchmark has no service that owns threads")]
         std::thread::spawn(move || {
             Urgency::Background.apply();
-            upkeep.run(&stop);
+            upkeep.run(&stop).expect("the upkeep of a directory does not fail");
         });
     }
 

@@ -263,7 +263,7 @@ fn run(
     if let Some(upkeep) = ledger.upkeep() {
         let stopped = stop.clone();
         threads.start("upkeep", Urgency::Background, move || {
-            upkeep.run(stopped.flag());
+            upkeep.run(stopped.flag())?;
             Ok(())
         })?;
     }

@@ -7,7 +7,7 @@ use crate::access::{AccessStore, STORE_FILE};
 use crate::answers::{ANSWERS_FOLDER, copy_logs};
 use crate::app::admin::{self, Answer, Request};
 use crate::domain::time::UtcMillis;
-use crate::ledger::{BackupReport, backup_closed_beside};
+use crate::ledger::{BackupReport, LedgerOptions, backup_closed_beside};
 use crate::storage::Storage;
 use crate::storage::local::{admin_socket, is_in_data_dir};
 use anyhow::{Context, anyhow};
@@ -63,7 +63,8 @@ pub fn run(args: &BackupArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
             bar.set_position(done);
         });
     };
-    let report = back_up(data_dir, &target, &mut progress)?;
+    let source = LedgerOptions::new(&config).storage;
+    let report = back_up(&source, data_dir, &target, &mut progress)?;
     bar.iter().for_each(ProgressBar::finish_and_clear);
     let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     let recorded_at = config.zone.rfc3339(UtcMillis::new(report.recorded_at_ms));
@@ -98,6 +99,7 @@ pub fn run(args: &BackupArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
 
 /// Here, or by the service that has the ledger.
 fn back_up(
+    source: &Storage,
     data_dir: &Path,
     target: &Path,
     progress: &mut dyn FnMut(u64, u64),
@@ -112,11 +114,10 @@ fn back_up(
         copy_logs(&data_dir.join(ANSWERS_FOLDER), &folder.join(ANSWERS_FOLDER))
             .map_err(|error| error.to_string())
     };
-    let in_use =
-        match backup_closed_beside(&Storage::local(data_dir), (&copy, &beside), &never, &mut *progress) {
-            Err(error) if error.is_in_use() => error,
-            outcome => return Ok(outcome?),
-        };
+    let in_use = match backup_closed_beside(source, (&copy, &beside), &never, &mut *progress) {
+        Err(error) if error.is_in_use() => error,
+        outcome => return Ok(outcome?),
+    };
     let asked = admin::ask(data_dir, &Request::Backup(target.to_path_buf()), progress);
     match asked {
         Ok(Answer::Done(report)) => Ok(report),

@@ -10,6 +10,7 @@ use super::LedgerSettings;
 use super::Limits;
 use super::SealSettings;
 use super::ShutdownSettings;
+use super::StorageSettings;
 use super::platforms;
 use super::problem::{ConfigErrors, Report};
 use super::reader::{Layer, Section};
@@ -198,6 +199,7 @@ pub(super) fn build(main: Source, outside: Outside<'_>) -> Result<(Config, Repor
                 seal,
                 limits,
                 shutdown,
+                storage,
             } = settings;
             let warnings = report.warnings();
             let config = Config {
@@ -214,6 +216,7 @@ pub(super) fn build(main: Source, outside: Outside<'_>) -> Result<(Config, Repor
                 seal,
                 limits,
                 shutdown,
+                storage,
                 text,
                 hash,
                 files: Vec::new(),
@@ -246,6 +249,7 @@ struct Settings {
     seal: Option<SealSettings>,
     limits: Limits,
     shutdown: ShutdownSettings,
+    storage: Option<StorageSettings>,
 }
 
 impl Settings {
@@ -272,7 +276,9 @@ impl Settings {
         let access = AccessSettings::read(root.sub("access", report), &main.folder, outside, report);
         let http_section = root.sub("http", report);
         let http_place = http_section.place();
-        let http = HttpSettings::read(http_section, &main.folder, report);
+        let storage = StorageSettings::read(root.sub("storage", report), &main.folder, report);
+        let mut http = HttpSettings::read(http_section, &main.folder, report);
+        http.reads_may_wait = storage.is_some();
         if let Some(text) = http.refused_listen(access.is_some()) {
             report.problem(http_place, text);
         }
@@ -292,6 +298,7 @@ impl Settings {
             seal,
             limits: Limits::read(root.sub("limits", report), report),
             shutdown: ShutdownSettings::read(root.sub("shutdown", report), report),
+            storage,
         }
     }
 }

@@ -17,6 +17,7 @@ mod seal;
 mod secret;
 mod settings;
 mod source;
+mod storage;
 mod tariff;
 #[cfg(test)]
 mod tests;
@@ -34,6 +35,7 @@ pub use refused_options::{RESERVED_OPTIONS, refused_option};
 pub use seal::SealSettings;
 pub use secret::Secret;
 pub use settings::{HttpSettings, IngestSettings, LedgerSettings, Limits, ShutdownSettings};
+pub use storage::StorageSettings;
 
 use crate::domain::platform::{DisplayName, Platforms};
 use crate::domain::tariff::Tariff;
@@ -70,6 +72,8 @@ pub struct Config {
     pub limits: Limits,
     /// `[shutdown]`
     pub shutdown: ShutdownSettings,
+    /// `[storage]` with a `url`; `None` = the ledger lies in the data directory.
+    pub storage: Option<StorageSettings>,
     /// The full text of all files, and the defaults below them, without secrets: what the ledger keeps.
     pub text: String,
     /// SHA-256 of `text`.

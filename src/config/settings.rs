@@ -114,6 +114,8 @@ pub struct HttpSettings {
     pub interval_max_ms: i64,
     /// Identifiers of one person in one question at most.
     pub rider_ids_max: usize,
+    /// Whether a question may have to wait for another machine: the ledger lies in a bucket.
+    pub reads_may_wait: bool,
 }
 
 impl HttpSettings {
@@ -181,6 +183,7 @@ impl HttpSettings {
             rider_ids_max: section
                 .read("rider_ids_max", report, value::integer(1, 1_000))
                 .unwrap_or_default(),
+            reads_may_wait: false,
         };
         section.finish(report);
         settings

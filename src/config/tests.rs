@@ -15,6 +15,7 @@ mod display_names;
 mod kafka;
 mod oidc;
 mod seal;
+mod storage;
 
 /// Builds from files in memory; the first one is the configuration.
 fn with_files(files: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
@@ -82,6 +83,7 @@ fn an_empty_file_takes_every_default() {
             batch_lines_max: 100_000,
             interval_max_ms: 366 * 24 * HOUR_MS,
             rider_ids_max: 16,
+            reads_may_wait: false,
         }
     );
     assert_eq!(
@@ -380,7 +382,7 @@ fn every_known_key_is_documented_and_every_documented_key_is_known() {
     let (_, report) = build(main, outside).unwrap();
     let sections = [
         "access", "answers", "rate", "factor", "cover", "ledger", "ingest", "http", "kafka", "seal",
-        "limits", "shutdown",
+        "limits", "shutdown", "storage",
     ];
     let sections: BTreeSet<&str> = sections.into_iter().chain(["platform", "platform_defaults"]).collect();
     let known: BTreeSet<(String, String)> = (report.keys.iter())

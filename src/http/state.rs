@@ -162,6 +162,8 @@ impl<S: Source> HttpState<S> {
         settings: HttpSettings,
         metrics: Metrics,
     ) -> Self {
+        // A thread of the server must not wait for another machine.
+        let quick_max = if settings.reads_may_wait { 0 } else { QUICK_MAX };
         let requests_max = settings.concurrent_requests_max.min(Semaphore::MAX_PERMITS);
         let bodies = Arc::new(Bodies::new(settings.body_bytes_max));
         let inner = Inner {
@@ -172,7 +174,7 @@ impl<S: Source> HttpState<S> {
             metrics,
             requests: Arc::new(Semaphore::new(requests_max)),
             readers: Arc::new(Semaphore::new(READERS_MAX)),
-            quick: Semaphore::new(QUICK_MAX),
+            quick: Semaphore::new(quick_max),
             batches: Arc::new(Semaphore::new(BATCHES_MAX)),
             bodies,
             jobs: Arc::default(),

@@ -48,7 +48,7 @@ impl LedgerOptions {
     /// From a validated configuration.
     pub fn new(config: &Config) -> Self {
         Self {
-            storage: Storage::local(&config.ledger.data_dir),
+            storage: storage(config),
             cache_bytes: config.ledger.cache_bytes,
             min_free_bytes: config.ledger.min_free_bytes,
             filter_bytes: usize::try_from(config.ledger.filter_bytes).unwrap_or(usize::MAX),
@@ -67,4 +67,36 @@ impl LedgerOptions {
             accept_older_state: None,
         }
     }
+}
+
+/// The folder of the cache, in the data directory.
+#[cfg(feature = "object-store")]
+const CACHE_FOLDER: &str = "object-cache";
+
+#[cfg(feature = "object-store")]
+fn storage(config: &Config) -> Storage {
+    use crate::storage::object::s3::S3Settings;
+    use crate::storage::object::{Object, ObjectOptions};
+
+    let Some(settings) = &config.storage else { return Storage::local(&config.ledger.data_dir) };
+    let bucket = S3Settings {
+        bucket: settings.bucket.clone(),
+        endpoints: settings.endpoints.clone(),
+        region: settings.region.clone(),
+        is_path_style: settings.is_path_style,
+        ca_file: settings.ca_file.clone(),
+        proxy: settings.proxy.clone(),
+    };
+    let options = ObjectOptions {
+        prefix: settings.prefix.clone(),
+        cache: Some((config.ledger.data_dir.join(CACHE_FOLDER), settings.cache_bytes)),
+        ..ObjectOptions::default()
+    };
+    Storage::Object(Object::s3(bucket, options))
+}
+
+/// A configuration with a bucket is refused by this build.
+#[cfg(not(feature = "object-store"))]
+fn storage(config: &Config) -> Storage {
+    Storage::local(&config.ledger.data_dir)
 }

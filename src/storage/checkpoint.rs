@@ -6,6 +6,8 @@ use super::error::{StorageError, StorageResult};
 use super::key::ValueKey;
 use super::local::LocalStaging;
 use super::memory::MemoryStaging;
+#[cfg(feature = "object-store")]
+use super::object::ObjectStaging;
 use super::root::{Change, Version};
 use super::upload::Hint;
 use super::{Acquire, Mode, Session, Storage};
@@ -44,6 +46,8 @@ pub type Beside<'a> = &'a dyn Fn(&Path) -> Result<(), String>;
 pub(super) enum Staging {
     Local(LocalStaging),
     Memory(MemoryStaging),
+    #[cfg(feature = "object-store")]
+    Object(ObjectStaging),
 }
 
 /// A checkpoint that is whole but has not got its place yet. Dropped before [`StagedCheckpoint::publish`], it is removed.
@@ -83,6 +87,8 @@ impl StagedCheckpoint {
         match self.staging {
             Staging::Local(local) => local.publish(),
             Staging::Memory(memory) => memory.publish(),
+            #[cfg(feature = "object-store")]
+            Staging::Object(object) => object.publish(),
         }
     }
 }
@@ -92,6 +98,8 @@ impl Staging {
         match self {
             Self::Local(local) => local.open(how).map(|session| Session::Local(Arc::new(session))),
             Self::Memory(memory) => memory.open(how).map(|session| Session::Memory(Arc::new(session))),
+            #[cfg(feature = "object-store")]
+            Self::Object(object) => Ok(Session::Object(Arc::new(object.open()))),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What every storage keeps to: one set of tests, run on each engine, and on each behind an empty plan of faults.
 
-mod model;
+mod keeps;
+pub(super) mod model;
 
 use super::faults::{Faults, Plan};
 use super::*;
@@ -16,46 +17,78 @@ pub(super) struct Place {
     pub(super) name: &'static str,
     pub(super) storage: Storage,
     second: Storage,
-    is_in_memory: bool,
+    /// Whether a second writer can take over.
+    can_be_taken_over: bool,
+    /// Whether it can be read while one writes.
+    is_read_beside: bool,
     folder: TempDir,
+}
+
+impl Place {
+    fn local(name: &'static str, wrap: fn(Storage) -> Storage) -> Self {
+        let folder = TempDir::new().unwrap();
+        let storage = |name| wrap(Storage::local(folder.path().join(name)));
+        let (storage, second) = (storage("data"), storage("copy"));
+        Self { name, storage, second, can_be_taken_over: false, is_read_beside: false, folder }
+    }
+
+    fn memory(name: &'static str, wrap: fn(Storage) -> Storage) -> Self {
+        let (storage, second) = (wrap(Storage::memory()), wrap(Storage::memory()));
+        let folder = TempDir::new().unwrap();
+        Self { name, storage, second, can_be_taken_over: true, is_read_beside: false, folder }
+    }
+
+    #[cfg(feature = "object-store")]
+    pub(super) fn object(name: &'static str, storage: Storage, second: Storage) -> Self {
+        let folder = TempDir::new().unwrap();
+        Self { name, storage, second, can_be_taken_over: true, is_read_beside: true, folder }
+    }
+}
+
+fn behind_no_faults(storage: Storage) -> Storage {
+    Faults::around(storage, Plan::none()).storage()
 }
 
 /// Every engine, and every engine behind faults of which there are none.
 pub(super) fn places() -> Vec<Place> {
-    let folder = || TempDir::new().unwrap();
-    let local = |folder: &TempDir, name| Storage::local(folder.path().join(name));
-    let (a, b, c, d) = (folder(), folder(), folder(), folder());
-    let none = |storage| Faults::around(storage, Plan::none()).storage();
     vec![
-        Place {
-            name: "local",
-            storage: local(&a, "data"),
-            second: local(&a, "copy"),
-            is_in_memory: false,
-            folder: a,
-        },
-        Place {
-            name: "memory",
-            storage: Storage::memory(),
-            second: Storage::memory(),
-            is_in_memory: true,
-            folder: b,
-        },
-        Place {
-            name: "faults over local",
-            storage: none(local(&c, "data")),
-            second: none(local(&c, "copy")),
-            is_in_memory: false,
-            folder: c,
-        },
-        Place {
-            name: "faults over memory",
-            storage: none(Storage::memory()),
-            second: none(Storage::memory()),
-            is_in_memory: true,
-            folder: d,
-        },
+        Place::local("local", |storage| storage),
+        Place::memory("memory", |storage| storage),
+        #[cfg(feature = "object-store")]
+        object::tests::place("object", |storage| storage),
+        Place::local("faults over local", behind_no_faults),
+        Place::memory("faults over memory", behind_no_faults),
+        #[cfg(feature = "object-store")]
+        object::tests::place("faults over object", behind_no_faults),
     ]
+}
+
+/// Makes a test of each contract, and a list of all of them.
+macro_rules! contracts {
+    ($($name:ident,)*) => {
+        /// Every contract.
+        #[cfg(feature = "object-store")]
+        pub(super) const ALL: &[(&str, fn(&dyn Fn() -> Vec<Place>))] = &[$((stringify!($name), keeps::$name),)*];
+
+        $(
+            #[test]
+            fn $name() {
+                keeps::$name(&places);
+            }
+        )*
+    };
+}
+
+contracts! {
+    values_are_read_after_they_are_sealed_and_not_before,
+    a_kind_is_listed_from_a_run_on_and_by_itself,
+    the_root_changes_as_a_whole_and_only_from_the_version_that_is_expected,
+    what_was_sealed_before_a_swap_is_there_when_the_storage_is_acquired_again,
+    deleted_values_are_gone_and_those_that_were_not_retained_stay_gone,
+    one_writes_or_many_read,
+    a_writer_from_which_another_took_over_changes_nothing_more,
+    a_checkpoint_is_the_wanted_version_whole_or_not_there,
+    hints_and_care_change_nothing,
 }
 
 const WRITE: Mode = Mode::WRITE;
@@ -76,7 +109,7 @@ impl Place {
     /// Lets another writer take over from the one that writes now, as far as the engine can be taken over from.
     fn take_over(&self) -> Option<Session> {
         let mode = Mode::Write { accept_older_state: false, take_over: true };
-        if self.is_in_memory {
+        if self.can_be_taken_over {
             return Some(self.acquire(mode).unwrap());
         }
         assert!(matches!(self.acquire(mode), Err(StorageError::InUse { .. })));
@@ -113,264 +146,4 @@ fn entries(session: &Session, prefix: &str) -> Vec<(String, String)> {
 
 fn runs(session: &Session) -> Vec<(u64, u32)> {
     session.list(KIND, 0).map(|key| key.map(|key| (key.run(), key.number())).unwrap()).collect()
-}
-
-#[test]
-fn values_are_read_after_they_are_sealed_and_not_before() {
-    for place in places() {
-        let session = place.write();
-        for (hint, run) in [(Hint::ShortLived, 1), (Hint::LongLived, 2)] {
-            let (upload, key) = (session.begin(hint), ValueKey::new(KIND, run, 7));
-            upload.put(&key, b"seven".to_vec()).unwrap();
-            assert!(session.get(&key).unwrap().is_none(), "{}: {hint:?}", place.name);
-            upload.seal().unwrap();
-            assert_eq!(&*session.get(&key).unwrap().unwrap(), b"seven", "{}: {hint:?}", place.name);
-            // An upload continues.
-            upload.put(&ValueKey::new(KIND, run, 8), Vec::new()).unwrap();
-            upload.seal().unwrap();
-            assert!(session.contains(&ValueKey::new(KIND, run, 8)).unwrap());
-            assert!(!session.contains(&ValueKey::new(KIND, run, 9)).unwrap());
-            let dropped = session.begin(hint);
-            dropped.put(&ValueKey::new(KIND, run, 9), b"nine".to_vec()).unwrap();
-            drop(dropped);
-            assert!(!session.contains(&ValueKey::new(KIND, run, 9)).unwrap());
-            let too_large =
-                session.begin(hint).put(&ValueKey::new(KIND, run, 10), vec![0; VALUE_BYTES_MAX + 1]);
-            assert!(matches!(too_large, Err(StorageError::TooLarge { .. })), "{}", place.name);
-        }
-        assert_eq!(runs(&session), [(1, 7), (1, 8), (2, 7), (2, 8)], "{}", place.name);
-    }
-}
-
-#[test]
-fn a_kind_is_listed_from_a_run_on_and_by_itself() {
-    for place in places() {
-        let session = place.write();
-        put(&session, Hint::ShortLived, 3, 0..3);
-        put(&session, Hint::LongLived, 1, 0..2);
-        put(&session, Hint::LongLived, 1 << 40, 5..6);
-        let upload = session.begin(Hint::ShortLived);
-        upload.put(&ValueKey::new(OTHER, 2, 0), b"of another kind".to_vec()).unwrap();
-        upload.seal().unwrap();
-        session.swap_root(&Version::NONE, &version(1), &[entry("b-entry-of-13", "x")]).unwrap();
-        assert_eq!(runs(&session), [(1, 0), (1, 1), (3, 0), (3, 1), (3, 2), (1 << 40, 5)], "{}", place.name);
-        let from = |run| session.list(KIND, run).map(|key| key.unwrap().run()).collect::<Vec<_>>();
-        assert_eq!(from(3), [3, 3, 3, 1 << 40], "{}", place.name);
-        assert_eq!(from(4), [1 << 40], "{}", place.name);
-        assert_eq!(session.list_all().count(), 7, "{}", place.name);
-        assert!(session.contains_all(KIND, 3, 3).unwrap() && session.contains_all(KIND, 1, 2).unwrap());
-        assert!(
-            !session.contains_all(KIND, 3, 4).unwrap() && !session.contains_all(KIND, 1 << 40, 1).unwrap()
-        );
-        assert!(session.contains_all(KIND, 9, 0).unwrap());
-    }
-}
-
-#[test]
-fn the_root_changes_as_a_whole_and_only_from_the_version_that_is_expected() {
-    for place in places() {
-        let session = place.write();
-        assert_eq!(session.version().unwrap(), Version::NONE);
-        let first = [entry("ma", "1"), entry("mb", "2"), entry("c1", "3")];
-        session.swap_root(&Version::NONE, &version(1), &first).unwrap();
-        let second = [entry("ma", "4"), Change::Delete(b"mb".to_vec()), entry("mc", "")];
-        session.swap_root(&version(1), &version(2), &second).unwrap();
-        assert_eq!(entries(&session, "m"), [("ma", "4"), ("mc", "")].map(|(k, v)| (k.into(), v.into())));
-        for (expected, next) in [(1, 2), (2, 2), (2, 4), (3, 4), (0, 1)] {
-            let swapped = session.swap_root(&version(expected), &version(next), &[entry("ma", "wrong")]);
-            let fenced = matches!(swapped, Err(StorageError::Fenced { .. }));
-            assert!(fenced, "{}: from {expected} to {next}", place.name);
-        }
-        let other = Version { hash: [9; 32], ..version(2) };
-        assert!(session.swap_root(&other, &version(3), &[]).is_err(), "{}", place.name);
-        assert!(session.confirm(&version(2)).unwrap() && !session.confirm(&version(1)).unwrap());
-        drop(session);
-        let session = place.write();
-        assert_eq!(session.version().unwrap(), version(2), "{}", place.name);
-        assert_eq!(&*session.entry(b"ma").unwrap().unwrap(), b"4");
-        assert!(session.entry(b"mb").unwrap().is_none());
-        assert_eq!(entries(&session, "").len(), 3);
-        assert_eq!(entries(&session, "c"), [("c1".to_owned(), "3".to_owned())]);
-        session.swap_root(&version(2), &version(3), &[]).unwrap();
-        assert!(!session.is_older_state());
-    }
-}
-
-#[test]
-fn what_was_sealed_before_a_swap_is_there_when_the_storage_is_acquired_again() {
-    for place in places() {
-        let session = place.write();
-        put(&session, Hint::ShortLived, 1, 0..4);
-        put(&session, Hint::LongLived, 2, 0..4);
-        session.swap_root(&Version::NONE, &version(1), &[entry("m", "runs 1 and 2")]).unwrap();
-        drop(session);
-        for mode in [WRITE, Mode::WriteExisting, Mode::Read] {
-            let session = place.acquire(mode).unwrap();
-            for run in [1, 2] {
-                for number in 0..4 {
-                    let found = session.get(&ValueKey::new(KIND, run, number)).unwrap().unwrap();
-                    assert_eq!(*found, value(run, number), "{}: {mode:?}", place.name);
-                }
-            }
-        }
-    }
-}
-
-#[test]
-fn deleted_values_are_gone_and_those_that_were_not_retained_stay_gone() {
-    for place in places() {
-        let session = place.write();
-        for (run, hint) in
-            [(1, Hint::LongLived), (2, Hint::ShortLived), (3, Hint::LongLived), (4, Hint::LongLived)]
-        {
-            put(&session, hint, run, 0..3);
-        }
-        assert_eq!(session.delete_runs(KIND, 1..3).unwrap(), 6, "{}", place.name);
-        assert_eq!(session.delete_runs(KIND, 1..3).unwrap(), 0, "{}", place.name);
-        assert_eq!(runs(&session).len(), 6, "{}", place.name);
-        session.swap_root(&Version::NONE, &version(1), &[]).unwrap();
-        drop(session);
-        let session = place.write();
-        // In bulk, they may be back.
-        session.retain(|kind, run| kind != KIND || run == 4).unwrap();
-        session.delete_runs(KIND, 1..4).unwrap();
-        assert_eq!(runs(&session), [(4, 0), (4, 1), (4, 2)], "{}", place.name);
-        // Their keys may be used again.
-        put(&session, Hint::ShortLived, 1, 0..1);
-        session.swap_root(&version(1), &version(2), &[]).unwrap();
-        session.reclaim().unwrap();
-        session.release_removed();
-        drop(session);
-        assert_eq!(runs(&place.write()), [(1, 0), (4, 0), (4, 1), (4, 2)], "{}", place.name);
-    }
-}
-
-#[test]
-fn one_writes_or_many_read() {
-    for place in places() {
-        let absent = |mode| matches!(place.acquire(mode), Err(StorageError::NoLedger { .. }));
-        assert!(absent(Mode::Read) && absent(Mode::WriteExisting), "{}", place.name);
-        let in_use = |mode| matches!(place.acquire(mode), Err(StorageError::InUse { .. }));
-        let session = place.write();
-        put(&session, Hint::LongLived, 1, 0..2);
-        session.swap_root(&Version::NONE, &version(1), &[entry("m", "1")]).unwrap();
-        assert!(in_use(WRITE) && in_use(Mode::WriteExisting) && in_use(Mode::Read), "{}", place.name);
-        let clone = session.clone();
-        drop(session);
-        assert!(in_use(WRITE), "{}: a clone still has it", place.name);
-        drop(clone);
-        let (one, other) = (place.acquire(Mode::Read).unwrap(), place.acquire(Mode::Read).unwrap());
-        assert!(in_use(WRITE), "{}", place.name);
-        assert!(one.swap_root(&version(1), &version(2), &[]).is_err(), "{}", place.name);
-        // What one reader deletes is gone for it alone.
-        assert_eq!(one.retain(|_, _| false).unwrap(), 2);
-        assert_eq!((runs(&one).len(), runs(&other).len()), (0, 2), "{}", place.name);
-        drop((one, other));
-        assert_eq!(runs(&place.write()).len(), 2, "{}", place.name);
-    }
-}
-
-#[test]
-fn a_writer_from_which_another_took_over_changes_nothing_more() {
-    for place in places() {
-        let session = place.write();
-        session.swap_root(&Version::NONE, &version(1), &[entry("m", "mine")]).unwrap();
-        let other = place.take_over();
-        let swapped = session.swap_root(&version(1), &version(2), &[entry("m", "a zombie's")]);
-        assert!(matches!(swapped, Err(StorageError::Fenced { .. })), "{}: {swapped:?}", place.name);
-        assert_eq!(entries(&session, "m")[0].1, "mine", "{}", place.name);
-        let Some(other) = other else { continue };
-        // Nor does it write or delete what may be the other's.
-        put(&other, Hint::LongLived, 1, 0..2);
-        let upload = session.begin(Hint::LongLived);
-        upload.put(&ValueKey::new(KIND, 1, 0), b"a zombie's".to_vec()).unwrap();
-        let fenced = [
-            upload.seal(),
-            session.delete_runs(KIND, 1..2).map(drop),
-            session.retain(|_, _| false).map(drop),
-        ];
-        assert!(fenced.iter().all(|done| matches!(done, Err(StorageError::Fenced { .. }))), "{fenced:?}");
-        assert_eq!(*other.get(&ValueKey::new(KIND, 1, 0)).unwrap().unwrap(), value(1, 0));
-        other.swap_root(&version(1), &version(2), &[]).unwrap();
-        drop(session);
-        assert!(matches!(place.acquire(WRITE), Err(StorageError::InUse { .. })), "{}", place.name);
-    }
-}
-
-#[test]
-fn a_checkpoint_is_the_wanted_version_whole_or_not_there() {
-    for (place, other) in places().iter().zip(places().iter().rev()) {
-        let session = place.write();
-        put(&session, Hint::LongLived, 1, 0..3);
-        put(&session, Hint::ShortLived, 2, 0..3);
-        session.swap_root(&Version::NONE, &version(1), &[entry("m", "old"), entry("c1", "first")]).unwrap();
-        put(&session, Hint::LongLived, 3, 0..3);
-        session.swap_root(&version(1), &version(2), &[entry("m", "new"), entry("c2", "second")]).unwrap();
-        // To the same kind of engine, and to another.
-        for target in [&place.second, &other.second] {
-            let take = |stop: &AtomicBool| {
-                session.checkpoint(
-                    target,
-                    Checkpoint {
-                        version: version(1),
-                        root: &[entry("m", "old")],
-                        is_entry_wanted: &|key| key == b"c1",
-                        is_run_wanted: &|_, run| run < 3,
-                        cache_bytes: 4 << 20,
-                        index_bytes: 1 << 20,
-                        stop,
-                        progress: &mut |_, _| {},
-                    },
-                )
-            };
-            let never = AtomicBool::new(false);
-            let absent = || matches!(target.acquire(&how(Mode::Read)), Err(StorageError::NoLedger { .. }));
-            drop(take(&never).unwrap());
-            assert!(absent(), "{}: one that was dropped", place.name);
-            assert!(take(&AtomicBool::new(true)).is_err() && absent(), "{}: given up", place.name);
-            let staged = take(&never).unwrap();
-            assert!(absent(), "{}: not published yet", place.name);
-            assert_eq!(staged.open().unwrap().version().unwrap(), version(1));
-            staged.publish().unwrap();
-            assert!(take(&never).is_err(), "{}: it is not empty", place.name);
-            let copy = target.acquire(&how(WRITE)).unwrap();
-            assert_eq!(copy.version().unwrap(), version(1));
-            assert_eq!(runs(&copy), [(1, 0), (1, 1), (1, 2), (2, 0), (2, 1), (2, 2)], "{}", place.name);
-            assert_eq!(*copy.get(&ValueKey::new(KIND, 2, 1)).unwrap().unwrap(), value(2, 1));
-            assert_eq!(
-                entries(&copy, ""),
-                [("c1", "first"), ("m", "old")].map(|(k, v)| (k.into(), v.into()))
-            );
-            copy.swap_root(&version(1), &version(2), &[]).unwrap();
-        }
-    }
-}
-
-#[test]
-fn hints_and_care_change_nothing() {
-    for place in places() {
-        let session = place.write();
-        put(&session, Hint::LongLived, 1, 0..40);
-        let before = runs(&session);
-        session.prefetch((0..50).map(|number| ValueKey::new(KIND, 1, number))).unwrap();
-        let _useful = session.is_prefetch_useful();
-        (0..50).for_each(|number| session.read_ahead(KIND, 1, number).unwrap());
-        let mut told = 0;
-        assert!(
-            session
-                .warm_up(KIND, 1, 40, &mut |bytes| {
-                    told += bytes;
-                    true
-                })
-                .unwrap()
-        );
-        session.scrub(&mut |problem| panic!("{problem}"));
-        assert!(session.usage_bytes().unwrap() > 0 && place.storage.free_bytes().is_ok());
-        let token = session.parts().token();
-        let read =
-            |bytes: &'static [u8]| session.parts().get(token, 1, || Ok::<_, ()>(bytes.into())).unwrap();
-        assert_eq!(&*read(b"part"), b"part");
-        assert_eq!(&*read(b"not read again"), b"part");
-        assert_eq!(runs(&session), before, "{}: {told}", place.name);
-    }
 }

@@ -39,10 +39,10 @@ pub enum StorageError {
     /// Another process has the data directory.
     #[error(
         "Failed to lock {path}: it is in use by another coverledger process; stop that process, or choose another \
-         ledger.data_dir"
+         ledger.data_dir or storage.url"
     )]
     InUse {
-        /// The data directory.
+        /// The data directory, or the address of the bucket.
         path: PathBuf,
     },
     /// The data directory cannot be used.
@@ -100,11 +100,47 @@ pub enum StorageError {
     },
     /// There is nothing to read.
     #[error(
-        "Failed to open the ledger: there is no ledger in {path}, its `store` is missing; check ledger.data_dir"
+        "Failed to open the ledger: there is no ledger in {path}, its `store` is missing; check ledger.data_dir and \
+         storage.url"
     )]
     NoLedger {
         /// The data directory.
         path: PathBuf,
+    },
+    /// A request to an object store failed for good.
+    #[error(
+        "Failed to {action} {place}: {message}; check the object store, its address and the credentials, then start again"
+    )]
+    Object {
+        /// What failed, as a verb: `read`.
+        action: &'static str,
+        /// The object.
+        place: String,
+        /// The message of the store.
+        message: String,
+    },
+    /// An object is not as it was written.
+    #[error(
+        "Failed to read {place}: it is damaged ({source}); keep a copy of the bucket, then restore a backup or rebuild the \
+         ledger from Kafka or files"
+    )]
+    DamagedObject {
+        /// The object.
+        place: String,
+        /// How.
+        #[source]
+        source: CodecError,
+    },
+    /// The object store does not do what several writers need.
+    #[error(
+        "Failed to use the object store {place}: {what}; two writers could both believe to have the ledger there: use \
+         another store, or another version of it"
+    )]
+    Unsuitable {
+        /// The storage.
+        place: String,
+        /// What failed.
+        what: String,
     },
     /// `HEAD` does not name the version of the storage.
     #[error("{0}")]
@@ -128,6 +164,13 @@ impl StorageError {
     pub fn file(action: &'static str, path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_path_buf();
         move |error| Self::File { action, path, message: error.to_string() }
+    }
+
+    /// Names what failed (a verb), and which object.
+    #[cfg(feature = "object-store")]
+    pub(super) fn object(action: &'static str, place: &str) -> impl FnOnce(String) -> Self + use<> {
+        let place = place.to_owned();
+        move |message| Self::Object { action, place, message }
     }
 
     /// Names what failed (a verb and its object), and where.

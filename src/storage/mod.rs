@@ -14,6 +14,7 @@
 //! |---|---|
 //! | `local` | a directory of this machine: segment files, an embedded key-value store, a witness file, locks |
 //! | `memory` | the memory of this process, for tests |
+//! | `object` | a bucket of an S3-compatible object store (Cargo feature `object-store`) |
 //! | `faults` | another storage, with injected faults |
 //!
 //! Every engine passes the same contract tests (`contract_tests`). What an engine for object storage needs, and how it maps
@@ -30,6 +31,8 @@ pub mod faults;
 pub mod key;
 pub mod local;
 pub mod memory;
+#[cfg(feature = "object-store")]
+pub mod object;
 mod root;
 mod session;
 mod upkeep;
@@ -63,6 +66,9 @@ pub enum Storage {
     Local(Local),
     /// The memory of this process.
     Memory(Memory),
+    /// A bucket of an object store.
+    #[cfg(feature = "object-store")]
+    Object(object::Object),
     /// Another storage, with injected faults.
     Faults(Faults),
 }
@@ -119,6 +125,8 @@ impl Storage {
         match self {
             Self::Local(local) => local.acquire(how).map(|session| Session::Local(Arc::new(session))),
             Self::Memory(memory) => memory.acquire(how).map(|session| Session::Memory(Arc::new(session))),
+            #[cfg(feature = "object-store")]
+            Self::Object(object) => object.acquire(how).map(|session| Session::Object(Arc::new(session))),
             Self::Faults(faults) => faults.acquire(how).map(|session| Session::Faults(Arc::new(session))),
         }
     }
@@ -131,6 +139,8 @@ impl Storage {
         match self {
             Self::Local(local) => local.free_bytes().map(Some),
             Self::Memory(_) => Ok(None),
+            #[cfg(feature = "object-store")]
+            Self::Object(_) => Ok(None),
             Self::Faults(faults) => faults.inner().free_bytes(),
         }
     }
@@ -140,6 +150,8 @@ impl Storage {
         match self {
             Self::Local(local) => Some(local.dir()),
             Self::Memory(_) => None,
+            #[cfg(feature = "object-store")]
+            Self::Object(_) => None,
             Self::Faults(faults) => faults.inner().folder(),
         }
     }
@@ -149,6 +161,8 @@ impl Storage {
         match self {
             Self::Local(local) => local.stage().map(Staging::Local),
             Self::Memory(memory) => memory.stage().map(Staging::Memory),
+            #[cfg(feature = "object-store")]
+            Self::Object(object) => object.stage().map(Staging::Object),
             Self::Faults(faults) => faults.inner().stage(),
         }
     }

@@ -6,6 +6,8 @@ use super::faults::FaultsSession;
 use super::key::ValueKey;
 use super::local::LocalSession;
 use super::memory::MemorySession;
+#[cfg(feature = "object-store")]
+use super::object::ObjectSession;
 use super::root::{Change, Version};
 use super::upkeep::Upkeep;
 use super::upload::{Engine, Hint, Upload};
@@ -25,6 +27,9 @@ pub enum Session {
     Local(Arc<LocalSession>),
     /// Of memory.
     Memory(Arc<MemorySession>),
+    /// Of a bucket.
+    #[cfg(feature = "object-store")]
+    Object(Arc<ObjectSession>),
     /// Of another storage, with injected faults.
     Faults(Arc<FaultsSession>),
 }
@@ -35,6 +40,8 @@ macro_rules! engine {
         match $session {
             Session::Local($engine) => $call,
             Session::Memory($engine) => $call,
+            #[cfg(feature = "object-store")]
+            Session::Object($engine) => $call,
             Session::Faults($engine) => $call,
         }
     };
@@ -73,6 +80,8 @@ impl Session {
         let engine = match self {
             Self::Local(local) => Engine::Local(Box::new(local.begin(hint))),
             Self::Memory(memory) => Engine::Memory(memory.begin()),
+            #[cfg(feature = "object-store")]
+            Self::Object(object) => Engine::Object(object.begin(hint)),
             Self::Faults(faults) => Engine::Faults(faults.begin(hint)),
         };
         Upload::new(self.clone(), engine)
@@ -102,6 +111,8 @@ impl Session {
         match self {
             Self::Local(local) => local.release_removed(),
             Self::Memory(_) => {}
+            #[cfg(feature = "object-store")]
+            Self::Object(_) => {}
             Self::Faults(faults) => faults.inner().release_removed(),
         }
     }
@@ -123,6 +134,8 @@ impl Session {
         match self {
             Self::Local(local) => local.is_older_state(),
             Self::Memory(_) => false,
+            #[cfg(feature = "object-store")]
+            Self::Object(_) => false,
             Self::Faults(faults) => faults.inner().is_older_state(),
         }
     }
@@ -164,6 +177,11 @@ impl Session {
         match self {
             Self::Local(local) => local.preload(changes),
             Self::Memory(memory) => memory.preload(changes),
+            #[cfg(feature = "object-store")]
+            Self::Object(object) => {
+                object.preload(changes);
+                Ok(())
+            }
             Self::Faults(faults) => faults.inner().preload(changes),
         }
     }
@@ -176,6 +194,8 @@ impl Session {
         match self {
             Self::Local(local) => local.prefetch(keys),
             Self::Memory(_) => Ok(()),
+            #[cfg(feature = "object-store")]
+            Self::Object(object) => object.prefetch(keys),
             Self::Faults(faults) => faults.inner().prefetch_all(&mut keys.into_iter()),
         }
     }
@@ -184,6 +204,8 @@ impl Session {
         match self {
             Self::Local(local) => local.prefetch(keys),
             Self::Memory(_) => Ok(()),
+            #[cfg(feature = "object-store")]
+            Self::Object(object) => object.prefetch(keys),
             Self::Faults(faults) => faults.inner().prefetch_all(keys),
         }
     }
@@ -193,6 +215,8 @@ impl Session {
         match self {
             Self::Local(local) => local.is_prefetch_useful(),
             Self::Memory(_) => false,
+            #[cfg(feature = "object-store")]
+            Self::Object(object) => object.is_prefetch_useful(),
             Self::Faults(faults) => faults.inner().is_prefetch_useful(),
         }
     }
@@ -202,6 +226,8 @@ impl Session {
         match self {
             Self::Local(local) => local.read_ahead(kind, run, number),
             Self::Memory(_) => Ok(()),
+            #[cfg(feature = "object-store")]
+            Self::Object(object) => object.read_ahead(kind, run, number),
             Self::Faults(faults) => faults.inner().read_ahead(kind, run, number),
         }
     }
@@ -218,6 +244,8 @@ impl Session {
         match self {
             Self::Local(local) => local.warm_up(kind, run, count, go_on),
             Self::Memory(_) => Ok(true),
+            #[cfg(feature = "object-store")]
+            Self::Object(object) => object.warm_up(kind, run, count, go_on),
             Self::Faults(faults) => faults.inner().warm_up(kind, run, count, go_on),
         }
     }
@@ -228,6 +256,8 @@ impl Session {
         match self {
             Self::Local(local) => local.parts(),
             Self::Memory(memory) => memory.parts(),
+            #[cfg(feature = "object-store")]
+            Self::Object(object) => object.parts(),
             Self::Faults(faults) => faults.inner().parts(),
         }
     }
@@ -240,6 +270,8 @@ impl Session {
         match self {
             Self::Local(local) => local.usage_bytes(),
             Self::Memory(memory) => Ok(memory.usage_bytes()),
+            #[cfg(feature = "object-store")]
+            Self::Object(object) => Ok(object.usage_bytes()),
             Self::Faults(faults) => faults.inner().usage_bytes(),
         }
     }
@@ -249,6 +281,8 @@ impl Session {
         match self {
             Self::Local(local) => local.scrub(problem),
             Self::Memory(_) => {}
+            #[cfg(feature = "object-store")]
+            Self::Object(object) => object.scrub(problem),
             Self::Faults(faults) => faults.inner().scrub(problem),
         }
     }
@@ -258,6 +292,8 @@ impl Session {
         match self {
             Self::Local(local) => Some(Upkeep::local(local.reclaimer())),
             Self::Memory(_) => None,
+            #[cfg(feature = "object-store")]
+            Self::Object(object) => object.upkeep().map(Upkeep::object),
             Self::Faults(faults) => faults.inner().upkeep(),
         }
     }

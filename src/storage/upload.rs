@@ -2,6 +2,8 @@
 
 use super::error::{StorageError, StorageResult};
 use super::key::ValueKey;
+#[cfg(feature = "object-store")]
+use super::object;
 use super::{Session, VALUE_BYTES_MAX, faults, local, memory};
 
 /// What is known of values before they are written: where they are best stored.
@@ -26,6 +28,8 @@ pub struct Upload {
 pub(super) enum Engine {
     Local(Box<local::ValueWriter>),
     Memory(memory::Upload),
+    #[cfg(feature = "object-store")]
+    Object(object::Upload),
     Faults(faults::Upload),
 }
 
@@ -50,6 +54,8 @@ impl Upload {
         match &self.engine {
             Engine::Local(upload) => upload.put(key, value),
             Engine::Memory(upload) => upload.put(key, value),
+            #[cfg(feature = "object-store")]
+            Engine::Object(upload) => upload.put(key, value),
             Engine::Faults(upload) => upload.put(key, value),
         }
     }
@@ -63,6 +69,8 @@ impl Upload {
         match &self.engine {
             Engine::Local(upload) => upload.sync(),
             Engine::Memory(upload) => upload.seal(),
+            #[cfg(feature = "object-store")]
+            Engine::Object(upload) => upload.seal(),
             Engine::Faults(upload) => upload.seal(),
         }
     }

@@ -1,6 +1,8 @@
 //! The engines of storage that tests run on.
 
 use coverledger::storage::Storage;
+#[cfg(feature = "object-store")]
+use coverledger::storage::object::{Object, ObjectOptions};
 use tempfile::TempDir;
 
 /// Where a ledger is stored.
@@ -8,6 +10,9 @@ use tempfile::TempDir;
 pub(crate) enum Engine {
     Memory,
     Local,
+    /// A bucket, in memory.
+    #[cfg(feature = "object-store")]
+    Object,
 }
 
 impl Engine {
@@ -16,13 +21,31 @@ impl Engine {
         match self {
             Self::Memory => "memory",
             Self::Local => "local",
+            #[cfg(feature = "object-store")]
+            Self::Object => "object",
         }
+    }
+
+    /// Every one.
+    pub(crate) fn all() -> Vec<Self> {
+        vec![
+            Self::Memory,
+            Self::Local,
+            #[cfg(feature = "object-store")]
+            Self::Object,
+        ]
     }
 
     /// A storage of its own, with its folder.
     pub(crate) fn fresh(self) -> (Storage, Option<TempDir>) {
         match self {
             Self::Memory => (Storage::memory(), None),
+            #[cfg(feature = "object-store")]
+            Self::Object => {
+                let bucket = std::sync::Arc::new(object_store::memory::InMemory::new());
+                let options = ObjectOptions { full_every: 20, ..ObjectOptions::default() };
+                (Storage::Object(Object::over(vec![bucket], "s3://memory", options)), None)
+            }
             Self::Local => {
                 let folder = TempDir::new().unwrap();
                 (Storage::local(folder.path().join("data")), Some(folder))

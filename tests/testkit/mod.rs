@@ -21,6 +21,7 @@ pub(crate) mod proxy;
 pub(crate) mod random;
 pub(crate) mod reading;
 pub(crate) mod sealed;
+pub(crate) mod seaweedfs;
 pub(crate) mod skipped;
 pub(crate) mod stream;
 pub(crate) mod tls;

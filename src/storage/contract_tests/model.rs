@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Clone, Debug)]
-enum Step {
+pub(in super::super) enum Step {
     /// Run, count, large values, hint.
     Write(u64, u32, bool, Hint),
     /// Put and never sealed.
@@ -16,7 +16,7 @@ enum Step {
     Reopen,
 }
 
-fn step() -> impl Strategy<Value = Step> {
+pub(in super::super) fn step() -> impl Strategy<Value = Step> {
     let hint = prop_oneof![Just(Hint::ShortLived), Just(Hint::LongLived)];
     prop_oneof![
         4 => (0u64..9, 1u32..40, any::<bool>(), hint).prop_map(|(run, count, large, hint)| Step::Write(run, count, large, hint)),
@@ -104,25 +104,30 @@ impl Expected {
     }
 }
 
+/// Takes the same steps in every place.
+pub(in super::super) fn walk(places: Vec<Place>, steps: &[Step]) {
+    for place in places {
+        let mut expected = Expected::default();
+        let mut session = place.write();
+        for (nth, step) in steps.iter().enumerate() {
+            if matches!(step, Step::Reopen) {
+                // As the ledger does at its end and its start: what is stored is durable, and what is not wanted goes.
+                expected.apply(&session, &Step::Swap(0, false));
+                drop(session);
+                session = place.write();
+                let wanted: BTreeSet<u64> = expected.values.keys().map(|(run, _)| *run).collect();
+                session.retain(|_, run| wanted.contains(&run)).unwrap();
+            }
+            expected.apply(&session, step);
+            expected.check(&session, &format!("{}: after step {nth}, {step:?}", place.name));
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]
     #[test]
     fn every_engine_says_what_a_map_says(steps in prop::collection::vec(step(), 1..25)) {
-        for place in places() {
-            let mut expected = Expected::default();
-            let mut session = place.write();
-            for (nth, step) in steps.iter().enumerate() {
-                if matches!(step, Step::Reopen) {
-                    // As the ledger does at its end and its start: what is stored is durable, and what is not wanted goes.
-                    expected.apply(&session, &Step::Swap(0, false));
-                    drop(session);
-                    session = place.write();
-                    let wanted: BTreeSet<u64> = expected.values.keys().map(|(run, _)| *run).collect();
-                    session.retain(|_, run| wanted.contains(&run)).unwrap();
-                }
-                expected.apply(&session, step);
-                expected.check(&session, &format!("{}: after step {nth}, {step:?}", place.name));
-            }
-        }
+        walk(places(), &steps);
     }
 }

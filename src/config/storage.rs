@@ -1,0 +1,103 @@
+//! `[storage]`: the bucket of an object store in which the ledger lies, if it is not in the data directory.
+
+use super::problem::Report;
+use super::reader::Section;
+use super::value;
+use std::path::{Path, PathBuf};
+use toml::de::DeValue;
+
+/// Longest name of a bucket, and the shortest.
+const BUCKET_CHARS: std::ops::RangeInclusive<usize> = 3..=63;
+/// Longest prefix of names.
+const PREFIX_CHARS_MAX: usize = 200;
+/// Gateways at most.
+const ENDPOINTS_MAX: usize = 16;
+
+/// `[storage]` with a `url`. Credentials are not part of it: they come from the environment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StorageSettings {
+    /// The bucket.
+    pub bucket: String,
+    /// Names of objects begin with it; empty = at the top.
+    pub prefix: String,
+    /// Addresses of gateways; empty = those of AWS.
+    pub endpoints: Vec<String>,
+    /// The region; `None` = from the environment.
+    pub region: Option<String>,
+    /// Whether the bucket is part of the path of an address instead of its host.
+    pub is_path_style: bool,
+    /// Authorities to trust besides the usual ones, in PEM.
+    pub ca_file: Option<PathBuf>,
+    /// A proxy for all requests; `None` = from the environment.
+    pub proxy: Option<String>,
+    /// What the cache of segments takes on the disk of the data directory at most.
+    pub cache_bytes: u64,
+}
+
+impl StorageSettings {
+    /// `None` where no bucket is named: the ledger lies in the data directory.
+    pub(super) fn read(mut section: Section<'_>, folder: &Path, report: &mut Report) -> Option<Self> {
+        let url = section.read("url", report, location);
+        let endpoints = section.read("endpoints", report, endpoints).unwrap_or_default();
+        let region = section.read("region", report, value::text);
+        let is_path_style = section.read("path_style", report, value::boolean).unwrap_or(true);
+        let ca_file = section.read("ca_file", report, value::text).map(|file| folder.join(file));
+        let proxy = section.read("proxy", report, address);
+        let cache_bytes =
+            section.read("cache_bytes", report, value::size("16MiB", "1024TiB")).unwrap_or_default();
+        if url.is_some() && !cfg!(feature = "object-store") {
+            let text = "this program was built without object storage (its feature `object-store`): use one that has it, or \
+                        remove `url`";
+            report.problem(section.place(), text.to_owned());
+        }
+        section.finish(report);
+        let (bucket, prefix) = url?;
+        Some(Self { bucket, prefix, endpoints, region, is_path_style, ca_file, proxy, cache_bytes })
+    }
+}
+
+/// Bucket and prefix of `s3://bucket/prefix`.
+fn location(value: &DeValue<'_>) -> Result<(String, String), String> {
+    let text = value::text(value)?;
+    let wrong =
+        || format!("`{text}` is no place in an object store: write s3://BUCKET or s3://BUCKET/PREFIX");
+    let rest = text.strip_prefix("s3://").ok_or_else(wrong)?;
+    let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+    let in_bucket = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
+    if !BUCKET_CHARS.contains(&bucket.len()) || !bucket.chars().all(in_bucket) {
+        return Err(format!("`{bucket}` is no name of a bucket: it has 3 to 63 of a-z, 0-9, - and ."));
+    }
+    let prefix = prefix.trim_end_matches('/');
+    let in_prefix = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    let is_part = |part: &str| !part.is_empty() && part != "." && part != ".." && part.chars().all(in_prefix);
+    if !prefix.is_empty() && (prefix.len() > PREFIX_CHARS_MAX || !prefix.split('/').all(is_part)) {
+        return Err(format!(
+            "`{prefix}` is no prefix of names: write parts of letters, digits, -, _ and . between slashes"
+        ));
+    }
+    Ok((bucket.to_owned(), prefix.to_owned()))
+}
+
+/// `http://` or `https://`, and no user in it: it is part of messages, and of what the ledger keeps of the configuration.
+fn is_address(text: &str) -> bool {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    rest.is_some_and(|rest| !rest.is_empty() && !rest.contains(['@', '?', '#']))
+}
+
+fn address(value: &DeValue<'_>) -> Result<String, String> {
+    let text = value::text(value)?;
+    let want =
+        "write http://HOST:PORT or https://HOST:PORT, without a user: credentials come from the environment";
+    if is_address(&text) { Ok(text) } else { Err(want.to_owned()) }
+}
+
+fn endpoints(value: &DeValue<'_>) -> Result<Vec<String>, String> {
+    let found = value::texts(value)?;
+    if found.len() > ENDPOINTS_MAX || !found.iter().all(|text| is_address(text)) {
+        return Err(format!(
+            "write at most {ENDPOINTS_MAX} addresses as http://HOST:PORT or https://HOST:PORT, without a user: credentials come \
+             from the environment"
+        ));
+    }
+    Ok(found)
+}

@@ -1,0 +1,397 @@
+//! A bucket as the engine uses it: blocking, with limits of time, and with answers that say what is known.
+//!
+//! Only create-if-absent decides anything. A request that fails in a way that may pass is sent again, to the next endpoint, with
+//! the same bytes, until the patience of the storage is used up.
+
+use super::name::SLICE;
+use crate::storage::error::{StorageError, StorageResult};
+use crate::wait::pace;
+use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use object_store::path::Path;
+use object_store::{Error, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::sync_channel;
+use std::time::{Duration, Instant};
+use tokio::runtime::Runtime;
+
+/// Requests of one question that are under way at once.
+const AT_ONCE: usize = 32;
+const DELETED_AT_ONCE: usize = 1_000;
+/// Pauses between two attempts.
+const PAUSE_MIN: Duration = Duration::from_millis(20);
+const PAUSE_MAX: Duration = Duration::from_secs(1);
+/// The time of one request, and more for each mebibyte that it carries.
+const REQUEST_TIME: Duration = Duration::from_secs(10);
+const MEBIBYTE: usize = 1 << 20;
+/// The longest part of what a store says that a message repeats, in characters.
+const MESSAGE_CHARS_MAX: usize = 400;
+
+/// Why a request brought nothing.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    Absent,
+    Exists,
+    /// It fails again.
+    Final(String),
+    /// It may succeed when it is sent again. A change may have taken effect.
+    Passing(String),
+}
+
+impl From<Error> for Trouble {
+    fn from(error: Error) -> Self {
+        let text = error.to_string().chars().take(MESSAGE_CHARS_MAX).collect();
+        match error {
+            Error::NotFound { .. } => Self::Absent,
+            Error::AlreadyExists { .. } | Error::Precondition { .. } => Self::Exists,
+            Error::PermissionDenied { .. }
+            | Error::Unauthenticated { .. }
+            | Error::NotSupported { .. }
+            | Error::NotImplemented { .. }
+            | Error::InvalidPath { .. }
+            | Error::UnknownConfigurationKey { .. } => Self::Final(text),
+            _ => Self::Passing(text),
+        }
+    }
+}
+
+impl Trouble {
+    pub(super) fn text(&self) -> String {
+        match self {
+            Self::Absent => "the object, or the bucket, does not exist".to_owned(),
+            Self::Exists => "an object of this name exists".to_owned(),
+            Self::Final(text) | Self::Passing(text) => text.clone(),
+        }
+    }
+}
+
+/// What became of an object that was created.
+#[derive(Debug)]
+pub(super) enum Created {
+    /// It is there, and it is one's own.
+    Won,
+    /// Another is there: these are its bytes.
+    Lost(Bytes),
+    /// It is open whether it is there, or will be.
+    Unknown(String),
+}
+
+/// An object of a folder.
+#[derive(Clone, Debug)]
+pub(super) struct Listed {
+    pub(super) name: String,
+    /// When it was created, by the clock of the store, in milliseconds.
+    pub(super) created_ms: i64,
+}
+
+/// The bucket below the prefix of a storage.
+pub(super) struct Bucket {
+    stores: Vec<Arc<dyn ObjectStore>>,
+    /// Which of them is asked now.
+    at: AtomicUsize,
+    url: String,
+    prefix: String,
+    patience: Duration,
+    /// None once it is dropped.
+    runtime: Option<Runtime>,
+}
+
+impl std::fmt::Debug for Bucket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Bucket").field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Bucket {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            // Dropping a runtime waits, which a thread of another runtime must not.
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Bucket {
+    /// `stores` are the endpoints of one bucket; `url` is what messages call it.
+    pub(super) fn new(
+        stores: Vec<Arc<dyn ObjectStore>>,
+        (url, prefix): (String, &str),
+        patience: Duration,
+    ) -> StorageResult<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name("object-store")
+            .enable_all()
+            .build()
+            .map_err(|error| StorageError::object("begin to use", &url)(error.to_string()))?;
+        let prefix = if prefix.is_empty() { SLICE.to_owned() } else { format!("{prefix}/{SLICE}") };
+        Ok(Self { stores, at: AtomicUsize::new(0), url, prefix, patience, runtime: Some(runtime) })
+    }
+
+    /// What messages call an object of it.
+    pub(super) fn place(&self, name: &str) -> String {
+        format!("{}/{SLICE}/{name}", self.url)
+    }
+
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// How many endpoints there are.
+    pub(super) fn endpoints(&self) -> usize {
+        self.stores.len()
+    }
+
+    pub(super) fn path(&self, name: &str) -> Path {
+        Path::from(format!("{}/{name}", self.prefix))
+    }
+
+    /// The endpoint of a number, or the one that is asked now.
+    pub(super) fn store(&self, endpoint: Option<usize>) -> Result<Arc<dyn ObjectStore>, Trouble> {
+        let at = endpoint.unwrap_or_else(|| self.at.load(Ordering::Relaxed));
+        let nth = at.checked_rem(self.stores.len()).unwrap_or(0);
+        self.stores.get(nth).cloned().ok_or_else(|| Trouble::Final("it has no endpoint".to_owned()))
+    }
+
+    /// Runs a request on the engine's own runtime, and waits for it. Also a thread of another runtime may wait here.
+    pub(super) fn wait<T: Send + 'static>(
+        &self,
+        limit: Duration,
+        request: impl Future<Output = Result<T, Trouble>> + Send + 'static,
+    ) -> Result<T, Trouble> {
+        let gone = || Trouble::Final("the storage is closed".to_owned());
+        let runtime = self.runtime.as_ref().ok_or_else(gone)?;
+        let (tell, told) = sync_channel(1);
+        runtime.spawn(async move {
+            let late = |_| Trouble::Passing(format!("no reply within {} ms", limit.as_millis()));
+            let answer = tokio::time::timeout(limit, request).await.map_err(late).flatten();
+            let _nobody_waits = tell.send(answer);
+        });
+        told.recv().map_err(|_| gone())?
+    }
+
+    /// Does something on the engine's own runtime and does not wait.
+    pub(super) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        if let Some(runtime) = &self.runtime {
+            runtime.spawn(work);
+        }
+    }
+
+    fn limit(bytes: usize) -> Duration {
+        REQUEST_TIME + Duration::from_secs(u64::try_from(bytes / MEBIBYTE).unwrap_or(0))
+    }
+
+    /// Creates an object once, over an endpoint.
+    pub(super) fn create_once(
+        &self,
+        name: &str,
+        bytes: Bytes,
+        endpoint: Option<usize>,
+    ) -> Result<(), Trouble> {
+        let (store, path, limit) = (self.store(endpoint)?, self.path(name), Self::limit(bytes.len()));
+        self.wait(limit, async move {
+            let options = PutOptions::from(PutMode::Create);
+            store.put_opts(&path, PutPayload::from(bytes), options).await?;
+            Ok(())
+        })
+    }
+
+    /// Reads an object of at most `bytes_max` once, over an endpoint.
+    pub(super) fn get_once(
+        &self,
+        name: &str,
+        bytes_max: usize,
+        endpoint: Option<usize>,
+    ) -> Result<Bytes, Trouble> {
+        let (store, path) = (self.store(endpoint)?, self.path(name));
+        // How much it is is not known before.
+        self.wait(Self::limit(bytes_max), async move { read_whole(&*store, &path, bytes_max).await })
+    }
+
+    /// Creates an object, and finds out what became of it: one's own is known by `is_own`.
+    ///
+    /// After an attempt whose effect is unknown only the same bytes go to the same name.
+    pub(super) fn create(
+        &self,
+        name: &str,
+        bytes: &Bytes,
+        bytes_max: usize,
+        is_own: impl Fn(&[u8]) -> bool,
+    ) -> Created {
+        let (began, mut pause) = (Instant::now(), PAUSE_MIN);
+        loop {
+            let problem = match self.create_once(name, bytes.clone(), None) {
+                Ok(()) => return Created::Won,
+                Err(trouble) => trouble,
+            };
+            let seen = match self.get_once(name, bytes_max, None) {
+                Ok(found) if is_own(&found) => return Created::Won,
+                Ok(found) => return Created::Lost(found),
+                Err(trouble) => trouble,
+            };
+            if let Trouble::Final(text) = problem {
+                return Created::Unknown(text);
+            }
+            if began.elapsed() >= self.patience {
+                return Created::Unknown(format!("{}; {}", problem.text(), seen.text()));
+            }
+            self.try_another(&mut pause);
+        }
+    }
+
+    fn try_another(&self, pause: &mut Duration) {
+        self.at.fetch_add(1, Ordering::Relaxed);
+        pace(*pause);
+        *pause = (*pause * 2).min(PAUSE_MAX);
+    }
+
+    /// Asks until there is an answer, or patience is used up.
+    pub(super) fn persist<T>(
+        &self,
+        (action, name): (&'static str, &str),
+        mut ask: impl FnMut() -> Result<T, Trouble>,
+    ) -> StorageResult<Option<T>> {
+        let (began, mut pause) = (Instant::now(), PAUSE_MIN);
+        loop {
+            let text = match ask() {
+                Ok(answer) => return Ok(Some(answer)),
+                Err(Trouble::Absent) => return Ok(None),
+                Err(Trouble::Final(text)) => Err(text),
+                Err(trouble) if began.elapsed() >= self.patience => Err(trouble.text()),
+                Err(_) => Ok(()),
+            };
+            text.map_err(StorageError::object(action, &self.place(name)))?;
+            self.try_another(&mut pause);
+        }
+    }
+
+    /// Reads an object; `None` where there is none.
+    pub(super) fn get(&self, name: &str, bytes_max: usize) -> StorageResult<Option<Bytes>> {
+        self.persist(("read", name), || self.get_once(name, bytes_max, None))
+    }
+
+    /// Reads many objects at once, in order.
+    pub(super) fn get_all(&self, names: &[String], bytes_max: usize) -> StorageResult<Vec<Option<Bytes>>> {
+        let folder = names.first().map_or("", String::as_str);
+        let read = self.persist(("read", folder), || {
+            let store = self.store(None)?;
+            let paths: Vec<Path> = names.iter().map(|name| self.path(name)).collect();
+            self.wait(Self::limit(AT_ONCE * MEBIBYTE), async move {
+                let read = stream::iter(paths).map(|path| {
+                    let store = Arc::clone(&store);
+                    async move {
+                        match read_whole(&*store, &path, bytes_max).await {
+                            Ok(bytes) => Ok(Some(bytes)),
+                            Err(Trouble::Absent) => Ok(None),
+                            Err(trouble) => Err(trouble),
+                        }
+                    }
+                });
+                read.buffered(AT_ONCE).try_collect().await
+            })
+        })?;
+        Ok(read.unwrap_or_default())
+    }
+
+    /// Reads a part of an object, which must be there.
+    pub(super) fn get_range(&self, name: &str, from: u64, bytes: usize) -> StorageResult<Bytes> {
+        let range = from..from.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
+        let read = self.persist(("read", name), || {
+            let (store, path, range) = (self.store(None)?, self.path(name), range.clone());
+            self.wait(Self::limit(bytes), async move { Ok(store.get_range(&path, range).await?) })
+        })?;
+        read.ok_or_else(|| {
+            StorageError::object("read", &self.place(name))("the object does not exist".to_owned())
+        })
+    }
+
+    /// A request for a part of an object, to be run beside.
+    pub(super) fn range_request(
+        &self,
+        name: &str,
+        range: std::ops::Range<u64>,
+    ) -> Option<impl Future<Output = Option<Bytes>> + Send + 'static> {
+        let (store, path) = (self.store(None).ok()?, self.path(name));
+        Some(async move {
+            let request = async { store.get_range(&path, range).await.ok() };
+            tokio::time::timeout(REQUEST_TIME, request).await.ok().flatten()
+        })
+    }
+
+    /// The objects of a folder whose names come after `after`, in order.
+    pub(super) fn list_once(
+        &self,
+        folder: &str,
+        after: Option<&str>,
+        endpoint: Option<usize>,
+    ) -> Result<Vec<Listed>, Trouble> {
+        let (store, path) = (self.store(endpoint)?, self.path(folder.trim_end_matches('/')));
+        let (after, prefix) = (after.map(|name| self.path(name)), format!("{}/", self.prefix));
+        self.wait(REQUEST_TIME * 30, async move {
+            let listed = match &after {
+                Some(after) => store.list_with_offset(Some(&path), after),
+                None => store.list(Some(&path)),
+            };
+            let mut found: Vec<Listed> = listed
+                .map_ok(|meta| Listed {
+                    name: meta.location.as_ref().strip_prefix(&prefix).unwrap_or_default().to_owned(),
+                    created_ms: meta.last_modified.timestamp_millis(),
+                })
+                .try_collect()
+                .await?;
+            found.sort_by(|a, b| a.name.cmp(&b.name));
+            Ok(found)
+        })
+    }
+
+    /// The same, until there is an answer.
+    pub(super) fn list(&self, folder: &str, after: Option<&str>) -> StorageResult<Vec<Listed>> {
+        let listed = self.persist(("list", folder), || self.list_once(folder, after, None))?;
+        Ok(listed.unwrap_or_default())
+    }
+
+    /// Creates or replaces an object of which nothing depends on who wins.
+    pub(super) fn put(&self, name: &str, bytes: &Bytes) -> StorageResult<()> {
+        let put = self.persist(("write", name), || {
+            let (store, path, bytes) = (self.store(None)?, self.path(name), bytes.clone());
+            self.wait(Self::limit(bytes.len()), async move {
+                store.put(&path, PutPayload::from(bytes)).await?;
+                Ok(())
+            })
+        })?;
+        put.ok_or_else(|| {
+            StorageError::object("write", &self.place(name))("the bucket does not exist".to_owned())
+        })
+    }
+
+    /// Deletes objects; one that is not there is no problem.
+    pub(super) fn delete(&self, names: &[String]) -> StorageResult<()> {
+        for some in names.chunks(DELETED_AT_ONCE) {
+            let first = some.first().map_or("", String::as_str);
+            self.persist(("delete", first), || {
+                let store = self.store(None)?;
+                let paths: Vec<Path> = some.iter().map(|name| self.path(name)).collect();
+                self.wait(REQUEST_TIME * 6, async move {
+                    let paths = stream::iter(paths.into_iter().map(Ok)).boxed();
+                    let deleted = store.delete_stream(paths).filter_map(async |deleted| match deleted {
+                        Ok(_) | Err(Error::NotFound { .. }) => None,
+                        Err(error) => Some(Trouble::from(error)),
+                    });
+                    std::pin::pin!(deleted).next().await.map_or(Ok(()), Err)
+                })
+            })?;
+        }
+        Ok(())
+    }
+}
+
+async fn read_whole(store: &dyn ObjectStore, path: &Path, bytes_max: usize) -> Result<Bytes, Trouble> {
+    let found = store.get(path).await?;
+    if usize::try_from(found.meta.size).map_or(true, |bytes| bytes > bytes_max) {
+        let text = format!("it has {} bytes, and {bytes_max} is the most that it may have", found.meta.size);
+        return Err(Trouble::Final(text));
+    }
+    Ok(found.bytes().await?)
+}

@@ -1,0 +1,239 @@
+//! `Object`: a bucket of an S3-compatible object store.
+//!
+//! Of such a store only create-if-absent is relied on. Everything that decides is a numbered **slot**, created if absent: one linear
+//! chain, of which each slot names the hash of the one before. `docs/decisions/0028-object-storage.md` explains format and fencing.
+//!
+//! | object | content | module |
+//! |---|---|---|
+//! | `slot/{number}` | a commit, the beginning or end of a writer, or a heartbeat | `slot` |
+//! | `seg/{epoch}-{number}-{nonce}` | values, and where they lie; never overwritten | `upload`, `places` |
+//! | `full/{slot}` | the whole state at a slot, so that a start reads few of them | `full` |
+//! | `gc/{slot}` | a mark, never deleted: what lies below may be | `collect` |
+//!
+//! `bucket` asks the store, `chain` follows the slots, `state` is what they lead to, `table` how its values change. `core` is what one
+//! session works with; `shared` outlives sessions. `segment_reader` reads values through the `disk_cache`.
+
+mod bucket;
+mod chain;
+mod collect;
+mod core;
+mod disk_cache;
+mod full;
+mod name;
+mod options;
+mod places;
+mod probe;
+pub mod s3;
+mod segment_reader;
+mod session;
+mod shared;
+mod slot;
+mod staging;
+mod state;
+mod table;
+#[cfg(test)]
+pub(super) mod tests;
+mod upkeep;
+mod upload;
+
+pub use options::ObjectOptions;
+pub use session::ObjectSession;
+pub(super) use staging::ObjectStaging;
+pub use upkeep::ObjectUpkeep;
+pub(super) use upload::Upload;
+
+use self::core::{Core, Role};
+use super::error::{StorageError, StorageResult};
+use super::{Acquire, Mode};
+use crate::wait::pace;
+use bucket::Bucket;
+use disk_cache::DiskCache;
+use name::Nonce;
+use object_store::ObjectStore;
+use s3::S3Settings;
+use segment_reader::SegmentReader;
+use shared::Shared;
+use slot::Kind;
+use state::State;
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// How often one tries to take over from a writer that is at work.
+const CLAIMS_MAX: u32 = 32;
+/// How often it is looked whether a writer is at work: parts of a lease.
+const LOOKS_A_LEASE: u32 = 40;
+const LOOK_MAX: Duration = Duration::from_millis(500);
+
+/// A storage in a bucket. Clones are the same storage, and share what they know of it.
+#[derive(Clone, Debug)]
+pub struct Object(Arc<Handle>);
+
+/// Where it is; opened when it is first acquired.
+#[derive(Debug)]
+struct Handle {
+    source: Source,
+    options: ObjectOptions,
+    shared: Mutex<Option<Arc<Shared>>>,
+}
+
+#[derive(Debug)]
+enum Source {
+    S3(S3Settings),
+    /// Endpoints of one bucket, and what messages call it.
+    Stores(Vec<Arc<dyn ObjectStore>>, String),
+}
+
+fn new_nonce() -> StorageResult<Nonce> {
+    let mut nonce = [0; 16];
+    let failed =
+        |error: getrandom::Error| StorageError::object("begin to use", "object storage")(error.to_string());
+    getrandom::fill(&mut nonce).map_err(failed)?;
+    Ok(Nonce(nonce))
+}
+
+impl Object {
+    /// A storage over the endpoints of one bucket; `url` is what messages call it.
+    pub fn over(stores: Vec<Arc<dyn ObjectStore>>, url: impl Into<String>, options: ObjectOptions) -> Self {
+        Self::new(Source::Stores(stores, url.into()), options)
+    }
+
+    /// A storage in a bucket behind the S3 protocol.
+    pub fn s3(settings: S3Settings, options: ObjectOptions) -> Self {
+        Self::new(Source::S3(settings), options)
+    }
+
+    fn new(source: Source, options: ObjectOptions) -> Self {
+        Self(Arc::new(Handle { source, options, shared: Mutex::default() }))
+    }
+
+    fn shared(&self) -> StorageResult<Arc<Shared>> {
+        let mut shared = self.0.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(shared) = &*shared {
+            return Ok(Arc::clone(shared));
+        }
+        let options = self.0.options.clone();
+        let (stores, url) = match &self.0.source {
+            Source::S3(settings) => settings.open(&options.prefix)?,
+            Source::Stores(stores, url) => (stores.clone(), url.clone()),
+        };
+        let bucket = Arc::new(Bucket::new(stores, (url, &options.prefix), options.patience)?);
+        let cache = match &options.cache {
+            Some((folder, bytes_max)) => Some(Arc::new(DiskCache::open(folder, *bytes_max)?)),
+            None => None,
+        };
+        let reader = SegmentReader::new(Arc::clone(&bucket), cache);
+        let opened = Arc::new(Shared::new(bucket, options, reader));
+        *shared = Some(Arc::clone(&opened));
+        Ok(opened)
+    }
+
+    pub(super) fn acquire(&self, how: &Acquire) -> StorageResult<ObjectSession> {
+        let shared = &self.shared()?;
+        let none = || StorageError::NoLedger { path: PathBuf::from(shared.bucket.url()) };
+        let (take_over, is_created) = match how.mode {
+            Mode::Read => {
+                let state = shared.newest()?.filter(|state| !state.is_empty()).ok_or_else(none)?;
+                let core = Core::new(shared, Role::Reader, state, how.index_bytes);
+                return Ok(ObjectSession { core: Arc::new(core) });
+            }
+            Mode::Write { take_over, .. } => (take_over, true),
+            Mode::WriteExisting => (false, false),
+        };
+        if !take_over && shared.has_writer() {
+            return Err(shared.in_use());
+        }
+        let state = shared.newest()?;
+        if !is_created && state.as_ref().is_none_or(State::is_empty) {
+            return Err(none());
+        }
+        if !shared.is_probed.load(Ordering::Acquire) {
+            probe::probe(&shared.bucket, new_nonce()?)?;
+            shared.is_probed.store(true, Ordering::Release);
+        }
+        let state = free(shared, state.unwrap_or_default(), take_over)?;
+        claim(shared, state, take_over, how.index_bytes)
+    }
+
+    pub(super) fn stage(&self) -> StorageResult<ObjectStaging> {
+        ObjectStaging::begin(&self.shared()?)
+    }
+}
+
+/// Waits until no writer is at work: a lease long, if none has said that it ended.
+fn free(shared: &Shared, mut state: State, take_over: bool) -> StorageResult<State> {
+    let lease = shared.options.lease;
+    loop {
+        let head = state.head;
+        let is_free = take_over || head.kind == Kind::Release || shared.has_ended(&head.nonce);
+        if is_free || shared.seen_since(head.slot).elapsed() >= lease {
+            return Ok(state);
+        }
+        pace((lease / LOOKS_A_LEASE).min(LOOK_MAX));
+        state = shared.newest()?.unwrap_or_default();
+        if state.head.slot != head.slot && state.head.kind != Kind::Release {
+            return Err(shared.in_use());
+        }
+    }
+}
+
+/// Takes the storage over: creates the next slot, with the next epoch.
+fn claim(
+    shared: &Arc<Shared>,
+    mut state: State,
+    take_over: bool,
+    index_bytes: usize,
+) -> StorageResult<ObjectSession> {
+    for _ in 0..CLAIMS_MAX {
+        let epoch = state.head.epoch;
+        let core = Core::new(shared, Role::Writer, state, index_bytes).with_nonce(new_nonce()?);
+        let claimed = {
+            let mut writing = core.writing();
+            let version = writing.base.version;
+            // A full checkpoint is due when none is known.
+            writing.full = writing.base.head.slot - writing.base.head.slot % shared.options.full_every.max(1);
+            core.create_slot(&mut writing, Kind::Claim, version, Default::default())
+                .map(|()| writing.base.clone())
+        };
+        match claimed {
+            Ok(base) => {
+                shared.remember(&base);
+                shared.writer_began();
+                let core = Arc::new(core);
+                keep_alive(&core);
+                return Ok(ObjectSession { core });
+            }
+            Err(StorageError::Fenced { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        state = shared.newest()?.unwrap_or_default();
+        // The writer went on. Where another claimed the storage meanwhile, it has it.
+        if !take_over || state.head.epoch != epoch {
+            return Err(shared.in_use());
+        }
+    }
+    Err(shared.in_use())
+}
+
+/// Shows from now on that the writer is there, also while it starts: opening a large ledger takes longer than a lease.
+fn keep_alive(core: &Arc<Core>) {
+    let (every, weak) = (core.shared.options.heartbeat / 2, Arc::downgrade(core));
+    core.shared.bucket.spawn(async move {
+        loop {
+            tokio::time::sleep(every).await;
+            let Some(core) = weak.upgrade().filter(|core| !core.is_closed()) else { return };
+            // What fails is met by the next change, and by upkeep.
+            let beat = tokio::task::spawn_blocking(move || core.heartbeat()).await;
+            if !matches!(beat, Ok(Ok(()))) {
+                return;
+            }
+        }
+    });
+}
+
+impl ObjectSession {
+    pub(super) fn upkeep(&self) -> Option<ObjectUpkeep> {
+        (self.core.role == Role::Writer).then(|| ObjectUpkeep::new(Arc::clone(&self.core)))
+    }
+}

@@ -1,0 +1,194 @@
+//! A store between one process and a bucket, as a bad network is: requests take long, fail, take effect although they fail, or take
+//! effect long after they failed; and a record of what was created, which the bucket forgets when slots are collected.
+
+use super::super::name::{SLOTS, number_of};
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::stream::{self, BoxStream, StreamExt};
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use object_store::{
+    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMode,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+};
+use std::collections::BTreeMap;
+use std::fmt::{self, Display};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// The bucket, and every slot that was ever created in it, by number in the order of creation.
+#[derive(Debug, Default)]
+pub(super) struct World {
+    pub(super) bucket: Arc<InMemory>,
+    pub(super) created: Mutex<BTreeMap<u64, Vec<Bytes>>>,
+}
+
+type Hook = Box<dyn FnOnce() + Send>;
+
+/// The way of one process to the bucket.
+pub(super) struct Unkind {
+    world: Arc<World>,
+    random: Mutex<fastrand::Rng>,
+    /// One of so many requests meets something; 0 = none.
+    one_of: u32,
+    /// Whether no request gets through.
+    pub(super) is_cut_off: AtomicBool,
+    /// Done before the next slot of this process is created.
+    pub(super) before_slot: Mutex<Option<Hook>>,
+    /// Whether the reply to the next creation of a slot is lost.
+    pub(super) loses_reply: AtomicBool,
+}
+
+/// What a request meets.
+#[derive(Clone, Copy, Debug)]
+enum Meets {
+    Nothing,
+    Delay(Duration),
+    /// It fails, without effect.
+    Refused,
+    /// 409, without effect.
+    Conflict,
+    /// It takes effect, and fails.
+    LostReply,
+    /// It fails, and takes effect later.
+    Late(Duration),
+}
+
+impl fmt::Debug for Unkind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Unkind")
+    }
+}
+
+impl Display for Unkind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an unkind store")
+    }
+}
+
+fn failed(what: &'static str) -> Error {
+    Error::Generic { store: "unkind", source: what.into() }
+}
+
+impl Unkind {
+    pub(super) fn new(world: &Arc<World>, seed: u64, one_of: u32) -> Arc<Self> {
+        Arc::new(Self {
+            world: Arc::clone(world),
+            random: Mutex::new(fastrand::Rng::with_seed(seed)),
+            one_of,
+            is_cut_off: AtomicBool::new(false),
+            before_slot: Mutex::default(),
+            loses_reply: AtomicBool::new(false),
+        })
+    }
+
+    fn draw(&self) -> Meets {
+        if self.is_cut_off.load(Ordering::Acquire) {
+            return Meets::Refused;
+        }
+        let mut random = self.random.lock().unwrap();
+        if self.one_of == 0 || random.u32(..self.one_of) != 0 {
+            return Meets::Nothing;
+        }
+        match random.u32(..12) {
+            0..=3 => Meets::Delay(Duration::from_millis(random.u64(..8))),
+            // As long as a process that was stopped is away: others take over meanwhile.
+            4 => Meets::Delay(Duration::from_millis(random.u64(60..140))),
+            5..=6 => Meets::Refused,
+            7 => Meets::Conflict,
+            8..=9 => Meets::LostReply,
+            _ => Meets::Late(Duration::from_millis(random.u64(1..60))),
+        }
+    }
+}
+
+/// Puts, and records slots.
+async fn put(world: &World, path: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
+    let bytes = Bytes::from(payload.clone());
+    let is_create = opts.mode == PutMode::Create;
+    let put = world.bucket.put_opts(path, payload, opts).await?;
+    let name = path.as_ref().rsplit_once(SLOTS).map(|(_, digits)| format!("{SLOTS}{digits}"));
+    if let Some(number) = name.and_then(|name| number_of(SLOTS, &name)).filter(|_| is_create) {
+        world.created.lock().unwrap().entry(number).or_default().push(bytes);
+    }
+    Ok(put)
+}
+
+#[async_trait]
+impl ObjectStore for Unkind {
+    async fn put_opts(&self, path: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
+        let is_slot = path.as_ref().contains(SLOTS);
+        if is_slot {
+            let hook = self.before_slot.lock().unwrap().take();
+            hook.into_iter().for_each(|hook| hook());
+        }
+        let meets = match self.draw() {
+            _ if is_slot && self.loses_reply.swap(false, Ordering::AcqRel) => Meets::LostReply,
+            meets => meets,
+        };
+        match meets {
+            Meets::Nothing => put(&self.world, path, payload, opts).await,
+            Meets::Delay(pause) => {
+                tokio::time::sleep(pause).await;
+                put(&self.world, path, payload, opts).await
+            }
+            Meets::Refused => Err(failed("503")),
+            Meets::Conflict => Err(Error::AlreadyExists {
+                path: path.to_string(),
+                source: "409 ConditionalRequestConflict".into(),
+            }),
+            Meets::LostReply => {
+                let _lost = put(&self.world, path, payload, opts).await;
+                Err(failed("the reply was lost"))
+            }
+            Meets::Late(pause) => {
+                let (world, path) = (Arc::clone(&self.world), path.clone());
+                tokio::runtime::Handle::current().spawn(async move {
+                    tokio::time::sleep(pause).await;
+                    let _lost = put(&world, &path, payload, opts).await;
+                });
+                Err(failed("timed out; the request is on its way"))
+            }
+        }
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        path: &Path,
+        opts: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
+        self.world.bucket.put_multipart_opts(path, opts).await
+    }
+
+    async fn get_opts(&self, path: &Path, options: GetOptions) -> Result<GetResult> {
+        match self.draw() {
+            Meets::Nothing => {}
+            Meets::Delay(pause) => tokio::time::sleep(pause).await,
+            _ => return Err(failed("500")),
+        }
+        self.world.bucket.get_opts(path, options).await
+    }
+
+    fn delete_stream(&self, paths: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        match self.draw() {
+            Meets::Nothing | Meets::Delay(_) | Meets::LostReply => self.world.bucket.delete_stream(paths),
+            _ => stream::iter([Err(failed("503"))]).boxed(),
+        }
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        match self.draw() {
+            Meets::Nothing | Meets::Delay(_) => self.world.bucket.list(prefix),
+            _ => stream::iter([Err(failed("503"))]).boxed(),
+        }
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.world.bucket.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        self.world.bucket.copy_opts(from, to, options).await
+    }
+}

@@ -1,0 +1,50 @@
+//! A real SeaweedFS with two gateways in a temporary directory, on free ports, ended when it is dropped. Unit tests include this
+//! file, too.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Command;
+use tempfile::TempDir;
+
+const PORTS: usize = 10;
+/// What the script gives its one user.
+pub(crate) const KEY: &str = "coverledger";
+pub(crate) const SECRET: &str = "coverledger-secret";
+/// The bucket.
+pub(crate) const BUCKET: &str = "ledger";
+
+/// An object store. `scripts/seaweedfs.sh` does the work.
+pub(crate) struct SeaweedFs {
+    dir: TempDir,
+    /// Addresses of its gateways.
+    pub(crate) endpoints: [String; 2],
+}
+
+impl SeaweedFs {
+    /// Starts it, and returns once it serves its bucket.
+    pub(crate) fn start() -> Self {
+        let dir = TempDir::new().unwrap();
+        // All at once, so that they differ. One may be taken before it is used: the test fails then, and says so.
+        let held: Vec<TcpListener> = (0..PORTS).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+        let ports: Vec<String> =
+            held.iter().map(|port| port.local_addr().unwrap().port().to_string()).collect();
+        drop(held);
+        let endpoint = |nth: usize| format!("http://127.0.0.1:{}", ports[nth]);
+        let this = Self { dir, endpoints: [endpoint(0), endpoint(1)] };
+        let folder = this.dir.path().to_str().unwrap();
+        this.script(["start", folder, BUCKET].into_iter().chain(ports.iter().map(String::as_str)));
+        this
+    }
+
+    fn script<'a>(&self, args: impl Iterator<Item = &'a str>) {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/seaweedfs.sh");
+        let done = Command::new(script).args(args).output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    }
+}
+
+impl Drop for SeaweedFs {
+    fn drop(&mut self) {
+        self.script(["stop", self.dir.path().to_str().unwrap()].into_iter());
+    }
+}
