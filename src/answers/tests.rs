@@ -174,6 +174,9 @@ fn a_replaced_folder_gets_nothing_of_the_process_that_had_the_one_before() {
     std::fs::rename(&main, &old).unwrap();
     let heir = Running::open(dir.path()).unwrap();
     heir.append(answer("R2", None, 1)).unwrap();
+    // The heir writes its witness after it has told that the entry is durable.
+    let witness = || main.join("witness").exists().then_some(());
+    assert_eq!(poll_until(60_000, Duration::from_millis(1), witness), Some(()));
     let contents = || -> Vec<(PathBuf, Vec<u8>)> {
         let entries = std::fs::read_dir(&main).unwrap().map(|entry| entry.unwrap().path());
         let mut all: Vec<_> = entries.map(|path| (path.clone(), std::fs::read(path).unwrap())).collect();
