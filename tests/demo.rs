@@ -227,6 +227,10 @@ fn a_claim_handler_walks(demo: &Running) {
         walk.type_into("password", &handler.password);
         walk.enter("the first page");
         walk.says(&["演示：四位受伤的骑手", "我的案件：结论已有变化的答复", "DEMO-4"]);
+        let entry = walk.browser.evaluate("document.querySelector('.earlier a').innerText");
+        walk.follow(entry.as_str().unwrap());
+        walk.says(&["结论为何变化", "达达 订单 DEMO-LATE-1", "无保障", "有保障", "li.wei · 理赔"]);
+        walk.follow("案件查询");
         for (about, says) in [
             ("送单途中受伤", "有保障"),
             ("接单之前受伤，各平台的记录都已完整", "无保障"),
