@@ -23,7 +23,11 @@ pub(super) fn long() -> &'static str {
     })
 }
 
-/// The package has no optional parts: every build has them all.
+/// Every build has these; object storage is optional.
+#[cfg(feature = "object-store")]
+const FEATURES: &str = "serve, kafka, gzip, zstd, bundled time zones, jemalloc, object storage";
+/// Every build has these.
+#[cfg(not(feature = "object-store"))]
 const FEATURES: &str = "serve, kafka, gzip, zstd, bundled time zones, jemalloc";
 /// As `Cargo.toml` asks for them.
 const KAFKA_FEATURES: &str = "ssl, sasl_plain, sasl_scram, gzip, zstd";
