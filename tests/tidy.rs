@@ -205,7 +205,10 @@ fn no_test_is_ignored() {
 
 /// Each word with the only files that may use it.
 const ONE_PLACE: [(&str, &[&str]); 8] = [
-    ("sleep", &["src/http/connection.rs", "src/wait.rs", "tests/testkit/wait.rs"]),
+    (
+        "sleep",
+        &["src/http/connection.rs", "src/storage/object/pause.rs", "src/wait.rs", "tests/testkit/wait.rs"],
+    ),
     ("park_timeout", &[]),
     ("sleep_until", &[]),
     // On channels whose messages count.
@@ -217,7 +220,13 @@ const ONE_PLACE: [(&str, &[&str]); 8] = [
     // Unit tests cannot share the testkit.
     (
         "fastrand",
-        &["src/coverage/resolve/finality/dice.rs", "src/http/tests/fuzz.rs", "tests/testkit/random.rs"],
+        &[
+            "src/coverage/resolve/finality/dice.rs",
+            "src/http/tests/fuzz.rs",
+            "src/storage/object/tests/history.rs",
+            "src/storage/object/tests/unkind.rs",
+            "tests/testkit/random.rs",
+        ],
     ),
 ];
 

@@ -11,10 +11,12 @@ pub(super) fn long() -> &'static str {
     static TEXT: OnceLock<String> = OnceLock::new();
     TEXT.get_or_init(|| {
         format!(
-            "{}\ncommit: {}\nfeatures: {}\nKafka client: librdkafka {} with {}\nbuild: {}, {}",
+            "{}\ncommit: {}\nfeatures: {}{}{}\nKafka client: librdkafka {} with {}\nbuild: {}, {}",
             env!("CARGO_PKG_VERSION"),
             env!("COVERLEDGER_COMMIT"),
             FEATURES,
+            OBJECT_STORAGE,
+            TRACES,
             client_version(),
             KAFKA_FEATURES,
             env!("COVERLEDGER_TARGET"),
@@ -23,11 +25,11 @@ pub(super) fn long() -> &'static str {
     })
 }
 
-/// What every build has, and the features of this one.
-#[cfg(feature = "otel")]
-const FEATURES: &str = "serve, kafka, gzip, zstd, bundled time zones, jemalloc, otel";
-/// What every build has.
-#[cfg(not(feature = "otel"))]
+/// Every build has these.
 const FEATURES: &str = "serve, kafka, gzip, zstd, bundled time zones, jemalloc";
+/// A build has it unless it was made without `object-store`.
+const OBJECT_STORAGE: &str = if cfg!(feature = "object-store") { ", object storage" } else { "" };
+/// A build has it if it was made with `otel`.
+const TRACES: &str = if cfg!(feature = "otel") { ", otel" } else { "" };
 /// As `Cargo.toml` asks for them.
 const KAFKA_FEATURES: &str = "ssl, sasl_plain, sasl_scram, gzip, zstd";

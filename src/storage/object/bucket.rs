@@ -206,8 +206,8 @@ impl Bucket {
         endpoint: Option<usize>,
     ) -> Result<Bytes, Trouble> {
         let (store, path) = (self.store(endpoint)?, self.path(name));
-        // How much it is is not known before.
-        self.wait(Self::limit(bytes_max), async move { read_whole(&*store, &path, bytes_max).await })
+        // How much it is is not known before, and mostly it is far less than it may be.
+        self.wait(Self::limit(bytes_max / 8), async move { read_whole(&*store, &path, bytes_max).await })
     }
 
     /// Creates an object, and finds out what became of it: one's own is known by `is_own`.

@@ -21,6 +21,7 @@ mod disk_cache;
 mod full;
 mod name;
 mod options;
+mod pause;
 mod places;
 mod probe;
 pub mod s3;
@@ -50,6 +51,7 @@ use bucket::Bucket;
 use disk_cache::DiskCache;
 use name::Nonce;
 use object_store::ObjectStore;
+use pause::pause;
 use s3::S3Settings;
 use segment_reader::SegmentReader;
 use shared::Shared;
@@ -221,7 +223,7 @@ fn keep_alive(core: &Arc<Core>) {
     let (every, weak) = (core.shared.options.heartbeat / 2, Arc::downgrade(core));
     core.shared.bucket.spawn(async move {
         loop {
-            tokio::time::sleep(every).await;
+            pause(every).await;
             let Some(core) = weak.upgrade().filter(|core| !core.is_closed()) else { return };
             // What fails is met by the next change, and by upkeep.
             let beat = tokio::task::spawn_blocking(move || core.heartbeat()).await;

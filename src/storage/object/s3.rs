@@ -10,6 +10,8 @@ use tokio_rustls::rustls::crypto::ring;
 
 /// Time for a connection.
 const CONNECT_TIME: Duration = Duration::from_secs(5);
+/// Time for any request; the engine gives most of them far less.
+const REQUEST_TIME_MAX: Duration = Duration::from_secs(900);
 
 /// Which bucket, and how it is reached. Credentials are not part of it: they come from the variables `AWS_ACCESS_KEY_ID`,
 /// `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN`, a web identity, or the service of the machine or container.
@@ -71,7 +73,8 @@ impl S3Settings {
         ca: Option<&[u8]>,
         credentials: Option<(&str, &str)>,
     ) -> Result<Arc<dyn ObjectStore>, String> {
-        let mut client = ClientOptions::new().with_connect_timeout(CONNECT_TIME);
+        let mut client =
+            ClientOptions::new().with_connect_timeout(CONNECT_TIME).with_timeout(REQUEST_TIME_MAX);
         if let Some(pem) = ca {
             for certificate in Certificate::from_pem_bundle(pem).map_err(|error| error.to_string())? {
                 client = client.with_root_certificate(certificate);

@@ -41,7 +41,7 @@ fn unkind(world: &Arc<World>, seed: u64) -> Object {
     let options = ObjectOptions {
         lease: Duration::from_millis(60),
         heartbeat: Duration::from_millis(10),
-        patience: Duration::from_millis(150),
+        patience: Duration::from_millis(60),
         full_every: 6,
         ..options()
     };

@@ -37,7 +37,7 @@ impl ObjectStore for Poor {
         if self.1 == Lacks::AtomicCreate && opts.mode == PutMode::Create {
             let there = self.0.bucket.head(path).await;
             // Others look meanwhile, too.
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            pause(Duration::from_millis(50)).await;
             if there.is_err() {
                 opts.mode = PutMode::Overwrite;
             }

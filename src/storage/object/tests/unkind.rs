@@ -2,6 +2,7 @@
 //! effect long after they failed; and a record of what was created, which the bucket forgets when slots are collected.
 
 use super::super::name::{SLOTS, number_of};
+use super::super::pause::pause;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, StreamExt};
@@ -15,7 +16,7 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Display};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The bucket, and every slot that was ever created in it, by number in the order of creation.
 #[derive(Debug, Default)]
@@ -32,7 +33,9 @@ pub(super) struct Unkind {
     random: Mutex<fastrand::Rng>,
     /// One of so many requests meets something; 0 = none.
     one_of: u32,
-    /// Whether no request gets through.
+    /// Until when no request gets through.
+    cut_until: Mutex<Option<Instant>>,
+    /// Whether no request gets through at all.
     pub(super) is_cut_off: AtomicBool,
     /// Done before the next slot of this process is created.
     pub(super) before_slot: Mutex<Option<Hook>>,
@@ -77,6 +80,7 @@ impl Unkind {
             world: Arc::clone(world),
             random: Mutex::new(fastrand::Rng::with_seed(seed)),
             one_of,
+            cut_until: Mutex::default(),
             is_cut_off: AtomicBool::new(false),
             before_slot: Mutex::default(),
             loses_reply: AtomicBool::new(false),
@@ -84,7 +88,8 @@ impl Unkind {
     }
 
     fn draw(&self) -> Meets {
-        if self.is_cut_off.load(Ordering::Acquire) {
+        let is_cut = self.cut_until.lock().unwrap().is_some_and(|until| Instant::now() < until);
+        if is_cut || self.is_cut_off.load(Ordering::Acquire) {
             return Meets::Refused;
         }
         let mut random = self.random.lock().unwrap();
@@ -97,7 +102,13 @@ impl Unkind {
             4 => Meets::Delay(Duration::from_millis(random.u64(60..140))),
             5..=6 => Meets::Refused,
             7 => Meets::Conflict,
-            8..=9 => Meets::LostReply,
+            // A partition of the network, sometimes longer than a process is patient.
+            8 => {
+                let long = Duration::from_millis(random.u64(40..120));
+                *self.cut_until.lock().unwrap() = Some(Instant::now() + long);
+                Meets::Refused
+            }
+            9 => Meets::LostReply,
             _ => Meets::Late(Duration::from_millis(random.u64(1..60))),
         }
     }
@@ -129,8 +140,8 @@ impl ObjectStore for Unkind {
         };
         match meets {
             Meets::Nothing => put(&self.world, path, payload, opts).await,
-            Meets::Delay(pause) => {
-                tokio::time::sleep(pause).await;
+            Meets::Delay(time) => {
+                pause(time).await;
                 put(&self.world, path, payload, opts).await
             }
             Meets::Refused => Err(failed("503")),
@@ -142,10 +153,10 @@ impl ObjectStore for Unkind {
                 let _lost = put(&self.world, path, payload, opts).await;
                 Err(failed("the reply was lost"))
             }
-            Meets::Late(pause) => {
+            Meets::Late(time) => {
                 let (world, path) = (Arc::clone(&self.world), path.clone());
                 tokio::runtime::Handle::current().spawn(async move {
-                    tokio::time::sleep(pause).await;
+                    pause(time).await;
                     let _lost = put(&world, &path, payload, opts).await;
                 });
                 Err(failed("timed out; the request is on its way"))
@@ -164,7 +175,7 @@ impl ObjectStore for Unkind {
     async fn get_opts(&self, path: &Path, options: GetOptions) -> Result<GetResult> {
         match self.draw() {
             Meets::Nothing => {}
-            Meets::Delay(pause) => tokio::time::sleep(pause).await,
+            Meets::Delay(time) => pause(time).await,
             _ => return Err(failed("500")),
         }
         self.world.bucket.get_opts(path, options).await
