@@ -198,7 +198,7 @@ mod tests {
         }
         let demo = binary().args(["demo", "--listen", "0.0.0.0:0"]).output().unwrap();
         let said = String::from_utf8(demo.stderr).unwrap();
-        assert!(!demo.status.success() && said.contains("[access] and TLS are missing"), "{said}");
+        assert!(!demo.status.success() && said.contains("it listens on loopback only"), "{said}");
         tls::write_certificate(folder.path());
         let text = "[http]\nlisten = \"0.0.0.0:0\"\n[http.tls]\ncertificate = \"service.crt\"\nkey = \"service.key\"\n[access]\n";
         fs::write(&path, text).unwrap();

@@ -82,6 +82,12 @@ impl Demo {
     /// # Errors
     /// A folder that is not empty, an address that cannot be had, a broker or a service that does not start.
     pub fn start(options: &DemoOptions) -> anyhow::Result<Self> {
+        if !options.listen.ip().to_canonical().is_loopback() {
+            anyhow::bail!(
+                "Failed to start the demo on {}: it shows its passwords, so that it listens on loopback only; leave --listen out, or write 127.0.0.1:PORT",
+                options.listen
+            );
+        }
         let home = Home::make(options.keep.as_deref())?;
         let mut config = home.config()?;
         let listen = free(options.listen)?;
