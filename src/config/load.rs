@@ -20,6 +20,7 @@ use super::tariff::Rules;
 use super::value;
 use super::zone;
 use crate::domain::platform::Platforms;
+use crate::domain::tariff::Tariff;
 use crate::domain::time::Zone;
 use sha2::{Digest, Sha256};
 use std::cell::RefCell;
@@ -185,43 +186,7 @@ pub(super) fn build(main: Source, outside: Outside<'_>) -> Result<(Config, Repor
     let text = kept_text(&main, &includes, &defaults, &report);
     match tariff {
         Some(tariff) if !report.has_problems() => {
-            let hash = Sha256::digest(text.as_bytes()).into();
-            let Settings {
-                zone,
-                platforms,
-                display_names,
-                ledger,
-                ingest,
-                http,
-                access,
-                answers,
-                kafka,
-                seal,
-                limits,
-                shutdown,
-                storage,
-            } = settings;
-            let warnings = report.warnings();
-            let config = Config {
-                zone,
-                tariff,
-                platforms,
-                display_names,
-                ledger,
-                ingest,
-                http,
-                access,
-                answers,
-                kafka,
-                seal,
-                limits,
-                shutdown,
-                storage,
-                text,
-                hash,
-                files: Vec::new(),
-                warnings,
-            };
+            let config = settings.with(tariff, text, report.warnings());
             Ok((config, report))
         }
         _ => Err(report.into_errors()),
@@ -253,6 +218,30 @@ struct Settings {
 }
 
 impl Settings {
+    /// The whole configuration.
+    fn with(self, tariff: Tariff, text: String, warnings: Vec<String>) -> Config {
+        Config {
+            zone: self.zone,
+            tariff,
+            platforms: self.platforms,
+            display_names: self.display_names,
+            ledger: self.ledger,
+            ingest: self.ingest,
+            http: self.http,
+            access: self.access,
+            answers: self.answers,
+            kafka: self.kafka,
+            seal: self.seal,
+            limits: self.limits,
+            shutdown: self.shutdown,
+            storage: self.storage,
+            hash: Sha256::digest(text.as_bytes()).into(),
+            text,
+            files: Vec::new(),
+            warnings,
+        }
+    }
+
     fn read(root: &mut Section<'_>, main: &Source, outside: Outside<'_>, report: &mut Report) -> Self {
         let named = |value: &toml::de::DeValue<'_>| zone::zone(&value::text(value)?);
         let zone = root.read("timezone", report, named).unwrap_or_else(Zone::utc);
