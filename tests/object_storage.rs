@@ -1,7 +1,8 @@
 //! The real program with its ledger in a real object store, and a real Kafka: writers that are killed or stopped, others that take
 //! over on other machines, and a ledger that is exact in the end.
 
-#![cfg(all(test, feature = "object-store"))]
+#![cfg(test)]
+#![cfg(feature = "object-store")]
 
 mod testkit;
 
