@@ -1,6 +1,6 @@
 //! The page *Operations*.
 
-use super::browser::Browser;
+use super::chromium::Browser;
 use super::limits::with_state;
 use super::page_browser::check;
 use super::world::*;
