@@ -60,6 +60,9 @@ const RIDERS: May = May::Roles(&[Role::Claims, Role::Platform, Role::Auditor, Ro
 /// Those who watch the service; a platform watches itself.
 const WATCHERS: May = May::Roles(&[Role::Ops, Role::Platform, Role::Auditor, Role::Admin]);
 
+/// Those who see how the whole service does.
+const OPERATORS: May = May::Roles(&[Role::Ops, Role::Auditor, Role::Admin]);
+
 const fn rule(method: &'static str, path: &'static str, group: Group, may: May) -> Rule {
     Rule { method, path, group, may, asks_reason: false, is_page: false }
 }
@@ -90,7 +93,7 @@ pub(super) const RULES: [Rule; 37] = [
         is_page: true,
         ..rule("GET", "/access-log", Group::Limited, May::Roles(&[Role::Auditor, Role::Admin]))
     },
-    Rule { is_page: true, ..rule("GET", "/operations", Group::Limited, WATCHERS) },
+    Rule { is_page: true, ..rule("GET", "/operations", Group::Limited, OPERATORS) },
     asking("GET", "/v1/coverage", Group::Limited),
     asking("POST", "/v1/coverage/batch", Group::Batch),
     asking("GET", "/v1/riders/{rider_id}/timeline", Group::Limited),
