@@ -1,7 +1,8 @@
 //! Traces as a collector gets them: OTLP over HTTP in protobuf. Commits and questions are spans; no span is about a single order,
 //! and nothing names a rider.
 
-#![cfg(all(test, feature = "otel"))]
+#![cfg(test)]
+#![cfg(feature = "otel")]
 
 mod testkit;
 

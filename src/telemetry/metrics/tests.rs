@@ -12,8 +12,8 @@ fn has(text: &str, line: &str) {
     assert!(text.lines().any(|l| l == line), "`{line}` is not in:\n{text}");
 }
 
-#[test]
-fn every_event_is_counted_where_it_belongs() {
+/// Metrics after one commit from Kafka.
+fn committed() -> Metrics {
     let metrics = Metrics::new().unwrap();
     metrics.received(RecordSource::Kafka, 3, 700);
     metrics.committed(&CommitFacts {
@@ -33,6 +33,12 @@ fn every_event_is_counted_where_it_belongs() {
             reversed: Micros::new(250_000),
         }],
     });
+    metrics
+}
+
+#[test]
+fn every_event_is_counted_where_it_belongs() {
+    let metrics = committed();
     metrics.partition(&PartitionFacts { topic: "orders", partition: 7, position: 40, end: Some(45) });
     metrics.completed_through("dada", UtcMillis::new(1_795_147_620_500));
     metrics.late("dada", 4);
