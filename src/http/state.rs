@@ -2,6 +2,9 @@
 
 mod moment;
 mod reload;
+mod seen;
+
+pub(super) use seen::Seen;
 
 use super::access::{Asker, Cookies, Guard};
 use super::backend::{Source, ViewError};
@@ -12,13 +15,6 @@ use super::problem::{Kind, Problem};
 use crate::access::{Access, SignInError};
 use crate::answers::AnswerLog;
 use crate::config::{AccessSettings, HttpSettings};
-use crate::coverage::Terms;
-use crate::coverage::answer::Answer;
-use crate::coverage::explain::LimitedTo;
-use crate::coverage::question::Question;
-use crate::coverage::resolve::{explain, resolve};
-use crate::coverage::scoped_view::ScopedView;
-use crate::coverage::warning::Warning;
 use crate::domain::data_scope::DataScope;
 use crate::domain::platform::{DisplayName, Platforms};
 use crate::domain::time::Zone;
@@ -28,7 +24,6 @@ use crate::telemetry::history::History;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::traces::Traces;
 use arc_swap::ArcSwap;
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -59,69 +54,6 @@ pub struct HttpState<S> {
 pub(super) struct KeptAnswers {
     pub(super) log: AnswerLog,
     pub(super) clock: Clock,
-}
-
-/// The newest committed state, and the configuration, as one asker sees them.
-#[derive(Debug)]
-pub(super) struct Seen<'a, V> {
-    pub(super) view: ScopedView<V>,
-    platforms: Cow<'a, Platforms>,
-    zone: &'a Zone,
-    /// What is told of a limited view; `None` where everything is seen.
-    pub(super) limit: Option<Warning>,
-}
-
-impl<'a, V: LedgerView> Seen<'a, V> {
-    fn new(view: Arc<V>, scope: &DataScope, newest: &'a Platforms, zone: &'a Zone) -> Self {
-        // An earlier state is judged by what the platforms promised then.
-        let earlier = view.earlier_promises().cloned();
-        let platforms = earlier.map_or(Cow::Borrowed(newest), Cow::Owned);
-        let own = scope.platform().map(|name| Cow::Owned(platforms.only(name)));
-        let limit = (!scope.is_all()).then(|| Warning::LimitedView {
-            platform: scope.platform().map(str::to_owned),
-            regions: scope.regions().iter().map(ToString::to_string).collect(),
-        });
-        let view = ScopedView::new(view, scope, &platforms);
-        Self { view, platforms: own.unwrap_or(platforms), zone, limit }
-    }
-
-    /// What the platforms that the asker may know promise, and the zone.
-    pub(super) fn terms(&self) -> Terms<'_> {
-        Terms { platforms: &self.platforms, zone: self.zone }
-    }
-
-    /// Every platform that the asker may know and that was ever registered or stored, sorted.
-    pub(super) fn platforms_known(&self) -> Vec<String> {
-        self.view.completeness().platforms_known(&self.platforms, self.view.platforms_stored())
-    }
-
-    /// The commit of the state.
-    pub(super) fn commit(&self) -> u64 {
-        self.view.as_of().commit
-    }
-
-    /// Answers a question, and says so where the view is limited.
-    ///
-    /// # Errors
-    /// The state could not be read.
-    pub(super) fn resolve(&self, question: &Question) -> Result<Answer, V::Error> {
-        self.answer(question, false)
-    }
-
-    /// Answers a question, explained or not, and says so where the view is limited.
-    ///
-    /// # Errors
-    /// The state could not be read.
-    pub(super) fn answer(&self, question: &Question, is_explained: bool) -> Result<Answer, V::Error> {
-        let work = if is_explained { explain } else { resolve };
-        let mut answer = work(&self.view, self.terms(), question)?;
-        if let (Some(why), Some(Warning::LimitedView { platform, regions })) = (&mut answer.why, &self.limit)
-        {
-            why.limited_to = Some(LimitedTo { platform: platform.clone(), regions: regions.clone() });
-        }
-        answer.warnings.extend(self.limit.clone());
-        Ok(answer)
-    }
 }
 
 #[derive(Debug)]
