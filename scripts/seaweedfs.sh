@@ -5,7 +5,7 @@
 #   scripts/seaweedfs.sh stop  DIR                  ends it
 #   scripts/seaweedfs.sh fetch                      only fetches it, so that a later start needs no network
 #
-# It listens on 127.0.0.1 alone and reports nothing to anybody. The bucket's name has three letters or more. The key is `coverledger`,
+# It listens on 127.0.0.1 alone and sends no telemetry. The bucket's name has three letters or more. The key is `coverledger`,
 # its secret `coverledger-secret`. DIR/pids holds its processes, DIR/*.log what they say.
 #
 #   COVERLEDGER_SEAWEEDFS_HOME   where the program is kept (default: target/seaweedfs-VERSION of this repository)

@@ -94,7 +94,7 @@ fn writers_die_and_sleep_and_others_continue_exactly_where_the_chain_ends() {
     let mut first = one.serve();
     send(&sender, &parts[0][..500]);
     first.applied(500);
-    // While it is at work nobody else writes.
+    // While it works no other process may write.
     let (code, said) = other.serve().end();
     assert_eq!(code, Some(75), "{said}");
     assert!(said.contains("s3://ledger/nation: it is in use"), "{said}");

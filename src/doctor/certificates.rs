@@ -9,7 +9,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-/// A certificate that expires sooner is told.
+/// The report names a certificate that expires sooner.
 const SOON_MS: i64 = 30 * DAY_MS;
 
 /// Options of librdkafka that name files with certificates.

@@ -37,7 +37,7 @@ impl Wanted {
     ) -> Result<Self, Problem> {
         if !asker.scope().is_all() {
             let detail = "a receipt shows the whole day of the rider, on every platform and in every region: ask without it, or as \
-                          somebody who may see all";
+                          a person who may see all";
             return Err(Problem::new(Kind::Forbidden, detail));
         }
         if question.rider_ids.len() != 1 {

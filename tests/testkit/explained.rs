@@ -346,7 +346,7 @@ pub(crate) fn check_completeness(why: &Value) {
                 assert!(at(since, "through") >= through && number(since, "partitions") == 0, "{since}");
                 continue;
             }
-            other => panic!("nobody vouches by {other}: {since}"),
+            other => panic!("no platform vouches by {other}: {since}"),
         };
         assert!(number(since, "partitions") > 0);
         assert!(at(&since["least_read"], "read_to") - delay >= through, "{since}");

@@ -27,7 +27,7 @@ pub struct Person {
     pub issuer: String,
     /// The person, unique and lasting at the provider.
     pub subject: String,
-    /// What the provider calls the person; may change, and be somebody else's later.
+    /// What the provider calls the person; may change, and belong to another person later.
     pub shown: String,
 }
 

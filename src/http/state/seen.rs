@@ -20,7 +20,7 @@ pub(in crate::http) struct Seen<'a, V> {
     pub(in crate::http) view: ScopedView<V>,
     platforms: Cow<'a, Platforms>,
     zone: &'a Zone,
-    /// What is told of a limited view; `None` where everything is seen.
+    /// The warning of a limited view; `None` where the asker sees everything.
     pub(in crate::http) limit: Option<Warning>,
 }
 

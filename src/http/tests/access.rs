@@ -196,7 +196,7 @@ fn every_rule_has_one_handler() {
 fn check(reply: &Reply, is_allowed: bool, what: &str) {
     let status = reply.status.as_u16();
     if is_allowed {
-        // An entry of somebody else is as none.
+        // The entry of another principal is not found.
         if reply.body.contains("answer-unknown") || reply.body.contains("没有这条答复") {
             return;
         }

@@ -39,8 +39,8 @@ pub fn last_record(
     Ok(newest_record(settings, health, place, timeout)?.map(|newest| newest.payload))
 }
 
-/// The newest record of a partition; `None` when the partition has none. A partition without records is read, too: whoever may
-/// not read it learns of that.
+/// The newest record of a partition; `None` when the partition has none. An empty partition is read, too, so that a
+/// missing right to read it shows.
 ///
 /// # Errors
 /// Kafka does not answer within `timeout`, or refuses.

@@ -1,4 +1,4 @@
-//! Collection: what no state needs any more that somebody may still read is deleted, `keep` after that became so.
+//! Collection: deletes what no readable state needs any more, once `keep` has passed since then.
 //!
 //! All times are those of the store, and the newest is that of the writer's own newest slot: a process that was away for long
 //! deletes nothing that another wrote meanwhile.

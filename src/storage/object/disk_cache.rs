@@ -1,5 +1,5 @@
-//! A bounded cache of blocks of segments on a disk of this machine. What is read from it is checked by whoever knows the checksum
-//! of what it is; a block that is not right is forgotten and read from the store again.
+//! A bounded cache of blocks of segments on a disk of this machine. Each caller compares what it reads with the
+//! checksum that it knows, and drops a damaged block so that the next read goes to the store.
 
 use super::name::SegmentName;
 use crate::storage::error::{StorageError, StorageResult};

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 const KIND: u8 = b'b';
 
-/// Options with which tests need not wait: nobody is taken for dead, and what is not needed may go at once.
+/// Options with which tests need not wait: no writer counts as dead, and collection deletes at once.
 fn options() -> ObjectOptions {
     ObjectOptions {
         lease: Duration::from_secs(3_600),

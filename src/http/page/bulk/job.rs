@@ -289,7 +289,7 @@ mod tests {
         let second = jobs.add(&li, 3, now.plus(1)).unwrap();
         assert_ne!(first.id, second.id);
         assert_eq!(jobs.add(&li, 3, now).unwrap_err(), Refused::Running);
-        // A token of the same name is somebody else.
+        // A token of the same name is another principal.
         let token = Owner { kind: PrincipalKind::Token, ..li.clone() };
         assert!(jobs.get(&first.id, &li, now).is_some());
         for other in [&wu, &token] {

@@ -254,7 +254,7 @@ words! {
     zoom_7d: "7 天", "7 days";
     check_numbers: "校验数", "Check numbers";
     digest: "答案摘要（SHA-256）", "Digest of the answer (SHA-256)";
-    digest_text: "校验数与二维码都取自这份 JSON 答案的摘要；任何人重新取得它即可核对本页。", "Check numbers and QR code are of the digest of this answer as JSON: whoever gets it again can compare this page with it.";
+    digest_text: "校验数与二维码都取自这份 JSON 答案的摘要；任何人重新取得它即可核对本页。", "Check numbers and QR code are of the digest of this answer as JSON. Anyone can fetch it again and compare it with this page.";
     exact_json: "取得这份 JSON 答案", "Get this very answer as JSON";
     qr: "摘要的二维码", "QR code of the digest";
     print_view: "打印版", "Print view";

@@ -96,7 +96,7 @@ async fn a_platform_gets_its_own_metrics_only() {
         "coverledger_pending_records{platform=\"dada\",reason=\"rejected_record\"} 3",
     ];
     assert_eq!(lines("platform:dada").await, BTreeSet::from(own.map(str::to_owned)));
-    // The label of all platforms beyond the bound is nobody's name.
+    // The label of all platforms beyond the bound is the name of none of them.
     assert_eq!(lines("platform:other").await, BTreeSet::new());
     let all = lines("ops").await;
     assert!(own.iter().all(|line| all.contains(*line)) && all.len() > 100, "{all:?}");

@@ -2,7 +2,7 @@
 //! slots are collected meanwhile. Then all that was created is read again from the first slot on:
 //! * the chain is unbroken, and epochs never fall (`State::follow` refuses anything else);
 //! * each order is charged once, in order;
-//! * every commit that was acknowledged, and every state that anybody saw, is in the chain;
+//! * every commit that was acknowledged, and every state that a reader saw, is in the chain;
 //! * no reader went back.
 //!
 //! `COVERLEDGER_OBJECT_SEEDS` sets how many histories are run, from `COVERLEDGER_OBJECT_FROM` on.
@@ -20,7 +20,7 @@ const WRITERS: u64 = 3;
 /// Orders of a history.
 const ORDERS: u64 = 60;
 
-/// What somebody was told: a version of the root, and how many orders were charged at it.
+/// What a client was told: a version of the root, and how many orders were charged at it.
 type Seen = (Version, u64);
 
 #[derive(Default)]
