@@ -33,6 +33,7 @@ pub mod local;
 pub mod memory;
 #[cfg(feature = "object-store")]
 pub mod object;
+mod place_pages;
 mod root;
 mod session;
 mod upkeep;

@@ -1,7 +1,7 @@
 //! Segment files of a checkpoint: they are immutable, so they are linked, or copied to another file system.
 
 use super::segments::Segments;
-use super::table::Group;
+use super::table::{self, Group};
 use crate::storage::error::StorageError;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -27,7 +27,7 @@ impl Segments {
         loop {
             let catalog = self.catalog();
             let needed: BTreeSet<u64> = catalog
-                .layers_from(Group::first_of(&[]))
+                .layers_from(table::first_group(&[]))
                 .filter(|(group, _)| wanted(*group))
                 .flat_map(|(_, layers)| layers)
                 .map(|layer| layer.segment.number)

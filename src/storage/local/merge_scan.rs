@@ -2,7 +2,7 @@
 
 use super::kv::HotItem;
 use super::store::Store;
-use super::table::Group;
+use super::table::{self, Group};
 use crate::storage::Value;
 use crate::storage::error::StorageError;
 use crate::storage::key::in_run;
@@ -79,7 +79,7 @@ impl Store {
             key.iter().zip(prefix).take(9).all(|(a, b)| a == b)
         };
         let catalog = self.shared.segments.catalog();
-        let groups = catalog.layers_from(Group::first_of(start)).map(|(group, _)| group);
+        let groups = catalog.layers_from(table::first_group(start)).map(|(group, _)| group);
         let groups: VecDeque<Group> = groups.take_while(may_start).collect();
         let cold = Cold {
             store: self.clone(),

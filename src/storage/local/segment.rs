@@ -287,7 +287,7 @@ pub(super) fn read_page(
     entry: &Entry,
     page: u32,
 ) -> Result<Page, Fault> {
-    let (offset, length) = entry.page(page);
+    let (offset, length) = entry.page::<Place>(page);
     let mut bytes = vec![0; length];
     file.read_exact_at(&mut bytes, offset)?;
     Ok(Page::check(number, entry, offset, &bytes, values)?)

@@ -6,7 +6,7 @@ use super::failure::Failure;
 use super::pages::Pages;
 use super::reclaimer::{Reclaimer, Removed, RemovedFiles};
 use super::segment::{self, Name, Sealed, SegmentWriter};
-use super::table::Group;
+use super::table::{self, Group};
 use crate::storage::cache::PartCache;
 use crate::storage::crash_points::{self, Point};
 use crate::storage::error::StorageError;
@@ -240,7 +240,7 @@ impl Segments {
     /// Deletes the groups that are not `wanted`, durably; returns how many values.
     pub(super) fn keep_only(&self, wanted: impl Fn(Group) -> bool) -> Result<u64, StorageError> {
         let catalog = self.catalog.load();
-        let groups = catalog.layers_from(Group::first_of(&[])).map(|(group, _)| group);
+        let groups = catalog.layers_from(table::first_group(&[])).map(|(group, _)| group);
         let count = self.delete_groups(groups.filter(|&group| !wanted(group)).collect())?;
         if count > 0 {
             // Numbers of orphans are used again: a file that came back would answer for the new values.
@@ -270,7 +270,7 @@ impl Segments {
             return Ok(0);
         }
         let mut writer = self.create()?;
-        for (group, layers) in catalog.layers_from(Group::first_of(&[])) {
+        for (group, layers) in catalog.layers_from(table::first_group(&[])) {
             for layer in layers.iter().filter(|layer| sparse.contains(&layer.segment.number)) {
                 let places = match layer.places(&self.pages) {
                     // All that it held was deleted since.

@@ -4,7 +4,7 @@ use super::kv::{Kv, KvValue};
 use super::lock::DirLock;
 use super::reclaimer::Reclaimer;
 use super::segments::{Access, Segments};
-use super::table::Group;
+use super::table::{self, Group};
 use super::temporary_copy::TemporaryCopy;
 use super::value_writer::ValueWriter;
 use crate::storage::cache::PartCache;
@@ -88,7 +88,7 @@ impl Store {
 
     /// Reads a value.
     pub fn get(&self, key: &[u8]) -> Result<Option<Value>, StorageError> {
-        if let Some((group, number)) = Group::of(key)
+        if let Some((group, number)) = table::group_of(key)
             && let Some(value) = self.shared.segments.get(group, number)?
         {
             return Ok(Some(Value::read(value)));
@@ -113,7 +113,7 @@ impl Store {
 
     /// Whether there is a value of this key.
     pub fn holds(&self, key: &[u8]) -> Result<bool, StorageError> {
-        let in_segment = match Group::of(key) {
+        let in_segment = match table::group_of(key) {
             Some((group, number)) => self.shared.segments.holds(group, number)?,
             None => false,
         };
@@ -139,7 +139,7 @@ impl Store {
     pub fn delete(&self, keys: impl IntoIterator<Item = Vec<u8>>) -> Result<(), StorageError> {
         let mut in_segments = Vec::new();
         for key in keys {
-            match Group::of(&key) {
+            match table::group_of(&key) {
                 Some(place) if self.shared.segments.holds(place.0, place.1)? => in_segments.push(place),
                 _ => self.shared.hot.remove(&key)?,
             }
@@ -152,7 +152,7 @@ impl Store {
         let mut deleted = self.shared.segments.delete_runs(kind, runs.clone())?;
         for item in self.shared.hot.scan(&[kind], &in_run(kind, runs.start, 0)) {
             let (key, _) = item?;
-            let Some((group, _)) = Group::of(&key) else { continue };
+            let Some((group, _)) = table::group_of(&key) else { continue };
             if group.run >= runs.end {
                 break;
             }

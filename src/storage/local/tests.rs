@@ -365,7 +365,7 @@ proptest! {
         if let Ok((entries, values_end)) = table::decode(&bytes, 8, end) {
             prop_assert!((8..=end).contains(&values_end));
             for entry in entries {
-                let (at, length) = entry.page(entry.pages() - 1);
+                let (at, length) = entry.page::<table::Place>(entry.pages() - 1);
                 prop_assert!(entry.at >= values_end && at + u64::try_from(length).unwrap() <= end);
             }
         }

@@ -2,7 +2,7 @@
 
 use super::segment::SegmentWriter;
 use super::store::Store;
-use super::table::Group;
+use super::table;
 use crate::storage::VALUE_BYTES_MAX;
 use crate::storage::crash_points::{self, Point};
 use crate::storage::error::StorageError;
@@ -37,12 +37,12 @@ impl ValueWriter {
             return Err(StorageError::TooLarge { bytes: value.len() });
         }
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let (Some(file), Some(place)) = (&mut open.file, Group::of(key)) {
+        if let (Some(file), Some(place)) = (&mut open.file, table::group_of(key)) {
             file.append(place, &value)?;
             crash_points::after(Point::ValuePut);
             return Ok(());
         }
-        if Group::of(key).is_some() {
+        if table::group_of(key).is_some() {
             open.held_bytes += u64::try_from(value.len()).unwrap_or(u64::MAX);
         }
         open.held.push((key.to_vec(), value));
@@ -50,7 +50,7 @@ impl ValueWriter {
         if open.file.is_none() && open.held_bytes > self.segment_bytes_min {
             let mut file = self.store.shared.segments.create()?;
             for (key, value) in std::mem::take(&mut open.held) {
-                match Group::of(&key) {
+                match table::group_of(&key) {
                     Some(place) => file.append(place, &value)?,
                     None => open.held.push((key, value)),
                 }

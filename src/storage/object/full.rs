@@ -6,7 +6,7 @@
 //! ```
 
 use super::name::{Nonce, SegmentName};
-use super::places::{Entry, Group};
+use super::places::{Group, decode_entry, encode_entry};
 use super::slot::{self, Kind, seal, unseal};
 use super::state::{Bytes, Dead, Head, Held, Layer, State};
 use crate::storage::bytes::{CodecError, Decoded, Reader, Writer};
@@ -65,7 +65,7 @@ fn encode_layer(layer: &Layer, numbers: &BTreeMap<SegmentName, u64>, out: &mut V
         Layer::Segment(name, entry) => {
             out.push(SEGMENT);
             out.put_varint(numbers.get(name).copied().unwrap_or(u64::MAX));
-            entry.encode(out);
+            encode_entry(entry, out);
         }
         Layer::Inline(values) => {
             out.push(INLINE);
@@ -126,7 +126,7 @@ fn decode_layer(r: &mut Reader<'_>, group: Group, names: &[SegmentName]) -> Deco
         SEGMENT => {
             let nth: usize = r.number("segment")?;
             let name = names.get(nth).ok_or(CodecError::Invalid("segment"))?;
-            let entry = Entry::decode(r)?;
+            let entry = decode_entry(r)?;
             if entry.group != group {
                 return Err(CodecError::Invalid("group"));
             }
@@ -147,6 +147,7 @@ fn decode_layer(r: &mut Reader<'_>, group: Group, names: &[SegmentName]) -> Deco
 
 #[cfg(test)]
 mod tests {
+    use super::super::places::Entry;
     use super::super::table::TableChange;
     use super::*;
     use crate::storage::key::ValueKey;
@@ -160,7 +161,7 @@ mod tests {
         state.change_entries(&[Change::Put(b"a".to_vec(), b"1".to_vec())]);
         for number in 0..3 {
             let group = |run| Group { kind: 0x62, run };
-            let entry = |run| Entry { group: group(run), count: 2, numbers: (0, 1), at: 50 };
+            let entry = |run| Entry { group: group(run), count: 2, bytes: 20, numbers: (0, 1), at: 50 };
             let entries = [entry(number), entry(number + 1)].into();
             state.change_table(&TableChange::Add { segment: segment(number), bytes: 99, entries }, 5);
         }

@@ -2,7 +2,7 @@
 
 use super::core::{Core, Role};
 use super::name::SegmentName;
-use super::places::{Entry, Found, Group, Page, Place};
+use super::places::{Entry, Found, Group, Page, Place, is_dense};
 use super::segment_reader::Part;
 use super::state::{Layer, State};
 use super::table::TableChange;
@@ -60,10 +60,10 @@ enum Stored {
 
 impl Core {
     fn page(&self, name: &SegmentName, bytes: u64, entry: &Entry, page: u32) -> StorageResult<Page> {
-        let (offset, length) = entry.page(page);
+        let (offset, length) = entry.page::<Place>(page);
         let read = || {
             let part = Part { segment: *name, segment_bytes: bytes, from: offset, bytes: length };
-            let check = |bytes: &[u8]| Page::check(name, entry, offset, bytes);
+            let check = |bytes: &[u8]| Page::check(name.token(), entry, offset, bytes, (0, entry.at));
             self.shared.reader.read(part, check).map(|page| page.bytes())
         };
         self.parts.get_owned(Owner::Segment(name.token()), offset, read).map(Page::held)
@@ -125,7 +125,7 @@ impl Core {
         for layer in layers {
             match layer {
                 Layer::Inline(values) => numbers.extend(values.keys().copied()),
-                Layer::Segment(_, entry) if entry.is_dense() => {
+                Layer::Segment(_, entry) if is_dense(entry) => {
                     numbers.extend(entry.numbers.0..=entry.numbers.1);
                 }
                 Layer::Segment(name, entry) => {

@@ -219,7 +219,7 @@ mod tests {
                 TableChange::Add {
                     segment: SegmentName { epoch: 3, number: 1, nonce: Nonce([9; 16]) },
                     bytes: 4_711,
-                    entries: [Entry { group, count: 3, numbers: (4, 900), at: 1 << 30 }].into(),
+                    entries: [Entry { group, count: 3, bytes: 90, numbers: (4, 900), at: 1 << 30 }].into(),
                 },
                 TableChange::Inline([(ValueKey::new(0x62, 5, 6), b"small".as_slice().into())].into()),
             ],

@@ -1,7 +1,7 @@
 //! Changes of what is stored beside the entries: segments, small values, and runs that are deleted.
 
 use super::name::SegmentName;
-use super::places::Entry;
+use super::places::{Entry, decode_entry, encode_entry};
 use crate::storage::VALUE_BYTES_MAX;
 use crate::storage::bytes::{CodecError, Decoded, Reader, Writer};
 use crate::storage::key::ValueKey;
@@ -34,7 +34,7 @@ impl TableChange {
                 segment.encode(out);
                 out.put_varint(*bytes);
                 out.put_len(entries.len());
-                entries.iter().for_each(|entry| entry.encode(out));
+                entries.iter().for_each(|entry| encode_entry(entry, out));
             }
             Self::Inline(values) => {
                 out.push(INLINE);
@@ -58,7 +58,7 @@ impl TableChange {
             ADD => {
                 let (segment, bytes) = (SegmentName::decode(r)?, r.varint("segment bytes")?);
                 let count = r.count(ENTRY_BYTES_MIN, "groups")?;
-                let entries = (0..count).map(|_| Entry::decode(r)).collect::<Decoded<_>>()?;
+                let entries = (0..count).map(|_| decode_entry(r)).collect::<Decoded<_>>()?;
                 Ok(Self::Add { segment, bytes, entries })
             }
             INLINE => {

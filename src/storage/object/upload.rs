@@ -103,7 +103,7 @@ fn encode(name: &SegmentName, values: &BTreeMap<ValueKey, Vec<u8>>) -> (Vec<u8>,
     for (group, places) in &groups {
         let at = length(&out);
         entries.extend(Entry::of(*group, places, at));
-        out.extend_from_slice(&encode_pages(name, at, places));
+        out.extend_from_slice(&encode_pages(name.token(), at, places));
     }
     (out, entries)
 }

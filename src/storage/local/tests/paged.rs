@@ -67,7 +67,7 @@ fn apply(store: &mut Option<(Store, usize)>, dir: &TempDir, model: &mut Model, s
             let new: Model = numbers.map(|number| ((*run, number), value(*run, number))).collect();
             // What the hot part holds is never put again.
             let in_hot = |key: &(u64, u32)| {
-                let (group, number) = Group::of(&super::key(key.0, key.1)).unwrap();
+                let (group, number) = table::group_of(&super::key(key.0, key.1)).unwrap();
                 model.contains_key(key) && !open.shared.segments.holds(group, number).unwrap()
             };
             let new: Model = new.into_iter().filter(|(key, _)| !in_hot(key)).collect();
@@ -186,7 +186,7 @@ fn a_damaged_page_is_an_error_that_names_the_file_and_nothing_else_is_lost() {
     let file = files(&dir).pop().unwrap();
     let whole = fs::read(&file).unwrap();
     let entry = segment::read(&dir.path().join("segments"), 0).unwrap().entries[0];
-    let (at, length) = entry.page(1);
+    let (at, length) = entry.page::<table::Place>(1);
     for byte in (0..length).step_by(401) {
         let mut changed = whole.clone();
         changed[usize::try_from(at).unwrap() + byte] ^= 4;
@@ -220,7 +220,7 @@ fn a_page_in_the_place_of_another_is_noticed() {
     let file = files(&dir).pop().unwrap();
     let mut bytes = fs::read(&file).unwrap();
     let entry = segment::read(&dir.path().join("segments"), 0).unwrap().entries[0];
-    let ((first, length), (second, _)) = (entry.page(0), entry.page(1));
+    let ((first, length), (second, _)) = (entry.page::<table::Place>(0), entry.page::<table::Place>(1));
     let (first, second) = (usize::try_from(first).unwrap(), usize::try_from(second).unwrap());
     bytes.copy_within(second..second + length, first);
     fs::write(&file, bytes).unwrap();
