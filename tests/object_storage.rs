@@ -127,6 +127,7 @@ fn writers_die_and_sleep_and_others_continue_exactly_where_the_chain_ends() {
     let (_folder, copy) = copied(&other, &kafka);
     compare(&copy, &sent, &[]);
     takes_files_in_and_answers(&one);
+    the_doctor_tries_the_store(&one);
     assert!(one.folder.path().join("data/object-cache").read_dir().unwrap().next().is_some());
 }
 
@@ -140,6 +141,31 @@ fn takes_files_in_and_answers(machine: &Machine) {
         machine.told(&["lookup", "--rider", "R-file", "--at", "2025-07-10T08:10:00+08:00", "--json"]);
     assert!(answer.contains("from-a-file"), "{answer}");
     machine.told(&["verify"]);
+}
+
+/// A store that does what is needed is reported so; one that refuses the credentials is a problem.
+fn the_doctor_tries_the_store(machine: &Machine) {
+    let found = |secret: &str| {
+        let mut command = binary();
+        command.args(["doctor", "--json", "--config"]).arg(&machine.config);
+        with_credentials(&mut command);
+        let said = command.env("AWS_SECRET_ACCESS_KEY", secret).output().unwrap().stdout;
+        let said: serde_json::Value = serde_json::from_slice(&said).unwrap();
+        let findings = said["findings"].as_array().unwrap();
+        let of_area = |area: &str| findings.iter().find(|finding| finding["area"] == area).unwrap().clone();
+        (of_area("object_store"), of_area("ledger"))
+    };
+    let (store, ledger) = found(SECRET);
+    assert_eq!((&store["level"], &store["check"]), (&"ok".into(), &"probe".into()), "{store}");
+    let text = ledger["found"].as_str().unwrap();
+    assert!(text.starts_with("the ledger in s3://ledger/nation opens; its newest commit is "), "{text}");
+    let (store, ledger) = found("not-the-secret");
+    assert_eq!(
+        (&store["level"], &ledger["level"]),
+        (&"problem".into(), &"problem".into()),
+        "{store} {ledger}"
+    );
+    assert!(!store["found"].as_str().unwrap().contains("not-the-secret"), "{store}");
 }
 
 fn path(path: &Path) -> &str {

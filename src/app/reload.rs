@@ -96,6 +96,7 @@ fn compare(before: &Config, new: &Config) -> (Vec<&'static str>, Vec<&'static st
         ("tariff", new.tariff.version() != before.tariff.version()),
         ("platforms", new.platforms != before.platforms),
         ("[ledger]", new.ledger != before.ledger),
+        ("[storage]", new.storage != before.storage),
         ("[ingest]", new.ingest != before.ingest),
         ("[http]", new.http != http),
         ("[access]", new.access != access_now),
@@ -140,6 +141,8 @@ mod tests {
         );
         let named =
             |name: &str| format!("[platform.dada]\nrecords_from = 2025-07-01\ndisplay_name = \"{name}\"\n");
+        #[cfg(feature = "object-store")]
+        assert_eq!(parts("", "[storage]\nurl = \"s3://ledger/nation\"\n").1, ["[storage]"]);
         assert_eq!(parts(&named("A"), &named("B")), (vec!["display names of platforms"], vec![]));
         assert_eq!(parts(&named("A"), &named("A").replace("07-01", "08-01")).1, ["platforms"]);
     }

@@ -4,7 +4,7 @@ use super::Ending;
 use super::output::Inputs;
 use crate::config::Config;
 use crate::doctor::ledger::{Place, Positions};
-use crate::doctor::{Area, Level, Report, certificates, clock, disk, kafka, ledger};
+use crate::doctor::{Area, Level, Report, certificates, clock, disk, kafka, ledger, object_store};
 use crate::ledger::LedgerOptions;
 use crate::storage::Storage;
 use crate::telemetry::clock::Clock;
@@ -17,8 +17,9 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 #[command(after_help = "Example: coverledger doctor --config coverledger.toml --backup /backups/2026-11-22
 
-Looks at the configuration, the disk (space, file system, speed of writes), the ledger and its backups, certificates, Kafka
-(brokers, rights, settings of topics, retention against the age of backups) and the clock, and says what to do. It changes
+Looks at the configuration, the disk (space, file system, speed of writes), the object store if the ledger lies in one, the ledger
+and its backups, certificates, Kafka (brokers, rights, settings of topics, retention against the age of backups) and the clock, and
+says what to do. It changes
 nothing, and may run beside a service. Exit code 0: no problem (warnings do not count), 1: a problem.")]
 pub struct DoctorArgs {
     /// The configuration file.
@@ -65,6 +66,9 @@ fn examine(args: &DoctorArgs, config: &Config, report: &mut Report) {
     let now = Clock::start().now();
     configuration(args, config, report);
     disk::examine(&config.ledger.data_dir, config.ledger.min_free_bytes, report);
+    if let Some(settings) = &config.storage {
+        object_store::examine(&LedgerOptions::new(config).storage, &settings.url(), report);
+    }
     let positions = ledgers(args, config, (now, report));
     certificates::examine(config, now, report);
     let mut told = kafka::examine(config, &positions, now, report);
@@ -96,7 +100,11 @@ fn ledgers(
     (now, report): (crate::domain::time::UtcMillis, &mut Report),
 ) -> Vec<Positions> {
     let at = (now, &config.zone);
-    let what = format!("the ledger in {}", config.ledger.data_dir.display());
+    let place = config
+        .storage
+        .as_ref()
+        .map_or_else(|| config.ledger.data_dir.display().to_string(), |bucket| bucket.url());
+    let what = format!("the ledger in {place}");
     let own = Place { what, is_backup: false, options: LedgerOptions::new(config) };
     let mut found: Vec<Positions> = ledger::examine(own, at, report).into_iter().collect();
     for folder in &args.backup {

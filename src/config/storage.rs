@@ -35,6 +35,11 @@ pub struct StorageSettings {
 }
 
 impl StorageSettings {
+    /// `s3://bucket/prefix`, for messages.
+    pub fn url(&self) -> String {
+        format!("s3://{}/{}", self.bucket, self.prefix)
+    }
+
     /// `None` where no bucket is named: the ledger lies in the data directory.
     pub(super) fn read(mut section: Section<'_>, folder: &Path, report: &mut Report) -> Option<Self> {
         let url = section.read("url", report, location);

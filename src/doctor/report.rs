@@ -23,6 +23,8 @@ pub enum Area {
     Configuration,
     /// The disk of the data directory.
     Disk,
+    /// The object store of the ledger.
+    ObjectStore,
     /// The ledger and its backups.
     Ledger,
     /// Certificates and keys.
@@ -35,13 +37,21 @@ pub enum Area {
 
 impl Area {
     /// In the order of the report.
-    const ALL: [Self; 6] =
-        [Self::Configuration, Self::Disk, Self::Ledger, Self::Certificates, Self::Kafka, Self::Clock];
+    const ALL: [Self; 7] = [
+        Self::Configuration,
+        Self::Disk,
+        Self::ObjectStore,
+        Self::Ledger,
+        Self::Certificates,
+        Self::Kafka,
+        Self::Clock,
+    ];
 
     const fn name(self) -> &'static str {
         match self {
             Self::Configuration => "configuration",
             Self::Disk => "disk",
+            Self::ObjectStore => "object store",
             Self::Ledger => "ledger and backups",
             Self::Certificates => "certificates",
             Self::Kafka => "Kafka",

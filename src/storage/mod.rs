@@ -157,6 +157,17 @@ impl Storage {
         }
     }
 
+    /// Tries whether an object store does what the engine relies on, and deletes what it wrote for that; `None` where the ledger lies
+    /// in no object store.
+    pub fn probe(&self) -> Option<StorageResult<()>> {
+        match self {
+            Self::Local(_) | Self::Memory(_) => None,
+            #[cfg(feature = "object-store")]
+            Self::Object(object) => Some(object.probe()),
+            Self::Faults(faults) => faults.inner().probe(),
+        }
+    }
+
     /// Begins a storage that nothing shows before it is whole.
     fn stage(&self) -> StorageResult<Staging> {
         match self {

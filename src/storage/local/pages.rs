@@ -106,7 +106,9 @@ impl Pages {
 
     fn page(&self, segment: &Arc<Segment>, entry: &Entry, page: u32) -> Result<Page, Failure> {
         let read = || self.read_page(segment, entry, page).map(|page| page.bytes());
-        self.cache.get_owned(Owner::Segment(segment.number), entry.page::<Place>(page).0, read).map(Page::held)
+        self.cache
+            .get_owned(Owner::Segment(segment.number), entry.page::<Place>(page).0, read)
+            .map(Page::held)
     }
 
     /// Where the value of a number lies, if there is one.

@@ -158,6 +158,11 @@ impl Object {
         claim(shared, state, take_over, how.index_bytes)
     }
 
+    /// Tries the store ([`probe`]).
+    pub(super) fn probe(&self) -> StorageResult<()> {
+        probe::probe(&self.shared()?.bucket, new_nonce()?)
+    }
+
     pub(super) fn stage(&self) -> StorageResult<ObjectStaging> {
         ObjectStaging::begin(&self.shared()?)
     }
