@@ -92,13 +92,14 @@ impl Probe<'_> {
         Ok(())
     }
 
-    /// Several create one object at the same time, over all endpoints in turn.
+    /// In each round several create one object at the same time, over all endpoints in turn. The rounds run beside each other: some
+    /// stores make racers wait for seconds.
     fn race(&self) -> StorageResult<()> {
-        for round in 0..ROUNDS {
-            let name = self.name(&format!("race-{round}"));
-            let won = self.run_race(&name).map_err(|trouble| {
-                StorageError::object("write", &self.bucket.place(&name))(trouble.text())
-            })?;
+        let names: Vec<String> = (0..ROUNDS).map(|round| self.name(&format!("race-{round}"))).collect();
+        let won = self
+            .run_races(&names)
+            .map_err(|trouble| StorageError::object("write", &self.bucket.place(FOLDER))(trouble.text()))?;
+        for (name, won) in names.iter().zip(won) {
             if won.len() > 1 {
                 let what = format!(
                     "of {RACERS} that created one object at the same time {} were told that they did (race of creators): \
@@ -107,42 +108,50 @@ impl Probe<'_> {
                 );
                 return Err(self.refused(what));
             }
-            for endpoint in 0..self.bucket.endpoints() {
-                let read = self
-                    .bucket
-                    .persist(("read", &name), || self.bucket.get_once(&name, BYTES_MAX, Some(endpoint)))?;
-                let winner = won.first().map(|nth| nth.to_string().into_bytes());
-                let is_right = match (&read, winner) {
-                    (Some(read), Some(winner)) => **read == *winner,
-                    // Where no reply told of winning, it is enough that there is one.
-                    (read, None) => read.is_some(),
-                    (None, Some(_)) => false,
-                };
-                if !is_right {
-                    let what = format!(
-                        "the winner of a race of creators is not read at once by endpoint {} (read after write)",
-                        endpoint + 1
-                    );
-                    return Err(self.refused(what));
-                }
+            self.shows_the_winner(name, won.first().copied())?;
+        }
+        Ok(())
+    }
+
+    /// Every endpoint shows what the winner wrote. Where no reply told of winning, it is enough that there is something.
+    fn shows_the_winner(&self, name: &str, winner: Option<usize>) -> StorageResult<()> {
+        for endpoint in 0..self.bucket.endpoints() {
+            let read = self
+                .bucket
+                .persist(("read", name), || self.bucket.get_once(name, BYTES_MAX, Some(endpoint)))?;
+            let is_right = match (&read, winner.map(|nth| nth.to_string().into_bytes())) {
+                (Some(read), Some(winner)) => **read == *winner,
+                (read, None) => read.is_some(),
+                (None, Some(_)) => false,
+            };
+            if !is_right {
+                let what = format!(
+                    "the winner of a race of creators is not read at once by endpoint {} (read after write)",
+                    endpoint + 1
+                );
+                return Err(self.refused(what));
             }
         }
         Ok(())
     }
 
-    /// The racers that were told that they won.
-    fn run_race(&self, name: &str) -> Result<Vec<usize>, Trouble> {
-        let mut racers = Vec::new();
-        for nth in 0..RACERS {
-            let (store, path) = (self.bucket.store(Some(nth))?, self.bucket.path(name));
-            racers.push(async move {
-                let payload = PutPayload::from(Bytes::from(nth.to_string()));
-                store.put_opts(&path, payload, PutOptions::from(PutMode::Create)).await.map(|_| nth)
-            });
+    /// The racers of each object that were told that they won.
+    fn run_races(&self, names: &[String]) -> Result<Vec<Vec<usize>>, Trouble> {
+        let mut races = Vec::new();
+        for name in names {
+            let mut racers = Vec::new();
+            for nth in 0..RACERS {
+                let (store, path) = (self.bucket.store(Some(nth))?, self.bucket.path(name));
+                racers.push(async move {
+                    let payload = PutPayload::from(Bytes::from(nth.to_string()));
+                    store.put_opts(&path, payload, PutOptions::from(PutMode::Create)).await.map(|_| nth)
+                });
+            }
+            races.push(join_all(racers));
         }
-        let run = self.bucket.wait(RACE_TIME, async move { Ok(join_all(racers).await) })?;
+        let run = self.bucket.wait(RACE_TIME, async move { Ok(join_all(races).await) })?;
         // A reply that is lost says nothing: the object that is there says who won.
-        Ok(run.into_iter().filter_map(Result::ok).collect())
+        Ok(run.into_iter().map(|race| race.into_iter().filter_map(Result::ok).collect()).collect())
     }
 
     fn list_after_write(&self) -> StorageResult<()> {
