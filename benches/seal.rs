@@ -127,10 +127,7 @@ fn case(orders: u64, per_rider: u64, figures: &mut Figures) {
     ledger.commit(&Batch::default(), &extras, now()).expect("completeness is committed");
     let runs: usize = ledger.published().current().runs().values().map(Vec::len).sum();
     figures.tell("runs of the two days", runs);
-    let file = Secrets::new_file("bench.example/seal", &[1; 32], &[2; 32]).expect("a name of a log");
-    // Fresh ones know no rider: as on the first day of a month, and after a start.
-    let fresh = || Arc::new(Secrets::parse(&file).expect("secrets"));
-    let secrets = fresh();
+    let secrets = fresh_secrets();
     let limit = SEAL_MS_MAX * orders / 5_000_000;
     figures.tell("every rider is new", "");
     alone(&ledger, &config, &secrets, figures);
@@ -144,10 +141,11 @@ fn case(orders: u64, per_rider: u64, figures: &mut Figures) {
     let rate = option("rate", 18_000);
     let each = rate / COMMITS_A_SECOND;
     let batches = decoded(&mut live(rate * 40, 9), each, &rules, &config);
-    let took = beside(&mut ledger, &config, &fresh(), Beside { batches: &batches, pause: true }, figures);
+    let took =
+        beside(&mut ledger, &config, &fresh_secrets(), Beside { batches: &batches, pause: true }, figures);
     figures.tell(&format!("seal beside {rate} orders/s, every rider new"), format!("{took} ms"));
-    let prepared = fresh();
-    prepare(&ledger, &config, &prepared, figures);
+    let prepared = fresh_secrets();
+    prepare(&mut ledger, &config, &prepared, figures);
     let batches = decoded(&mut live(rate * 40, 10), each, &rules, &config);
     let took = beside(&mut ledger, &config, &prepared, Beside { batches: &batches, pause: true }, figures);
     figures.judge(&format!("seal beside {rate} orders/s, prepared"), took, Side::AtMost, limit, "s");
@@ -165,10 +163,20 @@ fn decoded(stream: &mut Generator, each: u64, rules: &EventRules, config: &Confi
     .collect()
 }
 
-fn sealed(ledger_state: &coverledger::ledger::Snapshot, config: &Config, secrets: &Secrets) -> Box<NewSeal> {
+/// Secrets that know no rider: as on the first day of a month, and after a start.
+fn fresh_secrets() -> Arc<Secrets> {
+    let file = Secrets::new_file("bench.example/seal", &[1; 32], &[2; 32]).expect("a name of a log");
+    Arc::new(Secrets::parse(&file).expect("secrets"))
+}
+
+fn sealed(state: &Snapshot, config: &Config, secrets: &Secrets) -> Box<NewSeal> {
+    sealed_day(state, config, secrets, day())
+}
+
+fn sealed_day(state: &Snapshot, config: &Config, secrets: &Secrets, day: LocalDay) -> Box<NewSeal> {
     let terms = Terms { platforms: &config.platforms, zone: &config.zone };
-    let book = SealBook::of(ledger_state, terms).expect("the seal log is read");
-    match book.seal(day(), secrets.sealing(), &AtomicBool::new(false)).expect("the day is sealed") {
+    let book = SealBook::of(state, terms).expect("the seal log is read");
+    match book.seal(day, secrets.sealing(), &AtomicBool::new(false)).expect("the day is sealed") {
         Outcome::Sealed(seal) => seal,
         other => panic!("the day was sealed before: {other:?}"),
     }
@@ -187,14 +195,18 @@ fn alone(ledger: &Ledger, config: &Config, secrets: &Secrets, figures: &Figures)
     );
 }
 
-/// Prepares the day as a service does each hour, which leaves its sealing the riders that came since. The day before is the first
-/// without a seal, and has the same riders.
-fn prepare(ledger: &Ledger, config: &Config, secrets: &Secrets, figures: &Figures) {
+/// Seals the day before, and prepares the day as a service does each hour, which leaves its sealing the riders that came since.
+fn prepare(ledger: &mut Ledger, config: &Config, secrets: &Secrets, figures: &Figures) {
+    // With secrets of its own: what it learns of riders is not what is measured.
+    let before = sealed_day(&ledger.published().current(), config, &fresh_secrets(), day().plus_days(-1));
+    ledger.add_seal(&before, now()).expect("the seal is stored");
     let terms = Terms { platforms: &config.platforms, zone: &config.zone };
     let (state, used) = (ledger.published().current(), cpu("self"));
     let book = SealBook::of(&state, terms).expect("the seal log is read");
     let prepared = book.prepare(secrets.sealing(), &AtomicBool::new(false)).expect("the day is prepared");
-    figures.tell("riders prepared", prepared.map_or(0, |(_, riders)| riders));
+    let (prepared_day, riders) = prepared.expect("a day has no seal");
+    assert_eq!(prepared_day, day(), "the day that is sealed is the one that was prepared");
+    figures.tell("riders prepared", riders);
     figures.tell("  CPU", format!("{} ms", (cpu("self") - used).as_millis()));
 }
 

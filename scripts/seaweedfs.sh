@@ -8,7 +8,8 @@
 # It listens on 127.0.0.1 alone and sends no telemetry. The bucket's name has three letters or more. The key is `coverledger`,
 # its secret `coverledger-secret`. DIR/pids holds its processes, DIR/*.log what they say.
 #
-#   COVERLEDGER_SEAWEEDFS_HOME   where the program is kept (default: target/seaweedfs-VERSION of this repository)
+#   COVERLEDGER_SEAWEEDFS_HOME     where the program is kept (default: target/seaweedfs-VERSION of this repository)
+#   COVERLEDGER_SEAWEEDFS_VOLUMES  volumes of 64 MB at most (default: 40); a benchmark needs more than a test
 set -euo pipefail
 
 readonly version=4.48
@@ -57,7 +58,7 @@ start() {
   "actions": ["Admin", "Read", "List", "Tagging", "Write"]}]}
 JSON
   run server server -dir="$dir/data" -ip=127.0.0.1 -ip.bind=127.0.0.1 -master.telemetry=false -master.electionTimeout=1s \
-    -master.volumeSizeLimitMB=64 -volume.max=40 -volume.preStopSeconds=0 \
+    -master.volumeSizeLimitMB=64 -volume.max="${COVERLEDGER_SEAWEEDFS_VOLUMES:-40}" -volume.preStopSeconds=0 \
     -master.port="${ports[2]}" -master.port.grpc="${ports[3]}" -volume.port="${ports[4]}" -volume.port.grpc="${ports[5]}" \
     -filer.port="${ports[6]}" -filer.port.grpc="${ports[7]}" -filer.localSocket="$dir/filer.sock" \
     -s3 -s3.config="$dir/s3.json" -s3.port="${ports[0]}" -s3.port.grpc="${ports[8]}" -s3.port.lance=0 -s3.port.iceberg=0 \
