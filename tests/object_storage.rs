@@ -8,59 +8,15 @@ mod testkit;
 
 use coverledger::generate::PLATFORMS;
 use coverledger::ingest::kafka::{EventProducer, KafkaHealth, Outgoing};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::path::Path;
 use std::time::{Duration, Instant};
-use tempfile::TempDir;
 use testkit::cluster::RealKafka;
-use testkit::program::{Program, binary};
-use testkit::seaweedfs::{BUCKET, KEY, SECRET, SeaweedFs};
-use testkit::stream::{PARTITIONS, Sent, compare, config, events};
+use testkit::machine::{Machine, with_credentials};
+use testkit::program::binary;
+use testkit::seaweedfs::{SECRET, SeaweedFs};
+use testkit::stream::{PARTITIONS, Sent, compare, events};
 
 const RECORDS: usize = 6_000;
-
-/// A machine of its own: a folder with a configuration that names the bucket.
-struct Machine {
-    folder: TempDir,
-    config: PathBuf,
-}
-
-impl Machine {
-    fn new(kafka: &RealKafka, seaweed: &SeaweedFs) -> Self {
-        let folder = TempDir::new().unwrap();
-        let config = config(&folder, &kafka.brokers());
-        let [one, other] = &seaweed.endpoints;
-        let mut text = std::fs::read_to_string(&config).unwrap();
-        text.push_str(&format!(
-            "[storage]\nurl = \"s3://{BUCKET}/nation\"\nendpoints = [\"{one}\", \"{other}\"]\ncache_bytes = \"16MiB\"\n"
-        ));
-        std::fs::write(&config, text).unwrap();
-        Self { folder, config }
-    }
-
-    fn serve(&self) -> Program {
-        Program::serve_with(&self.config, &[], &mut with_credentials)
-    }
-
-    fn run(&self, args: &[&str]) -> Output {
-        let mut command = binary();
-        command.args(args).arg("--config").arg(&self.config);
-        with_credentials(&mut command);
-        command.output().unwrap()
-    }
-
-    /// What a command that succeeds prints.
-    fn told(&self, args: &[&str]) -> String {
-        let output = self.run(args);
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(output.status.success(), "{args:?}: {said}{}", String::from_utf8_lossy(&output.stderr));
-        said
-    }
-}
-
-fn with_credentials(command: &mut Command) {
-    command.env("AWS_ACCESS_KEY_ID", KEY).env("AWS_SECRET_ACCESS_KEY", SECRET);
-}
 
 fn send(sender: &EventProducer, records: &[Sent]) {
     for Sent { topic, partition, payload } in records {
@@ -68,14 +24,6 @@ fn send(sender: &EventProducer, records: &[Sent]) {
         sender.send(&Outgoing { topic, partition, key: None, payload, timestamp: None }).unwrap();
     }
     sender.flush(Duration::from_secs(60)).unwrap();
-}
-
-/// A backup on this machine's disk, and the configuration of a ledger there.
-fn copied(machine: &Machine, kafka: &RealKafka) -> (TempDir, PathBuf) {
-    let folder = TempDir::new().unwrap();
-    let config = config(&folder, &kafka.brokers());
-    machine.told(&["backup", folder.path().join("data").to_str().unwrap()]);
-    (folder, config)
 }
 
 fn whole(records: usize) -> i64 {
@@ -87,7 +35,8 @@ fn writers_die_and_sleep_and_others_continue_exactly_where_the_chain_ends() {
     let (kafka, seaweed) = (RealKafka::start(), SeaweedFs::start());
     PLATFORMS.iter().for_each(|(_, topic)| kafka.create_topic(topic, PARTITIONS));
     let sender = EventProducer::new(&kafka.settings("sender"), KafkaHealth::new()).unwrap();
-    let (one, other) = (Machine::new(&kafka, &seaweed), Machine::new(&kafka, &seaweed));
+    let machine = || Machine::new(&kafka.brokers(), &seaweed.endpoints, "nation");
+    let (one, other) = (machine(), machine());
     let sent = events(7, RECORDS);
     let parts: Vec<&[Sent]> = sent.chunks(RECORDS / 3).collect();
 
@@ -122,9 +71,9 @@ fn writers_die_and_sleep_and_others_continue_exactly_where_the_chain_ends() {
     third.applied(whole(RECORDS));
     assert_eq!(third.terminate(), Some(0));
 
-    let verified = other.told(&["verify"]);
+    let verified = other.printed(&["verify"]);
     println!("{verified}");
-    let (_folder, copy) = copied(&other, &kafka);
+    let (_folder, copy) = other.copied(&kafka.brokers());
     compare(&copy, &sent, &[]);
     takes_files_in_and_answers(&one);
     the_doctor_tries_the_store(&one);
@@ -136,11 +85,11 @@ fn takes_files_in_and_answers(machine: &Machine) {
     let order = r#"{"platform":"meituan","order_id":"from-a-file","rider_id":"R-file","category":"instant_delivery","region":"310115","accepted_at":"2025-07-10T08:00:00+08:00","ended_at":"2025-07-10T08:30:00+08:00"}"#;
     let file = machine.folder.path().join("orders.jsonl");
     std::fs::write(&file, format!("{order}\n")).unwrap();
-    machine.told(&["ingest", path(&file)]);
+    machine.printed(&["ingest", path(&file)]);
     let answer =
-        machine.told(&["lookup", "--rider", "R-file", "--at", "2025-07-10T08:10:00+08:00", "--json"]);
+        machine.printed(&["lookup", "--rider", "R-file", "--at", "2025-07-10T08:10:00+08:00", "--json"]);
     assert!(answer.contains("from-a-file"), "{answer}");
-    machine.told(&["verify"]);
+    machine.printed(&["verify"]);
 }
 
 /// A store that does what is needed is reported so; one that refuses the credentials is a problem.
