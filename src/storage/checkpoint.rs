@@ -26,6 +26,8 @@ pub struct Checkpoint<'a> {
     pub root: &'a [Change],
     /// The other entries to copy.
     pub is_entry_wanted: &'a dyn Fn(&[u8]) -> bool,
+    /// Which of them are neither set again nor removed.
+    pub is_entry_appended: &'a dyn Fn(&[u8]) -> bool,
     /// The values to copy, by kind and run. The caller sees to it that none is deleted meanwhile.
     pub is_run_wanted: &'a dyn Fn(u8, u64) -> bool,
     /// Memory for the page cache of the copy.
@@ -164,7 +166,9 @@ impl Session {
                 continue;
             }
             bytes += key.len() + value.len();
-            batch.push(Change::Put(key, value.to_vec()));
+            let is_appended = (what.is_entry_appended)(&key);
+            let change = if is_appended { Change::Append } else { Change::Put };
+            batch.push(change(key, value.to_vec()));
             if bytes > BATCH_BYTES_MAX {
                 go_on(what.stop)?;
                 target.preload(&std::mem::take(&mut batch))?;

@@ -124,7 +124,7 @@ impl Stored {
     fn apply(&mut self, changes: &[Change]) {
         for change in changes {
             match change {
-                Change::Put(key, value) => {
+                Change::Put(key, value) | Change::Append(key, value) => {
                     self.entries.insert(key.as_slice().into(), value.as_slice().into());
                 }
                 Change::Delete(key) => {
@@ -286,7 +286,7 @@ impl MemorySession {
             return Err(StorageError::ReadOnly);
         }
         for change in changes {
-            if let Change::Put(_, value) = change
+            if let Change::Put(_, value) | Change::Append(_, value) = change
                 && value.len() > VALUE_BYTES_MAX
             {
                 return Err(StorageError::TooLarge { bytes: value.len() });

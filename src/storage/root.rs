@@ -24,6 +24,9 @@ impl Version {
 pub enum Change {
     /// Set an entry.
     Put(Vec<u8>, Vec<u8>),
+    /// Set an entry that is neither set again nor removed afterwards, mostly with a key after all that were appended before: an engine
+    /// may keep it where reading takes longer.
+    Append(Vec<u8>, Vec<u8>),
     /// Remove an entry.
     Delete(Vec<u8>),
 }

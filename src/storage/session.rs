@@ -178,10 +178,7 @@ impl Session {
             Self::Local(local) => local.preload(changes),
             Self::Memory(memory) => memory.preload(changes),
             #[cfg(feature = "object-store")]
-            Self::Object(object) => {
-                object.preload(changes);
-                Ok(())
-            }
+            Self::Object(object) => object.preload(changes),
             Self::Faults(faults) => faults.inner().preload(changes),
         }
     }

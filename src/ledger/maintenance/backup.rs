@@ -122,6 +122,7 @@ fn back_up(
             version: manifest.version(),
             root: &manifest.whole(),
             is_entry_wanted: &is_entry_wanted,
+            is_entry_appended: &|key| key.first() == Some(&keys::COMMIT),
             is_run_wanted: &is_run_wanted,
             cache_bytes: CACHE_BYTES,
             index_bytes: INDEX_BYTES,

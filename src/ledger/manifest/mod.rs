@@ -322,7 +322,7 @@ impl Manifest {
         let chained = chain(&self.root.previous_hash, record);
         self.root.commit_hash = Sha256::digest(&chained).into();
         let key = keys::numbered(keys::COMMIT, self.root.commit);
-        changes.push(Change::Put(key.clone(), frame(&key, &chained, Packing::Raw)));
+        changes.push(Change::Append(key.clone(), frame(&key, &chained, Packing::Raw)));
         changes.push(Change::Put(keys::ROOT.to_vec(), frame(keys::ROOT, &self.root.encode(), Packing::Raw)));
         Ok(store.swap_root(&before, &self.version(), &changes)?)
     }

@@ -201,6 +201,7 @@ pub(super) fn a_checkpoint_is_the_wanted_version_whole_or_not_there(places: &dyn
                         version: version(1),
                         root: &[entry("m", "old")],
                         is_entry_wanted: &|key| key == b"c1",
+                        is_entry_appended: &|key| key == b"c1",
                         is_run_wanted: &|_, run| run < 3,
                         cache_bytes: 4 << 20,
                         index_bytes: 1 << 20,

@@ -12,6 +12,7 @@ pub(in super::super) enum Step {
     Lose(u64),
     Delete(u64, u64),
     Swap(u8, bool),
+    Append,
     Reclaim,
     Reopen,
 }
@@ -23,6 +24,7 @@ pub(in super::super) fn step() -> impl Strategy<Value = Step> {
         1 => (0u64..9).prop_map(Step::Lose),
         2 => (0u64..9, 1u64..4).prop_map(|(run, runs)| Step::Delete(run, runs)),
         4 => (any::<u8>(), any::<bool>()).prop_map(|(key, delete)| Step::Swap(key % 16, delete)),
+        3 => Just(Step::Append),
         1 => Just(Step::Reclaim),
         1 => Just(Step::Reopen),
     ]
@@ -83,6 +85,17 @@ impl Expected {
                 self.values.retain(|(of, _), _| !(run..run + runs).contains(of));
                 let deleted = session.delete_runs(KIND, run..run + runs).unwrap();
                 assert_eq!(usize::try_from(deleted).unwrap(), before - self.values.len());
+            }
+            Step::Append => {
+                // Mostly in order, as a commit's record is.
+                let number = if self.swaps % 5 == 4 { u64::MAX - self.swaps } else { self.swaps };
+                let key = [b"b\xff".as_slice(), &number.to_be_bytes()].concat();
+                let value = vec![u8::try_from(self.swaps % 251).unwrap(); 40];
+                self.entries.insert(key.clone(), value.clone());
+                let at = session.version().unwrap();
+                let append = Change::Append(key, value);
+                session.swap_root(&at, &version(self.swaps + 1), &[append]).unwrap();
+                self.swaps += 1;
             }
             Step::Swap(key, delete) => {
                 let key = vec![b'a' + key % 4, *key];

@@ -295,7 +295,7 @@ fn value_key(key: StorageResult<Vec<u8>>) -> Option<StorageResult<ValueKey>> {
 /// The changes as the embedded store knows them.
 fn stored(changes: &[Change]) -> impl Iterator<Item = (Vec<u8>, Option<&[u8]>)> {
     changes.iter().map(|change| match change {
-        Change::Put(key, value) => (entry_key(key), Some(value.as_slice())),
+        Change::Put(key, value) | Change::Append(key, value) => (entry_key(key), Some(value.as_slice())),
         Change::Delete(key) => (entry_key(key), None),
     })
 }

@@ -199,7 +199,7 @@ impl Store {
     /// The same, by the keys under which they lie here.
     pub fn advance(&self, changes: &[Change]) -> Result<(), StorageError> {
         self.apply(changes.iter().map(|change| match change {
-            Change::Put(key, value) => (key.clone(), Some(value.as_slice())),
+            Change::Put(key, value) | Change::Append(key, value) => (key.clone(), Some(value.as_slice())),
             Change::Delete(key) => (key.clone(), None),
         }))
     }

@@ -174,6 +174,12 @@ impl Core {
             // Nothing else writes one: without them a start would read slot after slot.
             self.write_full(&mut writing)?;
         }
+        let appended = writing.base.appended.len();
+        drop(writing);
+        // Where no upkeep does it.
+        if appended >= self.shared.options.appended_max.saturating_mul(2) {
+            self.page_entries()?;
+        }
         Ok(())
     }
 
@@ -294,10 +300,11 @@ impl Core {
     }
 
     /// Puts entries into a storage that has no root yet.
-    pub(super) fn preload(&self, changes: &[Change]) {
+    pub(super) fn preload(&self, changes: &[Change]) -> StorageResult<()> {
         let mut state = State::clone(&self.visible.load());
         state.change_entries(changes);
         self.visible.store(Arc::new(state));
+        self.page_entries_if_due()
     }
 }
 

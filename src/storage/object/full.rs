@@ -2,19 +2,23 @@
 //!
 //! ```text
 //! magic (8) | format (1) | the slot: number, SHA-256 (32), epoch, nonce (16), what it is (1) | version | entries
-//!           | segments | groups with their layers | segments that do not count any more | XXH3 of all (8)
+//!           | appended entries | segments | pages of entries | groups with their layers
+//!           | segments that do not count any more | XXH3 of all (8)
 //! ```
 
+use super::entry_pages::{decode_placed, encode_placed};
 use super::name::{Nonce, SegmentName};
 use super::places::{Group, decode_entry, encode_entry};
 use super::slot::{self, Kind, seal, unseal};
 use super::state::{Bytes, Dead, Head, Held, Layer, State};
+use super::table::PLACED_BYTES_MIN;
 use crate::storage::bytes::{CodecError, Decoded, Reader, Writer};
 use imbl::OrdMap;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 const MAGIC: [u8; 8] = *b"cvrlfull";
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 /// Bytes of a full checkpoint at most: it is read as a whole.
 pub(super) const FULL_BYTES_MAX: usize = 2 << 30;
 const SEGMENT: u8 = 0;
@@ -30,10 +34,12 @@ pub(super) fn encode(state: &State) -> Vec<u8> {
     out.extend_from_slice(&nonce.0);
     kind.write(&mut out);
     slot::write_version(&mut out, &state.version);
-    out.put_len(state.entries.len());
-    for (key, value) in &state.entries {
-        out.put_prefixed(key);
-        out.put_prefixed(value);
+    for entries in [&state.entries, &state.appended] {
+        out.put_len(entries.len());
+        for (key, value) in entries {
+            out.put_prefixed(key);
+            out.put_prefixed(value);
+        }
     }
     out.put_len(state.segments.len());
     let mut numbers = BTreeMap::new();
@@ -41,6 +47,11 @@ pub(super) fn encode(state: &State) -> Vec<u8> {
         name.encode(&mut out);
         out.put_varint(held.bytes);
         numbers.insert(*name, nth);
+    }
+    out.put_len(state.pages.len());
+    for (first, page) in &state.pages {
+        out.put_varint(numbers.get(&page.segment).copied().unwrap_or(u64::MAX));
+        encode_placed(&(Arc::clone(first), page.clone()), &mut out);
     }
     out.put_len(state.groups.len());
     for (group, layers) in &state.groups {
@@ -88,9 +99,11 @@ pub(super) fn decode(stored: &[u8]) -> Decoded<State> {
         kind: Kind::read(&mut r)?,
     };
     let mut state = State { head, version: slot::read_version(&mut r)?, ..State::default() };
-    for _ in 0..r.count(2, "entries")? {
-        let key: Bytes = slot::read_key(&mut r)?.into();
-        state.entries.insert(key, slot::read_entry(&mut r)?.into());
+    for entries in [&mut state.entries, &mut state.appended] {
+        for _ in 0..r.count(2, "entries")? {
+            let key: Bytes = slot::read_key(&mut r)?.into();
+            entries.insert(key, slot::read_entry(&mut r)?.into());
+        }
     }
     let count = r.count(19, "segments")?;
     let mut names = Vec::with_capacity(count);
@@ -98,6 +111,15 @@ pub(super) fn decode(stored: &[u8]) -> Decoded<State> {
         let name = SegmentName::decode(&mut r)?;
         state.segments.insert(name, Held { bytes: r.varint("segment bytes")?, groups: 0 });
         names.push(name);
+    }
+    for _ in 0..r.count(1 + PLACED_BYTES_MIN, "pages of entries")? {
+        let nth: usize = r.number("segment")?;
+        let name = *names.get(nth).ok_or(CodecError::Invalid("segment"))?;
+        let (first, page) = decode_placed(name, &mut r)?;
+        state.pages.insert(first, page);
+        if let Some(held) = state.segments.get_mut(&name) {
+            held.groups += 1;
+        }
     }
     for _ in 0..r.count(4, "groups")? {
         let group = Group { kind: r.u8("kind")?, run: r.varint("run")? };
@@ -147,6 +169,7 @@ fn decode_layer(r: &mut Reader<'_>, group: Group, names: &[SegmentName]) -> Deco
 
 #[cfg(test)]
 mod tests {
+    use super::super::entry_pages;
     use super::super::places::Entry;
     use super::super::table::TableChange;
     use super::*;
@@ -158,7 +181,13 @@ mod tests {
         let segment = |number| SegmentName { epoch: 2, number, nonce: Nonce([3; 16]) };
         let mut state = State { version: Version { number: 9, hash: [7; 32] }, ..State::default() };
         state.head = Head { slot: 12, epoch: 2, ..Head::default() };
-        state.change_entries(&[Change::Put(b"a".to_vec(), b"1".to_vec())]);
+        let append = |key: u8| Change::Append(vec![b'c', key], vec![key; 30]);
+        state.change_entries(&[Change::Put(b"a".to_vec(), b"1".to_vec()), append(1), append(2)]);
+        let (bytes, pages) = entry_pages::encode(segment(9), &state.appended);
+        let bytes = u64::try_from(bytes.len()).unwrap();
+        state.change_table(&TableChange::Pages { segment: segment(9), bytes, pages: pages.into() }, 4);
+        assert!(state.appended.is_empty());
+        state.change_entries(&[append(3)]);
         for number in 0..3 {
             let group = |run| Group { kind: 0x62, run };
             let entry = |run| Entry { group: group(run), count: 2, bytes: 20, numbers: (0, 1), at: 50 };

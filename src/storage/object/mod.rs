@@ -11,13 +11,16 @@
 //! | `gc/{slot}` | a mark, never deleted: what lies below may be | `collect` |
 //!
 //! `bucket` asks the store, `chain` follows the slots, `state` is what they lead to, `table` how its values change. `core` is what one
-//! session works with; `shared` outlives sessions. `segment_reader` reads values through the `disk_cache`.
+//! session works with; `shared` outlives sessions. `entries` finds entries of the root, of which those that are never changed again lie
+//! in `entry_pages` of segments. `segment_reader` reads values through the `disk_cache`.
 
 mod bucket;
 mod chain;
 mod collect;
 mod core;
 mod disk_cache;
+mod entries;
+mod entry_pages;
 mod full;
 mod name;
 mod options;

@@ -20,6 +20,8 @@ pub struct ObjectOptions {
     pub collect_every: Duration,
     /// Slots from one full checkpoint to the next.
     pub full_every: u64,
+    /// Appended entries in memory, after which they are written to pages in the store.
+    pub appended_max: usize,
     /// Bytes of small values that wait for the next slot at most.
     pub inline_bytes_max: usize,
     /// Bytes of values after which an upload begins another segment.
@@ -38,6 +40,7 @@ impl Default for ObjectOptions {
             keep: Duration::from_secs(7 * 86_400),
             collect_every: Duration::from_secs(3_600),
             full_every: 1_000,
+            appended_max: 2_000,
             inline_bytes_max: 256 << 10,
             segment_bytes: 32 << 20,
             cache: None,

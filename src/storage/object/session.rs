@@ -248,19 +248,26 @@ impl ObjectSession {
     }
 
     pub(in super::super) fn entry(&self, key: &[u8]) -> StorageResult<Option<Value>> {
-        Ok(self.core.visible().entries.get(key).cloned().map(Value::shared))
+        self.core.entry(&self.core.visible(), key)
     }
 
     pub(in super::super) fn entries(&self, prefix: &[u8]) -> Entries {
-        let entries = self.core.visible().entries.clone();
-        let (prefix, mut last) = (prefix.to_vec(), None::<Arc<[u8]>>);
+        let (core, state) = (Arc::clone(&self.core), self.core.visible_full());
+        let (prefix, mut last, mut is_over) = (prefix.to_vec(), None::<Arc<[u8]>>, false);
         Box::new(std::iter::from_fn(move || {
             let from = last.as_deref().map_or(Bound::Included(prefix.as_slice()), Bound::Excluded);
-            let (key, value) = entries.range::<_, [u8]>((from, Bound::Unbounded)).next()?;
-            let found =
-                key.starts_with(&prefix).then(|| Ok((key.to_vec(), Value::shared(Arc::clone(value)))));
-            last = Some(Arc::clone(key));
-            found
+            let next = if is_over { None } else { core.next_entry(&state, (from, &prefix)).transpose() };
+            match next {
+                Some(Ok((key, value))) => {
+                    let found = (key.to_vec(), value);
+                    last = Some(key);
+                    Some(Ok(found))
+                }
+                end => {
+                    is_over = true;
+                    end.map(|error| error.map(|_| (Vec::new(), Value::read(Vec::new()))))
+                }
+            }
         }))
     }
 
@@ -274,7 +281,7 @@ impl ObjectSession {
             return Err(StorageError::ReadOnly);
         }
         for change in changes {
-            if let Change::Put(_, value) = change
+            if let Change::Put(_, value) | Change::Append(_, value) = change
                 && value.len() > crate::storage::VALUE_BYTES_MAX
             {
                 return Err(StorageError::TooLarge { bytes: value.len() });
@@ -283,8 +290,8 @@ impl ObjectSession {
         self.core.swap_root(expected, next, changes)
     }
 
-    pub(in super::super) fn preload(&self, changes: &[Change]) {
-        self.core.preload(changes);
+    pub(in super::super) fn preload(&self, changes: &[Change]) -> StorageResult<()> {
+        self.core.preload(changes)
     }
 
     /// Asks the store for the newest slot, unless the storage is only read: then its version is what it was at.

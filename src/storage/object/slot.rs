@@ -131,6 +131,11 @@ fn write_change(out: &mut Vec<u8>, change: &Change) {
             out.push(0);
             out.put_prefixed(key);
         }
+        Change::Append(key, value) => {
+            out.push(2);
+            out.put_prefixed(key);
+            out.put_prefixed(value);
+        }
     }
 }
 
@@ -150,6 +155,7 @@ fn read_change(r: &mut Reader<'_>) -> Decoded<Change> {
     match r.u8("change")? {
         1 => Ok(Change::Put(read_key(r)?.to_vec(), read_entry(r)?.to_vec())),
         0 => Ok(Change::Delete(read_key(r)?.to_vec())),
+        2 => Ok(Change::Append(read_key(r)?.to_vec(), read_entry(r)?.to_vec())),
         _ => Err(CodecError::Invalid("change")),
     }
 }
@@ -213,7 +219,11 @@ mod tests {
             kind: Kind::Commit,
             version: Version { number: 5, hash: [4; 32] },
             collected: 2,
-            entries: vec![Change::Put(b"m".to_vec(), b"value".to_vec()), Change::Delete(Vec::new())],
+            entries: vec![
+                Change::Put(b"m".to_vec(), b"value".to_vec()),
+                Change::Delete(Vec::new()),
+                Change::Append(b"c".to_vec(), vec![3; 9]),
+            ],
             table: vec![
                 TableChange::Remove { kind: 0x62, runs: 3..9 },
                 TableChange::Add {

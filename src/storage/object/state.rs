@@ -1,6 +1,7 @@
 //! The state that a chain of slots leads to: entries, and which values count. Immutable maps: a copy shares what is the same, so
 //! readers keep theirs while the writer goes on.
 
+use super::entry_pages::EntryPage;
 use super::name::{Nonce, SegmentName};
 use super::places::{Entry, Group};
 use super::slot::{Hash, Kind, Slot, hash};
@@ -51,7 +52,7 @@ impl Layer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Held {
     pub(super) bytes: u64,
-    /// Groups with values in it.
+    /// Groups with values in it, and pages of entries.
     pub(super) groups: u64,
 }
 
@@ -75,7 +76,12 @@ pub(super) enum Broken {
 pub(super) struct State {
     pub(super) head: Head,
     pub(super) version: Version,
+    /// Entries that may change.
     pub(super) entries: OrdMap<Bytes, Bytes>,
+    /// Entries that were appended of late.
+    pub(super) appended: OrdMap<Bytes, Bytes>,
+    /// Pages of the store with all that was appended before, by the first key of each.
+    pub(super) pages: OrdMap<Bytes, EntryPage>,
     /// The newest layer of a group comes last.
     pub(super) groups: OrdMap<Group, Arc<[Layer]>>,
     pub(super) segments: OrdMap<SegmentName, Held>,
@@ -85,7 +91,10 @@ pub(super) struct State {
 impl State {
     /// Whether nothing was ever written.
     pub(super) fn is_empty(&self) -> bool {
-        self.version == Version::NONE && self.entries.is_empty() && self.groups.is_empty()
+        self.version == Version::NONE
+            && self.entries.is_empty()
+            && self.groups.is_empty()
+            && self.pages.is_empty()
     }
 
     /// Continues with the next slot, as it is stored.
@@ -138,11 +147,25 @@ impl State {
                 Change::Put(key, value) => {
                     self.entries.insert(key.as_slice().into(), value.as_slice().into());
                 }
+                // Pages have no key in common: one that comes out of order stays in memory.
+                Change::Append(key, value) => {
+                    let entries = match self.newest_appended().is_none_or(|newest| **newest < **key) {
+                        true => &mut self.appended,
+                        false => &mut self.entries,
+                    };
+                    entries.insert(key.as_slice().into(), value.as_slice().into());
+                }
                 Change::Delete(key) => {
                     self.entries.remove(key.as_slice());
                 }
             }
         }
+    }
+
+    /// The last key of all that were appended.
+    fn newest_appended(&self) -> Option<&Bytes> {
+        let in_pages = self.pages.get_max().map(|(_, page)| &page.last);
+        self.appended.get_max().map(|(key, _)| key).max(in_pages)
     }
 
     /// Applies a change of the table that stands in a slot of this number; returns how many values it removed.
@@ -165,6 +188,19 @@ impl State {
             TableChange::Remove { kind, runs } => {
                 let groups: Vec<Group> = self.groups_of(*kind, runs).collect();
                 groups.into_iter().map(|group| self.remove(group, slot)).sum()
+            }
+            TableChange::Pages { segment, bytes, pages } => {
+                let count = u64::try_from(pages.len()).unwrap_or(u64::MAX);
+                self.segments.insert(*segment, Held { bytes: *bytes, groups: count });
+                for (first, page) in &**pages {
+                    self.pages.insert(Arc::clone(first), page.clone());
+                    let in_page = self.appended.range(Arc::clone(first)..=Arc::clone(&page.last));
+                    let in_page: Vec<Bytes> = in_page.map(|(key, _)| Arc::clone(key)).collect();
+                    for key in &in_page {
+                        self.appended.remove(key);
+                    }
+                }
+                0
             }
         }
     }
@@ -218,7 +254,8 @@ impl State {
         let length = |bytes: &Bytes| u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         let segments: u64 = self.segments.values().map(|held| held.bytes).sum();
         let dead: u64 = self.dead.values().map(|dead| dead.bytes).sum();
-        let entries: u64 = self.entries.iter().map(|(key, value)| length(key) + length(value)).sum();
+        let entries = self.entries.iter().chain(self.appended.iter());
+        let entries: u64 = entries.map(|(key, value)| length(key) + length(value)).sum();
         let inline = self.groups.values().flat_map(|layers| layers.iter()).map(|layer| match layer {
             Layer::Inline(values) => values.values().map(length).sum(),
             Layer::Segment(..) => 0,

@@ -1,5 +1,6 @@
 //! Changes of what is stored beside the entries: segments, small values, and runs that are deleted.
 
+use super::entry_pages::{Placed, decode_placed, encode_placed};
 use super::name::SegmentName;
 use super::places::{Entry, decode_entry, encode_entry};
 use crate::storage::VALUE_BYTES_MAX;
@@ -17,14 +18,18 @@ pub(super) enum TableChange {
     Inline(Arc<[(ValueKey, Arc<[u8]>)]>),
     /// No value of a kind counts whose run is among these.
     Remove { kind: u8, runs: Range<u64> },
+    /// Appended entries lie in the pages of this segment from now on.
+    Pages { segment: SegmentName, bytes: u64, pages: Arc<[Placed]> },
 }
 
 const ADD: u8 = 1;
 const INLINE: u8 = 2;
 const REMOVE: u8 = 3;
+const PAGES: u8 = 4;
 /// Bytes that an item takes at least: bounds what a length can make us allocate.
 const ENTRY_BYTES_MIN: usize = 6;
 const VALUE_BYTES_MIN: usize = 14;
+pub(super) const PLACED_BYTES_MIN: usize = 4;
 
 impl TableChange {
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
@@ -50,6 +55,13 @@ impl TableChange {
                 out.put_varint(runs.start);
                 out.put_varint(runs.end);
             }
+            Self::Pages { segment, bytes, pages } => {
+                out.push(PAGES);
+                segment.encode(out);
+                out.put_varint(*bytes);
+                out.put_len(pages.len());
+                pages.iter().for_each(|page| encode_placed(page, out));
+            }
         }
     }
 
@@ -68,6 +80,12 @@ impl TableChange {
             REMOVE => {
                 let kind = r.u8("kind")?;
                 Ok(Self::Remove { kind, runs: r.varint("first run")?..r.varint("last run")? })
+            }
+            PAGES => {
+                let (segment, bytes) = (SegmentName::decode(r)?, r.varint("segment bytes")?);
+                let count = r.count(PLACED_BYTES_MIN, "pages of entries")?;
+                let pages = (0..count).map(|_| decode_placed(segment, r)).collect::<Decoded<_>>()?;
+                Ok(Self::Pages { segment, bytes, pages })
             }
             _ => Err(CodecError::Invalid("kind of a change")),
         }

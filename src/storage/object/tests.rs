@@ -22,6 +22,7 @@ fn options() -> ObjectOptions {
         patience: Duration::from_secs(20),
         keep: Duration::ZERO,
         full_every: 5,
+        appended_max: 3,
         inline_bytes_max: 512,
         segment_bytes: 200_000,
         ..ObjectOptions::default()

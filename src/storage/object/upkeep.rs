@@ -30,6 +30,7 @@ impl ObjectUpkeep {
         while !stop.load(Ordering::Acquire) && !self.core.is_closed() {
             // Heartbeats come from the engine's own runtime: they must not wait for what is done here.
             self.core.check()?;
+            beside("write entries to pages", self.core.page_entries_if_due())?;
             beside("write a full checkpoint", self.core.write_full_if_due())?;
             if collected.elapsed() >= self.core.shared.options.collect_every && !self.core.is_closed() {
                 collected = Instant::now();

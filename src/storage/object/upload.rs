@@ -11,6 +11,9 @@ use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+/// What leads to a value takes fewer bytes than this in a segment.
+const PLACE_BYTES_MAX: usize = 40;
+
 #[derive(Debug, Default)]
 struct Open {
     /// Of a value that was put twice, the last counts.
@@ -92,7 +95,10 @@ impl Upload {
 /// A segment of these values, and the lines of its groups.
 fn encode(name: &SegmentName, values: &BTreeMap<ValueKey, Vec<u8>>) -> (Vec<u8>, Vec<Entry>) {
     let length = |bytes: &[u8]| u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-    let mut out = MAGIC.to_vec();
+    let values_bytes: usize = values.values().map(Vec::len).sum();
+    // A segment is large: as much as it may need at once, instead of copies while it grows.
+    let mut out = Vec::with_capacity(MAGIC.len() + values_bytes + values.len() * PLACE_BYTES_MAX);
+    out.extend_from_slice(&MAGIC);
     let mut groups: BTreeMap<Group, Vec<Place>> = BTreeMap::new();
     for (key, value) in values {
         let place = Place::of(key.number(), value, length(&out));

@@ -75,7 +75,7 @@ fn charge(session: &Session, random: &mut fastrand::Rng, told: &Told) -> Storage
     ];
     let upload = session.begin(if random.bool() { Hint::ShortLived } else { Hint::LongLived });
     for order in from..to {
-        changes.push(put(&format!("order {order}"), b"charged"));
+        changes.push(Change::Append(format!("order {order:04}").into_bytes(), b"charged".to_vec()));
         upload.put(&ValueKey::new(KIND, order, 0), order.to_be_bytes().to_vec())?;
     }
     upload.seal()?;
@@ -102,7 +102,10 @@ fn write(world: &Arc<World>, seed: u64, told: &Told) {
                 0 => core(&session).collect().map(|objects| {
                     told.collected.fetch_add(objects, Ordering::Relaxed);
                 }),
-                1 => core(&session).write_full_if_due(),
+                1 => {
+                    let core = core(&session);
+                    core.page_entries_if_due().and_then(|()| core.write_full_if_due())
+                }
                 2 => {
                     pace(Duration::from_millis(random.u64(1..40)));
                     Ok(())
@@ -153,7 +156,7 @@ fn replay(world: &World, when: &str) -> (BTreeMap<u64, Seen>, State) {
         let slot: Slot =
             state.follow(stored).unwrap_or_else(|error| panic!("{when}: slot {number}: {error}"));
         for change in &slot.entries {
-            if let Change::Put(key, _) = change
+            if let Change::Append(key, _) = change
                 && key.starts_with(b"order ")
             {
                 assert!(
@@ -206,6 +209,8 @@ fn run(seed: u64, totals: &mut [usize; 5]) {
     for order in 0..charged(&session) {
         let value = session.get(&ValueKey::new(KIND, order, 0)).unwrap();
         assert_eq!(*value.unwrap_or_else(|| panic!("{when}: order {order}")), order.to_be_bytes(), "{when}");
+        let entry = session.entry(format!("order {order:04}").as_bytes()).unwrap();
+        assert_eq!(entry.as_deref(), Some(b"charged".as_slice()), "{when}: the entry of order {order}");
     }
     let slots = world.created.lock().unwrap();
     let again = slots.values().filter(|slots| slots.len() > 1).count();

@@ -1,11 +1,11 @@
 //! A store between one process and a bucket, as a bad network is: requests take long, fail, take effect although they fail, or take
-//! effect long after they failed; and a record of what was created, which the bucket forgets when slots are collected.
+//! effect long after they failed, while the clock of the store jumps; and a record of what was created, which the bucket forgets when slots are collected.
 
 use super::super::name::{SLOTS, number_of};
 use super::super::pause::pause;
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::stream::{self, BoxStream, StreamExt};
+use futures_util::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{
@@ -23,6 +23,24 @@ use std::time::{Duration, Instant};
 pub(super) struct World {
     pub(super) bucket: Arc<InMemory>,
     pub(super) created: Mutex<BTreeMap<u64, Vec<Bytes>>>,
+    /// How far the clock of the store is off now, in seconds, and was when an object was written.
+    clock: Mutex<(i64, BTreeMap<Path, i64>)>,
+}
+
+impl World {
+    fn stamp(&self, path: &Path) {
+        let mut clock = self.clock.lock().unwrap();
+        let now = clock.0;
+        clock.1.insert(path.clone(), now);
+    }
+
+    /// What the store says of an object, by the clock that it had.
+    fn by_its_clock(&self, mut meta: ObjectMeta) -> ObjectMeta {
+        let off = self.clock.lock().unwrap().1.get(&meta.location).copied().unwrap_or_default();
+        let by = Duration::from_secs(off.unsigned_abs());
+        meta.last_modified = if off < 0 { meta.last_modified - by } else { meta.last_modified + by };
+        meta
+    }
 }
 
 type Hook = Box<dyn FnOnce() + Send>;
@@ -96,6 +114,9 @@ impl Unkind {
         if self.one_of == 0 || random.u32(..self.one_of) != 0 {
             return Meets::Nothing;
         }
+        if random.u32(..8) == 0 {
+            self.world.clock.lock().unwrap().0 += random.i64(-1_000_000..1_000_000);
+        }
         match random.u32(..12) {
             0..=3 => Meets::Delay(Duration::from_millis(random.u64(..8))),
             // As long as a process that was stopped is away: others take over meanwhile.
@@ -119,6 +140,7 @@ async fn put(world: &World, path: &Path, payload: PutPayload, opts: PutOptions) 
     let bytes = Bytes::from(payload.clone());
     let is_create = opts.mode == PutMode::Create;
     let put = world.bucket.put_opts(path, payload, opts).await?;
+    world.stamp(path);
     let name = path.as_ref().rsplit_once(SLOTS).map(|(_, digits)| format!("{SLOTS}{digits}"));
     if let Some(number) = name.and_then(|name| number_of(SLOTS, &name)).filter(|_| is_create) {
         world.created.lock().unwrap().entry(number).or_default().push(bytes);
@@ -190,7 +212,10 @@ impl ObjectStore for Unkind {
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
         match self.draw() {
-            Meets::Nothing | Meets::Delay(_) => self.world.bucket.list(prefix),
+            Meets::Nothing | Meets::Delay(_) => {
+                let world = Arc::clone(&self.world);
+                self.world.bucket.list(prefix).map_ok(move |meta| world.by_its_clock(meta)).boxed()
+            }
             _ => stream::iter([Err(failed("503"))]).boxed(),
         }
     }
