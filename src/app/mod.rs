@@ -11,6 +11,7 @@ mod access_control;
 pub mod admin;
 mod answer_keeping;
 pub mod answer_watch;
+pub mod beside;
 mod checkpoint_publisher;
 pub mod compactor;
 pub mod demo;
@@ -46,6 +47,7 @@ use admin::Admin;
 use answer_keeping::AnswerKeeping;
 pub use answer_keeping::answers_folder;
 use anyhow::Context;
+use beside::Beside;
 use event_log::EventLog;
 use receipts::Receipts;
 use reload::Reloader;
@@ -169,6 +171,11 @@ pub fn serve(
     access_control.answer_log = answer_keeping.log.clone();
     access_control.log_changes()?;
     answer_keeping.watch(config, &published, clock, &event_log)?;
+    let beside = Beside::start(config, (&access_control, receipts.clone()), &published, (clock, &event_log))?;
+    access_control.other_logs = beside.other_logs.clone();
+    if !options.read_only {
+        beside.lead.take();
+    }
     let parts = (service, &access_control, options.example_cases.clone());
     let web = Web::start(&runtime, config, parts, &event_log, &stop)?;
     access_control.watch(&runtime, &event_log);
@@ -196,6 +203,8 @@ pub fn serve(
     runtime.shutdown_timeout(Duration::from_millis(200));
     drop(access_control);
     answer_keeping.finish();
+    // After the last entry.
+    beside.finish();
     event_log.traces.finish();
     result.and(web)
 }
@@ -323,7 +332,7 @@ fn listen(
     threads: &mut Threads,
 ) -> anyhow::Result<Option<admin::AdminEnd>> {
     let access = access_control.access.clone();
-    match Admin::listen(&config.ledger.data_dir, (Arc::clone(published), access), stop.clone()) {
+    match Admin::listen(config, (Arc::clone(published), access), stop.clone()) {
         Ok((admin, end)) => {
             threads.start("admin", Urgency::Background, move || admin.run())?;
             Ok(Some(end))

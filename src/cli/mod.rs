@@ -2,6 +2,7 @@
 
 mod access;
 pub mod account;
+mod answer_logs;
 pub mod answers;
 mod asking;
 pub mod backup;
@@ -17,6 +18,7 @@ pub mod lookup;
 mod lookup_batch;
 mod lookup_text;
 mod mended;
+pub mod migrate;
 pub mod output;
 pub mod produce;
 mod reading;
@@ -25,6 +27,7 @@ mod rejection_export;
 mod rejection_send;
 pub mod rejections;
 mod remote;
+pub mod restore;
 pub mod seal;
 pub mod serve;
 pub mod statement;
@@ -66,6 +69,10 @@ pub enum Command {
     Ingest(ingest::IngestArgs),
     /// Make a copy of the newest committed state, beside a running service or without one.
     Backup(backup::BackupArgs),
+    /// Restore a backup into the empty place that the configuration names.
+    Restore(restore::RestoreArgs),
+    /// Move the whole ledger into a bucket, or from one into a folder.
+    Migrate(migrate::MigrateArgs),
     /// Make, list or revoke tokens of systems that ask the service.
     Token(token::TokenArgs),
     /// Make, list or change accounts of people who sign in to the service.

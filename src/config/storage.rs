@@ -13,7 +13,7 @@ const PREFIX_CHARS_MAX: usize = 200;
 /// Gateways at most.
 const ENDPOINTS_MAX: usize = 16;
 
-/// `[storage]` with a `url`. Credentials are not part of it: they come from the environment.
+/// A bucket, and how it is reached: `[storage]`. Credentials are not part of it: they come from the environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StorageSettings {
     /// The bucket.
@@ -40,8 +40,17 @@ impl StorageSettings {
         format!("s3://{}/{}", self.bucket, self.prefix)
     }
 
-    /// `None` where no bucket is named: the ledger lies in the data directory.
-    pub(super) fn read(mut section: Section<'_>, folder: &Path, report: &mut Report) -> Option<Self> {
+    /// The same way to another bucket, or to another prefix of one.
+    ///
+    /// # Errors
+    /// `url` is no `s3://BUCKET/PREFIX`.
+    pub fn to(&self, url: &str) -> Result<Self, String> {
+        let (bucket, prefix) = place(url)?;
+        Ok(Self { bucket, prefix, ..self.clone() })
+    }
+
+    /// How buckets are reached, and whether the ledger lies in the one that is named.
+    pub(super) fn read(mut section: Section<'_>, folder: &Path, report: &mut Report) -> (Self, bool) {
         let url = section.read("url", report, location);
         let endpoints = section.read("endpoints", report, endpoints).unwrap_or_default();
         let region = section.read("region", report, value::text);
@@ -56,14 +65,23 @@ impl StorageSettings {
             report.problem(section.place(), text.to_owned());
         }
         section.finish(report);
-        let (bucket, prefix) = url?;
-        Some(Self { bucket, prefix, endpoints, region, is_path_style, ca_file, proxy, cache_bytes })
+        let is_named = url.is_some();
+        let (bucket, prefix) = url.unwrap_or_default();
+        (Self { bucket, prefix, endpoints, region, is_path_style, ca_file, proxy, cache_bytes }, is_named)
     }
 }
 
-/// Bucket and prefix of `s3://bucket/prefix`.
+/// Whether a command means a bucket by this.
+pub fn is_bucket(text: &str) -> bool {
+    text.contains("://")
+}
+
 fn location(value: &DeValue<'_>) -> Result<(String, String), String> {
-    let text = value::text(value)?;
+    place(&value::text(value)?)
+}
+
+/// Bucket and prefix of `s3://bucket/prefix`.
+fn place(text: &str) -> Result<(String, String), String> {
     let wrong =
         || format!("`{text}` is no place in an object store: write s3://BUCKET or s3://BUCKET/PREFIX");
     let rest = text.strip_prefix("s3://").ok_or_else(wrong)?;

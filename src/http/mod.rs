@@ -20,6 +20,7 @@ mod in_flight;
 mod line;
 mod middleware;
 mod observed;
+mod one_log;
 mod openapi;
 mod order;
 mod page;

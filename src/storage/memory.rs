@@ -11,6 +11,7 @@ use super::session::{Entries, Keys};
 use super::value::Value;
 use super::{Acquire, Mode, VALUE_BYTES_MAX};
 use imbl::OrdMap;
+use std::collections::BTreeMap;
 use std::ops::{Bound, Range};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -27,6 +28,8 @@ struct Stored {
     version: Version,
     /// Grows with every writer.
     epoch: u64,
+    /// Where the ledger lies now, if it was migrated.
+    moved_to: Option<String>,
 }
 
 /// Its open sessions.
@@ -40,6 +43,7 @@ struct Users {
 struct Shared {
     stored: RwLock<Stored>,
     users: Mutex<Users>,
+    side: Mutex<BTreeMap<String, Vec<u8>>>,
 }
 
 /// The handle: clones are the same storage.
@@ -59,11 +63,19 @@ impl Memory {
         self.0.users.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(super) fn side(&self) -> MutexGuard<'_, BTreeMap<String, Vec<u8>>> {
+        self.0.side.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn acquire(&self, how: &Acquire) -> StorageResult<MemorySession> {
         let mut users = self.users();
         let in_use = || StorageError::InUse { path: PathBuf::from("memory") };
         if users.writers > 0 && !matches!(how.mode, Mode::Write { take_over: true, .. }) {
             return Err(in_use());
+        }
+        if let (Mode::Write { .. }, Some(to)) = (how.mode, &read(&self.0.stored).moved_to) {
+            let (from, mark) = ("memory".to_owned(), "the mark".to_owned());
+            return Err(StorageError::Moved { from, to: to.clone(), mark });
         }
         match how.mode {
             Mode::Read | Mode::WriteExisting if read(&self.0.stored).is_empty() => {
@@ -304,6 +316,15 @@ impl MemorySession {
 
     pub(super) fn preload(&self, changes: &[Change]) -> StorageResult<()> {
         self.stored_mut()?.apply(changes);
+        Ok(())
+    }
+
+    pub(super) fn moved_to(&self) -> StorageResult<Option<String>> {
+        Ok(self.stored().moved_to.clone())
+    }
+
+    pub(super) fn mark_moved(&self, to: &str) -> StorageResult<()> {
+        self.stored_mut()?.moved_to = Some(to.to_owned());
         Ok(())
     }
 

@@ -172,6 +172,22 @@ impl Session {
         engine!(self, engine => engine.confirm(version))
     }
 
+    /// Where the ledger was migrated to, if it was: no writer begins here any more.
+    ///
+    /// # Errors
+    /// The storage cannot be read.
+    pub fn moved_to(&self) -> StorageResult<Option<String>> {
+        engine!(self, engine => engine.moved_to())
+    }
+
+    /// Notes, durably, that the ledger lies elsewhere from now on. A session with [`super::Mode::Write`] is refused then.
+    ///
+    /// # Errors
+    /// The storage cannot be written, or another writer has taken over: then it is not noted.
+    pub fn mark_moved(&self, to: &str) -> StorageResult<()> {
+        engine!(self, engine => engine.mark_moved(to))
+    }
+
     /// Puts entries into a storage that has no root yet, in steps: they count with its first version.
     pub(super) fn preload(&self, changes: &[Change]) -> StorageResult<()> {
         match self {

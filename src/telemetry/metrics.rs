@@ -229,6 +229,11 @@ impl Metrics {
         self.table().checkpoint_failures.inc();
     }
 
+    /// Whether files beside the chain of a bucket cannot be exchanged; `what` is one of a few names.
+    pub fn beside_failing(&self, what: &str, is_failing: bool) {
+        self.table().beside_failing.with_label_values(&[what]).set(i64::from(is_failing));
+    }
+
     /// What the ledger measures now and then.
     pub fn sampled(&self, sample: &Sample) {
         let table = self.table();

@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each test program uses its own part of this")]
 
 pub(crate) mod browser;
+#[cfg(feature = "object-store")]
+pub(crate) mod bucket;
 pub(crate) mod cases;
 pub(crate) mod chromium;
 pub(crate) mod cluster;

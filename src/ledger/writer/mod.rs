@@ -114,6 +114,16 @@ impl Ledger {
         Self::with(options, opened, WriteAccess::ReadOnly)
     }
 
+    /// Shows what an open storage has, as [`Self::open_read_only`] does; the storage of the options is not used.
+    ///
+    /// # Errors
+    /// It is damaged.
+    pub(crate) fn over(options: LedgerOptions, store: Session) -> LedgerResult<Self> {
+        let mut manifest = Manifest::load(&store)?;
+        garbage::collect_orphans(&store, &mut manifest)?;
+        Self::with(options, (store, manifest), WriteAccess::ReadOnly)
+    }
+
     fn with(
         mut options: LedgerOptions,
         (store, manifest): Opened,

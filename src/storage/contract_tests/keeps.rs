@@ -206,6 +206,7 @@ pub(super) fn a_checkpoint_is_the_wanted_version_whole_or_not_there(places: &dyn
                         index_bytes: 1 << 20,
                         stop,
                         progress: &mut |_, _| {},
+                        resume: None,
                     },
                 )
             };

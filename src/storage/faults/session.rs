@@ -94,6 +94,14 @@ impl FaultsSession {
         self.life.run(Operation::Entries, || self.inner.confirm(version))
     }
 
+    pub(in super::super) fn moved_to(&self) -> StorageResult<Option<String>> {
+        self.life.run(Operation::Entries, || self.inner.moved_to())
+    }
+
+    pub(in super::super) fn mark_moved(&self, to: &str) -> StorageResult<()> {
+        self.life.run(Operation::SwapRoot, || self.inner.mark_moved(to))
+    }
+
     pub(in super::super) fn checkpoint(
         &self,
         target: &Storage,

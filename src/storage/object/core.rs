@@ -9,6 +9,7 @@ use super::slot::{Kind, SLOT_BYTES_MAX, Slot};
 use super::state::State;
 use super::table::TableChange;
 use crate::storage::cache::PartCache;
+use crate::storage::checkpoint::Resume;
 use crate::storage::error::{StorageError, StorageResult};
 use crate::storage::root::{Change, Version};
 use arc_swap::ArcSwap;
@@ -61,6 +62,8 @@ pub(super) struct Core {
     /// Beside the lock, which a thread may hold that waits for the engine's runtime.
     is_closed: AtomicBool,
     pub(super) parts: Arc<PartCache>,
+    /// Of a storage that is made aside, so that another copy can continue.
+    pub(super) staging: Option<Resume>,
 }
 
 impl Core {
@@ -75,7 +78,18 @@ impl Core {
             writing: Mutex::new(Writing { base: state, ..Writing::default() }),
             is_closed: AtomicBool::new(false),
             parts: Arc::new(PartCache::new(index_bytes)),
+            staging: None,
         }
+    }
+
+    /// With what another copy of the same source may continue with.
+    pub(super) fn staging(self, staging: Option<Resume>) -> Self {
+        Self { staging, ..self }
+    }
+
+    /// Bytes of values of a segment.
+    pub(super) fn segment_bytes(&self) -> usize {
+        self.staging.as_ref().map_or(self.shared.options.segment_bytes, |resume| resume.piece_bytes)
     }
 
     /// With a nonce of its own, and the epoch after that of the state.
@@ -238,6 +252,14 @@ impl Core {
              over: this process must end",
             self.epoch
         )
+    }
+
+    /// Creates a slot, whatever the time: whether this is the writer still.
+    pub(super) fn show(&self) -> StorageResult<()> {
+        let mut writing = self.writing();
+        writing.check()?;
+        let version = writing.base.version;
+        self.create_slot(&mut writing, Kind::Heartbeat, version, Default::default())
     }
 
     /// Shows that the writer is there.

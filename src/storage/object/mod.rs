@@ -9,6 +9,9 @@
 //! | `seg/{epoch}-{number}-{nonce}` | values, and where they lie; never overwritten | `upload`, `places` |
 //! | `full/{slot}` | the whole state at a slot, so that a start reads few of them | `full` |
 //! | `gc/{slot}` | a mark, never deleted: what lies below may be | `collect` |
+//! | `stage/{source}/...` | which segments of a copy that is being made are whole | `staged`, `staging` |
+//! | `moved` | the ledger lies elsewhere now: no writer begins here | `moved` |
+//! | `side/...`, beside the slices | files beside the chain | `side` |
 //!
 //! `bucket` asks the store, `chain` follows the slots, `state` is what they lead to, `table` how its values change. `core` is what one
 //! session works with; `shared` outlives sessions. `segment_reader` reads values through the `disk_cache`.
@@ -19,8 +22,10 @@ mod collect;
 mod core;
 mod disk_cache;
 mod full;
+mod moved;
 mod name;
 mod options;
+mod outcome;
 mod pause;
 mod places;
 mod probe;
@@ -28,7 +33,9 @@ pub mod s3;
 mod segment_reader;
 mod session;
 mod shared;
+mod side;
 mod slot;
+mod staged;
 mod staging;
 mod state;
 mod table;
@@ -39,11 +46,13 @@ mod upload;
 
 pub use options::ObjectOptions;
 pub use session::ObjectSession;
+pub(super) use side::ObjectSide;
 pub(super) use staging::ObjectStaging;
 pub use upkeep::ObjectUpkeep;
 pub(super) use upload::Upload;
 
 use self::core::{Core, Role};
+use super::checkpoint::Resume;
 use super::error::{StorageError, StorageResult};
 use super::{Acquire, Mode};
 use crate::wait::pace;
@@ -134,6 +143,7 @@ impl Object {
     pub(super) fn acquire(&self, how: &Acquire) -> StorageResult<ObjectSession> {
         let shared = &self.shared()?;
         let none = || StorageError::NoLedger { path: PathBuf::from(shared.bucket.url()) };
+        let begins = matches!(how.mode, Mode::Write { .. });
         let (take_over, is_created) = match how.mode {
             Mode::Read => {
                 let state = shared.newest()?.filter(|state| !state.is_empty()).ok_or_else(none)?;
@@ -146,6 +156,9 @@ impl Object {
         if !take_over && shared.has_writer() {
             return Err(shared.in_use());
         }
+        if begins {
+            moved::check_place(shared)?;
+        }
         let state = shared.newest()?;
         if !is_created && state.as_ref().is_none_or(State::is_empty) {
             return Err(none());
@@ -155,7 +168,12 @@ impl Object {
             shared.is_probed.store(true, Ordering::Release);
         }
         let state = free(shared, state.unwrap_or_default(), take_over)?;
-        claim(shared, state, take_over, how.index_bytes)
+        let session = claim(shared, state, take_over, how.index_bytes)?;
+        if begins {
+            // The one before may have marked it until its last slot.
+            moved::check_place(shared)?;
+        }
+        Ok(session)
     }
 
     /// Tries the store ([`probe`]).
@@ -163,8 +181,16 @@ impl Object {
         probe::probe(&self.shared()?.bucket, new_nonce()?)
     }
 
-    pub(super) fn stage(&self) -> StorageResult<ObjectStaging> {
-        ObjectStaging::begin(&self.shared()?)
+    pub(super) fn stage(&self, resume: Option<&Resume>) -> StorageResult<ObjectStaging> {
+        ObjectStaging::begin(&self.shared()?, resume)
+    }
+
+    pub(super) fn forget_copy(&self, source: &str) -> StorageResult<()> {
+        staged::forget(&self.shared()?.bucket, source)
+    }
+
+    pub(super) fn side_files(&self) -> StorageResult<ObjectSide> {
+        self.shared().map(ObjectSide)
     }
 }
 

@@ -82,6 +82,7 @@ table! {
     receipts: IntCounterVec = "receipts_total", ["outcome"], "Receipts asked for, by how that ended.";
     checkpoints_published: IntCounter = "checkpoints_published_total", [], "Checkpoints of the seal log that are in their topic.";
     checkpoint_failures: IntCounter = "checkpoint_failures_total", [], "Times that checkpoints could not be put into their topic.";
+    beside_failing: IntGaugeVec = "beside_failing", ["what"], "1 while files beside the chain of a bucket cannot be exchanged.";
     disk_bytes: IntGauge = "ledger_disk_bytes", [], "Bytes of the data directory.";
     runs: IntGauge = "ledger_runs", [], "Runs in force.";
     blocks: IntGauge = "ledger_blocks", [], "Blocks in force.";
