@@ -128,13 +128,7 @@ pub fn serve(
     options: &ServeOptions,
     started: impl FnOnce(Running) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    if config.kafka.is_none() && !options.skips.is_empty() {
-        anyhow::bail!("--skip needs [kafka] in the configuration: add it, or leave --skip out");
-    }
-    // The demo chooses its address after its configuration was read.
-    if let Some(refused) = config.http.refused_listen(config.access.is_some()) {
-        anyhow::bail!("Failed to start: {refused}");
-    }
+    check(config, options)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(http::THREADS)
         .enable_all()
@@ -143,10 +137,10 @@ pub fn serve(
     let stop = Stop::default();
     // Before the ledger is opened, which may take a while: a stray signal must not end that either.
     let reload_asked = Arc::new(Notify::new());
-    let hangup = match &options.config_file {
-        Some(_) => Hangup::Reload(Arc::clone(&reload_asked)),
-        None => Hangup::Stop(stop.clone()),
-    };
+    let hangup = options
+        .config_file
+        .as_ref()
+        .map_or(Hangup::Stop(stop.clone()), |_| Hangup::Reload(Arc::clone(&reload_asked)));
     signals::outlive(&runtime, hangup)?;
     let clock = Clock::start();
     let event_log = EventLog { metrics: Metrics::new()?, traces: traces() };
@@ -171,11 +165,8 @@ pub fn serve(
     access_control.answer_log = answer_keeping.log.clone();
     access_control.log_changes()?;
     answer_keeping.watch(config, &published, clock, &event_log)?;
-    let beside = Beside::start(config, (&access_control, receipts.clone()), &published, (clock, &event_log))?;
-    access_control.other_logs = beside.other_logs.clone();
-    if !options.read_only {
-        beside.lead.take();
-    }
+    let sides = (&mut access_control, receipts.clone(), &published);
+    let beside = Beside::start(config, sides, !options.read_only, (clock, &event_log))?;
     let parts = (service, &access_control, options.example_cases.clone());
     let web = Web::start(&runtime, config, parts, &event_log, &stop)?;
     access_control.watch(&runtime, &event_log);
@@ -207,6 +198,18 @@ pub fn serve(
     beside.finish();
     event_log.traces.finish();
     result.and(web)
+}
+
+/// Refuses options that do not fit the configuration.
+fn check(config: &Config, options: &ServeOptions) -> anyhow::Result<()> {
+    if config.kafka.is_none() && !options.skips.is_empty() {
+        anyhow::bail!("--skip needs [kafka] in the configuration: add it, or leave --skip out");
+    }
+    // The demo chooses its address after its configuration was read.
+    if let Some(refused) = config.http.refused_listen(config.access.is_some()) {
+        anyhow::bail!("Failed to start: {refused}");
+    }
+    Ok(())
 }
 
 /// Spans go to the collector that the environment names, if it names one.

@@ -39,7 +39,7 @@ pub(crate) fn bytes(address: &str, path: &str) -> Option<Vec<u8>> {
     let request = format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n");
     let reply = exchange_bytes(address, request.as_bytes())?;
     let head = reply.windows(4).position(|end| end == b"\r\n\r\n")?;
-    reply.starts_with(b"HTTP/1.0 200").then(|| reply[head + 4..].to_vec())
+    reply.get(head + 4..).filter(|_| reply.starts_with(b"HTTP/1.0 200")).map(<[u8]>::to_vec)
 }
 
 /// `GET path` with more headers, each with its line end; `None` when no whole answer comes.

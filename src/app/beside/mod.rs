@@ -74,24 +74,25 @@ pub fn side_files(config: &Config) -> anyhow::Result<Option<SideFiles>> {
 pub(super) struct Beside {
     /// Whether this process is the writer.
     pub(super) lead: Lead,
-    /// The answer logs of the other processes.
-    pub(super) other_logs: OtherLogs,
     threads: Threads,
     stop: Stop,
 }
 
 impl Beside {
-    /// Starts the threads, if the ledger lies in a bucket.
+    /// Starts the threads, if the ledger lies in a bucket; `leads` says whether this process is the writer from the beginning.
     ///
     /// # Errors
     /// The bucket's settings cannot be used; the system gives no thread.
     pub(super) fn start(
         config: &Config,
-        (access_control, receipts): (&AccessControl, Option<Receipts>),
-        published: &Arc<Published>,
+        (access_control, receipts, published): (&mut AccessControl, Option<Receipts>, &Arc<Published>),
+        leads: bool,
         (clock, event_log): (Clock, &EventLog),
     ) -> anyhow::Result<Self> {
         let mut beside = Self::default();
+        if leads {
+            beside.lead.take();
+        }
         let Some(files) = side_files(config)? else { return Ok(beside) };
         if let Some(access) = &access_control.access {
             let lead = beside.lead.clone();
@@ -99,7 +100,9 @@ impl Beside {
             beside.repeat("access sharing", ACCESS_EVERY, event_log, move || sharing.step())?;
         }
         if config.answers.keeps_log {
-            let mut shipping = AnswerShipping::new(config, files.clone(), beside.other_logs.clone());
+            let others = OtherLogs::default();
+            access_control.other_logs = others.clone();
+            let mut shipping = AnswerShipping::new(config, files.clone(), others);
             beside.repeat("answer shipping", FILES_EVERY, event_log, move || shipping.step())?;
         }
         if let Some(receipts) = receipts {
