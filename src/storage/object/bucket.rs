@@ -90,7 +90,7 @@ pub(super) struct Listed {
 pub(super) struct Bucket {
     stores: Vec<Arc<dyn ObjectStore>>,
     /// Which of them is asked now.
-    at: AtomicUsize,
+    pub(super) at: AtomicUsize,
     url: String,
     prefix: String,
     patience: Duration,
