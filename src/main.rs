@@ -62,6 +62,7 @@ fn run(command: Command, out: &mut dyn Write) -> anyhow::Result<Ending> {
         Command::Serve(args) => cli::serve::run(&args),
         Command::Ingest(args) => cli::ingest::run(&args, out),
         Command::Backup(args) => cli::backup::run(&args, out),
+        Command::Failover(args) => cli::failover::run(&args, out),
         Command::Token(args) => cli::token::run(&args, out),
         Command::Account(args) => cli::account::run(&args, out),
         Command::Answers(args) => cli::answers::run(&args, out),

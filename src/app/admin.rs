@@ -8,8 +8,11 @@
 //! {"done":{"commit":991,...}}          or {"error":"..."}
 //! ```
 
+use super::handover::{HandedOver, Handover, TakenOver};
+use super::status::Status;
 use crate::access::{Access, STORE_FILE};
 use crate::answers::{ANSWERS_FOLDER, copy_logs};
+use crate::http::ServiceRole;
 use crate::ledger::{BackupReport, Published, backup_beside};
 use crate::storage::Storage;
 use crate::storage::local::{admin_socket, is_in_data_dir};
@@ -28,6 +31,8 @@ use tracing::{info, warn};
 const REQUEST_BYTES_MAX: u64 = 16 << 10;
 /// Pause between two looks for a request.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// How long a change of the writer may take.
+const CHANGE_TIME: Duration = Duration::from_secs(60);
 /// How long a request or an answer may take to pass: both ends are on this machine.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -37,6 +42,10 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 pub enum Request {
     /// Back up to this folder, named by its whole path.
     Backup(PathBuf),
+    /// To a writer: commit what was read, and end, so that a standby takes over.
+    HandOver,
+    /// To a standby: take over now, whatever the writer does.
+    TakeOver,
 }
 
 /// A line of an answer.
@@ -47,6 +56,10 @@ pub enum Answer {
     Files(u64, u64),
     /// The backup is made.
     Done(BackupReport),
+    /// The writer has ended, but for its last threads.
+    HandedOver(HandedOver),
+    /// The standby is the writer.
+    TakenOver(TakenOver),
     /// It is not.
     Error(String),
 }
@@ -62,6 +75,8 @@ pub struct Admin {
     data_dir: PathBuf,
     published: Arc<Published>,
     access: Option<Arc<Access>>,
+    status: Arc<Status>,
+    handover: Arc<Handover>,
     stop: Stop,
     /// Set when the [`AdminEnd`] is dropped: later than `stop`, which only ends a backup.
     end: Stop,
@@ -98,6 +113,7 @@ impl Admin {
     pub fn listen(
         data_dir: &Path,
         (published, access): (Arc<Published>, Option<Arc<Access>>),
+        (status, handover): (Arc<Status>, Arc<Handover>),
         stop: Stop,
     ) -> io::Result<(Self, AdminEnd)> {
         let path = admin_socket(data_dir);
@@ -111,7 +127,7 @@ impl Admin {
         let end = Stop::default();
         let file = file_of(&path)?;
         let data_dir = data_dir.to_path_buf();
-        let admin = Self { listener, data_dir, published, access, stop, end: end.clone() };
+        let admin = Self { listener, data_dir, published, access, status, handover, stop, end: end.clone() };
         Ok((admin, AdminEnd { path, file, end }))
     }
 
@@ -144,6 +160,8 @@ impl Admin {
         BufReader::new(stream.take(REQUEST_BYTES_MAX)).read_line(&mut line)?;
         let answer = match serde_json::from_str(&line) {
             Ok(Request::Backup(target)) => self.back_up(&target, stream),
+            Ok(Request::HandOver) => self.hand_over(),
+            Ok(Request::TakeOver) => self.take_over(),
             Err(problem) => Answer::Error(format!("not a request: {problem}")),
         };
         say(stream, &answer)
@@ -183,6 +201,52 @@ impl Admin {
     }
 }
 
+/// A planned change of the writer.
+impl Admin {
+    fn hand_over(&self) -> Answer {
+        if self.status.role() != ServiceRole::Writer {
+            return Answer::Error(
+                "this process is not the writer: name the configuration of the writer, or let this one take over with --take-over"
+                    .to_owned(),
+            );
+        }
+        if self.published.current().store().writer_activity().is_none() {
+            return Answer::Error(
+                "the ledger lies in the data directory, where no standby can follow: a change of the writer needs a bucket ([storage])"
+                    .to_owned(),
+            );
+        }
+        let begun = Instant::now();
+        info!("an operator changes the writer: this one commits what it has read, and ends");
+        self.stop.set();
+        match self.handover.handed_over(CHANGE_TIME) {
+            Some(Ok(done)) => Answer::HandedOver(HandedOver { milliseconds: millis(begun), ..done }),
+            Some(Err(problem)) => Answer::Error(format!("the writer failed: {problem}")),
+            None => Answer::Error(format!(
+                "the writer did not end within {} s; see its log",
+                CHANGE_TIME.as_secs()
+            )),
+        }
+    }
+
+    fn take_over(&self) -> Answer {
+        if self.status.role() != ServiceRole::Standby {
+            return Answer::Error("this process is no standby: start one with `serve --standby`".to_owned());
+        }
+        match self.handover.take_over(CHANGE_TIME) {
+            Some(Ok(done)) => Answer::TakenOver(done),
+            Some(Err(problem)) => Answer::Error(problem),
+            None => {
+                Answer::Error(format!("it did not take over within {} s; see its log", CHANGE_TIME.as_secs()))
+            }
+        }
+    }
+}
+
+fn millis(begun: Instant) -> u64 {
+    u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
 fn say(mut stream: &UnixStream, answer: &Answer) -> io::Result<()> {
     let mut line = serde_json::to_vec(answer)?;
     line.push(b'\n');
@@ -204,5 +268,5 @@ pub fn ask(data_dir: &Path, request: &Request, mut told: impl FnMut(u64, u64)) -
             last => return Ok(last),
         }
     }
-    Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the service ended before the backup was made"))
+    Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the service ended before it answered"))
 }

@@ -10,6 +10,7 @@ pub mod compare;
 pub mod demo;
 pub mod doctor;
 pub mod explain;
+pub mod failover;
 pub mod generate;
 pub mod ingest;
 mod input;
@@ -66,6 +67,8 @@ pub enum Command {
     Ingest(ingest::IngestArgs),
     /// Make a copy of the newest committed state, beside a running service or without one.
     Backup(backup::BackupArgs),
+    /// Change the writer of a ledger in a bucket: let it end, and the standby take over.
+    Failover(failover::FailoverArgs),
     /// Make, list or revoke tokens of systems that ask the service.
     Token(token::TokenArgs),
     /// Make, list or change accounts of people who sign in to the service.

@@ -215,6 +215,20 @@ impl Session {
         }
     }
 
+    /// Does beforehand what the first [`Self::take_over`] of a process does, and what takes time: it tries whether the storage does what
+    /// writers rely on.
+    ///
+    /// # Errors
+    /// It does not, or cannot be asked.
+    pub fn prepare(&self) -> StorageResult<()> {
+        match self {
+            Self::Local(_) | Self::Memory(_) => Ok(()),
+            #[cfg(feature = "object-store")]
+            Self::Object(object) => object.prepare(),
+            Self::Faults(faults) => faults.inner().prepare(),
+        }
+    }
+
     /// Makes a writer of a session that reads: it continues after whatever is newest, and fences the writer before it. With
     /// `judged`, only if nothing is newer than this number ([`WriterActivity::newest`]).
     ///

@@ -75,6 +75,12 @@ impl Ledger {
         Ok(())
     }
 
+    /// What takes time of [`Self::take_over`] and can be done beforehand, on another thread.
+    pub fn preparation(&self) -> impl FnOnce() -> LedgerResult<()> + Send + 'static + use<> {
+        let store = self.store.clone();
+        move || Ok(store.prepare()?)
+    }
+
     /// Becomes the writer: fences the one before, moves to the newest commit, and collects what was left under way. With `judged`,
     /// only if nothing newer than that is in the storage ([`WriterActivity::newest`]). The configuration is put in force by
     /// [`Self::activate_configuration`].

@@ -263,6 +263,10 @@ impl ObjectSession {
         self.core.shared.activity()
     }
 
+    pub(super) fn prepare(&self) -> StorageResult<()> {
+        probe_once(&self.core.shared)
+    }
+
     /// Claims the storage, after the slot that was judged to be the last one, or after whatever is.
     pub(super) fn take_over(&self, judged: Option<u64>) -> StorageResult<Self> {
         let core = &self.core;

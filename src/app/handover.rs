@@ -1,0 +1,93 @@
+//! What an operator asks of a writer and of a standby, and what came of it: a planned change of the writer.
+
+use serde::{Deserialize, Serialize};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// A writer that ended, and let the next one begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HandedOver {
+    /// Its epoch.
+    pub epoch: u64,
+    /// The slot by which it ended.
+    pub slot: u64,
+    /// Its last commit.
+    pub commit: u64,
+    /// From the request until everything that it had read was committed, and the slot created.
+    pub milliseconds: u64,
+}
+
+/// A standby that took the writer's place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TakenOver {
+    /// Its epoch.
+    pub epoch: u64,
+    /// Its newest commit.
+    pub commit: u64,
+    /// From its decision until the configuration was in force.
+    pub milliseconds: u64,
+}
+
+type Outcome<T> = Result<T, String>;
+
+/// The way of one outcome from the thread that brings it about to the one that waits for it.
+#[derive(Debug)]
+struct Reply<T>(SyncSender<Outcome<T>>, Mutex<Receiver<Outcome<T>>>);
+
+impl<T> Default for Reply<T> {
+    fn default() -> Self {
+        let (tell, told) = sync_channel(1);
+        Self(tell, Mutex::new(told))
+    }
+}
+
+impl<T> Reply<T> {
+    fn tell(&self, outcome: Outcome<T>) {
+        // One outcome is kept for who asks next; more of them say the same.
+        let _unheard = self.0.try_send(outcome);
+    }
+
+    fn wait(&self, limit: Duration) -> Option<Outcome<T>> {
+        let told = self.1.lock().unwrap_or_else(PoisonError::into_inner);
+        match told.recv_timeout(limit) {
+            Ok(outcome) => Some(outcome),
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
+        }
+    }
+}
+
+/// Shared by the thread that hears operators and those that act.
+#[derive(Debug, Default)]
+pub struct Handover {
+    is_take_over_asked: AtomicBool,
+    handed_over: Reply<HandedOver>,
+    taken_over: Reply<TakenOver>,
+}
+
+impl Handover {
+    /// Asks the standby to take over now, and waits so long for what comes of it.
+    pub fn take_over(&self, limit: Duration) -> Option<Outcome<TakenOver>> {
+        self.is_take_over_asked.store(true, Ordering::Release);
+        self.taken_over.wait(limit)
+    }
+
+    /// Whether a request to take over waits; it is answered by [`Self::answer_take_over`].
+    pub(super) fn next_take_over(&self) -> bool {
+        self.is_take_over_asked.swap(false, Ordering::AcqRel)
+    }
+
+    pub(super) fn answer_take_over(&self, outcome: Outcome<TakenOver>) {
+        self.taken_over.tell(outcome);
+    }
+
+    /// Waits so long for the writer to end.
+    pub fn handed_over(&self, limit: Duration) -> Option<Outcome<HandedOver>> {
+        self.handed_over.wait(limit)
+    }
+
+    pub(super) fn answer_handed_over(&self, outcome: Outcome<HandedOver>) {
+        self.handed_over.tell(outcome);
+    }
+}
