@@ -64,6 +64,12 @@ fn text(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
+/// What is sent, in four parts, and the way of it.
+struct Stream<'a> {
+    sender: EventProducer,
+    parts: Vec<&'a [Sent]>,
+}
+
 #[test]
 fn standbys_take_over_from_a_writer_that_dies_sleeps_or_hands_over() {
     let (kafka, seaweed) = (RealKafka::start(), SeaweedFs::start());
@@ -72,11 +78,22 @@ fn standbys_take_over_from_a_writer_that_dies_sleeps_or_hands_over() {
     let machine = || Machine::new(&seaweed, |folder| config(folder, &kafka.brokers()));
     let (one, two, three) = (machine(), machine(), machine());
     let sent = events(11, RECORDS);
-    let parts: Vec<&[Sent]> = sent.chunks(PART).collect();
+    let stream = Stream { sender, parts: sent.chunks(PART).collect() };
+    let writer = it_dies(&stream, &one, &two);
+    let [(writer, its), (standby, other)] = it_sleeps(&stream, writer, [&one, &three]);
+    it_hands_over(&stream, (writer, its), (standby, other));
+    println!("{}", two.told(&["verify"]));
+    let folder = TempDir::new().unwrap();
+    let copy = config(&folder, &kafka.brokers());
+    two.told(&["backup", folder.path().join("data").to_str().unwrap()]);
+    compare(&copy, &sent, &[]);
+}
 
-    // A standby that finds no ledger begins one; the next ones follow it, and answer.
+/// A standby that finds no ledger begins one; the next one follows it, answers, and takes over when it is killed in the middle of its
+/// work.
+fn it_dies(stream: &Stream<'_>, one: &Machine, two: &Machine) -> Program {
     let mut first = one.serve(&["--standby"]);
-    send(&sender, &parts[0][..400]);
+    send(&stream.sender, &stream.parts[0][..400]);
     first.applied(400);
     assert_eq!(role(&mut first).as_deref(), Some("writer"));
     let mut second = two.serve(&["--standby"]);
@@ -84,12 +101,8 @@ fn standbys_take_over_from_a_writer_that_dies_sleeps_or_hands_over() {
     assert_eq!(role(&mut second).as_deref(), Some("standby"));
     assert_eq!(second.text("/readyz", "text/plain"), "ready, standby\n");
     let newest = commit(&mut first);
-    let begun = Instant::now();
     poll_until("the standby has the commit", || (commit(&mut second) >= newest).then_some(()));
-    println!("a commit was visible on the standby within {} ms", begun.elapsed().as_millis());
-
-    // SIGKILL in the middle of its work.
-    send(&sender, &parts[0][400..]);
+    send(&stream.sender, &stream.parts[0][400..]);
     first.applied(600);
     first.kill();
     let killed = Instant::now();
@@ -101,57 +114,70 @@ fn standbys_take_over_from_a_writer_that_dies_sleeps_or_hands_over() {
         taken.as_secs_f64(),
         killed.elapsed().as_secs_f64()
     );
+    second
+}
 
-    // A writer that sleeps is taken for dead by one of two standbys; the other follows that one.
-    let (mut third, mut fourth) = (one.serve(&["--standby"]), three.serve(&["--standby"]));
-    (third.ready(), fourth.ready());
-    let epoch_before = epoch(&mut third);
-    second.signal("-STOP");
+/// A writer that sleeps is taken for dead by one of two standbys; the other follows that one. Returns the writer and the standby.
+fn it_sleeps<'a>(
+    stream: &Stream<'_>,
+    writer: Program,
+    machines: [&'a Machine; 2],
+) -> [(Program, &'a Machine); 2] {
+    let mut standbys = machines.map(|machine| machine.serve(&["--standby"]));
+    standbys.iter_mut().for_each(Program::ready);
+    let epoch_before = epoch(&mut standbys[0]);
+    writer.signal("-STOP");
     let stopped = Instant::now();
-    send(&sender, parts[1]);
+    send(&stream.sender, stream.parts[1]);
     poll_until("one of them has taken in everything", || {
-        [&mut third, &mut fourth]
-            .into_iter()
-            .any(|program| position(program) >= whole(2 * PART))
-            .then_some(())
+        standbys.iter_mut().any(|program| position(program) >= whole(2 * PART)).then_some(())
     });
     println!("after a SIGSTOP another had everything within {:.1} s", stopped.elapsed().as_secs_f64());
-    let roles = poll_until("both answer", || Some([role(&mut third)?, role(&mut fourth)?]));
-    assert_eq!(roles.iter().filter(|role| *role == "writer").count(), 1, "{roles:?}");
-    assert_eq!(roles.iter().filter(|role| *role == "standby").count(), 1, "{roles:?}");
-    assert_eq!(epoch(&mut third), epoch_before + 1, "one has taken over, once");
-    second.signal("-CONT");
-    let (code, said) = second.end();
+    let roles = poll_until("both answer", || standbys.iter_mut().map(role).collect::<Option<Vec<_>>>());
+    let mut sorted = roles.clone();
+    sorted.sort();
+    assert_eq!(sorted, ["standby", "writer"], "exactly one has taken over");
+    poll_until("the new epoch is seen", || (epoch(&mut standbys[0]) > epoch_before).then_some(()));
+    assert_eq!(epoch(&mut standbys[0]), epoch_before + 1, "one has taken over, once");
+    writer.signal("-CONT");
+    let (code, said) = writer.end();
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("another writer has taken over"), "{said}");
-    let (mut writer, mut standby, machine_of_writer, machine_of_standby) = match roles[0].as_str() {
-        "writer" => (third, fourth, &one, &three),
-        _ => (fourth, third, &three, &one),
-    };
+    let [one, other] = standbys;
+    let mut pair = [(one, machines[0]), (other, machines[1])];
+    if roles[0] == "standby" {
+        pair.reverse();
+    }
+    let [(writer, _), (standby, _)] = &mut pair;
     // The one that lost goes on following.
-    send(&sender, parts[2]);
+    send(&stream.sender, stream.parts[2]);
     writer.applied(whole(3 * PART));
-    let newest = commit(&mut writer);
-    poll_until("the standby follows the new writer", || (commit(&mut standby) >= newest).then_some(()));
-    assert_eq!(role(&mut standby).as_deref(), Some("standby"));
+    let newest = commit(writer);
+    poll_until("the standby follows the new writer", || (commit(standby) >= newest).then_some(()));
+    assert_eq!(role(standby).as_deref(), Some("standby"));
+    pair
+}
 
-    // A planned change, asked of the wrong process first.
-    let refused = machine_of_standby.run(&["failover"]);
+/// A planned change, asked of the wrong process first; then one of an operator who does not want to wait.
+fn it_hands_over(
+    stream: &Stream<'_>,
+    (writer, its): (Program, &Machine),
+    (mut standby, other): (Program, &Machine),
+) {
+    let refused = other.run(&["failover"]);
     assert!(!refused.status.success() && text(&refused).contains("is not the writer"), "{}", text(&refused));
-    let changed: Value = serde_json::from_str(&machine_of_writer.told(&["failover", "--json"])).unwrap();
+    let changed: Value = serde_json::from_str(&its.told(&["failover", "--json"])).unwrap();
     println!("a planned change: {changed}");
     assert_eq!(changed["next_epoch"].as_u64(), changed["epoch"].as_u64().map(|epoch| epoch + 1), "{changed}");
     let (code, said) = writer.end();
     assert_eq!(code, Some(0), "{said}");
     let begun = Instant::now();
-    send(&sender, parts[3]);
+    send(&stream.sender, stream.parts[3]);
     standby.applied(whole(RECORDS));
     println!("{} ms after that the next part was taken in", begun.elapsed().as_millis());
-
-    // An operator who does not want to wait: the writer is fenced, and ends.
-    let mut last = machine_of_writer.serve(&["--standby"]);
+    let mut last = its.serve(&["--standby"]);
     last.ready();
-    let taken = machine_of_writer.told(&["failover", "--take-over"]);
+    let taken = its.told(&["failover", "--take-over"]);
     print!("{taken}");
     assert!(taken.starts_with("taken over after "), "{taken}");
     let (code, said) = standby.end();
@@ -159,12 +185,6 @@ fn standbys_take_over_from_a_writer_that_dies_sleeps_or_hands_over() {
     waits_for_role(&mut last, "writer");
     last.applied(whole(RECORDS));
     assert_eq!(last.terminate(), Some(0));
-
-    println!("{}", two.told(&["verify"]));
-    let folder = TempDir::new().unwrap();
-    let copy = config(&folder, &kafka.brokers());
-    two.told(&["backup", folder.path().join("data").to_str().unwrap()]);
-    compare(&copy, &sent, &[]);
 }
 
 /// A ledger that files fill.

@@ -8,7 +8,7 @@
 //! {"done":{"commit":991,...}}          or {"error":"..."}
 //! ```
 
-use super::handover::{HandedOver, Handover, TakenOver};
+use super::handover::{HandedOver, Handover, LIMIT_S, TakenOver};
 use super::status::Status;
 use crate::access::{Access, STORE_FILE};
 use crate::answers::{ANSWERS_FOLDER, copy_logs};
@@ -31,8 +31,6 @@ use tracing::{info, warn};
 const REQUEST_BYTES_MAX: u64 = 16 << 10;
 /// Pause between two looks for a request.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// How long a change of the writer may take.
-const CHANGE_TIME: Duration = Duration::from_secs(60);
 /// How long a request or an answer may take to pass: both ends are on this machine.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -219,13 +217,10 @@ impl Admin {
         let begun = Instant::now();
         info!("an operator changes the writer: this one commits what it has read, and ends");
         self.stop.set();
-        match self.handover.handed_over(CHANGE_TIME) {
+        match self.handover.handed_over() {
             Some(Ok(done)) => Answer::HandedOver(HandedOver { milliseconds: millis(begun), ..done }),
             Some(Err(problem)) => Answer::Error(format!("the writer failed: {problem}")),
-            None => Answer::Error(format!(
-                "the writer did not end within {} s; see its log",
-                CHANGE_TIME.as_secs()
-            )),
+            None => Answer::Error(format!("the writer did not end within {LIMIT_S} s; see its log")),
         }
     }
 
@@ -233,12 +228,10 @@ impl Admin {
         if self.status.role() != ServiceRole::Standby {
             return Answer::Error("this process is no standby: start one with `serve --standby`".to_owned());
         }
-        match self.handover.take_over(CHANGE_TIME) {
+        match self.handover.take_over() {
             Some(Ok(done)) => Answer::TakenOver(done),
             Some(Err(problem)) => Answer::Error(problem),
-            None => {
-                Answer::Error(format!("it did not take over within {} s; see its log", CHANGE_TIME.as_secs()))
-            }
+            None => Answer::Error(format!("it did not take over within {LIMIT_S} s; see its log")),
         }
     }
 }

@@ -1,10 +1,16 @@
 //! What an operator asks of a writer and of a standby, and what came of it: a planned change of the writer.
 
+use crate::wait::poll_until;
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+
+/// How long a change of the writer may take, in seconds.
+pub const LIMIT_S: u32 = 60;
+/// How often it is looked for its outcome.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+const LOOKS: u32 = LIMIT_S * 100;
 
 /// A writer that ended, and let the next one begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,27 +40,25 @@ type Outcome<T> = Result<T, String>;
 
 /// The way of one outcome from the thread that brings it about to the one that waits for it.
 #[derive(Debug)]
-struct Reply<T>(SyncSender<Outcome<T>>, Mutex<Receiver<Outcome<T>>>);
+struct Reply<T>(Mutex<Option<Outcome<T>>>);
 
 impl<T> Default for Reply<T> {
     fn default() -> Self {
-        let (tell, told) = sync_channel(1);
-        Self(tell, Mutex::new(told))
+        Self(Mutex::default())
     }
 }
 
 impl<T> Reply<T> {
     fn tell(&self, outcome: Outcome<T>) {
-        // One outcome is kept for who asks next; more of them say the same.
-        let _unheard = self.0.try_send(outcome);
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
     }
 
-    fn wait(&self, limit: Duration) -> Option<Outcome<T>> {
-        let told = self.1.lock().unwrap_or_else(PoisonError::into_inner);
-        match told.recv_timeout(limit) {
-            Ok(outcome) => Some(outcome),
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-        }
+    fn take(&self) -> Option<Outcome<T>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn wait(&self) -> Option<Outcome<T>> {
+        poll_until(LOOKS, LOOK_EVERY, || self.take())
     }
 }
 
@@ -67,10 +71,12 @@ pub struct Handover {
 }
 
 impl Handover {
-    /// Asks the standby to take over now, and waits so long for what comes of it.
-    pub fn take_over(&self, limit: Duration) -> Option<Outcome<TakenOver>> {
+    /// Asks the standby to take over now, and waits [`LIMIT_S`] for what comes of it.
+    pub fn take_over(&self) -> Option<Outcome<TakenOver>> {
+        // What came of an earlier request, for which nobody waited any more.
+        let _late = self.taken_over.take();
         self.is_take_over_asked.store(true, Ordering::Release);
-        self.taken_over.wait(limit)
+        self.taken_over.wait()
     }
 
     /// Whether a request to take over waits; it is answered by [`Self::answer_take_over`].
@@ -82,9 +88,9 @@ impl Handover {
         self.taken_over.tell(outcome);
     }
 
-    /// Waits so long for the writer to end.
-    pub fn handed_over(&self, limit: Duration) -> Option<Outcome<HandedOver>> {
-        self.handed_over.wait(limit)
+    /// Waits [`LIMIT_S`] for the writer to end.
+    pub fn handed_over(&self) -> Option<Outcome<HandedOver>> {
+        self.handed_over.wait()
     }
 
     pub(super) fn answer_handed_over(&self, outcome: Outcome<HandedOver>) {

@@ -42,11 +42,11 @@ impl Drive {
     pub(crate) fn follow(&mut self) {
         let Some(mut beside) = self.beside.take() else { return };
         let setup = self.options_beside(&beside.storage);
-        if beside.ledger.is_none() || beside.random.percent(5) {
+        let (starts_anew, looks) = (beside.random.percent(5), beside.random.percent(70));
+        if starts_anew || beside.ledger.is_none() {
             beside.ledger = Some(Ledger::open_read_only(setup.clone()).unwrap());
             beside.tariff = self.model.tariff;
-        } else if beside.random.percent(70) {
-            let ledger = beside.ledger.as_mut().unwrap();
+        } else if let Some(ledger) = beside.ledger.as_mut().filter(|_| looks) {
             let before = ledger.published().current();
             let newest = self.ledger.as_ref().unwrap().published().current().root().commit;
             assert_eq!(ledger.follow().unwrap(), before.root().commit < newest);

@@ -50,7 +50,7 @@ async fn it_says_nothing_final_of_the_present_and_everything_of_the_state_that_i
         let uri = format!("{QUESTION}&known_at={known_at}");
         assert_eq!(get(&behind, &uri).await.json(), get(&well, &uri).await.json());
     }
-    let lines = format!("{{\"rider_id\":\"3f9c-rider-7e21\",\"at\":\"2026-11-20T12:07:31+08:00\"}}\n");
+    let lines = "{\"rider_id\":\"3f9c-rider-7e21\",\"at\":\"2026-11-20T12:07:31+08:00\"}\n";
     let batch = post(&behind, "application/x-ndjson", lines).await.json();
     assert_eq!(batch["verdict"], "undetermined");
     warns(&batch);
