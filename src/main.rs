@@ -64,6 +64,7 @@ fn run(command: Command, out: &mut dyn Write) -> anyhow::Result<Ending> {
         Command::Backup(args) => cli::backup::run(&args, out),
         Command::Restore(args) => cli::restore::run(&args, out),
         Command::Migrate(args) => cli::migrate::run(&args, out),
+        Command::Failover(args) => cli::failover::run(&args, out),
         Command::Token(args) => cli::token::run(&args, out),
         Command::Account(args) => cli::account::run(&args, out),
         Command::Answers(args) => cli::answers::run(&args, out),

@@ -9,9 +9,12 @@
 //! ```
 
 use super::answer_keeping::answers_folder;
+use super::handover::{HandedOver, Handover, LIMIT_S, TakenOver};
+use super::status::Status;
 use crate::access::{Access, STORE_FILE};
 use crate::answers::{ANSWERS_FOLDER, copy_logs};
 use crate::config::Config;
+use crate::http::ServiceRole;
 use crate::ledger::{BackupReport, Published, backup_beside, copy_ahead, storage_at};
 use crate::storage::Storage;
 use crate::storage::local::{admin_socket, is_in_data_dir};
@@ -48,6 +51,10 @@ pub enum Request {
         /// Bytes of a piece.
         piece_bytes: usize,
     },
+    /// To a writer: commit what was read, and end, so that a standby takes over.
+    HandOver,
+    /// To a standby: take over now, whatever the writer does.
+    TakeOver,
 }
 
 /// A line of an answer.
@@ -60,6 +67,10 @@ pub enum Answer {
     Done(BackupReport),
     /// What a migration can begin with is there: bytes that were copied, and bytes that were there before.
     Ahead(u64, u64),
+    /// The writer has ended, but for its last threads.
+    HandedOver(HandedOver),
+    /// The standby is the writer.
+    TakenOver(TakenOver),
     /// It is not.
     Error(String),
 }
@@ -75,6 +86,8 @@ pub struct Admin {
     config: Config,
     published: Arc<Published>,
     access: Option<Arc<Access>>,
+    status: Arc<Status>,
+    handover: Arc<Handover>,
     stop: Stop,
     /// Set when the [`AdminEnd`] is dropped: later than `stop`, which only ends a backup.
     end: Stop,
@@ -111,6 +124,7 @@ impl Admin {
     pub fn listen(
         config: &Config,
         (published, access): (Arc<Published>, Option<Arc<Access>>),
+        (status, handover): (Arc<Status>, Arc<Handover>),
         stop: Stop,
     ) -> io::Result<(Self, AdminEnd)> {
         let path = admin_socket(&config.ledger.data_dir);
@@ -124,7 +138,7 @@ impl Admin {
         let end = Stop::default();
         let file = file_of(&path)?;
         let config = config.clone();
-        let admin = Self { listener, config, published, access, stop, end: end.clone() };
+        let admin = Self { listener, config, published, access, status, handover, stop, end: end.clone() };
         Ok((admin, AdminEnd { path, file, end }))
     }
 
@@ -162,6 +176,8 @@ impl Admin {
                 Err(problem) => Answer::Error(problem),
             },
             Ok(Request::CopyAhead { to, piece_bytes }) => self.copy_ahead(&to, piece_bytes, stream),
+            Ok(Request::HandOver) => self.hand_over(),
+            Ok(Request::TakeOver) => self.take_over(),
             Err(problem) => Answer::Error(format!("not a request: {problem}")),
         };
         say(stream, &answer)
@@ -223,6 +239,47 @@ impl Admin {
     }
 }
 
+/// A planned change of the writer.
+impl Admin {
+    fn hand_over(&self) -> Answer {
+        if self.status.role() != ServiceRole::Writer {
+            return Answer::Error(
+                "this process is not the writer: name the configuration of the writer, or let this one take over with --take-over"
+                    .to_owned(),
+            );
+        }
+        if self.published.current().store().writer_activity().is_none() {
+            return Answer::Error(
+                "the ledger lies in the data directory, where no standby can follow: a change of the writer needs a bucket ([storage])"
+                    .to_owned(),
+            );
+        }
+        let begun = Instant::now();
+        info!("an operator changes the writer: this one commits what it has read, and ends");
+        self.stop.set();
+        match self.handover.handed_over() {
+            Some(Ok(done)) => Answer::HandedOver(HandedOver { milliseconds: millis(begun), ..done }),
+            Some(Err(problem)) => Answer::Error(format!("the writer failed: {problem}")),
+            None => Answer::Error(format!("the writer did not end within {LIMIT_S} s; see its log")),
+        }
+    }
+
+    fn take_over(&self) -> Answer {
+        if self.status.role() != ServiceRole::Standby {
+            return Answer::Error("this process is no standby: start one with `serve --standby`".to_owned());
+        }
+        match self.handover.take_over() {
+            Some(Ok(done)) => Answer::TakenOver(done),
+            Some(Err(problem)) => Answer::Error(problem),
+            None => Answer::Error(format!("it did not take over within {LIMIT_S} s; see its log")),
+        }
+    }
+}
+
+fn millis(begun: Instant) -> u64 {
+    u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
 fn say(mut stream: &UnixStream, answer: &Answer) -> io::Result<()> {
     let mut line = serde_json::to_vec(answer)?;
     line.push(b'\n');
@@ -244,5 +301,5 @@ pub fn ask(data_dir: &Path, request: &Request, mut told: impl FnMut(u64, u64)) -
             last => return Ok(last),
         }
     }
-    Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the service ended before the backup was made"))
+    Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the service ended before it answered"))
 }

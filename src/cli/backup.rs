@@ -172,7 +172,7 @@ fn back_up(
         Ok(Answer::Error(problem)) => {
             Err(anyhow!(problem).context("Failed to make the backup: the running service reports"))
         }
-        Ok(Answer::Files(..) | Answer::Ahead(..)) => {
+        Ok(Answer::Files(..) | Answer::Ahead(..) | Answer::HandedOver(_) | Answer::TakenOver(_)) => {
             Err(anyhow!("Failed to make the backup: the running service closed the connection; see its log"))
         }
         Err(problem) => {

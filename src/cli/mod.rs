@@ -11,6 +11,7 @@ pub mod compare;
 pub mod demo;
 pub mod doctor;
 pub mod explain;
+pub mod failover;
 pub mod generate;
 pub mod ingest;
 mod input;
@@ -73,6 +74,8 @@ pub enum Command {
     Restore(restore::RestoreArgs),
     /// Move the whole ledger into a bucket, or from one into a folder.
     Migrate(migrate::MigrateArgs),
+    /// Change the writer of a ledger in a bucket: let it end, and the standby take over.
+    Failover(failover::FailoverArgs),
     /// Make, list or revoke tokens of systems that ask the service.
     Token(token::TokenArgs),
     /// Make, list or change accounts of people who sign in to the service.

@@ -4,6 +4,7 @@ use super::problem::Report;
 use super::reader::Section;
 use super::value;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use toml::de::DeValue;
 
 /// Longest name of a bucket, and the shortest.
@@ -32,6 +33,10 @@ pub struct StorageSettings {
     pub proxy: Option<String>,
     /// What the cache of segments takes on the disk of the data directory at most.
     pub cache_bytes: u64,
+    /// How often a reader or a standby looks for new commits.
+    pub follow_every: Duration,
+    /// Once a reader could not confirm for so long that its state is the newest, its answers about the present are undetermined.
+    pub staleness_max: Duration,
 }
 
 impl StorageSettings {
@@ -59,6 +64,17 @@ impl StorageSettings {
         let proxy = section.read("proxy", report, address);
         let cache_bytes =
             section.read("cache_bytes", report, value::size("16MiB", "1024TiB")).unwrap_or_default();
+        let mut ms = |name, min, max| {
+            let read = section.read(name, report, value::duration(min, max));
+            Duration::from_millis(read.unwrap_or_default())
+        };
+        let (follow_every, staleness_max) =
+            (ms("follow_every", "50ms", "10s"), ms("staleness_max", "500ms", "1m"));
+        if !staleness_max.is_zero() && follow_every.saturating_mul(2) > staleness_max {
+            let text = "`staleness_max` must be twice `follow_every` at least: a reader that looks less often would be behind \
+                        between two looks";
+            report.problem(section.place(), text.to_owned());
+        }
         if url.is_some() && !cfg!(feature = "object-store") {
             let text = "this program was built without object storage (its feature `object-store`): use one that has it, or \
                         remove `url`";
@@ -67,7 +83,19 @@ impl StorageSettings {
         section.finish(report);
         let is_named = url.is_some();
         let (bucket, prefix) = url.unwrap_or_default();
-        (Self { bucket, prefix, endpoints, region, is_path_style, ca_file, proxy, cache_bytes }, is_named)
+        let settings = Self {
+            bucket,
+            prefix,
+            endpoints,
+            region,
+            is_path_style,
+            ca_file,
+            proxy,
+            cache_bytes,
+            follow_every,
+            staleness_max,
+        };
+        (settings, is_named)
     }
 }
 

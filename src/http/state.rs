@@ -199,12 +199,19 @@ impl<S: Source> HttpState<S> {
 
     /// The newest committed state as far as an asker may see it.
     pub(super) fn see(&self, scope: &DataScope) -> Seen<'_, S::View> {
-        self.see_in(self.inner.source.view(), scope)
+        self.see_in(self.inner.source.view(), scope, None)
     }
 
-    /// A state as far as an asker may see it.
-    pub(super) fn see_in(&self, view: Arc<S::View>, scope: &DataScope) -> Seen<'_, S::View> {
-        Seen::new(view, scope, &self.inner.platforms, &self.inner.zone)
+    /// A state as far as an asker may see it; of an earlier one, which was asked for.
+    pub(super) fn see_in(
+        &self,
+        view: Arc<S::View>,
+        scope: &DataScope,
+        known_at: Option<KnownAt>,
+    ) -> Seen<'_, S::View> {
+        // An earlier state stays what it is.
+        let behind = if known_at.is_none() { self.inner.source.behind() } else { None };
+        Seen::new(view, scope, (&self.inner.platforms, &self.inner.zone), behind)
     }
 
     /// How people call the platforms.
@@ -245,7 +252,7 @@ impl<S: Source> HttpState<S> {
         scope: &DataScope,
         known_at: Option<KnownAt>,
     ) -> Result<Seen<'_, S::View>, ViewError<S>> {
-        Ok(self.see_in(self.view(known_at)?, scope))
+        Ok(self.see_in(self.view(known_at)?, scope, known_at))
     }
 
     pub(super) fn settings(&self) -> Arc<HttpSettings> {

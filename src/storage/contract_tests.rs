@@ -94,6 +94,8 @@ contracts! {
     deleted_values_are_gone_and_those_that_were_not_retained_stay_gone,
     one_writes_or_many_read,
     a_writer_from_which_another_took_over_changes_nothing_more,
+    a_reader_follows_the_writer_and_earlier_sessions_stay_what_they_are,
+    a_reader_takes_over_from_what_it_judged_and_from_nothing_newer,
     a_checkpoint_is_the_wanted_version_whole_or_not_there,
     a_copy_that_was_interrupted_continues_with_what_is_whole,
     a_storage_that_moved_admits_no_writer,

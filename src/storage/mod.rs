@@ -20,6 +20,7 @@
 //! Every engine passes the same contract tests (`contract_tests`). What an engine for object storage needs, and how it maps
 //! onto this interface, is in `docs/decisions/0015-storage-seam.md`. Nothing here knows what the ledger stores.
 
+mod activity;
 pub mod bytes;
 mod cache;
 mod checkpoint;
@@ -42,6 +43,7 @@ mod upkeep;
 mod upload;
 mod value;
 
+pub use activity::WriterActivity;
 pub use cache::{PartCache, RunToken};
 pub use checkpoint::{Beside, Checkpoint, CopiedValues, Resume, StagedCheckpoint};
 pub use error::{StorageError, StorageResult};

@@ -1,5 +1,6 @@
 //! Every metric, in one struct that owns the registry. Callers report events by name; this module maps them to numbers.
 
+mod chain;
 mod facts;
 mod figures;
 mod table;

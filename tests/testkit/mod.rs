@@ -14,6 +14,8 @@ pub(crate) mod explained;
 pub(crate) mod folders;
 pub(crate) mod http;
 pub(crate) mod keycloak;
+#[cfg(feature = "object-store")]
+pub(crate) mod machine;
 pub(crate) mod mock;
 pub(crate) mod orders;
 pub(crate) mod power;

@@ -234,7 +234,9 @@ fn content_of(stored: &[u8]) -> Option<&[u8]> {
 mod tests {
     use super::*;
     use crate::access::{AccessStore, LockoutTerms, NewToken, RateTerms, Role, Terms};
+    use crate::app::status::Status;
     use crate::domain::data_scope::DataScope;
+    use crate::http::ServiceRole;
     use crate::storage::Storage;
     use std::num::NonZeroU32;
     use tempfile::TempDir;
@@ -265,7 +267,7 @@ mod tests {
             AccessSharing {
                 files: files.clone(),
                 access,
-                lead: Lead::default(),
+                lead: Lead::of(&Arc::new(Status::new(ServiceRole::Standby))),
                 clock,
                 state_file: folder.path().join(STATE_FILE),
                 shared: None,
@@ -311,7 +313,7 @@ mod tests {
         let (mut writer, mut standby) = (Machine::new(&files), Machine::new(&files));
         standby.step();
         writer.token("one");
-        writer.sharing.lead.take();
+        writer.sharing.lead.status.set_role(ServiceRole::Writer);
         writer.step();
         standby.step();
         assert_eq!((numbers(&files), standby.tokens()), (vec![1], vec!["one".to_owned()]));
@@ -324,7 +326,7 @@ mod tests {
         assert_eq!(standby.tokens(), ["one revoked"]);
         // The writer changes something and dies before that is published; the standby takes over.
         writer.token("lost");
-        standby.sharing.lead.take();
+        standby.sharing.lead.status.set_role(ServiceRole::Writer);
         standby.step();
         standby.token("two");
         standby.step();
@@ -338,7 +340,7 @@ mod tests {
         // Back as the writer, later, it has what was changed meanwhile, and what was changed here since.
         writer.token("three");
         writer.restart(&files);
-        writer.sharing.lead.take();
+        writer.sharing.lead.status.set_role(ServiceRole::Writer);
         writer.step();
         standby.step();
         assert!(!standby.leads());
@@ -350,7 +352,7 @@ mod tests {
     fn of_two_that_publish_one_number_one_does_and_what_is_damaged_is_not_taken_over() {
         let files = Storage::memory().side_files().unwrap().unwrap();
         let (mut one, mut other) = (Machine::new(&files), Machine::new(&files));
-        one.sharing.lead.take();
+        one.sharing.lead.status.set_role(ServiceRole::Writer);
         one.step();
         one.token("mine");
         files.put(&name_of(2), &file_of(&other.sharing.access.store().shared().unwrap())).unwrap();
@@ -366,7 +368,7 @@ mod tests {
         assert!(damaged.contains("it is damaged"), "{damaged}");
         // Old ones are deleted; the newest stay.
         files.delete(&[name_of(3)]).unwrap();
-        other.sharing.lead.take();
+        other.sharing.lead.status.set_role(ServiceRole::Writer);
         (0..20).for_each(|nth| {
             other.token(&format!("t{nth:02}"));
             other.step();

@@ -17,9 +17,11 @@ mod seal_log;
 use super::access_control::AccessControl;
 use super::event_log::EventLog;
 use super::receipts::Receipts;
+use super::status::Status;
 use super::threads::{Ended, Threads, Urgency};
 use crate::answers::OtherLogs;
 use crate::config::Config;
+use crate::http::ServiceRole;
 use crate::ledger::{Published, storage_at};
 use crate::storage::SideFiles;
 use crate::telemetry::clock::Clock;
@@ -40,22 +42,25 @@ const FILES_EVERY: Duration = Duration::from_secs(2);
 /// How long the threads may take to end.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// Whether this process is the writer: it publishes what others take over. Clones are one.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Lead(Arc<AtomicBool>);
+/// Whether this process is the writer, and publishes what others take over. A standby becomes it when it takes over.
+#[derive(Clone, Debug)]
+struct Lead {
+    status: Arc<Status>,
+    /// Another process published since: this one is a writer no more, and finds that out at its next slot.
+    is_given_up: Arc<AtomicBool>,
+}
 
 impl Lead {
-    /// This process is the writer from now on.
-    pub(super) fn take(&self) {
-        self.0.store(true, Ordering::Release);
+    fn of(status: &Arc<Status>) -> Self {
+        Self { status: Arc::clone(status), is_given_up: Arc::default() }
     }
 
     fn give_up(&self) {
-        self.0.store(false, Ordering::Release);
+        self.is_given_up.store(true, Ordering::Release);
     }
 
     fn is_here(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+        self.status.role() == ServiceRole::Writer && !self.is_given_up.load(Ordering::Acquire)
     }
 }
 
@@ -72,31 +77,27 @@ pub fn side_files(config: &Config) -> anyhow::Result<Option<SideFiles>> {
 /// The threads, and what they share with the service.
 #[derive(Debug, Default)]
 pub(super) struct Beside {
-    /// Whether this process is the writer.
-    pub(super) lead: Lead,
     threads: Threads,
     stop: Stop,
 }
 
 impl Beside {
-    /// Starts the threads, if the ledger lies in a bucket; `leads` says whether this process is the writer from the beginning.
+    /// Starts the threads, if the ledger lies in a bucket.
     ///
     /// # Errors
     /// The bucket's settings cannot be used; the system gives no thread.
     pub(super) fn start(
         config: &Config,
         (access_control, receipts, published): (&mut AccessControl, Option<Receipts>, &Arc<Published>),
-        leads: bool,
+        status: &Arc<Status>,
         (clock, event_log): (Clock, &EventLog),
     ) -> anyhow::Result<Self> {
         let mut beside = Self::default();
-        if leads {
-            beside.lead.take();
-        }
+        let lead = Lead::of(status);
         let Some(files) = side_files(config)? else { return Ok(beside) };
         if let Some(access) = &access_control.access {
-            let lead = beside.lead.clone();
-            let mut sharing = AccessSharing::new(config, (files.clone(), Arc::clone(access)), lead, clock);
+            let shared = (files.clone(), Arc::clone(access));
+            let mut sharing = AccessSharing::new(config, shared, lead.clone(), clock);
             beside.repeat("access sharing", ACCESS_EVERY, event_log, move || sharing.step())?;
         }
         if config.answers.keeps_log {
@@ -106,7 +107,7 @@ impl Beside {
             beside.repeat("answer shipping", FILES_EVERY, event_log, move || shipping.step())?;
         }
         if let Some(receipts) = receipts {
-            let (lead, published) = (beside.lead.clone(), Arc::clone(published));
+            let published = Arc::clone(published);
             let mut seal_log = SealLogFiles::new(files, receipts);
             let step = move || if lead.is_here() { seal_log.step(&published.current()) } else { Ok(()) };
             beside.repeat("seal log files", FILES_EVERY, event_log, step)?;

@@ -32,7 +32,7 @@ const MEBIBYTE: usize = 1 << 20;
 pub(super) struct Bucket {
     stores: Vec<Arc<dyn ObjectStore>>,
     /// Which of them is asked now.
-    at: AtomicUsize,
+    pub(super) at: AtomicUsize,
     url: String,
     /// What names of the chain begin with, and those beside it.
     prefix: String,

@@ -52,6 +52,7 @@ pub use upkeep::ObjectUpkeep;
 pub(super) use upload::Upload;
 
 use self::core::{Core, Role};
+use super::activity::WriterActivity;
 use super::checkpoint::Resume;
 use super::error::{StorageError, StorageResult};
 use super::{Acquire, Mode};
@@ -163,10 +164,7 @@ impl Object {
         if !is_created && state.as_ref().is_none_or(State::is_empty) {
             return Err(none());
         }
-        if !shared.is_probed.load(Ordering::Acquire) {
-            probe::probe(&shared.bucket, new_nonce()?)?;
-            shared.is_probed.store(true, Ordering::Release);
-        }
+        probe_once(shared)?;
         let state = free(shared, state.unwrap_or_default(), take_over)?;
         let session = claim(shared, state, take_over, how.index_bytes)?;
         if begins {
@@ -192,6 +190,15 @@ impl Object {
     pub(super) fn side_files(&self) -> StorageResult<ObjectSide> {
         self.shared().map(ObjectSide)
     }
+}
+
+/// Tries the store before this process writes to it for the first time.
+fn probe_once(shared: &Shared) -> StorageResult<()> {
+    if !shared.is_probed.load(Ordering::Acquire) {
+        probe::probe(&shared.bucket, new_nonce()?)?;
+        shared.is_probed.store(true, Ordering::Release);
+    }
+    Ok(())
 }
 
 /// Waits until no writer is at work: a lease long, if none has said that it ended.
@@ -227,11 +234,9 @@ fn claim(
             // A full checkpoint is due when none is known.
             writing.full = writing.base.head.slot - writing.base.head.slot % shared.options.full_every.max(1);
             core.create_slot(&mut writing, Kind::Claim, version, Default::default())
-                .map(|()| writing.base.clone())
         };
         match claimed {
-            Ok(base) => {
-                shared.remember(&base);
+            Ok(()) => {
                 shared.writer_began();
                 let core = Arc::new(core);
                 keep_alive(&core);
@@ -265,7 +270,56 @@ fn keep_alive(core: &Arc<Core>) {
     });
 }
 
+/// Following, and taking over.
 impl ObjectSession {
+    /// The newest state, if its root is another one.
+    pub(super) fn follow(&self) -> StorageResult<Option<Self>> {
+        let core = &self.core;
+        if core.role != Role::Reader {
+            return Ok(None);
+        }
+        let Some(state) = core.shared.followed()? else { return Ok(None) };
+        if state.version == core.version()? {
+            return Ok(None);
+        }
+        Ok(Some(Self { core: Arc::new(Core::new(&core.shared, Role::Reader, state, 0)) }))
+    }
+
+    pub(super) fn writer_activity(&self) -> Option<WriterActivity> {
+        self.core.shared.activity()
+    }
+
+    pub(super) fn prepare(&self) -> StorageResult<()> {
+        probe_once(&self.core.shared)
+    }
+
+    /// Claims the storage, after the slot that was judged to be the last one, or after whatever is.
+    pub(super) fn take_over(&self, judged: Option<u64>) -> StorageResult<Self> {
+        let core = &self.core;
+        if core.role != Role::Reader {
+            return Err(StorageError::ReadOnly);
+        }
+        let shared = &core.shared;
+        if shared.has_writer() {
+            return Err(shared.in_use());
+        }
+        probe_once(shared)?;
+        let state = match judged {
+            Some(judged) => shared.known_state().filter(|state| state.head.slot == judged),
+            None => shared.newest()?,
+        };
+        let session = claim(shared, state.ok_or_else(|| shared.in_use())?, judged.is_none(), 0)?;
+        // The writer before may have marked the place until its last slot.
+        moved::check_place(shared)?;
+        Ok(session)
+    }
+
+    pub(super) fn release(&self) {
+        if self.core.role == Role::Writer {
+            self.core.close();
+        }
+    }
+
     pub(super) fn upkeep(&self) -> Option<ObjectUpkeep> {
         (self.core.role == Role::Writer).then(|| ObjectUpkeep::new(Arc::clone(&self.core)))
     }

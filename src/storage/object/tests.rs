@@ -21,6 +21,7 @@ fn options() -> ObjectOptions {
         heartbeat: Duration::from_secs(3_600),
         patience: Duration::from_secs(20),
         keep: Duration::ZERO,
+        marks_every: Duration::ZERO,
         full_every: 5,
         inline_bytes_max: 512,
         segment_bytes: 200_000,
