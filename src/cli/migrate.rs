@@ -113,8 +113,7 @@ fn next_steps(config: &Config, target: &str, out: &mut dyn Write) -> std::io::Re
     if is_bucket(target) {
         writeln!(
             out,
-            "Next: set `url = \"{target}\"` under [storage] and start. Tokens, accounts and answer logs stay in {data_dir}; its HEAD, \
-             store/ and segments/ may be removed once you do not want to go back."
+            "Next: set `url = \"{target}\"` under [storage] and start. Tokens, accounts and answer logs stay in {data_dir}."
         )
     } else {
         writeln!(

@@ -8,14 +8,14 @@
 //! The mark comes before the target shows: at no time do two ledgers admit a writer. What is copied is named by the source, so that
 //! a copy that was interrupted continues, whatever the source committed since: values never change.
 
-use super::codec::keys;
-use super::error::{LedgerError, LedgerResult};
-use super::maintenance::backup::{BackupReport, stage};
-use super::manifest::Manifest;
-use super::options::LedgerOptions;
-use super::snapshot::Snapshot;
-use super::verify::{Verification, verify};
-use super::writer::Ledger;
+use crate::ledger::codec::keys;
+use crate::ledger::error::{LedgerError, LedgerResult};
+use crate::ledger::maintenance::backup::{BackupReport, stage};
+use crate::ledger::manifest::Manifest;
+use crate::ledger::options::LedgerOptions;
+use crate::ledger::snapshot::Snapshot;
+use crate::ledger::verify::{Verification, verify};
+use crate::ledger::writer::Ledger;
 use crate::storage::bytes::hex;
 use crate::storage::crash_points::{self, Point};
 use crate::storage::{

@@ -70,6 +70,7 @@ impl LedgerOptions {
 }
 
 /// The folder of the cache, in the data directory.
+#[cfg(feature = "object-store")]
 const CACHE_FOLDER: &str = "object-cache";
 
 /// Another place for a ledger of this configuration: a folder, or `s3://BUCKET/PREFIX`, reached as `[storage]` says.
@@ -85,8 +86,9 @@ pub fn storage_at(config: &Config, place: &str) -> Result<Storage, String> {
         .map_err(|error| format!("Failed to resolve the folder {place}: {error}"))
 }
 
+/// `cached` is the configuration in whose data directory the segments are cached.
 #[cfg(feature = "object-store")]
-fn bucket(settings: &StorageSettings, cache: Option<(std::path::PathBuf, u64)>) -> Result<Storage, String> {
+fn bucket(settings: &StorageSettings, cached: Option<&Config>) -> Result<Storage, String> {
     use crate::storage::object::s3::S3Settings;
     use crate::storage::object::{Object, ObjectOptions};
 
@@ -98,12 +100,13 @@ fn bucket(settings: &StorageSettings, cache: Option<(std::path::PathBuf, u64)>) 
         ca_file: settings.ca_file.clone(),
         proxy: settings.proxy.clone(),
     };
+    let cache = cached.map(|config| (config.ledger.data_dir.join(CACHE_FOLDER), settings.cache_bytes));
     let options = ObjectOptions { prefix: settings.prefix.clone(), cache, ..ObjectOptions::default() };
     Ok(Storage::Object(Object::s3(bucket, options)))
 }
 
 #[cfg(not(feature = "object-store"))]
-fn bucket(settings: &StorageSettings, _: Option<(std::path::PathBuf, u64)>) -> Result<Storage, String> {
+fn bucket(settings: &StorageSettings, _: Option<&Config>) -> Result<Storage, String> {
     Err(format!(
         "{}: this program was built without object storage (its feature `object-store`): use one that has it",
         settings.url()
@@ -113,7 +116,8 @@ fn bucket(settings: &StorageSettings, _: Option<(std::path::PathBuf, u64)>) -> R
 /// A configuration with a bucket is refused by a build without object storage.
 fn storage(config: &Config) -> Storage {
     let local = || Storage::local(&config.ledger.data_dir);
-    let Some(settings) = &config.storage else { return local() };
-    let cache = (config.ledger.data_dir.join(CACHE_FOLDER), settings.cache_bytes);
-    bucket(settings, Some(cache)).unwrap_or_else(|_| local())
+    config
+        .storage
+        .as_ref()
+        .map_or_else(local, |settings| bucket(settings, Some(config)).unwrap_or_else(|_| local()))
 }

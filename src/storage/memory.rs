@@ -3,6 +3,10 @@
 //! It survives its sessions, as a disk survives a process. It is no kinder than a disk: what was not sealed is gone with its
 //! session, and what was deleted comes back with the next one, until it was deleted by `retain` or reclaimed.
 
+mod staging;
+
+pub(super) use staging::MemoryStaging;
+
 use super::cache::PartCache;
 use super::error::{StorageError, StorageResult};
 use super::key::ValueKey;
@@ -103,22 +107,6 @@ impl Memory {
         };
         let contents = Contents { home: self.clone(), own, epoch };
         MemorySession { contents, is_read_only, parts: PartCache::new(how.index_bytes) }
-    }
-
-    pub(super) fn stage(&self) -> StorageResult<MemoryStaging> {
-        if read(&self.0.stored).is_empty() {
-            Ok(MemoryStaging { aside: Self::default(), target: self.clone() })
-        } else {
-            Err(not_empty())
-        }
-    }
-}
-
-fn not_empty() -> StorageError {
-    StorageError::File {
-        action: "back up to",
-        path: PathBuf::from("memory"),
-        message: "it is not empty; name a new one".to_owned(),
     }
 }
 
@@ -375,29 +363,6 @@ impl Upload {
             stored.deleted.remove(&key);
             stored.values.insert(key, value);
         }
-        Ok(())
-    }
-}
-
-/// A storage in memory that takes its place when it is whole.
-#[derive(Debug)]
-pub(super) struct MemoryStaging {
-    aside: Memory,
-    target: Memory,
-}
-
-impl MemoryStaging {
-    pub(super) fn open(&self, how: &Acquire) -> StorageResult<MemorySession> {
-        self.aside.acquire(how)
-    }
-
-    pub(super) fn publish(self) -> StorageResult<()> {
-        let _users = self.target.users();
-        let mut target = write(&self.target.0.stored);
-        if !target.is_empty() {
-            return Err(not_empty());
-        }
-        *target = std::mem::take(&mut *write(&self.aside.0.stored));
         Ok(())
     }
 }

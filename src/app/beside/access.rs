@@ -25,7 +25,7 @@ const DIGITS: usize = 20;
 /// Published files that stay; older ones are deleted.
 const KEPT: usize = 16;
 /// Begins each file; the SHA-256 of what follows comes after it, then a line feed.
-const HEAD: &str = "coverledger access 1 ";
+const BEGINNING: &str = "coverledger access 1 ";
 /// The file beside the access store that says which published one it has.
 const STATE_FILE: &str = "access.shared";
 /// How often the writer tries the next number when it takes the lead.
@@ -220,13 +220,13 @@ fn number_of(name: &str) -> Option<u64> {
 
 fn file_of(content: &[u8]) -> Vec<u8> {
     let digest = data_encoding::HEXLOWER.encode(&Sha256::digest(content));
-    [format!("{HEAD}{digest}\n").as_bytes(), content].concat()
+    [format!("{BEGINNING}{digest}\n").as_bytes(), content].concat()
 }
 
 fn content_of(stored: &[u8]) -> Option<&[u8]> {
     let at = stored.iter().position(|byte| *byte == b'\n')?;
     let (head, content) = (stored.get(..at)?, stored.get(at.saturating_add(1)..)?);
-    let digest = std::str::from_utf8(head).ok()?.strip_prefix(HEAD)?;
+    let digest = std::str::from_utf8(head).ok()?.strip_prefix(BEGINNING)?;
     (digest == data_encoding::HEXLOWER.encode(&Sha256::digest(content))).then_some(content)
 }
 
