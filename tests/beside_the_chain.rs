@@ -272,3 +272,44 @@ fn shipped_chains_are_verified(bucket: &Bucket, writer: &Machine) {
         assert!(said.contains("reader-1") && said.contains("entry "), "{said}");
     }
 }
+
+#[test]
+fn after_a_take_over_the_successor_says_who_may_ask_and_the_former_writer_follows() {
+    let seaweed = SeaweedFs::start();
+    let (one, other) = (Machine::new(&seaweed, "one"), Machine::new(&seaweed, "other"));
+    let token = one.token("first");
+    let mut first = one.serve(&[]);
+    first.address();
+    fs::copy(one.path("seal.secrets"), other.path("seal.secrets")).unwrap();
+    let mut second = other.serve(&["--standby"]);
+    wait_for("the standby knows the token", (&mut second, "/v1/progress", &token), is_answered);
+    assert_eq!(other.run(&["token", "create", "too-early", "--role", "ops"]).status.code(), Some(1));
+    first.kill();
+    wait_for("the standby is the writer", (&mut second, "/v1/progress", &token), |_, body| {
+        (body["role"] == "writer").then_some(())
+    });
+    let created = poll_until("the successor's machine may change tokens", || {
+        let output = other.run(&["token", "create", "second", "--role", "admin"]);
+        output.status.success().then(|| String::from_utf8(output.stdout).unwrap().trim_end().to_owned())
+    });
+    other.told(&["token", "revoke", "first"]);
+    // What was changed on the former writer's machine since is lost, and its log names it.
+    one.told(&["token", "create", "lost", "--role", "ops"]);
+    let mut again = one.serve(&["--standby"]);
+    wait_for(
+        "the former writer knows the token of its successor",
+        (&mut again, "/v1/progress", &created),
+        is_answered,
+    );
+    wait_for("and what that one revoked", (&mut again, "/v1/progress", &token), |status, _| {
+        (status == 401).then_some(())
+    });
+    let said = again.said();
+    assert!(said.contains("was never published") && said.contains("lost"), "{said}");
+    let listed = one.told(&["token", "list"]);
+    assert!(listed.contains("second") && !listed.contains("lost"), "{listed}");
+    assert_eq!(one.run(&["token", "revoke", "second"]).status.code(), Some(1));
+    for program in [again, second] {
+        assert_eq!(program.terminate(), Some(0));
+    }
+}
