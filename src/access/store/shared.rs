@@ -127,6 +127,10 @@ mod tests {
         let shared = one.shared().unwrap();
         let holds = |needle: &[u8]| shared.windows(needle.len()).any(|window| window == needle);
         assert!(holds(b"claims-system") && !holds(secret.as_bytes()), "the token itself is not in it");
+        let text = "SELECT value FROM keys WHERE name = 'pseudonyms'";
+        let secret_key: Vec<u8> =
+            one.read(|connection| connection.query_row(text, [], |row| row.get(0))).unwrap();
+        assert!(!holds(&secret_key), "nor is the key of pseudonyms");
         other.take_over(&shared).unwrap();
         assert_eq!(other.tokens().unwrap(), one.tokens().unwrap());
         assert_eq!(other.accounts().unwrap(), one.accounts().unwrap());

@@ -151,3 +151,28 @@ fn a_store_that_is_away_silences_the_writer_too() {
     commit(&reader.take_over(Some(judged)).unwrap(), 2).unwrap();
     writer.way.is_cut_off.store(false, Ordering::Release);
 }
+
+#[test]
+fn a_writer_that_claims_while_the_ledger_is_migrated_is_refused() {
+    let world = Arc::default();
+    let (one, other) = (process(&world, options()), process(&world, options()));
+    let migrating = open(&one.object, Mode::WRITE).unwrap();
+    commit(&migrating, 1).unwrap();
+    // The other has found no mark, and is about to create its claim.
+    let marking = migrating.clone();
+    *other.way.before_slot.lock().unwrap() =
+        Some(Box::new(move || marking.mark_moved("s3://there").unwrap()));
+    let claimed = open(&other.object, TAKE_OVER);
+    assert!(matches!(&claimed, Err(StorageError::Moved { to, .. }) if to == "s3://there"), "{claimed:?}");
+    // The other way round the mark does not stay: the ledger goes on where it is.
+    let world = Arc::default();
+    let (one, other) = (process(&world, options()), process(&world, options()));
+    let migrating = open(&one.object, Mode::WRITE).unwrap();
+    commit(&migrating, 1).unwrap();
+    let successor = open(&other.object, TAKE_OVER).unwrap();
+    assert!(is_fenced(&migrating.mark_moved("s3://there")), "it lost the storage before");
+    assert_eq!(successor.moved_to().unwrap(), None);
+    commit(&successor, 2).unwrap();
+    drop((migrating, successor));
+    open(&other.object, Mode::WRITE).unwrap();
+}
