@@ -194,3 +194,59 @@ fn name_of(source: &Session, manifest: &Manifest) -> LedgerResult<String> {
     name.truncate(SOURCE_DIGITS);
     Ok(name)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::testing::{commit, event, open};
+    use crate::storage::{Hint, StorageError};
+    use tempfile::TempDir;
+
+    fn migrate(options: &LedgerOptions, target: &Storage) -> LedgerResult<Migrated> {
+        let migration = Migration {
+            options: options.clone(),
+            target: target.clone(),
+            target_name: "memory",
+            is_move: true,
+            piece_bytes: 1 << 20,
+            beside: &|_| Ok(()),
+        };
+        migration.run(&AtomicBool::new(false), &mut |_| ())
+    }
+
+    #[test]
+    fn what_does_not_hold_when_it_is_read_again_gets_no_place_and_the_source_stays_the_ledger() {
+        let folder = TempDir::new().unwrap();
+        let mut ledger = open(folder.path());
+        let records: Vec<String> = (0..300).map(|order| event(order, 0)).collect();
+        commit(&mut ledger, 0, &records);
+        let options = ledger.options.clone();
+        drop(ledger);
+        let change = |bit: u8| {
+            let session = acquire(&options.storage, Mode::WRITE, &options).unwrap();
+            let key = session.list(keys::DATA, 0).next().unwrap().unwrap();
+            let mut value = session.get(&key).unwrap().unwrap().to_vec();
+            let at = value.len() / 2;
+            value[at] ^= bit;
+            let upload = session.begin(Hint::ShortLived);
+            upload.put(&key, value).unwrap();
+            upload.seal().unwrap();
+        };
+        change(1);
+        let target = Storage::memory();
+        let failed = migrate(&options, &target).unwrap_err().to_string();
+        assert!(failed.starts_with("Failed to verify the copy in memory: "), "{failed}");
+        let shown = acquire(&target, Mode::Read, &options).map(drop);
+        assert!(matches!(shown, Err(LedgerError::Store(StorageError::NoLedger { .. }))), "{shown:?}");
+        // Mended, it moves; then the place before admits no writer.
+        change(1);
+        let moved = migrate(&options, &target).unwrap();
+        assert_eq!(moved.verification.unwrap().rows, 300);
+        let refused = acquire(&options.storage, Mode::WRITE, &options).map(drop);
+        assert!(matches!(refused, Err(LedgerError::Store(StorageError::Moved { .. }))), "{refused:?}");
+        let there = Ledger::open(LedgerOptions { storage: target.clone(), ..options.clone() }).unwrap();
+        assert_eq!(there.manifest.version(), moved.version);
+        drop(there);
+        assert_eq!(migrate(&options, &target).unwrap().report, None, "it was done before");
+    }
+}
