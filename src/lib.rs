@@ -12,7 +12,8 @@
 //! In the order in which an order event meets them:
 //!
 //! * [`config`]: the configuration, read and checked as a whole before anything else happens; all problems at once.
-//! * [`app`]: the running service. It starts the threads, notices the first that ends, and ends the others. `reader` polls
+//! * [`app`]: the running service. It starts the threads, notices the first that ends, and ends the others. `role` opens the ledger to
+//!   write, to follow, or to follow until it takes over. `reader` polls
 //!   Kafka, `end_offset_poller` asks where partitions end, `writer` commits. [`app::demo`] is the same service with an embedded broker.
 //! * [`ingest`]: the edges where records come in. [`ingest::kafka`] reads partitions from the ledger's positions and stops,
 //!   with a message, where they cannot be continued exactly; [`ingest::file`] cuts files into lines.
@@ -61,7 +62,7 @@
 //! | `redrive` | `backfill`, `config`, `domain`, `ledger`, `pipeline` |
 //! | `sealing` | `coverage`, `domain`, `ledger`, `seal` |
 //! | `app` | `access`, `answers`, `certificate`, `config`, `coverage`, `domain`, `generate`, `http`, `ingest`, `ledger`, `pipeline`, `seal`, `sealing`, `storage`, `telemetry`, `wait` |
-//! | `doctor` | `certificate`, `config`, `domain`, `http`, `ingest`, `ledger`, `telemetry` |
+//! | `doctor` | `certificate`, `config`, `domain`, `http`, `ingest`, `ledger`, `storage`, `telemetry` |
 //! | `cli` | `access`, `answers`, `app`, `backfill`, `config`, `coverage`, `doctor`, `domain`, `generate`, `http`, `ingest`, `ledger`, `pipeline`, `redrive`, `seal`, `sealing`, `storage`, `telemetry`, `wait` |
 pub mod access;
 pub mod answers;

@@ -33,6 +33,9 @@ mod explained;
 #[path = "model/finality_history.rs"]
 mod finality_history;
 #[cfg(test)]
+#[path = "model/follow.rs"]
+mod follow;
+#[cfg(test)]
 #[path = "model/known_at.rs"]
 mod known_at;
 #[cfg(test)]
@@ -203,6 +206,10 @@ mod histories {
             engine.name(),
             &failed[..failed.len().min(20)]
         );
+        if engine.name() == "object" && seeds.end - seeds.start >= OBJECT_SEEDS {
+            let beside = ["commits followed", "states followed", "taken over"];
+            assert!(beside.iter().all(|what| shown.get(*what).is_some_and(|times| *times > 0)), "{shown:?}");
+        }
         if seeds.end - seeds.start >= MANY {
             let missing: Vec<&str> =
                 SHOWN.into_iter().filter(|what| shown.get(*what).is_none_or(|times| *times == 0)).collect();

@@ -18,7 +18,7 @@ use testkit::program::Program;
 use testkit::random::number;
 use testkit::seaweedfs::SeaweedFs;
 use testkit::store_proxy::{Point, StoreProxy};
-use testkit::stream::{PARTITIONS, Sent, compare, events};
+use testkit::stream::{PARTITIONS, Sent, compare, config, events};
 use testkit::wait::poll_until;
 
 const RECORDS: usize = 4_000;
@@ -48,7 +48,7 @@ impl World {
     }
 
     fn machine(&self, prefix: &str) -> Machine {
-        Machine::new(&self.kafka.brokers(), &self.seaweed.endpoints, prefix)
+        Machine::below(prefix, &self.seaweed, |folder| config(folder, &self.kafka.brokers()))
     }
 
     fn all(&self) -> i64 {
@@ -96,7 +96,7 @@ fn at_a_point(world: &World, point: Point, end: End) {
     match end {
         End::Killed => {
             first.kill();
-            let mut second = other.serve();
+            let mut second = other.serve(&[]);
             second.ready();
             // What was on its way arrives now, as from a network that was slow.
             proxy.pass();
@@ -104,7 +104,7 @@ fn at_a_point(world: &World, point: Point, end: End) {
         }
         End::Stopped => {
             first.signal("-STOP");
-            let mut second = other.serve();
+            let mut second = other.serve(&[]);
             second.ready();
             proxy.pass();
             first.signal("-CONT");
@@ -131,7 +131,7 @@ fn cut_off(world: &World) {
     proxy.cut(true);
     let cut = Instant::now();
     let there = world.machine("cut-off");
-    let mut second = there.serve();
+    let mut second = there.serve(&[]);
     second.ready();
     println!("another writer was ready {:.1} s after one was cut off", cut.elapsed().as_secs_f64());
     proxy.cut(false);

@@ -14,7 +14,7 @@ use testkit::cluster::RealKafka;
 use testkit::machine::{Machine, with_credentials};
 use testkit::program::binary;
 use testkit::seaweedfs::{SECRET, SeaweedFs};
-use testkit::stream::{PARTITIONS, Sent, compare, events};
+use testkit::stream::{PARTITIONS, Sent, compare, config, events};
 
 const RECORDS: usize = 6_000;
 
@@ -35,16 +35,16 @@ fn writers_die_and_sleep_and_others_continue_exactly_where_the_chain_ends() {
     let (kafka, seaweed) = (RealKafka::start(), SeaweedFs::start());
     PLATFORMS.iter().for_each(|(_, topic)| kafka.create_topic(topic, PARTITIONS));
     let sender = EventProducer::new(&kafka.settings("sender"), KafkaHealth::new()).unwrap();
-    let machine = || Machine::new(&kafka.brokers(), &seaweed.endpoints, "nation");
+    let machine = || Machine::new(&seaweed, |folder| config(folder, &kafka.brokers()));
     let (one, other) = (machine(), machine());
     let sent = events(7, RECORDS);
     let parts: Vec<&[Sent]> = sent.chunks(RECORDS / 3).collect();
 
-    let mut first = one.serve();
+    let mut first = one.serve(&[]);
     send(&sender, &parts[0][..500]);
     first.applied(500);
     // While it works no other process may write.
-    let (code, said) = other.serve().end();
+    let (code, said) = other.serve(&[]).end();
     assert_eq!(code, Some(75), "{said}");
     assert!(said.contains("s3://ledger/nation: it is in use"), "{said}");
     send(&sender, &parts[0][500..]);
@@ -52,14 +52,14 @@ fn writers_die_and_sleep_and_others_continue_exactly_where_the_chain_ends() {
     first.kill();
 
     let killed = Instant::now();
-    let mut second = other.serve();
+    let mut second = other.serve(&[]);
     second.applied(whole(parts[0].len()));
     println!("another writer had everything {:.1} s after a SIGKILL", killed.elapsed().as_secs_f64());
     // Stopped in the middle of its work it is taken for dead, too.
     send(&sender, &parts[1][..1_000]);
     second.applied(whole(parts[0].len()) + 100);
     second.signal("-STOP");
-    let mut third = one.serve();
+    let mut third = one.serve(&[]);
     send(&sender, &parts[1][1_000..]);
     third.applied(whole(parts[0].len() + parts[1].len()));
     second.signal("-CONT");

@@ -106,7 +106,8 @@ fn the_files_for_containers_refer_to_what_is_there() {
     }
     let compose = root().join("ops/compose");
     let text = fs::read_to_string(compose.join("compose.yml")).unwrap();
-    for service in ["kafka", "topics", "seaweedfs", "prometheus", "coverledger-1", "coverledger-2"] {
+    for service in ["kafka", "topics", "seaweedfs", "bucket", "prometheus", "coverledger-1", "coverledger-2"]
+    {
         assert!(text.contains(&format!("\n  {service}:\n")), "{service}");
     }
     let mounted =

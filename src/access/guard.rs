@@ -204,6 +204,19 @@ impl Access {
         Ok(changes)
     }
 
+    /// Takes over what another process of the same ledger published; in force at once.
+    ///
+    /// # Errors
+    /// It is no access store; the store cannot be written. What is known stays in force.
+    pub fn take_over(&self, shared: &[u8], now: UtcMillis) -> AccessResult<()> {
+        self.store.take_over(shared)?;
+        self.load(now)?;
+        let newest = self.store.newest_change()?;
+        // The numbers are those of the other process from now on.
+        self.reported.fetch_min(newest, Ordering::AcqRel);
+        Ok(())
+    }
+
     /// Writes when tokens and sessions were last used.
     ///
     /// # Errors

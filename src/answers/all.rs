@@ -44,8 +44,15 @@ pub fn logs_of(answers: &Path) -> AnswerLogResult<Vec<(String, PathBuf)>> {
 /// # Errors
 /// A file cannot be read.
 pub fn verify_logs(answers: &Path) -> AnswerLogResult<Vec<LogReport>> {
-    let logs = logs_of(answers)?.into_iter();
-    logs.map(|(name, folder)| Ok(LogReport { name, chain: chain::verify(&folder)? })).collect()
+    logs_of(answers)?.iter().map(|(name, folder)| verify_log(name, folder)).collect()
+}
+
+/// Checks the chain of the log in a folder.
+///
+/// # Errors
+/// A file cannot be read.
+pub fn verify_log(name: &str, folder: &Path) -> AnswerLogResult<LogReport> {
+    Ok(LogReport { name: name.to_owned(), chain: chain::verify(folder)? })
 }
 
 /// Copies every log of a folder of logs into another, as far as its entries are whole; beside the processes that append to them.

@@ -27,6 +27,9 @@ pub enum Asked {
     Answer {
         /// The entry.
         number: u64,
+        /// The log that it is in, if that is the log of another process.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        log: Option<String>,
     },
     /// Anything else, by the path and parameters of the request.
     Request {

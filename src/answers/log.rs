@@ -165,15 +165,8 @@ impl AnswerLog {
     /// # Errors
     /// It cannot be read, or is not what was written.
     pub fn entry(&self, number: u64) -> AnswerLogResult<Option<Entry>> {
-        let Some((path, at, length)) = self.shared.index().place(number) else { return Ok(None) };
-        let mut line = vec![0; length];
-        let read = File::open(&path).and_then(|file| file.read_exact_at(&mut line, at));
-        read.map_err(AnswerLogError::file("read", &path))?;
-        match Entry::parse(&line) {
-            Ok((entry, _)) if entry.number == number => Ok(Some(entry)),
-            Ok(_) => Err(AnswerLogError::damaged(format!("entry {number}: another one is in its place"))),
-            Err(why) => Err(AnswerLogError::damaged(format!("entry {number}: {why}"))),
-        }
+        let place = self.shared.index().place(number);
+        place.map(|place| read_entry(&place, number)).transpose()
     }
 
     /// Bytes of the line of an entry.
@@ -234,5 +227,17 @@ impl AnswerLog {
         self.lock.check()?;
         let path = self.file(name);
         segment::write_small(&path, text).map_err(AnswerLogError::file("write", path))
+    }
+}
+
+/// Reads an entry at the file, byte and length where an index has it.
+pub(super) fn read_entry((path, at, length): &(PathBuf, u64, usize), number: u64) -> AnswerLogResult<Entry> {
+    let mut line = vec![0; *length];
+    let read = File::open(path).and_then(|file| file.read_exact_at(&mut line, *at));
+    read.map_err(AnswerLogError::file("read", path))?;
+    match Entry::parse(&line) {
+        Ok((entry, _)) if entry.number == number => Ok(entry),
+        Ok(_) => Err(AnswerLogError::damaged(format!("entry {number}: another one is in its place"))),
+        Err(why) => Err(AnswerLogError::damaged(format!("entry {number}: {why}"))),
     }
 }

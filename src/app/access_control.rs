@@ -4,7 +4,7 @@
 use super::answer_keeping::log_access;
 use super::event_log::EventLog;
 use crate::access::{Access, AccessStore, LockoutTerms, RateTerms, STORE_FILE, Terms};
-use crate::answers::AnswerLog;
+use crate::answers::{AnswerLog, OtherLogs};
 use crate::certificate;
 use crate::config::{AccessSettings, Config};
 use crate::http::TlsKeys;
@@ -27,6 +27,8 @@ pub(super) struct AccessControl {
     pub(super) tls: Option<Arc<TlsKeys>>,
     /// Where answers are logged, and changes of tokens and accounts with them.
     pub(super) answer_log: Option<AnswerLog>,
+    /// The answer logs of the other processes of the ledger.
+    pub(super) other_logs: OtherLogs,
     /// The file of the certificate.
     certificate: Option<PathBuf>,
     clock: Clock,
@@ -48,14 +50,16 @@ pub(super) fn terms(settings: &AccessSettings) -> Terms {
 }
 
 impl AccessControl {
-    /// Opens the store, or, to read only, a copy of it in memory; reads the TLS files. The data directory must be there.
+    /// Opens the store, or, to read only, a copy of it in memory; reads the TLS files. Beside a ledger in a bucket the data directory is
+    /// this process's own, also to read only.
     pub(super) fn open(config: &Config, read_only: bool, clock: Clock) -> anyhow::Result<Self> {
         let tls = config.http.tls.as_ref().map(TlsKeys::load).transpose()?.map(Arc::new);
         let access = match &config.access {
             None => None,
             Some(settings) => {
                 let path = access_store(config);
-                let store = if read_only { AccessStore::open_copy(&path) } else { AccessStore::open(&path) }?;
+                let is_copy = read_only && config.storage.is_none();
+                let store = if is_copy { AccessStore::open_copy(&path) } else { AccessStore::open(&path) }?;
                 Some(Arc::new(Access::new(store, terms(settings), clock.now())?))
             }
         };
@@ -65,7 +69,7 @@ impl AccessControl {
             );
         }
         let certificate = config.http.tls.as_ref().map(|tls| tls.certificate.clone());
-        Ok(Self { access, tls, answer_log: None, certificate, clock })
+        Ok(Self { access, tls, answer_log: None, other_logs: OtherLogs::default(), certificate, clock })
     }
 
     /// Looks at the store and the files until the runtime ends.

@@ -38,8 +38,8 @@ pub(super) struct AnswerKeeping {
 }
 
 impl AnswerKeeping {
-    /// Opens the log and starts its thread, if the configuration wants a log. A service that reads only changes no file, and keeps
-    /// none.
+    /// Opens the log and starts its thread, if the configuration wants a log. A service that only reads a data directory changes no file
+    /// of it, and keeps none; beside a ledger in a bucket the data directory is its own.
     pub(super) fn start(
         config: &Config,
         read_only: bool,
@@ -47,7 +47,7 @@ impl AnswerKeeping {
         event_log: &EventLog,
     ) -> anyhow::Result<Self> {
         let mut keeping = Self::default();
-        if read_only || !config.answers.keeps_log {
+        if read_only && config.storage.is_none() || !config.answers.keeps_log {
             return Ok(keeping);
         }
         let terms = LogTerms { name: config.answers.name.clone(), retention_ms: config.answers.retention_ms };

@@ -11,17 +11,22 @@ mod access_control;
 pub mod admin;
 mod answer_keeping;
 pub mod answer_watch;
+pub mod beside;
 mod checkpoint_publisher;
 pub mod compactor;
 pub mod demo;
 pub mod end_offset_poller;
 pub mod event_log;
+mod freshness;
+pub mod handover;
 mod kafka;
 mod offset_overrides;
 mod open_files;
+mod operator;
 pub mod reader;
 mod receipts;
 mod reload;
+mod role;
 mod seal_secrets;
 pub mod sealer;
 pub mod service;
@@ -33,22 +38,25 @@ pub mod writer;
 
 use crate::access::Access;
 use crate::config::Config;
-use crate::http::{self, ExampleCases};
+use crate::http::{self, ExampleCases, ServiceRole};
 use crate::ingest::kafka::TopicPartition;
-use crate::ledger::{DiskSpace, Ledger, LedgerOptions, Published};
-use crate::telemetry::clock::Clock;
+use crate::ledger::{DiskSpace, Ledger, Published};
+use crate::telemetry::clock::{Clock, Mark};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::traces::Traces;
 use crate::wait::Stop;
 use access_control::AccessControl;
 pub use access_control::access_store;
-use admin::Admin;
 use answer_keeping::AnswerKeeping;
 pub use answer_keeping::answers_folder;
 use anyhow::Context;
+use beside::Beside;
 use event_log::EventLog;
+use freshness::Freshness;
+use operator::Operator;
 use receipts::Receipts;
 use reload::Reloader;
+use role::Follower;
 use service::Service;
 use signals::Hangup;
 use status::Status;
@@ -96,6 +104,8 @@ pub struct ServeOptions {
     pub reason: String,
     /// Read-only: serves queries from the ledger, without Kafka.
     pub read_only: bool,
+    /// Follows the writer, answers, and takes its place when it ends or dies.
+    pub standby: bool,
     /// Ready questions on the first page.
     pub example_cases: ExampleCases,
     /// The file that SIGHUP reads again; without one SIGHUP ends the service: its terminal is gone.
@@ -126,13 +136,7 @@ pub fn serve(
     options: &ServeOptions,
     started: impl FnOnce(Running) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    if config.kafka.is_none() && !options.skips.is_empty() {
-        anyhow::bail!("--skip needs [kafka] in the configuration: add it, or leave --skip out");
-    }
-    // The demo chooses its address after its configuration was read.
-    if let Some(refused) = config.http.refused_listen(config.access.is_some()) {
-        anyhow::bail!("Failed to start: {refused}");
-    }
+    check(config, options)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(http::THREADS)
         .enable_all()
@@ -141,20 +145,20 @@ pub fn serve(
     let stop = Stop::default();
     // Before the ledger is opened, which may take a while: a stray signal must not end that either.
     let reload_asked = Arc::new(Notify::new());
-    let hangup = match &options.config_file {
-        Some(_) => Hangup::Reload(Arc::clone(&reload_asked)),
-        None => Hangup::Stop(stop.clone()),
-    };
+    let hangup = options
+        .config_file
+        .as_ref()
+        .map_or(Hangup::Stop(stop.clone()), |_| Hangup::Reload(Arc::clone(&reload_asked)));
     signals::outlive(&runtime, hangup)?;
     let clock = Clock::start();
     let event_log = EventLog { metrics: Metrics::new()?, traces: traces() };
-    let ledger = match options.read_only {
-        true => Ledger::open_read_only(LedgerOptions::new(config))?,
-        false => open(config, options, &clock)?,
-    };
+    let asked = role::asked(config, options)?;
+    let looked = Mark::now();
+    let Some((role, ledger)) = role::open((config, options), asked, (&clock, &stop))? else { return Ok(()) };
     let published = ledger.published();
-    let status = Arc::new(Status::new(options.read_only));
-    let secrets = seal_secrets::open(config, &published.current(), options.read_only)?;
+    let status = Arc::new(Status::new(role));
+    let freshness = Arc::new(Freshness::of(config, role, looked));
+    let secrets = seal_secrets::open(config, &published.current(), role != ServiceRole::Writer)?;
     let receipts = secrets.map(|secrets| Receipts::new(secrets, config, &event_log));
     let service = Service {
         published: Arc::clone(&published),
@@ -163,12 +167,15 @@ pub fn serve(
         clock,
         event_log: event_log.clone(),
         platforms: config.platforms.clone(),
+        freshness: Arc::clone(&freshness),
     };
     let mut access_control = AccessControl::open(config, options.read_only, clock)?;
     let mut answer_keeping = AnswerKeeping::start(config, options.read_only, clock.now(), &event_log)?;
     access_control.answer_log = answer_keeping.log.clone();
     access_control.log_changes()?;
     answer_keeping.watch(config, &published, clock, &event_log)?;
+    let sides = (&mut access_control, receipts.clone(), &published);
+    let beside = Beside::start(config, sides, &status, (clock, &event_log))?;
     let parts = (service, &access_control, options.example_cases.clone());
     let web = Web::start(&runtime, config, parts, &event_log, &stop)?;
     access_control.watch(&runtime, &event_log);
@@ -183,21 +190,30 @@ pub fn serve(
         access: access_control.access.clone(),
         stop: stop.clone(),
     })?;
-    let result = match options.read_only {
-        true => stay(&status, &stop),
-        false => {
-            let parts = (ledger, &access_control, receipts);
-            run(config, options, parts, (&clock, &event_log, &status, &stop))
-        }
-    };
+    let shared = (&clock, &event_log, &status, &stop);
+    let result = work(config, options, (role, ledger, receipts), (&access_control, &freshness), shared);
     status.set_stopping();
     let web = web.finish(&runtime, config.shutdown.grace);
     access_control.finish();
     runtime.shutdown_timeout(Duration::from_millis(200));
     drop(access_control);
     answer_keeping.finish();
+    // After the last entry.
+    beside.finish();
     event_log.traces.finish();
     result.and(web)
+}
+
+/// Refuses options that do not fit the configuration.
+fn check(config: &Config, options: &ServeOptions) -> anyhow::Result<()> {
+    if config.kafka.is_none() && !options.skips.is_empty() {
+        anyhow::bail!("--skip needs [kafka] in the configuration: add it, or leave --skip out");
+    }
+    // The demo chooses its address after its configuration was read.
+    if let Some(refused) = config.http.refused_listen(config.access.is_some()) {
+        anyhow::bail!("Failed to start: {refused}");
+    }
+    Ok(())
 }
 
 /// Spans go to the collector that the environment names, if it names one.
@@ -208,30 +224,42 @@ fn traces() -> Traces {
     })
 }
 
-/// Opens the ledger and puts the configuration in force.
-fn open(config: &Config, options: &ServeOptions, clock: &Clock) -> anyhow::Result<Ledger> {
-    let mut setup = LedgerOptions::new(config);
-    setup.accept_older_state = options.accept_older_state.then(|| options.reason.clone());
-    let mut ledger = Ledger::open(setup)?;
-    if options.accept_older_state && ledger.options().accept_older_state.is_none() {
-        warn!(
-            "--accept-older-state was not needed: the storage is at the newest acknowledged commit, and nothing is recorded; leave it out from now on"
-        );
+/// Does what the role says, until a stop is requested or a part fails.
+fn work(
+    config: &Config,
+    options: &ServeOptions,
+    (role, ledger, receipts): (ServiceRole, Ledger, Option<Receipts>),
+    (access_control, freshness): (&AccessControl, &Arc<Freshness>),
+    shared: (&Clock, &EventLog, &Arc<Status>, &Stop),
+) -> anyhow::Result<()> {
+    let (_, _, status, stop) = shared;
+    if role == ServiceRole::Reader {
+        return role::stay(config, ledger, freshness, (status, stop));
     }
-    ledger.activate_configuration(clock.now())?;
-    if let Some(change) = ledger.tariff_change() {
-        warn!("{change}");
+    let operator = Operator::listen(config, (ledger.published(), access_control), (status, stop))?;
+    match role {
+        ServiceRole::Standby => stand_by(config, options, (ledger, receipts), (operator, freshness), shared),
+        ServiceRole::Writer | ServiceRole::Reader => {
+            run(config, options, (ledger, receipts), operator, shared)
+        }
     }
-    Ok(ledger)
 }
 
-/// Read-only: serves queries until shutdown.
-fn stay(status: &Status, stop: &Stop) -> anyhow::Result<()> {
-    status.set_assigned();
-    info!("ready, read-only: the ledger stays as it is");
-    match wait(&Threads::default(), stop) {
-        Some((_, result)) => result,
-        None => Ok(()),
+/// Follows the writer; then writes, with the same process.
+fn stand_by(
+    config: &Config,
+    options: &ServeOptions,
+    (ledger, receipts): (Ledger, Option<Receipts>),
+    (mut operator, freshness): (Operator, &Arc<Freshness>),
+    (clock, event_log, status, stop): (&Clock, &EventLog, &Arc<Status>, &Stop),
+) -> anyhow::Result<()> {
+    let follower = Follower::new(ledger, Arc::clone(freshness));
+    match role::stand_by(config, follower, &mut operator, (clock, status, stop))? {
+        Some(ledger) => run(config, options, (ledger, receipts), operator, (clock, event_log, status, stop)),
+        None => {
+            drop(operator.end);
+            end(operator.threads, None, config.shutdown.grace, status)
+        }
     }
 }
 
@@ -239,11 +267,11 @@ fn stay(status: &Status, stop: &Stop) -> anyhow::Result<()> {
 fn run(
     config: &Config,
     options: &ServeOptions,
-    (mut ledger, access_control, receipts): (Ledger, &AccessControl, Option<Receipts>),
+    (mut ledger, receipts): (Ledger, Option<Receipts>),
+    Operator { mut threads, end: admin, handover }: Operator,
     (clock, event_log, status, stop): (&Clock, &EventLog, &Arc<Status>, &Stop),
 ) -> anyhow::Result<()> {
-    let (mut threads, published) = (Threads::default(), ledger.published());
-    let admin = listen(config, (&published, access_control), stop, &mut threads)?;
+    let published = ledger.published();
     let (work, to_do) = sync_channel(WORK_WAITING);
     let (emptied, to_fill) = sync_channel(WORK_WAITING);
     let kafka = match &config.kafka {
@@ -290,6 +318,7 @@ fn run(
         event_log: event_log.clone(),
         compactor,
         sealer,
+        handover,
     };
     threads.start("writer", Urgency::Ingest, move || writer.run())?;
     if let Some(connected) = kafka {
@@ -313,26 +342,6 @@ fn run(
     stop.set();
     drop((work, admin));
     end(threads, first, config.shutdown.grace, status)
-}
-
-/// Listens for the operator's commands; the service continues without them where it cannot.
-fn listen(
-    config: &Config,
-    (published, access_control): (&Arc<Published>, &AccessControl),
-    stop: &Stop,
-    threads: &mut Threads,
-) -> anyhow::Result<Option<admin::AdminEnd>> {
-    let access = access_control.access.clone();
-    match Admin::listen(&config.ledger.data_dir, (Arc::clone(published), access), stop.clone()) {
-        Ok((admin, end)) => {
-            threads.start("admin", Urgency::Background, move || admin.run())?;
-            Ok(Some(end))
-        }
-        Err(problem) => {
-            warn!(%problem, "Failed to open the admin socket in the data directory: stop the service to make a backup");
-            Ok(None)
-        }
-    }
 }
 
 /// Until a stop is requested or a thread ends.

@@ -6,7 +6,7 @@
 use super::access_control::terms;
 use super::service::Service;
 use crate::access::Access;
-use crate::config::Config;
+use crate::config::{Config, HttpSettings};
 use crate::http::HttpState;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -84,7 +84,9 @@ impl Reloader {
 
 /// What changed: what may come into force now, and what needs a restart.
 fn compare(before: &Config, new: &Config) -> (Vec<&'static str>, Vec<&'static str>) {
-    let (http, access) = (before.http.reloaded(&new.http), before.access.as_ref().zip(new.access.as_ref()));
+    // Whether reads may wait follows from [storage], which is compared by itself.
+    let new_http = HttpSettings { reads_may_wait: before.http.reads_may_wait, ..new.http.clone() };
+    let (http, access) = (before.http.reloaded(&new_http), before.access.as_ref().zip(new.access.as_ref()));
     let access_now = access.map(|(before, new)| before.reloaded(new));
     let now = [
         ("[http]", http != before.http),
@@ -98,7 +100,7 @@ fn compare(before: &Config, new: &Config) -> (Vec<&'static str>, Vec<&'static st
         ("[ledger]", new.ledger != before.ledger),
         ("[storage]", new.storage != before.storage),
         ("[ingest]", new.ingest != before.ingest),
-        ("[http]", new.http != http),
+        ("[http]", new_http != http),
         ("[access]", new.access != access_now),
         ("[answers]", new.answers != before.answers),
         ("[kafka]", new.kafka != before.kafka),

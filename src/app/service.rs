@@ -1,17 +1,20 @@
 //! What the HTTP side asks of the ledger and of the threads.
 
 use super::event_log::EventLog;
+use super::freshness::Freshness;
 use super::receipts::Receipts;
 use super::status::Status;
+use crate::domain::behind::Behind;
 use crate::domain::pending::PendingKind;
 use crate::domain::platform::{Platforms, UnreadableRecords};
 use crate::domain::view::LedgerView;
 use crate::domain::window::Window;
 use crate::http::{
-    NoReceipt, NotReady, PartitionProgress, Paused, ProgressFacts, ReceiptFile, ReceiptRequest,
-    RejectionPage, RejectionQuery, SealFile, Source,
+    ChainFacts, NoReceipt, NotReady, PartitionProgress, Paused, ProgressFacts, ReceiptFile, ReceiptRequest,
+    RejectionPage, RejectionQuery, SealFile, ServiceRole, Source,
 };
 use crate::ledger::{LedgerError, Published, Snapshot};
+use crate::storage::WriterActivity;
 use crate::telemetry::clock::Clock;
 use crate::telemetry::metrics::Sample;
 use std::sync::Arc;
@@ -31,6 +34,8 @@ pub struct Service {
     pub platforms: Platforms,
     /// Makes receipts, where days are sealed.
     pub receipts: Option<Receipts>,
+    /// Whether the committed state is the newest.
+    pub freshness: Arc<Freshness>,
 }
 
 impl Source for Service {
@@ -47,11 +52,18 @@ impl Source for Service {
         if self.status.is_stopping() {
             return Err(NotReady::Stopping);
         }
+        if self.behind().is_some() {
+            return Err(NotReady::Behind);
+        }
         if self.status.is_assigned() { Ok(()) } else { Err(NotReady::Unassigned) }
     }
 
-    fn is_read_only(&self) -> bool {
-        self.status.is_read_only()
+    fn role(&self) -> ServiceRole {
+        self.status.role()
+    }
+
+    fn behind(&self) -> Option<Behind> {
+        self.freshness.behind(&self.clock, || self.activity())
     }
 
     fn progress(&self) -> ProgressFacts {
@@ -74,7 +86,7 @@ impl Source for Service {
         let free = self.status.free();
         let paused =
             self.status.is_paused().then_some(Paused { free_bytes: free.bytes, needed_bytes: free.needed });
-        ProgressFacts { now: self.clock.now(), partitions: partitions.collect(), paused }
+        ProgressFacts { now: self.clock.now(), partitions: partitions.collect(), paused, chain: self.chain() }
     }
 
     fn rejections(&self, query: &RejectionQuery) -> Result<RejectionPage, LedgerError> {
@@ -142,10 +154,33 @@ impl Source for Service {
         });
         self.sample_pending(&state);
         self.event_log.metrics.ready(self.readiness().is_ok());
+        self.sample_chain();
     }
 }
 
 impl Service {
+    /// What is known of the writer, as of the last look.
+    fn activity(&self) -> Option<WriterActivity> {
+        self.published.current().store().writer_activity()
+    }
+
+    fn chain(&self) -> Option<ChainFacts> {
+        let activity = self.activity()?;
+        let age = self.freshness.age().unwrap_or(activity.quiet);
+        Some(ChainFacts {
+            epoch: activity.epoch,
+            slot: activity.newest,
+            confirmed_ms_ago: i64::try_from(age.as_millis()).unwrap_or(i64::MAX),
+        })
+    }
+
+    fn sample_chain(&self) {
+        let role = self.status.role();
+        let roles = ServiceRole::ALL.map(|other| (other.as_str(), other == role));
+        let chain = self.chain().map(|chain| (chain.epoch, chain.slot, chain.confirmed_ms_ago));
+        self.event_log.metrics.chain(&roles, chain, self.behind().is_some());
+    }
+
     fn sample_pending(&self, state: &Snapshot) {
         let known = state.completeness().platforms_known(&self.platforms, state.platforms_stored());
         for platform in known {

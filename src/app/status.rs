@@ -1,5 +1,6 @@
 //! State that the threads share and report to clients: readiness, partitions, positions.
 
+use crate::http::ServiceRole;
 use crate::ingest::kafka::TopicPartition;
 use crate::ledger::FreeSpace;
 use std::collections::BTreeMap;
@@ -16,7 +17,7 @@ pub struct PartitionStatus {
 /// Shared by the threads of a service. Locks are held for a few instructions and never across I/O.
 #[derive(Debug, Default)]
 pub struct Status {
-    read_only: bool,
+    role: Mutex<ServiceRole>,
     assigned: AtomicBool,
     poisoned: AtomicBool,
     stopping: AtomicBool,
@@ -27,13 +28,19 @@ pub struct Status {
 
 impl Status {
     /// Of a service that has begun.
-    pub fn new(read_only: bool) -> Self {
-        Self { read_only, ..Self::default() }
+    pub fn new(role: ServiceRole) -> Self {
+        Self { role: Mutex::new(role), ..Self::default() }
     }
 
-    /// Whether the ledger is only read.
-    pub const fn is_read_only(&self) -> bool {
-        self.read_only
+    /// What the process does with its ledger.
+    pub fn role(&self) -> ServiceRole {
+        *self.role.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A standby became the writer: partitions are not read yet.
+    pub fn set_role(&self, role: ServiceRole) {
+        *self.role.lock().unwrap_or_else(PoisonError::into_inner) = role;
+        self.assigned.store(false, Ordering::Release);
     }
 
     /// Partitions are being read (or there are none to read).

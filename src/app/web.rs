@@ -64,7 +64,7 @@ impl Web {
             state = state.with_access(access, clock, settings);
         }
         if let Some(log) = access_control.answer_log.clone() {
-            state = state.with_answer_log(log, clock);
+            state = state.with_answer_log(log, clock).with_other_logs(access_control.other_logs.clone());
         }
         note_moments(runtime, state.clone());
         let connections_max = open_files::connections_max();

@@ -1,6 +1,7 @@
 //! The writer thread: takes batches and observations in the order in which they were sent, commits, and reports.
 
 use super::event_log::EventLog;
+use super::handover::{HandedOver, Handover};
 use super::status::Status;
 use crate::ledger::{Batch, CommitExtras, DiskSpace, Ledger, Observations};
 use crate::telemetry::clock::Clock;
@@ -44,11 +45,28 @@ pub struct Writer {
     pub compactor: super::compactor::Compactor,
     /// Seals of settled days, if they are wanted.
     pub sealer: Option<super::sealer::Sealer>,
+    /// Told when the next writer may begin.
+    pub handover: Arc<Handover>,
 }
 
 impl Writer {
-    /// Runs until every sender of work is gone; what they sent is committed.
+    /// Runs until every sender of work is gone; what they sent is committed. Then the next writer may begin.
     pub fn run(mut self) -> anyhow::Result<()> {
+        let worked = self.work();
+        if worked.is_ok() {
+            self.ledger.hand_over();
+        }
+        let outcome = worked.as_ref().map_err(|problem| format!("{problem:#}")).map(|()| {
+            let activity = self.ledger.writer_activity();
+            let (epoch, slot) = activity.map_or((0, 0), |activity| (activity.epoch, activity.newest));
+            let commit = self.ledger.published().current().root().commit;
+            HandedOver { epoch, slot, commit, milliseconds: 0 }
+        });
+        self.handover.answer_handed_over(outcome);
+        worked
+    }
+
+    fn work(&mut self) -> anyhow::Result<()> {
         let mut committed = Instant::now();
         let mut looked = Instant::now();
         loop {

@@ -3,6 +3,7 @@
 use super::{WrongUsage, load_config};
 use crate::access::{AccessStore, Role, check_scope};
 use crate::app::access_store;
+use crate::app::beside::access::followed;
 use crate::config::Config;
 use crate::domain::data_scope::DataScope;
 use crate::domain::time::UtcMillis;
@@ -67,6 +68,19 @@ impl Opened {
         let store = AccessStore::open(&place)?;
         let actor = format!("uid {}", rustix::process::getuid().as_raw());
         Ok(Self { config, store, now: Clock::start().now(), actor })
+    }
+
+    /// The same to change it: refused where it follows that of another process.
+    pub(super) fn open_to_change(path: &Path) -> anyhow::Result<Self> {
+        let opened = Self::open(path)?;
+        if let Some(number) = followed(&opened.config)? {
+            let bucket = opened.config.storage.as_ref().map(|settings| settings.url()).unwrap_or_default();
+            anyhow::bail!(
+                "Failed to change tokens and accounts here: this machine follows those of the writer of {bucket} (number {number}), and a \
+                 change here would be lost; run the command on the machine where the writer runs"
+            );
+        }
+        Ok(opened)
     }
 
     pub(super) fn time(&self, at: UtcMillis) -> String {

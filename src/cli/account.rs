@@ -76,30 +76,30 @@ pub fn run(args: &AccountArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
     match &args.what {
         What::Create { named, role } => {
             let (role, scope) = role.read()?;
-            let opened = Opened::open(&named.config)?;
+            let opened = Opened::open_to_change(&named.config)?;
             let new = NewAccount { name: named.name.clone(), role, scope };
             opened.store.create_account(&new, &password()?, &opened.actor, opened.now)?;
             writeln!(out, "{} may sign in: {}", named.name, role_text(role, &new.scope))?;
         }
         What::List { config, json } => list(&Opened::open(config)?, *json, out)?,
         What::Disable(named) => {
-            let opened = Opened::open(&named.config)?;
+            let opened = Opened::open_to_change(&named.config)?;
             opened.store.set_disabled(&named.name, true, &opened.actor, opened.now)?;
             writeln!(out, "{} may sign in no more", named.name)?;
         }
         What::Enable(named) => {
-            let opened = Opened::open(&named.config)?;
+            let opened = Opened::open_to_change(&named.config)?;
             opened.store.set_disabled(&named.name, false, &opened.actor, opened.now)?;
             writeln!(out, "{} may sign in again", named.name)?;
         }
         What::Password(named) => {
-            let opened = Opened::open(&named.config)?;
+            let opened = Opened::open_to_change(&named.config)?;
             opened.store.set_password(&named.name, &password()?, &opened.actor, opened.now)?;
             writeln!(out, "{} has a new password", named.name)?;
         }
         What::Role { named, role } => {
             let (role, scope) = role.read()?;
-            let opened = Opened::open(&named.config)?;
+            let opened = Opened::open_to_change(&named.config)?;
             opened.store.set_role(&named.name, (role, &scope), &opened.actor, opened.now)?;
             writeln!(out, "{} has the role {}", named.name, role_text(role, &scope))?;
         }

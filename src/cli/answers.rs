@@ -1,10 +1,10 @@
 //! `coverledger answers`: the answer logs beside a ledger: list, show, check. They are read as files: a service may run.
 
 use super::access::write_table;
+use super::answer_logs::AnswerLogs;
 use super::{Ending, WrongUsage, load_config};
 use crate::answers::chain::visit;
-use crate::answers::{Asked, Content, Digest, Entry, LogReport, logs_of, verify_logs};
-use crate::app::answers_folder;
+use crate::answers::{Asked, Content, Digest, Entry, LogReport};
 use crate::config::Config;
 use crate::domain::time::UtcMillis;
 use clap::{Args, Subcommand};
@@ -27,7 +27,7 @@ pub struct AnswersArgs {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// List the entries of all logs.
+    /// List the entries of all logs, also of those that other processes of a ledger in a bucket have shipped.
     List(ListArgs),
     /// Print one entry, and what later entries say of it.
     Show {
@@ -81,7 +81,7 @@ pub fn run(args: &AnswersArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
         Command::Show { entry, with } => show(entry, with, out),
         Command::Verify(with) => {
             let config = load_config(&with.config)?;
-            let reports = verify_logs(&answers_folder(&config))?;
+            let reports = AnswerLogs::of(&config)?.verify()?;
             for report in &reports {
                 write_report(report, with.json, out)?;
             }
@@ -145,7 +145,7 @@ fn write_list(args: &ListArgs, only_changed: bool, out: &mut dyn Write) -> anyho
         let kinds = Content::KINDS.join(", ");
         return Err(WrongUsage(format!("--kind {kind}: the kinds of entries are {kinds}")).into());
     }
-    let logs = logs_of(&answers_folder(&config))?;
+    let AnswerLogs { logs, .. } = &AnswerLogs::of(&config)?;
     if let Some(name) = args.log.as_ref().filter(|name| !logs.iter().any(|(known, _)| known == *name)) {
         let known: Vec<&str> = logs.iter().map(|(name, _)| name.as_str()).collect();
         return Err(WrongUsage(format!(
@@ -233,7 +233,8 @@ fn text_of(asked: &Asked, config: &Config) -> String {
             format!("{riders} {} to {}", config.zone.rfc3339(window.from), config.zone.rfc3339(window.until))
         }
         Asked::Batch { lines, .. } => format!("a batch of {lines}"),
-        Asked::Answer { number } => format!("entry {number} beside its answer now"),
+        Asked::Answer { number, log: None } => format!("entry {number} beside its answer now"),
+        Asked::Answer { number, log: Some(log) } => format!("entry {log}/{number} beside its answer now"),
         Asked::Request { target } => target.clone(),
     }
 }
@@ -243,7 +244,7 @@ fn show(text: &str, with: &ConfigArgs, out: &mut dyn Write) -> anyhow::Result<En
     let wrong = || WrongUsage(format!("{text}: write the log and the number of the entry, as in main/17"));
     let (name, number) = text.split_once('/').ok_or_else(wrong)?;
     let number: u64 = number.parse().map_err(|_| wrong())?;
-    let logs = logs_of(&answers_folder(&config))?;
+    let AnswerLogs { logs, .. } = &AnswerLogs::of(&config)?;
     let folder = logs.iter().find(|(known, _)| known == name).map(|(_, folder)| folder);
     let entries = folder.map(|folder| read(folder)).transpose()?.unwrap_or_default();
     let changes = changes_of(&entries);

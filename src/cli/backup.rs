@@ -1,4 +1,4 @@
-//! `coverledger backup`: a copy of one committed state, beside a running service or without one.
+//! `coverledger backup`: a copy of one committed state in a folder or a bucket, beside a running service or without one.
 
 use super::Ending;
 use super::WrongUsage;
@@ -6,29 +6,33 @@ use super::load_config;
 use crate::access::{AccessStore, STORE_FILE};
 use crate::answers::{ANSWERS_FOLDER, copy_logs};
 use crate::app::admin::{self, Answer, Request};
+use crate::app::{access_store, answers_folder};
+use crate::config::{Config, is_bucket};
 use crate::domain::time::UtcMillis;
-use crate::ledger::{BackupReport, LedgerOptions, backup_closed_beside};
-use crate::storage::Storage;
+use crate::ledger::{BackupReport, LedgerOptions, backup_closed_beside, storage_at};
 use crate::storage::local::{admin_socket, is_in_data_dir};
 use anyhow::{Context, anyhow};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
-use std::io::{IsTerminal, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 /// Arguments of `backup`.
 #[derive(Debug, Args)]
-#[command(after_help = "Example: coverledger backup /backups/2026-11-22 --config coverledger.toml
+#[command(after_help = "Examples:
+  coverledger backup /backups/2026-11-22 --config coverledger.toml
+  coverledger backup s3://backups/2026-11-22 --config coverledger.toml
 
-Makes a data directory of the newest committed state. A running service continues meanwhile; without one the ledger is
+Makes a copy of the newest committed state: a data directory, or a ledger in a bucket, which is reached as [storage] says. A running service continues meanwhile; without one the ledger is
 opened here. Large files are linked where the file system is the same: they share their bytes with the ledger, so copy the
-folder to another disk or machine. To restore, put it in the place of the data directory and start.")]
+folder to another disk or machine. To restore, put it in the place of the data directory and start, or use `restore`.")]
 pub struct BackupArgs {
-    /// The folder to make; it must not exist, or be empty.
-    dir: PathBuf,
+    /// The folder or s3://BUCKET/PREFIX to make; it must not exist, or be empty.
+    #[arg(value_name = "DIR|s3://BUCKET/PREFIX")]
+    to: String,
     /// The configuration file of the ledger.
     #[arg(long)]
     config: PathBuf,
@@ -44,12 +48,14 @@ pub struct BackupArgs {
 pub fn run(args: &BackupArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
     let config = load_config(&args.config)?;
     let started = Instant::now();
-    let target = std::path::absolute(&args.dir).context("Failed to resolve the folder of the backup")?;
     let data_dir = &config.ledger.data_dir;
-    if is_in_data_dir(&target, data_dir) {
+    let target = Target::of(&args.to)?;
+    if let Target::Folder(folder) = &target
+        && is_in_data_dir(folder, data_dir)
+    {
         return Err(anyhow!(WrongUsage(format!(
             "the folder {} is in the data directory {}: name one elsewhere, best on another disk",
-            args.dir.display(),
+            args.to,
             data_dir.display()
         ))));
     }
@@ -63,14 +69,13 @@ pub fn run(args: &BackupArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
             bar.set_position(done);
         });
     };
-    let source = LedgerOptions::new(&config).storage;
-    let report = back_up(&source, data_dir, &target, &mut progress)?;
+    let report = back_up(&config, &target, &mut progress)?;
     bar.iter().for_each(ProgressBar::finish_and_clear);
     let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     let recorded_at = config.zone.rfc3339(UtcMillis::new(report.recorded_at_ms));
     if args.json {
         let line = json!({
-            "folder": target.display().to_string(),
+            "folder": target.name(),
             "commit": report.commit,
             "recorded_at": recorded_at,
             "orders": report.rows,
@@ -84,7 +89,7 @@ pub fn run(args: &BackupArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
         writeln!(
             out,
             "{}: commit {} of {recorded_at}, {} rows of orders, {} bytes ({} files linked, {} copied), {}.{:03} s",
-            target.display(),
+            target.name(),
             report.commit,
             report.rows,
             report.bytes,
@@ -97,34 +102,77 @@ pub fn run(args: &BackupArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
     Ok(Ending::Holds)
 }
 
+/// Where a backup is made.
+enum Target {
+    Folder(PathBuf),
+    Bucket(String),
+}
+
+impl Target {
+    fn of(text: &str) -> anyhow::Result<Self> {
+        if is_bucket(text) {
+            return Ok(Self::Bucket(text.to_owned()));
+        }
+        let folder = std::path::absolute(text).context("Failed to resolve the folder of the backup")?;
+        Ok(Self::Folder(folder))
+    }
+
+    fn name(&self) -> String {
+        match self {
+            Self::Folder(folder) => folder.display().to_string(),
+            Self::Bucket(url) => url.clone(),
+        }
+    }
+
+    fn request(&self) -> Request {
+        match self {
+            Self::Folder(folder) => Request::Backup(folder.clone()),
+            Self::Bucket(url) => Request::BackupTo(url.clone()),
+        }
+    }
+}
+
+/// Copies what lies in the data directory beside the ledger into a folder, over what is there: the access store without its
+/// sessions, and the answer logs.
+pub(super) fn copy_beside(config: &Config, folder: &Path) -> Result<(), String> {
+    let (store, copy) = (access_store(config), folder.join(STORE_FILE));
+    let logs = folder.join(ANSWERS_FOLDER);
+    for (path, removed) in [(&copy, std::fs::remove_file(&copy)), (&logs, std::fs::remove_dir_all(&logs))] {
+        match removed {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(format!("Failed to replace {}: {error}", path.display()));
+            }
+            _ => {}
+        }
+    }
+    if store.exists() {
+        let copied = AccessStore::open(&store).and_then(|store| store.back_up(&copy));
+        copied.map_err(|error| error.to_string())?;
+    }
+    copy_logs(&answers_folder(config), &logs).map_err(|error| error.to_string())
+}
+
 /// Here, or by the service that has the ledger.
 fn back_up(
-    source: &Storage,
-    data_dir: &Path,
-    target: &Path,
+    config: &Config,
+    target: &Target,
     progress: &mut dyn FnMut(u64, u64),
 ) -> anyhow::Result<BackupReport> {
-    let never = AtomicBool::new(false);
-    let (copy, store) = (Storage::local(target), data_dir.join(STORE_FILE));
-    let beside = |folder: &Path| {
-        if store.exists() {
-            let copied = AccessStore::open(&store).and_then(|store| store.back_up(&folder.join(STORE_FILE)));
-            copied.map_err(|error| error.to_string())?;
-        }
-        copy_logs(&data_dir.join(ANSWERS_FOLDER), &folder.join(ANSWERS_FOLDER))
-            .map_err(|error| error.to_string())
-    };
-    let in_use = match backup_closed_beside(source, (&copy, &beside), &never, &mut *progress) {
+    let (never, data_dir) = (AtomicBool::new(false), &config.ledger.data_dir);
+    let source = LedgerOptions::new(config).storage;
+    let copy = storage_at(config, &target.name()).map_err(WrongUsage)?;
+    let beside = |folder: &Path| copy_beside(config, folder);
+    let in_use = match backup_closed_beside(&source, (&copy, &beside), &never, &mut *progress) {
         Err(error) if error.is_in_use() => error,
         outcome => return Ok(outcome?),
     };
-    let asked = admin::ask(data_dir, &Request::Backup(target.to_path_buf()), progress);
+    let asked = admin::ask(data_dir, &target.request(), progress);
     match asked {
         Ok(Answer::Done(report)) => Ok(report),
         Ok(Answer::Error(problem)) => {
             Err(anyhow!(problem).context("Failed to make the backup: the running service reports"))
         }
-        Ok(Answer::Files(..)) => {
+        Ok(Answer::Files(..) | Answer::Ahead(..) | Answer::HandedOver(_) | Answer::TakenOver(_)) => {
             Err(anyhow!("Failed to make the backup: the running service closed the connection; see its log"))
         }
         Err(problem) => {

@@ -13,9 +13,10 @@ pub(super) fn write(answer: &Answer, out: &mut dyn Write) -> io::Result<()> {
     };
     let only = answer.platform.as_ref().map(|names| format!(" on {}", names.join(", "))).unwrap_or_default();
     let when = format!("{when}{only}");
-    match answer.rider_seen {
-        Some(_) => headline(answer.verdict, &rider, &when, out)?,
-        None => no_record(answer.verdict, &rider, &when, out)?,
+    if answer.is_rider_unknown() {
+        no_record(answer.verdict, &rider, &when, out)?;
+    } else {
+        headline(answer.verdict, &rider, &when, out)?;
     }
     if let AnswerWhen::Interval { parts, .. } = &answer.when
         && parts.len() > 1
@@ -134,6 +135,9 @@ pub(super) fn window(line: &WindowLine) -> String {
 
 fn status(platform: &PlatformStatus) -> String {
     let why = match platform.reason {
+        Some("reader_behind") => {
+            "the reader cannot confirm that its state is the newest; ask again, or ask the writer"
+        }
         Some("before_records") => "the time is before its records begin (or before what retention kept)",
         Some("gap") => "its records have a gap around the time",
         Some("incomplete") => "not all of its records about the time have arrived",

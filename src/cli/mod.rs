@@ -2,6 +2,7 @@
 
 mod access;
 pub mod account;
+mod answer_logs;
 pub mod answers;
 mod asking;
 pub mod backup;
@@ -10,6 +11,7 @@ pub mod compare;
 pub mod demo;
 pub mod doctor;
 pub mod explain;
+pub mod failover;
 pub mod generate;
 pub mod ingest;
 mod input;
@@ -17,6 +19,7 @@ pub mod lookup;
 mod lookup_batch;
 mod lookup_text;
 mod mended;
+pub mod migrate;
 pub mod output;
 pub mod produce;
 mod reading;
@@ -25,6 +28,7 @@ mod rejection_export;
 mod rejection_send;
 pub mod rejections;
 mod remote;
+pub mod restore;
 pub mod seal;
 pub mod serve;
 pub mod statement;
@@ -66,6 +70,12 @@ pub enum Command {
     Ingest(ingest::IngestArgs),
     /// Make a copy of the newest committed state, beside a running service or without one.
     Backup(backup::BackupArgs),
+    /// Restore a backup into the empty place that the configuration names.
+    Restore(restore::RestoreArgs),
+    /// Move the whole ledger into a bucket, or from one into a folder.
+    Migrate(migrate::MigrateArgs),
+    /// Change the writer of a ledger in a bucket: let it end, and the standby take over.
+    Failover(failover::FailoverArgs),
     /// Make, list or revoke tokens of systems that ask the service.
     Token(token::TokenArgs),
     /// Make, list or change accounts of people who sign in to the service.

@@ -27,6 +27,9 @@ pub struct ServeArgs {
     /// Answer from the ledger, without Kafka and without changing a byte: from a copy, or after a failure.
     #[arg(long, conflicts_with_all = ["skip", "accept_older_state"])]
     read_only: bool,
+    /// Follow the writer of a ledger in a bucket, answer, and take its place when it ends or dies.
+    #[arg(long, conflicts_with_all = ["skip", "accept_older_state", "read_only"])]
+    standby: bool,
     /// Why; kept in the ledger.
     #[arg(long, value_name = "TEXT", value_parser = typed::reason)]
     reason: Option<String>,
@@ -49,6 +52,7 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<Ending> {
         skips: args.skip.iter().map(|text| parse_skip(text)).collect::<anyhow::Result<_>>()?,
         accept_older_state: args.accept_older_state,
         read_only: args.read_only,
+        standby: args.standby,
         reason: args.reason.clone().unwrap_or_default(),
         config_file: Some(args.config.clone()),
         ..ServeOptions::default()

@@ -65,7 +65,7 @@ pub fn run(args: &TokenArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
     match &args.what {
         What::Create { name, role, expires, config } => {
             let (role, scope) = role.read()?;
-            let opened = Opened::open(config)?;
+            let opened = Opened::open_to_change(config)?;
             let expires = expiry(expires, &opened)?;
             let new = NewToken { name: name.clone(), role, scope, expires };
             let token = opened.store.create_token(&new, &opened.actor, opened.now)?;
@@ -85,7 +85,7 @@ pub fn run(args: &TokenArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
             }
         }
         What::Revoke { name, config } => {
-            let opened = Opened::open(config)?;
+            let opened = Opened::open_to_change(config)?;
             opened.store.revoke_token(name, &opened.actor, opened.now)?;
             writeln!(out, "{name} is revoked")?;
         }

@@ -1,12 +1,11 @@
 //! `coverledger verify`: reads everything again; exit code 0 only if all of it holds.
 
 use super::Ending;
+use super::answer_logs::AnswerLogs;
 use super::answers::{report_json, write_report};
 use super::load_config;
 use super::reading::Opened;
 use super::seal::{ASK_A_BACKUP, book_of};
-use crate::answers::verify_logs;
-use crate::app::answers_folder;
 use crate::config::Config;
 use crate::ledger::{ADVICE, LedgerOptions, Verification, verify_dir};
 use crate::sealing::check::{Recompute, SealCheck};
@@ -66,7 +65,7 @@ pub fn run(args: &VerifyArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
         None => {}
     })?;
     bar.iter().for_each(ProgressBar::finish_and_clear);
-    let logs = verify_logs(&answers_folder(&config))?;
+    let logs = AnswerLogs::of(&config)?.verify()?;
     // What cannot be read is reported above; sealed days of it would only say the same again.
     let seals = if verification.holds() { check_seals(args, config)? } else { SealCheck::default() };
     let holds = verification.holds() && seals.problems.is_empty() && logs.iter().all(|log| log.chain.holds());

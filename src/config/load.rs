@@ -215,6 +215,7 @@ struct Settings {
     limits: Limits,
     shutdown: ShutdownSettings,
     storage: Option<StorageSettings>,
+    buckets: StorageSettings,
 }
 
 impl Settings {
@@ -235,6 +236,7 @@ impl Settings {
             limits: self.limits,
             shutdown: self.shutdown,
             storage: self.storage,
+            buckets: self.buckets,
             hash: Sha256::digest(text.as_bytes()).into(),
             text,
             files: Vec::new(),
@@ -265,7 +267,8 @@ impl Settings {
         let access = AccessSettings::read(root.sub("access", report), &main.folder, outside, report);
         let http_section = root.sub("http", report);
         let http_place = http_section.place();
-        let storage = StorageSettings::read(root.sub("storage", report), &main.folder, report);
+        let (buckets, is_named) = StorageSettings::read(root.sub("storage", report), &main.folder, report);
+        let storage = is_named.then(|| buckets.clone());
         let mut http = HttpSettings::read(http_section, &main.folder, report);
         http.reads_may_wait = storage.is_some();
         if let Some(text) = http.refused_listen(access.is_some()) {
@@ -288,6 +291,7 @@ impl Settings {
             limits: Limits::read(root.sub("limits", report), report),
             shutdown: ShutdownSettings::read(root.sub("shutdown", report), report),
             storage,
+            buckets,
         }
     }
 }

@@ -35,7 +35,7 @@ pub use refused_options::{RESERVED_OPTIONS, refused_option};
 pub use seal::SealSettings;
 pub use secret::Secret;
 pub use settings::{HttpSettings, IngestSettings, LedgerSettings, Limits, ShutdownSettings};
-pub use storage::StorageSettings;
+pub use storage::{StorageSettings, is_bucket};
 
 use crate::domain::platform::{DisplayName, Platforms};
 use crate::domain::tariff::Tariff;
@@ -74,6 +74,8 @@ pub struct Config {
     pub shutdown: ShutdownSettings,
     /// `[storage]` with a `url`; `None` = the ledger lies in the data directory.
     pub storage: Option<StorageSettings>,
+    /// `[storage]`: how a bucket is reached that a command names.
+    pub buckets: StorageSettings,
     /// The full text of all files, and the defaults below them, without secrets: what the ledger keeps.
     pub text: String,
     /// SHA-256 of `text`.

@@ -4,6 +4,7 @@ use super::problem::Report;
 use super::reader::Section;
 use super::value;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use toml::de::DeValue;
 
 /// Longest name of a bucket, and the shortest.
@@ -13,7 +14,7 @@ const PREFIX_CHARS_MAX: usize = 200;
 /// Gateways at most.
 const ENDPOINTS_MAX: usize = 16;
 
-/// `[storage]` with a `url`. Credentials are not part of it: they come from the environment.
+/// A bucket, and how it is reached: `[storage]`. Credentials are not part of it: they come from the environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StorageSettings {
     /// The bucket.
@@ -32,6 +33,10 @@ pub struct StorageSettings {
     pub proxy: Option<String>,
     /// What the cache of segments takes on the disk of the data directory at most.
     pub cache_bytes: u64,
+    /// How often a reader or a standby looks for new commits.
+    pub follow_every: Duration,
+    /// Once a reader could not confirm for so long that its state is the newest, its answers about the present are undetermined.
+    pub staleness_max: Duration,
 }
 
 impl StorageSettings {
@@ -40,8 +45,17 @@ impl StorageSettings {
         format!("s3://{}/{}", self.bucket, self.prefix)
     }
 
-    /// `None` where no bucket is named: the ledger lies in the data directory.
-    pub(super) fn read(mut section: Section<'_>, folder: &Path, report: &mut Report) -> Option<Self> {
+    /// The same way to another bucket, or to another prefix of one.
+    ///
+    /// # Errors
+    /// `url` is no `s3://BUCKET/PREFIX`.
+    pub fn to(&self, url: &str) -> Result<Self, String> {
+        let (bucket, prefix) = place(url)?;
+        Ok(Self { bucket, prefix, ..self.clone() })
+    }
+
+    /// How buckets are reached, and whether the ledger lies in the one that is named.
+    pub(super) fn read(mut section: Section<'_>, folder: &Path, report: &mut Report) -> (Self, bool) {
         let url = section.read("url", report, location);
         let endpoints = section.read("endpoints", report, endpoints).unwrap_or_default();
         let region = section.read("region", report, value::text);
@@ -50,20 +64,52 @@ impl StorageSettings {
         let proxy = section.read("proxy", report, address);
         let cache_bytes =
             section.read("cache_bytes", report, value::size("16MiB", "1024TiB")).unwrap_or_default();
+        let mut ms = |name, min, max| {
+            let read = section.read(name, report, value::duration(min, max));
+            Duration::from_millis(read.unwrap_or_default())
+        };
+        let (follow_every, staleness_max) =
+            (ms("follow_every", "50ms", "10s"), ms("staleness_max", "500ms", "1m"));
+        if !staleness_max.is_zero() && follow_every.saturating_mul(2) > staleness_max {
+            let text = "`staleness_max` must be twice `follow_every` at least: a reader that looks less often would be behind \
+                        between two looks";
+            report.problem(section.place(), text.to_owned());
+        }
         if url.is_some() && !cfg!(feature = "object-store") {
             let text = "this program was built without object storage (its feature `object-store`): use one that has it, or \
                         remove `url`";
             report.problem(section.place(), text.to_owned());
         }
         section.finish(report);
-        let (bucket, prefix) = url?;
-        Some(Self { bucket, prefix, endpoints, region, is_path_style, ca_file, proxy, cache_bytes })
+        let is_named = url.is_some();
+        let (bucket, prefix) = url.unwrap_or_default();
+        let settings = Self {
+            bucket,
+            prefix,
+            endpoints,
+            region,
+            is_path_style,
+            ca_file,
+            proxy,
+            cache_bytes,
+            follow_every,
+            staleness_max,
+        };
+        (settings, is_named)
     }
 }
 
-/// Bucket and prefix of `s3://bucket/prefix`.
+/// Whether a command means a bucket by this.
+pub fn is_bucket(text: &str) -> bool {
+    text.contains("://")
+}
+
 fn location(value: &DeValue<'_>) -> Result<(String, String), String> {
-    let text = value::text(value)?;
+    place(&value::text(value)?)
+}
+
+/// Bucket and prefix of `s3://bucket/prefix`.
+fn place(text: &str) -> Result<(String, String), String> {
     let wrong =
         || format!("`{text}` is no place in an object store: write s3://BUCKET or s3://BUCKET/PREFIX");
     let rest = text.strip_prefix("s3://").ok_or_else(wrong)?;

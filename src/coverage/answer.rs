@@ -2,6 +2,7 @@
 
 use super::explain::Why;
 use super::warning::Warning;
+use crate::domain::behind::Behind;
 use crate::domain::verdict::Verdict;
 use serde::de::{Deserialize, Deserializer, Error as _};
 use serde::{Serialize, Serializer};
@@ -63,6 +64,13 @@ pub struct Answer {
     /// the verdict, whichever rider it names.
     #[serde(skip)]
     pub open_near: Vec<(String, String, u8)>,
+}
+
+impl Answer {
+    /// Whether nothing is stored of any identifier: what was asked may be a mistake. A reader that is behind does not look.
+    pub fn is_rider_unknown(&self) -> bool {
+        self.rider_seen.is_none() && !self.warnings.iter().any(|warning| warning.code() == Behind::CODE)
+    }
 }
 
 /// The time of an answer.

@@ -8,6 +8,7 @@
 //! ```
 
 pub mod answer;
+pub mod behind;
 pub mod csv;
 #[cfg(test)]
 mod examples;
@@ -15,7 +16,7 @@ pub mod explain;
 #[cfg(test)]
 #[expect(dead_code, reason = "the completeness of these ledgers has no cause")]
 #[path = "../../tests/testkit/explained.rs"]
-mod explained;
+pub(crate) mod explained;
 mod fetch;
 pub mod foreign_text;
 pub mod instant;

@@ -4,6 +4,7 @@ use super::Terms;
 use super::answer::{AsOfLine, SupersededByLine, WindowLine};
 use super::render::Formatter;
 use super::resolve::as_of_line;
+use super::warning::Warning;
 use crate::domain::view::LedgerView;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -20,6 +21,9 @@ pub struct OrderHistory {
     /// Versions accepted before it were dropped by retention; absent when none were.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kept_from: Option<String>,
+    /// What to know besides; absent where there is nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Warning>,
     /// The state that answered.
     pub as_of: AsOfLine,
 }
@@ -67,6 +71,7 @@ pub fn order_history<V: LedgerView>(
         order_id: order_id.to_owned(),
         versions,
         kept_from: view.completeness().dropped_until.map(|at| formatter.time(at)),
+        warnings: Vec::new(),
         as_of: as_of_line(view.as_of(), terms.zone),
     })
 }

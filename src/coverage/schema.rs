@@ -31,6 +31,8 @@ impl PartialSchema for Warning {
             .property("platform", ObjectBuilder::new().schema_type(nullable(Type::String)))
             .property("order_id", ObjectBuilder::new().schema_type(Type::String))
             .property("count", ObjectBuilder::new().schema_type(Type::Integer))
+            .property("since", ObjectBuilder::new().schema_type(Type::String))
+            .property("commit", ObjectBuilder::new().schema_type(Type::Integer))
             .property("regions", regions)
             .required("code")
             .required("text")

@@ -1,5 +1,6 @@
 //! What a reader of an answer should know besides: a stable code, its parameters, and an English text.
 
+use crate::domain::behind::Behind;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use std::fmt;
 
@@ -29,6 +30,13 @@ pub enum Warning {
         /// Its unresolved records in which no rider can be read.
         count: u64,
     },
+    /// The reader that answered cannot say that its state is the newest.
+    ReaderBehind {
+        /// When that was confirmed last.
+        since: String,
+        /// The newest commit that it has.
+        commit: u64,
+    },
     /// The asker may see only some of the orders: the rider may be covered by others.
     LimitedView {
         /// Only orders of this platform were looked at.
@@ -40,12 +48,13 @@ pub enum Warning {
 
 impl Warning {
     /// Every code.
-    pub const CODES: [&'static str; 6] = [
+    pub const CODES: [&'static str; 7] = [
         "rider_unknown",
         "no_platform_known",
         "platform_unknown",
         "order_ended_by_another_rider",
         "unreadable_records_ignored",
+        Behind::CODE,
         "limited_view",
     ];
 
@@ -57,6 +66,7 @@ impl Warning {
             Self::PlatformUnknown { .. } => "platform_unknown",
             Self::OrderEndedByAnotherRider { .. } => "order_ended_by_another_rider",
             Self::UnreadableRecordsIgnored { .. } => "unreadable_records_ignored",
+            Self::ReaderBehind { .. } => Behind::CODE,
             Self::LimitedView { .. } => "limited_view",
         }
     }
@@ -82,6 +92,11 @@ impl fmt::Display for Warning {
                 f,
                 "platform {platform} has {count} unresolved rejected records in which no rider can be read, and some may \
                  concern this time: the answer passes over them, because unreadable_records is \"warn\""
+            ),
+            Self::ReaderBehind { since, commit } => write!(
+                f,
+                "this reader could last confirm at {since} that its state, commit {commit}, is the newest: later commits may be \
+                 missing; ask again, ask the writer, or ask with known_at={commit}, whose answer is exact"
             ),
             Self::LimitedView { platform, regions } => {
                 write!(f, "only orders")?;
@@ -110,6 +125,10 @@ impl Serialize for Warning {
             Self::UnreadableRecordsIgnored { platform, count } => {
                 map.serialize_entry("platform", platform)?;
                 map.serialize_entry("count", count)?;
+            }
+            Self::ReaderBehind { since, commit } => {
+                map.serialize_entry("since", since)?;
+                map.serialize_entry("commit", commit)?;
             }
             Self::LimitedView { platform, regions } => {
                 map.serialize_entry("platform", platform)?;

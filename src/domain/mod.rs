@@ -4,6 +4,7 @@
 //! arguments, so every rule can be run a million times a second in a test with a seed.
 
 pub mod arrival;
+pub mod behind;
 pub mod charge;
 pub mod check_numbers;
 pub mod completeness;

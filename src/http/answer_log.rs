@@ -64,8 +64,12 @@ impl GivenAnswer {
     }
 
     /// To a question of the log itself.
-    pub(super) const fn about_entry(number: u64, verdict: Option<Verdict>, commit: u64) -> Self {
-        Self { asked: Some(Asked::Answer { number }), verdict, commit, open_near: Vec::new() }
+    pub(super) fn about_entry(
+        (log, number): (Option<String>, u64),
+        verdict: Option<Verdict>,
+        commit: u64,
+    ) -> Self {
+        Self { asked: Some(Asked::Answer { number, log }), verdict, commit, open_near: Vec::new() }
     }
 
     /// The response with what it answers.

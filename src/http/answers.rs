@@ -3,9 +3,10 @@
 use super::access::Asker;
 use super::answer_log::GivenAnswer;
 use super::backend::Source;
+use super::one_log::OneLog;
 use super::problem::{Document, Kind, Problem};
 use super::query::Query;
-use super::state::{HttpState, KeptAnswers};
+use super::state::HttpState;
 use crate::access::Role;
 use crate::answers::index::ChangedAnswer;
 use crate::answers::{AnswerLogError, Asked, Content, CoverageAsked, Entry, Event, Filter, PrincipalLine};
@@ -19,7 +20,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-const PARAMETERS: &[&str] = &["changed", "kind", "principal", "reason", "after", "limit"];
+const PARAMETERS: &[&str] = &["changed", "kind", "principal", "reason", "after", "limit", "log"];
 /// Bytes of entries on one page at most, as they are stored.
 const PAGE_BYTES_MAX: usize = 8 << 20;
 
@@ -29,6 +30,8 @@ const PAGE_BYTES_MAX: usize = 8 << 20;
 struct Page {
     /// The name of the log.
     log: String,
+    /// The names of all logs of the ledger, that of this process first.
+    logs: Vec<String>,
     entries: Vec<Line>,
     /// Ask again with it as `after`; null at the end.
     next_after: Option<u64>,
@@ -82,32 +85,22 @@ fn sees_only_own(asker: &Asker) -> bool {
     !matches!(asker.principal.role, Role::Auditor | Role::Admin)
 }
 
-fn kept<S: Source>(state: &HttpState<S>) -> Result<KeptAnswers, Problem> {
-    state.answer_log().cloned().ok_or_else(|| {
-        Problem::new(
-            Kind::NotFound,
-            "this service logs no answers: [answers] in its configuration says so, or --read-only",
-        )
-    })
-}
-
 fn unreadable(error: &AnswerLogError) -> Problem {
     tracing::error!(%error, "Failed to read the answer log");
     Problem::new(Kind::Storage, "Failed to read the answer log: the log of the service has the cause")
 }
 
-fn line<S: Source>(state: &HttpState<S>, kept: &KeptAnswers, entry: Entry) -> Line {
+fn line<S: Source>(state: &HttpState<S>, log: &OneLog, entry: Entry) -> Line {
     Line {
-        id: format!("{}/{}", kept.log.name(), entry.number),
+        id: format!("{}/{}", log.name(), entry.number),
         at: state.zone().rfc3339(UtcMillis::new(entry.at_ms)),
-        changed: kept.log.changed(entry.number).map(ChangedLine::from),
+        changed: log.changed(entry.number).map(ChangedLine::from),
         entry,
     }
 }
 
 /// What a list is to show; an asker who sees only its own answers sees nothing else.
-fn filter<S: Source>(raw: Option<&str>, state: &HttpState<S>, asker: &Asker) -> Result<Filter, Problem> {
-    let query = Query::strict(raw, PARAMETERS)?;
+fn filter<S: Source>(query: &Query, state: &HttpState<S>, asker: &Asker) -> Result<Filter, Problem> {
     let number = |name: &'static str| -> Result<u64, Problem> {
         let Some(text) = query.one(name)? else { return Ok(0) };
         text.parse().map_err(|_| {
@@ -142,6 +135,7 @@ fn filter<S: Source>(raw: Option<&str>, state: &HttpState<S>, asker: &Asker) -> 
         ("reason" = Option<String>, Query, description = "Only answers with this reason or case number"),
         ("after" = Option<String>, Query, description = "Only entries after this number"),
         ("limit" = Option<u32>, Query, minimum = 1, description = "Rows of a page; at most, and by default, `http.page_rows_max`"),
+        ("log" = Option<String>, Query, description = "The log of this process; without it that of the process that answers"),
     ),
     responses(
         (status = 200, description = "A page of entries", body = Page),
@@ -154,13 +148,13 @@ pub(super) async fn list<S: Source>(
     asker: Asker,
     RawQuery(raw): RawQuery,
 ) -> Result<Response, Problem> {
-    let kept = kept(&state)?;
-    let filter = filter(raw.as_deref(), &state, &asker)?;
+    let query = Query::strict(raw.as_deref(), PARAMETERS)?;
+    let (log, filter) = (OneLog::of(&state, query.one("log")?)?, filter(&query, &state, &asker)?);
     let page = state.read(move |state| {
-        let listed = kept.log.list(&filter);
+        let listed = log.list(&filter);
         let (mut entries, mut next_after, mut bytes) = (Vec::new(), listed.next_after, 0_usize);
         for number in listed.numbers {
-            let entry = match kept.log.entry(number) {
+            let entry = match log.entry(number) {
                 Ok(Some(entry)) => entry,
                 // Retention dropped it since.
                 Ok(None) => continue,
@@ -170,10 +164,11 @@ pub(super) async fn list<S: Source>(
                 next_after = entries.last().map(|line: &Line| line.entry.number);
                 break;
             }
-            bytes = bytes.saturating_add(kept.log.length(number));
-            entries.push(line(state, &kept, entry));
+            bytes = bytes.saturating_add(log.length(number));
+            entries.push(line(state, &log, entry));
         }
-        Ok(Ok(Page { log: kept.log.name().to_owned(), entries, next_after }))
+        let (name, logs) = (log.name().to_owned(), OneLog::names(state));
+        Ok(Ok(Page { log: name, logs, entries, next_after }))
     });
     Ok(Json(page.await??).into_response())
 }
@@ -184,6 +179,7 @@ pub(super) async fn list<S: Source>(
     params(
         ("number" = String, Path, description = "Number of the entry"),
         ("reference" = Option<String>, Query, description = "Reason or case number"),
+        ("log" = Option<String>, Query, description = "The log of this process; without it that of the process that answers"),
     ),
     responses(
         (status = 200, description = "The entry, and the answer of now", body = Beside),
@@ -197,31 +193,38 @@ pub(super) async fn get<S: Source>(
     path: Result<Path<String>, PathRejection>,
     RawQuery(raw): RawQuery,
 ) -> Result<Response, Problem> {
-    Query::strict(raw.as_deref(), &["reference"])?;
-    kept(&state)?;
+    let query = Query::strict(raw.as_deref(), &["reference", "log"])?;
+    let log = OneLog::of(&state, query.one("log")?)?;
     let number = path.map_err(|_| Problem::new(Kind::BadRequest, "the path is not UTF-8"))?.0;
-    let (beside, given) = beside(&state, &asker, &number).await?;
+    let (beside, given) = beside_in(&state, &asker, (log, &number)).await?;
     Ok(given.with(Json(beside)))
 }
 
-/// An entry beside what its question gives now, as far as an asker may see it; `text` is its number.
+/// An entry of this process's log beside what its question gives now, as far as an asker may see it; `text` is its number.
 pub(super) async fn beside<S: Source>(
     state: &HttpState<S>,
     asker: &Asker,
     text: &str,
 ) -> Result<(Beside, GivenAnswer), Problem> {
-    let kept = kept(state)?;
+    beside_in(state, asker, (OneLog::of(state, None)?, text)).await
+}
+
+async fn beside_in<S: Source>(
+    state: &HttpState<S>,
+    asker: &Asker,
+    (log, text): (OneLog, &str),
+) -> Result<(Beside, GivenAnswer), Problem> {
     let unknown = |text: &str| {
         Problem::new(
             Kind::AnswerUnknown,
-            format!("the log {} has no entry {text} that you may see", kept.log.name()),
+            format!("the log {} has no entry {text} that you may see", log.name()),
         )
     };
     let is_number = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
     let number: u64 = text.parse().ok().filter(|_| is_number).ok_or_else(|| {
         Problem::of(Kind::BadParameter, "number", "an entry has a number from 1 on, as in /v1/answers/17")
     })?;
-    let entry = kept.log.entry(number).map_err(|error| unreadable(&error))?.ok_or_else(|| unknown(text))?;
+    let entry = log.entry(number).map_err(|error| unreadable(&error))?.ok_or_else(|| unknown(text))?;
     let own = PrincipalLine::of(&asker.principal);
     let is_own = |principal: &PrincipalLine| (&principal.kind, &principal.name) == (&own.kind, &own.name);
     let may_see = match &entry.content {
@@ -232,7 +235,7 @@ pub(super) async fn beside<S: Source>(
         return Err(unknown(text));
     }
     let beside = match again(&entry, asker) {
-        None => Beside { entry: line(state, &kept, entry), now: None, is_same_verdict: None },
+        None => Beside { entry: line(state, &log, entry), now: None, is_same_verdict: None },
         Some((scope, asked)) => {
             state.note_riders(asker, &asked.rider_id);
             let job = move |state: &HttpState<S>| {
@@ -240,13 +243,13 @@ pub(super) async fn beside<S: Source>(
             };
             let answer = state.read(job).await?;
             let is_same = verdict_of(&entry).map(|verdict| verdict == answer.verdict.as_str());
-            Beside { entry: line(state, &kept, entry), now: Some(answer), is_same_verdict: is_same }
+            Beside { entry: line(state, &log, entry), now: Some(answer), is_same_verdict: is_same }
         }
     };
     let verdict = beside.now.as_ref().map(|answer| answer.verdict);
     let newest = || state.see(asker.scope()).commit();
     let commit = beside.now.as_ref().map_or_else(newest, |answer| answer.as_of.commit);
-    Ok((beside, GivenAnswer::about_entry(number, verdict, commit)))
+    Ok((beside, GivenAnswer::about_entry((log.other_name(), number), verdict, commit)))
 }
 
 fn verdict_of(entry: &Entry) -> Option<&str> {

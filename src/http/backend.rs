@@ -1,6 +1,7 @@
 //! What the service asks of the rest of the program.
 
 use crate::coverage::rejection_filter::RejectionFilter;
+use crate::domain::behind::Behind;
 use crate::domain::rejection::Rejection;
 use crate::domain::time::UtcMillis;
 use crate::domain::view::LedgerView;
@@ -23,9 +24,13 @@ pub trait Source: Send + Sync + 'static {
     /// # Errors
     /// The first thing that is missing.
     fn readiness(&self) -> Result<(), NotReady>;
-    /// Whether it answers from a ledger without a writer: completeness does not advance.
-    fn is_read_only(&self) -> bool {
-        false
+    /// What the process does with its ledger.
+    fn role(&self) -> ServiceRole {
+        ServiceRole::Writer
+    }
+    /// Whether newer commits may exist than those of [`Self::view`]: then nothing about the present is final here.
+    fn behind(&self) -> Option<Behind> {
+        None
     }
     /// The position of reading.
     fn progress(&self) -> ProgressFacts;
@@ -65,6 +70,32 @@ pub trait Source: Send + Sync + 'static {
     fn sample(&self) {}
 }
 
+/// What a process does with its ledger.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ServiceRole {
+    /// It reads Kafka and books.
+    #[default]
+    Writer,
+    /// It answers, and takes the writer's place when that ends or dies.
+    Standby,
+    /// It answers.
+    Reader,
+}
+
+impl ServiceRole {
+    /// Every role.
+    pub const ALL: [Self; 3] = [Self::Writer, Self::Standby, Self::Reader];
+
+    /// The name in answers and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Writer => "writer",
+            Self::Standby => "standby",
+            Self::Reader => "reader",
+        }
+    }
+}
+
 /// Why the service is not ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum NotReady {
@@ -80,6 +111,12 @@ pub enum NotReady {
     /// A write of the answer log failed.
     #[error("Failed to write to the answer log: no answer is sent until the service is started again")]
     AnswersRefused,
+    /// Newer commits may exist than those that it knows.
+    #[error(
+        "the reader is behind: it cannot confirm that its state is the newest, so answers about the present are undetermined \
+         (reader_behind)"
+    )]
+    Behind,
     /// The service was asked to stop.
     #[error("the service is stopping")]
     Stopping,
@@ -140,6 +177,19 @@ pub struct ProgressFacts {
     pub partitions: Vec<PartitionProgress>,
     /// Why nothing is read, if so.
     pub paused: Option<Paused>,
+    /// Of a ledger in a bucket: what is known of its writer.
+    pub chain: Option<ChainFacts>,
+}
+
+/// What is known of the writer of a ledger that others can follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChainFacts {
+    /// Grows with every writer.
+    pub epoch: u64,
+    /// Number of the newest slot.
+    pub slot: u64,
+    /// How long ago the state of this process was confirmed to be the newest.
+    pub confirmed_ms_ago: i64,
 }
 
 /// Reading pauses: the disk is nearly full.

@@ -18,7 +18,7 @@ use crate::answers::Digest;
 use crate::coverage::lookup_batch::BadRow;
 use crate::coverage::question::Question;
 use crate::domain::verdict::Verdict;
-use crate::domain::view::{LedgerView, Refused};
+use crate::domain::view::{KnownAt, LedgerView, Refused};
 use crate::telemetry::metrics::Lookup;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
@@ -87,7 +87,8 @@ pub(super) async fn post<S: Source>(
     let begun = BatchLog::begin(&state, &asker, asked, (known_at, view.as_of().commit)).await?;
     let (log, header) = begun.unzip();
     let written = Written { log, digest: Sha256::new(), answers: [0; 5] };
-    let batch = Batch { state, view, asker, is_explained, body, at, line: 0, written, _keeping: keeping };
+    let batch =
+        Batch { state, view, known_at, asker, is_explained, body, at, line: 0, written, _keeping: keeping };
     let answers = Answers { next: Some(Box::pin(batch.work())) };
     let mut response = ([(CONTENT_TYPE, "application/x-ndjson")], Body::new(answers)).into_response();
     response.headers_mut().extend(header.map(|value| (answer_log::HEADER, value)));
@@ -144,6 +145,7 @@ fn is_timeout(error: &axum::Error) -> bool {
 struct Batch<S: Source> {
     state: HttpState<S>,
     view: Arc<S::View>,
+    known_at: Option<KnownAt>,
     asker: Asker,
     /// Whether each answer is explained.
     is_explained: bool,
@@ -199,7 +201,7 @@ impl<S: Source> Batch<S> {
         let piece = tokio::task::spawn_blocking(move || {
             let _place = place;
             let state = self.state.clone();
-            let seen = state.see_in(Arc::clone(&self.view), self.asker.scope());
+            let seen = state.see_in(Arc::clone(&self.view), self.asker.scope(), self.known_at);
             let mut piece = Vec::with_capacity(PIECE_BYTES);
             let mut is_last = false;
             while piece.len() < PIECE_BYTES && !is_last {

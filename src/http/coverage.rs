@@ -133,7 +133,7 @@ async fn answer<S: Source>(
     let scope = asker.scope().clone();
     let job = move |state: &HttpState<S>| {
         let view = state.view(known_at)?;
-        let answer = state.see_in(Arc::clone(&view), &scope).answer(&question, is_explained)?;
+        let answer = state.see_in(Arc::clone(&view), &scope, known_at).answer(&question, is_explained)?;
         let given = GivenAnswer::of(&question, known_at, &answer);
         // From the same state: the two cannot contradict each other.
         let receipt = receipt.map(|wanted| wanted.of(state, &view, &question)).transpose();

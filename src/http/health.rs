@@ -1,7 +1,7 @@
 //! `/livez`, `/readyz`, `/metrics`: for monitoring.
 
 use super::access::Asker;
-use super::backend::{NotReady, Source};
+use super::backend::{NotReady, ServiceRole, Source};
 use super::problem::{Document, Kind, Problem};
 use super::state::HttpState;
 use crate::domain::view::LedgerView;
@@ -37,7 +37,11 @@ pub(super) fn readiness<S: Source>(state: &HttpState<S>) -> Result<(), NotReady>
 pub(super) async fn ready<S: Source>(State(state): State<HttpState<S>>) -> Result<&'static str, Problem> {
     let readiness = readiness(&state);
     state.metrics().ready(readiness.is_ok());
-    let ready = if state.source().is_read_only() { "ready, read-only\n" } else { "ready\n" };
+    let ready = match state.source().role() {
+        ServiceRole::Writer => "ready\n",
+        ServiceRole::Standby => "ready, standby\n",
+        ServiceRole::Reader => "ready, read-only\n",
+    };
     readiness.map(|()| ready).map_err(|missing| Problem::new(Kind::NotReady, missing.to_string()))
 }
 

@@ -20,6 +20,7 @@ mod in_flight;
 mod line;
 mod middleware;
 mod observed;
+mod one_log;
 mod openapi;
 mod order;
 mod page;
@@ -43,8 +44,8 @@ mod transport;
 
 pub use access::SESSION_COOKIE;
 pub use backend::{
-    NoReceipt, NotReady, PartitionProgress, Paused, ProgressFacts, ReceiptFile, ReceiptRequest,
-    RejectionPage, RejectionQuery, SealFile, Source, ViewError,
+    ChainFacts, NoReceipt, NotReady, PartitionProgress, Paused, ProgressFacts, ReceiptFile, ReceiptRequest,
+    RejectionPage, RejectionQuery, SealFile, ServiceRole, Source, ViewError,
 };
 pub use example_cases::{ExampleCase, ExampleCases};
 pub use openapi::{document as openapi_document, document_json as openapi_json};

@@ -39,16 +39,23 @@ pub(super) async fn get<S: Source>(
         path.map_err(|_| Problem::new(Kind::BadRequest, "the path is not UTF-8"))?;
     let read = move |state: &HttpState<S>| {
         let seen = state.see_at(asker.scope(), known_at)?;
-        order_history(&seen.view, seen.terms(), &platform, &order_id)
+        let mut history = order_history(&seen.view, seen.terms(), &platform, &order_id)?;
+        history.warnings = seen.warnings();
+        Ok(history)
     };
     let history = state.read(read).await?;
     let given = GivenAnswer::to_request(history.as_of.commit);
     if history.versions.is_empty() {
         let dropped = history.kept_from.map(|from| format!("; orders accepted before {from} were dropped"));
         let detail = format!(
-            "as of commit {}: check the platform and the order identifier{}",
+            "as of commit {}: check the platform and the order identifier{}{}",
             history.as_of.commit,
-            dropped.unwrap_or_default()
+            dropped.unwrap_or_default(),
+            history
+                .warnings
+                .iter()
+                .map(|warning| format!("; {}: {warning}", warning.code()))
+                .collect::<String>()
         );
         // That nothing is stored is an answer, too.
         return Ok(given.with(Problem::new(Kind::OrderUnknown, detail)));

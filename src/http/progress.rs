@@ -1,12 +1,13 @@
 //! `GET /v1/progress`: how far each platform is complete, and why not further.
 
 use super::access::Asker;
-use super::backend::{PartitionProgress, Paused, ProgressFacts, Source, ViewError};
+use super::backend::{ChainFacts, PartitionProgress, Paused, ProgressFacts, ServiceRole, Source, ViewError};
 use super::problem::{Document, Problem};
 use super::query::Query;
 use super::state::{HttpState, Seen};
 use crate::coverage::answer::AsOfLine;
 use crate::coverage::resolve::as_of_line;
+use crate::coverage::warning::Warning;
 use crate::domain::completeness::{Bound, Completeness, HeldBy, PlatformFacts};
 use crate::domain::data_scope::DataScope;
 use crate::domain::pending::PendingKind;
@@ -23,13 +24,30 @@ pub(super) struct Progress {
     pub(super) now: String,
     /// The zone of days and of local times.
     pub(super) timezone: String,
-    /// The ledger has no writer: completeness does not advance.
+    /// Whether this process only answers.
     pub(super) read_only: bool,
+    /// `writer`, `standby` or `reader`.
+    pub(super) role: &'static str,
+    /// Of a ledger in a bucket: what is known of its writer.
+    pub(super) chain: Option<ChainLine>,
     pub(super) platforms: Vec<PlatformProgress>,
     pub(super) partitions: Vec<PartitionLine>,
     /// Why nothing is read; null while it is.
     pub(super) paused: Option<PausedLine>,
+    /// What to know besides; absent where there is nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) warnings: Vec<Warning>,
     pub(super) as_of: AsOfLine,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ChainLine {
+    /// Grows with every writer.
+    pub(super) epoch: u64,
+    /// Number of the newest slot.
+    pub(super) slot: u64,
+    /// Milliseconds since the state of this process was confirmed to be the newest.
+    pub(super) confirmed_ms_ago: i64,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -125,6 +143,7 @@ pub(super) fn progress_of<S: Source>(
         let pending = pending(&seen, &name)?;
         Ok(platform(name, completeness, &seen, facts.now, pending))
     };
+    let role = state.source().role();
     // A limited view knows its own topics only.
     let is_seen = |line: &PartitionProgress| {
         scope.platform().is_none() || completeness.topics.contains_key(&line.topic)
@@ -132,10 +151,13 @@ pub(super) fn progress_of<S: Source>(
     Ok(Progress {
         now: state.zone().rfc3339(facts.now),
         timezone: state.zone().name().to_owned(),
-        read_only: state.source().is_read_only(),
+        read_only: role != ServiceRole::Writer,
+        role: role.as_str(),
+        chain: facts.chain.map(chain),
         platforms: seen.platforms_known().into_iter().map(platform).collect::<Result<_, _>>()?,
         partitions: facts.partitions.into_iter().filter(is_seen).map(partition).collect(),
         paused: facts.paused.map(paused),
+        warnings: seen.warnings(),
         as_of: as_of_line(seen.view.as_of(), state.zone()),
     })
 }
@@ -152,7 +174,12 @@ fn facts_then<V: LedgerView>(view: &V) -> ProgressFacts {
             end: None,
         })
     });
-    ProgressFacts { now: view.as_of().recorded_at, partitions: partitions.collect(), paused: None }
+    ProgressFacts {
+        now: view.as_of().recorded_at,
+        partitions: partitions.collect(),
+        paused: None,
+        chain: None,
+    }
 }
 
 fn platform<V: LedgerView>(
@@ -220,6 +247,11 @@ fn held_by(bound: Bound, zone: &Zone) -> HeldByLine {
 
 fn paused(facts: Paused) -> PausedLine {
     PausedLine { reason: "free_space", free_bytes: facts.free_bytes, needed_bytes: facts.needed_bytes }
+}
+
+const fn chain(facts: ChainFacts) -> ChainLine {
+    let ChainFacts { epoch, slot, confirmed_ms_ago } = facts;
+    ChainLine { epoch, slot, confirmed_ms_ago }
 }
 
 fn partition(facts: PartitionProgress) -> PartitionLine {

@@ -59,6 +59,11 @@ impl Wanted {
         view: &S::View,
         question: &Question,
     ) -> Result<ReceiptFile, NoReceipt<ViewError<S>>> {
+        if state.source().behind().is_some() {
+            let detail = "this reader cannot confirm that its state is the newest (reader_behind), and makes no receipt of it: ask again \
+                          later, or ask the writer";
+            return Err(NoReceipt::NotSealed(detail.to_owned()));
+        }
         let rider_id = question.rider_ids.first().map_or("", String::as_str);
         let (asked, is_whole) = (question.when.window(), self == Self::WholeDay);
         state.source().receipt(view, &ReceiptRequest { rider_id, asked, is_whole })

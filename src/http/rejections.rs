@@ -11,6 +11,7 @@ use crate::coverage::rejection::RejectionLine;
 use crate::coverage::rejection_filter::{
     NumberRange, OwnRecords, RejectionFilter, parse_content, parse_kept,
 };
+use crate::coverage::warning::Warning;
 use crate::domain::rejection::Rejection;
 use crate::domain::time::{UtcMillis, Zone};
 use axum::Json;
@@ -44,6 +45,9 @@ pub(super) struct Page {
     rejections: Vec<RejectionLine>,
     /// Ask again with it for the next page; null at the end.
     next_page_token: Option<String>,
+    /// What to know besides; absent where there is nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<Warning>,
 }
 
 /// Lists rejected and conflicting records, in pages. A record must pass every filter.
@@ -186,5 +190,6 @@ fn written<S: Source>(page: RejectionPage, state: &HttpState<S>, known: &[String
     Page {
         rejections: page.records.into_iter().map(line).collect(),
         next_page_token: page.next_after.map(|id| id.to_string()),
+        warnings: state.see(asker.scope()).warnings(),
     }
 }

@@ -13,7 +13,7 @@ use super::example_cases::ExampleCases;
 use super::page::Jobs;
 use super::problem::{Kind, Problem};
 use crate::access::{Access, SignInError};
-use crate::answers::AnswerLog;
+use crate::answers::{AnswerLog, OtherLogs};
 use crate::config::{AccessSettings, HttpSettings};
 use crate::domain::data_scope::DataScope;
 use crate::domain::platform::{DisplayName, Platforms};
@@ -54,6 +54,8 @@ pub struct HttpState<S> {
 pub(super) struct KeptAnswers {
     pub(super) log: AnswerLog,
     pub(super) clock: Clock,
+    /// Those of the other processes of the ledger.
+    pub(super) others: OtherLogs,
 }
 
 #[derive(Debug)]
@@ -160,7 +162,13 @@ impl<S: Source> HttpState<S> {
     /// The same, with every answer durable in `log` before it is sent.
     #[must_use]
     pub fn with_answer_log(self, log: AnswerLog, clock: Clock) -> Self {
-        Self { answers: Some(KeptAnswers { log, clock }), ..self }
+        Self { answers: Some(KeptAnswers { log, clock, others: OtherLogs::default() }), ..self }
+    }
+
+    /// The same, with the logs of the other processes of the ledger to be looked at.
+    #[must_use]
+    pub fn with_other_logs(self, others: OtherLogs) -> Self {
+        Self { answers: self.answers.map(|kept| KeptAnswers { others, ..kept }), ..self }
     }
 
     /// Where answers are logged; `None` where they are not.
@@ -191,12 +199,19 @@ impl<S: Source> HttpState<S> {
 
     /// The newest committed state as far as an asker may see it.
     pub(super) fn see(&self, scope: &DataScope) -> Seen<'_, S::View> {
-        self.see_in(self.inner.source.view(), scope)
+        self.see_in(self.inner.source.view(), scope, None)
     }
 
-    /// A state as far as an asker may see it.
-    pub(super) fn see_in(&self, view: Arc<S::View>, scope: &DataScope) -> Seen<'_, S::View> {
-        Seen::new(view, scope, &self.inner.platforms, &self.inner.zone)
+    /// A state as far as an asker may see it; of an earlier one, which was asked for.
+    pub(super) fn see_in(
+        &self,
+        view: Arc<S::View>,
+        scope: &DataScope,
+        known_at: Option<KnownAt>,
+    ) -> Seen<'_, S::View> {
+        // An earlier state stays what it is.
+        let behind = if known_at.is_none() { self.inner.source.behind() } else { None };
+        Seen::new(view, scope, (&self.inner.platforms, &self.inner.zone), behind)
     }
 
     /// How people call the platforms.
@@ -237,7 +252,7 @@ impl<S: Source> HttpState<S> {
         scope: &DataScope,
         known_at: Option<KnownAt>,
     ) -> Result<Seen<'_, S::View>, ViewError<S>> {
-        Ok(self.see_in(self.view(known_at)?, scope))
+        Ok(self.see_in(self.view(known_at)?, scope, known_at))
     }
 
     pub(super) fn settings(&self) -> Arc<HttpSettings> {

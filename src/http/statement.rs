@@ -10,14 +10,19 @@ use super::state::HttpState;
 use crate::coverage::answer::AsOfLine;
 use crate::coverage::resolve::as_of_line;
 use crate::coverage::statement::{StatementLine, statement, write_csv};
+use crate::coverage::warning::Warning;
 use crate::domain::time::Month;
 use crate::domain::view::LedgerView;
 use axum::Json;
 use axum::extract::{RawQuery, State};
-use axum::http::header::{ACCEPT, CONTENT_DISPOSITION, CONTENT_TYPE, HeaderMap, VARY};
+use axum::http::HeaderValue;
+use axum::http::header::{ACCEPT, CONTENT_DISPOSITION, CONTENT_TYPE, HeaderMap, HeaderName, VARY};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
+
+/// Codes of warnings about an answer that has no place for them.
+const WARNINGS: HeaderName = HeaderName::from_static("coverledger-warnings");
 
 #[derive(Serialize, ToSchema)]
 struct Statement {
@@ -25,6 +30,9 @@ struct Statement {
     #[serde(skip_serializing_if = "Option::is_none")]
     platform: Option<String>,
     lines: Vec<StatementLine>,
+    /// What to know besides; absent where there is nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<Warning>,
     as_of: AsOfLine,
 }
 
@@ -68,10 +76,10 @@ pub(super) async fn get<S: Source>(
         platforms::check(&state.see(asker.scope()).platforms_known(), name)?;
     }
     let read = move |state: &HttpState<S>| {
-        let view = state.see_at(asker.scope(), known_at)?.view;
-        let lines = statement(&view, Some(month), platform.as_deref())?;
-        let as_of = as_of_line(view.as_of(), state.zone());
-        Ok(Statement { month: month.to_string(), platform, lines, as_of })
+        let seen = state.see_at(asker.scope(), known_at)?;
+        let lines = statement(&seen.view, Some(month), platform.as_deref())?;
+        let as_of = as_of_line(seen.view.as_of(), state.zone());
+        Ok(Statement { month: month.to_string(), platform, lines, warnings: seen.warnings(), as_of })
     };
     let statement = state.read(read).await?;
     let given = GivenAnswer::to_request(statement.as_of.commit);
@@ -92,7 +100,15 @@ fn csv(statement: &Statement) -> Result<Response, Problem> {
         (CONTENT_DISPOSITION, name),
         (VARY, "Accept".to_owned()),
     ];
-    Ok((headers, text).into_response())
+    let mut response = (headers, text).into_response();
+    // A table has no place for it.
+    let warnings: Vec<&str> = statement.warnings.iter().map(Warning::code).collect();
+    if let Ok(codes) = HeaderValue::from_str(&warnings.join(","))
+        && !codes.is_empty()
+    {
+        response.headers_mut().insert(WARNINGS, codes);
+    }
+    Ok(response)
 }
 
 /// The format that an `Accept` header prefers; JSON when it does not care.

@@ -4,6 +4,7 @@ mod access;
 mod answers;
 mod api;
 mod batch_lines;
+mod behind;
 #[path = "../../tests/testkit/chromium.rs"]
 mod chromium;
 mod edges;

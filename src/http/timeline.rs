@@ -15,6 +15,7 @@ use crate::coverage::instant::parse_from;
 use crate::coverage::question::{check_interval_years, check_rider, parse_interval};
 use crate::coverage::resolve::as_of_line;
 use crate::coverage::timeline::{CoverLine, timeline};
+use crate::coverage::warning::Warning;
 use crate::domain::time::{HOUR_MS, UtcMillis};
 use crate::domain::view::LedgerView;
 use crate::domain::window::Window;
@@ -48,6 +49,9 @@ pub(super) struct TimelinePage {
     /// Orders accepted before it were dropped by retention; absent when none were.
     #[serde(skip_serializing_if = "Option::is_none")]
     kept_from: Option<String>,
+    /// What to know besides; absent where there is nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<Warning>,
     as_of: AsOfLine,
 }
 
@@ -200,6 +204,7 @@ impl Page {
             page: CoverLine { from: zone.rfc3339(begins), to: zone.rfc3339(ends) },
             next_page_token: next.map(|place| place.write()),
             kept_from: whole.kept_from,
+            warnings: seen.warnings(),
             as_of: as_of_line(seen.view.as_of(), zone),
         })
     }

@@ -21,8 +21,8 @@
 //! What a reader meets: [`snapshot`], one committed state, immutable, which implements
 //! [`LedgerView`](crate::domain::view::LedgerView); through it [`run`], without any lock of the writer.
 //!
-//! Beside the line: [`maintenance`] (compaction, retention, backup, disk space, cache warm-up) and [`verify`], which reads
-//! everything again and proves that it agrees. Below both: [`codec`], the stored form of every value; [`error`]; and
+//! Beside the line: [`maintenance`] (compaction, retention, backup, disk space, cache warm-up), [`verify`], which reads
+//! everything again and proves that it agrees, and [`migration`], which moves a ledger to another place. Below all: [`codec`], the stored form of every value; [`error`]; and
 //! [`yield_points`], by which long work lets questions go first. [`crate::storage`] keeps the values.
 //!
 //! # Dependencies
@@ -47,6 +47,7 @@
 //! | `commit` | `batch`, `build`, `codec`, `decide`, `error`, `manifest`, `rejections`, `run`, `snapshot`, `writer`, `yield_points` |
 //! | `maintenance` | `batch`, `codec`, `error`, `manifest`, `options`, `rejections`, `run`, `snapshot`, `writer`, `yield_points` |
 //! | `verify` | `codec`, `error`, `maintenance`, `manifest`, `options`, `rejections`, `run`, `writer` |
+//! | `migration` | `codec`, `error`, `maintenance`, `manifest`, `options`, `snapshot`, `verify`, `writer` |
 pub mod batch;
 pub mod build;
 pub mod codec;
@@ -56,6 +57,7 @@ pub mod error;
 pub mod lookup;
 pub mod maintenance;
 pub mod manifest;
+pub mod migration;
 pub mod options;
 pub mod rejections;
 pub mod run;
@@ -77,7 +79,8 @@ pub use maintenance::disk_space::{DiskSpace, FreeSpace};
 pub use manifest::seals::StoredSeal;
 pub use manifest::source::Source;
 pub use manifest::state_codec::Counts;
-pub use options::LedgerOptions;
+pub use migration::{Migrated, Migration, Step as MigrationStep, copy_ahead};
+pub use options::{LedgerOptions, storage_at};
 pub use rejections::stored::KeptRecord;
 pub use run::identity::{IdentityHash, RiderHash};
 pub use snapshot::{ChangedRecord, RiderRows, RowsWanted, Snapshot, StateChanges};

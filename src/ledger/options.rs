@@ -1,6 +1,6 @@
 //! Options for opening the ledger.
 
-use crate::config::Config;
+use crate::config::{Config, StorageSettings, is_bucket};
 use crate::domain::platform::Platforms;
 use crate::domain::tariff::Tariff;
 use crate::domain::time::Zone;
@@ -73,12 +73,25 @@ impl LedgerOptions {
 #[cfg(feature = "object-store")]
 const CACHE_FOLDER: &str = "object-cache";
 
+/// Another place for a ledger of this configuration: a folder, or `s3://BUCKET/PREFIX`, reached as `[storage]` says.
+///
+/// # Errors
+/// It is no place, or this program was built without object storage.
+pub fn storage_at(config: &Config, place: &str) -> Result<Storage, String> {
+    if is_bucket(place) {
+        return bucket(&config.buckets.to(place)?, None);
+    }
+    std::path::absolute(place)
+        .map(Storage::local)
+        .map_err(|error| format!("Failed to resolve the folder {place}: {error}"))
+}
+
+/// `cached` is the configuration in whose data directory the segments are cached.
 #[cfg(feature = "object-store")]
-fn storage(config: &Config) -> Storage {
+fn bucket(settings: &StorageSettings, cached: Option<&Config>) -> Result<Storage, String> {
     use crate::storage::object::s3::S3Settings;
     use crate::storage::object::{Object, ObjectOptions};
 
-    let Some(settings) = &config.storage else { return Storage::local(&config.ledger.data_dir) };
     let bucket = S3Settings {
         bucket: settings.bucket.clone(),
         endpoints: settings.endpoints.clone(),
@@ -87,16 +100,24 @@ fn storage(config: &Config) -> Storage {
         ca_file: settings.ca_file.clone(),
         proxy: settings.proxy.clone(),
     };
-    let options = ObjectOptions {
-        prefix: settings.prefix.clone(),
-        cache: Some((config.ledger.data_dir.join(CACHE_FOLDER), settings.cache_bytes)),
-        ..ObjectOptions::default()
-    };
-    Storage::Object(Object::s3(bucket, options))
+    let cache = cached.map(|config| (config.ledger.data_dir.join(CACHE_FOLDER), settings.cache_bytes));
+    let options = ObjectOptions { prefix: settings.prefix.clone(), cache, ..ObjectOptions::default() };
+    Ok(Storage::Object(Object::s3(bucket, options)))
 }
 
-/// A configuration with a bucket is refused by this build.
 #[cfg(not(feature = "object-store"))]
+fn bucket(settings: &StorageSettings, _: Option<&Config>) -> Result<Storage, String> {
+    Err(format!(
+        "{}: this program was built without object storage (its feature `object-store`): use one that has it",
+        settings.url()
+    ))
+}
+
+/// A configuration with a bucket is refused by a build without object storage.
 fn storage(config: &Config) -> Storage {
-    Storage::local(&config.ledger.data_dir)
+    let local = || Storage::local(&config.ledger.data_dir);
+    config
+        .storage
+        .as_ref()
+        .map_or_else(local, |settings| bucket(settings, Some(config)).unwrap_or_else(|_| local()))
 }

@@ -1,5 +1,6 @@
 //! What every storage keeps to: one set of tests, run on each engine, and on each behind an empty plan of faults.
 
+mod copies;
 mod keeps;
 pub(super) mod model;
 
@@ -8,6 +9,12 @@ use super::*;
 use std::ops::Range;
 use std::sync::atomic::AtomicBool;
 use tempfile::TempDir;
+
+/// The contracts, wherever they are written.
+mod all {
+    pub(super) use super::copies::*;
+    pub(super) use super::keeps::*;
+}
 
 const KIND: u8 = b'b';
 const OTHER: u8 = b'c';
@@ -68,12 +75,12 @@ macro_rules! contracts {
     ($($name:ident,)*) => {
         /// Every contract.
         #[cfg(feature = "object-store")]
-        pub(super) const ALL: &[(&str, fn(&dyn Fn() -> Vec<Place>))] = &[$((stringify!($name), keeps::$name),)*];
+        pub(super) const ALL: &[(&str, fn(&dyn Fn() -> Vec<Place>))] = &[$((stringify!($name), all::$name),)*];
 
         $(
             #[test]
             fn $name() {
-                keeps::$name(&places);
+                all::$name(&places);
             }
         )*
     };
@@ -87,7 +94,11 @@ contracts! {
     deleted_values_are_gone_and_those_that_were_not_retained_stay_gone,
     one_writes_or_many_read,
     a_writer_from_which_another_took_over_changes_nothing_more,
+    a_reader_follows_the_writer_and_earlier_sessions_stay_what_they_are,
+    a_reader_takes_over_from_what_it_judged_and_from_nothing_newer,
     a_checkpoint_is_the_wanted_version_whole_or_not_there,
+    a_copy_that_was_interrupted_continues_with_what_is_whole,
+    a_storage_that_moved_admits_no_writer,
     hints_and_care_change_nothing,
 }
 

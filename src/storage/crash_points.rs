@@ -17,8 +17,7 @@ macro_rules! points {
         pub enum Point { $($(#[$doc])+ $variant,)+ }
 
         impl Point {
-            /// Every point, in the order in which a ledger meets them.
-            pub const ALL: &[Self] = &[$(Self::$variant,)+];
+            const EVERY: &[Self] = &[$(Self::$variant,)+];
 
             /// Its name.
             pub const fn name(self) -> &'static str {
@@ -113,6 +112,30 @@ points! {
     DiscardDeleted = "discard.one_deleted",
     /// All of it is deleted.
     Discarded = "discard.done",
+    /// A piece of a copy is written, and not known as whole yet.
+    StagedPieceWritten = "copy.piece_written",
+    /// It is.
+    StagedPieceRecorded = "copy.piece_recorded",
+    /// Everything is copied.
+    StagedWhole = "copy.whole",
+    /// It was read again and holds.
+    StagedVerified = "copy.verified",
+    /// The source says that it lies elsewhere.
+    SourceMarked = "copy.source_marked",
+    /// The state of the copy is written, and nothing leads to it.
+    StagedFullWritten = "copy.full_written",
+    /// The copy has its place.
+    StagedPublished = "copy.published",
+}
+
+/// So many points, the last ones, are of a copy into another place.
+const COPY_POINTS: usize = 7;
+
+impl Point {
+    /// Every point that a ledger meets, in its order.
+    pub const ALL: &[Self] = Self::EVERY.split_at(Self::EVERY.len() - COPY_POINTS).0;
+    /// Those that a migration meets, in its order.
+    pub const OF_COPIES: &[Self] = Self::EVERY.split_at(Self::EVERY.len() - COPY_POINTS).1;
 }
 
 /// The point that was asked for, and how many times it is still passed.
@@ -136,12 +159,12 @@ static PLAN: LazyLock<Option<Plan>> = LazyLock::new(|| {
 });
 
 fn names() -> Vec<&'static str> {
-    Point::ALL.iter().map(|point| point.name()).collect()
+    Point::EVERY.iter().map(|point| point.name()).collect()
 }
 
 fn parse(text: &str) -> Option<Plan> {
     let (name, nth) = text.split_once(':').unwrap_or((text, "1"));
-    let point = Point::ALL.iter().copied().find(|point| point.name() == name)?;
+    let point = Point::EVERY.iter().copied().find(|point| point.name() == name)?;
     let nth: u64 = nth.parse().ok().filter(|nth| *nth > 0)?;
     Some(Plan { point, left: AtomicU64::new(nth) })
 }
@@ -167,7 +190,9 @@ mod tests {
         let mut sorted = names();
         sorted.sort_unstable();
         sorted.dedup();
-        assert_eq!(sorted.len(), Point::ALL.len());
+        assert_eq!(sorted.len(), Point::EVERY.len());
+        assert!(Point::OF_COPIES.iter().all(|point| point.name().starts_with("copy.")));
+        assert!(Point::ALL.iter().all(|point| !point.name().starts_with("copy.")));
         let plan = parse("head.renamed:12").unwrap();
         assert_eq!((plan.point, plan.left.into_inner()), (Point::HeadRenamed, 12));
         assert_eq!(parse("commit.synced").unwrap().left.into_inner(), 1);

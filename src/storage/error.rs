@@ -142,6 +142,19 @@ pub enum StorageError {
         /// What failed.
         what: String,
     },
+    /// The ledger was migrated: it lies elsewhere now.
+    #[error(
+        "Failed to write to the ledger in {from}: it was migrated to {to}, and continues there; use that place in the configuration. \
+         To go back, migrate it back to a new place; only if nothing was written in {to} since, delete {mark} and go on here"
+    )]
+    Moved {
+        /// Where it was.
+        from: String,
+        /// Where it is.
+        to: String,
+        /// What says so.
+        mark: String,
+    },
     /// `HEAD` does not name the version of the storage.
     #[error("{0}")]
     Inconsistent(String),

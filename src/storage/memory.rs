@@ -3,6 +3,10 @@
 //! It survives its sessions, as a disk survives a process. It is no kinder than a disk: what was not sealed is gone with its
 //! session, and what was deleted comes back with the next one, until it was deleted by `retain` or reclaimed.
 
+mod staging;
+
+pub(super) use staging::MemoryStaging;
+
 use super::cache::PartCache;
 use super::error::{StorageError, StorageResult};
 use super::key::ValueKey;
@@ -11,6 +15,7 @@ use super::session::{Entries, Keys};
 use super::value::Value;
 use super::{Acquire, Mode, VALUE_BYTES_MAX};
 use imbl::OrdMap;
+use std::collections::BTreeMap;
 use std::ops::{Bound, Range};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -27,6 +32,8 @@ struct Stored {
     version: Version,
     /// Grows with every writer.
     epoch: u64,
+    /// Where the ledger lies now, if it was migrated.
+    moved_to: Option<String>,
 }
 
 /// Its open sessions.
@@ -40,6 +47,7 @@ struct Users {
 struct Shared {
     stored: RwLock<Stored>,
     users: Mutex<Users>,
+    side: Mutex<BTreeMap<String, Vec<u8>>>,
 }
 
 /// The handle: clones are the same storage.
@@ -59,11 +67,19 @@ impl Memory {
         self.0.users.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(super) fn side(&self) -> MutexGuard<'_, BTreeMap<String, Vec<u8>>> {
+        self.0.side.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn acquire(&self, how: &Acquire) -> StorageResult<MemorySession> {
         let mut users = self.users();
         let in_use = || StorageError::InUse { path: PathBuf::from("memory") };
         if users.writers > 0 && !matches!(how.mode, Mode::Write { take_over: true, .. }) {
             return Err(in_use());
+        }
+        if let (Mode::Write { .. }, Some(to)) = (how.mode, &read(&self.0.stored).moved_to) {
+            let (from, mark) = ("memory".to_owned(), "the mark".to_owned());
+            return Err(StorageError::Moved { from, to: to.clone(), mark });
         }
         match how.mode {
             Mode::Read | Mode::WriteExisting if read(&self.0.stored).is_empty() => {
@@ -91,22 +107,6 @@ impl Memory {
         };
         let contents = Contents { home: self.clone(), own, epoch };
         MemorySession { contents, is_read_only, parts: PartCache::new(how.index_bytes) }
-    }
-
-    pub(super) fn stage(&self) -> StorageResult<MemoryStaging> {
-        if read(&self.0.stored).is_empty() {
-            Ok(MemoryStaging { aside: Self::default(), target: self.clone() })
-        } else {
-            Err(not_empty())
-        }
-    }
-}
-
-fn not_empty() -> StorageError {
-    StorageError::File {
-        action: "back up to",
-        path: PathBuf::from("memory"),
-        message: "it is not empty; name a new one".to_owned(),
     }
 }
 
@@ -307,6 +307,15 @@ impl MemorySession {
         Ok(())
     }
 
+    pub(super) fn moved_to(&self) -> StorageResult<Option<String>> {
+        Ok(self.stored().moved_to.clone())
+    }
+
+    pub(super) fn mark_moved(&self, to: &str) -> StorageResult<()> {
+        self.stored_mut()?.moved_to = Some(to.to_owned());
+        Ok(())
+    }
+
     pub(super) fn confirm(&self, version: &Version) -> StorageResult<bool> {
         Ok(self.stored().version == *version)
     }
@@ -354,29 +363,6 @@ impl Upload {
             stored.deleted.remove(&key);
             stored.values.insert(key, value);
         }
-        Ok(())
-    }
-}
-
-/// A storage in memory that takes its place when it is whole.
-#[derive(Debug)]
-pub(super) struct MemoryStaging {
-    aside: Memory,
-    target: Memory,
-}
-
-impl MemoryStaging {
-    pub(super) fn open(&self, how: &Acquire) -> StorageResult<MemorySession> {
-        self.aside.acquire(how)
-    }
-
-    pub(super) fn publish(self) -> StorageResult<()> {
-        let _users = self.target.users();
-        let mut target = write(&self.target.0.stored);
-        if !target.is_empty() {
-            return Err(not_empty());
-        }
-        *target = std::mem::take(&mut *write(&self.aside.0.stored));
         Ok(())
     }
 }

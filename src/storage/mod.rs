@@ -20,6 +20,7 @@
 //! Every engine passes the same contract tests (`contract_tests`). What an engine for object storage needs, and how it maps
 //! onto this interface, is in `docs/decisions/0015-storage-seam.md`. Nothing here knows what the ledger stores.
 
+mod activity;
 pub mod bytes;
 mod cache;
 mod checkpoint;
@@ -36,16 +37,20 @@ pub mod object;
 mod place_pages;
 mod root;
 mod session;
+mod side_copy;
+mod side_files;
 mod upkeep;
 mod upload;
 mod value;
 
+pub use activity::WriterActivity;
 pub use cache::{PartCache, RunToken};
-pub use checkpoint::{Beside, Checkpoint, StagedCheckpoint};
+pub use checkpoint::{Beside, Checkpoint, CopiedValues, Resume, StagedCheckpoint};
 pub use error::{StorageError, StorageResult};
 pub use key::ValueKey;
 pub use root::{Change, Version};
 pub use session::{Entries, Keys, Session};
+pub use side_files::{SIDE_FILE_BYTES_MAX, SideFile, SideFiles};
 pub use upkeep::Upkeep;
 pub use upload::{Hint, Upload};
 pub use value::Value;
@@ -168,14 +173,42 @@ impl Storage {
         }
     }
 
-    /// Begins a storage that nothing shows before it is whole.
-    fn stage(&self) -> StorageResult<Staging> {
+    /// The files beside the chain of the same bucket; `None` where the ledger lies in a directory: that has room for files.
+    ///
+    /// # Errors
+    /// The store cannot be used.
+    pub fn side_files(&self) -> StorageResult<Option<SideFiles>> {
         match self {
-            Self::Local(local) => local.stage().map(Staging::Local),
+            Self::Local(_) => Ok(None),
+            Self::Memory(memory) => Ok(Some(SideFiles(side_files::Engine::Memory(memory.clone())))),
+            #[cfg(feature = "object-store")]
+            Self::Object(object) => Ok(Some(SideFiles(side_files::Engine::Object(object.side_files()?)))),
+            Self::Faults(faults) => faults.inner().side_files(),
+        }
+    }
+
+    /// Forgets what was noted of a copy of a source that has its place by now: another copy would continue with that.
+    ///
+    /// # Errors
+    /// The storage fails.
+    pub fn forget_copy(&self, source: &str) -> StorageResult<()> {
+        match self {
+            Self::Local(_) | Self::Memory(_) => Ok(()),
+            #[cfg(feature = "object-store")]
+            Self::Object(object) => object.forget_copy(source),
+            Self::Faults(faults) => faults.inner().forget_copy(source),
+        }
+    }
+
+    /// Begins a storage that nothing shows before it is whole.
+    fn stage(&self, resume: Option<(&Resume, Version)>) -> StorageResult<Staging> {
+        match self {
+            Self::Local(local) => local.stage(resume).map(Staging::Local),
+            // It does not outlive the process.
             Self::Memory(memory) => memory.stage().map(Staging::Memory),
             #[cfg(feature = "object-store")]
-            Self::Object(object) => object.stage().map(Staging::Object),
-            Self::Faults(faults) => faults.inner().stage(),
+            Self::Object(object) => object.stage(resume.map(|(resume, _)| resume)).map(Staging::Object),
+            Self::Faults(faults) => faults.inner().stage(resume),
         }
     }
 }

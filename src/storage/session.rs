@@ -1,5 +1,6 @@
 //! An acquired storage.
 
+use super::activity::WriterActivity;
 use super::cache::PartCache;
 use super::error::{StorageError, StorageResult};
 use super::faults::FaultsSession;
@@ -172,6 +173,22 @@ impl Session {
         engine!(self, engine => engine.confirm(version))
     }
 
+    /// Where the ledger was migrated to, if it was: no writer begins here any more.
+    ///
+    /// # Errors
+    /// The storage cannot be read.
+    pub fn moved_to(&self) -> StorageResult<Option<String>> {
+        engine!(self, engine => engine.moved_to())
+    }
+
+    /// Notes, durably, that the ledger lies elsewhere from now on. A session with [`super::Mode::Write`] is refused then.
+    ///
+    /// # Errors
+    /// The storage cannot be written, or another writer has taken over: then it is not noted.
+    pub fn mark_moved(&self, to: &str) -> StorageResult<()> {
+        engine!(self, engine => engine.mark_moved(to))
+    }
+
     /// Puts entries into a storage that has no root yet, in steps: they count with its first version.
     pub(super) fn preload(&self, changes: &[Change]) -> StorageResult<()> {
         match self {
@@ -180,6 +197,73 @@ impl Session {
             #[cfg(feature = "object-store")]
             Self::Object(object) => object.preload(changes),
             Self::Faults(faults) => faults.inner().preload(changes),
+        }
+    }
+}
+
+/// Following a writer, and taking its place.
+impl Session {
+    /// Asks the storage whether its root has moved on, and gives a session of what it is now; `None` where it has not. A session
+    /// that writes, and one that keeps writers away, sees nothing new this way. Earlier sessions stay what they are, and all share
+    /// one cache ([`Self::parts`]).
+    ///
+    /// # Errors
+    /// The storage cannot be asked: nothing is known of whether it has moved on.
+    pub fn follow(&self) -> StorageResult<Option<Self>> {
+        match self {
+            Self::Local(_) | Self::Memory(_) => Ok(None),
+            #[cfg(feature = "object-store")]
+            Self::Object(object) => Ok(object.follow()?.map(|session| Self::Object(Arc::new(session)))),
+            Self::Faults(faults) => Ok(faults.follow()?.map(|session| Self::Faults(Arc::new(session)))),
+        }
+    }
+
+    /// What is known of the writer, without asking the storage; `None` where readers and writers exclude each other.
+    pub fn writer_activity(&self) -> Option<WriterActivity> {
+        match self {
+            Self::Local(_) | Self::Memory(_) => None,
+            #[cfg(feature = "object-store")]
+            Self::Object(object) => object.writer_activity(),
+            Self::Faults(faults) => faults.inner().writer_activity(),
+        }
+    }
+
+    /// Does beforehand what the first [`Self::take_over`] of a process does, and what takes time: it tries whether the storage does what
+    /// writers rely on.
+    ///
+    /// # Errors
+    /// It does not, or cannot be asked.
+    pub fn prepare(&self) -> StorageResult<()> {
+        match self {
+            Self::Local(_) | Self::Memory(_) => Ok(()),
+            #[cfg(feature = "object-store")]
+            Self::Object(object) => object.prepare(),
+            Self::Faults(faults) => faults.inner().prepare(),
+        }
+    }
+
+    /// Makes a writer of a session that reads: it continues after whatever is newest, and fences the writer before it. With
+    /// `judged`, only if nothing is newer than this number ([`WriterActivity::newest`]).
+    ///
+    /// # Errors
+    /// [`StorageError::InUse`]: something newer is there, or another took over at the same time. [`StorageError::ReadOnly`]: this storage
+    /// has no readers beside its writer, or the session is none that reads.
+    pub fn take_over(&self, judged: Option<u64>) -> StorageResult<Self> {
+        match self {
+            Self::Local(_) | Self::Memory(_) => Err(StorageError::ReadOnly),
+            #[cfg(feature = "object-store")]
+            Self::Object(object) => Ok(Self::Object(Arc::new(object.take_over(judged)?))),
+            Self::Faults(faults) => Ok(Self::Faults(Arc::new(faults.take_over(judged)?))),
+        }
+    }
+
+    /// Ends writing for good: the next writer need not wait. Values can still be read.
+    pub fn release(&self) {
+        match self {
+            Self::Local(_) | Self::Memory(_) => {}
+            #[cfg(feature = "object-store")]
+            Self::Object(object) => object.release(),
+            Self::Faults(faults) => faults.inner().release(),
         }
     }
 }

@@ -31,6 +31,30 @@ impl Clock {
     }
 }
 
+/// An instant by both clocks.
+#[derive(Clone, Copy, Debug)]
+pub struct Mark {
+    monotonic: Instant,
+    wall: UtcMillis,
+}
+
+impl Mark {
+    /// The present.
+    pub fn now() -> Self {
+        Self { monotonic: Instant::now(), wall: wall() }
+    }
+
+    /// How long ago it was: by the clock that says more, as the monotonic one stands still while the machine sleeps.
+    pub fn age(&self) -> Duration {
+        self.age_by(Self::now())
+    }
+
+    fn age_by(&self, now: Self) -> Duration {
+        let by_wall = u64::try_from(now.wall.since(self.wall)).map_or(Duration::ZERO, Duration::from_millis);
+        now.monotonic.saturating_duration_since(self.monotonic).max(by_wall)
+    }
+}
+
 fn jump_between(wall: UtcMillis, now: UtcMillis) -> Option<i64> {
     let ahead_ms = wall.since(now);
     (ahead_ms.saturating_abs() > JUMP_MS).then_some(ahead_ms)
@@ -66,6 +90,20 @@ mod tests {
         let first = clock.now();
         assert!(first >= before.minus(JUMP_MS) && clock.now() >= first);
         assert_eq!(clock.jump(), None);
+    }
+
+    #[test]
+    fn an_age_is_that_of_the_clock_that_says_more() {
+        let then = Mark::now();
+        let later = |monotonic_ms, wall_ms: i64| Mark {
+            monotonic: then.monotonic + Duration::from_millis(monotonic_ms),
+            wall: then.wall.plus(wall_ms),
+        };
+        let age = |now| then.age_by(now).as_millis();
+        assert_eq!(age(later(700, 700)), 700);
+        // A machine that slept for an hour, and a clock that was set back.
+        assert_eq!(age(later(700, 3_600_000)), 3_600_000);
+        assert_eq!(age(later(700, -3_600_000)), 700);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Every metric, in one struct that owns the registry. Callers report events by name; this module maps them to numbers.
 
+mod chain;
 mod facts;
 mod figures;
 mod table;
@@ -227,6 +228,11 @@ impl Metrics {
     /// A checkpoint could not be put into its topic; it is tried again.
     pub fn checkpoint_failed(&self) {
         self.table().checkpoint_failures.inc();
+    }
+
+    /// Whether files beside the chain of a bucket cannot be exchanged; `what` is one of a few names.
+    pub fn beside_failing(&self, what: &str, is_failing: bool) {
+        self.table().beside_failing.with_label_values(&[what]).set(i64::from(is_failing));
     }
 
     /// What the ledger measures now and then.

@@ -4,6 +4,7 @@ use super::answers::LoggedAnswers;
 use super::check;
 use super::crash::{Held, with_retries};
 use super::event::{DAY, HOUR, MINUTE, Record};
+use super::follow::Beside;
 use super::known_at::Given;
 use super::naive::{Model, Origin};
 use super::shown::Shown;
@@ -62,6 +63,8 @@ pub(crate) struct Drive {
     /// States that readers keep.
     pub(crate) held: Vec<Held>,
     pub(crate) storage: Storage,
+    /// Of a bucket: another process that follows.
+    pub(crate) beside: Option<Beside>,
     /// Of a storage in a directory.
     _dir: Option<TempDir>,
     pub(crate) world: World,
@@ -80,7 +83,8 @@ impl Drive {
         let switch = begin + random.between(0, span + 2 * DAY);
         let terms = Terms::new(begin, switch, zone, &mut random);
         let world = World::new(&terms, begin, span, &mut random);
-        let (storage, dir) = engine.fresh();
+        let (storage, beside, dir) = engine.fresh_for_two();
+        let beside = beside.map(|storage| Beside::new(storage, seed));
         let config = config(&terms, 0);
         let model = Model::new(terms);
         let first = |random: &mut Random| if random.percent(4) { random.between(1, 50) } else { 0 };
@@ -99,6 +103,7 @@ impl Drive {
             answers: LoggedAnswers::of(seed),
             held: Vec::new(),
             storage,
+            beside,
             _dir: dir,
             world,
             now: begin,
@@ -133,8 +138,13 @@ impl Drive {
         let plenty = self.now.rem_euclid(3);
         setup.index_bytes = if plenty == 0 { 0 } else { 20_000 << (10 * (plenty - 1)) };
         setup.filter_bytes = if plenty == 0 { 0 } else { 150_000 << (10 * (plenty - 1)) };
-        let mut ledger =
+        let ledger =
             with_retries(|| Ledger::open(setup.clone()).map_err(|error| format!("{error}: {error:?}")));
+        self.begin(ledger);
+    }
+
+    /// Continues with an opened ledger.
+    fn begin(&mut self, mut ledger: Ledger) {
         ledger.activate_configuration(UtcMillis::new(self.now)).unwrap();
         let started = self.positions.iter().map(|(place, (first, done))| PartitionStarted {
             topic: place.0.to_owned(),
@@ -152,19 +162,23 @@ impl Drive {
     pub(crate) fn reopen(&mut self) {
         self.shown.count("reopened", 1);
         let next_run = self.ledger().published().current().root().next_run;
+        let tariff = usize::from(self.now >= self.switch);
+        let taken_over = self.taken_over(tariff);
         self.close();
-        let crashed = self.random.percent(30);
+        let crashed = self.random.percent(30) && taken_over.is_none();
         if crashed {
             self.leave_orphans(next_run);
         }
         self.model = self.committed.clone();
         self.model.facts.restarted();
-        let tariff = usize::from(self.now >= self.switch);
         if tariff != self.model.tariff {
             self.shown.count("configurations changed", 1);
         }
         self.config = config(&self.model.terms, tariff);
-        self.open();
+        match taken_over {
+            Some(ledger) => self.begin(ledger),
+            None => self.open(),
+        }
         if crashed {
             self.no_orphans(next_run);
         }
@@ -187,6 +201,7 @@ impl Drive {
                 self.reopen();
             }
             self.step(70);
+            self.follow();
             if self.random.percent(40) {
                 self.compact();
             }
@@ -201,6 +216,7 @@ impl Drive {
             } else {
                 check::answers(&mut self, 12);
             }
+            self.follow();
         }
         self.now = self.now.max(until);
         for _ in 0..3 {

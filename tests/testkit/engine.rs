@@ -38,17 +38,26 @@ impl Engine {
 
     /// A storage of its own, with its folder.
     pub(crate) fn fresh(self) -> (Storage, Option<TempDir>) {
+        let (storage, _, folder) = self.fresh_for_two();
+        (storage, folder)
+    }
+
+    /// The same, and, where others may read beside the writer, a handle that shares nothing with the first: of another process.
+    pub(crate) fn fresh_for_two(self) -> (Storage, Option<Storage>, Option<TempDir>) {
         match self {
-            Self::Memory => (Storage::memory(), None),
+            Self::Memory => (Storage::memory(), None, None),
             #[cfg(feature = "object-store")]
             Self::Object => {
                 let bucket = std::sync::Arc::new(object_store::memory::InMemory::new());
-                let options = ObjectOptions { full_every: 20, ..ObjectOptions::default() };
-                (Storage::Object(Object::over(vec![bucket], "s3://memory", options)), None)
+                let handle = || {
+                    let options = ObjectOptions { full_every: 20, ..ObjectOptions::default() };
+                    Storage::Object(Object::over(vec![bucket.clone()], "s3://memory", options))
+                };
+                (handle(), Some(handle()), None)
             }
             Self::Local => {
                 let folder = TempDir::new().unwrap();
-                (Storage::local(folder.path().join("data")), Some(folder))
+                (Storage::local(folder.path().join("data")), None, Some(folder))
             }
         }
     }

@@ -113,6 +113,12 @@ impl Rules<'_> {
             usize::try_from(number(open, "count")).unwrap() == listed
         };
         match open["code"].as_str().unwrap() {
+            // A reader that is behind knows nothing final of the present, whatever the time.
+            "reader_behind" => {
+                at(open, "since");
+                assert!(number(open, "commit") > 0 && self.platform["final"].is_null(), "{open}");
+                Some(vec![BOUNDS])
+            }
             "before_records" => Some(vec![(BOUNDS.0, self.recorded_from(open))]),
             "gap" => {
                 let gap = |gap: &Value| {

@@ -23,11 +23,23 @@ impl Reply {
 
 /// Sends bytes on a connection of their own and reads to its end; `None` when the connection breaks before.
 pub(crate) fn exchange(address: &str, request: &[u8]) -> Option<String> {
+    Some(String::from_utf8(exchange_bytes(address, request)?).expect("answers are text"))
+}
+
+fn exchange_bytes(address: &str, request: &[u8]) -> Option<Vec<u8>> {
     let mut stream = TcpStream::connect(address).ok()?;
     stream.write_all(request).ok()?;
     let mut reply = Vec::new();
     stream.read_to_end(&mut reply).ok()?;
-    Some(String::from_utf8(reply).expect("answers are text"))
+    Some(reply)
+}
+
+/// The body of `GET path` as bytes, if its status is 200.
+pub(crate) fn bytes(address: &str, path: &str) -> Option<Vec<u8>> {
+    let request = format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n");
+    let reply = exchange_bytes(address, request.as_bytes())?;
+    let head = reply.windows(4).position(|end| end == b"\r\n\r\n")?;
+    reply.get(head + 4..).filter(|_| reply.starts_with(b"HTTP/1.0 200")).map(<[u8]>::to_vec)
 }
 
 /// `GET path` with more headers, each with its line end; `None` when no whole answer comes.

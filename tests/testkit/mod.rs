@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each test program uses its own part of this")]
 
 pub(crate) mod browser;
+#[cfg(feature = "object-store")]
+pub(crate) mod bucket;
 pub(crate) mod cases;
 pub(crate) mod chromium;
 pub(crate) mod cluster;
@@ -12,6 +14,7 @@ pub(crate) mod explained;
 pub(crate) mod folders;
 pub(crate) mod http;
 pub(crate) mod keycloak;
+#[cfg(feature = "object-store")]
 pub(crate) mod machine;
 pub(crate) mod mock;
 pub(crate) mod orders;
@@ -24,6 +27,7 @@ pub(crate) mod reading;
 pub(crate) mod sealed;
 pub(crate) mod seaweedfs;
 pub(crate) mod skipped;
+#[cfg(feature = "object-store")]
 pub(crate) mod store_proxy;
 pub(crate) mod stream;
 pub(crate) mod tls;

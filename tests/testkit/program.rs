@@ -37,6 +37,11 @@ impl Program {
         Self { child: command.spawn().unwrap(), log, address: None }
     }
 
+    /// The file that it logs to.
+    pub(crate) fn log(&self) -> &Path {
+        &self.log
+    }
+
     /// What it logged.
     pub(crate) fn said(&self) -> String {
         String::from_utf8_lossy(&fs::read(&self.log).unwrap()).into_owned()

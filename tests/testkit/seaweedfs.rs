@@ -36,6 +36,22 @@ impl SeaweedFs {
         this
     }
 
+    /// Stops it where it stands: it accepts connections, and answers nothing.
+    pub(crate) fn pause(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Lets it continue.
+    pub(crate) fn resume(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, name: &str) {
+        let pids = std::fs::read_to_string(self.dir.path().join("pids")).unwrap();
+        let sent = Command::new("kill").arg(name).args(pids.lines()).status().unwrap();
+        assert!(sent.success());
+    }
+
     fn script<'a>(&self, args: impl Iterator<Item = &'a str>) {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/seaweedfs.sh");
         let done = Command::new(script).args(args).output().unwrap();
@@ -45,6 +61,8 @@ impl SeaweedFs {
 
 impl Drop for SeaweedFs {
     fn drop(&mut self) {
+        // One that a failed test left stopped hears nothing.
+        self.resume();
         self.script(["stop", self.dir.path().to_str().unwrap()].into_iter());
     }
 }

@@ -7,6 +7,7 @@ mod accounts;
 mod changes;
 mod people;
 mod sessions;
+mod shared;
 mod tokens;
 
 pub use accounts::{Account, NewAccount};
@@ -59,6 +60,10 @@ CREATE TABLE changes (
     number INTEGER PRIMARY KEY AUTOINCREMENT, at_ms INTEGER NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL,
     subject TEXT NOT NULL, detail TEXT NOT NULL
 ) STRICT;
+";
+
+/// Keeps the log of changes append-only.
+const APPEND_ONLY: &str = "
 CREATE TRIGGER changes_stay BEFORE UPDATE ON changes BEGIN SELECT RAISE(ABORT, 'the log of changes is append-only'); END;
 CREATE TRIGGER changes_remain BEFORE DELETE ON changes BEGIN SELECT RAISE(ABORT, 'the log of changes is append-only'); END;
 ";
@@ -128,6 +133,7 @@ impl AccessStore {
                 connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
             if found == (0, 0) && tables == 0 {
                 connection.execute_batch(SCHEMA)?;
+                connection.execute_batch(APPEND_ONLY)?;
                 connection.execute_batch(PEOPLE)?;
                 connection.execute_batch(&format!(
                     "PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {FORM};"
@@ -145,6 +151,10 @@ impl AccessStore {
             (APPLICATION, FORM) => Ok(()),
             (application, form) => Err(AccessError::Form { path, application, form }),
         }
+    }
+
+    fn path(&self) -> &Path {
+        &self.path
     }
 
     fn connection(&self) -> MutexGuard<'_, Connection> {

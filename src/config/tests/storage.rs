@@ -1,4 +1,6 @@
 use super::*;
+#[cfg(feature = "object-store")]
+use std::time::Duration;
 
 #[cfg(feature = "object-store")]
 #[test]
@@ -6,7 +8,7 @@ fn a_bucket_is_named_with_how_it_is_reached() {
     assert_eq!(with_files(&[("c.toml", "")]).unwrap().storage, None);
     let text = "[storage]\nurl = \"s3://ledger/nation/\"\nendpoints = [\"http://10.0.0.1:8333\", \"https://gateway\"]\n\
                 region = \"cn-north-1\"\npath_style = false\nca_file = \"ca.pem\"\nproxy = \"http://proxy:3128\"\n\
-                cache_bytes = \"64MiB\"\n";
+                cache_bytes = \"64MiB\"\nfollow_every = \"1s\"\nstaleness_max = \"5s\"\n";
     let expected = StorageSettings {
         bucket: "ledger".to_owned(),
         prefix: "nation".to_owned(),
@@ -16,6 +18,8 @@ fn a_bucket_is_named_with_how_it_is_reached() {
         ca_file: Some(PathBuf::from("ca.pem")),
         proxy: Some("http://proxy:3128".to_owned()),
         cache_bytes: 64 << 20,
+        follow_every: Duration::from_secs(1),
+        staleness_max: Duration::from_secs(5),
     };
     assert_eq!(with_files(&[("c.toml", text)]).unwrap().storage, Some(expected));
     let plain = with_files(&[("c.toml", "[storage]\nurl = \"s3://ledger\"\n")]).unwrap().storage.unwrap();
@@ -34,6 +38,8 @@ fn what_is_no_bucket_is_refused_and_so_are_credentials_in_addresses() {
     refused("url = \"s3://ledger/a//b\"", "is no prefix");
     refused("url = \"s3://ledger/../b\"", "is no prefix");
     refused("endpoints = [\"http://user:secret@host\"]", "credentials come");
+    refused("staleness_max = \"2m\"", "1m");
+    expect(&problems("[storage]\nfollow_every = \"2s\"\n"), &[("c.toml:1", "must be twice")]);
     refused("proxy = \"socks://host\"", "without a user");
 }
 

@@ -5,12 +5,14 @@
 //! what a verdict was derived from -> why() -> Why (JSON) -> words() (Chinese, English)
 //! ```
 
+mod behind;
 mod complete;
 mod form;
 mod open;
 mod orders;
 mod wording;
 
+pub(super) use behind::why_behind;
 pub use form::*;
 pub use wording::{Language, Section, Words, words};
 
@@ -25,6 +27,7 @@ use crate::domain::time::UtcMillis;
 use crate::domain::verdict::Verdict;
 use crate::domain::view::LedgerView;
 use crate::domain::window::{Window, subtract, union, union_within};
+use behind::promise_line;
 
 /// Open orders, and kept records, that an explanation lists of one reason and platform. It counts all of them.
 pub const LISTED_MAX: usize = 20;
@@ -89,18 +92,10 @@ impl<V: LedgerView> Findings<'_, V> {
         let (name, line) = of;
         let settled = stretches.iter().filter(|stretch| stretch.unsettled.is_none());
         let settled: Vec<Window> = settled.map(|stretch| stretch.window).collect();
-        let promise = line.promise();
         Ok(PlatformWhy {
             platform: (*name).to_owned(),
             complete_through: self.optional(line.complete_through()),
-            promise: PromiseLine {
-                records_from: self.optional(promise.records_from),
-                complete_start: promise.complete_start,
-                delivery_delay_ms: promise.delivery_delay_ms,
-                max_order_duration_ms: promise.max_order_duration_ms,
-                streams_open_orders_from: self.optional(promise.streams_open_orders_from),
-                topics: promise.topics.clone(),
-            },
+            promise: promise_line(line.promise(), self.terms.zone),
             is_final: self.is_final(name, line, common(&settled, bare))?,
             open: self.open(of, bare)?,
         })
@@ -112,7 +107,7 @@ impl<V: LedgerView> Findings<'_, V> {
 
     /// An instant, if RFC 3339 can write it.
     fn optional(&self, at: Option<UtcMillis>) -> Option<String> {
-        at.filter(|&at| self.terms.zone.has_four_digit_year(at)).map(|at| self.time(at))
+        behind::optional(at, self.terms.zone)
     }
 
     fn span(&self, window: Window) -> Span {

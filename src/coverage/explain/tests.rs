@@ -3,6 +3,7 @@
 mod scenes;
 
 use super::*;
+use crate::coverage::behind::undetermined;
 use crate::coverage::explained;
 use crate::coverage::resolve::{explain, resolve};
 use scenes::{Scene, scenes};
@@ -19,6 +20,7 @@ const CODES: [(&str, &[&str]); 6] = [
     (
         "open.code",
         &[
+            "reader_behind",
             "before_records",
             "gap",
             "incomplete",
@@ -37,7 +39,10 @@ const CODES: [(&str, &[&str]); 6] = [
 impl Scene {
     fn answer(&self) -> Value {
         let terms = Terms { platforms: &self.ledger.promises, zone: &self.ledger.zone };
-        let mut answer = explain(&self.ledger, terms, &self.question).unwrap();
+        let mut answer = match self.behind {
+            Some(behind) => undetermined(&self.ledger, terms, (&self.question, true), behind),
+            None => explain(&self.ledger, terms, &self.question).unwrap(),
+        };
         if let Some(why) = &mut answer.why {
             why.limited_to = self.limited_to.clone();
         }
@@ -74,7 +79,10 @@ fn every_code_is_explained_and_its_verdict_follows_from_the_explanation() {
         for name in ["verdict", "code", "by", "complete_rule", "kind", "cause"] {
             texts(&answer["why"], name, &mut used);
         }
-        let plain = resolve(&scene.ledger, scene.terms(), &scene.question).unwrap();
+        let plain = match scene.behind {
+            Some(behind) => undetermined(&scene.ledger, scene.terms(), (&scene.question, false), behind),
+            None => resolve(&scene.ledger, scene.terms(), &scene.question).unwrap(),
+        };
         let mut without = answer.clone();
         without.as_object_mut().unwrap().remove("why");
         assert_eq!(serde_json::to_value(&plain).unwrap(), without, "{}", scene.name);

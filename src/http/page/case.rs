@@ -199,13 +199,19 @@ async fn answer<S: Source>(
     let within = chart::around(question.when.window(), form.zoom());
     let job = move |state: &HttpState<S>| -> Result<Found, ViewError<S>> {
         let view = state.view(typed.known)?;
-        let seen = state.see_in(Arc::clone(&view), who.scope());
+        let seen = state.see_in(Arc::clone(&view), who.scope(), typed.known);
         let mut answer = seen.answer(&question, true)?;
         // The page shows the answer without it, as its digest is that of the answer alone.
         let explained = answer.why.take().map(|why| explain::words(&why, w.language()));
-        let lines = question.rider_ids.iter().map(|rider| timeline(&seen.view, seen.terms(), rider, within));
+        // A reader that is behind looks at no order.
+        let is_behind = seen.behind.is_some();
+        let riders = question.rider_ids.iter().filter(|_| !is_behind);
+        let lines = riders.map(|rider| timeline(&seen.view, seen.terms(), rider, within));
         let lines = lines.collect::<Result<_, _>>()?;
-        let stored = |rider: &str| rider_is_stored(&seen.view, state.zone(), rider);
+        let stored = |rider: &str| match is_behind {
+            true => Ok(true),
+            false => rider_is_stored(&seen.view, state.zone(), rider),
+        };
         let notes = notes(&typed, &question.rider_ids, w, stored)?;
         let asked = (&question, typed.known);
         let receipt = ReceiptShown::of((state, &who, &*view), asked, &answer, is_paper, w)?;

@@ -41,6 +41,8 @@ pub(super) struct Frame {
     pub(super) is_paper: bool,
     /// Whether the asker has to give a case reference or a reason.
     pub(super) needs_reference: bool,
+    /// That nothing about the present is final here.
+    pub(super) behind: Option<&'static str>,
 }
 
 /// A way to another page.
@@ -76,6 +78,7 @@ impl Frame {
             version: env!("CARGO_PKG_VERSION"),
             is_paper: false,
             needs_reference: state.guard().is_some_and(|guard| guard.must_state_reason(asker.principal.role)),
+            behind: state.source().behind().map(|_| w.reader_behind),
         }
     }
 }

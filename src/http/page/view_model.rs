@@ -123,7 +123,7 @@ impl Shown {
                 )
             }
         };
-        let no_record = answer.rider_seen.is_none();
+        let no_record = answer.is_rider_unknown();
         let uncovered = answer.windows.is_empty() && !no_record;
         let more = answer.windows.len().saturating_sub(ORDERS_MAX);
         Self {
@@ -187,7 +187,7 @@ fn riders(answer: &Answer, day: &str, onward: &str) -> Vec<(Ident, String)> {
 fn why(answer: &Answer, w: &'static Words) -> &'static str {
     let names_it = |reason: &str| matches!(reason, "rejected_record" | "conflicting_record");
     let named = answer.platforms.iter().filter_map(|platform| platform.reason).any(names_it);
-    match (answer.rider_seen.is_some(), named || !answer.disputed.is_empty()) {
+    match (!answer.is_rider_unknown(), named || !answer.disputed.is_empty()) {
         (true, _) => w.why(answer.verdict),
         (false, true) => w.no_record_but_rejected,
         (false, false) => w.no_record_why,

@@ -12,7 +12,7 @@ const LINES_MAX: usize = 12;
 
 /// The sentences that explain an answer: its orders where it covers, its platforms where it does not or cannot say.
 pub(super) fn why_lines(answer: &Answer, names: &Names, offset: &str, w: &Words) -> Vec<String> {
-    if answer.rider_seen.is_none() {
+    if answer.is_rider_unknown() {
         return Vec::new();
     }
     let orders = answer.windows.iter().map(|line| order(line, names, offset, w));

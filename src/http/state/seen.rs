@@ -2,11 +2,13 @@
 
 use crate::coverage::Terms;
 use crate::coverage::answer::Answer;
+use crate::coverage::behind::{undetermined, warning as behind_warning};
 use crate::coverage::explain::LimitedTo;
 use crate::coverage::question::Question;
 use crate::coverage::resolve::{explain, resolve};
 use crate::coverage::scoped_view::ScopedView;
 use crate::coverage::warning::Warning;
+use crate::domain::behind::Behind;
 use crate::domain::data_scope::DataScope;
 use crate::domain::platform::Platforms;
 use crate::domain::time::Zone;
@@ -22,10 +24,17 @@ pub(in crate::http) struct Seen<'a, V> {
     zone: &'a Zone,
     /// The warning of a limited view; `None` where the asker sees everything.
     pub(in crate::http) limit: Option<Warning>,
+    /// Whether newer commits than those of this state may exist, and an answer from it is no answer about the present.
+    pub(in crate::http) behind: Option<Behind>,
 }
 
 impl<'a, V: LedgerView> Seen<'a, V> {
-    pub(super) fn new(view: Arc<V>, scope: &DataScope, newest: &'a Platforms, zone: &'a Zone) -> Self {
+    pub(super) fn new(
+        view: Arc<V>,
+        scope: &DataScope,
+        (newest, zone): (&'a Platforms, &'a Zone),
+        behind: Option<Behind>,
+    ) -> Self {
         // An earlier state is judged by what the platforms promised then.
         let earlier = view.earlier_promises().cloned();
         let platforms = earlier.map_or(Cow::Borrowed(newest), Cow::Owned);
@@ -35,7 +44,7 @@ impl<'a, V: LedgerView> Seen<'a, V> {
             regions: scope.regions().iter().map(ToString::to_string).collect(),
         });
         let view = ScopedView::new(view, scope, &platforms);
-        Self { view, platforms: own.unwrap_or(platforms), zone, limit }
+        Self { view, platforms: own.unwrap_or(platforms), zone, limit, behind }
     }
 
     /// What the platforms that the asker may know promise, and the zone.
@@ -46,6 +55,11 @@ impl<'a, V: LedgerView> Seen<'a, V> {
     /// Every platform that the asker may know and that was ever registered or stored, sorted.
     pub(in crate::http) fn platforms_known(&self) -> Vec<String> {
         self.view.completeness().platforms_known(&self.platforms, self.view.platforms_stored())
+    }
+
+    /// What a list from this state has to say besides.
+    pub(in crate::http) fn warnings(&self) -> Vec<Warning> {
+        self.behind.iter().map(|behind| behind_warning(&self.view, self.zone, *behind)).collect()
     }
 
     /// The commit of the state.
@@ -70,8 +84,13 @@ impl<'a, V: LedgerView> Seen<'a, V> {
         question: &Question,
         is_explained: bool,
     ) -> Result<Answer, V::Error> {
-        let work = if is_explained { explain } else { resolve };
-        let mut answer = work(&self.view, self.terms(), question)?;
+        let mut answer = match self.behind {
+            Some(behind) => undetermined(&self.view, self.terms(), (question, is_explained), behind),
+            None => {
+                let work = if is_explained { explain } else { resolve };
+                work(&self.view, self.terms(), question)?
+            }
+        };
         if let (Some(why), Some(Warning::LimitedView { platform, regions })) = (&mut answer.why, &self.limit)
         {
             why.limited_to = Some(LimitedTo { platform: platform.clone(), regions: regions.clone() });

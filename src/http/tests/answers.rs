@@ -181,7 +181,7 @@ async fn entries_are_listed_and_shown_beside_what_the_question_gives_now() {
     );
     // To show it is an answer, too.
     let Content::Answer { question, .. } = logging.named(&shown).content else { panic!() };
-    assert_eq!(question, Asked::Answer { number: 1 });
+    assert_eq!(question, Asked::Answer { number: 1, log: None });
     let document = get(&logging.state, "/v1/answers/2").await.json();
     assert_eq!((&document["now"], &document["is_same_verdict"]), (&Value::Null, &Value::Null));
     drop(logging.state);
@@ -263,7 +263,7 @@ async fn the_page_of_a_case_lists_its_earlier_answers_and_the_first_page_those_t
         assert!(shown.body.contains(text), "{text} is not in {}", shown.body);
     }
     let Content::Answer { question, .. } = logging.named(&shown).content else { panic!() };
-    assert_eq!(question, Asked::Answer { number });
+    assert_eq!(question, Asked::Answer { number, log: None });
     for (unknown, status) in [("999", 404), ("x", 400), ("", 400)] {
         let reply = get(&logging.state, &format!("/answer?number={unknown}&lang=en")).await;
         assert_eq!(reply.status.as_u16(), status, "{unknown}");

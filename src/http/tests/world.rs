@@ -3,6 +3,7 @@
 use crate::config::{Config, HttpSettings};
 use crate::coverage::testing::{NaiveLedger, posting};
 use crate::domain::arrival::Arrived;
+use crate::domain::behind::Behind;
 use crate::domain::completeness::{PartitionFacts, PlatformFacts, TopicFacts};
 use crate::domain::order::{Outcome, Phase};
 use crate::domain::platform::{Platforms, Promise, UnreadableRecords};
@@ -12,8 +13,8 @@ use crate::domain::rejection::{Kept, Origin, Rejection, Resolution};
 use crate::domain::time::{DAY_MS, HOUR_MS, LocalDay, MINUTE_MS, UtcMillis, Zone};
 use crate::domain::window::Window;
 use crate::http::{
-    HttpState, NoReceipt, NotReady, PartitionProgress, Paused, ProgressFacts, ReceiptFile, ReceiptRequest,
-    RejectionPage, RejectionQuery, SealFile, Source, router,
+    ChainFacts, HttpState, NoReceipt, NotReady, PartitionProgress, Paused, ProgressFacts, ReceiptFile,
+    ReceiptRequest, RejectionPage, RejectionQuery, SealFile, ServiceRole, Source, router,
 };
 use crate::seal::day_tree::DayTree;
 use crate::seal::entry::DayEntry;
@@ -40,6 +41,9 @@ pub(super) struct World {
     pub(super) sealing: Option<Window>,
     /// Views are given once a message comes, or the sender is gone.
     pub(super) gate: Option<Mutex<Receiver<()>>>,
+    pub(super) role: ServiceRole,
+    pub(super) behind: Option<Behind>,
+    pub(super) chain: Option<ChainFacts>,
 }
 
 impl Source for World {
@@ -56,6 +60,14 @@ impl Source for World {
         self.readiness
     }
 
+    fn role(&self) -> ServiceRole {
+        self.role
+    }
+
+    fn behind(&self) -> Option<Behind> {
+        self.behind
+    }
+
     fn progress(&self) -> ProgressFacts {
         let partition = |partition, position, end| PartitionProgress {
             topic: "orders.meituan".to_owned(),
@@ -68,6 +80,7 @@ impl Source for World {
             now: UtcMillis::new(NOON + 2 * HOUR_MS),
             partitions: vec![partition(0, 40, Some(45)), partition(1, 7, None)],
             paused: Some(Paused { free_bytes: 5, needed_bytes: 9 }),
+            chain: self.chain,
         }
     }
 
@@ -279,7 +292,15 @@ pub(super) fn settings() -> HttpSettings {
 pub(super) fn world() -> World {
     let day = LocalDay::from_ymd(2026, 11, 18).unwrap();
     let sealing = Some(Window::new(shanghai().start_of(day), shanghai().end_of(day)));
-    World { ledger: Arc::new(ledger()), readiness: Ok(()), sealing, gate: None }
+    World {
+        ledger: Arc::new(ledger()),
+        readiness: Ok(()),
+        sealing,
+        gate: None,
+        role: ServiceRole::Writer,
+        behind: None,
+        chain: None,
+    }
 }
 
 pub(super) fn state_with(world: World, settings: HttpSettings) -> HttpState<World> {

@@ -11,7 +11,7 @@ use crate::ledger::rejections::stored::RejectedEntry;
 use crate::ledger::run::{RunEntry, run_values};
 use crate::ledger::snapshot::Snapshot;
 use crate::ledger::writer::garbage::{Named, RUN_KINDS};
-use crate::storage::{Acquire, Beside, Checkpoint, Mode, Session, StagedCheckpoint, Storage};
+use crate::storage::{Acquire, Beside, Checkpoint, Mode, Resume, Session, StagedCheckpoint, Storage};
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::AtomicBool;
 
@@ -103,6 +103,20 @@ fn back_up(
     stop: &AtomicBool,
     progress: Progress<'_>,
 ) -> LedgerResult<BackupReport> {
+    let (staged, report) = stage(store, manifest, (target, None), stop, progress)?;
+    staged.put_beside(beside)?;
+    staged.publish()?;
+    Ok(report)
+}
+
+/// Copies a state into a target, and checks that it reads as it was written. Nothing shows it before it is published.
+pub(crate) fn stage(
+    store: &Session,
+    manifest: &Manifest,
+    (target, resume): (&Storage, Option<Resume>),
+    stop: &AtomicBool,
+    progress: Progress<'_>,
+) -> LedgerResult<(StagedCheckpoint, BackupReport)> {
     let named = Named::by(manifest)?;
     let root = manifest.root();
     let is_run_wanted = |kind, number| match kind {
@@ -128,6 +142,7 @@ fn back_up(
             index_bytes: INDEX_BYTES,
             stop,
             progress,
+            resume,
         },
     )?;
     let bytes = check(&staged, manifest)?;
@@ -139,9 +154,7 @@ fn back_up(
         copied_files: staged.copied,
         bytes,
     };
-    staged.put_beside(beside)?;
-    staged.publish()?;
-    Ok(report)
+    Ok((staged, report))
 }
 
 /// Opens what was written as a start would, but for the content of blocks: the manifest is that of the state, and every

@@ -75,7 +75,7 @@ fn left(all: usize, part: u32, each: usize) -> usize {
 }
 
 /// The sparse index of an open run.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct RunIndex {
     run: u64,
     token: RunToken,

@@ -121,6 +121,24 @@ impl Run {
         Ok(Self::new(id, entry, index, (filter, riders), store.clone(), released.clone()))
     }
 
+    /// The same run, read through another session of its storage: a newer one of which it is part too. Both sessions must share
+    /// their cache ([`Session::parts`]).
+    pub fn through(&self, store: &Session) -> Self {
+        Self {
+            id: self.id,
+            entry: self.entry,
+            index: self.index.clone(),
+            dictionary: self.dictionary.clone(),
+            filter: self.filter.share(),
+            riders: self.riders.share(),
+            kinds: self.kinds.clone(),
+            fresh: Vec::new(),
+            store: store.clone(),
+            obsolete: AtomicBool::new(false),
+            released: self.released.clone(),
+        }
+    }
+
     /// From now on nothing but the snapshots that use it need this run.
     pub fn mark_obsolete(&self) {
         self.obsolete.store(true, Ordering::Release);
@@ -150,6 +168,12 @@ impl Run {
     /// The filter of identities and the filter of riders.
     pub const fn filters(&self) -> [&RunFilter; 2] {
         [&self.filter, self.riders.filter()]
+    }
+
+    /// Reads its filters into memory, but for one that takes more than so many bytes.
+    pub fn load_filters(&self, bytes_max: usize) -> LedgerResult<()> {
+        let small = self.filters().into_iter().filter(|filter| filter.bytes_max() <= bytes_max);
+        small.into_iter().try_for_each(|filter| filter.load(&self.store))
     }
 
     /// Whether any order of this platform, leg and phase is in this run.

@@ -55,6 +55,11 @@ pub struct Riders {
 }
 
 impl Riders {
+    /// The same riders; what of their filter is in memory is shared.
+    pub fn share(&self) -> Self {
+        Self { filter: self.filter.share(), seeds: self.seeds.clone() }
+    }
+
     /// From the filter and the entries of a run.
     pub fn new(filter: RunFilter, dictionary: &[Arc<DictionaryEntry>]) -> Self {
         let seeds =

@@ -41,6 +41,12 @@ impl RunFilter {
         Ok((Self { kind, run, pages, memory: ArcSwapOption::from_pointee(filter) }, bytes))
     }
 
+    /// The same filter; what of it is in memory is shared.
+    pub fn share(&self) -> Self {
+        let memory = ArcSwapOption::new(self.memory.load_full());
+        Self { kind: self.kind, run: self.run, pages: self.pages, memory }
+    }
+
     /// Pages in the store.
     pub const fn pages(&self) -> u32 {
         self.pages

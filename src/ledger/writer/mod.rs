@@ -1,6 +1,7 @@
 //! The one writer of a ledger: opens it, commits batches, publishes states.
 
 pub mod filter_eviction;
+pub mod follow;
 pub mod garbage;
 pub mod run_set;
 pub mod tariff_change;
@@ -9,6 +10,7 @@ pub mod tariff_change;
 mod tests;
 
 use crate::domain::completeness::CompletenessTracker;
+use crate::domain::posting::ConfigNo;
 use crate::domain::rejection::Origin;
 use crate::domain::time::LocalDay;
 use crate::ledger::build::RunBuilder;
@@ -20,6 +22,7 @@ use crate::ledger::manifest::statistics::Statistics;
 use crate::ledger::options::LedgerOptions;
 use crate::ledger::rejections::store::RejectionStore;
 use crate::ledger::snapshot::{Snapshot, SnapshotParts};
+use crate::ledger::writer::follow::Following;
 use crate::ledger::writer::run_set::RunSet;
 use crate::ledger::writer::tariff_change::TariffChange;
 use crate::storage::crash_points::{self, Point};
@@ -89,6 +92,8 @@ pub struct Ledger {
     pub(crate) tariff_change: Option<TariffChange>,
     pub(crate) statistics: Statistics,
     pub(crate) tracker: CompletenessTracker,
+    /// What follows a writer.
+    following: Following,
     /// Where readers find the newest state.
     pub(crate) published: Arc<Published>,
 }
@@ -114,6 +119,16 @@ impl Ledger {
         Self::with(options, opened, WriteAccess::ReadOnly)
     }
 
+    /// Shows what an open storage has, as [`Self::open_read_only`] does; the storage of the options is not used.
+    ///
+    /// # Errors
+    /// It is damaged.
+    pub(crate) fn over(options: LedgerOptions, store: Session) -> LedgerResult<Self> {
+        let mut manifest = Manifest::load(&store)?;
+        garbage::collect_orphans(&store, &mut manifest)?;
+        Self::with(options, (store, manifest), WriteAccess::ReadOnly)
+    }
+
     fn with(
         mut options: LedgerOptions,
         (store, manifest): Opened,
@@ -125,10 +140,7 @@ impl Ledger {
         crash_points::after(Point::StartOpened);
         let configurations = ConfigurationHistory::load(&store, &manifest)?;
         check_zone(&configurations, &options)?;
-        let in_force = configurations.get(manifest.root().config);
-        if in_force.is_some_and(|entry| entry.hash == options.config_hash) {
-            options.tariff = options.tariff.with_config_no(manifest.root().config);
-        }
+        number_tariff(&mut options, &configurations, manifest.root().config);
         let tracker = CompletenessTracker::new(state_codec::load(&manifest)?);
         let configurations = Arc::new(configurations);
         let first = SnapshotParts {
@@ -158,6 +170,7 @@ impl Ledger {
             tariff_change: None,
             statistics,
             tracker,
+            following: Following::default(),
             published,
         })
     }
@@ -298,6 +311,13 @@ fn open_store_read_only(options: &LedgerOptions) -> LedgerResult<Opened> {
 fn acquire(options: &LedgerOptions, mode: Mode) -> LedgerResult<Session> {
     let LedgerOptions { cache_bytes, index_bytes, .. } = *options;
     Ok(options.storage.acquire(&Acquire { mode, cache_bytes, index_bytes })?)
+}
+
+/// Gives the tariff the number of the configuration in force, if it is that one's.
+fn number_tariff(options: &mut LedgerOptions, configurations: &ConfigurationHistory, in_force: ConfigNo) {
+    if configurations.get(in_force).is_some_and(|entry| entry.hash == options.config_hash) {
+        options.tariff = options.tariff.clone().with_config_no(in_force);
+    }
 }
 
 /// A ledger keeps its zone: the days of its runs were made in it.

@@ -6,6 +6,7 @@ use crate::ledger::lookup::day_filters::{DayFilters, DayRuns};
 use crate::ledger::manifest::{Manifest, kind};
 use crate::ledger::run::{Run, RunEntry};
 use crate::storage::Session;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
@@ -46,6 +47,35 @@ impl RunSet {
             reserved_from: None,
             output_rows_max: COMPACTION_OUTPUT_ROWS_MAX,
         })
+    }
+
+    /// Moves to the runs that a newer manifest names. Those that are open stay open; returns those that were opened. Where it fails
+    /// nothing has changed.
+    ///
+    /// # Errors
+    /// The storage fails, or a run is damaged.
+    pub(crate) fn follow(
+        &mut self,
+        store: &Session,
+        manifest: &Manifest,
+        is_rebound: bool,
+    ) -> LedgerResult<Vec<Arc<Run>>> {
+        let known: HashMap<u64, &Arc<Run>> = self.live.values().flatten().map(|run| (run.id, run)).collect();
+        let (mut live, mut opened) = (DayRuns::new(), Vec::new());
+        for (id, entry) in manifest.numbered(kind::RUN, RunEntry::decode)? {
+            let run = match known.get(&id).filter(|run| run.entry == entry) {
+                Some(run) if is_rebound => Arc::new(run.through(store)),
+                Some(run) => Arc::clone(run),
+                None => {
+                    let run = Arc::new(Run::open(id, entry, store, &self.released.0)?);
+                    opened.push(Arc::clone(&run));
+                    run
+                }
+            };
+            live.entry(entry.day).or_default().push(run);
+        }
+        self.live = Arc::new(live);
+        Ok(opened)
     }
 
     /// Adds committed runs and their identities.

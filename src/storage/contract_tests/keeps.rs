@@ -184,6 +184,100 @@ pub(super) fn a_writer_from_which_another_took_over_changes_nothing_more(places:
     }
 }
 
+pub(super) fn a_reader_follows_the_writer_and_earlier_sessions_stay_what_they_are(
+    places: &dyn Fn() -> Vec<Place>,
+) {
+    for place in places() {
+        let session = place.write();
+        put(&session, Hint::LongLived, 1, 0..3);
+        session.swap_root(&Version::NONE, &version(1), &[entry("m", "1")]).unwrap();
+        assert!(session.follow().unwrap().is_none(), "{}: a writer knows what is newest", place.name);
+        if !place.is_read_beside {
+            drop(session);
+            let reader = place.acquire(Mode::Read).unwrap();
+            let is_alone = reader.follow().unwrap().is_none() && reader.writer_activity().is_none();
+            assert!(is_alone, "{}: nothing is written beside a reader", place.name);
+            continue;
+        }
+        let first = place.acquire(Mode::Read).unwrap();
+        assert!(first.follow().unwrap().is_none(), "{}: nothing is newer", place.name);
+        let before = first.writer_activity().unwrap();
+        put(&session, Hint::ShortLived, 2, 0..3);
+        // What is sealed counts with the next version, and not before.
+        assert!(first.follow().unwrap().is_none(), "{}", place.name);
+        session.swap_root(&version(1), &version(2), &[entry("m", "2")]).unwrap();
+        let second = first.follow().unwrap().unwrap();
+        assert!(second.follow().unwrap().is_none() && second.confirm(&version(2)).unwrap());
+        session.delete_runs(KIND, 1..2).unwrap();
+        put(&session, Hint::LongLived, 3, 0..3);
+        session.swap_root(&version(2), &version(3), &[entry("m", "3"), entry("n", "new")]).unwrap();
+        let third = second.follow().unwrap().unwrap();
+        // From an earlier session the same is reached, however many versions lie between.
+        assert_eq!(first.follow().unwrap().unwrap().version().unwrap(), version(3), "{}", place.name);
+        for (reader, at, found) in [(&first, 1, vec![1]), (&second, 2, vec![1, 2]), (&third, 3, vec![2, 3])] {
+            assert_eq!(reader.version().unwrap(), version(at), "{}", place.name);
+            assert_eq!(entries(reader, "m")[0].1, at.to_string(), "{}", place.name);
+            let of_runs: Vec<u64> = runs(reader).chunks(3).map(|run| run[0].0).collect();
+            assert_eq!(of_runs, found, "{}", place.name);
+            for run in found {
+                let read = reader.get(&ValueKey::new(KIND, run, 2)).unwrap();
+                assert_eq!(*read.unwrap(), value(run, 2), "{}: run {run} at {at}", place.name);
+            }
+        }
+        assert_eq!(entries(&third, "n").len(), 1);
+        // One cache, in which a name is given once.
+        let tokens = [&first, &second, &third, &first].map(|reader| reader.parts().token());
+        assert!(tokens.iter().all(|token| tokens.iter().filter(|other| *other == token).count() == 1));
+        let after = third.writer_activity().unwrap();
+        assert_eq!(after.epoch, before.epoch, "{}", place.name);
+        assert!(after.newest > before.newest && !after.is_over(), "{}: {after:?}", place.name);
+        drop(session);
+        assert!(third.follow().unwrap().is_none(), "{}: an end is no version", place.name);
+        let ended = third.writer_activity().unwrap();
+        assert!(ended.has_released && ended.is_over() && ended.newest > after.newest, "{ended:?}");
+    }
+}
+
+pub(super) fn a_reader_takes_over_from_what_it_judged_and_from_nothing_newer(
+    places: &dyn Fn() -> Vec<Place>,
+) {
+    for place in places() {
+        let session = place.write();
+        session.swap_root(&Version::NONE, &version(1), &[entry("m", "mine")]).unwrap();
+        if !place.is_read_beside {
+            assert!(matches!(session.take_over(None), Err(StorageError::ReadOnly)), "{}", place.name);
+            session.release();
+            session.swap_root(&version(1), &version(2), &[]).unwrap();
+            continue;
+        }
+        let (one, other) = (place.acquire(Mode::Read).unwrap(), place.acquire(Mode::Read).unwrap());
+        assert!(matches!(session.take_over(None), Err(StorageError::ReadOnly)), "{}", place.name);
+        let judged = one.writer_activity().unwrap();
+        assert!(
+            matches!(one.take_over(Some(judged.newest)), Err(StorageError::InUse { .. })),
+            "its own writer"
+        );
+        session.swap_root(&version(1), &version(2), &[]).unwrap();
+        session.release();
+        assert!(session.swap_root(&version(2), &version(3), &[]).is_err(), "{}: it has ended", place.name);
+        drop(session);
+        // What was judged is not the newest any more.
+        let late = one.take_over(Some(judged.newest));
+        assert!(matches!(late, Err(StorageError::InUse { .. })), "{}: {late:?}", place.name);
+        let followed = one.follow().unwrap().unwrap();
+        let newest = followed.writer_activity().unwrap();
+        assert!(newest.is_over(), "{newest:?}");
+        let writer = followed.take_over(Some(newest.newest)).unwrap();
+        assert_eq!(writer.version().unwrap(), version(2), "{}", place.name);
+        assert!(matches!(other.take_over(Some(newest.newest)), Err(StorageError::InUse { .. })));
+        put(&writer, Hint::ShortLived, 5, 0..1);
+        writer.swap_root(&version(2), &version(3), &[entry("m", "another's")]).unwrap();
+        let seen = other.follow().unwrap().unwrap();
+        assert_eq!((entries(&seen, "m")[0].1.as_str(), runs(&seen).len()), ("another's", 1));
+        assert_eq!(seen.writer_activity().unwrap().epoch, newest.epoch + 1, "{}", place.name);
+    }
+}
+
 pub(super) fn a_checkpoint_is_the_wanted_version_whole_or_not_there(places: &dyn Fn() -> Vec<Place>) {
     for (place, other) in places().iter().zip(places().iter().rev()) {
         let session = place.write();
@@ -207,6 +301,7 @@ pub(super) fn a_checkpoint_is_the_wanted_version_whole_or_not_there(places: &dyn
                         index_bytes: 1 << 20,
                         stop,
                         progress: &mut |_, _| {},
+                        resume: None,
                     },
                 )
             };

@@ -94,6 +94,24 @@ impl FaultsSession {
         self.life.run(Operation::Entries, || self.inner.confirm(version))
     }
 
+    pub(in super::super) fn moved_to(&self) -> StorageResult<Option<String>> {
+        self.life.run(Operation::Entries, || self.inner.moved_to())
+    }
+
+    pub(in super::super) fn mark_moved(&self, to: &str) -> StorageResult<()> {
+        self.life.run(Operation::SwapRoot, || self.inner.mark_moved(to))
+    }
+
+    pub(in super::super) fn follow(&self) -> StorageResult<Option<Self>> {
+        let followed = self.life.run(Operation::Entries, || self.inner.follow())?;
+        Ok(followed.map(|inner| Self::new(inner, self.life.clone())))
+    }
+
+    pub(in super::super) fn take_over(&self, judged: Option<u64>) -> StorageResult<Self> {
+        let inner = self.life.run(Operation::Acquire, || self.inner.take_over(judged))?;
+        Ok(Self::new(inner, self.life.clone()))
+    }
+
     pub(in super::super) fn checkpoint(
         &self,
         target: &Storage,

@@ -9,7 +9,7 @@
 //! `store` is the engine made of both: `value_writer` chooses between them, `merge_scan` goes through the keys of both,
 //! `copy` takes segment files over into a checkpoint (`staging`). `session` adds what makes it one storage for one writer:
 //! `lock`, the version of the root (`version`) with its witness `HEAD` outside the store (`head`), and the data directory
-//! itself (`data_dir`). To read only, `temporary_copy` spares the store that is in use.
+//! itself (`data_dir`, `moved`). To read only, `temporary_copy` spares the store that is in use.
 
 mod catalog;
 mod copy;
@@ -19,6 +19,7 @@ pub mod head;
 mod kv;
 mod lock;
 mod merge_scan;
+mod moved;
 mod pages;
 mod reclaimer;
 mod segment;
@@ -42,8 +43,9 @@ pub(super) use staging::LocalStaging;
 pub use store::Store;
 pub use value_writer::ValueWriter;
 
+use super::checkpoint::Resume;
 use super::error::{StorageError, StorageResult};
-use super::{Acquire, Hint};
+use super::{Acquire, Hint, Version};
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -90,8 +92,8 @@ impl Local {
         fs2::available_space(&self.dir).map_err(StorageError::file("read the free space of", &self.dir))
     }
 
-    pub(super) fn stage(&self) -> StorageResult<LocalStaging> {
-        LocalStaging::begin(&self.dir)
+    pub(super) fn stage(&self, resume: Option<(&Resume, Version)>) -> StorageResult<LocalStaging> {
+        LocalStaging::begin(&self.dir, resume)
     }
 }
 

@@ -5,7 +5,7 @@ use super::reclaimer::Reclaimer;
 use super::store::Store;
 use super::value_writer::ValueWriter;
 use super::version::Recorded;
-use super::{AHEAD_BYTES, AHEAD_EVERY, data_dir, head};
+use super::{AHEAD_BYTES, AHEAD_EVERY, data_dir, head, moved};
 use crate::storage::cache::PartCache;
 use crate::storage::crash_points::{self, Point};
 use crate::storage::error::{StorageError, StorageResult};
@@ -46,6 +46,7 @@ impl LocalSession {
         match how.mode {
             Mode::Write { accept_older_state, .. } => {
                 let lock = data_dir::claim(dir)?;
+                moved::check(dir)?;
                 Self::write(dir, how, lock, accept_older_state)
             }
             Mode::WriteExisting => {
@@ -98,6 +99,14 @@ impl LocalSession {
             is_older_state: false,
             version: Mutex::new(Some(recorded.version)),
         }
+    }
+
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    pub(super) fn check_may_write(&self) -> StorageResult<()> {
+        if self.is_read_only { Err(StorageError::ReadOnly) } else { self.check_lock() }
     }
 
     fn check_lock(&self) -> StorageResult<()> {

@@ -3,7 +3,8 @@
 //! Only create-if-absent decides anything. A request that fails in a way that may pass is sent again, to the next endpoint, with
 //! the same bytes, until the patience of the storage is used up.
 
-use super::name::SLICE;
+use super::name::{SIDE, SLICE};
+pub(super) use super::outcome::{Created, Listed, Trouble};
 use crate::storage::error::{StorageError, StorageResult};
 use crate::wait::pace;
 use bytes::Bytes;
@@ -26,73 +27,16 @@ const PAUSE_MAX: Duration = Duration::from_secs(1);
 /// The time of one request, and more for each mebibyte that it carries.
 const REQUEST_TIME: Duration = Duration::from_secs(10);
 const MEBIBYTE: usize = 1 << 20;
-/// The longest part of what a store says that a message repeats, in characters.
-const MESSAGE_CHARS_MAX: usize = 400;
-
-/// Why a request brought nothing.
-#[derive(Debug)]
-pub(super) enum Trouble {
-    Absent,
-    Exists,
-    /// It fails again.
-    Final(String),
-    /// It may succeed when it is sent again. A change may have taken effect.
-    Passing(String),
-}
-
-impl From<Error> for Trouble {
-    fn from(error: Error) -> Self {
-        let text = error.to_string().chars().take(MESSAGE_CHARS_MAX).collect();
-        match error {
-            Error::NotFound { .. } => Self::Absent,
-            Error::AlreadyExists { .. } | Error::Precondition { .. } => Self::Exists,
-            Error::PermissionDenied { .. }
-            | Error::Unauthenticated { .. }
-            | Error::NotSupported { .. }
-            | Error::NotImplemented { .. }
-            | Error::InvalidPath { .. }
-            | Error::UnknownConfigurationKey { .. } => Self::Final(text),
-            _ => Self::Passing(text),
-        }
-    }
-}
-
-impl Trouble {
-    pub(super) fn text(&self) -> String {
-        match self {
-            Self::Absent => "the object, or the bucket, does not exist".to_owned(),
-            Self::Exists => "an object of this name exists".to_owned(),
-            Self::Final(text) | Self::Passing(text) => text.clone(),
-        }
-    }
-}
-
-/// What became of an object that was created.
-#[derive(Debug)]
-pub(super) enum Created {
-    /// It is there, and it is one's own.
-    Won,
-    /// Another is there: these are its bytes.
-    Lost(Bytes),
-    /// It is open whether it is there, or will be.
-    Unknown(String),
-}
-
-/// An object of a folder.
-#[derive(Clone, Debug)]
-pub(super) struct Listed {
-    pub(super) name: String,
-    /// When it was created, by the clock of the store, in milliseconds.
-    pub(super) created_ms: i64,
-}
 
 /// The bucket below the prefix of a storage.
 pub(super) struct Bucket {
     stores: Vec<Arc<dyn ObjectStore>>,
     /// Which of them is asked now.
-    at: AtomicUsize,
+    pub(super) at: AtomicUsize,
     url: String,
+    /// What names of the chain begin with, and those beside it.
     prefix: String,
+    base: String,
     patience: Duration,
     /// None once it is dropped.
     runtime: Option<Runtime>,
@@ -126,13 +70,23 @@ impl Bucket {
             .enable_all()
             .build()
             .map_err(|error| StorageError::object("begin to use", &url)(error.to_string()))?;
-        let prefix = if prefix.is_empty() { SLICE.to_owned() } else { format!("{prefix}/{SLICE}") };
-        Ok(Self { stores, at: AtomicUsize::new(0), url, prefix, patience, runtime: Some(runtime) })
+        let base = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
+        let prefix = format!("{base}{SLICE}/");
+        Ok(Self { stores, at: AtomicUsize::new(0), url, prefix, base, patience, runtime: Some(runtime) })
     }
 
     /// What messages call an object of it.
     pub(super) fn place(&self, name: &str) -> String {
-        format!("{}/{SLICE}/{name}", self.url)
+        if name.starts_with(SIDE) {
+            format!("{}/{name}", self.url)
+        } else {
+            format!("{}/{SLICE}/{name}", self.url)
+        }
+    }
+
+    /// What the name of an object begins with in the bucket.
+    fn beginning(&self, name: &str) -> &str {
+        if name.starts_with(SIDE) { &self.base } else { &self.prefix }
     }
 
     pub(super) fn url(&self) -> &str {
@@ -145,7 +99,7 @@ impl Bucket {
     }
 
     pub(super) fn path(&self, name: &str) -> Path {
-        Path::from(format!("{}/{name}", self.prefix))
+        Path::from(format!("{}{name}", self.beginning(name)))
     }
 
     /// The endpoint of a number, or the one that is asked now.
@@ -327,8 +281,9 @@ impl Bucket {
         after: Option<&str>,
         endpoint: Option<usize>,
     ) -> Result<Vec<Listed>, Trouble> {
-        let (store, path) = (self.store(endpoint)?, self.path(folder.trim_end_matches('/')));
-        let (after, prefix) = (after.map(|name| self.path(name)), format!("{}/", self.prefix));
+        let (store, prefix) = (self.store(endpoint)?, self.beginning(folder).to_owned());
+        let path = Path::from(format!("{prefix}{}", folder.trim_end_matches('/')));
+        let after = after.map(|name| self.path(name));
         self.wait(REQUEST_TIME * 30, async move {
             let listed = match &after {
                 Some(after) => store.list_with_offset(Some(&path), after),
@@ -338,6 +293,7 @@ impl Bucket {
                 .map_ok(|meta| Listed {
                     name: meta.location.as_ref().strip_prefix(&prefix).unwrap_or_default().to_owned(),
                     created_ms: meta.last_modified.timestamp_millis(),
+                    bytes: meta.size,
                 })
                 .try_collect()
                 .await?;

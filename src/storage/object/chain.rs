@@ -1,16 +1,21 @@
 //! Reading the chain: from the newest full checkpoint along the slots to the head.
 
-use super::bucket::Bucket;
+use super::bucket::{Bucket, Trouble};
 use super::full::{self, FULL_BYTES_MAX};
 use super::name::{FULLS, MARKS, SLOTS, number_of, numbered};
 use super::slot::{SLOT_BYTES_MAX, hash};
 use super::state::{Broken, State};
 use crate::storage::error::{StorageError, StorageResult};
+use object_store::ObjectStoreExt;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 /// Slots that are read at once.
 const READ_AT_ONCE: u64 = 64;
 /// They are if there is one so far ahead.
 const LOOK_AHEAD: u64 = 8;
+/// The time of a look at whether a slot is there.
+const LOOK_TIME: Duration = Duration::from_secs(2);
 /// How often the beginning is looked for again where objects were collected meanwhile.
 const LOOKS_MAX: u32 = 5;
 
@@ -18,6 +23,27 @@ const LOOKS_MAX: u32 = 5;
 pub(super) fn mark_above(bucket: &Bucket, slot: u64) -> StorageResult<Option<u64>> {
     let marks = bucket.list(MARKS, Some(&numbered(MARKS, slot)))?;
     Ok(marks.iter().filter_map(|mark| number_of(MARKS, &mark.name)).filter(|mark| *mark > slot).max())
+}
+
+/// Whether the slot of a number is there, by one request that waits for no more than a moment. After a failure the next request
+/// goes to the next endpoint.
+pub(super) fn has_slot(bucket: &Bucket, number: u64) -> StorageResult<bool> {
+    let name = numbered(SLOTS, number);
+    let (store, path) = (bucket.store(None), bucket.path(&name));
+    let asked = store.and_then(|store| {
+        bucket.wait(LOOK_TIME, async move {
+            store.head(&path).await?;
+            Ok(())
+        })
+    });
+    match asked {
+        Ok(()) => Ok(true),
+        Err(Trouble::Absent) => Ok(false),
+        Err(trouble) => {
+            bucket.at.fetch_add(1, Ordering::Relaxed);
+            Err(StorageError::object("look for", &bucket.place(&name))(trouble.text()))
+        }
+    }
 }
 
 /// The newest state; `None` where there is no chain. Continues from a state that is known.

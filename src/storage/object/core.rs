@@ -9,6 +9,7 @@ use super::slot::{Kind, SLOT_BYTES_MAX, Slot};
 use super::state::State;
 use super::table::TableChange;
 use crate::storage::cache::PartCache;
+use crate::storage::checkpoint::Resume;
 use crate::storage::error::{StorageError, StorageResult};
 use crate::storage::root::{Change, Version};
 use arc_swap::ArcSwap;
@@ -61,6 +62,8 @@ pub(super) struct Core {
     /// Beside the lock, which a thread may hold that waits for the engine's runtime.
     is_closed: AtomicBool,
     pub(super) parts: Arc<PartCache>,
+    /// Of a storage that is made aside, so that another copy can continue.
+    pub(super) staging: Option<Resume>,
 }
 
 impl Core {
@@ -74,8 +77,19 @@ impl Core {
             visible: ArcSwap::from_pointee(state.clone()),
             writing: Mutex::new(Writing { base: state, ..Writing::default() }),
             is_closed: AtomicBool::new(false),
-            parts: Arc::new(PartCache::new(index_bytes)),
+            parts: shared.parts(index_bytes),
+            staging: None,
         }
+    }
+
+    /// With what another copy of the same source may continue with.
+    pub(super) fn staging(self, staging: Option<Resume>) -> Self {
+        Self { staging, ..self }
+    }
+
+    /// Bytes of values of a segment.
+    pub(super) fn segment_bytes(&self) -> usize {
+        self.staging.as_ref().map_or(self.shared.options.segment_bytes, |resume| resume.piece_bytes)
     }
 
     /// With a nonce of its own, and the epoch after that of the state.
@@ -121,6 +135,7 @@ impl Core {
     pub(super) fn change(&self, changes: Vec<TableChange>) -> StorageResult<u64> {
         let mut writing = self.writing();
         writing.check()?;
+        self.check_open()?;
         let mut visible = State::clone(&self.visible.load());
         let slot = writing.base.head.slot + 1;
         let mut removed = 0;
@@ -151,6 +166,7 @@ impl Core {
     ) -> StorageResult<()> {
         let mut writing = self.writing();
         writing.check()?;
+        self.check_open()?;
         let at = writing.base.version;
         if at != *expected {
             let why = format!("the root is at version {}, not at {}", at.number, expected.number);
@@ -168,7 +184,6 @@ impl Core {
         self.create_slot(&mut writing, Kind::Commit, *next, (changes.to_vec(), table))?;
         writing.pending_inline = 0;
         self.visible.store(Arc::new(writing.base.clone()));
-        self.shared.remember(&writing.base);
         let (slot, every) = (writing.base.head.slot, self.shared.options.full_every);
         if slot >= writing.full.saturating_add(every.saturating_mul(2)) {
             // Nothing else writes one: without them a start would read slot after slot.
@@ -232,6 +247,7 @@ impl Core {
         writing.base.follow(&stored).map_err(chain::broken(bucket, &name))?;
         writing.is_unknown = false;
         writing.moved = Some(Instant::now());
+        self.shared.remember(&writing.base);
         Ok(())
     }
 
@@ -244,6 +260,14 @@ impl Core {
              over: this process must end",
             self.epoch
         )
+    }
+
+    /// Creates a slot, whatever the time: whether this is the writer still.
+    pub(super) fn show(&self) -> StorageResult<()> {
+        let mut writing = self.writing();
+        writing.check()?;
+        let version = writing.base.version;
+        self.create_slot(&mut writing, Kind::Heartbeat, version, Default::default())
     }
 
     /// Shows that the writer is there.
@@ -290,9 +314,20 @@ impl Core {
             if let Err(error) = self.create_slot(&mut writing, Kind::Release, version, Default::default()) {
                 tracing::warn!(%error, "Failed to say that this writer has ended: the next one waits for the lease");
             }
-            self.shared.remember(&writing.base);
         }
         self.is_closed.store(true, Ordering::Release);
+    }
+
+    /// Whether this writer has not said yet that it has ended.
+    fn check_open(&self) -> StorageResult<()> {
+        if !self.is_closed() {
+            return Ok(());
+        }
+        let why = format!(
+            "Failed to write to {}: this process has said that it writes no more; start again",
+            self.shared.bucket.url()
+        );
+        Err(StorageError::Fenced { why })
     }
 
     pub(super) fn is_closed(&self) -> bool {

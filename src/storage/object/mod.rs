@@ -9,6 +9,9 @@
 //! | `seg/{epoch}-{number}-{nonce}` | values, and where they lie; never overwritten | `upload`, `places` |
 //! | `full/{slot}` | the whole state at a slot, so that a start reads few of them | `full` |
 //! | `gc/{slot}` | a mark, never deleted: what lies below may be | `collect` |
+//! | `stage/{source}/...` | which segments of a copy that is being made are whole | `staged`, `staging` |
+//! | `moved` | the ledger lies elsewhere now: no writer begins here | `moved` |
+//! | `side/...`, beside the slices | files beside the chain | `side` |
 //!
 //! `bucket` asks the store, `chain` follows the slots, `state` is what they lead to, `table` how its values change. `core` is what one
 //! session works with; `shared` outlives sessions. `entries` finds entries of the root, of which those that are never changed again lie
@@ -22,8 +25,10 @@ mod disk_cache;
 mod entries;
 mod entry_pages;
 mod full;
+mod moved;
 mod name;
 mod options;
+mod outcome;
 mod pause;
 mod places;
 mod probe;
@@ -31,7 +36,9 @@ pub mod s3;
 mod segment_reader;
 mod session;
 mod shared;
+mod side;
 mod slot;
+mod staged;
 mod staging;
 mod state;
 mod table;
@@ -42,11 +49,14 @@ mod upload;
 
 pub use options::ObjectOptions;
 pub use session::ObjectSession;
+pub(super) use side::ObjectSide;
 pub(super) use staging::ObjectStaging;
 pub use upkeep::ObjectUpkeep;
 pub(super) use upload::Upload;
 
 use self::core::{Core, Role};
+use super::activity::WriterActivity;
+use super::checkpoint::Resume;
 use super::error::{StorageError, StorageResult};
 use super::{Acquire, Mode};
 use crate::wait::pace;
@@ -137,6 +147,7 @@ impl Object {
     pub(super) fn acquire(&self, how: &Acquire) -> StorageResult<ObjectSession> {
         let shared = &self.shared()?;
         let none = || StorageError::NoLedger { path: PathBuf::from(shared.bucket.url()) };
+        let begins = matches!(how.mode, Mode::Write { .. });
         let (take_over, is_created) = match how.mode {
             Mode::Read => {
                 let state = shared.newest()?.filter(|state| !state.is_empty()).ok_or_else(none)?;
@@ -149,16 +160,21 @@ impl Object {
         if !take_over && shared.has_writer() {
             return Err(shared.in_use());
         }
+        if begins {
+            moved::check_place(shared)?;
+        }
         let state = shared.newest()?;
         if !is_created && state.as_ref().is_none_or(State::is_empty) {
             return Err(none());
         }
-        if !shared.is_probed.load(Ordering::Acquire) {
-            probe::probe(&shared.bucket, new_nonce()?)?;
-            shared.is_probed.store(true, Ordering::Release);
-        }
+        probe_once(shared)?;
         let state = free(shared, state.unwrap_or_default(), take_over)?;
-        claim(shared, state, take_over, how.index_bytes)
+        let session = claim(shared, state, take_over, how.index_bytes)?;
+        if begins {
+            // The one before may have marked it until its last slot.
+            moved::check_place(shared)?;
+        }
+        Ok(session)
     }
 
     /// Tries the store ([`probe`]).
@@ -166,9 +182,26 @@ impl Object {
         probe::probe(&self.shared()?.bucket, new_nonce()?)
     }
 
-    pub(super) fn stage(&self) -> StorageResult<ObjectStaging> {
-        ObjectStaging::begin(&self.shared()?)
+    pub(super) fn stage(&self, resume: Option<&Resume>) -> StorageResult<ObjectStaging> {
+        ObjectStaging::begin(&self.shared()?, resume)
     }
+
+    pub(super) fn forget_copy(&self, source: &str) -> StorageResult<()> {
+        staged::forget(&self.shared()?.bucket, source)
+    }
+
+    pub(super) fn side_files(&self) -> StorageResult<ObjectSide> {
+        self.shared().map(ObjectSide)
+    }
+}
+
+/// Tries the store before this process writes to it for the first time.
+fn probe_once(shared: &Shared) -> StorageResult<()> {
+    if !shared.is_probed.load(Ordering::Acquire) {
+        probe::probe(&shared.bucket, new_nonce()?)?;
+        shared.is_probed.store(true, Ordering::Release);
+    }
+    Ok(())
 }
 
 /// Waits until no writer is at work: a lease long, if none has said that it ended.
@@ -204,11 +237,9 @@ fn claim(
             // A full checkpoint is due when none is known.
             writing.full = writing.base.head.slot - writing.base.head.slot % shared.options.full_every.max(1);
             core.create_slot(&mut writing, Kind::Claim, version, Default::default())
-                .map(|()| writing.base.clone())
         };
         match claimed {
-            Ok(base) => {
-                shared.remember(&base);
+            Ok(()) => {
                 shared.writer_began();
                 let core = Arc::new(core);
                 keep_alive(&core);
@@ -242,7 +273,56 @@ fn keep_alive(core: &Arc<Core>) {
     });
 }
 
+/// Following, and taking over.
 impl ObjectSession {
+    /// The newest state, if its root is another one.
+    pub(super) fn follow(&self) -> StorageResult<Option<Self>> {
+        let core = &self.core;
+        if core.role != Role::Reader {
+            return Ok(None);
+        }
+        let Some(state) = core.shared.followed()? else { return Ok(None) };
+        if state.version == core.version()? {
+            return Ok(None);
+        }
+        Ok(Some(Self { core: Arc::new(Core::new(&core.shared, Role::Reader, state, 0)) }))
+    }
+
+    pub(super) fn writer_activity(&self) -> Option<WriterActivity> {
+        self.core.shared.activity()
+    }
+
+    pub(super) fn prepare(&self) -> StorageResult<()> {
+        probe_once(&self.core.shared)
+    }
+
+    /// Claims the storage, after the slot that was judged to be the last one, or after whatever is.
+    pub(super) fn take_over(&self, judged: Option<u64>) -> StorageResult<Self> {
+        let core = &self.core;
+        if core.role != Role::Reader {
+            return Err(StorageError::ReadOnly);
+        }
+        let shared = &core.shared;
+        if shared.has_writer() {
+            return Err(shared.in_use());
+        }
+        probe_once(shared)?;
+        let state = match judged {
+            Some(judged) => shared.known_state().filter(|state| state.head.slot == judged),
+            None => shared.newest()?,
+        };
+        let session = claim(shared, state.ok_or_else(|| shared.in_use())?, judged.is_none(), 0)?;
+        // The writer before may have marked the place until its last slot.
+        moved::check_place(shared)?;
+        Ok(session)
+    }
+
+    pub(super) fn release(&self) {
+        if self.core.role == Role::Writer {
+            self.core.close();
+        }
+    }
+
     pub(super) fn upkeep(&self) -> Option<ObjectUpkeep> {
         (self.core.role == Role::Writer).then(|| ObjectUpkeep::new(Arc::clone(&self.core)))
     }

@@ -10,6 +10,12 @@ pub(super) const SLOTS: &str = "slot/";
 pub(super) const SEGMENTS: &str = "seg/";
 pub(super) const FULLS: &str = "full/";
 pub(super) const MARKS: &str = "gc/";
+/// What is known of segments that wait for their chain, by the source that they were copied from.
+pub(super) const STAGED: &str = "stage/";
+/// Says that the ledger was moved, and where to.
+pub(super) const MOVED: &str = "moved";
+/// Files beside the chain; they lie beside the slices.
+pub(super) const SIDE: &str = "side/";
 
 /// What tells one writer's objects from another's: random, new for each session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

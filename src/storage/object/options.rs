@@ -16,6 +16,8 @@ pub struct ObjectOptions {
     pub patience: Duration,
     /// What does not count any more is kept for so long, by the clock of the store.
     pub keep: Duration,
+    /// One that follows without meeting a new slot looks so often whether the slots that come next were collected.
+    pub marks_every: Duration,
     /// How often it is looked for what may be deleted.
     pub collect_every: Duration,
     /// Slots from one full checkpoint to the next.
@@ -38,6 +40,7 @@ impl Default for ObjectOptions {
             heartbeat: Duration::from_secs(2),
             patience: Duration::from_secs(30),
             keep: Duration::from_secs(7 * 86_400),
+            marks_every: Duration::from_secs(2),
             collect_every: Duration::from_secs(3_600),
             full_every: 1_000,
             appended_max: 2_000,

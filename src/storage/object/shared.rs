@@ -5,12 +5,15 @@ use super::chain;
 use super::name::Nonce;
 use super::options::ObjectOptions;
 use super::segment_reader::SegmentReader;
+use super::slot::Kind;
 use super::state::State;
+use crate::storage::activity::WriterActivity;
+use crate::storage::cache::PartCache;
 use crate::storage::error::{StorageError, StorageResult};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
 #[derive(Debug, Default)]
@@ -19,6 +22,10 @@ struct Known {
     state: Option<State>,
     /// Since when, by the clock of this process, the chain has ended at this slot.
     seen: Option<(u64, Instant)>,
+    /// Whether the last look failed.
+    is_cut_off: bool,
+    /// When the marks of collection were looked at last.
+    checked: Option<Instant>,
     /// Sessions of this handle that write.
     writers: u32,
     /// Sessions of this handle that wrote, and have ended.
@@ -33,11 +40,20 @@ pub(super) struct Shared {
     /// Whether the store has passed its probe.
     pub(super) is_probed: AtomicBool,
     known: Mutex<Known>,
+    /// What leads to values: one cache for all sessions, so that what was opened through one can be read through another.
+    parts: OnceLock<Arc<PartCache>>,
 }
 
 impl Shared {
     pub(super) fn new(bucket: Arc<Bucket>, options: ObjectOptions, reader: SegmentReader) -> Self {
-        Self { bucket, options, reader, is_probed: AtomicBool::new(false), known: Mutex::default() }
+        Self {
+            bucket,
+            options,
+            reader,
+            is_probed: AtomicBool::new(false),
+            known: Mutex::default(),
+            parts: OnceLock::new(),
+        }
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -46,18 +62,70 @@ impl Shared {
 
     /// The newest state of the chain; what was read before is not read again.
     pub(super) fn newest(&self) -> StorageResult<Option<State>> {
-        let known = self.known().state.clone();
+        let (known, began) = (self.known().state.clone(), Instant::now());
         let newest = chain::newest(&self.bucket, known)?;
         if let Some(state) = &newest {
             self.remember(state);
         }
+        self.known().checked = Some(began);
         Ok(newest)
+    }
+
+    /// The newest state, for one that asks again and again: a look at the slot that comes next, mostly. A slot that is not there
+    /// may have been collected, of a process that was away for long: now and then, the marks are looked at too.
+    pub(super) fn followed(&self) -> StorageResult<Option<State>> {
+        let (known, checked) = {
+            let known = self.known();
+            (known.state.clone(), known.checked)
+        };
+        let Some(state) = known else { return self.newest() };
+        // Also before the marks are looked at, which is done patiently: a store that is away says so at once.
+        let looked = chain::has_slot(&self.bucket, state.head.slot + 1);
+        self.looked(looked.is_ok());
+        let is_moved = looked?;
+        let is_checked = checked.is_some_and(|checked| checked.elapsed() < self.options.marks_every);
+        if is_moved || !is_checked { self.newest() } else { Ok(Some(state)) }
+    }
+
+    /// A writer's silence counts from when one could hear it: a store that was away has silenced the writer, too.
+    fn looked(&self, is_answered: bool) {
+        let mut known = self.known();
+        if is_answered
+            && std::mem::take(&mut known.is_cut_off)
+            && let Some((_, since)) = &mut known.seen
+        {
+            *since = Instant::now();
+        }
+        known.is_cut_off = !is_answered;
+    }
+
+    /// The newest slot that is known, and how long nothing newer is; `None` before the first.
+    pub(super) fn activity(&self) -> Option<WriterActivity> {
+        let known = self.known();
+        let (head, (_, since)) = (known.state.as_ref()?.head, known.seen?);
+        Some(WriterActivity {
+            epoch: head.epoch,
+            newest: head.slot,
+            has_released: head.kind == Kind::Release,
+            quiet: since.elapsed(),
+            lease: self.options.lease,
+        })
+    }
+
+    /// The newest state that is known.
+    pub(super) fn known_state(&self) -> Option<State> {
+        self.known().state.clone()
+    }
+
+    /// The cache of what leads to values; whoever acquires first says how large it is.
+    pub(super) fn parts(&self, bytes: usize) -> Arc<PartCache> {
+        Arc::clone(self.parts.get_or_init(|| Arc::new(PartCache::new(bytes))))
     }
 
     pub(super) fn remember(&self, state: &State) {
         let mut known = self.known();
         let slot = state.head.slot;
-        if known.seen.is_none_or(|(seen, _)| seen != slot) {
+        if known.seen.is_none_or(|(seen, _)| seen < slot) {
             known.seen = Some((slot, Instant::now()));
         }
         if known.state.as_ref().is_none_or(|known| known.head.slot < slot) {

@@ -6,9 +6,14 @@ use super::full;
 use super::name::{FULLS, SLOTS, numbered};
 use super::session::ObjectSession;
 use super::shared::Shared;
+use super::side::ObjectSide;
 use super::slot::{Kind, SLOT_BYTES_MAX, Slot, hash};
+use super::staged::{self, Taken};
 use super::state::{Head, State};
+use crate::storage::checkpoint::Resume;
+use crate::storage::crash_points::{self, Point};
 use crate::storage::error::{StorageError, StorageResult};
+use crate::storage::side_files::{Engine, SideFiles};
 use bytes::Bytes;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,17 +22,33 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(in super::super) struct ObjectStaging {
     core: Arc<Core>,
+    /// What an earlier copy of the same source left here.
+    taken: Taken,
     is_published: bool,
 }
 
 impl ObjectStaging {
-    pub(super) fn begin(shared: &Arc<Shared>) -> StorageResult<Self> {
+    pub(super) fn begin(shared: &Arc<Shared>, resume: Option<&Resume>) -> StorageResult<Self> {
         if shared.newest()?.is_some() {
             return Err(not_empty(shared));
         }
+        let (mut state, mut taken) = (State::default(), Taken::default());
+        if let Some(resume) = resume {
+            taken = staged::take_in(&shared.bucket, &resume.source, &mut state)?;
+        }
         // What its writer keeps in memory of where values lie is small: each is read once.
-        let core = Core::new(shared, Role::Aside, State::default(), 1 << 20).with_nonce(super::new_nonce()?);
-        Ok(Self { core: Arc::new(core), is_published: false })
+        let core = Core::new(shared, Role::Aside, state, 1 << 20).with_nonce(super::new_nonce()?);
+        Ok(Self { core: Arc::new(core.staging(resume.cloned())), taken, is_published: false })
+    }
+
+    /// Segments that are there from an earlier copy, and their bytes.
+    pub(in super::super) const fn reused(&self) -> (u64, u64) {
+        (self.taken.segments, self.taken.bytes)
+    }
+
+    /// Writes files beside the chain.
+    pub(in super::super) fn put_beside(&self, name: &str, bytes: &[u8]) -> StorageResult<()> {
+        SideFiles(Engine::Object(ObjectSide(Arc::clone(&self.core.shared)))).put(name, bytes)
     }
 
     pub(in super::super) fn open(&self) -> ObjectSession {
@@ -57,9 +78,12 @@ impl ObjectStaging {
             return Err(not_empty(&shared));
         }
         shared.bucket.put(&numbered(FULLS, number), &Bytes::from(full::encode(&state)))?;
+        crash_points::after(Point::StagedFullWritten);
         match shared.bucket.create(&name, &stored, SLOT_BYTES_MAX, |found| found == stored) {
             Created::Won => {
                 self.is_published = true;
+                crash_points::after(Point::StagedPublished);
+                self.forget_records();
                 Ok(())
             }
             Created::Lost(_) => Err(not_empty(&shared)),
@@ -72,9 +96,20 @@ impl ObjectStaging {
     }
 }
 
+impl ObjectStaging {
+    /// The chain names the segments now.
+    fn forget_records(&self) {
+        let Some(resume) = &self.core.staging else { return };
+        if let Err(error) = staged::forget(&self.core.shared.bucket, &resume.source) {
+            tracing::warn!(%error, "Failed to delete the records of a copy that is done: they take a little space, nothing else");
+        }
+    }
+}
+
 impl Drop for ObjectStaging {
     fn drop(&mut self) {
-        if self.is_published {
+        // The next copy of the same source continues with what is there.
+        if self.is_published || self.core.staging.is_some() {
             return;
         }
         let state = self.core.visible();

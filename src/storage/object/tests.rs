@@ -21,6 +21,7 @@ fn options() -> ObjectOptions {
         heartbeat: Duration::from_secs(3_600),
         patience: Duration::from_secs(20),
         keep: Duration::ZERO,
+        marks_every: Duration::ZERO,
         full_every: 5,
         appended_max: 3,
         inline_bytes_max: 512,
@@ -33,9 +34,14 @@ fn object(store: Arc<dyn ObjectStore>, options: ObjectOptions) -> Object {
     Object::over(vec![store], "s3://memory", options)
 }
 
+/// A storage in a bucket in memory.
+pub(in super::super) fn in_memory() -> Storage {
+    Storage::Object(object(Arc::new(InMemory::new()), options()))
+}
+
 /// A place of contract tests.
 pub(in super::super) fn place(name: &'static str, wrap: fn(Storage) -> Storage) -> Place {
-    let storage = || wrap(Storage::Object(object(Arc::new(InMemory::new()), options())));
+    let storage = || wrap(in_memory());
     Place::object(name, storage(), storage())
 }
 
@@ -183,4 +189,51 @@ fn a_cache_on_the_disk_serves_reads_and_what_was_damaged_there_is_read_again() {
         std::fs::write(path, bytes).unwrap();
     }
     reads_all(&open(&object(store, cached), Mode::Read).unwrap());
+}
+
+#[test]
+fn what_a_slow_reader_or_a_standby_needs_is_not_collected_while_it_is_kept() {
+    let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    let keeping = |keep| ObjectOptions { keep, ..options() };
+    let (day, now) = (Duration::from_secs(86_400), Duration::ZERO);
+    let writing = object(Arc::clone(&store), keeping(day));
+    let (reading, standing_by) =
+        (object(Arc::clone(&store), options()), object(Arc::clone(&store), options()));
+    let session = open(&writing, Mode::WRITE).unwrap();
+    (1..8).for_each(|number| commit(&session, number).unwrap());
+    let reader = open(&reading, Mode::Read).unwrap();
+    drop(open(&standing_by, Mode::Read).unwrap());
+    // Compaction and retention: everything that the reader has is replaced or dropped, and orphans lie about.
+    session.delete_runs(KIND, 1..8).unwrap();
+    let orphan = session.begin(Hint::LongLived);
+    orphan.put(&ValueKey::new(KIND, 99, 0), vec![1; 100]).unwrap();
+    orphan.seal().unwrap();
+    drop(orphan);
+    (8..40).for_each(|number| commit(&session, number).unwrap());
+    core(&session).write_full_if_due().unwrap();
+    let objects = || {
+        let bucket = writing.shared().unwrap();
+        ["slot/", "seg/", "full/"].map(|folder| bucket.bucket.list(folder, None).unwrap().len())
+    };
+    let before = objects();
+    assert_eq!(core(&session).collect().unwrap(), 0, "all of it is young");
+    // Its own heartbeat is the one slot more.
+    assert_eq!(objects(), [before[0] + 1, before[1], before[2]]);
+    (1..8).for_each(|number| {
+        let value = reader.get(&ValueKey::new(KIND, number, 0)).unwrap().unwrap();
+        assert_eq!(*value, number.to_be_bytes(), "the slow reader");
+    });
+    // The standby follows slot by slot from where it was, and takes over.
+    drop(session);
+    let successor = open(&standing_by, Mode::WRITE).unwrap();
+    assert_eq!(newest(&successor), "39");
+    drop(successor);
+    // The same ledger, once that time has passed: what no newer state needs is deleted, and only that.
+    let later = open(&object(Arc::clone(&store), keeping(now)), Mode::WRITE).unwrap();
+    (40..52).for_each(|number| commit(&later, number).unwrap());
+    core(&later).write_full_if_due().unwrap();
+    assert!(core(&later).collect().unwrap() > 8);
+    assert!(reader.get(&ValueKey::new(KIND, 3, 0)).is_err(), "an error, no other value");
+    later.scrub(&mut |problem| panic!("{problem}"));
+    (8..52).for_each(|number| assert!(later.contains(&ValueKey::new(KIND, number, 0)).unwrap()));
 }

@@ -3,7 +3,9 @@
 use super::core::{Core, Role};
 use super::name::SegmentName;
 use super::places::{Entry, Group, MAGIC, Place, encode_pages};
+use super::staged::{self, Record};
 use super::table::TableChange;
+use crate::storage::crash_points::{self, Point};
 use crate::storage::error::{StorageError, StorageResult};
 use crate::storage::key::ValueKey;
 use crate::storage::upload::Hint;
@@ -47,7 +49,7 @@ impl Upload {
         let mut open = self.open();
         open.bytes += value.len();
         open.values.insert(*key, value);
-        if open.bytes >= self.core.shared.options.segment_bytes {
+        if open.bytes >= self.core.segment_bytes() {
             self.write_segment(&mut open)?;
         }
         Ok(())
@@ -85,9 +87,19 @@ impl Upload {
         let (shared, stored) = (&self.core.shared, Bytes::from(bytes));
         // Its name is its writer's alone: to write it once more writes the same.
         shared.bucket.put(&name.to_string(), &stored)?;
-        shared.reader.written(&name, &stored);
         let bytes = u64::try_from(stored.len()).unwrap_or(u64::MAX);
-        open.written.push(TableChange::Add { segment: name, bytes, entries: entries.into() });
+        let change = TableChange::Add { segment: name, bytes, entries: entries.into() };
+        match &self.core.staging {
+            // What is copied is read from the store when it is looked at, not from a disk.
+            Some(resume) => {
+                crash_points::after(Point::StagedPieceWritten);
+                let record = Bytes::from(Record::of(&stored, &change).encode());
+                shared.bucket.put(&staged::record_name(&resume.source, &name), &record)?;
+                crash_points::after(Point::StagedPieceRecorded);
+            }
+            None => shared.reader.written(&name, &stored),
+        }
+        open.written.push(change);
         Ok(())
     }
 }

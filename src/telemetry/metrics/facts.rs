@@ -224,6 +224,8 @@ pub struct Figures {
     pub is_poisoned: bool,
     /// Whether another process took the place of this writer.
     pub is_fenced: bool,
+    /// Whether answers about the present are undetermined, as newer commits may exist.
+    pub is_reader_behind: bool,
     /// Whether a write to the answer log failed.
     pub is_answer_log_stopped: bool,
 }

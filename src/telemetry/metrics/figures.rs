@@ -27,6 +27,7 @@ pub(super) fn read(table: &Table) -> Figures {
         is_paused: table.ingest_paused.get() == 1,
         is_poisoned: table.poisoned.get() == 1,
         is_fenced: table.fenced.get() == 1,
+        is_reader_behind: table.reader_behind.get() == 1,
         is_answer_log_stopped: table.answer_log_stopped.get() == 1,
     }
 }

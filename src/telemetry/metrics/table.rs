@@ -2,8 +2,8 @@
 
 use prometheus::core::Collector;
 use prometheus::{
-    Counter, CounterVec, Error, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec,
-    IntGauge, IntGaugeVec, Opts, Registry,
+    Counter, CounterVec, Error, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter,
+    IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
 
 /// The prefix of every name.
@@ -82,6 +82,7 @@ table! {
     receipts: IntCounterVec = "receipts_total", ["outcome"], "Receipts asked for, by how that ended.";
     checkpoints_published: IntCounter = "checkpoints_published_total", [], "Checkpoints of the seal log that are in their topic.";
     checkpoint_failures: IntCounter = "checkpoint_failures_total", [], "Times that checkpoints could not be put into their topic.";
+    beside_failing: IntGaugeVec = "beside_failing", ["what"], "1 while files beside the chain of a bucket cannot be exchanged.";
     disk_bytes: IntGauge = "ledger_disk_bytes", [], "Bytes of the data directory.";
     runs: IntGauge = "ledger_runs", [], "Runs in force.";
     blocks: IntGauge = "ledger_blocks", [], "Blocks in force.";
@@ -100,6 +101,11 @@ table! {
     fenced: IntGauge = "fenced", [], "1 after another process took the place of this writer.";
     answer_log_stopped: IntGauge = "answer_log_stopped", [], "1 after a write to the answer log failed.";
     certificate_expires: GaugeVec = "tls_certificate_expires_seconds", ["file"], "When the certificate of the service expires (since the epoch).";
+    role: IntGaugeVec = "role", ["role"], "1 of the role of the process: writer, standby or reader.";
+    writer_epoch: IntGauge = "writer_epoch", [], "Grows with every writer of a ledger in a bucket; 0 elsewhere.";
+    newest_slot: IntGauge = "newest_slot", [], "Number of the newest slot of a ledger in a bucket.";
+    state_age: Gauge = "state_age_seconds", [], "Since the state was confirmed to be the newest; 0 where no other process writes.";
+    reader_behind: IntGauge = "reader_behind", [], "1 while answers about the present are undetermined, as newer commits may exist.";
     ready: IntGauge = "ready", [], "1 while the service is ready.";
     kafka_errors: IntCounter = "kafka_errors_total", [], "Errors of the Kafka client.";
     clock_jumps: IntCounter = "clock_jumps_total", [], "Times wall and monotonic clock disagreed.";
@@ -132,6 +138,7 @@ kinds! {
     IntCounterVec: |opts, labels, _| Self::new(opts, labels);
     CounterVec: |opts, labels, _| Self::new(opts, labels);
     IntGaugeVec: |opts, labels, _| Self::new(opts, labels);
+    Gauge: |opts, _, _| Self::with_opts(opts);
     GaugeVec: |opts, labels, _| Self::new(opts, labels);
     Histogram: |opts, _, buckets| Self::with_opts(HistogramOpts::from(opts).buckets(buckets.to_vec()));
     HistogramVec: |opts, labels, buckets| Self::new(HistogramOpts::from(opts).buckets(buckets.to_vec()), labels);

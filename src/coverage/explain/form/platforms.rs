@@ -161,6 +161,13 @@ pub struct Open {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "code", rename_all = "snake_case")]
 pub enum Missing {
+    /// The reader that answered cannot say that its state is the newest.
+    ReaderBehind {
+        /// When that was confirmed last.
+        since: String,
+        /// The newest commit that it has: with `known_at` the answer is exact.
+        commit: u64,
+    },
     /// The platform's records do not reach back so far.
     BeforeRecords {
         /// End of the last day that retention dropped.

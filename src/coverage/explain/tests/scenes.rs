@@ -5,6 +5,7 @@ use crate::coverage::explain::LimitedTo;
 use crate::coverage::question::{Question, When};
 use crate::coverage::testing::{NaiveLedger, posting};
 use crate::domain::arrival::{Arrived, Timestamp};
+use crate::domain::behind::Behind;
 use crate::domain::completeness::{PartitionFacts, PlatformFacts, SkippedSpan, TopicFacts, Vouch};
 use crate::domain::intake::{Intake, RecordPlace, Source};
 use crate::domain::order::Outcome;
@@ -25,6 +26,8 @@ pub(super) struct Scene {
     pub(super) ledger: NaiveLedger,
     pub(super) question: Question,
     pub(super) limited_to: Option<LimitedTo>,
+    /// Of a reader that cannot say that its state is the newest.
+    pub(super) behind: Option<Behind>,
 }
 
 impl Scene {
@@ -32,7 +35,7 @@ impl Scene {
     fn new(name: &'static str, ledger: NaiveLedger) -> Self {
         let when = When::Instant(at(7).plus(31 * SECOND_MS));
         let question = Question { rider_ids: vec!["R".to_owned()], when, platforms: None, reference: None };
-        Self { name, ledger, question, limited_to: None }
+        Self { name, ledger, question, limited_to: None, behind: None }
     }
 
     fn from(self, from: i64, until: i64) -> Self {
@@ -143,10 +146,18 @@ fn kept(id: u64, kept: Kept, event: &Posting) -> Rejection {
 }
 
 pub(super) fn scenes() -> Vec<Scene> {
-    [covered(), final_ones(), incomplete(), without_records(), of_the_rider(), notes()]
+    [covered(), final_ones(), incomplete(), without_records(), of_the_rider(), notes(), behind()]
         .into_iter()
         .flatten()
         .collect()
+}
+
+/// Of a reader that cannot say that its state is the newest; what it has would cover the time.
+fn behind() -> Vec<Scene> {
+    let behind = Some(Behind { since: at(60), ask_again_at: at(61) });
+    let scene =
+        |name| Scene { behind, ..Scene::new(name, ledger(promise(), Some(3_000), [order("a", 0, 15)])) };
+    vec![scene("a reader that is behind"), scene("a reader that is behind, of an interval").from(5, 25)]
 }
 
 fn covered() -> Vec<Scene> {

@@ -4,7 +4,7 @@ mod orders;
 mod platforms;
 mod terms;
 
-use super::{Asked, LimitedTo, Why};
+use super::{Asked, LimitedTo, Missing, Open, Why};
 use crate::domain::verdict::Verdict;
 use std::fmt;
 use terms::{range, time};
@@ -78,6 +78,11 @@ fn headline(why: &Why, language: Language) -> String {
             "无保障，且为最终结论：没有保障时段包含所查时间，此后到达的记录也不会改变结论。",
             "Not covered, and final: no window contains the time, and nothing that still arrives can change this."
         ),
+        (Verdict::Undetermined, _) if is_behind(why) => say!(
+            language,
+            "暂不能确定：本只读服务无法确认自身状态为最新。",
+            "Undetermined: this reader cannot confirm that its state is the newest."
+        ),
         (Verdict::Undetermined, 0) => say!(
             language,
             "暂不能确定：目前没有保障时段包含所查时间，但仍可能有涉及该时间的订单记录到达。",
@@ -96,6 +101,12 @@ fn headline(why: &Why, language: Language) -> String {
     }
 }
 
+/// Whether a reader explains that is behind: it has looked at no order.
+fn is_behind(why: &Why) -> bool {
+    let says_so = |open: &Open| matches!(open.missing, Missing::ReaderBehind { .. });
+    why.platforms.iter().flat_map(|platform| &platform.open).any(says_so)
+}
+
 fn notes(why: &Why, language: Language) -> Vec<String> {
     let riders = why.rider_id.join(if language == Language::Chinese { "、" } else { ", " });
     let when = match &why.time {
@@ -103,7 +114,7 @@ fn notes(why: &Why, language: Language) -> Vec<String> {
         Asked::Interval(span) => range(span, language),
     };
     let mut notes = vec![say!(language, "所查：骑手 {riders}，{when}。", "Asked: rider {riders}, {when}.")];
-    if !why.rider_known {
+    if !why.rider_known && !is_behind(why) {
         notes.push(say!(
             language,
             "账本中没有任何订单提到所查标识（查无此人）：请先核对标识，切勿据此拒赔。",

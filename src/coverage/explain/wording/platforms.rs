@@ -139,6 +139,14 @@ fn opened(open: &Open, platform: &PlatformWhy, why: &Why, language: Language) ->
     let parts = parts_of(&open.parts, why, language);
     let max = duration(platform.promise.max_order_duration_ms, language);
     match &open.missing {
+        Missing::ReaderBehind { since, commit } => {
+            let since = time(since);
+            say!(
+                language,
+                "未完结{parts}：本只读服务最近一次确认自身状态（提交 {commit}）为最新是在 {since}，此后可能有新的提交，因此不对当前状态下结论。",
+                "Open{parts}: this reader could last confirm at {since} that its state, commit {commit}, is the newest. Later commits may be missing, so it says nothing about the present."
+            )
+        }
         Missing::BeforeRecords { until: None, .. } => say!(
             language,
             "未完结{parts}：该平台未配置 records_from，无法说明任何时间。",
@@ -201,6 +209,11 @@ fn opened(open: &Open, platform: &PlatformWhy, why: &Why, language: Language) ->
 fn details(missing: &Missing, language: Language) -> Vec<String> {
     match missing {
         Missing::BeforeRecords { .. } => Vec::new(),
+        Missing::ReaderBehind { commit, .. } => vec![say!(
+            language,
+            "可稍后再查，或向写入者查询；也可用 known_at={commit} 查询该提交时的状态，其结论是准确的。",
+            "Ask again later, or ask the writer; a question with known_at={commit} is about that state, and its answer is exact."
+        )],
         Missing::Gap { gaps } => gaps.iter().map(|line| gap(line, language)).collect(),
         Missing::Incomplete { waits_for: what, .. } => vec![waits_for(what, language)],
         Missing::OrderOpen { orders, count } => {

@@ -138,7 +138,7 @@ fn fill(line: &mut Line, answer: &Answer) {
     let orders = answer.windows.iter().take(ORDERS_MAX);
     let open = answer.platforms.iter().filter(|status| !status.settled);
     let again = open.clone().filter_map(|status| status.ask_again_at.as_deref()).max();
-    let is_known = answer.rider_seen.is_some();
+    let is_known = !answer.is_rider_unknown();
     line.outcome = Some(if is_known { Outcome::Verdict(answer.verdict) } else { Outcome::NoRecord });
     line.settled = answer.settled;
     line.orders = orders.map(|order| (order.platform.clone(), order.order_id.clone())).collect();

@@ -13,6 +13,7 @@ use crate::access::Role;
 use crate::coverage::explain::Language;
 use crate::coverage::instant::{TypedError, offset, typed_forms};
 use crate::coverage::warning::Warning;
+use crate::domain::behind::Behind;
 use crate::domain::time::LocalDay;
 use crate::domain::verdict::Verdict;
 use words::{EN, ZH};
@@ -130,6 +131,7 @@ impl Words {
 
     pub(super) fn reason(&self, reason: &str) -> &'static str {
         match reason {
+            Behind::CODE => self.reader_behind,
             "before_records" => self.before_records,
             "gap" => self.gap,
             "order_open" => self.order_open,
@@ -215,6 +217,9 @@ impl Words {
             Warning::UnreadableRecordsIgnored { platform, count } => {
                 format!("{}{platform} · {count}", self.warn_unreadable_ignored)
             }
+            Warning::ReaderBehind { since, commit } => {
+                fill(self.warn_reader_behind, &[since, &commit.to_string()])
+            }
             Warning::LimitedView { platform, regions } => {
                 let seen: Vec<&str> = platform.iter().chain(regions).map(String::as_str).collect();
                 fill(self.warn_limited_view, &[&seen.join(", ")])
@@ -253,6 +258,7 @@ mod tests {
     #[test]
     fn every_reason_has_its_own_words() {
         let reasons = [
+            "reader_behind",
             "before_records",
             "gap",
             "incomplete",

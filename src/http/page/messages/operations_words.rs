@@ -15,7 +15,12 @@ words! {
     stopping: "正在停止", "Stopping";
     role: "角色", "Role";
     writer: "写入者（读取 Kafka 并入账）", "Writer: it reads Kafka and books";
+    standby: "备用（跟随写入者，在其结束或失效时接替）", "Standby: it follows the writer, and takes its place when that ends or dies";
     reader: "只读", "Reader: it answers only";
+    epoch: "写入者序号", "Epoch of the writer";
+    slot: "最新槽位", "Newest slot";
+    state_age: "状态确认于（距今）", "State confirmed (ago)";
+    reader_behind: "落后：无法确认本服务的状态为最新，不对当前状态下结论", "Behind: it cannot confirm that its state is the newest, and says nothing about the present";
     commit: "最新提交", "Newest commit";
     now: "此页时刻", "As of";
     paused: "磁盘将满，暂停读取：剩余 {}，需要 {}", "The disk is nearly full, so nothing is read: {} are free, {} are needed";
@@ -79,6 +84,7 @@ words! {
     alarm_unrated: "有订单没有费率", "Orders have no rate";
     alarm_changed: "有已记录的回答如今会不同", "Logged answers would now be others";
     alarm_sealing: "有日期封存失败", "A day could not be sealed";
+    alarm_reader_behind: "本服务无法确认其状态为最新", "This process cannot confirm that its state is the newest";
     alarm_seals_late: "四天没有封存任何日期", "No day was sealed for four days";
 }
 
@@ -90,7 +96,17 @@ impl OperationsWords {
             NotReady::Unassigned => self.unassigned,
             NotReady::Poisoned => self.poisoned,
             NotReady::AnswersRefused => self.refused,
+            NotReady::Behind => self.reader_behind,
             NotReady::Stopping => self.stopping,
+        }
+    }
+
+    /// What the process does with its ledger, by its name in `/v1/progress`.
+    pub(in crate::http::page) fn role_name(&self, role: &str) -> &'static str {
+        match role {
+            "standby" => self.standby,
+            "reader" => self.reader,
+            _ => self.writer,
         }
     }
 

@@ -87,6 +87,7 @@ words! {
     settled: "已完结", "Settled";
     unsettled: "未完结", "Not settled";
     settled_text: "这一时间的记录已经完整，不会再变。", "The records about the time are complete and final.";
+    reader_behind: "本只读服务无法确认其状态为最新：可能缺少更新的提交，因此不对当前状态下结论。请稍后再查，或向写入者查询。", "This reader cannot confirm that its state is the newest: later commits may be missing, so it says nothing about the present. Ask again later, or ask the writer.";
     before_records: "这一时间早于该平台可以说明的记录范围。", "The time lies before the records that this platform's answers can rest on.";
     gap: "该平台这段时间的记录有缺失（读取前已丢失，或被跳过）。", "Records of this platform are missing around the time (lost before they were read, or skipped).";
     incomplete: "可能覆盖这一时间的订单记录尚未全部到达。", "Records that could cover the time may still arrive.";
@@ -200,6 +201,7 @@ words! {
     warn_no_platform: "还没有登记或存有任何平台的记录，无法得出确定结论", "no platform is registered or stored yet: nothing can be settled";
     warn_unknown_platform: "从未登记、也没有记录的平台：", "never registered, and nothing of it is stored: platform ";
     warn_other_rider: "该骑手接单、由他人结束的订单：", "accepted by this rider and ended by another: order ";
+    warn_reader_behind: "本只读服务最近一次确认自身状态为最新是在 {}（提交 {}），此后的提交可能缺失：请稍后再查，或向写入者查询", "this reader could last confirm at {} that its state (commit {}) is the newest, so later commits may be missing: ask again later, or ask the writer";
     warn_limited_view: "按您的权限只查了这些平台或地区的订单：{}。骑手可能由其他订单覆盖，切勿据此拒赔。", "As you may see no others, only orders of these platforms or regions were looked at: {}. Others may cover the rider: do not refuse a claim on this.";
     warn_unreadable_ignored: "有无法读出骑手的被拒收记录尚未处理，按配置未计入结论：", "unresolved rejected records in which no rider can be read are passed over, as configured: platform ";
     skip: "跳到正文", "Skip to the content";

@@ -32,7 +32,7 @@ pub(super) fn on(moments: &[Moment], w: &'static OperationsWords) -> Vec<On> {
     // Moments that are missing say nothing of a stream.
     let is_long = now.at.since(recent.at) >= RECENT_MS - MINUTE_MS;
     let sealed_ago = now.at.millis().saturating_sub(figures.sealed_through_s.saturating_mul(SECOND_MS));
-    let rules: [(bool, Alarm); 16] = [
+    let rules: [(bool, Alarm); 17] = [
         (figures.is_poisoned, ("CoverledgerPoisoned", |w| w.alarm_poisoned)),
         (figures.is_fenced, ("CoverledgerFenced", |w| w.alarm_fenced)),
         (!figures.is_ready, ("CoverledgerNotReady", |w| w.alarm_not_ready)),
@@ -60,6 +60,7 @@ pub(super) fn on(moments: &[Moment], w: &'static OperationsWords) -> Vec<On> {
             figures.seal_failures > hour.figures.seal_failures,
             ("CoverledgerSealingFails", |w| w.alarm_sealing),
         ),
+        (figures.is_reader_behind, ("CoverledgerReaderBehind", |w| w.alarm_reader_behind)),
         (figures.seals > 0 && sealed_ago > SEALED_MAX_MS, ("CoverledgerSealsLate", |w| w.alarm_seals_late)),
     ];
     rules
@@ -110,12 +111,13 @@ mod tests {
             answers_changed: 1,
             seal_failures: 1,
             seals: 1,
+            is_reader_behind: true,
             ..Figures::default()
         };
         let mut last = moment(1_000, LAG_MAX + 1, bad);
         (last.behind_ms, last.late, last.ends) = (Some(BEHIND_MAX_MS + 1), 1, 101);
         let names = names(&[moment(0, 0, well()), moment(100, 0, well()), last]);
-        assert_eq!(names.len(), 16, "{names:?}");
+        assert_eq!(names.len(), 17, "{names:?}");
         let rules = include_str!("../../../../ops/prometheus/alerts.yml");
         for name in names {
             assert!(rules.contains(&format!("- alert: {name}\n")), "{name} is no rule");

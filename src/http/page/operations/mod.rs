@@ -41,7 +41,8 @@ struct Shown {
     /// `ready`, or what is missing.
     state: String,
     is_ready: bool,
-    is_read_only: bool,
+    role: &'static str,
+    chain: Option<ChainShown>,
     paused: Option<String>,
     commit: u64,
     committed: Time,
@@ -65,6 +66,14 @@ struct PlatformShown {
     place: String,
     late: u64,
     pending: u64,
+}
+
+/// Of a ledger in a bucket.
+#[derive(Debug)]
+struct ChainShown {
+    epoch: u64,
+    slot: u64,
+    age: String,
 }
 
 #[derive(Debug)]
@@ -133,7 +142,12 @@ fn show<S: Source>(state: &HttpState<S>, moment: Moment, progress: Progress, w: 
     Shown {
         is_ready: readiness.is_ok(),
         state: readiness.map_or_else(|missing| o.not_ready(missing).to_owned(), |()| o.ready.to_owned()),
-        is_read_only: progress.read_only,
+        role: o.role_name(progress.role),
+        chain: progress.chain.map(|chain| ChainShown {
+            epoch: chain.epoch,
+            slot: chain.slot,
+            age: seconds_text(chain.confirmed_ms_ago),
+        }),
         paused,
         commit: progress.as_of.commit,
         committed: machine_time(&progress.as_of.recorded_at),
@@ -219,6 +233,12 @@ fn rates(moments: &[Moment], unit_ms: i64, counter: impl Fn(&Moment) -> u64) -> 
             .then(|| (after.at, i64::try_from(grown * i128::from(unit_ms) / took).unwrap_or(i64::MAX)))
     };
     moments.windows(2).filter_map(between).collect()
+}
+
+/// Seconds with one decimal.
+fn seconds_text(ms: i64) -> String {
+    let tenths = ms.max(0) / 100;
+    format!("{}.{} s", tenths / 10, tenths % 10)
 }
 
 fn bytes_text(bytes: u64) -> String {

@@ -79,6 +79,8 @@ fn a_writer_that_was_away_while_its_slots_were_collected_is_fenced_though_it_cre
     let (away, other) = (process(&world, options()), process(&world, options()));
     let zombie = open(&away.object, Mode::WRITE).unwrap();
     (1..4).for_each(|number| commit(&zombie, number).unwrap());
+    let follower = process(&world, options());
+    let late = open(&follower.object, Mode::Read).unwrap();
     let successor = open(&other.object, TAKE_OVER).unwrap();
     (4..20).for_each(|number| commit(&successor, number).unwrap());
     core(&successor).collect().unwrap();
@@ -93,7 +95,8 @@ fn a_writer_that_was_away_while_its_slots_were_collected_is_fenced_though_it_cre
     commit(&successor, 20).unwrap();
     let reader = process(&world, options());
     assert_eq!(newest(&open(&reader.object, Mode::Read).unwrap()), "20");
-    // Nor does a reader that was away as long follow what the zombie left.
+    // A reader that was away as long finds no next slot, or what the zombie left, and takes neither for the end.
+    assert_eq!(newest(&late.follow().unwrap().unwrap()), "20");
     drop(zombie);
     assert_eq!(newest(&open(&away.object, Mode::Read).unwrap()), "20");
 }
@@ -118,4 +121,58 @@ fn a_writer_is_taken_for_dead_after_a_lease_without_a_slot_and_not_while_it_show
     let never = std::sync::atomic::AtomicBool::new(false);
     assert!(is_fenced(&upkeep.run(&never)), "an idle writer notices it, too");
     assert!(is_fenced(&commit(&session, 2)));
+}
+
+#[test]
+fn a_store_that_is_away_silences_the_writer_too() {
+    let world: Arc<World> = Arc::default();
+    let beating = ObjectOptions { heartbeat: Duration::from_millis(20), ..options() };
+    let lease = Duration::from_millis(400);
+    let (writer, standby) = (process(&world, beating), process(&world, ObjectOptions { lease, ..options() }));
+    let session = open(&writer.object, Mode::WRITE).unwrap();
+    commit(&session, 1).unwrap();
+    let reader = open(&standby.object, Mode::Read).unwrap();
+    let quiet = |reader: &Session| reader.writer_activity().unwrap().quiet;
+    [&writer, &standby].iter().for_each(|process| process.way.is_cut_off.store(true, Ordering::Release));
+    let looks = crate::wait::poll_until(1_000, Duration::from_millis(5), || {
+        assert!(reader.follow().is_err(), "it cannot look");
+        (quiet(&reader) >= lease).then_some(())
+    });
+    assert!(looks.is_some() && reader.writer_activity().unwrap().is_over());
+    // It can look again, and the writer has not shown itself yet: a lease begins.
+    standby.way.is_cut_off.store(false, Ordering::Release);
+    assert!(reader.follow().unwrap().is_none());
+    assert!(!reader.writer_activity().unwrap().is_over(), "{:?}", reader.writer_activity());
+    let over = crate::wait::poll_until(1_000, Duration::from_millis(5), || {
+        reader.follow().unwrap();
+        reader.writer_activity().filter(|activity| activity.is_over())
+    });
+    let judged = over.unwrap().newest;
+    commit(&reader.take_over(Some(judged)).unwrap(), 2).unwrap();
+    writer.way.is_cut_off.store(false, Ordering::Release);
+}
+
+#[test]
+fn a_writer_that_claims_while_the_ledger_is_migrated_is_refused() {
+    let world = Arc::default();
+    let (one, other) = (process(&world, options()), process(&world, options()));
+    let migrating = open(&one.object, Mode::WRITE).unwrap();
+    commit(&migrating, 1).unwrap();
+    // The other has found no mark, and is about to create its claim.
+    let marking = migrating.clone();
+    *other.way.before_slot.lock().unwrap() =
+        Some(Box::new(move || marking.mark_moved("s3://there").unwrap()));
+    let claimed = open(&other.object, TAKE_OVER);
+    assert!(matches!(&claimed, Err(StorageError::Moved { to, .. }) if to == "s3://there"), "{claimed:?}");
+    // The other way round the mark does not stay: the ledger goes on where it is.
+    let world = Arc::default();
+    let (one, other) = (process(&world, options()), process(&world, options()));
+    let migrating = open(&one.object, Mode::WRITE).unwrap();
+    commit(&migrating, 1).unwrap();
+    let successor = open(&other.object, TAKE_OVER).unwrap();
+    assert!(is_fenced(&migrating.mark_moved("s3://there")), "it lost the storage before");
+    assert_eq!(successor.moved_to().unwrap(), None);
+    commit(&successor, 2).unwrap();
+    drop((migrating, successor));
+    open(&other.object, Mode::WRITE).unwrap();
 }

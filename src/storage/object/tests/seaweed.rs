@@ -1,5 +1,6 @@
 //! The contracts on a real store: `SeaweedFS` with two gateways.
 
+#[expect(dead_code, reason = "these tests stop no store")]
 #[path = "../../../../tests/testkit/seaweedfs.rs"]
 mod seaweedfs;
 
