@@ -140,7 +140,7 @@ impl Run {
     }
 
     /// Through which it is read.
-    #[cfg(test)]
+    #[cfg(all(test, feature = "object-store"))]
     pub(crate) const fn session(&self) -> &Session {
         &self.store
     }
