@@ -20,7 +20,7 @@ use coverledger::domain::event::EventRules;
 use coverledger::domain::time::{DAY_MS, HOUR_MS, LocalDay, UtcMillis};
 use coverledger::domain::window::Window;
 use coverledger::generate::{Generator, GeneratorSettings};
-use coverledger::ledger::{Arrival, Batch, CommitExtras, Ledger, LedgerOptions, NewSeal, Source};
+use coverledger::ledger::{Arrival, Batch, CommitExtras, Ledger, LedgerOptions, NewSeal, Snapshot, Source};
 use coverledger::pipeline::{receive, rules_for};
 use coverledger::seal::receipt::verify_receipt;
 use coverledger::sealing::issuer::ReceiptIssuer;
