@@ -83,10 +83,20 @@ impl Freshness {
             Some(age) => Some(age).filter(|age| *age > self.max),
             None => writer().filter(is_in_doubt).map(|activity| activity.quiet),
         }?;
+        Some(self.since(age, clock))
+    }
+
+    /// Whether an answer that took so long may come from a state that is too old; never of one's own state.
+    pub fn is_late(&self, took: Duration) -> bool {
+        took > self.max && self.age().is_some()
+    }
+
+    /// Behind by so much.
+    pub fn since(&self, age: Duration, clock: &Clock) -> Behind {
         let now = clock.now();
         let again = age.saturating_sub(self.max).clamp(AGAIN_MIN, AGAIN_MAX);
         let ms = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
-        Some(Behind { since: now.minus(ms(age)), ask_again_at: now.plus(ms(again)) })
+        Behind { since: now.minus(ms(age)), ask_again_at: now.plus(ms(again)) }
     }
 }
 
@@ -112,7 +122,9 @@ mod tests {
         let behind = crate::wait::poll_until(1_000, Duration::from_millis(1), look).unwrap();
         assert!(behind.since < behind.ask_again_at, "{behind:?}");
         assert!(behind.ask_again_at.since(behind.since) <= 62_000, "{behind:?}");
+        assert!(late.is_late(Duration::from_millis(1)) && !freshness.is_late(Duration::from_secs(3)));
         late.own();
+        assert!(!late.is_late(Duration::from_secs(9)), "its own state is the newest");
         assert_eq!(late.behind(&clock, || None), None);
     }
 

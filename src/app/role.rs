@@ -10,10 +10,11 @@ use super::{ServeOptions, end, wait};
 use crate::config::Config;
 use crate::http::ServiceRole;
 use crate::ledger::{Ledger, LedgerError, LedgerOptions, LedgerResult};
+use crate::storage::StorageError;
 use crate::telemetry::clock::{Clock, Mark};
 use crate::wait::Stop;
 use anyhow::Context;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use tracing::{error, info, warn};
 
@@ -55,7 +56,7 @@ pub(super) fn open(
         ServiceRole::Standby => loop {
             match Ledger::open_read_only(LedgerOptions::new(config)) {
                 Ok(ledger) => return Ok(Some((asked, ledger))),
-                Err(LedgerError::Store(crate::storage::StorageError::NoLedger { .. })) => {}
+                Err(LedgerError::Store(StorageError::NoLedger { .. })) => {}
                 Err(error) => return Err(error.into()),
             }
             match open_to_write(config, options, clock) {
@@ -184,11 +185,17 @@ pub(super) fn stand_by(
 ) -> anyhow::Result<Option<Ledger>> {
     let every =
         config.storage.as_ref().map_or(STANDBY_EVERY, |settings| settings.follow_every.min(STANDBY_EVERY));
-    let prepare = follower.ledger.preparation();
-    threads.start_errand("preparation", Urgency::Background, move || {
-        if let Err(error) = prepare() {
-            warn!(%error, "Failed to prepare to take over: it is tried again when it is time, and takes longer");
+    let (prepare, refused, stopped) =
+        (follower.ledger.preparation(), Arc::new(OnceLock::new()), stop.clone());
+    let refusal = Arc::clone(&refused);
+    threads.start_errand("preparation", Urgency::Background, move || match prepare() {
+        Ok(()) => info!("the store does what a writer relies on"),
+        Err(error @ LedgerError::Store(StorageError::Unsuitable { .. })) => {
+            error!(%error, "Failed to use the store as a standby: this process ends");
+            let _only = refusal.set(error);
+            stopped.set();
         }
+        Err(error) => warn!(%error, "Failed to try the store: the standby follows all the same"),
     })?;
     status.set_assigned();
     info!("ready, standby: it follows the writer, and takes its place when that ends or dies");
@@ -197,7 +204,7 @@ pub(super) fn stand_by(
             result.with_context(|| format!("the {name} stopped"))?;
         }
         if stop.wait(every) {
-            return Ok(None);
+            return refused.get().map_or(Ok(None), |error| Err(error.clone().into()));
         }
         let is_told = handover.next_take_over();
         let answer = |outcome| {

@@ -18,6 +18,7 @@ use crate::storage::WriterActivity;
 use crate::telemetry::clock::Clock;
 use crate::telemetry::metrics::Sample;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The read side of a running service.
 #[derive(Debug)]
@@ -64,6 +65,17 @@ impl Source for Service {
 
     fn behind(&self) -> Option<Behind> {
         self.freshness.behind(&self.clock, || self.activity())
+    }
+
+    fn outdated(&self, commit: u64, took: Duration) -> Option<Behind> {
+        let is_newest = || self.published.current().root().commit == commit;
+        match self.behind() {
+            Some(behind) if self.freshness.is_late(took) => Some(behind),
+            None if self.freshness.is_late(took) && !is_newest() => {
+                Some(self.freshness.since(took, &self.clock))
+            }
+            _ => None,
+        }
     }
 
     fn progress(&self) -> ProgressFacts {

@@ -7,6 +7,7 @@ use crate::domain::time::UtcMillis;
 use crate::domain::view::LedgerView;
 use crate::domain::window::Window;
 use std::sync::Arc;
+use std::time::Duration;
 use thiserror::Error;
 
 /// The storage failure of a source's views.
@@ -30,6 +31,11 @@ pub trait Source: Send + Sync + 'static {
     }
     /// Whether newer commits may exist than those of [`Self::view`]: then nothing about the present is final here.
     fn behind(&self) -> Option<Behind> {
+        None
+    }
+    /// Whether an answer from the state of a commit, which took so long, comes too late to be one about the present.
+    fn outdated(&self, commit: u64, took: Duration) -> Option<Behind> {
+        let _own = (commit, took);
         None
     }
     /// The position of reading.

@@ -4,6 +4,7 @@ mod moment;
 mod reload;
 mod seen;
 
+use seen::Present;
 pub(super) use seen::Seen;
 
 use super::access::{Asker, Cookies, Guard};
@@ -210,8 +211,10 @@ impl<S: Source> HttpState<S> {
         known_at: Option<KnownAt>,
     ) -> Seen<'_, S::View> {
         // An earlier state stays what it is.
-        let behind = if known_at.is_none() { self.inner.source.behind() } else { None };
-        Seen::new(view, scope, (&self.inner.platforms, &self.inner.zone), behind)
+        let source = Some(&self.inner.source).filter(|_| known_at.is_none());
+        let behind = source.and_then(Source::behind);
+        let present = source.map(|source| source as &dyn Present);
+        Seen::new(view, scope, (&self.inner.platforms, &self.inner.zone), (behind, present))
     }
 
     /// How people call the platforms.

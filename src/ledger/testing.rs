@@ -20,11 +20,19 @@ const NOW: i64 = 1_795_000_000_000;
 
 /// The ledger of a folder.
 pub(crate) fn open(dir: &Path) -> Ledger {
-    let mut options = LedgerOptions::new(&Config::from_text(CONFIG).unwrap());
-    options.storage = Storage::local(dir);
-    let mut ledger = Ledger::open(options).unwrap();
+    open_in(Storage::local(dir))
+}
+
+/// The ledger of a storage.
+pub(crate) fn open_in(storage: Storage) -> Ledger {
+    let mut ledger = Ledger::open(options(storage)).unwrap();
     ledger.activate_configuration(UtcMillis::new(NOW)).unwrap();
     ledger
+}
+
+/// Its options.
+pub(crate) fn options(storage: Storage) -> LedgerOptions {
+    LedgerOptions { storage, ..LedgerOptions::new(&Config::from_text(CONFIG).unwrap()) }
 }
 
 /// The day of the orders.

@@ -231,8 +231,8 @@ impl Session {
         }
     }
 
-    /// Does beforehand what the first [`Self::take_over`] of a process does, and what takes time: it tries whether the storage does what
-    /// writers rely on.
+    /// Tries whether the storage does what writers rely on, once in a process: to be asked for by one that may take over. It takes some
+    /// seconds, and [`Self::take_over`] does not do it.
     ///
     /// # Errors
     /// It does not, or cannot be asked.

@@ -13,11 +13,24 @@ use crate::domain::data_scope::DataScope;
 use crate::domain::platform::Platforms;
 use crate::domain::time::Zone;
 use crate::domain::view::LedgerView;
+use crate::http::backend::Source;
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The source of states, as far as answers ask it again.
+pub(in crate::http) trait Present: Send + Sync {
+    /// [`Source::outdated`].
+    fn outdated(&self, commit: u64, took: Duration) -> Option<Behind>;
+}
+
+impl<S: Source> Present for S {
+    fn outdated(&self, commit: u64, took: Duration) -> Option<Behind> {
+        Source::outdated(self, commit, took)
+    }
+}
 
 /// The newest committed state, and the configuration, as one asker sees them.
-#[derive(Debug)]
 pub(in crate::http) struct Seen<'a, V> {
     pub(in crate::http) view: ScopedView<V>,
     platforms: Cow<'a, Platforms>,
@@ -26,6 +39,8 @@ pub(in crate::http) struct Seen<'a, V> {
     pub(in crate::http) limit: Option<Warning>,
     /// Whether newer commits than those of this state may exist, and an answer from it is no answer about the present.
     pub(in crate::http) behind: Option<Behind>,
+    /// Of the newest state: who knows whether it still is, and since when it is looked at.
+    present: Option<(&'a dyn Present, Instant)>,
 }
 
 impl<'a, V: LedgerView> Seen<'a, V> {
@@ -33,7 +48,7 @@ impl<'a, V: LedgerView> Seen<'a, V> {
         view: Arc<V>,
         scope: &DataScope,
         (newest, zone): (&'a Platforms, &'a Zone),
-        behind: Option<Behind>,
+        (behind, present): (Option<Behind>, Option<&'a dyn Present>),
     ) -> Self {
         // An earlier state is judged by what the platforms promised then.
         let earlier = view.earlier_promises().cloned();
@@ -44,7 +59,14 @@ impl<'a, V: LedgerView> Seen<'a, V> {
             regions: scope.regions().iter().map(ToString::to_string).collect(),
         });
         let view = ScopedView::new(view, scope, &platforms);
-        Self { view, platforms: own.unwrap_or(platforms), zone, limit, behind }
+        Self {
+            view,
+            platforms: own.unwrap_or(platforms),
+            zone,
+            limit,
+            behind,
+            present: present.map(|source| (source, Instant::now())),
+        }
     }
 
     /// What the platforms that the asker may know promise, and the zone.
@@ -88,7 +110,14 @@ impl<'a, V: LedgerView> Seen<'a, V> {
             Some(behind) => undetermined(&self.view, self.terms(), (question, is_explained), behind),
             None => {
                 let work = if is_explained { explain } else { resolve };
-                work(&self.view, self.terms(), question)?
+                let answer = work(&self.view, self.terms(), question)?;
+                // What had to wait for the storage may come from a state that is not the newest any more.
+                let late =
+                    self.present.and_then(|(source, since)| source.outdated(self.commit(), since.elapsed()));
+                match late {
+                    Some(behind) => undetermined(&self.view, self.terms(), (question, is_explained), behind),
+                    None => answer,
+                }
             }
         };
         if let (Some(why), Some(Warning::LimitedView { platform, regions })) = (&mut answer.why, &self.limit)

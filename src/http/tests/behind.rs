@@ -111,3 +111,14 @@ async fn pages_say_so_in_both_languages() {
     let standby = get(&state_with(standby, settings()), "/operations?lang=en").await.body;
     assert!(standby.contains("Standby: it follows the writer"), "{standby}");
 }
+
+#[tokio::test]
+async fn an_answer_that_took_too_long_is_none_of_the_present() {
+    let outdated = world_behind().behind;
+    let (well, slow) = (state(), state_with(World { outdated, ..world() }, settings()));
+    let answer = get(&slow, QUESTION).await.json();
+    assert_eq!(answer["verdict"], "undetermined", "{answer}");
+    warns(&answer);
+    let known = format!("{QUESTION}&known_at=2");
+    assert_eq!(get(&slow, &known).await.json(), get(&well, &known).await.json());
+}

@@ -43,6 +43,8 @@ pub(super) struct World {
     pub(super) gate: Option<Mutex<Receiver<()>>>,
     pub(super) role: ServiceRole,
     pub(super) behind: Option<Behind>,
+    /// What is said of every answer once it is worked out.
+    pub(super) outdated: Option<Behind>,
     pub(super) chain: Option<ChainFacts>,
 }
 
@@ -66,6 +68,10 @@ impl Source for World {
 
     fn behind(&self) -> Option<Behind> {
         self.behind
+    }
+
+    fn outdated(&self, commit: u64, _: std::time::Duration) -> Option<Behind> {
+        self.outdated.filter(|_| commit == 2)
     }
 
     fn progress(&self) -> ProgressFacts {
@@ -299,6 +305,7 @@ pub(super) fn world() -> World {
         gate: None,
         role: ServiceRole::Writer,
         behind: None,
+        outdated: None,
         chain: None,
     }
 }

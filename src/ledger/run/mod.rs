@@ -139,6 +139,12 @@ impl Run {
         }
     }
 
+    /// Through which it is read.
+    #[cfg(all(test, feature = "object-store"))]
+    pub(crate) const fn session(&self) -> &Session {
+        &self.store
+    }
+
     /// From now on nothing but the snapshots that use it need this run.
     pub fn mark_obsolete(&self) {
         self.obsolete.store(true, Ordering::Release);

@@ -75,7 +75,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// What takes time of [`Self::take_over`] and can be done beforehand, on another thread.
+    /// Tries whether the storage does what writers rely on: to be run at once, on another thread, by one that may take over.
     pub fn preparation(&self) -> impl FnOnce() -> LedgerResult<()> + Send + 'static + use<> {
         let store = self.store.clone();
         move || Ok(store.prepare()?)

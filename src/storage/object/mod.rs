@@ -303,7 +303,7 @@ impl ObjectSession {
         if shared.has_writer() {
             return Err(shared.in_use());
         }
-        probe_once(shared)?;
+        // The store is tried when such a session begins ([`Self::prepare`]), not when people wait: a race takes a store its time.
         let state = match judged {
             Some(judged) => shared.known_state().filter(|state| state.head.slot == judged),
             None => shared.newest()?,

@@ -93,6 +93,16 @@ fn a_store_that_does_not_do_what_is_relied_on_is_refused_by_name() {
         assert!(refused.to_string().contains(named), "{lacks:?}: {refused}");
     }
     acquired(Lacks::Nothing).unwrap();
+    // One that only reads, and may take over, tries it when it is asked to, without writing anything else.
+    let world: Arc<World> = Arc::default();
+    let over = |lacks| object(Arc::new(Poor(Arc::clone(&world), lacks)), options());
+    let session = open(&over(Lacks::Nothing), Mode::WRITE).unwrap();
+    commit(&session, 1).unwrap();
+    for (lacks, is_good) in [(Lacks::AtomicCreate, false), (Lacks::Nothing, true)] {
+        let way = over(lacks);
+        let tried = open(&way, Mode::Read).unwrap().prepare();
+        assert_eq!(tried.is_ok(), is_good, "{tried:?}");
+    }
     // Two endpoints that are not of one bucket are seen as well.
     let apart: Vec<Arc<dyn ObjectStore>> = vec![Arc::new(InMemory::new()), Arc::new(InMemory::new())];
     let refused = open(&Object::over(apart, "s3://memory", options()), Mode::WRITE).unwrap_err();
