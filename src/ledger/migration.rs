@@ -27,7 +27,7 @@ use std::sync::atomic::AtomicBool;
 /// Hexadecimal digits of the name of a source.
 const SOURCE_DIGITS: usize = 32;
 
-/// What is told while a ledger is moved.
+/// Progress of a copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Bytes that were copied, and all.
@@ -71,7 +71,7 @@ impl Migration<'_> {
     /// # Errors
     /// The source has another process, cannot be read, or lies elsewhere already; the target is not empty or cannot be written; what was
     /// copied does not hold. The source is as it was then, and another run continues with what is whole.
-    pub fn run(self, stop: &AtomicBool, told: &mut dyn FnMut(Step)) -> LedgerResult<Migrated> {
+    pub fn run(self, stop: &AtomicBool, progress: &mut dyn FnMut(Step)) -> LedgerResult<Migrated> {
         let mode = if self.is_move { Mode::WriteExisting } else { Mode::Read };
         let source = acquire(&self.options.storage, mode, &self.options)?;
         let manifest = Manifest::load(&source)?;
@@ -82,9 +82,9 @@ impl Migration<'_> {
         let resume = Resume { source: name_of(&source, &manifest)?, piece_bytes: self.piece_bytes };
         let (staged, report) =
             stage(&source, &manifest, (&self.target, Some(resume)), stop, &mut |done, all| {
-                told(Step::Copied(done, all));
+                progress(Step::Copied(done, all));
             })?;
-        let verification = self.verify(&staged, &report, told)?;
+        let verification = self.verify(&staged, &report, progress)?;
         crash_points::after(Point::StagedVerified);
         staged.put_beside(self.beside)?;
         if self.is_move {
@@ -127,10 +127,10 @@ impl Migration<'_> {
         &self,
         staged: &StagedCheckpoint,
         report: &BackupReport,
-        told: &mut dyn FnMut(Step),
+        progress: &mut dyn FnMut(Step),
     ) -> LedgerResult<Verification> {
         let ledger = Ledger::over(self.options.clone(), staged.open()?)?;
-        let found = verify(&ledger, &mut |rows, all| told(Step::Verified(rows, all)));
+        let found = verify(&ledger, &mut |rows, all| progress(Step::Verified(rows, all)));
         drop(ledger);
         let is_whole = (found.newest_commit, found.rows) == (report.commit, report.rows);
         if found.holds() && is_whole {
@@ -173,11 +173,11 @@ pub fn copy_ahead(
     state: &Snapshot,
     (target, piece_bytes): (&Storage, usize),
     stop: &AtomicBool,
-    told: &mut dyn FnMut(u64, u64),
+    progress: &mut dyn FnMut(u64, u64),
 ) -> LedgerResult<CopiedValues> {
     let manifest = state.manifest();
     let resume = Resume { source: name_of(state.store(), &manifest)?, piece_bytes };
-    let (staged, _) = stage(state.store(), &manifest, (target, Some(resume)), stop, told)?;
+    let (staged, _) = stage(state.store(), &manifest, (target, Some(resume)), stop, progress)?;
     Ok(staged.values)
 }
 

@@ -1,7 +1,9 @@
 //! Files of a folder as files beside the chain of a bucket, and back: what a backup has besides the ledger.
 
 use super::error::{StorageError, StorageResult};
-use super::side_files::{SIDE_FILE_BYTES_MAX, SideFiles};
+#[cfg(feature = "object-store")]
+use super::side_files::SIDE_FILE_BYTES_MAX;
+use super::side_files::SideFiles;
 use std::fs;
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -11,6 +13,7 @@ use std::path::Path;
 const FOLDER: &str = "beside";
 
 /// Puts every file of a folder and below it, each under its name from there on.
+#[cfg(feature = "object-store")]
 pub(super) fn put_folder(
     folder: &Path,
     put: &mut dyn FnMut(&str, &[u8]) -> StorageResult<()>,
@@ -18,6 +21,7 @@ pub(super) fn put_folder(
     put_below(folder, FOLDER, put)
 }
 
+#[cfg(feature = "object-store")]
 fn put_below(
     folder: &Path,
     name: &str,

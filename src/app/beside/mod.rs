@@ -7,7 +7,7 @@
 //! PREFIX/side/tlog/...                       the files of the seal log as `/tlog/` of HTTP has them; the writer puts them there
 //! ```
 //!
-//! Each has a thread of its own: a slow one holds up no other. `docs/decisions/0031-files-beside-the-chain.md` says what is
+//! Each has a thread of its own: a slow one delays no other. `docs/decisions/0031-files-beside-the-chain.md` says what is
 //! authoritative.
 
 pub mod access;
