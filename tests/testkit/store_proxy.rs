@@ -7,6 +7,7 @@ use std::io::{BufRead, BufReader, Result, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::Duration;
 
 /// Longest head of a request or reply.
@@ -110,15 +111,18 @@ impl StoreProxy {
             bytes: AtomicU64::new(0),
         });
         let shared = Arc::clone(&way);
-        std::thread::spawn(move || {
+        let serve = move || {
             for client in listener.incoming().map_while(Result::ok) {
                 let way = Arc::clone(&shared);
-                std::thread::spawn(move || {
+                let serve = move || {
                     let _end = way.serve(&client);
                     let _end = client.shutdown(Shutdown::Both);
-                });
+                };
+                thread::Builder::new().spawn(serve).unwrap();
             }
-        });
+        };
+        // It ends with the test program.
+        thread::Builder::new().spawn(serve).unwrap();
         Self { port, way }
     }
 
