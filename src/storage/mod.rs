@@ -191,6 +191,10 @@ impl Storage {
     ///
     /// # Errors
     /// The storage fails.
+    #[cfg_attr(
+        not(feature = "object-store"),
+        expect(clippy::only_used_in_recursion, reason = "other engines note nothing")
+    )]
     pub fn forget_copy(&self, source: &str) -> StorageResult<()> {
         match self {
             Self::Local(_) | Self::Memory(_) => Ok(()),
