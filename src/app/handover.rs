@@ -73,7 +73,7 @@ pub struct Handover {
 impl Handover {
     /// Asks the standby to take over now, and waits [`LIMIT_S`] for what comes of it.
     pub fn take_over(&self) -> Option<Outcome<TakenOver>> {
-        // What came of an earlier request, for which nobody waited any more.
+        // The reply to an earlier request whose caller had given up.
         let _late = self.taken_over.take();
         self.is_take_over_asked.store(true, Ordering::Release);
         self.taken_over.wait()

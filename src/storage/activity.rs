@@ -1,4 +1,4 @@
-//! What a storage tells of its writer.
+//! What a storage shows of its writer.
 
 use std::time::Duration;
 

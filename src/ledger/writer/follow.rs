@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// After so many states runs are read through the newest session: what an older one knows beside them is let go.
+/// After so many states runs are read through the newest session: what only an older one knows is then given up.
 const SESSIONS_MAX: u32 = 64;
 /// A filter of a run that takes more memory stays in the storage: reading it would take longer than readers may be behind.
 const FILTER_BYTES_MAX: usize = 8 << 20;

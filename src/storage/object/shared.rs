@@ -117,7 +117,7 @@ impl Shared {
         self.known().state.clone()
     }
 
-    /// The cache of what leads to values; whoever acquires first says how large it is.
+    /// The cache of what leads to values; the first session sets its size.
     pub(super) fn parts(&self, bytes: usize) -> Arc<PartCache> {
         Arc::clone(self.parts.get_or_init(|| Arc::new(PartCache::new(bytes))))
     }
