@@ -1,7 +1,7 @@
 //! Collection: deletes what no readable state needs any more, once `keep` has passed since then.
 //!
-//! All times are those of the store, and the newest is that of the writer's own newest slot: a process that was away for long
-//! deletes nothing that another wrote meanwhile.
+//! All times are those of the store, and the newest is that of the writer's own newest slot. They only decide how long something is
+//! kept: what a later writer wrote is known by its epoch, so that a clock that jumps costs no needed object.
 
 use super::core::Core;
 use super::name::{FULLS, MARKS, SEGMENTS, SLOTS, SegmentName, number_of, numbered};
@@ -62,9 +62,10 @@ impl Core {
             let counts = [base, &*visible].iter().any(|state| state.segments.contains_key(&name));
             let is_needed = match base.dead.get(&name) {
                 Some(dead) => dead.slot > below,
-                // One's own may be on its way into a slot.
+                // One of this writer or a later one may be on its way into a slot. Those of earlier writers never get there, whatever
+                // the clock of the store does.
                 None => {
-                    name.nonce == self.nonce()
+                    name.epoch >= self.epoch()
                         || listed.created_ms >= limit_ms
                         || visible.dead.contains_key(&name)
                 }

@@ -99,6 +99,10 @@ impl Core {
         self
     }
 
+    pub(super) const fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
     pub(super) fn nonce(&self) -> Nonce {
         self.nonce
     }
