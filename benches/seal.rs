@@ -18,6 +18,7 @@ use coverledger::coverage::Terms;
 use coverledger::domain::arrival::Timestamp;
 use coverledger::domain::event::EventRules;
 use coverledger::domain::time::{DAY_MS, HOUR_MS, LocalDay, UtcMillis};
+use coverledger::domain::view::LedgerView;
 use coverledger::domain::window::Window;
 use coverledger::generate::{Generator, GeneratorSettings};
 use coverledger::ledger::{Arrival, Batch, CommitExtras, Ledger, LedgerOptions, NewSeal, Snapshot, Source};
@@ -195,11 +196,15 @@ fn alone(ledger: &Ledger, config: &Config, secrets: &Secrets, figures: &Figures)
     );
 }
 
-/// Seals the day before, and prepares the day as a service does each hour, which leaves its sealing the riders that came since.
+/// Seals the days before, and prepares the day as a service does each hour, which leaves its sealing the riders that came since.
 fn prepare(ledger: &mut Ledger, config: &Config, secrets: &Secrets, figures: &Figures) {
     // With secrets of its own: what it learns of riders is not what is measured.
-    let before = sealed_day(&ledger.published().current(), config, &fresh_secrets(), day().plus_days(-1));
-    ledger.add_seal(&before, now()).expect("the seal is stored");
+    let before: Vec<LocalDay> =
+        ledger.published().current().days_stored().filter(|stored| *stored < day()).collect();
+    for earlier in before {
+        let seal = sealed_day(&ledger.published().current(), config, &fresh_secrets(), earlier);
+        ledger.add_seal(&seal, now()).expect("the seal is stored");
+    }
     let terms = Terms { platforms: &config.platforms, zone: &config.zone };
     let (state, used) = (ledger.published().current(), cpu("self"));
     let book = SealBook::of(&state, terms).expect("the seal log is read");
