@@ -9,16 +9,16 @@
 mod testkit;
 
 use coverledger::generate::PLATFORMS;
-use coverledger::ingest::kafka::{EventProducer, KafkaHealth, Outgoing};
+use coverledger::ingest::kafka::{EventProducer, KafkaHealth};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use testkit::cluster::RealKafka;
 use testkit::machine::Machine;
 use testkit::program::Program;
 use testkit::random::number;
 use testkit::seaweedfs::SeaweedFs;
 use testkit::store_proxy::{Point, StoreProxy};
-use testkit::stream::{PARTITIONS, Sent, compare, config, events};
+use testkit::stream::{PARTITIONS, Sent, compare, config, events, send};
 use testkit::wait::poll_until;
 
 const RECORDS: usize = 4_000;
@@ -39,11 +39,7 @@ impl World {
         PLATFORMS.iter().for_each(|(_, topic)| kafka.create_topic(topic, PARTITIONS));
         let sender = EventProducer::new(&kafka.settings("sender"), KafkaHealth::new()).unwrap();
         let sent = events(11, RECORDS);
-        for Sent { topic, partition, payload } in &sent {
-            let partition = Some(*partition);
-            sender.send(&Outgoing { topic, partition, key: None, payload, timestamp: None }).unwrap();
-        }
-        sender.flush(Duration::from_secs(60)).unwrap();
+        send(&sender, &sent);
         Self { kafka, seaweed, sent }
     }
 

@@ -7,24 +7,16 @@
 mod testkit;
 
 use coverledger::generate::PLATFORMS;
-use coverledger::ingest::kafka::{EventProducer, KafkaHealth, Outgoing};
+use coverledger::ingest::kafka::{EventProducer, KafkaHealth};
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use testkit::cluster::RealKafka;
 use testkit::machine::{Machine, with_credentials};
 use testkit::program::binary;
 use testkit::seaweedfs::{SECRET, SeaweedFs};
-use testkit::stream::{PARTITIONS, Sent, compare, config, events};
+use testkit::stream::{PARTITIONS, Sent, compare, config, events, send};
 
 const RECORDS: usize = 6_000;
-
-fn send(sender: &EventProducer, records: &[Sent]) {
-    for Sent { topic, partition, payload } in records {
-        let partition = Some(*partition);
-        sender.send(&Outgoing { topic, partition, key: None, payload, timestamp: None }).unwrap();
-    }
-    sender.flush(Duration::from_secs(60)).unwrap();
-}
 
 fn whole(records: usize) -> i64 {
     i64::try_from(records).unwrap()

@@ -7,29 +7,21 @@
 mod testkit;
 
 use coverledger::generate::PLATFORMS;
-use coverledger::ingest::kafka::{EventProducer, KafkaHealth, Outgoing};
+use coverledger::ingest::kafka::{EventProducer, KafkaHealth};
 use serde_json::Value;
 use std::path::PathBuf;
 use std::process::Output;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tempfile::TempDir;
 use testkit::cluster::RealKafka;
 use testkit::machine::Machine;
 use testkit::program::Program;
 use testkit::seaweedfs::SeaweedFs;
-use testkit::stream::{PARTITIONS, Sent, compare, config, events};
+use testkit::stream::{PARTITIONS, Sent, compare, config, events, send};
 use testkit::wait::poll_until;
 
 const RECORDS: usize = 8_000;
 const PART: usize = RECORDS / 4;
-
-fn send(sender: &EventProducer, records: &[Sent]) {
-    for Sent { topic, partition, payload } in records {
-        let partition = Some(*partition);
-        sender.send(&Outgoing { topic, partition, key: None, payload, timestamp: None }).unwrap();
-    }
-    sender.flush(Duration::from_secs(60)).unwrap();
-}
 
 fn whole(records: usize) -> i64 {
     i64::try_from(records).unwrap()

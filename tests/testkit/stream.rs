@@ -9,12 +9,14 @@ use coverledger::config::Config;
 use coverledger::domain::arrival::Timestamp;
 use coverledger::domain::time::UtcMillis;
 use coverledger::generate::{Generator, GeneratorSettings, PLATFORMS};
+use coverledger::ingest::kafka::{EventProducer, Outgoing};
 use coverledger::ledger::{Arrival, Batch, CommitExtras, Ledger, LedgerOptions, Source};
 use coverledger::pipeline::{receive, rules_for};
 use coverledger::storage::Storage;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// Partitions of each topic.
@@ -72,6 +74,15 @@ pub(crate) fn events(seed: u64, records: usize) -> Vec<Sent> {
         }
     }
     sent
+}
+
+/// Sends records to their places, and returns once the broker has them.
+pub(crate) fn send(sender: &EventProducer, records: &[Sent]) {
+    for Sent { topic, partition, payload } in records {
+        let partition = Some(*partition);
+        sender.send(&Outgoing { topic, partition, key: None, payload, timestamp: None }).unwrap();
+    }
+    sender.flush(Duration::from_secs(60)).unwrap();
 }
 
 /// A configuration that reads every platform's topic.

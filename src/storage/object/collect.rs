@@ -54,7 +54,12 @@ impl Core {
     }
 
     /// Segments that count for no state from slot `below` on, and those to which no slot ever led.
-    fn unneeded_segments(&self, base: &State, below: u64, limit_ms: i64) -> StorageResult<Vec<String>> {
+    pub(super) fn unneeded_segments(
+        &self,
+        base: &State,
+        below: u64,
+        limit_ms: i64,
+    ) -> StorageResult<Vec<String>> {
         let visible = self.visible_full();
         let mut names = Vec::new();
         for listed in self.shared.bucket.list(SEGMENTS, None)? {

@@ -59,6 +59,8 @@ pub(super) struct Core {
     /// What is read: the newest slot, and what was sealed and deleted since.
     visible: ArcSwap<State>,
     writing: Mutex<Writing>,
+    /// Held while entries are moved to pages: two that move the same ones would overwrite each other's pages.
+    pub(super) paging: Mutex<()>,
     /// Beside the lock, which a thread may hold that waits for the engine's runtime.
     is_closed: AtomicBool,
     pub(super) parts: Arc<PartCache>,
@@ -76,6 +78,7 @@ impl Core {
             next_segment: AtomicU64::new(0),
             visible: ArcSwap::from_pointee(state.clone()),
             writing: Mutex::new(Writing { base: state, ..Writing::default() }),
+            paging: Mutex::default(),
             is_closed: AtomicBool::new(false),
             parts: shared.parts(index_bytes),
             staging: None,
@@ -197,7 +200,7 @@ impl Core {
         drop(writing);
         // Where no upkeep does it.
         if appended >= self.shared.options.appended_max.saturating_mul(2) {
-            self.page_entries()?;
+            self.page_entries_if_due()?;
         }
         Ok(())
     }

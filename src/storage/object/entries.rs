@@ -1,15 +1,16 @@
 //! Entries of the root: those that change, those that were appended of late, and those in pages of the store.
 
 use super::core::Core;
-use super::entry_pages::{EntryPage, Page};
+use super::entry_pages::{self, EntryPage, Page};
 use super::segment_reader::Part;
 use super::state::{Bytes, State};
 use super::table::TableChange;
+use crate::storage::bytes::Decoded;
 use crate::storage::cache::Owner;
 use crate::storage::error::{StorageError, StorageResult};
 use crate::storage::value::Value;
 use std::ops::Bound;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 type From<'a> = Bound<&'a [u8]>;
 
@@ -22,7 +23,7 @@ impl Core {
         self.of_page(place, Page::of(bytes))
     }
 
-    fn of_page<T>(&self, place: &EntryPage, read: crate::storage::bytes::Decoded<T>) -> StorageResult<T> {
+    fn of_page<T>(&self, place: &EntryPage, read: Decoded<T>) -> StorageResult<T> {
         read.map_err(|source| StorageError::DamagedObject {
             place: self.shared.bucket.place(&place.segment.to_string()),
             source,
@@ -86,17 +87,14 @@ impl Core {
     /// Moves entries that were appended to pages in the store, if there are as many as are kept in memory: others read them from there
     /// once the next commit is durable. Commits go on meanwhile.
     pub(super) fn page_entries_if_due(&self) -> StorageResult<()> {
-        if self.is_closed() || self.visible().appended.len() < self.shared.options.appended_max {
+        let _one_at_a_time = self.paging.lock().unwrap_or_else(PoisonError::into_inner);
+        let appended = self.visible().appended.clone();
+        if self.is_closed() || appended.len() < self.shared.options.appended_max {
             return Ok(());
         }
-        self.page_entries()
-    }
-
-    pub(super) fn page_entries(&self) -> StorageResult<()> {
         self.check()?;
-        let appended = self.visible().appended.clone();
         let segment = self.segment_name();
-        let (bytes, pages) = super::entry_pages::encode(segment, &appended);
+        let (bytes, pages) = entry_pages::encode(segment, &appended);
         let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         // Its name is this writer's alone: to write it once more writes the same.
         self.shared.bucket.put(&segment.to_string(), &bytes.into())?;

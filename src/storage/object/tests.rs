@@ -10,6 +10,7 @@ use super::*;
 use crate::storage::contract_tests::Place;
 use crate::storage::{Acquire, Change, Hint, Session, Storage, ValueKey, Version};
 use object_store::memory::InMemory;
+use std::sync::atomic::AtomicBool;
 use tempfile::TempDir;
 
 const KIND: u8 = b'b';
@@ -236,4 +237,38 @@ fn what_a_slow_reader_or_a_standby_needs_is_not_collected_while_it_is_kept() {
     assert!(reader.get(&ValueKey::new(KIND, 3, 0)).is_err(), "an error, no other value");
     later.scrub(&mut |problem| panic!("{problem}"));
     (8..52).for_each(|number| assert!(later.contains(&ValueKey::new(KIND, number, 0)).unwrap()));
+}
+
+#[test]
+fn entries_that_are_moved_to_pages_by_two_threads_at_once_are_all_there() {
+    const ENTRIES: u64 = 200;
+    let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    let storage = object(Arc::clone(&store), options());
+    let session = open(&storage, Mode::WRITE).unwrap();
+    let append = |number: u64| Change::Append(number.to_be_bytes().to_vec(), vec![9; 2_000]);
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Acquire) {
+                    core(&session).page_entries_if_due().unwrap();
+                }
+            });
+        }
+        for number in 1..=ENTRIES {
+            let at = session.version().unwrap();
+            let next = Version { number: at.number + 1, hash: [7; 32] };
+            session.swap_root(&at, &next, &[append(number)]).unwrap();
+        }
+        is_over.store(true, Ordering::Release);
+    });
+    let all = |session: &Session| {
+        let keys = session.entries(&[]).map(|entry| entry.unwrap().0);
+        keys.map(|key| u64::from_be_bytes(key.try_into().unwrap())).collect::<Vec<u64>>()
+    };
+    assert!(!core(&session).visible().pages.is_empty());
+    assert_eq!(all(&session), (1..=ENTRIES).collect::<Vec<u64>>());
+    let other = open(&object(store, options()), Mode::Read).unwrap();
+    assert_eq!(all(&other), (1..=ENTRIES).collect::<Vec<u64>>());
+    assert!(other.entry(&7_u64.to_be_bytes()).unwrap().is_some_and(|value| *value == vec![9; 2_000]));
 }

@@ -1,5 +1,6 @@
 //! Who has the storage: taking over, replies that are lost, and a writer that was away for long.
 
+use super::super::name::SegmentName;
 use super::unkind::{Unkind, World};
 use super::*;
 use std::sync::Mutex;
@@ -177,4 +178,28 @@ fn a_writer_that_claims_while_the_ledger_is_migrated_is_refused() {
     commit(&successor, 2).unwrap();
     drop((migrating, successor));
     open(&other.object, Mode::WRITE).unwrap();
+}
+
+#[test]
+fn what_a_later_writer_wrote_is_not_collected_whatever_the_clock_says() {
+    let world = Arc::default();
+    let orphan = |session: &Session| {
+        let upload = session.begin(Hint::LongLived);
+        upload.put(&ValueKey::new(KIND, 77, 0), vec![7; 100]).unwrap();
+        upload.seal().unwrap();
+    };
+    let (first, second, third) =
+        (process(&world, options()), process(&world, options()), process(&world, options()));
+    let sessions = [&first, &second, &third].map(|process| {
+        let session = open(&process.object, TAKE_OVER).unwrap();
+        // No slot leads to it: the next writer takes over.
+        orphan(&session);
+        session
+    });
+    // The second one lists segments while the third is at work, and everything looks old.
+    let core = core(&sessions[1]);
+    let base = core.writing().base.clone();
+    let unneeded = core.unneeded_segments(&base, 0, i64::MAX).unwrap();
+    let epochs: Vec<u64> = unneeded.iter().map(|name| SegmentName::parse(name).unwrap().epoch).collect();
+    assert_eq!(epochs, [1], "{unneeded:?}");
 }
