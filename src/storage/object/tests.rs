@@ -239,13 +239,42 @@ fn what_a_slow_reader_or_a_standby_needs_is_not_collected_while_it_is_kept() {
     (8..52).for_each(|number| assert!(later.contains(&ValueKey::new(KIND, number, 0)).unwrap()));
 }
 
+/// Sets an entry of this number, by a commit of its own.
+fn append(session: &Session, number: u64) {
+    let entry = Change::Append(number.to_be_bytes().to_vec(), vec![9; 2_000]);
+    let at = session.version().unwrap();
+    let next = Version { number: at.number + 1, hash: [7; 32] };
+    session.swap_root(&at, &next, &[entry]).unwrap();
+}
+
+fn appended(session: &Session) -> Vec<u64> {
+    let keys = session.entries(&[]).map(|entry| entry.unwrap().0);
+    keys.map(|key| u64::from_be_bytes(key.try_into().unwrap())).collect()
+}
+
+#[test]
+fn entries_that_are_appended_out_of_order_are_found() {
+    const PRIME: u64 = 61;
+    let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    let session = open(&object(Arc::clone(&store), options()), Mode::WRITE).unwrap();
+    (1..PRIME).for_each(|number| append(&session, number * 7 % PRIME));
+    let other = open(&object(store, options()), Mode::Read).unwrap();
+    for session in [&session, &other] {
+        assert!(!core(session).visible().pages.is_empty());
+        assert_eq!(appended(session), (1..PRIME).collect::<Vec<u64>>());
+        for number in 1..PRIME {
+            assert!(session.entry(&number.to_be_bytes()).unwrap().is_some(), "{number}");
+        }
+        assert!(session.entry(&PRIME.to_be_bytes()).unwrap().is_none());
+    }
+}
+
 #[test]
 fn entries_that_are_moved_to_pages_by_two_threads_at_once_are_all_there() {
     const ENTRIES: u64 = 200;
     let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
     let storage = object(Arc::clone(&store), options());
     let session = open(&storage, Mode::WRITE).unwrap();
-    let append = |number: u64| Change::Append(number.to_be_bytes().to_vec(), vec![9; 2_000]);
     let is_over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         for _ in 0..4 {
@@ -255,20 +284,12 @@ fn entries_that_are_moved_to_pages_by_two_threads_at_once_are_all_there() {
                 }
             });
         }
-        for number in 1..=ENTRIES {
-            let at = session.version().unwrap();
-            let next = Version { number: at.number + 1, hash: [7; 32] };
-            session.swap_root(&at, &next, &[append(number)]).unwrap();
-        }
+        (1..=ENTRIES).for_each(|number| append(&session, number));
         is_over.store(true, Ordering::Release);
     });
-    let all = |session: &Session| {
-        let keys = session.entries(&[]).map(|entry| entry.unwrap().0);
-        keys.map(|key| u64::from_be_bytes(key.try_into().unwrap())).collect::<Vec<u64>>()
-    };
     assert!(!core(&session).visible().pages.is_empty());
-    assert_eq!(all(&session), (1..=ENTRIES).collect::<Vec<u64>>());
+    assert_eq!(appended(&session), (1..=ENTRIES).collect::<Vec<u64>>());
     let other = open(&object(store, options()), Mode::Read).unwrap();
-    assert_eq!(all(&other), (1..=ENTRIES).collect::<Vec<u64>>());
+    assert_eq!(appended(&other), (1..=ENTRIES).collect::<Vec<u64>>());
     assert!(other.entry(&7_u64.to_be_bytes()).unwrap().is_some_and(|value| *value == vec![9; 2_000]));
 }
