@@ -4,11 +4,14 @@
 
 use super::stream::RATES;
 use super::told::{Told, generated};
+use super::wait::poll_until;
 use coverledger::config::Config;
 use coverledger::domain::arrival::Timestamp;
 use coverledger::domain::time::{LocalDay, UtcMillis};
 use coverledger::generate::{Generator, GeneratorSettings};
-use coverledger::ledger::{Arrival, Batch, CommitExtras, Ledger, LedgerOptions, Source, verify_dir};
+use coverledger::ledger::{
+    Arrival, Batch, CommitExtras, Ledger, LedgerOptions, LedgerResult, Source, verify_dir,
+};
 use coverledger::pipeline::{receive, rules_for};
 use coverledger::storage::Storage;
 use coverledger::storage::crash_points::{Point, VARIABLE};
@@ -71,7 +74,7 @@ impl Life {
     pub(crate) fn live(&self, data_dir: &Path, told: &mut dyn FnMut(u64)) {
         for half in [0, 1] {
             let config = config(half);
-            let mut ledger = Ledger::open(setup(&config, data_dir)).unwrap();
+            let mut ledger = unlocked(|| Ledger::open(setup(&config, data_dir)));
             ledger.set_output_rows_max(OUTPUT_ROWS);
             ledger.activate_configuration(at(0)).unwrap();
             told(commit_of(&ledger));
@@ -134,14 +137,14 @@ impl Life {
 
     /// Days of a ledger of which retention left the totals only.
     pub(crate) fn days_dropped(data_dir: &Path) -> usize {
-        let ledger = Ledger::open(setup(&config(1), data_dir)).unwrap();
+        let ledger = unlocked(|| Ledger::open(setup(&config(1), data_dir)));
         let state = ledger.published().current();
         state.runs().values().filter(|runs| runs.iter().all(|run| run.entry.rows == 0)).count()
     }
 
     /// What a ledger at its end, or anywhere on the way, tells.
     pub(crate) fn told(&self, data_dir: &Path) -> Told {
-        let ledger = Ledger::open(setup(&config(1), data_dir)).unwrap();
+        let ledger = unlocked(|| Ledger::open(setup(&config(1), data_dir)));
         Told::of(&ledger.published().current(), &self.riders)
     }
 }
@@ -150,7 +153,7 @@ impl Life {
 /// acknowledged as those of a life are.
 pub(crate) fn commit_in_bulk(data_dir: &Path) -> Ledger {
     let config = config(0);
-    let mut ledger = Ledger::open(setup(&config, data_dir)).unwrap();
+    let mut ledger = unlocked(|| Ledger::open(setup(&config, data_dir)));
     ledger.activate_configuration(at(0)).unwrap();
     let settings = GeneratorSettings { orders: 100_000, days: 1, ..GeneratorSettings::default() };
     let mut generator = Generator::new(&settings).unwrap();
@@ -273,18 +276,27 @@ pub(crate) fn dying(name: &str, data_dir: &Path, point: Point, nth: u64) -> Comm
     command
 }
 
+/// Opens something of a directory that this process has closed. A process that another test is just starting has a copy of the lock
+/// until it runs its program.
+fn unlocked<T>(mut open: impl FnMut() -> LedgerResult<T>) -> T {
+    poll_until("no process has the directory", || match open() {
+        Err(error) if error.is_in_use() => None,
+        opened => Some(opened.unwrap()),
+    })
+}
+
 /// Verifies a directory and returns its newest commit; a ledger that was never begun has none.
 pub(crate) fn verified(data_dir: &Path, when: &str) -> u64 {
     if !data_dir.join("store").is_dir() {
         return 0;
     }
-    let verification = verify_dir(setup(&config(1), data_dir), &mut |_, _| {}).unwrap();
+    let verification = unlocked(|| verify_dir(setup(&config(1), data_dir), &mut |_, _| {}));
     assert!(verification.holds(), "{when}: {:?}", verification.problems);
     verification.newest_commit
 }
 
 /// The newest commit of a directory whose ledger holds.
 pub(crate) fn holds(data_dir: &Path) -> Option<u64> {
-    let verification = verify_dir(setup(&config(1), data_dir), &mut |_, _| {}).unwrap();
+    let verification = unlocked(|| verify_dir(setup(&config(1), data_dir), &mut |_, _| {}));
     verification.holds().then_some(verification.newest_commit)
 }
