@@ -14,6 +14,7 @@ use coverledger::coverage::Terms;
 use coverledger::coverage::question::{Question, QuestionText};
 use coverledger::coverage::resolve::resolve;
 use coverledger::domain::time::{DAY_MS, LocalDay, UtcMillis};
+use coverledger::domain::view::{KnownAt, LedgerView};
 use coverledger::generate::{Generator, GeneratorSettings};
 use coverledger::ledger::maintenance::cache_warmup::CacheWarmup;
 use coverledger::ledger::{Batch, CommitExtras};
@@ -39,6 +40,7 @@ pub(crate) fn lookups(
         from: GeneratorSettings::default().from,
         numbers: Random::new(1),
         covered: 0,
+        asks_earlier: false,
         slow: Slow::default(),
         published: ledger.published(),
         config: feed.config,
@@ -67,6 +69,13 @@ fn idle(ledger: &Ledger, asker: &mut Asker<'_>, figures: &Figures) {
     let each = nanos_each(count, thread_cpu() - cpu) / 1_000;
     figures.tell("lookup, idle, warm: CPU each", format!("{each} us"));
     tell("lookup, idle, warm", &mut warm, figures);
+    asker.asks_earlier = true;
+    let cpu = thread_cpu();
+    let mut earlier = asker.ask(count);
+    asker.asks_earlier = false;
+    let each = nanos_each(count, thread_cpu() - cpu) / 1_000;
+    figures.tell("lookup of an earlier state, idle, warm: CPU each", format!("{each} us"));
+    tell("lookup of an earlier state, idle, warm", &mut earlier, figures);
 }
 
 /// The rest of the stream, decoded before anything is measured.
@@ -79,9 +88,9 @@ fn batches(feed: &mut Feed<'_>) -> Vec<Batch> {
 }
 
 /// As after a start: the first batch, for which the filter of days is read from the disk, while the newest orders are read
-/// into memory. Then a third of the others with nothing in memory, beside questions at a steady rate, most of which read
-/// from the disk; a third beside the same with the newest orders in memory; the rest beside as many questions as one thread
-/// can put: that one takes a core from those who write.
+/// into memory. Then a quarter of the others with nothing in memory, beside questions at a steady rate, most of which read
+/// from the disk; a quarter beside the same with the newest orders in memory; a quarter beside questions about earlier states;
+/// the rest beside as many questions as one thread can put: that one takes a core from those who write.
 fn beside_ingest(
     ledger: &mut Ledger,
     batches: &[Batch],
@@ -90,8 +99,9 @@ fn beside_ingest(
     figures: &mut Figures,
 ) {
     let (first, others) = batches.split_at(1.min(batches.len()));
-    let (cold, others) = others.split_at(others.len().div_ceil(3));
-    let (warm, rest) = others.split_at(others.len().div_ceil(2));
+    let (cold, others) = others.split_at(others.len().div_ceil(4));
+    let (warm, others) = others.split_at(others.len().div_ceil(3));
+    let (earlier, rest) = others.split_at(others.len().div_ceil(2));
     let mut beside = |ledger: &mut Ledger, part, pace, figures: &Figures| {
         beside_part(ledger, part, (&mut *compacting, &mut *asker, pace), figures)
     };
@@ -109,9 +119,13 @@ fn beside_ingest(
     })
     .expect("it is read");
     let mut warm = beside(ledger, warm, Some(QUESTION_EVERY), figures);
-    let mut busy = beside(ledger, rest, None, figures);
+    asker.asks_earlier = true;
+    let mut earlier =
+        beside_part(ledger, earlier, (&mut *compacting, &mut *asker, Some(QUESTION_EVERY)), figures);
+    asker.asks_earlier = false;
+    let mut busy = beside_part(ledger, rest, (compacting, asker, None), figures);
     tell("lookup, first commit after a start, 1,000 a second", &mut first, figures);
-    for (name, samples) in [("cold", &mut cold), ("warm", &mut warm)] {
+    for (name, samples) in [("cold", &mut cold), ("warm", &mut warm), ("earlier states", &mut earlier)] {
         tell(&format!("lookup, ingest at full speed, 1,000 a second, {name}"), samples, figures);
         figures.judge("  its p99", percentile(samples, 990) / 1_000, Side::AtMost, 1_000, "ms");
         figures.judge("  its p99.9", percentile(samples, 999) / 1_000, Side::AtMost, 10_000, "ms");
@@ -185,6 +199,8 @@ struct Asker<'a> {
     from: UtcMillis,
     numbers: Random,
     covered: u64,
+    /// Whether each question is about the state as of a random commit of before instead of the newest.
+    asks_earlier: bool,
     slow: Slow,
     published: Arc<Published>,
     config: &'a Config,
@@ -232,7 +248,15 @@ impl Asker<'_> {
         let at = rfc3339(self.from.plus(after_ms));
         let text = QuestionText { rider_ids: vec![rider], at: Some(&at), ..QuestionText::default() };
         let question = Question::parse(text).expect("a question");
-        let answer = resolve(&*self.published.current(), terms, &question).expect("an answer");
+        let newest = self.published.current();
+        let answer = if self.asks_earlier {
+            let commit = 1 + self.numbers.below(newest.root().commit.max(1));
+            let earlier = newest.known_at(KnownAt::Commit(commit)).expect("an earlier state");
+            resolve(&earlier, terms, &question)
+        } else {
+            resolve(&*newest, terms, &question)
+        };
+        let answer = answer.expect("an answer");
         self.covered += u64::from(!answer.windows.is_empty());
         u64::try_from(due.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }

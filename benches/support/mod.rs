@@ -11,10 +11,15 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 pub(crate) mod backfill;
+pub(crate) mod bare;
 #[path = "../../tests/testkit/http.rs"]
 pub(crate) mod http;
+pub(crate) mod questions;
 #[path = "../../tests/testkit/random.rs"]
 pub(crate) mod random;
+#[path = "../../tests/testkit/seaweedfs.rs"]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "shared with tests")]
+pub(crate) mod seaweedfs;
 pub(crate) mod service;
 pub(crate) mod stored;
 #[path = "../../tests/testkit/wait.rs"]

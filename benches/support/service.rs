@@ -2,6 +2,7 @@
 
 use super::http::Client;
 use super::per_second;
+use super::seaweedfs::{KEY, SECRET};
 use super::wait::delay;
 use std::fs;
 use std::net::TcpListener;
@@ -119,11 +120,20 @@ pub(crate) struct Service {
 impl Service {
     /// Starts it on an empty `dir`.
     pub(crate) fn start(dir: &Path, brokers: &str, extra: &str) -> Self {
+        Self::start_as(&[], dir, brokers, extra)
+    }
+
+    /// The same with more arguments: a reader, a standby. `{run}` in `extra` is the folder's name.
+    pub(crate) fn start_as(arguments: &[&str], dir: &Path, brokers: &str, extra: &str) -> Self {
         fs::create_dir_all(dir).expect("the folder can be made");
         let address = format!("127.0.0.1:{}", free_port());
-        let config = super::configuration(dir, Some(brokers), &address, extra);
+        let run = dir.file_name().unwrap_or_default().to_string_lossy();
+        let config = super::configuration(dir, Some(brokers), &address, &extra.replace("{run}", &run));
         let log = fs::File::create(dir.join("log")).expect("the log can be made");
-        let child = Command::new(binary()).arg("serve").arg("--config").arg(config).stderr(log).spawn();
+        let mut command = Command::new(binary());
+        // For a ledger in the bucket of a test.
+        command.env("AWS_ACCESS_KEY_ID", KEY).env("AWS_SECRET_ACCESS_KEY", SECRET);
+        let child = command.arg("serve").args(arguments).arg("--config").arg(config).stderr(log).spawn();
         Self { child: child.expect("the service starts"), address, dir: dir.to_path_buf() }
     }
 

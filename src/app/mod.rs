@@ -311,6 +311,10 @@ fn run(
     let writer = Writer {
         ledger,
         disk_space,
+        batch_limits: (
+            u32::try_from(config.ingest.batch_records).unwrap_or(u32::MAX),
+            config.ingest.batch_bytes,
+        ),
         work: to_do,
         emptied,
         clock: *clock,

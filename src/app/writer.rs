@@ -29,6 +29,8 @@ const LOOK_AROUND_EVERY: Duration = Duration::from_millis(100);
 pub struct Writer {
     /// The ledger, owned by this thread.
     pub ledger: Ledger,
+    /// Records and bytes of a full batch.
+    pub batch_limits: (u32, usize),
     /// Work, in order.
     pub work: Receiver<Work>,
     /// Emptied batches go back.
@@ -80,6 +82,7 @@ impl Writer {
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             if committed.elapsed() >= IDLE_COMMIT_EVERY {
+                self.ledger.set_catching_up(false);
                 self.commit_news()?;
                 committed = Instant::now();
             }
@@ -107,6 +110,9 @@ impl Writer {
                 Ok(false)
             }
             Work::Batch(mut batch, observed) => {
+                // A batch that is full before its time is up: more waits in Kafka.
+                let (records_max, bytes_max) = self.batch_limits;
+                self.ledger.set_catching_up(batch.is_full(records_max, bytes_max));
                 self.commit(&batch, &CommitExtras::default())?;
                 // The positions that were observed lie behind the batch's records.
                 self.ledger.observe(&observed);

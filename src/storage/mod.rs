@@ -162,6 +162,16 @@ impl Storage {
         }
     }
 
+    /// Whether values lie on other machines: each byte that is written goes over the network.
+    pub fn is_remote(&self) -> bool {
+        match self {
+            Self::Local(_) | Self::Memory(_) => false,
+            #[cfg(feature = "object-store")]
+            Self::Object(_) => true,
+            Self::Faults(faults) => faults.inner().is_remote(),
+        }
+    }
+
     /// Tries whether an object store does what the engine relies on, and deletes what it wrote for that; `None` where the ledger lies
     /// in no object store.
     pub fn probe(&self) -> Option<StorageResult<()>> {

@@ -7,6 +7,8 @@ use std::process::Command;
 use tempfile::TempDir;
 
 const PORTS: usize = 10;
+/// What a test needs at most.
+const VOLUMES: u32 = 40;
 /// What the script gives its one user.
 pub(crate) const KEY: &str = "coverledger";
 pub(crate) const SECRET: &str = "coverledger-secret";
@@ -16,6 +18,7 @@ pub(crate) const BUCKET: &str = "ledger";
 /// An object store. `scripts/seaweedfs.sh` does the work.
 pub(crate) struct SeaweedFs {
     dir: TempDir,
+    volumes: u32,
     /// Addresses of its gateways.
     pub(crate) endpoints: [String; 2],
 }
@@ -23,6 +26,11 @@ pub(crate) struct SeaweedFs {
 impl SeaweedFs {
     /// Starts it, and returns once it serves its bucket.
     pub(crate) fn start() -> Self {
+        Self::with_volumes(VOLUMES)
+    }
+
+    /// The same with room for so many volumes of 64 MB.
+    pub(crate) fn with_volumes(volumes: u32) -> Self {
         let dir = TempDir::new().unwrap();
         // All at once, so that they differ. One may be taken before it is used: the test fails then, and says so.
         let held: Vec<TcpListener> = (0..PORTS).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
@@ -30,10 +38,16 @@ impl SeaweedFs {
             held.iter().map(|port| port.local_addr().unwrap().port().to_string()).collect();
         drop(held);
         let endpoint = |nth: usize| format!("http://127.0.0.1:{}", ports[nth]);
-        let this = Self { dir, endpoints: [endpoint(0), endpoint(1)] };
+        let this = Self { dir, volumes, endpoints: [endpoint(0), endpoint(1)] };
         let folder = this.dir.path().to_str().unwrap();
         this.script(["start", folder, BUCKET].into_iter().chain(ports.iter().map(String::as_str)));
         this
+    }
+
+    /// Numbers of its processes.
+    pub(crate) fn pids(&self) -> Vec<String> {
+        let pids = std::fs::read_to_string(self.dir.path().join("pids")).unwrap_or_default();
+        pids.lines().map(str::to_owned).collect()
     }
 
     /// Stops it where it stands: it accepts connections, and answers nothing.
@@ -47,13 +61,16 @@ impl SeaweedFs {
     }
 
     fn signal(&self, name: &str) -> bool {
-        let pids = std::fs::read_to_string(self.dir.path().join("pids")).unwrap_or_default();
-        Command::new("kill").arg(name).args(pids.lines()).status().unwrap().success()
+        Command::new("kill").arg(name).args(self.pids()).status().unwrap().success()
     }
 
     fn script<'a>(&self, args: impl Iterator<Item = &'a str>) {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/seaweedfs.sh");
-        let done = Command::new(script).args(args).output().unwrap();
+        let done = Command::new(script)
+            .args(args)
+            .env("COVERLEDGER_SEAWEEDFS_VOLUMES", self.volumes.to_string())
+            .output()
+            .unwrap();
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     }
 }

@@ -18,7 +18,7 @@ pub use install::CompactionReport;
 pub(crate) use job::Hasher;
 pub use job::{Compacted, CompactionJob};
 pub use merge::Merge;
-pub use plan::{LogicalRun, logical_runs, plan};
+pub use plan::{LogicalRun, MergeRule, logical_runs, plan};
 
 use crate::domain::time::LocalDay;
 use crate::ledger::writer::Ledger;
@@ -29,7 +29,7 @@ use std::sync::Arc;
 impl Ledger {
     /// The next compaction that is due, with run numbers reserved for it; `None` while one is under way or none is due.
     ///
-    /// Days before `major_before` end as one run (a major compaction). The reservation needs no write of its own: until the next commit the
+    /// Days before `major_before` end as one run (a major compaction), unless the ledger catches up. The reservation needs no write of its own: until the next commit the
     /// stored manifest counts these numbers as free, from then on as pending, and either way what lies under them is
     /// collected after a crash.
     pub fn begin_compaction(&mut self, major_before: LocalDay) -> Option<CompactionJob> {
@@ -38,7 +38,8 @@ impl Ledger {
         }
         let due = self.runs.live.iter().filter_map(|(&day, runs)| {
             let logical = logical_runs(runs);
-            let chosen = plan(&logical, day < major_before)?;
+            let rule = self.merge_rule(day < major_before);
+            let chosen = plan(&logical, rule)?;
             Some((logical.len(), day, chosen))
         });
         let (_, day, chosen) = due.max_by_key(|(runs, day, _)| (*runs, std::cmp::Reverse(*day)))?;
@@ -60,6 +61,21 @@ impl Ledger {
             numbers,
             rows_max: self.runs.output_rows_max,
         })
+    }
+
+    /// Says whether the ledger catches up: rows come as fast as they are committed. Merges take time from that, and a day that has just
+    /// got one run gets the next already. So no day is merged whole for as long; where the storage lies on other machines,
+    /// merges also wait for more runs, for what they write takes the network and the store's time.
+    pub const fn set_catching_up(&mut self, is_catching_up: bool) {
+        self.runs.is_catching_up = is_catching_up;
+    }
+
+    fn merge_rule(&self, day_is_over: bool) -> MergeRule {
+        match (self.runs.is_catching_up, day_is_over) {
+            (true, _) if self.options.storage.is_remote() => MergeRule::Deferred,
+            (false, true) => MergeRule::Major,
+            _ => MergeRule::Tiered,
+        }
     }
 
     /// Sets the rows after which a compaction begins another output.

@@ -24,6 +24,8 @@ pub struct RunSet {
     pub(crate) released: (Sender<u64>, Receiver<u64>),
     /// The first run number that the compaction under way may write.
     pub(crate) reserved_from: Option<u64>,
+    /// Whether rows come as fast as they are committed.
+    pub(crate) is_catching_up: bool,
     /// Rows after which a compaction begins another output.
     pub(crate) output_rows_max: u64,
 }
@@ -45,6 +47,7 @@ impl RunSet {
             filters: DayFilters::new(filter_bytes),
             released,
             reserved_from: None,
+            is_catching_up: false,
             output_rows_max: COMPACTION_OUTPUT_ROWS_MAX,
         })
     }

@@ -12,42 +12,67 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// Bytes of a block. A question reads a few kilobytes here and there; a request to a store takes as long for one as for many.
 pub(super) const BLOCK_BYTES: u64 = 128 << 10;
 
+/// Blocks that follow each other are kept in one file, so many of them at most: creating a file costs as much as writing some blocks.
+const FILE_BLOCKS: usize = 32;
+
+/// Token of a segment, and a block of it: that where a file begins names the file.
 type Key = (u64, u64);
+
+/// A file of blocks that follow each other.
+#[derive(Clone, Copy, Debug)]
+struct Kept {
+    used: u64,
+    bytes: u64,
+}
 
 #[derive(Debug, Default)]
 struct Held {
-    /// What was used last comes last.
+    /// Files; what was used last comes last.
     order: BTreeMap<u64, Key>,
-    blocks: HashMap<Key, (u64, u64)>,
+    files: HashMap<Key, Kept>,
+    /// The file that a block is read from.
+    blocks: HashMap<Key, Key>,
     bytes: u64,
     tick: u64,
 }
 
 impl Held {
-    fn use_block(&mut self, key: Key) -> bool {
+    /// The file of a block, which counts as used now.
+    fn use_block(&mut self, block: Key) -> Option<Key> {
+        let file = *self.blocks.get(&block)?;
+        let kept = self.files.get_mut(&file)?;
         self.tick += 1;
-        let tick = self.tick;
-        let Some((at, _)) = self.blocks.get_mut(&key) else { return false };
-        self.order.remove(at);
-        *at = tick;
-        self.order.insert(tick, key);
-        true
+        self.order.remove(&kept.used);
+        kept.used = self.tick;
+        self.order.insert(self.tick, file);
+        Some(file)
     }
 
-    fn insert(&mut self, key: Key, bytes: u64) {
-        self.remove(key);
+    fn insert(&mut self, file: Key, bytes: u64) {
+        self.remove(file);
         self.tick += 1;
-        self.order.insert(self.tick, key);
-        self.blocks.insert(key, (self.tick, bytes));
+        self.order.insert(self.tick, file);
+        self.files.insert(file, Kept { used: self.tick, bytes });
+        self.blocks.extend(blocks_in(file, bytes).map(|block| (block, file)));
         self.bytes += bytes;
     }
 
-    fn remove(&mut self, key: Key) {
-        if let Some((at, bytes)) = self.blocks.remove(&key) {
-            self.order.remove(&at);
-            self.bytes = self.bytes.saturating_sub(bytes);
+    fn remove(&mut self, file: Key) {
+        let Some(kept) = self.files.remove(&file) else { return };
+        self.order.remove(&kept.used);
+        self.bytes = self.bytes.saturating_sub(kept.bytes);
+        for block in blocks_in(file, kept.bytes) {
+            // Another file may have the block by now.
+            if self.blocks.get(&block) == Some(&file) {
+                self.blocks.remove(&block);
+            }
         }
     }
+}
+
+/// The blocks of a file of so many bytes.
+fn blocks_in((segment, first): Key, bytes: u64) -> impl Iterator<Item = Key> {
+    (first..first.saturating_add(bytes.div_ceil(BLOCK_BYTES))).map(move |block| (segment, block))
 }
 
 #[derive(Debug)]
@@ -100,16 +125,14 @@ impl DiskCache {
         let mut rest = value.as_mut_slice();
         let mut at = from;
         for block in blocks_of(from, u64::try_from(bytes).ok()?) {
-            if !self.lock().use_block((token, block)) {
-                return None;
-            }
+            let file = self.lock().use_block((token, block))?;
             let inside = at - block * BLOCK_BYTES;
             let count = usize::try_from(BLOCK_BYTES - inside).ok()?.min(rest.len());
             let (part, after) = rest.split_at_mut_checked(count)?;
-            let read =
-                File::open(self.path((token, block))).and_then(|file| file.read_exact_at(part, inside));
+            let from = at.checked_sub(file.1 * BLOCK_BYTES)?;
+            let read = File::open(self.path(file)).and_then(|file| file.read_exact_at(part, from));
             if read.is_err() {
-                self.forget(segment, from, bytes);
+                self.drop_file(file);
                 return None;
             }
             rest = after;
@@ -122,20 +145,26 @@ impl DiskCache {
         self.lock().blocks.contains_key(&(segment.token(), block))
     }
 
-    /// The blocks of a part are not right.
+    /// The blocks of a part are not right: the files with them are dropped.
     pub(super) fn forget(&self, segment: &SegmentName, from: u64, bytes: usize) {
         for block in blocks_of(from, u64::try_from(bytes).unwrap_or(0)) {
-            let key = (segment.token(), block);
-            self.lock().remove(key);
-            let _left = fs::remove_file(self.path(key));
+            let file = self.lock().blocks.get(&(segment.token(), block)).copied();
+            if let Some(file) = file {
+                self.drop_file(file);
+            }
         }
+    }
+
+    fn drop_file(&self, file: Key) {
+        self.lock().remove(file);
+        let _left = fs::remove_file(self.path(file));
     }
 
     /// Keeps blocks that follow each other. A disk that is full only makes reading slower.
     pub(super) fn put(&self, segment: &SegmentName, first: u64, bytes: &[u8]) {
         let token = segment.token();
-        let size = usize::try_from(BLOCK_BYTES).unwrap_or(usize::MAX);
-        for (part, block) in bytes.chunks(size).zip(first..) {
+        let size = usize::try_from(BLOCK_BYTES).unwrap_or(usize::MAX).saturating_mul(FILE_BLOCKS);
+        for (part, block) in bytes.chunks(size).zip((first..).step_by(FILE_BLOCKS)) {
             let key = (token, block);
             let path = self.path(key);
             let written = tempfile::NamedTempFile::new_in(&self.dir).and_then(|mut file| {
@@ -207,6 +236,37 @@ mod tests {
         assert!(cache.read(&name(3), 0, bytes.len()).is_some());
         assert!(cache.read(&name(1), 0, bytes.len()).is_none());
         cache.forget(&name(3), 0, 1);
-        assert!(cache.read(&name(3), 0, 1).is_none() && cache.has(&name(3), 1));
+        assert!(cache.read(&name(3), 0, 1).is_none() && !cache.has(&name(3), 1), "a file goes as a whole");
+        assert_eq!(cache.bytes(), 0);
+    }
+
+    #[test]
+    fn blocks_that_follow_each_other_are_few_files_and_the_newest_of_a_block_counts() {
+        let folder = TempDir::new().unwrap();
+        let segment = SegmentName { epoch: 1, number: 1, nonce: Nonce([2; 16]) };
+        let block = usize::try_from(BLOCK_BYTES).unwrap();
+        let bytes: Vec<u8> =
+            (0..block * (FILE_BLOCKS + 2)).map(|nth| u8::try_from(nth % 251).unwrap()).collect();
+        let cache = DiskCache::open(folder.path(), BLOCK_BYTES * 100).unwrap();
+        cache.put(&segment, 0, &bytes);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+        let (from, across) = ((FILE_BLOCKS - 1) * block + 5, 2 * block);
+        let read = |cache: &DiskCache| cache.read(&segment, u64::try_from(from).unwrap(), across);
+        assert_eq!(read(&cache).unwrap(), bytes[from..from + across]);
+        // A block that is brought once more has a file of its own.
+        cache.put(&segment, 2, &bytes[2 * block..3 * block]);
+        cache.forget(&segment, BLOCK_BYTES * 2, 1);
+        assert!(!cache.has(&segment, 2) && cache.has(&segment, 1) && cache.has(&segment, 3));
+        cache.forget(&segment, 0, 1);
+        assert!(!cache.has(&segment, 3));
+        let after = u64::try_from(FILE_BLOCKS).unwrap();
+        assert!(cache.has(&segment, after), "the other file is still there");
+        drop(cache);
+        let cache = DiskCache::open(folder.path(), BLOCK_BYTES * 100).unwrap();
+        assert_eq!(
+            cache.read(&segment, BLOCK_BYTES * after, 2 * block).unwrap(),
+            bytes[FILE_BLOCKS * block..]
+        );
+        assert_eq!(cache.bytes(), BLOCK_BYTES * 2);
     }
 }

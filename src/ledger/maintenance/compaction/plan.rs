@@ -11,6 +11,9 @@ const TIER_RUNS: u32 = 8;
 const SMALL_ROWS: u64 = 1_024;
 /// More runs than these of a day are always merged.
 const DAY_RUNS_MAX: usize = 24;
+/// The same where merges are deferred: a row is rewritten half as often, and a question asks more runs for as long.
+const TIER_RUNS_DEFERRED: usize = 24;
+const DAY_RUNS_MAX_DEFERRED: usize = 48;
 /// Runs that one merge reads at most: bounds its memory to a block of each.
 const INPUTS_MAX: usize = 128;
 
@@ -36,11 +39,22 @@ pub fn logical_runs(runs: &[Arc<Run>]) -> Vec<LogicalRun> {
     compactions.into_values().collect()
 }
 
+/// Which runs of a day are merged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MergeRule {
+    /// As many of a size as a tier takes.
+    Tiered,
+    /// The same with wider tiers: where each byte that is written is dear, while the ledger catches up.
+    Deferred,
+    /// All of them.
+    Major,
+}
+
 /// The numbers of the runs of a day that are to be merged now; `None` when nothing is due.
 ///
 /// A major compaction makes one run of the day. Any other is merged tier by tier, the smallest first, so that a row is rewritten about
 /// once a tier; a day with too many runs gives up its smallest.
-pub fn plan(runs: &[LogicalRun], is_major: bool) -> Option<Vec<u64>> {
+pub fn plan(runs: &[LogicalRun], rule: MergeRule) -> Option<Vec<u64>> {
     if runs.len() < 2 {
         return None;
     }
@@ -49,14 +63,15 @@ pub fn plan(runs: &[LogicalRun], is_major: bool) -> Option<Vec<u64>> {
     let ids = |chosen: &[&LogicalRun]| {
         Some(chosen.iter().take(INPUTS_MAX).flat_map(|run| run.ids.iter().copied()).collect())
     };
-    if is_major {
-        return ids(&by_size);
-    }
-    let tier_runs = usize::try_from(TIER_RUNS).unwrap_or(usize::MAX);
+    let (tier_runs, day_runs_max) = match rule {
+        MergeRule::Major => return ids(&by_size),
+        MergeRule::Tiered => (usize::try_from(TIER_RUNS).unwrap_or(usize::MAX), DAY_RUNS_MAX),
+        MergeRule::Deferred => (TIER_RUNS_DEFERRED, DAY_RUNS_MAX_DEFERRED),
+    };
     let full = by_size.chunk_by(|a, b| tier(a.rows) == tier(b.rows)).find(|same| same.len() >= tier_runs);
     match full {
         Some(same) => ids(same),
-        None if runs.len() > DAY_RUNS_MAX => ids(by_size.get(..tier_runs)?),
+        None if runs.len() > day_runs_max => ids(by_size.get(..tier_runs)?),
         None => None,
     }
 }
@@ -76,11 +91,17 @@ mod tests {
     #[test]
     fn as_many_of_a_size_as_a_tier_takes_are_merged_the_smallest_first() {
         let small = [10, 20, 30, 40, 50, 60, 70];
-        assert_eq!(plan(&runs(&small), false), None);
-        assert_eq!(plan(&runs(&[small.as_slice(), &[80]].concat()), false), Some((0..8).collect()));
+        assert_eq!(plan(&runs(&small), MergeRule::Tiered), None);
+        assert_eq!(
+            plan(&runs(&[small.as_slice(), &[80]].concat()), MergeRule::Tiered),
+            Some((0..8).collect())
+        );
         let large: Vec<u64> = (2_000..2_008).collect();
-        assert_eq!(plan(&runs(&[large.as_slice(), &small].concat()), false), Some((0..8).collect()));
-        let both = plan(&runs(&[large.as_slice(), &small, &[900]].concat()), false);
+        assert_eq!(
+            plan(&runs(&[large.as_slice(), &small].concat()), MergeRule::Tiered),
+            Some((0..8).collect())
+        );
+        let both = plan(&runs(&[large.as_slice(), &small, &[900]].concat()), MergeRule::Tiered);
         assert_eq!(both, Some((8..16).collect()));
     }
 
@@ -88,26 +109,36 @@ mod tests {
     fn too_many_runs_always_give_up_the_smallest() {
         // Seven of each tier, so that no tier is full.
         let sizes: Vec<u64> = (0..4).flat_map(|tier| [2_048 << (3 * tier); 7]).collect();
-        assert_eq!(plan(&runs(&sizes[..24]), false), None);
-        assert_eq!(plan(&runs(&sizes[..25]), false), Some((0..8).collect()));
+        assert_eq!(plan(&runs(&sizes[..24]), MergeRule::Tiered), None);
+        assert_eq!(plan(&runs(&sizes[..25]), MergeRule::Tiered), Some((0..8).collect()));
+    }
+
+    #[test]
+    fn deferred_merges_wait_for_more_runs_and_never_for_ever() {
+        let commits = [200_000; 24];
+        assert_eq!(plan(&runs(&commits[..23]), MergeRule::Deferred), None);
+        assert_eq!(plan(&runs(&commits), MergeRule::Deferred), Some((0..24).collect()));
+        let sizes: Vec<u64> = (0..7).flat_map(|tier| [2_048 << (3 * tier); 7]).collect();
+        assert_eq!(plan(&runs(&sizes[..48]), MergeRule::Deferred), None);
+        assert_eq!(plan(&runs(&sizes), MergeRule::Deferred), Some((0..24).collect()));
     }
 
     #[test]
     fn a_major_compaction_makes_one_run_and_is_then_complete() {
-        assert_eq!(plan(&runs(&[1_000_000, 1]), true), Some(vec![1, 0]));
-        assert_eq!(plan(&runs(&[1_000_000]), true), None);
-        assert_eq!(plan(&[], true), None);
+        assert_eq!(plan(&runs(&[1_000_000, 1]), MergeRule::Major), Some(vec![1, 0]));
+        assert_eq!(plan(&runs(&[1_000_000]), MergeRule::Major), None);
+        assert_eq!(plan(&[], MergeRule::Major), None);
         let parts = LogicalRun { rows: 16_000_000, ids: vec![4, 5] };
-        assert_eq!(plan(std::slice::from_ref(&parts), true), None);
+        assert_eq!(plan(std::slice::from_ref(&parts), MergeRule::Major), None);
         let late = LogicalRun { rows: 3, ids: vec![9] };
-        assert_eq!(plan(&[parts, late], true), Some(vec![9, 4, 5]));
+        assert_eq!(plan(&[parts, late], MergeRule::Major), Some(vec![9, 4, 5]));
     }
 
     #[test]
     fn a_merge_never_reads_more_than_it_may_and_still_ends() {
         let mut sizes = vec![7; 1_000];
         let mut merges = 0;
-        while let Some(chosen) = plan(&runs(&sizes), true) {
+        while let Some(chosen) = plan(&runs(&sizes), MergeRule::Major) {
             assert!(chosen.len() >= 2 && chosen.len() <= INPUTS_MAX);
             let merged = chosen.iter().map(|&id| sizes[usize::try_from(id).unwrap()]).sum();
             let mut nth = 0;
