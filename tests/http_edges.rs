@@ -300,6 +300,7 @@ mod tests {
         ] {
             assert!(metrics.contains(&format!("\n{name} ")), "{name}: {metrics}");
         }
+        assert!(!metrics.contains("coverledger_store_"), "the ledger lies in no bucket: {metrics}");
         let mut promtool = Command::new("promtool")
             .args(["check", "metrics"])
             .stdin(Stdio::piped())

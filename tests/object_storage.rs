@@ -61,6 +61,7 @@ fn writers_die_and_sleep_and_others_continue_exactly_where_the_chain_ends() {
     assert!(!said.contains(SECRET) && !third.said().contains(SECRET), "a secret is in the log");
     send(&sender, parts[2]);
     third.applied(whole(RECORDS));
+    shows_its_requests_to_the_store(&third.text("/metrics", "*/*"));
     assert_eq!(third.terminate(), Some(0));
 
     let verified = other.printed(&["verify"]);
@@ -70,6 +71,23 @@ fn writers_die_and_sleep_and_others_continue_exactly_where_the_chain_ends() {
     takes_files_in_and_answers(&one);
     the_doctor_tries_the_store(&one);
     assert!(one.folder.path().join("data/object-cache").read_dir().unwrap().next().is_some());
+}
+
+/// What a writer asked of the store is among its metrics.
+fn shows_its_requests_to_the_store(metrics: &str) {
+    for series in [
+        r#"store_requests_total{kind="put",result="ok"}"#,
+        r#"store_requests_total{kind="get",result="absent"}"#,
+        r#"store_requests_total{kind="list",result="ok"}"#,
+        r#"store_request_seconds_count{kind="put"}"#,
+        "store_sent_bytes_total",
+        "store_received_bytes_total",
+        "store_deleted_objects_total",
+    ] {
+        let beginning = format!("coverledger_{series} ");
+        let value = metrics.lines().find_map(|line| line.strip_prefix(&beginning));
+        assert!(value.is_some_and(|value| value != "0"), "{series}: {metrics}");
+    }
 }
 
 /// Files go the same way, and a command answers from the bucket.

@@ -32,6 +32,7 @@ pub mod sealer;
 pub mod service;
 mod signals;
 pub mod status;
+mod store_figures;
 pub mod threads;
 mod web;
 pub mod writer;
@@ -156,6 +157,7 @@ pub fn serve(
     let looked = Mark::now();
     let Some((role, ledger)) = role::open((config, options), asked, (&clock, &stop))? else { return Ok(()) };
     let published = ledger.published();
+    let figures = ledger.options().storage.figures();
     let status = Arc::new(Status::new(role));
     let freshness = Arc::new(Freshness::of(config, role, looked));
     let secrets = seal_secrets::open(config, &published.current(), role != ServiceRole::Writer)?;
@@ -176,6 +178,7 @@ pub fn serve(
     answer_keeping.watch(config, &published, clock, &event_log)?;
     let sides = (&mut access_control, receipts.clone(), &published);
     let beside = Beside::start(config, sides, &status, (clock, &event_log))?;
+    store_figures::watch(&event_log.metrics, figures.into_iter().chain(beside.figures.clone()));
     let parts = (service, &access_control, options.example_cases.clone());
     let web = Web::start(&runtime, config, parts, &event_log, &stop)?;
     access_control.watch(&runtime, &event_log);

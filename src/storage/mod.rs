@@ -35,6 +35,7 @@ pub mod memory;
 #[cfg(feature = "object-store")]
 pub mod object;
 mod place_pages;
+pub mod requests;
 mod root;
 mod session;
 mod side_copy;
@@ -59,6 +60,7 @@ use checkpoint::Staging;
 use faults::Faults;
 use local::Local;
 use memory::Memory;
+use requests::StoreFigures;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -170,6 +172,17 @@ impl Storage {
             #[cfg(feature = "object-store")]
             Self::Object(object) => Some(object.probe()),
             Self::Faults(faults) => faults.inner().probe(),
+        }
+    }
+
+    /// What was asked of an object store through this handle, from the first session on; `None` before that, and where the ledger lies
+    /// in no object store.
+    pub fn figures(&self) -> Option<Arc<StoreFigures>> {
+        match self {
+            Self::Local(_) | Self::Memory(_) => None,
+            #[cfg(feature = "object-store")]
+            Self::Object(object) => object.figures(),
+            Self::Faults(faults) => faults.inner().figures(),
         }
     }
 

@@ -6,6 +6,8 @@ use super::error::{StorageError, StorageResult};
 use super::memory::Memory;
 #[cfg(feature = "object-store")]
 use super::object::ObjectSide;
+use super::requests::StoreFigures;
+use std::sync::Arc;
 
 /// Bytes of a file at most.
 pub const SIDE_FILE_BYTES_MAX: usize = 64 << 20;
@@ -53,6 +55,15 @@ fn check(name: &str, bytes: usize) -> StorageResult<()> {
 }
 
 impl SideFiles {
+    /// What was asked of the store for them; `None` where they lie in none.
+    pub fn figures(&self) -> Option<Arc<StoreFigures>> {
+        match &self.0 {
+            Engine::Memory(_) => None,
+            #[cfg(feature = "object-store")]
+            Engine::Object(object) => Some(object.figures()),
+        }
+    }
+
     /// Writes a file, in the place of one of this name.
     ///
     /// # Errors

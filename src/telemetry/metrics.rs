@@ -3,11 +3,12 @@
 mod chain;
 mod facts;
 mod figures;
+mod store;
 mod table;
 
 pub use facts::{
     CommitFacts, CompactionFacts, EventCount, Figures, Lookup, PartitionFacts, PremiumMoved, ReceiptOutcome,
-    RecordSource, Sample, SealFacts,
+    RecordSource, Sample, SealFacts, StoreFacts, StoreKind,
 };
 
 use super::label::{Labels, OTHER};
@@ -21,6 +22,7 @@ use prometheus::{Encoder, Error, Registry, TextEncoder};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
+use store::{Store, StoreCollector};
 use table::Table;
 
 /// Different platforms in labels; later ones are `other`.
@@ -40,6 +42,7 @@ struct Inner {
     platforms: Labels,
     categories: Labels,
     table: Table,
+    store: Store,
 }
 
 impl Metrics {
@@ -52,9 +55,11 @@ impl Metrics {
         let table = Table::register(&registry)?;
         // What the system says of the process: processor time, memory, open files.
         registry.register(Box::new(ProcessCollector::for_self()))?;
+        let store = Store::default();
+        registry.register(Box::new(StoreCollector::new(store.clone())?))?;
         start(&table);
         let (platforms, categories) = (Labels::new(PLATFORMS_MAX), Labels::new(CATEGORIES_MAX));
-        Ok(Self { inner: Arc::new(Inner { registry, platforms, categories, table }) })
+        Ok(Self { inner: Arc::new(Inner { registry, platforms, categories, table, store }) })
     }
 
     fn table(&self) -> &Table {
@@ -99,6 +104,11 @@ impl Metrics {
     /// What the metrics say now, for people.
     pub fn figures(&self) -> Figures {
         figures::read(self.table())
+    }
+
+    /// From now on there are metrics of the requests to an object store: what `read` says when they are asked for. Only the first counts.
+    pub fn watch_store(&self, read: impl Fn() -> StoreFacts + Send + Sync + 'static) {
+        self.inner.store.watch(Box::new(read));
     }
 
     /// Records arrived, before anything is decided about them.

@@ -24,6 +24,7 @@ use crate::config::Config;
 use crate::http::ServiceRole;
 use crate::ledger::{Published, storage_at};
 use crate::storage::SideFiles;
+use crate::storage::requests::StoreFigures;
 use crate::telemetry::clock::Clock;
 use crate::wait::Stop;
 use access::AccessSharing;
@@ -79,6 +80,8 @@ pub fn side_files(config: &Config) -> anyhow::Result<Option<SideFiles>> {
 pub(super) struct Beside {
     threads: Threads,
     stop: Stop,
+    /// What was asked of the store for them.
+    pub(super) figures: Option<Arc<StoreFigures>>,
 }
 
 impl Beside {
@@ -95,6 +98,7 @@ impl Beside {
         let mut beside = Self::default();
         let lead = Lead::of(status);
         let Some(files) = side_files(config)? else { return Ok(beside) };
+        beside.figures = files.figures();
         if let Some(access) = &access_control.access {
             let shared = (files.clone(), Arc::clone(access));
             let mut sharing = AccessSharing::new(config, shared, lead.clone(), clock);

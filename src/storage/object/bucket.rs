@@ -3,15 +3,18 @@
 //! Only create-if-absent decides anything. A request that fails in a way that may pass is sent again, to the next endpoint, with
 //! the same bytes, until the patience of the storage is used up.
 
+use super::counting::{counted, read_range, read_whole};
 use super::name::{SIDE, SLICE};
 pub(super) use super::outcome::{Created, Listed, Trouble};
 use crate::storage::error::{StorageError, StorageResult};
+use crate::storage::requests::{RequestKind, StoreFigures};
 use crate::wait::pace;
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
 use object_store::{Error, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 use std::future::Future;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::sync_channel;
@@ -21,6 +24,8 @@ use tokio::runtime::Runtime;
 /// Requests of one question that are under way at once.
 const AT_ONCE: usize = 32;
 const DELETED_AT_ONCE: usize = 1_000;
+/// Objects that the reply to one request for a list names at most.
+const PAGE: usize = 1_000;
 /// Pauses between two attempts.
 const PAUSE_MIN: Duration = Duration::from_millis(20);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
@@ -38,6 +43,7 @@ pub(super) struct Bucket {
     prefix: String,
     base: String,
     patience: Duration,
+    pub(super) figures: Arc<StoreFigures>,
     /// None once it is dropped.
     runtime: Option<Runtime>,
 }
@@ -72,7 +78,8 @@ impl Bucket {
             .map_err(|error| StorageError::object("begin to use", &url)(error.to_string()))?;
         let base = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
         let prefix = format!("{base}{SLICE}/");
-        Ok(Self { stores, at: AtomicUsize::new(0), url, prefix, base, patience, runtime: Some(runtime) })
+        let (at, figures) = (AtomicUsize::new(0), Arc::default());
+        Ok(Self { stores, at, url, prefix, base, patience, figures, runtime: Some(runtime) })
     }
 
     /// What messages call an object of it.
@@ -98,12 +105,12 @@ impl Bucket {
         self.stores.len()
     }
 
-    pub(super) fn path(&self, name: &str) -> Path {
+    fn path(&self, name: &str) -> Path {
         Path::from(format!("{}{name}", self.beginning(name)))
     }
 
     /// The endpoint of a number, or the one that is asked now.
-    pub(super) fn store(&self, endpoint: Option<usize>) -> Result<Arc<dyn ObjectStore>, Trouble> {
+    fn store(&self, endpoint: Option<usize>) -> Result<Arc<dyn ObjectStore>, Trouble> {
         let at = endpoint.unwrap_or_else(|| self.at.load(Ordering::Relaxed));
         let nth = at.checked_rem(self.stores.len()).unwrap_or(0);
         self.stores.get(nth).cloned().ok_or_else(|| Trouble::Final("it has no endpoint".to_owned()))
@@ -126,6 +133,16 @@ impl Bucket {
         told.recv().map_err(|_| gone())?
     }
 
+    /// Sends one request, counts it, and waits for its reply.
+    fn ask<T: Send + 'static>(
+        &self,
+        kind: RequestKind,
+        limit: Duration,
+        request: impl Future<Output = Result<T, Trouble>> + Send + 'static,
+    ) -> Result<T, Trouble> {
+        self.wait(limit, counted(Arc::clone(&self.figures), kind, request))
+    }
+
     /// Does something on the engine's own runtime and does not wait.
     pub(super) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         if let Some(runtime) = &self.runtime {
@@ -137,6 +154,21 @@ impl Bucket {
         REQUEST_TIME + Duration::from_secs(u64::try_from(bytes / MEBIBYTE).unwrap_or(0))
     }
 
+    /// A request that creates an object, over an endpoint; to be waited for with [`Self::wait`].
+    pub(super) fn creation(
+        &self,
+        name: &str,
+        bytes: Bytes,
+        endpoint: Option<usize>,
+    ) -> Result<impl Future<Output = Result<(), Trouble>> + Send + use<>, Trouble> {
+        let (store, path, figures) = (self.store(endpoint)?, self.path(name), Arc::clone(&self.figures));
+        Ok(counted(Arc::clone(&self.figures), RequestKind::Put, async move {
+            figures.sent(bytes.len());
+            store.put_opts(&path, PutPayload::from(bytes), PutOptions::from(PutMode::Create)).await?;
+            Ok(())
+        }))
+    }
+
     /// Creates an object once, over an endpoint.
     pub(super) fn create_once(
         &self,
@@ -144,12 +176,8 @@ impl Bucket {
         bytes: Bytes,
         endpoint: Option<usize>,
     ) -> Result<(), Trouble> {
-        let (store, path, limit) = (self.store(endpoint)?, self.path(name), Self::limit(bytes.len()));
-        self.wait(limit, async move {
-            let options = PutOptions::from(PutMode::Create);
-            store.put_opts(&path, PutPayload::from(bytes), options).await?;
-            Ok(())
-        })
+        let limit = Self::limit(bytes.len());
+        self.wait(limit, self.creation(name, bytes, endpoint)?)
     }
 
     /// Reads an object of at most `bytes_max` once, over an endpoint.
@@ -159,9 +187,9 @@ impl Bucket {
         bytes_max: usize,
         endpoint: Option<usize>,
     ) -> Result<Bytes, Trouble> {
-        let (store, path) = (self.store(endpoint)?, self.path(name));
+        let (store, path, figures) = (self.store(endpoint)?, self.path(name), Arc::clone(&self.figures));
         // How much it is is not known before, and mostly it is far less than it may be.
-        self.wait(Self::limit(bytes_max / 8), async move { read_whole(&*store, &path, bytes_max).await })
+        self.wait(Self::limit(bytes_max / 8), read_whole(figures, store, path, bytes_max))
     }
 
     /// Creates an object, and finds out what became of it: one's own is known by `is_own`.
@@ -230,13 +258,13 @@ impl Bucket {
     pub(super) fn get_all(&self, names: &[String], bytes_max: usize) -> StorageResult<Vec<Option<Bytes>>> {
         let folder = names.first().map_or("", String::as_str);
         let read = self.persist(("read", folder), || {
-            let store = self.store(None)?;
+            let (store, figures) = (self.store(None)?, Arc::clone(&self.figures));
             let paths: Vec<Path> = names.iter().map(|name| self.path(name)).collect();
             self.wait(Self::limit(AT_ONCE * MEBIBYTE), async move {
                 let read = stream::iter(paths).map(|path| {
-                    let store = Arc::clone(&store);
+                    let read = read_whole(Arc::clone(&figures), Arc::clone(&store), path, bytes_max);
                     async move {
-                        match read_whole(&*store, &path, bytes_max).await {
+                        match read.await {
                             Ok(bytes) => Ok(Some(bytes)),
                             Err(Trouble::Absent) => Ok(None),
                             Err(trouble) => Err(trouble),
@@ -253,8 +281,8 @@ impl Bucket {
     pub(super) fn get_range(&self, name: &str, from: u64, bytes: usize) -> StorageResult<Bytes> {
         let range = from..from.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
         let read = self.persist(("read", name), || {
-            let (store, path, range) = (self.store(None)?, self.path(name), range.clone());
-            self.wait(Self::limit(bytes), async move { Ok(store.get_range(&path, range).await?) })
+            let (store, path, figures) = (self.store(None)?, self.path(name), Arc::clone(&self.figures));
+            self.wait(Self::limit(bytes), read_range(figures, store, path, range.clone()))
         })?;
         read.ok_or_else(|| {
             StorageError::object("read", &self.place(name))("the object does not exist".to_owned())
@@ -265,12 +293,18 @@ impl Bucket {
     pub(super) fn range_request(
         &self,
         name: &str,
-        range: std::ops::Range<u64>,
+        range: Range<u64>,
     ) -> Option<impl Future<Output = Option<Bytes>> + Send + 'static> {
-        let (store, path) = (self.store(None).ok()?, self.path(name));
-        Some(async move {
-            let request = async { store.get_range(&path, range).await.ok() };
-            tokio::time::timeout(REQUEST_TIME, request).await.ok().flatten()
+        let request = read_range(Arc::clone(&self.figures), self.store(None).ok()?, self.path(name), range);
+        Some(async move { tokio::time::timeout(REQUEST_TIME, request).await.ok()?.ok() })
+    }
+
+    /// Whether an object is there, by one request that waits no longer than `limit`.
+    pub(super) fn head_once(&self, name: &str, limit: Duration) -> Result<(), Trouble> {
+        let (store, path) = (self.store(None)?, self.path(name));
+        self.ask(RequestKind::Head, limit, async move {
+            store.head(&path).await?;
+            Ok(())
         })
     }
 
@@ -283,8 +317,8 @@ impl Bucket {
     ) -> Result<Vec<Listed>, Trouble> {
         let (store, prefix) = (self.store(endpoint)?, self.beginning(folder).to_owned());
         let path = Path::from(format!("{prefix}{}", folder.trim_end_matches('/')));
-        let after = after.map(|name| self.path(name));
-        self.wait(REQUEST_TIME * 30, async move {
+        let (after, figures) = (after.map(|name| self.path(name)), Arc::clone(&self.figures));
+        self.ask(RequestKind::List, REQUEST_TIME * 30, async move {
             let listed = match &after {
                 Some(after) => store.list_with_offset(Some(&path), after),
                 None => store.list(Some(&path)),
@@ -297,6 +331,7 @@ impl Bucket {
                 })
                 .try_collect()
                 .await?;
+            figures.more_pages(found.len().saturating_sub(1) / PAGE);
             found.sort_by(|a, b| a.name.cmp(&b.name));
             Ok(found)
         })
@@ -312,7 +347,8 @@ impl Bucket {
     pub(super) fn put(&self, name: &str, bytes: &Bytes) -> StorageResult<()> {
         let put = self.persist(("write", name), || {
             let (store, path, bytes) = (self.store(None)?, self.path(name), bytes.clone());
-            self.wait(Self::limit(bytes.len()), async move {
+            self.figures.sent(bytes.len());
+            self.ask(RequestKind::Put, Self::limit(bytes.len()), async move {
                 store.put(&path, PutPayload::from(bytes)).await?;
                 Ok(())
             })
@@ -329,7 +365,7 @@ impl Bucket {
             self.persist(("delete", first), || {
                 let store = self.store(None)?;
                 let paths: Vec<Path> = some.iter().map(|name| self.path(name)).collect();
-                self.wait(REQUEST_TIME * 6, async move {
+                self.ask(RequestKind::Delete, REQUEST_TIME * 6, async move {
                     let paths = stream::iter(paths.into_iter().map(Ok)).boxed();
                     let deleted = store.delete_stream(paths).filter_map(async |deleted| match deleted {
                         Ok(_) | Err(Error::NotFound { .. }) => None,
@@ -338,16 +374,8 @@ impl Bucket {
                     std::pin::pin!(deleted).next().await.map_or(Ok(()), Err)
                 })
             })?;
+            self.figures.deleted(some.len());
         }
         Ok(())
     }
-}
-
-async fn read_whole(store: &dyn ObjectStore, path: &Path, bytes_max: usize) -> Result<Bytes, Trouble> {
-    let found = store.get(path).await?;
-    if usize::try_from(found.meta.size).map_or(true, |bytes| bytes > bytes_max) {
-        let text = format!("it has {} bytes, and {bytes_max} is the most that it may have", found.meta.size);
-        return Err(Trouble::Final(text));
-    }
-    Ok(found.bytes().await?)
 }

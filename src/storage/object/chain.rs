@@ -6,7 +6,6 @@ use super::name::{FULLS, MARKS, SLOTS, number_of, numbered};
 use super::slot::{SLOT_BYTES_MAX, hash};
 use super::state::{Broken, State};
 use crate::storage::error::{StorageError, StorageResult};
-use object_store::ObjectStoreExt;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -29,14 +28,7 @@ pub(super) fn mark_above(bucket: &Bucket, slot: u64) -> StorageResult<Option<u64
 /// goes to the next endpoint.
 pub(super) fn has_slot(bucket: &Bucket, number: u64) -> StorageResult<bool> {
     let name = numbered(SLOTS, number);
-    let (store, path) = (bucket.store(None), bucket.path(&name));
-    let asked = store.and_then(|store| {
-        bucket.wait(LOOK_TIME, async move {
-            store.head(&path).await?;
-            Ok(())
-        })
-    });
-    match asked {
+    match bucket.head_once(&name, LOOK_TIME) {
         Ok(()) => Ok(true),
         Err(Trouble::Absent) => Ok(false),
         Err(trouble) => {

@@ -13,7 +13,7 @@
 //! | `moved` | the ledger lies elsewhere now: no writer begins here | `moved` |
 //! | `side/...`, beside the slices | files beside the chain | `side` |
 //!
-//! `bucket` asks the store, `chain` follows the slots, `state` is what they lead to, `table` how its values change. `core` is what one
+//! `bucket` asks the store and `counting` counts that, `chain` follows the slots, `state` is what they lead to, `table` how its values change. `core` is what one
 //! session works with; `shared` outlives sessions. `entries` finds entries of the root, of which those that are never changed again lie
 //! in `entry_pages` of segments. `segment_reader` reads values through the `disk_cache`.
 
@@ -21,6 +21,7 @@ mod bucket;
 mod chain;
 mod collect;
 mod core;
+mod counting;
 mod disk_cache;
 mod entries;
 mod entry_pages;
@@ -58,6 +59,7 @@ use self::core::{Core, Role};
 use super::activity::WriterActivity;
 use super::checkpoint::Resume;
 use super::error::{StorageError, StorageResult};
+use super::requests::StoreFigures;
 use super::{Acquire, Mode};
 use crate::wait::pace;
 use bucket::Bucket;
@@ -188,6 +190,12 @@ impl Object {
 
     pub(super) fn forget_copy(&self, source: &str) -> StorageResult<()> {
         staged::forget(&self.shared()?.bucket, source)
+    }
+
+    /// What was asked of the store; `None` as long as nothing was.
+    pub(super) fn figures(&self) -> Option<Arc<StoreFigures>> {
+        let shared = self.0.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.as_ref().map(|shared| Arc::clone(&shared.bucket.figures))
     }
 
     pub(super) fn side_files(&self) -> StorageResult<ObjectSide> {

@@ -8,7 +8,6 @@ use super::name::Nonce;
 use crate::storage::error::{StorageError, StorageResult};
 use bytes::Bytes;
 use futures_util::future::join_all;
-use object_store::{PutMode, PutOptions, PutPayload};
 use std::time::Duration;
 
 const FOLDER: &str = "probe/";
@@ -141,11 +140,8 @@ impl Probe<'_> {
         for name in names {
             let mut racers = Vec::new();
             for nth in 0..RACERS {
-                let (store, path) = (self.bucket.store(Some(nth))?, self.bucket.path(name));
-                racers.push(async move {
-                    let payload = PutPayload::from(Bytes::from(nth.to_string()));
-                    store.put_opts(&path, payload, PutOptions::from(PutMode::Create)).await.map(|_| nth)
-                });
+                let creation = self.bucket.creation(name, Bytes::from(nth.to_string()), Some(nth))?;
+                racers.push(async move { creation.await.map(|()| nth) });
             }
             races.push(join_all(racers));
         }

@@ -54,7 +54,10 @@ impl SegmentReader {
             && let Some(bytes) = cache.read(&part.segment, part.from, part.bytes)
         {
             match check(&bytes) {
-                Ok(read) => return Ok(read),
+                Ok(read) => {
+                    self.bucket.figures.cache_read(true);
+                    return Ok(read);
+                }
                 // The disk, not the store: read it again.
                 Err(_) => cache.forget(&part.segment, part.from, part.bytes),
             }
@@ -65,6 +68,7 @@ impl SegmentReader {
             let bytes = self.bucket.get_range(&name, part.from, part.bytes)?;
             return self.checked(&part, check(&bytes));
         };
+        self.bucket.figures.cache_read(false);
         let (first, from, bytes) = part.blocks();
         let blocks = self.bucket.get_range(&name, from, bytes)?;
         let at = usize::try_from(part.from.saturating_sub(from)).unwrap_or(usize::MAX);

@@ -4,6 +4,7 @@ use super::bucket::Created;
 use super::name::SIDE;
 use super::shared::Shared;
 use crate::storage::error::{StorageError, StorageResult};
+use crate::storage::requests::StoreFigures;
 use crate::storage::side_files::{SIDE_FILE_BYTES_MAX, SideFile};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -17,6 +18,10 @@ fn full(name: &str) -> String {
 }
 
 impl ObjectSide {
+    pub(in super::super) fn figures(&self) -> Arc<StoreFigures> {
+        Arc::clone(&self.0.bucket.figures)
+    }
+
     pub(in super::super) fn put(&self, name: &str, bytes: &[u8]) -> StorageResult<()> {
         self.0.bucket.put(&full(name), &Bytes::copy_from_slice(bytes))
     }

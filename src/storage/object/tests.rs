@@ -1,5 +1,6 @@
 //! The engine over a bucket in memory, and over one that is unkind; `seaweed` runs the contracts on a real store.
 
+mod counting;
 mod fencing;
 mod history;
 mod probing;

@@ -187,6 +187,38 @@ pub struct Sample {
     pub open_with_other_rider: u64,
 }
 
+/// Requests of one kind to an object store, since the start.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct StoreKind {
+    /// The kind.
+    pub kind: &'static str,
+    /// How many ended in each way.
+    pub results: Vec<(&'static str, u64)>,
+    /// How many took up to each time, and longer than the time before it.
+    pub classes: Vec<(Duration, u64)>,
+    /// How many took longer than the last one.
+    pub longer: u64,
+    /// The sum of their times.
+    pub took: Duration,
+}
+
+/// Requests to an object store, since the start.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct StoreFacts {
+    /// Requests of each kind.
+    pub kinds: Vec<StoreKind>,
+    /// Bytes of objects that were sent.
+    pub sent_bytes: u64,
+    /// Bytes of objects that arrived.
+    pub received_bytes: u64,
+    /// Objects that were deleted.
+    pub deleted_objects: u64,
+    /// Reads that the cache on the disk answered.
+    pub cache_hits: u64,
+    /// Reads that went to the store.
+    pub cache_misses: u64,
+}
+
 /// What the page *Operations* shows of the metrics.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Figures {

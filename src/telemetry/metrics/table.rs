@@ -7,7 +7,7 @@ use prometheus::{
 };
 
 /// The prefix of every name.
-const NAMESPACE: &str = "coverledger";
+pub(super) const NAMESPACE: &str = "coverledger";
 
 /// 50 microseconds to 10 seconds.
 const LOOKUP_S: &[f64] = &[

@@ -125,6 +125,44 @@ fn sealed_days_and_receipts_are_counted() {
 }
 
 #[test]
+fn requests_to_a_store_are_counted_where_there_is_a_store() {
+    let metrics = Metrics::new().unwrap();
+    assert!(!text(&metrics).contains("store_"), "{}", text(&metrics));
+    let ms = Duration::from_millis;
+    metrics.watch_store(move || StoreFacts {
+        kinds: vec![StoreKind {
+            kind: "put",
+            results: vec![("ok", 5), ("exists", 1)],
+            classes: vec![(ms(1), 2), (ms(25), 3)],
+            longer: 1,
+            took: ms(1_250),
+        }],
+        sent_bytes: 70,
+        received_bytes: 80,
+        deleted_objects: 9,
+        cache_hits: 3,
+        cache_misses: 4,
+    });
+    let text = text(&metrics);
+    for line in [
+        "coverledger_store_requests_total{kind=\"put\",result=\"ok\"} 5",
+        "coverledger_store_requests_total{kind=\"put\",result=\"exists\"} 1",
+        "coverledger_store_request_seconds_bucket{kind=\"put\",le=\"0.001\"} 2",
+        "coverledger_store_request_seconds_bucket{kind=\"put\",le=\"0.025\"} 5",
+        "coverledger_store_request_seconds_bucket{kind=\"put\",le=\"+Inf\"} 6",
+        "coverledger_store_request_seconds_sum{kind=\"put\"} 1.25",
+        "coverledger_store_request_seconds_count{kind=\"put\"} 6",
+        "coverledger_store_sent_bytes_total 70",
+        "coverledger_store_received_bytes_total 80",
+        "coverledger_store_deleted_objects_total 9",
+        "coverledger_store_cache_reads_total{result=\"hit\"} 3",
+        "coverledger_store_cache_reads_total{result=\"miss\"} 4",
+    ] {
+        has(&text, line);
+    }
+}
+
+#[test]
 fn platforms_beyond_the_bound_share_a_label() {
     let metrics = Metrics::new().unwrap();
     for number in 0..PLATFORMS_MAX + 10 {
@@ -154,6 +192,6 @@ fn documented() -> BTreeSet<(String, Vec<String>)> {
 #[test]
 fn the_document_lists_every_metric_with_its_labels_and_no_other() {
     let owned = |labels: &[&str]| labels.iter().map(|label| (*label).to_owned()).collect();
-    let table = table::NAMES.iter().map(|(name, labels)| ((*name).to_owned(), owned(labels)));
-    assert_eq!(documented(), table.collect());
+    let table = table::NAMES.iter().copied().chain(store::STORE.map(|(name, labels, _)| (name, labels)));
+    assert_eq!(documented(), table.map(|(name, labels)| (name.to_owned(), owned(labels))).collect());
 }
