@@ -8,6 +8,7 @@ use crate::testkit::program::Program;
 use crate::testkit::prometheus::Prometheus;
 use crate::testkit::sealed::{configure, events, ledger};
 use crate::testkit::tls;
+use crate::testkit::wait::poll_until;
 use coverledger::domain::time::{DAY_MS, SECOND_MS};
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,6 +31,7 @@ pub(crate) fn provoke(kafka: &RealKafka) {
         prometheus.fires(alarm);
     }
     kafka.start_again();
+    holds(&prometheus, "coverledger_checkpoints_published_total > 0");
     prometheus.clears("CoverledgerCheckpointsFail");
     // The service notices a new certificate.
     let trusted = tls::write_certificate_for(bench.folder.path(), 50);
@@ -37,6 +39,8 @@ pub(crate) fn provoke(kafka: &RealKafka) {
     assert_eq!(program.terminate(), Some(0));
     a_day_of_this_week(&bench);
     program = serve(&bench, 50);
+    // The alarm clears already when a service that is stopped has no series any more.
+    holds(&prometheus, "time() - coverledger_sealed_through_seconds < 4 * 86400");
     prometheus.clears("CoverledgerSealsLate");
     let address = program.address();
     too_many_ask(&prometheus, || {
@@ -45,6 +49,10 @@ pub(crate) fn provoke(kafka: &RealKafka) {
         drop(tls::get(&address, path, "", &trusted));
     });
     assert_eq!(program.terminate(), Some(0));
+}
+
+fn holds(prometheus: &Prometheus, condition: &str) {
+    poll_until(condition, || (!prometheus.query(condition).is_empty()).then_some(()));
 }
 
 /// TLS, one request at a time, and a topic for checkpoints.
