@@ -19,7 +19,9 @@ const DAY_S: i64 = DAY_MS / SECOND_MS;
 const CLIENTS: usize = 3;
 
 /// Seven days of 2013 are sealed, the broker is away, and the certificate expires within days.
-pub(crate) fn provoke(kafka: &RealKafka) {
+#[test]
+fn each_alarm_of_the_seal_log_the_certificate_and_the_load_fires_while_its_cause_is_there_and_clears() {
+    let kafka = RealKafka::start();
     kafka.create_topic(TOPIC, 1);
     kafka.stop();
     let (bench, port) = (ledger(&events(), 1000), three_free_ports());
