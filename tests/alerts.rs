@@ -7,11 +7,19 @@
 
 mod testkit;
 
+#[cfg(feature = "object-store")]
+#[path = "alerts/bucket.rs"]
+mod bucket;
+#[path = "alerts/dashboards.rs"]
+mod dashboards;
+#[path = "alerts/provoked.rs"]
+mod provoked;
+#[path = "alerts/sealing.rs"]
+mod sealing;
 #[path = "alerts/service.rs"]
 mod service;
 
-use serde_json::Value;
-use service::{Service, live, order_between};
+use service::{Service, ago, live, order_between};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -26,59 +34,6 @@ fn root() -> PathBuf {
 
 fn text(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap()
-}
-
-/// The names that docs/metrics.md lists; a unit test of the registry compares them with it.
-fn documented() -> BTreeSet<String> {
-    let document = text("docs/metrics.md");
-    let rows = document.lines().filter(|line| line.starts_with("| `"));
-    let names = rows.flat_map(|row| {
-        let names = row.split('|').nth(1).unwrap().split('`').skip(1).step_by(2);
-        names.map(str::to_owned).collect::<Vec<_>>()
-    });
-    names.map(|name| format!("coverledger_{name}")).collect()
-}
-
-/// The metrics that a text names, without the endings that histograms get.
-fn named(text: &str) -> BTreeSet<String> {
-    let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
-    let metrics = words.filter(|word| word.starts_with("coverledger_"));
-    let bare = |word: &str| {
-        let ending = ["_bucket", "_sum", "_count"].into_iter().find_map(|ending| word.strip_suffix(ending));
-        ending.unwrap_or(word).to_owned()
-    };
-    metrics.map(bare).collect()
-}
-
-/// Every query of the dashboards, with its variables filled in.
-fn dashboard_queries() -> Vec<(String, String)> {
-    let mut queries = Vec::new();
-    for entry in fs::read_dir(root().join("ops/grafana")).unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_none_or(|ending| ending != "json") {
-            continue;
-        }
-        let dashboard: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
-        for panel in dashboard["panels"].as_array().unwrap() {
-            for target in panel["targets"].as_array().into_iter().flatten() {
-                let expression = target["expr"].as_str().unwrap();
-                let filled = expression.replace("$__rate_interval", "5s").replace("$instance", ".*");
-                queries.push((panel["title"].as_str().unwrap().to_owned(), filled));
-            }
-        }
-    }
-    assert!(queries.len() > 30, "{} queries", queries.len());
-    queries
-}
-
-#[test]
-fn rules_and_dashboards_name_metrics_that_exist() {
-    let known = documented();
-    for file in ["ops/prometheus/alerts.yml", "ops/grafana/coverledger.json"] {
-        let unknown: Vec<String> = named(&text(file)).difference(&known).cloned().collect();
-        assert_eq!(unknown, Vec::<String>::new(), "{file}");
-    }
-    assert!(named(&text("ops/prometheus/alerts.yml")).len() > 20);
 }
 
 #[test]
@@ -137,15 +92,26 @@ fn only_durations_are_shortened() {
 fn each_alarm_fires_while_its_cause_is_there_and_clears_when_it_is_gone() {
     let mut service = Service::start();
     let prometheus = Prometheus::start(&service.address());
+    absent(&service, &prometheus);
     behind_and_late(&service, &prometheus);
     stream_and_kafka(&service, &prometheus);
     disk(&service, &prometheus);
     clock(&service, &prometheus);
-    dashboards(&prometheus);
+    dashboards::of_a_directory(&prometheus);
     records(&mut service, &prometheus);
+    changed_answers(&service, &prometheus);
+    slow_disk(&mut service, &prometheus);
     answers(&mut service, &prometheus);
     poison(&mut service, &prometheus);
     fence(&mut service, &prometheus);
+}
+
+/// A target that is missing from the configuration of Prometheus.
+fn absent(service: &Service, prometheus: &Prometheus) {
+    prometheus.scrape(&[]);
+    prometheus.fires("CoverledgerAbsent");
+    prometheus.scrape(&[service.address().as_str()]);
+    prometheus.clears("CoverledgerAbsent");
 }
 
 /// A platform whose completeness lies far back, then one that breaks its promise.
@@ -195,18 +161,6 @@ fn clock(service: &Service, prometheus: &Prometheus) {
     prometheus.is_quiet();
 }
 
-/// Each query of a dashboard is understood, and gives something where the service has something to tell.
-fn dashboards(prometheus: &Prometheus) {
-    // No receipt was asked for within the time of a rate, no day is sealed, and there is no certificate.
-    let empty = ["Time of a lookup", "Certificate", "Time until an answer is durable", "Premium charged"];
-    for (panel, query) in dashboard_queries() {
-        poll_until(&format!("{panel}: {query}"), || {
-            let found = prometheus.query(&query);
-            (!found.is_empty() || empty.contains(&panel.as_str())).then_some(())
-        });
-    }
-}
-
 /// Records that cannot be read, and orders without a rate; mended while the service is stopped.
 fn records(service: &mut Service, prometheus: &Prometheus) {
     let broken = "{\"platform\":\"meituan\",\"order_id\":\"broken\",NaN".to_owned();
@@ -224,6 +178,29 @@ fn records(service: &mut Service, prometheus: &Prometheus) {
         prometheus.clears(alarm);
     }
     prometheus.is_quiet();
+}
+
+/// An answer that an order contradicts which arrives after it.
+fn changed_answers(service: &Service, prometheus: &Prometheus) {
+    let at = ago(60).replace('+', "%2B");
+    assert_eq!(service.status(&format!("/v1/coverage?rider_id=R6&at={at}")), Some(200));
+    let order = order_between("meituan", "of-r6", 600, 1).replace("\"R1\"", "\"R6\"");
+    service.send("meituan", &[order]);
+    prometheus.fires("CoverledgerAnswersChanged");
+    prometheus.clears("CoverledgerAnswersChanged");
+}
+
+/// A disk that takes long for each fsync, then one that takes no time.
+fn slow_disk(service: &mut Service, prometheus: &Prometheus) {
+    let data = service.data();
+    let mut serve = |ms| {
+        service.stop();
+        service.serve(&mut |command| Fault::SlowToSync(ms).enter(&data, command));
+    };
+    serve(150);
+    prometheus.fires("CoverledgerSlowDisk");
+    serve(0);
+    prometheus.clears("CoverledgerSlowDisk");
 }
 
 /// An answer log that cannot be synced: the service runs on and answers nothing about riders.
@@ -256,7 +233,8 @@ fn poison(service: &mut Service, prometheus: &Prometheus) {
     service.ends_again_and_again(
         prometheus,
         "CoverledgerPoisoned",
-        "Failed to write to the ledger",
+        // Whichever write meets it first.
+        "Input/output error (os error 5)",
         |service| {
             service.serve(&mut |command| Fault::Unsyncable(60).enter(&data, command));
         },

@@ -83,7 +83,7 @@ fn at_a_point(world: &World, point: Point, end: End) {
     // Some commits come before, and the requests of the start.
     proxy.stop_at(point, if matches!(point, Point::MarksAsked) { 5 } else { 2 });
     let here = world.machine(&prefix);
-    let mut first = here.serve_through(&proxy);
+    let mut first = here.serve_through(&proxy, &[]);
     poll_until(&format!("{prefix}: it meets the point"), || {
         assert!(!first.has_ended(), "{prefix}: it ended: {}", first.said());
         proxy.is_stopped().then_some(())
@@ -114,7 +114,7 @@ fn through_a_bad_network(world: &World, seed: u64) -> usize {
     let prefix = format!("network-{seed}");
     let proxy = StoreProxy::with_faults(seed, FAULT_ONE_OF);
     let machine = world.machine(&prefix);
-    let writer = machine.serve_through(&proxy);
+    let writer = machine.serve_through(&proxy, &[]);
     world.finish(writer, &prefix);
     proxy.faults()
 }
@@ -122,7 +122,7 @@ fn through_a_bad_network(world: &World, seed: u64) -> usize {
 fn cut_off(world: &World) {
     let proxy = StoreProxy::plain();
     let here = world.machine("cut-off");
-    let mut first = here.serve_through(&proxy);
+    let mut first = here.serve_through(&proxy, &[]);
     first.applied(500);
     proxy.cut(true);
     let cut = Instant::now();

@@ -22,7 +22,8 @@ use tempfile::TempDir;
 /// Between two records of the producers.
 const TICK: Duration = Duration::from_millis(100);
 
-fn ago(seconds: i64) -> String {
+/// The instant of so many seconds ago.
+pub(crate) fn ago(seconds: i64) -> String {
     Zone::utc().rfc3339(Clock::start().now().minus(seconds * SECOND_MS))
 }
 

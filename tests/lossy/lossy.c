@@ -10,6 +10,7 @@
  *   LOSSY_ENOSPC_AFTER=N     writes fail with ENOSPC after N bytes
  *   LOSSY_EIO_READ_AFTER=N   reads fail with EIO after N of them
  *   LOSSY_EIO_SYNC_AFTER=N   fsyncs fail with EIO after N of them
+ *   LOSSY_SYNC_MS=N          fsyncs take N milliseconds
  *   LOSSY_ONCE=1             a write or an fsync fails one time, which is reported on standard error; then all is well
  *   LOSSY_FREE_FILE=PATH     statvfs tells the free bytes that this file holds
  *   LOSSY_CLOCK_FILE=PATH    the wall clock is ahead by the seconds that this file holds
@@ -39,7 +40,7 @@ static pthread_mutex_t order = PTHREAD_MUTEX_INITIALIZER;
 static char root[PATH_MAX], side[PATH_MAX];
 static size_t root_length;
 static int journal = -1, ignore_sync, once;
-static long long space_left = -1, reads_left = -1, syncs_left = -1;
+static long long space_left = -1, reads_left = -1, syncs_left = -1, sync_ms = -1;
 static unsigned long long links;
 /* Files that only a link beside keeps, for a caller that counts their names. */
 static uint64_t *kept_inodes;
@@ -60,6 +61,7 @@ __attribute__((constructor)) static void begin(void)
     space_left = number("LOSSY_ENOSPC_AFTER");
     reads_left = number("LOSSY_EIO_READ_AFTER");
     syncs_left = number("LOSSY_EIO_SYNC_AFTER");
+    sync_ms = number("LOSSY_SYNC_MS");
     ignore_sync = number("LOSSY_IGNORE_SYNC") > 0;
     once = number("LOSSY_ONCE") > 0;
     text = getenv("LOSSY_SIDE");
@@ -342,6 +344,10 @@ static int sync_file(int fd, long real)
 {
     if (!watched(fd))
         return syscall(real, fd);
+    if (sync_ms > 0) {
+        struct timespec time = {sync_ms / 1000, sync_ms % 1000 * 1000000};
+        syscall(SYS_nanosleep, &time, NULL);
+    }
     struct stat now;
     int result = 0;
     pthread_mutex_lock(&order);

@@ -38,8 +38,8 @@ impl Machine {
     }
 
     /// `serve` whose requests to the store go through a proxy.
-    pub(crate) fn serve_through(&self, proxy: &StoreProxy) -> Program {
-        Program::serve_with(&self.config, &[], &mut |command| {
+    pub(crate) fn serve_through(&self, proxy: &StoreProxy, args: &[&str]) -> Program {
+        Program::serve_with(&self.config, args, &mut |command| {
             with_credentials(command);
             command.env("HTTP_PROXY", proxy.address()).env_remove("NO_PROXY").env_remove("no_proxy");
         })

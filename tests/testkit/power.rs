@@ -295,6 +295,8 @@ pub(crate) enum Fault {
     Unreadable(u64),
     /// fsync fails after so many.
     Unsyncable(u64),
+    /// fsync takes so many milliseconds.
+    SlowToSync(u64),
 }
 
 impl Fault {
@@ -303,12 +305,13 @@ impl Fault {
 
     /// Lets the fault into a process that works below `root`.
     pub(crate) fn enter(self, root: &Path, command: &mut Command) {
-        let (name, after) = match self {
+        let (name, number) = match self {
             Self::Full(bytes) => ("LOSSY_ENOSPC_AFTER", bytes),
             Self::Unreadable(reads) => ("LOSSY_EIO_READ_AFTER", reads),
             Self::Unsyncable(syncs) => ("LOSSY_EIO_SYNC_AFTER", syncs),
+            Self::SlowToSync(ms) => ("LOSSY_SYNC_MS", ms),
         };
-        command.env("LD_PRELOAD", library()).env("LOSSY_ROOT", root).env(name, after.to_string());
+        command.env("LD_PRELOAD", library()).env("LOSSY_ROOT", root).env(name, number.to_string());
     }
 
     /// The same, one time: the next write, or the next fsync, is well again.

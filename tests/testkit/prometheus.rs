@@ -54,26 +54,40 @@ fn is_duration(text: &str) -> bool {
     text.ends_with(['s', 'm', 'h', 'd']) && text[..text.len() - 1].bytes().all(|byte| byte.is_ascii_digit())
 }
 
+fn configuration(scheme: &str, targets: &[&str]) -> String {
+    format!(
+        "global: {{scrape_interval: {INTERVAL}, scrape_timeout: {INTERVAL}, evaluation_interval: {INTERVAL}}}\n\
+         rule_files: [alerts.yml]\n\
+         scrape_configs: [{{job_name: coverledger, scheme: {scheme}, tls_config: {{insecure_skip_verify: true}}, \
+         static_configs: [{{targets: {targets:?}}}]}}]\n"
+    )
+}
+
 /// A running Prometheus.
 pub(crate) struct Prometheus {
     child: Child,
     address: String,
     log: PathBuf,
-    _folder: TempDir,
+    scheme: &'static str,
+    folder: TempDir,
 }
 
 impl Prometheus {
     /// Scrapes `target` (`127.0.0.1:PORT`) as the job `coverledger`.
     pub(crate) fn start(target: &str) -> Self {
+        Self::start_with("http", target)
+    }
+
+    /// The same over TLS, whatever the certificate.
+    pub(crate) fn start_over_tls(target: &str) -> Self {
+        Self::start_with("https", target)
+    }
+
+    fn start_with(scheme: &'static str, target: &str) -> Self {
         let folder = TempDir::new().unwrap();
         let text = fs::read_to_string(rules().join("alerts.yml")).unwrap();
         fs::write(folder.path().join("alerts.yml"), shortened(&text)).unwrap();
-        let config = format!(
-            "global: {{scrape_interval: {INTERVAL}, scrape_timeout: {INTERVAL}, evaluation_interval: {INTERVAL}}}\n\
-             rule_files: [alerts.yml]\n\
-             scrape_configs: [{{job_name: coverledger, static_configs: [{{targets: ['{target}']}}]}}]\n"
-        );
-        fs::write(folder.path().join("prometheus.yml"), config).unwrap();
+        fs::write(folder.path().join("prometheus.yml"), configuration(scheme, &[target])).unwrap();
         let (address, log) =
             (format!("127.0.0.1:{}", three_free_ports()), folder.path().join("prometheus.log"));
         let child = Command::new("prometheus")
@@ -85,12 +99,19 @@ impl Prometheus {
             .stderr(File::create(&log).unwrap())
             .spawn()
             .expect("Prometheus is needed (Debian package `prometheus`): scripts/setup installs it");
-        let mut started = Self { child, address, log, _folder: folder };
+        let mut started = Self { child, address, log, scheme, folder };
         poll_until("Prometheus is ready", || {
             assert!(started.child.try_wait().unwrap().is_none(), "it ended: {}", started.said());
             http::get(&started.address, "/-/ready", "").filter(|reply| reply.status == 200)
         });
         started
+    }
+
+    /// Scrapes these targets from now on; it notices that within seconds.
+    pub(crate) fn scrape(&self, targets: &[&str]) {
+        fs::write(self.folder.path().join("prometheus.yml"), configuration(self.scheme, targets)).unwrap();
+        let told = Command::new("kill").args(["-HUP", &self.child.id().to_string()]).status().unwrap();
+        assert!(told.success());
     }
 
     fn said(&self) -> String {

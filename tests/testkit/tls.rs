@@ -1,10 +1,13 @@
 //! TLS as a client sees it, and the certificates of tests.
 
 use super::http::Reply;
-use rcgen::{CertifiedKey, generate_simple_self_signed};
+use coverledger::domain::time::{DAY_MS, Zone};
+use coverledger::telemetry::clock::Clock;
+use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
@@ -12,8 +15,22 @@ use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore, Stream
 
 /// Writes `service.crt` and `service.key` of a new certificate for `localhost`; returns the certificate.
 pub(crate) fn write_certificate(folder: &Path) -> CertificateDer<'static> {
-    let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    fs::write(folder.join("service.key"), signing_key.serialize_pem()).unwrap();
+    write(folder, CertificateParams::new(["localhost".to_owned()]).unwrap())
+}
+
+/// The same of a certificate that expires in so many days.
+pub(crate) fn write_certificate_for(folder: &Path, days: i64) -> CertificateDer<'static> {
+    let end = Zone::utc().rfc3339(Clock::start().now().plus(days * DAY_MS));
+    let number = |range: Range<usize>| end[range].parse::<u8>().unwrap();
+    let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
+    params.not_after = date_time_ymd(end[..4].parse().unwrap(), number(5..7), number(8..10));
+    write(folder, params)
+}
+
+fn write(folder: &Path, params: CertificateParams) -> CertificateDer<'static> {
+    let key = KeyPair::generate().unwrap();
+    let cert = params.self_signed(&key).unwrap();
+    fs::write(folder.join("service.key"), key.serialize_pem()).unwrap();
     fs::write(folder.join("service.crt"), cert.pem()).unwrap();
     cert.der().clone()
 }
