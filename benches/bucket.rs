@@ -1,7 +1,7 @@
 //! A ledger in a bucket of a real SeaweedFS, fed by a real Apache Kafka, both on this machine: ingest beside a bare consumer, requests
 //! and bytes for an order, a reader's lookups, how soon an event is visible, restart, and another writer after a SIGKILL.
 //!
-//! `cargo bench --bench bucket [-- --orders N --repetitions N --rate N --marks N --lookups N --binary FILE --dir DIR --enforce]`
+//! `cargo bench --bench bucket [-- --orders N --repetitions N --batch-ms N --rate N --marks N --lookups N --binary FILE --dir DIR --enforce]`
 //!
 //! Needs Java and Maven (`scripts/kafka.sh`) and Python (`scripts/seaweedfs.sh`). The store runs on the same cores as what is measured;
 //! its CPU is told.
@@ -43,16 +43,16 @@ struct Site<'a> {
 
 impl Site<'_> {
     /// A configuration on the prefix `{run}`: each service of [`bare::compare`] has one of its own.
-    fn configuration(&self, run: &str, name: &str) -> String {
+    fn configuration(&self, run: &str, name: &str, batch_ms: u64) -> String {
         let endpoints = self.store.endpoints.each_ref().map(|endpoint| format!("{endpoint:?}")).join(", ");
         format!(
-            "[storage]\nurl = \"s3://ledger/{run}\"\nendpoints = [{endpoints}]\n[ingest]\nbatch_ms = 1000\n\
+            "[storage]\nurl = \"s3://ledger/{run}\"\nendpoints = [{endpoints}]\n[ingest]\nbatch_ms = {batch_ms}\n\
              [answers]\nname = \"{name}\"\nlog = false\n"
         )
     }
 
     fn start(&self, arguments: &[&str], name: &str) -> Service {
-        let extra = self.configuration("kept", name);
+        let extra = self.configuration("kept", name, option("batch-ms", 200));
         Service::start_as(arguments, &self.dir.join(name), &self.kafka.brokers(), &extra)
     }
 
@@ -93,7 +93,7 @@ fn main() -> ExitCode {
 
 /// Bare consumer and service in turn, each service in a bucket prefix of its own.
 fn ingest(site: &Site<'_>, figures: &mut Figures) {
-    let extra = site.configuration("{run}", "main");
+    let extra = site.configuration("{run}", "main", 1_000);
     let mut before = site.store_cpu();
     let share = Share::OnceStarted(SHARE_MIN);
     bare::compare((site.kafka, site.dir, site.records), (&extra, share), figures, |service, figures| {
@@ -106,6 +106,8 @@ fn ingest(site: &Site<'_>, figures: &mut Figures) {
 
 /// A reader: lookups with nothing in its cache, the same again, and beside the writer's ingest.
 fn reader(site: &Site<'_>, writer: &mut Service, figures: &mut Figures) {
+    // What is cached is merged away otherwise.
+    writer.settled();
     let started = Instant::now();
     let mut reader = site.start(&["--read-only"], "reader");
     reader.ready();
@@ -126,8 +128,7 @@ fn reader(site: &Site<'_>, writer: &mut Service, figures: &mut Figures) {
     tell("reader: the same questions again", &mut warm, figures);
     figures.judge("  their p99", percentile(&mut warm, 990) / 1_000, Side::AtMost, 1_000, "ms");
     freshness(site.kafka, (&mut writer.connect(), " through the bucket"), site.orders, figures);
-    freshness(site.kafka, (&mut client, " at a reader"), site.orders + 1, figures);
-    drop(client);
+    freshness(site.kafka, (&mut reader.connect(), " at a reader"), site.orders + 1, figures);
     reader.stop();
 }
 

@@ -21,6 +21,9 @@ pub(crate) fn tell(client: &mut Client, records: u64, figures: &Figures) {
     for line in text.lines().filter(|line| SERIES.iter().any(|series| line.starts_with(series))) {
         let Some((name, value)) = line.rsplit_once(' ') else { continue };
         let Ok(value) = value.parse::<u64>() else { continue };
+        if value == 0 {
+            continue;
+        }
         let each = thousandths(value.saturating_mul(1_000) / records.max(1));
         figures.tell(&format!("  {name}"), format!("{value}, {each} each"));
     }
