@@ -48,7 +48,7 @@ use crate::wait::Stop;
 use access_control::AccessControl;
 pub use access_control::access_store;
 use answer_keeping::AnswerKeeping;
-pub use answer_keeping::answers_folder;
+pub use answer_keeping::{answers_folder, check_answer_log_place, check_elsewhere};
 use anyhow::Context;
 use beside::Beside;
 use event_log::EventLog;
