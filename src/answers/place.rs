@@ -3,7 +3,6 @@
 //! The folder of logs is `answers` in the data directory, or one of its own, which may be on another disk. Of the latter the data
 //! directory has a note, so that a folder whose disk is not mounted is not taken for a log that has not begun.
 
-use super::all::ANSWERS_FOLDER;
 use super::error::{AnswerLogError, AnswerLogResult};
 use super::segment::{self, lines, sync_folder, write_small};
 use std::fs;
@@ -16,9 +15,9 @@ const NOTE: &str = "answer-log-of-";
 /// Where the log of a process lies.
 #[derive(Clone, Copy, Debug)]
 pub struct LogPlace<'a> {
-    /// The data directory.
-    pub data_dir: &'a Path,
-    /// The folder of logs.
+    /// The folder of logs in the data directory, which has them unless the configuration names another; the note lies beside it.
+    pub usual: &'a Path,
+    /// The folder of logs of the configuration.
     pub answers: &'a Path,
     /// The name of the log.
     pub name: &'a str,
@@ -34,8 +33,7 @@ impl LogPlace<'_> {
             return Ok(());
         }
         let noted = self.noted()?;
-        let usual = self.data_dir.join(ANSWERS_FOLDER);
-        for answers in noted.iter().chain([&usual]) {
+        for answers in noted.as_deref().into_iter().chain([self.usual]) {
             if has_begun(answers, self.name)? {
                 let (began, now) = (answers.join(self.name), self.answers.join(self.name));
                 return Err(AnswerLogError::Moved { began, now });
@@ -56,7 +54,7 @@ impl LogPlace<'_> {
     pub fn note(&self) -> AnswerLogResult<()> {
         let (path, here) = (self.note_path(), absolute(self.answers)?);
         let noted = self.noted()?;
-        if here == absolute(&self.data_dir.join(ANSWERS_FOLDER))? {
+        if here == absolute(self.usual)? {
             return match noted {
                 Some(_) => fs::remove_file(&path).map_err(AnswerLogError::file("remove", path)),
                 None => Ok(()),
@@ -66,12 +64,13 @@ impl LogPlace<'_> {
             return Ok(());
         }
         let text = format!("{}\n", here.display());
-        let written = write_small(&path, &text).and_then(|()| sync_folder(self.data_dir));
+        let beside = path.parent().unwrap_or(&path);
+        let written = write_small(&path, &text).and_then(|()| sync_folder(beside));
         written.map_err(AnswerLogError::file("write", path))
     }
 
     fn note_path(&self) -> PathBuf {
-        self.data_dir.join(format!("{NOTE}{}", self.name))
+        self.usual.with_file_name(format!("{NOTE}{}", self.name))
     }
 
     /// The folder of logs that was noted.
@@ -121,11 +120,11 @@ mod tests {
     #[test]
     fn a_log_stays_where_it_began() {
         let folder = TempDir::new().unwrap();
-        let (data_dir, fast, other) =
+        let (data, fast, other) =
             (folder.path().join("data"), folder.path().join("fast"), folder.path().join("other"));
-        fs::create_dir(&data_dir).unwrap();
-        let at = |answers| LogPlace { data_dir: &data_dir, answers, name: "main" };
-        let usual = data_dir.join(ANSWERS_FOLDER);
+        let usual = data.join("answers");
+        fs::create_dir(&data).unwrap();
+        let at = |answers| LogPlace { usual: &usual, answers, name: "main" };
         // Nothing has begun; a file of zeros is nothing, too.
         fs::create_dir_all(fast.join("main")).unwrap();
         fs::write(fast.join("main").join(segment::file_name(1)), [0; 100]).unwrap();
@@ -135,7 +134,7 @@ mod tests {
         begin(&usual, "main");
         at(&usual).note().unwrap();
         at(&usual).check().unwrap();
-        assert_eq!(fs::read_dir(&data_dir).unwrap().count(), 1);
+        assert_eq!(fs::read_dir(&data).unwrap().count(), 1);
         let refused = at(&fast).check().unwrap_err().to_string();
         assert!(refused.contains("data/answers/main") && refused.contains("fast/main"), "{refused}");
         LogPlace { name: "east-1", ..at(&fast) }.check().unwrap();
@@ -155,10 +154,9 @@ mod tests {
             assert!(matches!(&refused, AnswerLogError::Missing { path, .. } if path.starts_with(&fast)));
         }
         // Moved back, it needs no note.
-        fs::rename(folder.path().join("unmounted"), &usual).unwrap_err();
         fs::rename(folder.path().join("unmounted/main"), usual.join("main")).unwrap();
         at(&usual).check().unwrap();
         at(&usual).note().unwrap();
-        assert_eq!(fs::read_dir(&data_dir).unwrap().count(), 1);
+        assert_eq!(fs::read_dir(&data).unwrap().count(), 1);
     }
 }

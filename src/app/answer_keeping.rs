@@ -29,7 +29,11 @@ const GRACE: Duration = Duration::from_secs(10);
 
 /// Where the logs of a configuration's ledger are.
 pub fn answers_folder(config: &Config) -> PathBuf {
-    config.answers.dir.clone().unwrap_or_else(|| config.ledger.data_dir.join(ANSWERS_FOLDER))
+    config.answers.dir.clone().unwrap_or_else(|| usual_folder(config))
+}
+
+fn usual_folder(config: &Config) -> PathBuf {
+    config.ledger.data_dir.join(ANSWERS_FOLDER)
 }
 
 /// Refuses a log that began in another folder than the one that the configuration names now.
@@ -37,11 +41,8 @@ pub fn answers_folder(config: &Config) -> PathBuf {
 /// # Errors
 /// It did; a folder cannot be read.
 pub fn check_answer_log_place(config: &Config) -> AnswerLogResult<()> {
-    place(config, &answers_folder(config)).check()
-}
-
-fn place<'a>(config: &'a Config, answers: &'a Path) -> LogPlace<'a> {
-    LogPlace { data_dir: &config.ledger.data_dir, answers, name: &config.answers.name }
+    let (usual, answers) = (usual_folder(config), answers_folder(config));
+    LogPlace { usual: &usual, answers: &answers, name: &config.answers.name }.check()
 }
 
 /// Refuses a folder for a copy of the ledger that lies where the ledger itself is, or its answer logs.
@@ -83,8 +84,8 @@ impl AnswerKeeping {
         if read_only && config.storage.is_none() || !config.answers.keeps_log {
             return Ok(keeping);
         }
-        let answers = answers_folder(config);
-        let place = place(config, &answers);
+        let (usual, answers) = (usual_folder(config), answers_folder(config));
+        let place = LogPlace { usual: &usual, answers: &answers, name: &config.answers.name };
         place.check()?;
         let terms = LogTerms { name: config.answers.name.clone(), retention_ms: config.answers.retention_ms };
         let (log, worker, preparer) = AnswerLog::open(&answers, terms)?;
