@@ -1,6 +1,7 @@
 //! The page of a logged answer, on a screen and on paper.
 
 use super::answers::open_log;
+use super::chromium::Screen;
 use super::limits::with_state;
 use super::named_world::{display_names, named};
 use super::walk::{SCREENS, Walk};
@@ -91,7 +92,11 @@ async fn it_is_one_page_of_a4_without_navigation() {
             let text = String::from_utf8_lossy(&pdf);
             assert_eq!(text.matches("/Type /Page\n").count(), 1, "a print of an entry is one page");
             assert!(text.contains("/MediaBox [0 0 594.95996 841.91998]"), "no A4 page");
+            // As wide as A4 between its margins.
+            let print = format!("http://{address}/answer?number=1&view=print&lang=zh");
+            walk.browser.open(&print, Screen { width: 725, ..screen });
             walk.browser.call("Emulation.setEmulatedMedia", &json!({"media": "print"}));
+            walk.picture();
             let seen = |walk: &mut Walk, selector: &str| {
                 walk.browser.evaluate(&format!(
                     "[...document.querySelectorAll({selector:?})].filter(e => e.getClientRects().length).length"
