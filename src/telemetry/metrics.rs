@@ -256,9 +256,9 @@ impl Metrics {
     }
 
     /// The free space on the disks of the data directory and of an answer log in a folder of its own, as far as it is known.
-    pub fn disks(&self, data_dir: Option<u64>, answers: Option<u64>) {
+    pub fn disks(&self, of_data: Option<u64>, of_answers: Option<u64>) {
         let table = self.table();
-        for (gauge, free) in [(&table.disk_free_bytes, data_dir), (&table.answers_free_bytes, answers)] {
+        for (gauge, free) in [(&table.disk_free_bytes, of_data), (&table.answers_free_bytes, of_answers)] {
             match free {
                 Some(free) => gauge.with_label_values::<&str>(&[]).set(int(free)),
                 None => gauge.reset(),

@@ -58,7 +58,7 @@ async fn it_shows_stream_completeness_seals_and_alarms() {
         "<td>dada</td>",
         "<dd>41</dd>",
         "Records a second",
-        "Free on the disk of data_dir <b>350 GiB</b>",
+        "Free on the disk of the data directory <b>350 GiB</b>",
         "Free on the disk of the answer log <b>3072 MiB</b>",
         "<polyline class=\"chart-line\"",
     ] {

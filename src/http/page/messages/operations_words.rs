@@ -37,7 +37,7 @@ words! {
     chart_behind: "最慢平台的完整时刻距今", "Age of completeness, slowest platform";
     chart_lookups: "每分钟查询数", "Questions a minute";
     chart_disk: "账本大小", "Size of the ledger";
-    chart_free: "data_dir 所在磁盘剩余", "Free on the disk of data_dir";
+    chart_free: "数据目录所在磁盘剩余", "Free on the disk of the data directory";
     chart_answers_free: "答复日志所在磁盘剩余", "Free on the disk of the answer log";
     too_few: "数据不足，稍后再看", "Too little to draw yet";
     platforms: "各平台的完整性", "Completeness of the platforms";
