@@ -3,6 +3,8 @@
 
 #![cfg(test)]
 
+#[path = "answers/place.rs"]
+mod place;
 mod testkit;
 
 use coverledger::answers::{Content, Digest, Entry, chain};
@@ -28,12 +30,19 @@ const AT: &str = "at=2025-07-10T12:10:00%2B08:00";
 
 struct Place {
     folder: TempDir,
+    /// The folder of the logs, below that one.
+    answers: &'static str,
 }
 
 impl Place {
     fn new() -> Self {
-        let this = Self { folder: TempDir::new().unwrap() };
-        this.configure("0.25", "");
+        Self::with_logs_in("data/answers", "")
+    }
+
+    /// Where the configuration, with more of it, has the logs in a folder.
+    fn with_logs_in(answers: &'static str, more: &str) -> Self {
+        let this = Self { folder: TempDir::new().unwrap(), answers };
+        this.configure("0.25", more);
         this.ingest(&[order("o1", "R1", 12, 0)], "2025-07-12T00:00:00Z");
         this
     }
@@ -82,7 +91,7 @@ impl Place {
     }
 
     fn log(&self) -> PathBuf {
-        self.path("data").join("answers").join("main")
+        self.path(self.answers).join("main")
     }
 
     fn entries(&self) -> BTreeMap<u64, Entry> {

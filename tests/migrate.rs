@@ -326,10 +326,15 @@ fn a_backup_in_a_bucket_is_verified_there_and_restored_into_a_folder_and_into_a_
         let backup = machine.config("backup", "cache-only", Some(from));
         assert_eq!(answers(&machine, &backup), before, "{from}");
         let folder = machine.config("folder", &format!("restored-{nth}"), None);
+        if nth == 1 {
+            let text = fs::read_to_string(&folder).unwrap();
+            fs::write(&folder, format!("{text}[answers]\ndir = \"fast\"\n")).unwrap();
+        }
         told(&folder, &["restore", "--from", from]);
         assert_eq!(answers(&machine, &folder), before, "{from}");
         assert!(told(&folder, &["token", "list"]).contains("auditor-system"), "{from}");
         assert!(told(&folder, &["answers", "verify"]).contains("answer log main"), "{from}");
+        assert_eq!(machine.at("fast/main").is_dir(), nth == 1);
         let (_, said) = refused(&folder, &["restore", "--from", from]);
         assert!(said.contains("the folder is not empty"), "{said}");
     }

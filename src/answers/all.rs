@@ -8,8 +8,10 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-/// The folder of all logs, in the data directory and in a backup.
+/// The folder of all logs, in the data directory unless the configuration names another one, and in a backup.
 pub const ANSWERS_FOLDER: &str = "answers";
+/// Bytes of the name of a log at most.
+const NAME_BYTES_MAX: usize = 32;
 
 /// What the check of one log found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +20,12 @@ pub struct LogReport {
     pub name: String,
     /// What it holds, and what is wrong.
     pub chain: ChainReport,
+}
+
+/// Whether a folder may be a log by its name. The folder of logs may be the top of a disk, where `lost+found` is none.
+fn is_name(name: &str) -> bool {
+    let is_allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
+    (1..=NAME_BYTES_MAX).contains(&name.len()) && name.bytes().all(is_allowed)
 }
 
 /// Every log in a folder of logs, by name; none where there is no such folder.
@@ -33,7 +41,7 @@ pub fn logs_of(answers: &Path) -> AnswerLogResult<Vec<(String, PathBuf)>> {
     for entry in listed {
         let path = entry.map_err(AnswerLogError::file("list", answers))?.path();
         let name = path.file_name().and_then(|name| name.to_str()).map(str::to_owned);
-        found.extend(name.filter(|_| path.is_dir()).map(|name| (name, path)));
+        found.extend(name.filter(|name| is_name(name) && path.is_dir()).map(|name| (name, path)));
     }
     found.sort();
     Ok(found)
@@ -70,6 +78,32 @@ pub fn copy_logs(answers: &Path, target: &Path) -> AnswerLogResult<()> {
     }
     let parent = target.parent().unwrap_or(target);
     sync_folder(target).and_then(|()| sync_folder(parent)).map_err(AnswerLogError::file("sync", target))
+}
+
+/// Copies every log of a folder of logs into another that has none of its name, each as a whole or not at all. Returns the names of
+/// those that were there.
+///
+/// # Errors
+/// A file cannot be read or written.
+pub fn bring_logs(from: &Path, answers: &Path) -> AnswerLogResult<Vec<String>> {
+    let mut there = Vec::new();
+    for (name, folder) in logs_of(from)? {
+        make_folder(answers).map_err(AnswerLogError::file("make", answers))?;
+        let (target, partial) = (answers.join(&name), answers.join(format!(".{name}.partial")));
+        if target.exists() {
+            there.push(name);
+            continue;
+        }
+        match fs::remove_dir_all(&partial) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(AnswerLogError::file("remove", partial)(error));
+            }
+            _ => copy_log(&folder, &partial)?,
+        }
+        let placed = fs::rename(&partial, &target).and_then(|()| sync_folder(answers));
+        placed.map_err(AnswerLogError::file("place", target))?;
+    }
+    Ok(there)
 }
 
 fn copy_log(folder: &Path, target: &Path) -> AnswerLogResult<()> {

@@ -40,6 +40,32 @@ pub enum AnswerLogError {
         /// The log's folder.
         path: PathBuf,
     },
+    /// The log began in another folder.
+    #[error(
+        "Failed to open the answer log: it began in {began}, and another one in {now} would not continue its chain; stop the process \
+         that has it and move the folder {began} to {now}, or change `dir` under [answers]",
+        began = began.display(),
+        now = now.display()
+    )]
+    Moved {
+        /// The folder with its entries.
+        began: PathBuf,
+        /// The folder that the configuration names.
+        now: PathBuf,
+    },
+    /// The log began in a folder of its own, and has no entries there now.
+    #[error(
+        "Failed to find the answer log: it began in {path}, and has no entry there; mount its disk, or restore it from a backup; only to \
+         begin another log, remove {note}",
+        path = path.display(),
+        note = note.display()
+    )]
+    Missing {
+        /// The folder that had its entries.
+        path: PathBuf,
+        /// The file that says so.
+        note: PathBuf,
+    },
     /// An entry is not what was written.
     #[error(
         "Failed to read the answer log: {problem}; `coverledger answers verify` lists all damage; restore the log from a backup, \

@@ -1,7 +1,7 @@
 //! The logs of other processes, as copies of them grow on this machine: their entries can be listed and read like one's own.
 
 use super::chain::Link;
-use super::entry::Entry;
+use super::entry::{Digest, Entry};
 use super::error::{AnswerLogError, AnswerLogResult};
 use super::index::{ChangedAnswer, Filter, Index, Listed, SegmentFacts};
 use super::log::read_entry;
@@ -110,11 +110,11 @@ impl OtherLogs {
         self.logs().get(name).map(|log| log.index.list(filter))
     }
 
-    /// An entry; `None` where there is none of this number.
+    /// An entry and its digest; `None` where there is none of this number.
     ///
     /// # Errors
     /// It cannot be read, or is not what was written.
-    pub fn entry(&self, name: &str, number: u64) -> AnswerLogResult<Option<Entry>> {
+    pub fn entry_and_digest(&self, name: &str, number: u64) -> AnswerLogResult<Option<(Entry, Digest)>> {
         let place = self.logs().get(name).and_then(|log| log.index.place(number));
         place.map(|place| read_entry(&place, number)).transpose()
     }

@@ -1,6 +1,6 @@
 //! The log as the service uses it: append, look up, list.
 
-use super::entry::{Draft, Entry};
+use super::entry::{Digest, Draft, Entry};
 use super::error::{AnswerLogError, AnswerLogResult};
 use super::index::{ChangedAnswer, Filter, Index, Listed, Watchable};
 use super::lock::FolderLock;
@@ -165,6 +165,14 @@ impl AnswerLog {
     /// # Errors
     /// It cannot be read, or is not what was written.
     pub fn entry(&self, number: u64) -> AnswerLogResult<Option<Entry>> {
+        self.entry_and_digest(number).map(|found| found.map(|(entry, _)| entry))
+    }
+
+    /// An entry and its digest.
+    ///
+    /// # Errors
+    /// As [`Self::entry`].
+    pub fn entry_and_digest(&self, number: u64) -> AnswerLogResult<Option<(Entry, Digest)>> {
         let place = self.shared.index().place(number);
         place.map(|place| read_entry(&place, number)).transpose()
     }
@@ -231,12 +239,15 @@ impl AnswerLog {
 }
 
 /// Reads an entry at the file, byte and length where an index has it.
-pub(super) fn read_entry((path, at, length): &(PathBuf, u64, usize), number: u64) -> AnswerLogResult<Entry> {
+pub(super) fn read_entry(
+    (path, at, length): &(PathBuf, u64, usize),
+    number: u64,
+) -> AnswerLogResult<(Entry, Digest)> {
     let mut line = vec![0; *length];
     let read = File::open(path).and_then(|file| file.read_exact_at(&mut line, *at));
     read.map_err(AnswerLogError::file("read", path))?;
     match Entry::parse(&line) {
-        Ok((entry, _)) if entry.number == number => Ok(entry),
+        Ok((entry, digest)) if entry.number == number => Ok((entry, digest)),
         Ok(_) => Err(AnswerLogError::damaged(format!("entry {number}: another one is in its place"))),
         Err(why) => Err(AnswerLogError::damaged(format!("entry {number}: {why}"))),
     }

@@ -6,7 +6,7 @@
 //!
 //! A log is a folder of append-only files with one entry a line: the SHA-256 of the entry, a space, the entry as a JSON object.
 //! Each entry has the digest of the one before, so that a changed byte breaks the chain ([`chain`]). A log belongs to one
-//! process and has its name; [`all`] lists the logs that lie beside a ledger. `docs/answers.md` describes the files,
+//! process and has its name; [`all`] lists the logs that lie beside a ledger, [`place`] says where. `docs/answers.md` describes the files,
 //! `docs/decisions/0024-answer-log.md` says why they are like this.
 //!
 //! Where a ledger lies in a bucket, the log of each process is [`shipped`] there, and the others have copies of it ([`followed`]).
@@ -23,6 +23,7 @@ pub mod followed;
 pub mod index;
 mod lock;
 mod log;
+pub mod place;
 mod segment;
 pub mod shipped;
 mod start;
@@ -31,11 +32,12 @@ mod tests;
 pub mod watch;
 mod worker;
 
-pub use all::{ANSWERS_FOLDER, LogReport, copy_logs, logs_of, verify_log, verify_logs};
+pub use all::{ANSWERS_FOLDER, LogReport, bring_logs, copy_logs, logs_of, verify_log, verify_logs};
 pub use asked::{Asked, CoverageAsked, OpenOrder};
 pub use entry::{Content, Digest, Draft, Entry, Event, PrincipalLine};
 pub use error::{AnswerLogError, AnswerLogResult};
 pub use followed::OtherLogs;
 pub use index::{Filter, Listed};
 pub use log::{AnswerLog, LogTerms, Logged};
+pub use place::LogPlace;
 pub use worker::{Observe, Preparer, Worker};

@@ -8,7 +8,7 @@
 //! {"done":{"commit":991,...}}          or {"error":"..."}
 //! ```
 
-use super::answer_keeping::answers_folder;
+use super::answer_keeping::{answers_folder, check_elsewhere};
 use super::handover::{HandedOver, Handover, LIMIT_S, TakenOver};
 use super::status::Status;
 use crate::access::{Access, STORE_FILE};
@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::http::ServiceRole;
 use crate::ledger::{BackupReport, Published, backup_beside, copy_ahead, storage_at};
 use crate::storage::Storage;
-use crate::storage::local::{admin_socket, is_in_data_dir};
+use crate::storage::local::admin_socket;
 use crate::wait::Stop;
 use serde::{Deserialize, Serialize};
 use std::fs::Metadata;
@@ -184,11 +184,10 @@ impl Admin {
     }
 
     fn back_up_to_folder(&self, target: &Path, stream: &UnixStream) -> Answer {
-        let name = target.display();
-        if is_in_data_dir(target, &self.config.ledger.data_dir) {
-            return Answer::Error(format!("the folder {name} is in the data directory: name one elsewhere"));
+        if let Err(problem) = check_elsewhere(target, &self.config) {
+            return Answer::Error(problem);
         }
-        self.back_up(&Storage::local(target), &name.to_string(), stream)
+        self.back_up(&Storage::local(target), &target.display().to_string(), stream)
     }
 
     fn back_up(&self, target: &Storage, name: &str, stream: &UnixStream) -> Answer {

@@ -4,15 +4,18 @@ use super::answer_watch::AnswerWatch;
 use super::event_log::EventLog;
 use super::threads::{Threads, Urgency};
 use crate::access::AccessStore;
-use crate::answers::{ANSWERS_FOLDER, AnswerLog, Content, Digest, Draft, LogTerms};
+use crate::answers::{
+    ANSWERS_FOLDER, AnswerLog, AnswerLogResult, Content, Digest, Draft, LogPlace, LogTerms,
+};
 use crate::config::Config;
 use crate::domain::time::UtcMillis;
 use crate::ledger::Published;
+use crate::storage::local::is_in_data_dir;
 use crate::telemetry::clock::Clock;
 use crate::wait::Stop;
 use anyhow::Context;
 use std::error::Error as StdError;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tracing::{error, info, warn};
@@ -26,7 +29,38 @@ const GRACE: Duration = Duration::from_secs(10);
 
 /// Where the logs of a configuration's ledger are.
 pub fn answers_folder(config: &Config) -> PathBuf {
+    config.answers.dir.clone().unwrap_or_else(|| usual_folder(config))
+}
+
+fn usual_folder(config: &Config) -> PathBuf {
     config.ledger.data_dir.join(ANSWERS_FOLDER)
+}
+
+/// Refuses a log that began in another folder than the one that the configuration names now.
+///
+/// # Errors
+/// It did; a folder cannot be read.
+pub fn check_answer_log_place(config: &Config) -> AnswerLogResult<()> {
+    let (usual, answers) = (usual_folder(config), answers_folder(config));
+    LogPlace { usual: &usual, answers: &answers, name: &config.answers.name }.check()
+}
+
+/// Refuses a folder for a copy of the ledger that lies where the ledger itself is, or its answer logs.
+///
+/// # Errors
+/// In which of them it lies.
+pub fn check_elsewhere(folder: &Path, config: &Config) -> Result<(), String> {
+    let answers = config.answers.dir.as_deref().map(|dir| (dir, "the folder of the answer logs"));
+    for (taken, what) in [(config.ledger.data_dir.as_path(), "the data directory")].into_iter().chain(answers)
+    {
+        if is_in_data_dir(folder, taken) {
+            let (folder, taken) = (folder.display(), taken.display());
+            return Err(format!(
+                "the folder {folder} is in {what} {taken}: name one elsewhere, best on another disk"
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// The log and its threads.
@@ -50,8 +84,11 @@ impl AnswerKeeping {
         if read_only && config.storage.is_none() || !config.answers.keeps_log {
             return Ok(keeping);
         }
+        let (usual, answers) = (usual_folder(config), answers_folder(config));
+        let place = LogPlace { usual: &usual, answers: &answers, name: &config.answers.name };
+        place.check()?;
         let terms = LogTerms { name: config.answers.name.clone(), retention_ms: config.answers.retention_ms };
-        let (log, worker, preparer) = AnswerLog::open(&answers_folder(config), terms)?;
+        let (log, worker, preparer) = AnswerLog::open(&answers, terms)?;
         if log.cut_bytes() > 0 {
             let (name, bytes) = (log.name(), log.cut_bytes());
             warn!(
@@ -70,6 +107,7 @@ impl AnswerKeeping {
             Ok(())
         })?;
         log_configuration(&log, config, now).context("noting the configuration in the answer log")?;
+        place.note()?;
         event_log.metrics.answers_changed(log.changed_count());
         keeping.log = Some(log);
         Ok(keeping)

@@ -133,10 +133,10 @@ impl EventLog {
         error!(%why, "Failed to write to the ledger: nothing more is written, and the process ends; restart it, and it reads from Kafka again what is not committed");
     }
 
-    /// The free space on the disk.
+    /// The free space for new values.
     pub fn disk_space(&self, free: &FreeSpace, status: &Status) {
         status.set_free(*free);
-        self.metrics.disk_space(free.bytes, free.is_short);
+        self.metrics.ingest_paused(free.is_short);
         let (free_bytes, needed_bytes) = (free.bytes, free.needed);
         if free.has_changed && free.is_short {
             warn!(

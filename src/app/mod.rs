@@ -15,6 +15,7 @@ pub mod beside;
 mod checkpoint_publisher;
 pub mod compactor;
 pub mod demo;
+mod disks;
 pub mod end_offset_poller;
 pub mod event_log;
 mod freshness;
@@ -49,9 +50,10 @@ use crate::wait::Stop;
 use access_control::AccessControl;
 pub use access_control::access_store;
 use answer_keeping::AnswerKeeping;
-pub use answer_keeping::answers_folder;
+pub use answer_keeping::{answers_folder, check_answer_log_place, check_elsewhere};
 use anyhow::Context;
 use beside::Beside;
+use disks::Disks;
 use event_log::EventLog;
 use freshness::Freshness;
 use operator::Operator;
@@ -170,6 +172,7 @@ pub fn serve(
         event_log: event_log.clone(),
         platforms: config.platforms.clone(),
         freshness: Arc::clone(&freshness),
+        disks: Disks::of(config),
     };
     let mut access_control = AccessControl::open(config, options.read_only, clock)?;
     let mut answer_keeping = AnswerKeeping::start(config, options.read_only, clock.now(), &event_log)?;

@@ -1,5 +1,6 @@
 //! What the HTTP side asks of the ledger and of the threads.
 
+use super::disks::Disks;
 use super::event_log::EventLog;
 use super::freshness::Freshness;
 use super::receipts::Receipts;
@@ -37,6 +38,8 @@ pub struct Service {
     pub receipts: Option<Receipts>,
     /// Whether the committed state is the newest.
     pub freshness: Arc<Freshness>,
+    /// The disks of this process.
+    pub disks: Disks,
 }
 
 impl Source for Service {
@@ -165,6 +168,7 @@ impl Source for Service {
             open_with_other_rider: state.stats().values().map(|stats| stats.other_rider).sum(),
         });
         self.sample_pending(&state);
+        self.disks.sample(&self.event_log.metrics);
         self.event_log.metrics.ready(self.readiness().is_ok());
         self.sample_chain();
     }

@@ -1,11 +1,11 @@
-//! The answer logs that commands read: those in the data directory and, where the ledger lies in a bucket, those that the other
+//! The answer logs that commands read: those of this machine and, where the ledger lies in a bucket, those that the other
 //! processes have shipped there.
 
 use crate::answers::shipped::LogId;
 use crate::answers::{LogReport, logs_of, verify_log};
-use crate::app::answers_folder;
 use crate::app::beside::answers::bring_all;
 use crate::app::beside::side_files;
+use crate::app::{answers_folder, check_answer_log_place};
 use crate::config::Config;
 use anyhow::Context;
 use std::path::PathBuf;
@@ -22,6 +22,8 @@ pub(super) struct AnswerLogs {
 impl AnswerLogs {
     /// Finds them; those beside the chain are brought to this machine.
     pub(super) fn of(config: &Config) -> anyhow::Result<Self> {
+        // A log that is looked for where it is not would be no log that fails.
+        check_answer_log_place(config)?;
         let answers = answers_folder(config);
         let mut logs = logs_of(&answers)?;
         let Some(files) = side_files(config)? else { return Ok(Self { logs, _scratch: None }) };

@@ -5,6 +5,7 @@ use super::answer_logs::AnswerLogs;
 use super::{Ending, WrongUsage, load_config};
 use crate::answers::chain::visit;
 use crate::answers::{Asked, Content, Digest, Entry, LogReport};
+use crate::app::answers_folder;
 use crate::config::Config;
 use crate::domain::time::UtcMillis;
 use clap::{Args, Subcommand};
@@ -86,7 +87,7 @@ pub fn run(args: &AnswersArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
                 write_report(report, with.json, out)?;
             }
             if reports.is_empty() && !with.json {
-                writeln!(out, "there is no answer log in {}", config.ledger.data_dir.display())?;
+                writeln!(out, "there is no answer log in {}", answers_folder(&config).display())?;
             }
             let holds = reports.iter().all(|report| report.chain.holds());
             Ok(if holds { Ending::Holds } else { Ending::DoesNotHold })

@@ -6,11 +6,11 @@ use super::load_config;
 use crate::access::{AccessStore, STORE_FILE};
 use crate::answers::{ANSWERS_FOLDER, copy_logs};
 use crate::app::admin::{self, Answer, Request};
-use crate::app::{access_store, answers_folder};
+use crate::app::{access_store, answers_folder, check_elsewhere};
 use crate::config::{Config, is_bucket};
 use crate::domain::time::UtcMillis;
 use crate::ledger::{BackupReport, LedgerOptions, backup_closed_beside, storage_at};
-use crate::storage::local::{admin_socket, is_in_data_dir};
+use crate::storage::local::admin_socket;
 use anyhow::{Context, anyhow};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -48,16 +48,9 @@ pub struct BackupArgs {
 pub fn run(args: &BackupArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
     let config = load_config(&args.config)?;
     let started = Instant::now();
-    let data_dir = &config.ledger.data_dir;
     let target = Target::of(&args.to)?;
-    if let Target::Folder(folder) = &target
-        && is_in_data_dir(folder, data_dir)
-    {
-        return Err(anyhow!(WrongUsage(format!(
-            "the folder {} is in the data directory {}: name one elsewhere, best on another disk",
-            args.to,
-            data_dir.display()
-        ))));
+    if let Target::Folder(folder) = &target {
+        check_elsewhere(folder, &config).map_err(WrongUsage)?;
     }
     let bar = std::io::stderr().is_terminal().then(|| {
         let style = ProgressStyle::with_template("{bar:40} {pos}/{len} files {eta}");
@@ -132,9 +125,9 @@ impl Target {
     }
 }
 
-/// Copies what lies in the data directory beside the ledger into a folder, over what is there: the access store without its
-/// sessions, and the answer logs.
-pub(super) fn copy_beside(config: &Config, folder: &Path) -> Result<(), String> {
+/// Copies what lies beside the ledger into a folder, over what is there: the access store without its sessions, and, if they are wanted,
+/// the answer logs.
+pub(super) fn copy_beside(config: &Config, folder: &Path, with_logs: bool) -> Result<(), String> {
     let (store, copy) = (access_store(config), folder.join(STORE_FILE));
     let logs = folder.join(ANSWERS_FOLDER);
     for (path, removed) in [(&copy, std::fs::remove_file(&copy)), (&logs, std::fs::remove_dir_all(&logs))] {
@@ -149,7 +142,10 @@ pub(super) fn copy_beside(config: &Config, folder: &Path) -> Result<(), String> 
         let copied = AccessStore::open(&store).and_then(|store| store.back_up(&copy));
         copied.map_err(|error| error.to_string())?;
     }
-    copy_logs(&answers_folder(config), &logs).map_err(|error| error.to_string())
+    if with_logs {
+        copy_logs(&answers_folder(config), &logs).map_err(|error| error.to_string())?;
+    }
+    Ok(())
 }
 
 /// Here, or by the service that has the ledger.
@@ -161,7 +157,7 @@ fn back_up(
     let (never, data_dir) = (AtomicBool::new(false), &config.ledger.data_dir);
     let source = LedgerOptions::new(config).storage;
     let copy = storage_at(config, &target.name()).map_err(WrongUsage)?;
-    let beside = |folder: &Path| copy_beside(config, folder);
+    let beside = |folder: &Path| copy_beside(config, folder, true);
     let in_use = match backup_closed_beside(&source, (&copy, &beside), &never, &mut *progress) {
         Err(error) if error.is_in_use() => error,
         outcome => return Ok(outcome?),

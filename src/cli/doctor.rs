@@ -2,6 +2,7 @@
 
 use super::Ending;
 use super::output::Inputs;
+use crate::app::check_answer_log_place;
 use crate::config::Config;
 use crate::doctor::ledger::{Place, Positions};
 use crate::doctor::{Area, Level, Report, certificates, clock, disk, kafka, ledger, object_store};
@@ -17,7 +18,7 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 #[command(after_help = "Example: coverledger doctor --config coverledger.toml --backup /backups/2026-11-22
 
-Looks at the configuration, the disk (space, file system, speed of writes), the object store if the ledger lies in one, the ledger
+Looks at the configuration, the disks (space, file system, speed of writes), the object store if the ledger lies in one, the ledger
 and its backups, certificates, Kafka (brokers, rights, settings of topics, retention against the age of backups) and the clock, and
 says what to do. It changes
 nothing, and may run beside a service. Exit code 0: no problem (warnings do not count), 1: a problem.")]
@@ -66,6 +67,13 @@ fn examine(args: &DoctorArgs, config: &Config, report: &mut Report) {
     let now = Clock::start().now();
     configuration(args, config, report);
     disk::examine(&config.ledger.data_dir, config.ledger.min_free_bytes, report);
+    if let Some(answers) = &config.answers.dir {
+        disk::examine_answers(answers, &config.ledger.data_dir, report);
+    }
+    if let Err(error) = check_answer_log_place(config) {
+        let todo = "docs/answers.md, A folder of its own";
+        report.problem(Area::Disk, "answers_place", error.to_string(), todo);
+    }
     if let Some(settings) = &config.storage {
         object_store::examine(&LedgerOptions::new(config).storage, &settings.url(), report);
     }

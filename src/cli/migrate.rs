@@ -4,10 +4,11 @@
 use super::backup::copy_beside;
 use super::{Ending, WrongUsage, load_config};
 use crate::app::admin::{self, Answer, Request};
+use crate::app::{answers_folder, check_elsewhere};
 use crate::config::{Config, is_bucket};
 use crate::domain::time::UtcMillis;
 use crate::ledger::{LedgerOptions, Migrated, Migration, MigrationStep, storage_at};
-use crate::storage::local::{admin_socket, is_in_data_dir};
+use crate::storage::local::admin_socket;
 use anyhow::{Context, anyhow};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -56,23 +57,22 @@ pub struct MigrateArgs {
 pub fn run(args: &MigrateArgs, out: &mut dyn Write) -> anyhow::Result<Ending> {
     let config = load_config(&args.config)?;
     let target_name = place(&args.to)?;
-    let data_dir = &config.ledger.data_dir;
     if !is_bucket(&args.to) {
         if config.storage.is_none() {
             let text = "the ledger lies in a folder: to have it in another one, stop the service and move the folder".to_owned();
             return Err(anyhow!(WrongUsage(text)));
         }
-        if is_in_data_dir(Path::new(&target_name), data_dir) {
-            let text = format!("the folder {target_name} is in the data directory: name one elsewhere");
-            return Err(anyhow!(WrongUsage(text)));
-        }
+        check_elsewhere(Path::new(&target_name), &config).map_err(WrongUsage)?;
     }
     let piece_bytes = usize::try_from(args.piece_bytes).unwrap_or(usize::MAX);
     if args.ahead {
         return ahead(args, &config, (target_name, piece_bytes), out);
     }
     let target = storage_at(&config, &target_name).map_err(WrongUsage)?;
-    let beside = |folder: &Path| if is_bucket(&args.to) { Ok(()) } else { copy_beside(&config, folder) };
+    // Logs in a folder of their own stay there: the configuration names it afterwards, too.
+    let with_logs = config.answers.dir.is_none();
+    let beside =
+        |folder: &Path| if is_bucket(&args.to) { Ok(()) } else { copy_beside(&config, folder, with_logs) };
     let migration = Migration {
         options: LedgerOptions::new(&config),
         target,
@@ -109,19 +109,20 @@ pub(super) fn place(text: &str) -> anyhow::Result<String> {
 
 /// What is left to the operator.
 fn next_steps(config: &Config, target: &str, out: &mut dyn Write) -> std::io::Result<()> {
-    let data_dir = config.ledger.data_dir.display();
+    let (data_dir, answers) = (config.ledger.data_dir.display(), answers_folder(config));
+    let answers = answers.display();
     if is_bucket(target) {
-        writeln!(
+        return writeln!(
             out,
-            "Next: set `url = \"{target}\"` under [storage] and start. Tokens, accounts and answer logs stay in {data_dir}."
-        )
-    } else {
-        writeln!(
-            out,
-            "Next: remove `url` under [storage], set `data_dir = \"{target}\"` under [ledger] and start. Tokens, accounts and answer \
-             logs of {data_dir} were copied."
-        )
+            "Next: set `url = \"{target}\"` under [storage] and start. Tokens and accounts stay in {data_dir}, answer logs in {answers}."
+        );
     }
+    let logs = if config.answers.dir.is_some() { "stay in" } else { "were copied from" };
+    writeln!(
+        out,
+        "Next: remove `url` under [storage], set `data_dir = \"{target}\"` under [ledger] and start. Tokens and accounts were copied \
+         from {data_dir}; answer logs {logs} {answers}."
+    )
 }
 
 /// Prints what was done.

@@ -26,16 +26,19 @@ const OPEN_FILES: [&str; 2] = ["/dev/fd", "/proc/self/fd"];
 #[derive(Debug, Default)]
 pub struct Inputs {
     files: Vec<(String, FileId)>,
-    data_dir: Option<PathBuf>,
+    /// The folders of the ledger, and what they are.
+    folders: Vec<(&'static str, PathBuf)>,
 }
 
 /// Device and inode: the same under every name and through links of both kinds.
 type FileId = (u64, u64);
 
 impl Inputs {
-    /// The configuration's own files, and everything in its data directory.
+    /// The configuration's own files, and everything in its data directory and its folder of answer logs.
     pub fn of_config(config: &Config) -> Self {
-        let inputs = Self { files: Vec::new(), data_dir: Some(config.ledger.data_dir.clone()) };
+        let answers = config.answers.dir.clone().map(|dir| ("the folder of the answer logs", dir));
+        let data_dir = ("the data directory", config.ledger.data_dir.clone());
+        let inputs = Self { files: Vec::new(), folders: [data_dir].into_iter().chain(answers).collect() };
         config.files.iter().fold(inputs, |inputs, path| inputs.with(path))
     }
 
@@ -56,7 +59,7 @@ impl Inputs {
         self
     }
 
-    /// Refuses an output that is one of these files, or lies in the data directory.
+    /// Refuses an output that is one of these files, or lies in one of these folders.
     fn refuse(&self, output: &Path, place: &Path, metadata: Option<&Metadata>) -> anyhow::Result<()> {
         let id = metadata.and_then(id_of);
         if let Some((input, _)) = self.files.iter().find(|(_, input)| Some(*input) == id) {
@@ -65,23 +68,24 @@ impl Inputs {
                 output.display()
             )));
         }
-        let Some(data_dir) = &self.data_dir else { return Ok(()) };
         let folder = place.parent().and_then(|folder| real_folder(folder).ok());
-        let is_inside = fs::canonicalize(data_dir)
-            .is_ok_and(|data_dir| folder.is_some_and(|folder| folder.starts_with(data_dir)));
-        let is_linked = || metadata.is_some_and(|found| found.nlink() > 1) && has_file(data_dir, id);
-        if is_inside || is_linked() {
-            return Err(usage(format!(
-                "the output {} belongs to the data directory {}: name a file elsewhere",
-                output.display(),
-                data_dir.display()
-            )));
+        for (what, taken) in &self.folders {
+            let is_inside = fs::canonicalize(taken)
+                .is_ok_and(|taken| folder.as_ref().is_some_and(|folder| folder.starts_with(taken)));
+            let is_linked = || metadata.is_some_and(|found| found.nlink() > 1) && has_file(taken, id);
+            if is_inside || is_linked() {
+                return Err(usage(format!(
+                    "the output {} belongs to {what} {}: name a file elsewhere",
+                    output.display(),
+                    taken.display()
+                )));
+            }
         }
         Ok(())
     }
 
-    /// Refuses a standard output that a shell has made one of these files (`command FILE >> FILE`), or a file of the data
-    /// directory.
+    /// Refuses a standard output that a shell has made one of these files (`command FILE >> FILE`), or a file of one of these
+    /// folders.
     ///
     /// # Errors
     /// [`WrongUsage`] when it is.
@@ -93,12 +97,12 @@ impl Inputs {
                 "standard output is {input}, which this command reads: send it to another file"
             )));
         }
-        match &self.data_dir {
-            Some(data_dir) if has_file(data_dir, Some(found)) => Err(usage(format!(
-                "standard output is a file of the data directory {}: send it to a file elsewhere",
-                data_dir.display()
+        match self.folders.iter().find(|(_, taken)| has_file(taken, Some(found))) {
+            Some((what, taken)) => Err(usage(format!(
+                "standard output is a file of {what} {}: send it to a file elsewhere",
+                taken.display()
             ))),
-            _ => Ok(()),
+            None => Ok(()),
         }
     }
 }

@@ -6,6 +6,7 @@ use super::reader::Section;
 use super::value;
 use crate::domain::time::DAY_MS;
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Component, Path, PathBuf};
 use toml::de::DeValue;
 use toml::{Table, Value};
 
@@ -21,21 +22,59 @@ pub struct AnswerSettings {
     pub keeps_log: bool,
     /// The name of the process.
     pub name: String,
+    /// The folder of logs; `None` = `answers` in the data directory. Relative paths in a file are relative to its folder.
+    pub dir: Option<PathBuf>,
     /// Entries older than this are dropped, in milliseconds; `None` = none.
     pub retention_ms: Option<i64>,
 }
 
 impl AnswerSettings {
-    pub(super) fn read(mut section: Section<'_>, report: &mut Report) -> Self {
+    pub(super) fn read(
+        mut section: Section<'_>,
+        (folder, data_dir): (&Path, &Path),
+        report: &mut Report,
+    ) -> Self {
         let retention_days: Option<i64> = section.read("retention", report, value::days(1, 36_500));
+        let dir: Option<String> = section.read("dir", report, value::text);
+        let dir = dir.map(|dir| folder.join(dir));
+        if let Some(dir) = &dir
+            && overlap(dir, data_dir)
+        {
+            let text = format!(
+                "`dir` is in the data directory ({}) or around it: name a folder that has the answer logs of this ledger alone, or leave \
+                 it out for the folder `answers` there",
+                data_dir.display()
+            );
+            report.problem(section.place(), text);
+        }
         let settings = Self {
             keeps_log: section.read("log", report, value::boolean).unwrap_or(true),
             name: section.read("name", report, name).unwrap_or_default(),
+            dir,
             retention_ms: retention_days.map(|days| days.saturating_mul(DAY_MS)),
         };
         section.finish(report);
         settings
     }
+}
+
+/// Whether one of two folders is the other or lies in it, by their names alone.
+fn overlap(one: &Path, other: &Path) -> bool {
+    let (one, other) = (plain(one), plain(other));
+    one.starts_with(&other) || other.starts_with(&one)
+}
+
+/// The whole path without `.` and `..`.
+fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for component in std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()).components() {
+        match component {
+            Component::ParentDir => drop(plain.pop()),
+            Component::CurDir => {}
+            other => plain.push(other),
+        }
+    }
+    plain
 }
 
 fn name(value: &DeValue<'_>) -> Result<String, String> {
@@ -100,6 +139,20 @@ mod tests {
         let before = Config::from_text("").unwrap().settings();
         let added: Vec<&String> = settings.difference(&before).collect();
         assert_eq!(added.len(), 2, "{added:?}");
+    }
+
+    #[test]
+    fn the_folder_is_one_of_its_own() {
+        let settings = |text: &str| Config::from_text(text).map(|config| config.answers.dir);
+        assert_eq!(settings("").unwrap(), None);
+        let set = settings("[answers]\ndir = \"/fast/answers\"\n").unwrap();
+        assert_eq!(set.as_deref(), Some(Path::new("/fast/answers")));
+        assert!(settings("[answers]\ndir = \"data-2\"\n").is_ok());
+        for dir in ["data", "data/answers", "./data/x/../answers", ".", "..", "/"] {
+            let errors = settings(&format!("[answers]\ndir = \"{dir}\"\n")).unwrap_err().to_string();
+            assert!(errors.contains("`dir` is in the data directory"), "{dir}: {errors}");
+        }
+        assert!(settings("[answers]\ndir = 1\n").is_err());
     }
 
     #[test]

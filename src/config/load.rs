@@ -276,16 +276,19 @@ impl Settings {
         }
         let topics = platforms.topics();
         let topics = kafka.as_ref().map(|_| &topics);
+        let ledger = LedgerSettings::read(root.sub("ledger", report), &main.folder, report);
+        let answers =
+            AnswerSettings::read(root.sub("answers", report), (&main.folder, &ledger.data_dir), report);
         let seal = SealSettings::read(root.sub("seal", report), &main.folder, topics, report);
         Self {
             zone,
             platforms,
             display_names,
-            ledger: LedgerSettings::read(root.sub("ledger", report), &main.folder, report),
+            ledger,
             ingest: IngestSettings::read(root.sub("ingest", report), report),
             http,
             access,
-            answers: AnswerSettings::read(root.sub("answers", report), report),
+            answers,
             kafka,
             seal,
             limits: Limits::read(root.sub("limits", report), report),

@@ -1,10 +1,11 @@
-//! The disk of the data directory: space, file system, speed of writes, who may read it.
+//! The disk of the data directory, and that of the answer logs where they lie elsewhere: space, file system, speed of writes, who may
+//! read it.
 
 use super::report::{Area, Report};
 use rustix::fs::{StatVfsMountFlags, statfs, statvfs};
 use std::fs::{self, File};
 use std::io::{self, Seek, SeekFrom, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,15 @@ const SLOW_SYNC: Duration = Duration::from_millis(20);
 const BAD_SYNC: Duration = Duration::from_millis(100);
 /// A disk that writes less in a second is slow.
 const SLOW_BYTES_PER_S: u128 = 50_000_000;
+
+/// With less free space than this, an answer log cannot prepare its next files, and no answer is sent.
+const ANSWERS_MIN_BYTES: u64 = 16 << 20;
+/// With less, it has room for some hundred thousand answers.
+const ANSWERS_LOW_BYTES: u64 = 256 << 20;
+
+/// How the configuration names the folders.
+const DATA_DIR: &str = "`data_dir` under [ledger]";
+const ANSWERS_DIR: &str = "`dir` under [answers]";
 
 /// File systems by their numbers, with what is wrong with them.
 const FILE_SYSTEMS: [(u64, &str, Option<Unfit>); 11] = [
@@ -49,14 +59,35 @@ enum Unfit {
 
 /// Looks at the disk of `folder`, the data directory, which need not exist yet.
 pub fn examine(folder: &Path, min_free_bytes: u64, report: &mut Report) {
+    let Some(there) = look(folder, DATA_DIR, report) else { return };
+    free_space(there, min_free_bytes, report);
+    if let Some(speed) = measured(there, report) {
+        speed.judge_syncs(there, report);
+        speed.judge_large(report);
+    }
+}
+
+/// Looks at the disk of `folder`, which has the answer logs instead of the data directory, and need not exist yet.
+pub fn examine_answers(folder: &Path, data_dir: &Path, report: &mut Report) {
+    let Some(there) = look(folder, ANSWERS_DIR, report) else { return };
+    room_for_answers(there, report);
+    if let Some(speed) = measured(there, report) {
+        speed.judge_syncs(there, report);
+    }
+    let device = |path: &Path| fs::metadata(path).ok().map(|found| found.dev());
+    if device(there).is_some_and(|here| device(data_dir) == Some(here)) {
+        let found = format!("{} is on the file system of {}", folder.display(), data_dir.display());
+        let todo = "an answer waits for what ingest writes, as it does without `dir` under [answers]: name a folder on another disk";
+        report.warning(Area::Disk, "answers_disk", found, todo);
+    }
+}
+
+/// The folder or, where that is not there, the one that would hold it: who may read it, and its file system.
+fn look<'a>(folder: &'a Path, key: &str, report: &mut Report) -> Option<&'a Path> {
     let Some(there) = folder.ancestors().find(|above| above.is_dir()) else {
         let found = format!("{} and no folder above it can be found", folder.display());
-        return report.problem(
-            Area::Disk,
-            "folder",
-            found,
-            "correct `data_dir` under [ledger], or mount the disk",
-        );
+        report.problem(Area::Disk, "folder", found, format!("correct {key}, or mount the disk"));
+        return None;
     };
     // A relative path ends in an empty one.
     let there = if there.as_os_str().is_empty() { Path::new(".") } else { there };
@@ -68,19 +99,42 @@ pub fn examine(folder: &Path, min_free_bytes: u64, report: &mut Report) {
             Area::Disk,
             "folder",
             found,
-            "a start makes it; if a ledger should be there, mount its disk first",
+            "a start makes it; if something should be there, mount its disk first",
         );
     }
-    file_system(there, report);
-    free_space(there, min_free_bytes, report);
-    match measure(there) {
-        Ok(speed) => speed.judge(there, report),
-        Err(error) => report.problem(
+    file_system(there, key, report);
+    Some(there)
+}
+
+fn measured(folder: &Path, report: &mut Report) -> Option<Speed> {
+    let failed = |error: io::Error| {
+        report.problem(
             Area::Disk,
             "write",
-            format!("Failed to write and sync a file in {}: {error}", there.display()),
+            format!("Failed to write and sync a file in {}: {error}", folder.display()),
             "check the rights of this user and the health of the disk (`dmesg`, SMART)",
-        ),
+        );
+    };
+    measure(folder).map_err(failed).ok()
+}
+
+fn room_for_answers(folder: &Path, report: &mut Report) {
+    let free = match fs2::available_space(folder) {
+        Ok(free) => free,
+        Err(error) => {
+            let found = format!("Failed to ask for the free space of {}: {error}", folder.display());
+            return report.problem(Area::Disk, "answers_free_space", found, "check that the disk is mounted");
+        }
+    };
+    let found = format!("{} MiB are free for answer logs in {}", free >> 20, folder.display());
+    let todo = "free some space or enlarge the disk: without space for the next file of 4 MiB no answer is sent; `retention` under \
+                [answers] bounds the logs";
+    if free < ANSWERS_MIN_BYTES {
+        report.problem(Area::Disk, "answers_free_space", found, todo);
+    } else if free < ANSWERS_LOW_BYTES {
+        report.warning(Area::Disk, "answers_free_space", found, todo);
+    } else {
+        report.ok(Area::Disk, "answers_free_space", found);
     }
 }
 
@@ -108,7 +162,7 @@ fn permissions(folder: &Path, report: &mut Report) {
     }
 }
 
-fn file_system(folder: &Path, report: &mut Report) {
+fn file_system(folder: &Path, key: &str, report: &mut Report) {
     let found = match statfs(folder) {
         Ok(found) => found,
         Err(error) => {
@@ -127,19 +181,19 @@ fn file_system(folder: &Path, report: &mut Report) {
             Area::Disk,
             "file_system",
             format!("{place}, which is in memory: everything is lost with the machine"),
-            "put `data_dir` on a disk",
+            format!("put {key} on a disk"),
         ),
         Some(Unfit::Container) => report.warning(
             Area::Disk,
             "file_system",
             format!("{place}: the layer of a container goes with the container"),
-            "mount a volume at `data_dir`",
+            format!("mount a volume at {key}"),
         ),
         Some(Unfit::Network) => report.warning(
             Area::Disk,
             "file_system",
             format!("{place}: locks and fsync may mean less there than on a disk"),
-            "put `data_dir` on a disk of this machine, or make sure that fsync is durable and locks are exclusive",
+            format!("put {key} on a disk of this machine, or make sure that fsync is durable and locks are exclusive"),
         ),
     }
     if statvfs(folder).is_ok_and(|found| found.f_flag.contains(StatVfsMountFlags::RDONLY)) {
@@ -219,7 +273,7 @@ fn synced(file: &mut File, write: impl FnOnce(&mut File) -> io::Result<()>) -> i
 }
 
 impl Speed {
-    fn judge(self, folder: &Path, report: &mut Report) {
+    fn judge_syncs(self, folder: &Path, report: &mut Report) {
         let (middle, max) = (self.sync_middle.as_micros(), self.sync_max.as_micros());
         let found =
             format!("an fsync in {} takes {middle} µs, at most {max} µs of {SYNCS}", folder.display());
@@ -231,6 +285,9 @@ impl Speed {
         } else {
             report.ok(Area::Disk, "fsync", found);
         }
+    }
+
+    fn judge_large(self, report: &mut Report) {
         let bytes_per_s =
             u128::try_from(LARGE_BYTES).unwrap_or_default() * 1_000_000 / self.large.as_micros().max(1);
         let found = format!("it writes {} MB/s", bytes_per_s / 1_000_000);
@@ -263,7 +320,8 @@ mod tests {
             |middle, max, large| Speed { sync_middle: ms(middle), sync_max: ms(max), large: ms(large) };
         let judge = |speed: Speed| {
             let mut report = Report::default();
-            speed.judge(Path::new("/data"), &mut report);
+            speed.judge_syncs(Path::new("/data"), &mut report);
+            speed.judge_large(&mut report);
             levels(&report)
         };
         use Level::{Ok, Problem, Warning};
@@ -294,6 +352,30 @@ mod tests {
         assert!(levels.contains(&("file_system", Level::Problem)), "{report:?}");
         assert!(levels.contains(&("permissions", Level::Warning)), "{report:?}");
         assert!(levels.contains(&("free_space", Level::Problem)), "{report:?}");
+    }
+
+    #[test]
+    fn the_disk_of_the_answer_logs_is_looked_at_as_well() {
+        let (folder, memory) = (tempfile::tempdir().unwrap(), tempfile::tempdir_in("/dev/shm").unwrap());
+        let mut report = Report::default();
+        examine_answers(folder.path(), memory.path(), &mut report);
+        let found = levels(&report);
+        for check in ["permissions", "file_system", "fsync"] {
+            assert!(found.iter().any(|(name, _)| *name == check), "{check}: {report:?}");
+        }
+        assert!(found.contains(&("answers_free_space", Level::Ok)), "{report:?}");
+        assert!(!found.iter().any(|(name, _)| *name == "answers_disk"), "{report:?}");
+        let mut report = Report::default();
+        examine_answers(&folder.path().join("a"), folder.path(), &mut report);
+        let found = levels(&report);
+        assert!(found.contains(&("folder", Level::Warning)), "{report:?}");
+        assert!(found.contains(&("answers_disk", Level::Warning)), "{report:?}");
+        let mut report = Report::default();
+        examine_answers(Path::new("/proc/nothing"), folder.path(), &mut report);
+        let found = levels(&report);
+        assert!(found.contains(&("write", Level::Problem)), "{report:?}");
+        assert!(found.contains(&("answers_free_space", Level::Problem)), "{report:?}");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 
     #[test]

@@ -9,7 +9,9 @@ use super::query::Query;
 use super::state::HttpState;
 use crate::access::Role;
 use crate::answers::index::ChangedAnswer;
-use crate::answers::{AnswerLogError, Asked, Content, CoverageAsked, Entry, Event, Filter, PrincipalLine};
+use crate::answers::{
+    AnswerLogError, Asked, Content, CoverageAsked, Digest, Entry, Event, Filter, PrincipalLine,
+};
 use crate::coverage::answer::Answer;
 use crate::domain::data_scope::DataScope;
 use crate::domain::time::UtcMillis;
@@ -68,6 +70,9 @@ pub(super) struct ChangedLine {
 #[schema(as = AnswerBeside)]
 pub(super) struct Beside {
     pub(super) entry: Line,
+    /// SHA-256 of the entry as the log has it, which the next entry names as `previous`.
+    #[schema(value_type = String)]
+    pub(super) digest: Digest,
     /// Null where the entry is no answer to a question about one person.
     pub(super) now: Option<Answer>,
     /// Whether the verdict is the logged one; null with `now`.
@@ -224,7 +229,8 @@ async fn beside_in<S: Source>(
     let number: u64 = text.parse().ok().filter(|_| is_number).ok_or_else(|| {
         Problem::of(Kind::BadParameter, "number", "an entry has a number from 1 on, as in /v1/answers/17")
     })?;
-    let entry = log.entry(number).map_err(|error| unreadable(&error))?.ok_or_else(|| unknown(text))?;
+    let found = log.entry_and_digest(number).map_err(|error| unreadable(&error))?;
+    let (entry, digest) = found.ok_or_else(|| unknown(text))?;
     let own = PrincipalLine::of(&asker.principal);
     let is_own = |principal: &PrincipalLine| (&principal.kind, &principal.name) == (&own.kind, &own.name);
     let may_see = match &entry.content {
@@ -235,7 +241,7 @@ async fn beside_in<S: Source>(
         return Err(unknown(text));
     }
     let beside = match again(&entry, asker) {
-        None => Beside { entry: line(state, &log, entry), now: None, is_same_verdict: None },
+        None => Beside { entry: line(state, &log, entry), digest, now: None, is_same_verdict: None },
         Some((scope, asked)) => {
             state.note_riders(asker, &asked.rider_id);
             let job = move |state: &HttpState<S>| {
@@ -243,7 +249,7 @@ async fn beside_in<S: Source>(
             };
             let answer = state.read(job).await?;
             let is_same = verdict_of(&entry).map(|verdict| verdict == answer.verdict.as_str());
-            Beside { entry: line(state, &log, entry), now: Some(answer), is_same_verdict: is_same }
+            Beside { entry: line(state, &log, entry), digest, now: Some(answer), is_same_verdict: is_same }
         }
     };
     let verdict = beside.now.as_ref().map(|answer| answer.verdict);

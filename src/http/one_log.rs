@@ -4,7 +4,7 @@ use super::backend::Source;
 use super::problem::{Kind, Problem};
 use super::state::{HttpState, KeptAnswers};
 use crate::answers::index::ChangedAnswer;
-use crate::answers::{AnswerLog, AnswerLogResult, Entry, Filter, Listed, OtherLogs};
+use crate::answers::{AnswerLog, AnswerLogResult, Digest, Entry, Filter, Listed, OtherLogs};
 
 /// A log that is asked.
 #[derive(Clone, Debug)]
@@ -68,9 +68,13 @@ impl OneLog {
     }
 
     pub(super) fn entry(&self, number: u64) -> AnswerLogResult<Option<Entry>> {
+        self.entry_and_digest(number).map(|found| found.map(|(entry, _)| entry))
+    }
+
+    pub(super) fn entry_and_digest(&self, number: u64) -> AnswerLogResult<Option<(Entry, Digest)>> {
         match self {
-            Self::Own(log) => log.entry(number),
-            Self::Other(logs, name) => logs.entry(name, number),
+            Self::Own(log) => log.entry_and_digest(number),
+            Self::Other(logs, name) => logs.entry_and_digest(name, number),
         }
     }
 

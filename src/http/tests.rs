@@ -16,6 +16,7 @@ mod page;
 mod page_browser;
 mod page_bulk;
 mod page_case;
+mod page_entry;
 mod page_names;
 mod page_operations;
 mod page_parameters;

@@ -48,15 +48,21 @@ fn put_below(
 }
 
 impl SideFiles {
-    /// Writes the files that a backup has besides the ledger into a folder, where there is none of their names; returns those
-    /// that were there. Only their owner may read them.
+    /// Writes the files that a backup has besides the ledger, those whose names are wanted, into a folder, where there is none of
+    /// their names; returns those that were there. Only their owner may read them.
     ///
     /// # Errors
     /// The store or the disk fails.
-    pub fn restore_beside(&self, folder: &Path) -> StorageResult<Vec<String>> {
+    pub fn restore_beside(
+        &self,
+        folder: &Path,
+        is_wanted: &dyn Fn(&str) -> bool,
+    ) -> StorageResult<Vec<String>> {
         let mut kept = Vec::new();
         for file in self.list(FOLDER, None)? {
-            let Some(name) = file.name.strip_prefix("beside/") else { continue };
+            let Some(name) = file.name.strip_prefix("beside/").filter(|name| is_wanted(name)) else {
+                continue;
+            };
             let Some(bytes) = self.get(&file.name)? else { continue };
             let path = folder.join(name);
             let parent = path.parent().unwrap_or(folder);

@@ -260,10 +260,20 @@ impl Metrics {
         table.open_with_other_rider.set(int(sample.open_with_other_rider));
     }
 
-    /// The free space on the disk, and whether it is too little to read on.
-    pub fn disk_space(&self, free_bytes: u64, is_short: bool) {
-        self.table().disk_free_bytes.set(int(free_bytes));
-        self.table().ingest_paused.set(i64::from(is_short));
+    /// Whether there is too little free space to read on.
+    pub fn ingest_paused(&self, is_paused: bool) {
+        self.table().ingest_paused.set(i64::from(is_paused));
+    }
+
+    /// The free space on the disks of the data directory and of an answer log in a folder of its own, as far as it is known.
+    pub fn disks(&self, of_data: Option<u64>, of_answers: Option<u64>) {
+        let table = self.table();
+        for (gauge, free) in [(&table.disk_free_bytes, of_data), (&table.answers_free_bytes, of_answers)] {
+            match free {
+                Some(free) => gauge.with_label_values::<&str>(&[]).set(int(free)),
+                None => gauge.reset(),
+            }
+        }
     }
 
     /// Storage failed: nothing is written any more.

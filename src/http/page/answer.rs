@@ -1,21 +1,25 @@
 //! `/answer`: an entry of the answer log for people: what was answered, to whom and why, and what the question gives now.
 
+use super::file_copy::FileCopy;
 use super::formatter::{Time, human};
 use super::frame::{Asking, Frame, address_fault, respond};
 use super::identifier::{Ident, Piece};
 use super::messages::{Words, fill};
 use super::names::Names;
+use super::receipt::ReceiptShown;
 use crate::access::Role;
 use crate::answers::asked::TimeForm;
 use crate::answers::{Asked, Content, CoverageAsked, Event, PrincipalLine};
 use crate::domain::time::{UtcMillis, Zone};
 use crate::domain::verdict::Verdict;
+use crate::domain::view::KnownAt;
 use crate::http::access::Asker;
 use crate::http::answers::{Beside, beside};
 use crate::http::backend::Source;
 use crate::http::problem::{Kind, Problem};
 use crate::http::query::UNRESERVED;
 use crate::http::state::HttpState;
+use crate::telemetry::clock::Clock;
 use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
@@ -23,7 +27,7 @@ use axum::http::header::HeaderMap;
 use axum::response::Response;
 use percent_encoding::utf8_percent_encode;
 
-const PARAMETERS: &[&str] = &["lang", "number"];
+const PARAMETERS: &[&str] = &["lang", "number", "view"];
 
 /// A verdict, for its colour and in words.
 type VerdictShown = (&'static str, &'static str);
@@ -53,9 +57,23 @@ struct Shown {
     /// What changed the verdict, and the page of the order that did.
     event: Option<(String, Option<String>)>,
     commit: Option<u64>,
+    /// The state of which the verdict of now is, and when it was recorded.
+    now_as_of: Option<(u64, Time)>,
+    /// When the page was made.
+    shown_at: Time,
     /// The page of the case.
     case: Option<String>,
     json: String,
+    /// This page, and how it looks on paper.
+    page: String,
+    print: String,
+    /// Of the entry.
+    copy: FileCopy,
+    digest_text: String,
+    /// The digest of what was sent.
+    sent: Option<String>,
+    /// Of the question, where its verdict is still the same.
+    receipt: ReceiptShown,
 }
 
 pub(in crate::http) async fn get<S: Source>(
@@ -66,19 +84,28 @@ pub(in crate::http) async fn get<S: Source>(
 ) -> Response {
     let asking = Asking::read(raw.as_deref(), &headers, PARAMETERS, &[]);
     let (w, number) = (asking.w, asking.text("number"));
-    let other = format!("/answer?number={}&lang={}", utf8_percent_encode(&number, UNRESERVED), w.other_lang);
-    let frame = Frame::new(&state, &asker, "/answer", other, w);
+    let page = format!("/answer?number={}", utf8_percent_encode(&number, UNRESERVED));
+    let is_paper = asking.text("view") == "print";
+    let view = if is_paper { "&view=print" } else { "" };
+    let other = format!("{page}&lang={}{view}", w.other_lang);
+    let frame = Frame { is_paper, ..Frame::new(&state, &asker, "/answer", other, w) };
     let fault = |status: StatusCode, text: String| {
         let frame = Frame::new(&state, &asker, "/answer", format!("/?lang={}", w.other_lang), w);
         respond(status, w, &Page { w, frame, fault: Some(text), shown: None })
     };
-    if let Some(problem) = &asking.fault {
+    let is_view = is_paper || asking.text("view").is_empty();
+    let unknown = || Problem::of(Kind::UnknownParameter, "view", "the page has no such value");
+    if let Some(problem) = &asking.fault.or_else(|| (!is_view).then(unknown)) {
         return fault(problem.kind.status(), address_fault(problem, w));
     }
     match beside(&state, &asker, &number).await {
         Ok((found, given)) => {
+            let receipt = match receipt(&state, &asker, &found, (is_paper, w)).await {
+                Ok(receipt) => receipt,
+                Err(problem) => return fault(problem.kind.status(), fault_text(&problem, w)),
+            };
             let names = Names::new(&state.display_names(), w);
-            let shown = Some(Shown::of(&found, &names, state.zone(), w));
+            let shown = Some(Shown::of(&found, (page, receipt), &names, state.zone(), w));
             given.with(respond(StatusCode::OK, w, &Page { w, frame, fault: None, shown }))
         }
         Err(problem) => fault(problem.kind.status(), fault_text(&problem, w)),
@@ -95,14 +122,51 @@ fn fault_text(problem: &Problem, w: &'static Words) -> String {
     .to_owned()
 }
 
+/// The receipt of the question that an entry answered. One says what was answered only where the verdict is still the same, and where
+/// the answer was not one of a limited view.
+async fn receipt<S: Source>(
+    state: &HttpState<S>,
+    asker: &Asker,
+    found: &Beside,
+    (is_paper, w): (bool, &'static Words),
+) -> Result<ReceiptShown, Problem> {
+    let Content::Answer { principal, question: Asked::Coverage(asked), .. } = &found.entry.entry.content
+    else {
+        return Ok(ReceiptShown::NONE);
+    };
+    let answer = found.now.clone().filter(|_| found.is_same_verdict == Some(true));
+    let Some(answer) = answer else { return Ok(ReceiptShown::NONE) };
+    if principal.scope().is_none_or(|scope| !scope.is_all()) {
+        return Ok(ReceiptShown { why_not: Some(w.no_receipt_limited), ..ReceiptShown::NONE });
+    }
+    let (asker, question) = (asker.clone(), asked.question());
+    let known_at = asked.known_at.map(KnownAt::from);
+    let job = move |state: &HttpState<S>| {
+        let view = state.view(known_at)?;
+        ReceiptShown::of((state, &asker, &*view), (&question, known_at), &answer, is_paper, w)
+    };
+    state.read(job).await
+}
+
 impl Shown {
-    fn of(found: &Beside, names: &Names, zone: &Zone, w: &'static Words) -> Self {
+    /// What a print is compared by: the receipt where one was made, else the entry.
+    fn compared(&self) -> &FileCopy {
+        self.receipt.copy.as_ref().unwrap_or(&self.copy)
+    }
+
+    fn of(
+        found: &Beside,
+        (page, receipt): (String, ReceiptShown),
+        names: &Names,
+        zone: &Zone,
+        w: &'static Words,
+    ) -> Self {
         let entry = &found.entry.entry;
         let now = found.now.as_ref().map(|answer| (answer.verdict.as_str(), w.verdict(answer.verdict)));
         let event = found.entry.changed.as_ref().map(|changed| event(&changed.event, names, w));
         let mut shown = Self {
             id: found.entry.id.clone(),
-            at: Time { text: human(&found.entry.at, ""), machine: found.entry.at.clone() },
+            at: time_of(&found.entry.at),
             asker: None,
             reference: None,
             riders: Vec::new(),
@@ -112,12 +176,23 @@ impl Shown {
             is_same: found.is_same_verdict.unwrap_or(true),
             event,
             commit: None,
+            now_as_of: found.now.as_ref().map(|now| (now.as_of.commit, time_of(&now.as_of.recorded_at))),
+            shown_at: time_of(&zone.rfc3339(Clock::start().now())),
             case: None,
             json: format!("/v1/answers/{}", entry.number),
+            print: format!("{page}&lang={}&view=print", w.short_lang),
+            page: format!("{page}&lang={}", w.short_lang),
+            copy: FileCopy::of_digest(&found.digest.0),
+            digest_text: fill(w.answer_digest_text, &[&found.entry.id]),
+            sent: None,
+            receipt,
         };
-        let Content::Answer { principal, reason, question, verdict, commit, .. } = &entry.content else {
+        let Content::Answer { principal, reason, question, verdict, commit, body_sha256, .. } =
+            &entry.content
+        else {
             return shown;
         };
+        shown.sent = body_sha256.map(|digest| digest.to_string());
         shown.asker = Some(who(principal, w));
         shown.reference = reason.as_deref().map(Ident::new);
         shown.then = verdict.as_deref().and_then(|verdict| named(verdict, w));
@@ -129,6 +204,10 @@ impl Shown {
         }
         shown
     }
+}
+
+fn time_of(machine: &str) -> Time {
+    Time { text: human(machine, ""), machine: machine.to_owned() }
 }
 
 fn who(principal: &PrincipalLine, w: &Words) -> String {

@@ -41,6 +41,9 @@ pub(super) struct FileShown {
 }
 
 impl ReceiptShown {
+    /// None, and nothing to be said about it.
+    pub(super) const NONE: Self = Self { file: None, why_not: None, copy: None };
+
     /// Of an answer from a state. `is_paper`: what is printed has the digest of the receipt, so that it has to be made.
     pub(super) fn of<S: Source>(
         (state, asker, view): (&HttpState<S>, &Asker, &S::View),

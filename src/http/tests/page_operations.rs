@@ -20,14 +20,15 @@ fn ran(state: &HttpState<World>, is_ill: bool) {
             records: count(90_000),
             lookups: count(45),
             disk_bytes: count(30 << 20),
-            disk_free_bytes: (400 << 30) - count(30 << 20),
+            disk_free_bytes: Some((400 << 30) - count(30 << 20)),
             ..Figures::default()
         };
         let (lag, behind_ms) = (wave * if is_ill { 200 } else { 1 }, Some(60_000 + wave * 30));
         state.history().note(Moment { at, figures, lag, ends: nth, behind_ms, late: 0 });
     }
     let metrics = state.metrics();
-    metrics.disk_space(350 << 30, is_ill);
+    metrics.disks(Some(350 << 30), is_ill.then_some(3 << 30));
+    metrics.ingest_paused(is_ill);
     metrics.seal_log(&SealFacts { days: 41, entries: 43, through: Some(UtcMillis::new(NOON - 86_400_000)) });
     if is_ill {
         metrics.pending("dada", "unreadable_record", 1, None);
@@ -57,6 +58,8 @@ async fn it_shows_stream_completeness_seals_and_alarms() {
         "<td>dada</td>",
         "<dd>41</dd>",
         "Records a second",
+        "Free on the disk of the data directory <b>350 GiB</b>",
+        "Free on the disk of the answer log <b>3072 MiB</b>",
         "<polyline class=\"chart-line\"",
     ] {
         assert!(page.contains(part), "{part}: {page}");
@@ -74,6 +77,7 @@ async fn a_service_that_has_just_started_and_is_well_says_so() {
     for part in ["<p class=\"now\">Ready</p>", "Too little to draw yet", "No day is sealed."] {
         assert!(page.contains(part), "{part}: {page}");
     }
+    assert!(!page.contains("Free on the disk"), "nothing is known of a disk: {page}");
     // A moment of its own, as the service notes them.
     state.note_moment();
     assert_eq!(state.history().moments().len(), 1);

@@ -230,10 +230,12 @@ pub struct Figures {
     pub kafka_errors: u64,
     /// Times that the clocks disagreed, since the start.
     pub clock_jumps: u64,
-    /// Bytes of the data directory.
+    /// Bytes of the ledger.
     pub disk_bytes: u64,
-    /// Bytes free on its disk.
-    pub disk_free_bytes: u64,
+    /// Bytes free on the disk of the data directory, where they are known.
+    pub disk_free_bytes: Option<u64>,
+    /// Bytes free on the disk of the answer log, where it has a folder of its own.
+    pub answers_free_bytes: Option<u64>,
     /// Platforms whose answers are kept open by a rejected record without a readable rider.
     pub unreadable: u64,
     /// Orders of a charged outcome without a rate.

@@ -3,6 +3,7 @@
 use super::facts::{Figures, Lookup, RecordSource};
 use super::table::Table;
 use crate::domain::pending::PendingKind;
+use prometheus::IntGaugeVec;
 use prometheus::core::Collector;
 
 pub(super) fn read(table: &Table) -> Figures {
@@ -15,7 +16,8 @@ pub(super) fn read(table: &Table) -> Figures {
         kafka_errors: table.kafka_errors.get(),
         clock_jumps: table.clock_jumps.get(),
         disk_bytes: whole(table.disk_bytes.get()),
-        disk_free_bytes: whole(table.disk_free_bytes.get()),
+        disk_free_bytes: known(&table.disk_free_bytes),
+        answers_free_bytes: known(&table.answers_free_bytes),
         unreadable: unreadable(table),
         unrated: whole(table.unrated.get()),
         answers_changed: whole(table.answers_changed.get()),
@@ -30,6 +32,12 @@ pub(super) fn read(table: &Table) -> Figures {
         is_reader_behind: table.reader_behind.get() == 1,
         is_answer_log_stopped: table.answer_log_stopped.get() == 1,
     }
+}
+
+/// A gauge that is there only while its figure is known.
+fn known(gauge: &IntGaugeVec) -> Option<u64> {
+    let is_there = gauge.collect().iter().any(|family| !family.get_metric().is_empty());
+    is_there.then(|| u64::try_from(gauge.with_label_values::<&str>(&[]).get()).unwrap_or_default())
 }
 
 /// Platforms that unreadable records keep open: their gauge is above zero.

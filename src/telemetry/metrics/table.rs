@@ -95,7 +95,9 @@ table! {
     pending_since: GaugeVec = "pending_since_seconds", ["platform", "reason"], "When the oldest of them was recorded (since the epoch).";
     unrated: IntGauge = "unrated_orders", [], "Orders of a charged outcome without a rate.";
     open_with_other_rider: IntGauge = "open_orders_with_other_rider", [], "Open orders that another rider ended.";
-    disk_free_bytes: IntGauge = "ledger_disk_free_bytes", [], "Bytes free on the disk of the ledger.";
+    // Vectors without labels: absent as long as the figure is not known.
+    disk_free_bytes: IntGaugeVec = "ledger_disk_free_bytes", [], "Bytes free on the disk of the data directory.";
+    answers_free_bytes: IntGaugeVec = "answer_log_disk_free_bytes", [], "Bytes free on the disk of the answer log, in a folder of its own.";
     ingest_paused: IntGauge = "ingest_paused", [], "1 while nothing is read for want of disk space.";
     poisoned: IntGauge = "poisoned", [], "1 after a write to the storage failed.";
     fenced: IntGauge = "fenced", [], "1 after another process took the place of this writer.";

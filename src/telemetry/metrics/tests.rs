@@ -46,7 +46,9 @@ fn every_event_is_counted_where_it_belongs() {
     metrics.compaction_began();
     metrics.compaction_ended(CompactionFacts { done: true, bytes: 12 });
     metrics.sampled(&Sample { runs: 9, unrated: 2, ..Sample::default() });
-    metrics.disk_space(77, true);
+    assert_eq!(metrics.figures().disk_free_bytes, None);
+    metrics.disks(Some(77), Some(78));
+    metrics.ingest_paused(true);
     metrics.poisoned();
     metrics.fenced();
     metrics.answer_log_stopped(true);
@@ -75,6 +77,7 @@ fn every_event_is_counted_where_it_belongs() {
         "coverledger_complete_through_seconds{platform=\"dada\"} 1795147620.5",
         "coverledger_late_events{platform=\"dada\"} 4",
         "coverledger_ledger_disk_free_bytes 77",
+        "coverledger_answer_log_disk_free_bytes 78",
         "coverledger_ingest_paused 1",
         "coverledger_lookups_total{verdict=\"covered\"} 1",
         "coverledger_lookups_total{verdict=\"undetermined\"} 0",

@@ -37,7 +37,8 @@ words! {
     chart_behind: "最慢平台的完整时刻距今", "Age of completeness, slowest platform";
     chart_lookups: "每分钟查询数", "Questions a minute";
     chart_disk: "账本大小", "Size of the ledger";
-    chart_free: "磁盘剩余", "Free on the disk";
+    chart_free: "数据目录所在磁盘剩余", "Free on the disk of the data directory";
+    chart_answers_free: "答复日志所在磁盘剩余", "Free on the disk of the answer log";
     too_few: "数据不足，稍后再看", "Too little to draw yet";
     platforms: "各平台的完整性", "Completeness of the platforms";
     region_platforms: "平台表，可左右滚动", "Table of platforms; scrolls sideways";

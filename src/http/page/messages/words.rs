@@ -236,6 +236,10 @@ words! {
     answer_ask: "再问一次：这个问题现在的完整答案", "Ask again: the whole answer of now";
     answer_json: "以 JSON 查看这条记录", "This entry as JSON";
     answer_unknown: "没有这条答复，或您无权查看。", "There is no such answer that you may see.";
+    answer_shown_at: "本页取得于", "Shown at";
+    answer_digest: "记录摘要（SHA-256）", "Digest of the entry (SHA-256)";
+    answer_sent_digest: "所发内容摘要（SHA-256）", "Digest of what was sent (SHA-256)";
+    answer_digest_text: "校验数与二维码取自答复日志中这条记录的摘要；命令 coverledger answers show {} 与这条记录的 JSON 给出同样的摘要。", "Check numbers and QR code are of the digest of this entry of the answer log. The command coverledger answers show {} and the entry as JSON give the same digest.";
     answer_log_off: "本服务不保存答复。", "This service logs no answers.";
     event_order: "{} 订单 {} 入账或更正（提交 {}）", "{} order {} was booked or amended (commit {})";
     event_record: "有记录被拒收或互相矛盾：第 {} 条（提交 {}）", "Record {} was rejected or found conflicting (commit {})";

@@ -188,7 +188,12 @@ fn charts(moments: &[Moment], zone: &Zone, w: &'static Words) -> Vec<Chart> {
     let whole = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
     let count = |value: i64| value.to_string();
     let mib = |value: i64| bytes_text(u64::try_from(value).unwrap_or_default());
-    vec![
+    let free = |name, figure: &dyn Fn(&Moment) -> Option<u64>| {
+        let points = level(&|m| figure(m).map(whole));
+        // A disk of which nothing is known has no chart.
+        (!points.is_empty()).then(|| Chart::new(name, &points, mib, words, zone))
+    };
+    let mut charts = vec![
         Chart::new(
             ("records", o.chart_records),
             &rates(moments, SECOND_MS, |m| m.figures.records),
@@ -212,14 +217,10 @@ fn charts(moments: &[Moment], zone: &Zone, w: &'static Words) -> Vec<Chart> {
             zone,
         ),
         Chart::new(("disk", o.chart_disk), &level(&|m| Some(whole(m.figures.disk_bytes))), mib, words, zone),
-        Chart::new(
-            ("free", o.chart_free),
-            &level(&|m| Some(whole(m.figures.disk_free_bytes))),
-            mib,
-            words,
-            zone,
-        ),
-    ]
+    ];
+    charts.extend(free(("free", o.chart_free), &|m| m.figures.disk_free_bytes));
+    charts.extend(free(("answers-free", o.chart_answers_free), &|m| m.figures.answers_free_bytes));
+    charts
 }
 
 /// How much a counter grew in `unit_ms`, between each two moments.
