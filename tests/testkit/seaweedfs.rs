@@ -12,6 +12,8 @@ pub(crate) const KEY: &str = "coverledger";
 pub(crate) const SECRET: &str = "coverledger-secret";
 /// The bucket.
 pub(crate) const BUCKET: &str = "ledger";
+/// Below this name buckets are hosts, where there is TLS.
+pub(crate) const DOMAIN: &str = "s3.localhost";
 
 /// An object store. `scripts/seaweedfs.sh` does the work.
 pub(crate) struct SeaweedFs {
@@ -23,16 +25,30 @@ pub(crate) struct SeaweedFs {
 impl SeaweedFs {
     /// Starts it, and returns once it serves its bucket.
     pub(crate) fn start() -> Self {
+        Self::start_with("http://127.0.0.1", &[])
+    }
+
+    /// The same over TLS, with the certificates `1.crt` and `2.crt` of the folder for the two gateways, and with the bucket in the
+    /// host name `ledger.s3.localhost`, too.
+    pub(crate) fn start_with_tls(certificates: &Path) -> Self {
+        let variables = [
+            ("COVERLEDGER_SEAWEEDFS_TLS", certificates),
+            ("COVERLEDGER_SEAWEEDFS_DOMAIN", Path::new(DOMAIN)),
+        ];
+        Self::start_with("https://localhost", &variables)
+    }
+
+    fn start_with(host: &str, variables: &[(&str, &Path)]) -> Self {
         let dir = TempDir::new().unwrap();
         // All at once, so that they differ. One may be taken before it is used: the test fails then, and says so.
         let held: Vec<TcpListener> = (0..PORTS).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
         let ports: Vec<String> =
             held.iter().map(|port| port.local_addr().unwrap().port().to_string()).collect();
         drop(held);
-        let endpoint = |nth: usize| format!("http://127.0.0.1:{}", ports[nth]);
+        let endpoint = |nth: usize| format!("{host}:{}", ports[nth]);
         let this = Self { dir, endpoints: [endpoint(0), endpoint(1)] };
         let folder = this.dir.path().to_str().unwrap();
-        this.script(["start", folder, BUCKET].into_iter().chain(ports.iter().map(String::as_str)));
+        this.script(["start", folder, BUCKET].into_iter().chain(ports.iter().map(String::as_str)), variables);
         this
     }
 
@@ -51,9 +67,9 @@ impl SeaweedFs {
         Command::new("kill").arg(name).args(pids.lines()).status().unwrap().success()
     }
 
-    fn script<'a>(&self, args: impl Iterator<Item = &'a str>) {
+    fn script<'a>(&self, args: impl Iterator<Item = &'a str>, variables: &[(&str, &Path)]) {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/seaweedfs.sh");
-        let done = Command::new(script).args(args).output().unwrap();
+        let done = Command::new(script).args(args).envs(variables.iter().copied()).output().unwrap();
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     }
 }
@@ -62,6 +78,6 @@ impl Drop for SeaweedFs {
     fn drop(&mut self) {
         // One that a failed test left stopped hears nothing; one that never started is not there.
         let _heard = self.signal("-CONT");
-        self.script(["stop", self.dir.path().to_str().unwrap()].into_iter());
+        self.script(["stop", self.dir.path().to_str().unwrap()].into_iter(), &[]);
     }
 }

@@ -13,7 +13,7 @@ use object_store::path::Path;
 use object_store::{Error, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
@@ -33,6 +33,8 @@ pub(super) struct Bucket {
     stores: Vec<Arc<dyn ObjectStore>>,
     /// Which of them is asked now.
     pub(super) at: AtomicUsize,
+    /// Whether any of them has answered this process.
+    has_answered: AtomicBool,
     url: String,
     /// What names of the chain begin with, and those beside it.
     prefix: String,
@@ -72,7 +74,8 @@ impl Bucket {
             .map_err(|error| StorageError::object("begin to use", &url)(error.to_string()))?;
         let base = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
         let prefix = format!("{base}{SLICE}/");
-        Ok(Self { stores, at: AtomicUsize::new(0), url, prefix, base, patience, runtime: Some(runtime) })
+        let (at, has_answered) = (AtomicUsize::new(0), AtomicBool::new(false));
+        Ok(Self { stores, at, has_answered, url, prefix, base, patience, runtime: Some(runtime) })
     }
 
     /// What messages call an object of it.
@@ -123,7 +126,11 @@ impl Bucket {
             let answer = tokio::time::timeout(limit, request).await.map_err(late).flatten();
             let _nobody_waits = tell.send(answer);
         });
-        told.recv().map_err(|_| gone())?
+        let answer = told.recv().map_err(|_| gone())?;
+        if matches!(answer, Ok(_) | Err(Trouble::Absent | Trouble::Exists)) {
+            self.has_answered.store(true, Ordering::Relaxed);
+        }
+        answer
     }
 
     /// Does something on the engine's own runtime and does not wait.
@@ -189,7 +196,8 @@ impl Bucket {
                 return Created::Unknown(text);
             }
             if began.elapsed() >= self.patience {
-                return Created::Unknown(format!("{}; {}", problem.text(), seen.text()));
+                let (problem, seen) = (problem.text(), seen.text());
+                return Created::Unknown(if problem == seen { seen } else { format!("{problem}; {seen}") });
             }
             self.try_another(&mut pause);
         }
@@ -201,24 +209,45 @@ impl Bucket {
         *pause = (*pause * 2).min(PAUSE_MAX);
     }
 
-    /// Asks until there is an answer, or patience is used up.
+    /// Asks until there is an answer, or patience is used up. As long as no endpoint has answered, each that is not trusted is asked
+    /// once: a certificate that is wrong at a start is so in a moment, too. Later on it may be exchanged just now.
     pub(super) fn persist<T>(
         &self,
         (action, name): (&'static str, &str),
         mut ask: impl FnMut() -> Result<T, Trouble>,
     ) -> StorageResult<Option<T>> {
-        let (began, mut pause) = (Instant::now(), PAUSE_MIN);
+        let (began, mut pause, mut untrusted) = (Instant::now(), PAUSE_MIN, 0);
         loop {
-            let text = match ask() {
+            let trouble = match ask() {
                 Ok(answer) => return Ok(Some(answer)),
                 Err(Trouble::Absent) => return Ok(None),
-                Err(Trouble::Final(text)) => Err(text),
-                Err(trouble) if began.elapsed() >= self.patience => Err(trouble.text()),
-                Err(_) => Ok(()),
+                Err(trouble) => trouble,
             };
-            text.map_err(StorageError::object(action, &self.place(name)))?;
+            let is_final = match &trouble {
+                Trouble::Final(_) => true,
+                Trouble::Untrusted(_) if !self.has_answered.load(Ordering::Relaxed) => {
+                    untrusted += 1;
+                    untrusted >= self.stores.len()
+                }
+                _ => false,
+            };
+            if is_final || began.elapsed() >= self.patience {
+                return Err(self.failure(action, name, trouble));
+            }
             self.try_another(&mut pause);
         }
+    }
+
+    /// What a command or the log says of a request that failed for good.
+    fn failure(&self, action: &'static str, name: &str, trouble: Trouble) -> StorageError {
+        match trouble {
+            Trouble::Untrusted(what) => self.untrusted(what),
+            other => StorageError::object(action, &self.place(name))(other.text()),
+        }
+    }
+
+    pub(super) fn untrusted(&self, what: String) -> StorageError {
+        StorageError::Untrusted { place: self.url.clone(), what }
     }
 
     /// Reads an object; `None` where there is none.
