@@ -43,7 +43,7 @@ impl Tunnel {
     }
 }
 
-fn connect(mut client: &TcpStream, asked: &Mutex<BTreeSet<String>>) -> Result<()> {
+fn connect(client: &TcpStream, asked: &Mutex<BTreeSet<String>>) -> Result<()> {
     // The client sends nothing more before the answer.
     let mut lines = BufReader::new(client).lines();
     let request = lines.next().transpose()?.unwrap_or_default();
@@ -52,13 +52,14 @@ fn connect(mut client: &TcpStream, asked: &Mutex<BTreeSet<String>>) -> Result<()
             break;
         }
     }
+    let mut back = client;
     let Some(target) = request.strip_prefix("CONNECT ").and_then(|rest| rest.split(' ').next()) else {
-        return client.write_all(b"HTTP/1.1 405 Method Not Allowed\r\nContent-Length: 0\r\n\r\n");
+        return back.write_all(b"HTTP/1.1 405 Method Not Allowed\r\nContent-Length: 0\r\n\r\n");
     };
     let port = target.rsplit_once(':').unwrap().1;
     let server = TcpStream::connect(format!("127.0.0.1:{port}"))?;
     asked.lock().unwrap().insert(target.to_owned());
-    client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n")?;
+    back.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n")?;
     thread::scope(|scope| {
         scope.spawn(|| {
             let (mut from, mut to) = (client, &server);
@@ -66,7 +67,7 @@ fn connect(mut client: &TcpStream, asked: &Mutex<BTreeSet<String>>) -> Result<()
             let _end = server.shutdown(Shutdown::Both);
         });
         let mut from = &server;
-        let _end = copy(&mut from, &mut client);
+        let _end = copy(&mut from, &mut back);
         let _end = client.shutdown(Shutdown::Both);
     });
     Ok(())
