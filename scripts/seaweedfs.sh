@@ -10,6 +10,8 @@
 #
 #   COVERLEDGER_SEAWEEDFS_HOME     where the program is kept (default: target/seaweedfs-VERSION of this repository)
 #   COVERLEDGER_SEAWEEDFS_VOLUMES  volumes of 64 MB at most (default: 40); a benchmark needs more than a test
+#   COVERLEDGER_SEAWEEDFS_TLS      a folder with 1.crt, 1.key, 2.crt and 2.key, in PEM: with these the two gateways serve TLS
+#   COVERLEDGER_SEAWEEDFS_DOMAIN   the gateways also find a bucket in the host name BUCKET.DOMAIN
 set -euo pipefail
 
 readonly version=4.48
@@ -41,10 +43,12 @@ run() {
   printf '%s\n' "$!" >>"$dir/pids"
 }
 
+scheme=http
+
 # Whether a gateway answers with the bucket: anything but a refused connection and 5xx will do, it wants a signature.
 serves() {
   local status
-  status=$(curl --silent --output /dev/null --max-time 2 --write-out '%{http_code}' "http://127.0.0.1:$1/$bucket") || return 1
+  status=$(curl --silent --insecure --output /dev/null --max-time 2 --write-out '%{http_code}' "$scheme://127.0.0.1:$1/$bucket") || return 1
   [ "$status" != 000 ] && [ "$status" -lt 500 ]
 }
 
@@ -57,14 +61,17 @@ start() {
 {"identities": [{"name": "tests", "credentials": [{"accessKey": "coverledger", "secretKey": "coverledger-secret"}],
   "actions": ["Admin", "Read", "List", "Tagging", "Write"]}]}
 JSON
+  local domain=${COVERLEDGER_SEAWEEDFS_DOMAIN:-} tls=${COVERLEDGER_SEAWEEDFS_TLS:-}
+  [ -z "$tls" ] || scheme=https
   run server server -dir="$dir/data" -ip=127.0.0.1 -ip.bind=127.0.0.1 -master.telemetry=false -master.electionTimeout=1s \
     -master.volumeSizeLimitMB=64 -volume.max="${COVERLEDGER_SEAWEEDFS_VOLUMES:-40}" -volume.preStopSeconds=0 \
     -master.port="${ports[2]}" -master.port.grpc="${ports[3]}" -volume.port="${ports[4]}" -volume.port.grpc="${ports[5]}" \
     -filer.port="${ports[6]}" -filer.port.grpc="${ports[7]}" -filer.localSocket="$dir/filer.sock" \
     -s3 -s3.config="$dir/s3.json" -s3.port="${ports[0]}" -s3.port.grpc="${ports[8]}" -s3.port.lance=0 -s3.port.iceberg=0 \
-    -s3.localSocket="$dir/s3.sock"
+    -s3.localSocket="$dir/s3.sock" -s3.domainName="$domain" -s3.cert.file="${tls:+$tls/1.crt}" -s3.key.file="${tls:+$tls/1.key}"
   run gateway s3 -filer="127.0.0.1:${ports[6]}.${ports[7]}" -ip.bind=127.0.0.1 -config="$dir/s3.json" \
-    -port="${ports[1]}" -port.grpc="${ports[9]}" -port.lance=0 -port.iceberg=0 -localSocket="$dir/s3-2.sock"
+    -port="${ports[1]}" -port.grpc="${ports[9]}" -port.lance=0 -port.iceberg=0 -localSocket="$dir/s3-2.sock" \
+    -domainName="$domain" -cert.file="${tls:+$tls/2.crt}" -key.file="${tls:+$tls/2.key}"
   local looks
   for ((looks = 0; looks < 600; looks++)); do
     if serves "${ports[0]}" && serves "${ports[1]}" && make_bucket; then return; fi

@@ -3,6 +3,7 @@
 use super::problem::Report;
 use super::reader::Section;
 use super::value;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use toml::de::DeValue;
@@ -27,7 +28,7 @@ pub struct StorageSettings {
     pub region: Option<String>,
     /// Whether the bucket is part of the path of an address instead of its host.
     pub is_path_style: bool,
-    /// Authorities to trust besides the usual ones, in PEM.
+    /// Authorities to trust besides those of this machine, in PEM.
     pub ca_file: Option<PathBuf>,
     /// A proxy for all requests; `None` = from the environment.
     pub proxy: Option<String>,
@@ -60,6 +61,15 @@ impl StorageSettings {
         let endpoints = section.read("endpoints", report, endpoints).unwrap_or_default();
         let region = section.read("region", report, value::text);
         let is_path_style = section.read("path_style", report, value::boolean).unwrap_or(true);
+        if let Some(endpoint) =
+            endpoints.iter().find(|endpoint| !is_path_style && has_number_as_host(endpoint))
+        {
+            let text = format!(
+                "`path_style = false` puts the bucket before the host of an endpoint, and {endpoint} has no name before which it could \
+                 stand: write a name, or remove `path_style`"
+            );
+            report.problem(section.place(), text);
+        }
         let ca_file = section.read("ca_file", report, value::text).map(|file| folder.join(file));
         let proxy = section.read("proxy", report, address);
         let cache_bytes =
@@ -133,6 +143,13 @@ fn place(text: &str) -> Result<(String, String), String> {
 fn is_address(text: &str) -> bool {
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     rest.is_some_and(|rest| !rest.is_empty() && !rest.contains(['@', '?', '#']))
+}
+
+/// Whether its host is an IP address.
+fn has_number_as_host(address: &str) -> bool {
+    let host = address.split("://").nth(1).and_then(|rest| rest.split('/').next()).unwrap_or_default();
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    host.starts_with('[') || name.parse::<Ipv4Addr>().is_ok()
 }
 
 fn address(value: &DeValue<'_>) -> Result<String, String> {

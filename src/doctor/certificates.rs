@@ -27,6 +27,9 @@ pub fn examine(config: &Config, now: UtcMillis, report: &mut Report) {
     if let Some(authorities) = oidc.and_then(|oidc| oidc.certificate_authorities.clone()) {
         files.push(("certificate_authorities of [access.oidc]".to_owned(), authorities));
     }
+    if let Some(authorities) = config.buckets.ca_file.clone() {
+        files.push(("ca_file of [storage]".to_owned(), authorities));
+    }
     for option in KAFKA_FILES {
         let value = config.kafka.as_ref().and_then(|kafka| kafka.options.get(option));
         // A folder of authorities, or the word of librdkafka for looking around.
@@ -46,7 +49,7 @@ pub fn examine(config: &Config, now: UtcMillis, report: &mut Report) {
 }
 
 fn is_authority(what: &str) -> bool {
-    what.contains("authorities") || what.contains("ssl.ca.location")
+    ["authorities", "ssl.ca.location", "ca_file"].iter().any(|name| what.contains(name))
 }
 
 fn expiry((what, path): (&str, &Path), (now, zone): (UtcMillis, &Zone), report: &mut Report) {

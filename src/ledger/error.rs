@@ -139,6 +139,11 @@ impl LedgerError {
         matches!(self, Self::Store(StorageError::Fenced { .. }))
     }
 
+    /// Whether the object store is not trusted, or cannot be: the ledger itself was not looked at.
+    pub const fn is_untrusted(&self) -> bool {
+        matches!(self, Self::Store(StorageError::Untrusted { .. } | StorageError::Authorities { .. }))
+    }
+
     /// Names the damaged value; a value of another format is no damage.
     pub fn damaged(what: impl Into<String>) -> impl FnOnce(CodecError) -> Self {
         let what = what.into();

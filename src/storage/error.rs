@@ -142,6 +142,25 @@ pub enum StorageError {
         /// What failed.
         what: String,
     },
+    /// TLS does not trust an endpoint of the object store, or could trust none.
+    #[error("Failed to use the object store {place}: {what}")]
+    Untrusted {
+        /// The storage.
+        place: String,
+        /// Which endpoint, why, and what to do.
+        what: String,
+    },
+    /// The file with the authorities of an object store cannot be used.
+    #[error(
+        "Failed to use {path} (`ca_file` under [storage]): {reason}; put the certificates of the store's authorities there, in PEM, or \
+         correct the name"
+    )]
+    Authorities {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
     /// The ledger was migrated: it lies elsewhere now.
     #[error(
         "Failed to write to the ledger in {from}: it was migrated to {to}, and continues there; use that place in the configuration. \

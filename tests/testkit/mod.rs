@@ -32,5 +32,6 @@ pub(crate) mod store_proxy;
 pub(crate) mod stream;
 pub(crate) mod tls;
 pub(crate) mod told;
+pub(crate) mod tunnel;
 pub(crate) mod wait;
 pub(crate) mod walk;

@@ -3,7 +3,7 @@
 use super::http::Reply;
 use coverledger::domain::time::{DAY_MS, Zone};
 use coverledger::telemetry::clock::Clock;
-use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -33,6 +33,39 @@ fn write(folder: &Path, params: CertificateParams) -> CertificateDer<'static> {
     fs::write(folder.join("service.key"), key.serialize_pem()).unwrap();
     fs::write(folder.join("service.crt"), cert.pem()).unwrap();
     cert.der().clone()
+}
+
+/// An authority of one's own.
+pub(crate) struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    pem: String,
+}
+
+impl Authority {
+    pub(crate) fn new(name: &str) -> Self {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        let pem = params.self_signed(&key).unwrap().pem();
+        Self { issuer: Issuer::new(params, key), pem }
+    }
+
+    /// Its certificate.
+    pub(crate) fn pem(&self) -> &str {
+        &self.pem
+    }
+
+    /// Writes `NAME.crt` and `NAME.key` of a new certificate for these hosts, which expires with the year.
+    pub(crate) fn certify(&self, folder: &Path, name: &str, hosts: &[&str], year: i32) {
+        let hosts: Vec<String> = hosts.iter().map(|host| (*host).to_owned()).collect();
+        let mut params = CertificateParams::new(hosts).unwrap();
+        (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(year, 12, 31));
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        fs::write(folder.join(format!("{name}.key")), key.serialize_pem()).unwrap();
+        fs::write(folder.join(format!("{name}.crt")), certificate.pem()).unwrap();
+    }
 }
 
 /// `GET path` over TLS by a client that trusts this certificate only; `None` when no whole answer comes.

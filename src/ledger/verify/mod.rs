@@ -37,13 +37,14 @@ pub type Progress<'a> = &'a mut dyn FnMut(u64, u64);
 /// Opens the ledger of a data directory read-only and verifies it. A ledger that does not open fails it.
 ///
 /// # Errors
-/// Another process has the directory: the verification cannot run.
+/// Another process has the directory, or the store is not trusted: the verification cannot run.
 pub fn verify_dir(options: LedgerOptions, progress: Progress<'_>) -> LedgerResult<Verification> {
     match Ledger::open_read_only(options) {
         Ok(ledger) => Ok(verify(&ledger, progress)),
         Err(error @ LedgerError::Store(StorageError::InUse { .. } | StorageError::DataDir { .. })) => {
             Err(error)
         }
+        Err(error) if error.is_untrusted() => Err(error),
         Err(error @ LedgerError::Store(StorageError::NoLedger { .. })) => {
             Ok(Verification::failed(error.to_string()))
         }

@@ -3,6 +3,8 @@
 //! Only create-if-absent decides anything. A request that fails in a way that may pass is sent again, to the next endpoint, with
 //! the same bytes, until the patience of the storage is used up.
 
+mod creating;
+
 use super::counting::{counted, read_range, read_whole};
 use super::name::{SIDE, SLICE};
 pub(super) use super::outcome::{Created, Listed, Trouble};
@@ -12,11 +14,11 @@ use crate::wait::pace;
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
-use object_store::{Error, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
+use object_store::{Error, ObjectStore, ObjectStoreExt, PutPayload};
 use std::future::Future;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
@@ -38,6 +40,8 @@ pub(super) struct Bucket {
     stores: Vec<Arc<dyn ObjectStore>>,
     /// Which of them is asked now.
     pub(super) at: AtomicUsize,
+    /// Whether any of them has answered this process.
+    has_answered: AtomicBool,
     url: String,
     /// What names of the chain begin with, and those beside it.
     prefix: String,
@@ -78,8 +82,8 @@ impl Bucket {
             .map_err(|error| StorageError::object("begin to use", &url)(error.to_string()))?;
         let base = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
         let prefix = format!("{base}{SLICE}/");
-        let (at, figures) = (AtomicUsize::new(0), Arc::default());
-        Ok(Self { stores, at, url, prefix, base, patience, figures, runtime: Some(runtime) })
+        let (at, has_answered, figures) = (AtomicUsize::new(0), AtomicBool::new(false), Arc::default());
+        Ok(Self { stores, at, has_answered, url, prefix, base, patience, figures, runtime: Some(runtime) })
     }
 
     /// What messages call an object of it.
@@ -130,7 +134,11 @@ impl Bucket {
             let answer = tokio::time::timeout(limit, request).await.map_err(late).flatten();
             let _nobody_waits = tell.send(answer);
         });
-        told.recv().map_err(|_| gone())?
+        let answer = told.recv().map_err(|_| gone())?;
+        if matches!(answer, Ok(_) | Err(Trouble::Absent | Trouble::Exists)) {
+            self.has_answered.store(true, Ordering::Relaxed);
+        }
+        answer
     }
 
     /// Sends one request, counts it, and waits for its reply.
@@ -154,32 +162,6 @@ impl Bucket {
         REQUEST_TIME + Duration::from_secs(u64::try_from(bytes / MEBIBYTE).unwrap_or(0))
     }
 
-    /// A request that creates an object, over an endpoint; to be waited for with [`Self::wait`].
-    pub(super) fn creation(
-        &self,
-        name: &str,
-        bytes: Bytes,
-        endpoint: Option<usize>,
-    ) -> Result<impl Future<Output = Result<(), Trouble>> + Send + use<>, Trouble> {
-        let (store, path, figures) = (self.store(endpoint)?, self.path(name), Arc::clone(&self.figures));
-        Ok(counted(Arc::clone(&self.figures), RequestKind::Put, async move {
-            figures.sent(bytes.len());
-            store.put_opts(&path, PutPayload::from(bytes), PutOptions::from(PutMode::Create)).await?;
-            Ok(())
-        }))
-    }
-
-    /// Creates an object once, over an endpoint.
-    pub(super) fn create_once(
-        &self,
-        name: &str,
-        bytes: Bytes,
-        endpoint: Option<usize>,
-    ) -> Result<(), Trouble> {
-        let limit = Self::limit(bytes.len());
-        self.wait(limit, self.creation(name, bytes, endpoint)?)
-    }
-
     /// Reads an object of at most `bytes_max` once, over an endpoint.
     pub(super) fn get_once(
         &self,
@@ -192,61 +174,51 @@ impl Bucket {
         self.wait(Self::limit(bytes_max / 8), read_whole(figures, store, path, bytes_max))
     }
 
-    /// Creates an object, and finds out what became of it: one's own is known by `is_own`.
-    ///
-    /// After an attempt whose effect is unknown only the same bytes go to the same name.
-    pub(super) fn create(
-        &self,
-        name: &str,
-        bytes: &Bytes,
-        bytes_max: usize,
-        is_own: impl Fn(&[u8]) -> bool,
-    ) -> Created {
-        let (began, mut pause) = (Instant::now(), PAUSE_MIN);
-        loop {
-            let problem = match self.create_once(name, bytes.clone(), None) {
-                Ok(()) => return Created::Won,
-                Err(trouble) => trouble,
-            };
-            let seen = match self.get_once(name, bytes_max, None) {
-                Ok(found) if is_own(&found) => return Created::Won,
-                Ok(found) => return Created::Lost(found),
-                Err(trouble) => trouble,
-            };
-            if let Trouble::Final(text) = problem {
-                return Created::Unknown(text);
-            }
-            if began.elapsed() >= self.patience {
-                return Created::Unknown(format!("{}; {}", problem.text(), seen.text()));
-            }
-            self.try_another(&mut pause);
-        }
-    }
-
     fn try_another(&self, pause: &mut Duration) {
         self.at.fetch_add(1, Ordering::Relaxed);
         pace(*pause);
         *pause = (*pause * 2).min(PAUSE_MAX);
     }
 
-    /// Asks until there is an answer, or patience is used up.
+    /// Asks until there is an answer, or patience is used up. As long as no endpoint has answered, each that is not trusted is asked
+    /// once: a certificate that is wrong at a start is so in a moment, too. Later on it may be exchanged just now.
     pub(super) fn persist<T>(
         &self,
         (action, name): (&'static str, &str),
         mut ask: impl FnMut() -> Result<T, Trouble>,
     ) -> StorageResult<Option<T>> {
-        let (began, mut pause) = (Instant::now(), PAUSE_MIN);
+        let (began, mut pause, mut untrusted) = (Instant::now(), PAUSE_MIN, 0);
         loop {
-            let text = match ask() {
+            let trouble = match ask() {
                 Ok(answer) => return Ok(Some(answer)),
                 Err(Trouble::Absent) => return Ok(None),
-                Err(Trouble::Final(text)) => Err(text),
-                Err(trouble) if began.elapsed() >= self.patience => Err(trouble.text()),
-                Err(_) => Ok(()),
+                Err(trouble) => trouble,
             };
-            text.map_err(StorageError::object(action, &self.place(name)))?;
+            let is_final = match &trouble {
+                Trouble::Final(_) => true,
+                Trouble::Untrusted(_) if !self.has_answered.load(Ordering::Relaxed) => {
+                    untrusted += 1;
+                    untrusted >= self.stores.len()
+                }
+                _ => false,
+            };
+            if is_final || began.elapsed() >= self.patience {
+                return Err(self.failure(action, name, trouble));
+            }
             self.try_another(&mut pause);
         }
+    }
+
+    /// What a command or the log says of a request that failed for good.
+    fn failure(&self, action: &'static str, name: &str, trouble: Trouble) -> StorageError {
+        match trouble {
+            Trouble::Untrusted(what) => self.untrusted(what),
+            other => StorageError::object(action, &self.place(name))(other.text()),
+        }
+    }
+
+    pub(super) fn untrusted(&self, what: String) -> StorageError {
+        StorageError::Untrusted { place: self.url.clone(), what }
     }
 
     /// Reads an object; `None` where there is none.

@@ -13,7 +13,7 @@
 //! | `moved` | the ledger lies elsewhere now: no writer begins here | `moved` |
 //! | `side/...`, beside the slices | files beside the chain | `side` |
 //!
-//! `bucket` asks the store and `counting` counts that, `chain` follows the slots, `state` is what they lead to, `table` how its values change. `core` is what one
+//! `bucket` asks the store, whose failures `outcome` and `tls` put into words, and `counting` counts that; `chain` follows the slots, `state` is what they lead to, `table` how its values change. `core` is what one
 //! session works with; `shared` outlives sessions. `entries` finds entries of the root, of which those that are never changed again lie
 //! in `entry_pages` of segments. `segment_reader` reads values through the `disk_cache`.
 
@@ -45,6 +45,7 @@ mod state;
 mod table;
 #[cfg(test)]
 pub(super) mod tests;
+mod tls;
 mod upkeep;
 mod upload;
 

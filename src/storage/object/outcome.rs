@@ -1,7 +1,10 @@
 //! What becomes of a request to a store.
 
+use super::tls;
 use bytes::Bytes;
 use object_store::Error;
+use std::error::Error as AnyError;
+use std::io;
 
 /// The longest part of what a store says that a message repeats, in characters.
 const MESSAGE_CHARS_MAX: usize = 400;
@@ -13,14 +16,39 @@ pub(super) enum Trouble {
     Exists,
     /// It fails again.
     Final(String),
+    /// The endpoint is not trusted, so nothing was sent to it: why, and what to do. Another one may be trusted.
+    Untrusted(String),
     /// It may succeed when it is sent again. A change may have taken effect.
     Passing(String),
 }
 
+/// A failure and those that caused it, the first cause last.
+pub(super) fn causes<'a>(
+    error: &'a (dyn AnyError + 'static),
+) -> impl Iterator<Item = &'a (dyn AnyError + 'static)> {
+    std::iter::successors(Some(error), |&error| cause(error))
+}
+
+/// A failure of input or output that carries another one passes over it when it is asked for its source.
+fn cause<'a>(error: &'a (dyn AnyError + 'static)) -> Option<&'a (dyn AnyError + 'static)> {
+    match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        Some(carried) => Some(carried),
+        None => error.source(),
+    }
+}
+
+/// What a message repeats of a failure: what it says, and the first cause, which it mostly leaves out.
+pub(super) fn said(error: &Error) -> String {
+    let short = |text: &str| text.chars().take(MESSAGE_CHARS_MAX).collect::<String>();
+    let whole = error.to_string();
+    let first = causes(error).last().map(ToString::to_string).unwrap_or_default();
+    if whole.contains(&first) { short(&whole) } else { format!("{}: {}", short(&whole), short(&first)) }
+}
+
 impl From<Error> for Trouble {
     fn from(error: Error) -> Self {
-        let text = error.to_string().chars().take(MESSAGE_CHARS_MAX).collect();
-        match error {
+        let text = said(&error);
+        match &error {
             Error::NotFound { .. } => Self::Absent,
             Error::AlreadyExists { .. } | Error::Precondition { .. } => Self::Exists,
             Error::PermissionDenied { .. }
@@ -29,7 +57,7 @@ impl From<Error> for Trouble {
             | Error::NotImplemented { .. }
             | Error::InvalidPath { .. }
             | Error::UnknownConfigurationKey { .. } => Self::Final(text),
-            _ => Self::Passing(text),
+            _ => tls::refusal(&error).map_or(Self::Passing(text), Self::Untrusted),
         }
     }
 }
@@ -39,7 +67,7 @@ impl Trouble {
         match self {
             Self::Absent => "the object, or the bucket, does not exist".to_owned(),
             Self::Exists => "an object of this name exists".to_owned(),
-            Self::Final(text) | Self::Passing(text) => text.clone(),
+            Self::Final(text) | Self::Untrusted(text) | Self::Passing(text) => text.clone(),
         }
     }
 }

@@ -25,10 +25,14 @@ struct Probe<'a> {
 /// Tries the store, and removes what was tried.
 ///
 /// # Errors
-/// [`StorageError::Unsuitable`] names what does not hold; another error says why it could not be tried.
+/// [`StorageError::Unsuitable`] names what does not hold, [`StorageError::Untrusted`] an endpoint that TLS does not trust; another error says why it could not be tried.
 pub(super) fn probe(bucket: &Bucket, nonce: Nonce) -> StorageResult<()> {
     let probe = Probe { bucket, folder: format!("{FOLDER}{nonce}") };
-    let tried = probe.create_twice().and_then(|()| probe.race()).and_then(|()| probe.list_after_write());
+    let tried = probe
+        .trusts_every_endpoint()
+        .and_then(|()| probe.create_twice())
+        .and_then(|()| probe.race())
+        .and_then(|()| probe.list_after_write());
     let names: Vec<String> = probe.names();
     let removed = bucket.delete(&names);
     tried.and(removed)
@@ -59,6 +63,17 @@ impl Probe<'_> {
                 Err(StorageError::object("write", &self.bucket.place(name))(text))
             }
         }
+    }
+
+    /// An endpoint that is not trusted is told at once: what follows would ask it until patience is used up.
+    fn trusts_every_endpoint(&self) -> StorageResult<()> {
+        for endpoint in 0..self.bucket.endpoints() {
+            let asked = self.bucket.get_once(&self.name("twice"), BYTES_MAX, Some(endpoint));
+            if let Err(Trouble::Untrusted(what)) = asked {
+                return Err(self.bucket.untrusted(what));
+            }
+        }
+        Ok(())
     }
 
     fn create_twice(&self) -> StorageResult<()> {

@@ -1,12 +1,16 @@
 //! A bucket behind the S3 protocol: its endpoints, TLS, and credentials from the usual places.
 
+use super::outcome;
 use crate::storage::error::{StorageError, StorageResult};
 use object_store::aws::{AmazonS3Builder, S3ConditionalPut};
-use object_store::{Certificate, ClientOptions, ObjectStore, RetryConfig};
-use std::path::PathBuf;
+use object_store::{Certificate, ClientOptions, Error, ObjectStore, RetryConfig};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio_rustls::rustls::RootCertStore;
 use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::CertificateDer;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
 
 /// Time for a connection.
 const CONNECT_TIME: Duration = Duration::from_secs(5);
@@ -25,7 +29,7 @@ pub struct S3Settings {
     pub region: Option<String>,
     /// Whether the bucket is part of the path of an address instead of its host.
     pub is_path_style: bool,
-    /// A file with certificates of authorities to trust besides the usual ones, in PEM.
+    /// A file with certificates of authorities to trust besides those of this machine, in PEM.
     pub ca_file: Option<PathBuf>,
     /// A proxy for all requests; `None` = from the environment.
     pub proxy: Option<String>,
@@ -55,14 +59,11 @@ impl S3Settings {
             [] => vec![None],
             some => some.iter().map(|endpoint| Some(endpoint.as_str())).collect(),
         };
-        let ca = match &self.ca_file {
-            Some(path) => Some(std::fs::read(path).map_err(StorageError::file("read", path))?),
-            None => None,
-        };
+        let trusted = self.ca_file.as_deref().map_or_else(|| Ok(Vec::new()), authorities)?;
         let url = format!("s3://{}", self.bucket);
         let store = |endpoint| {
-            let store = self.store(endpoint, ca.as_deref(), credentials);
-            store.map_err(|error| StorageError::object("use", &url)(error))
+            let store = self.store(endpoint, &trusted, credentials);
+            store.map_err(|error| unusable(&error, &url))
         };
         endpoints.into_iter().map(store).collect()
     }
@@ -70,15 +71,13 @@ impl S3Settings {
     fn store(
         &self,
         endpoint: Option<&str>,
-        ca: Option<&[u8]>,
+        trusted: &[Certificate],
         credentials: Option<(&str, &str)>,
-    ) -> Result<Arc<dyn ObjectStore>, String> {
+    ) -> Result<Arc<dyn ObjectStore>, Error> {
         let mut client =
             ClientOptions::new().with_connect_timeout(CONNECT_TIME).with_timeout(REQUEST_TIME_MAX);
-        if let Some(pem) = ca {
-            for certificate in Certificate::from_pem_bundle(pem).map_err(|error| error.to_string())? {
-                client = client.with_root_certificate(certificate);
-            }
+        for certificate in trusted {
+            client = client.with_root_certificate(certificate.clone());
         }
         if let Some(proxy) = &self.proxy {
             client = client.with_proxy_url(proxy);
@@ -101,8 +100,7 @@ impl S3Settings {
         if let Some(region) = &self.region {
             builder = builder.with_region(region);
         }
-        let store = builder.with_client_options(client).build().map_err(|error| error.to_string())?;
-        Ok(Arc::new(store))
+        Ok(Arc::new(builder.with_client_options(client).build()?))
     }
 
     /// The address with the bucket in its host.
@@ -112,4 +110,31 @@ impl S3Settings {
             None => endpoint.to_owned(),
         }
     }
+}
+
+/// The certificates of a file. One that holds none, or one that is none, is refused here: nobody would look for it where a
+/// connection fails.
+fn authorities(path: &Path) -> StorageResult<Vec<Certificate>> {
+    let failed = |reason: String| StorageError::Authorities { path: path.to_path_buf(), reason };
+    let pem = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
+    let mut found = Vec::new();
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
+        let certificate = certificate.map_err(|error| failed(format!("it is no PEM ({error})")))?;
+        let unreadable =
+            |error: String| failed(format!("it holds no certificate that can be read ({error})"));
+        RootCertStore::empty().add(certificate.clone()).map_err(|error| unreadable(error.to_string()))?;
+        found.push(Certificate::from_der(&certificate).map_err(|error| unreadable(error.to_string()))?);
+    }
+    if found.is_empty() { Err(failed("it holds no certificate".to_owned())) } else { Ok(found) }
+}
+
+/// Why there is no client for a bucket.
+fn unusable(error: &Error, url: &str) -> StorageError {
+    let said = outcome::said(error);
+    if said.contains("No CA certificates") {
+        let todo =
+            "install the authorities of this system (ca-certificates), or name `ca_file` under [storage]";
+        return StorageError::Untrusted { place: url.to_owned(), what: format!("{said}; {todo}") };
+    }
+    StorageError::object("use", url)(said)
 }

@@ -5,6 +5,7 @@ mod fencing;
 mod history;
 mod probing;
 mod seaweed;
+mod trust;
 mod unkind;
 
 use super::*;

@@ -1,6 +1,6 @@
 //! The contracts on a real store: `SeaweedFS` with two gateways.
 
-#[expect(dead_code, reason = "these tests stop no store")]
+#[expect(dead_code, reason = "these tests stop no store, and use no TLS")]
 #[path = "../../../../tests/testkit/seaweedfs.rs"]
 mod seaweedfs;
 

@@ -14,9 +14,11 @@ use object_store::{
 };
 use std::collections::BTreeMap;
 use std::fmt::{self, Display};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+use tokio_rustls::rustls::{CertificateError, Error as TlsError};
 
 /// The bucket, and every slot that was ever created in it, by number in the order of creation.
 #[derive(Debug, Default)]
@@ -55,6 +57,10 @@ pub(super) struct Unkind {
     cut_until: Mutex<Option<Instant>>,
     /// Whether no request gets through at all.
     pub(super) is_cut_off: AtomicBool,
+    /// Whether no request gets through because the certificate is not trusted.
+    pub(super) is_untrusted: AtomicBool,
+    /// Requests that were sent.
+    pub(super) asked: AtomicUsize,
     /// Done before the next slot of this process is created.
     pub(super) before_slot: Mutex<Option<Hook>>,
     /// Whether the reply to the next creation of a slot is lost.
@@ -100,14 +106,27 @@ impl Unkind {
             one_of,
             cut_until: Mutex::default(),
             is_cut_off: AtomicBool::new(false),
+            is_untrusted: AtomicBool::new(false),
+            asked: AtomicUsize::new(0),
             before_slot: Mutex::default(),
             loses_reply: AtomicBool::new(false),
         })
     }
 
+    /// Why a request failed.
+    fn failed(&self, what: &'static str) -> Error {
+        if self.is_untrusted.load(Ordering::Acquire) {
+            let unknown = TlsError::InvalidCertificate(CertificateError::UnknownIssuer);
+            return Error::Generic { store: "unkind", source: Box::new(io::Error::other(unknown)) };
+        }
+        failed(what)
+    }
+
     fn draw(&self) -> Meets {
+        self.asked.fetch_add(1, Ordering::AcqRel);
         let is_cut = self.cut_until.lock().unwrap().is_some_and(|until| Instant::now() < until);
-        if is_cut || self.is_cut_off.load(Ordering::Acquire) {
+        let is_cut_off = [&self.is_cut_off, &self.is_untrusted].iter().any(|is| is.load(Ordering::Acquire));
+        if is_cut || is_cut_off {
             return Meets::Refused;
         }
         let mut random = self.random.lock().unwrap();
@@ -166,7 +185,7 @@ impl ObjectStore for Unkind {
                 pause(time).await;
                 put(&self.world, path, payload, opts).await
             }
-            Meets::Refused => Err(failed("503")),
+            Meets::Refused => Err(self.failed("503")),
             Meets::Conflict => Err(Error::AlreadyExists {
                 path: path.to_string(),
                 source: "409 ConditionalRequestConflict".into(),
@@ -198,7 +217,7 @@ impl ObjectStore for Unkind {
         match self.draw() {
             Meets::Nothing => {}
             Meets::Delay(time) => pause(time).await,
-            _ => return Err(failed("500")),
+            _ => return Err(self.failed("500")),
         }
         self.world.bucket.get_opts(path, options).await
     }
@@ -206,7 +225,7 @@ impl ObjectStore for Unkind {
     fn delete_stream(&self, paths: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
         match self.draw() {
             Meets::Nothing | Meets::Delay(_) | Meets::LostReply => self.world.bucket.delete_stream(paths),
-            _ => stream::iter([Err(failed("503"))]).boxed(),
+            _ => stream::iter([Err(self.failed("503"))]).boxed(),
         }
     }
 
@@ -216,7 +235,7 @@ impl ObjectStore for Unkind {
                 let world = Arc::clone(&self.world);
                 self.world.bucket.list(prefix).map_ok(move |meta| world.by_its_clock(meta)).boxed()
             }
-            _ => stream::iter([Err(failed("503"))]).boxed(),
+            _ => stream::iter([Err(self.failed("503"))]).boxed(),
         }
     }
 
