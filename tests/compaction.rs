@@ -260,3 +260,37 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_day_is_not_merged_whole_while_the_ledger_catches_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let now = UtcMillis::new(START_MS + 30 * DAY_MS);
+    let mut ledger = open(folder.path(), ENOUGH, now);
+    let mut offset = 0;
+    let mut add = |ledger: &mut Ledger| {
+        let event = Told {
+            order: 0,
+            rider: 0,
+            day: 1,
+            minute: offset,
+            revision: u8::try_from(offset).unwrap(),
+            open: false,
+            ride: false,
+            region: 0,
+            previous_day: None,
+        };
+        commit(ledger, &[event], &mut offset, now);
+    };
+    (0..2).for_each(|_| add(&mut ledger));
+    ledger.set_catching_up(true);
+    assert!(ledger.begin_compaction(LocalDay(i32::MAX)).is_none());
+    // As many runs as a tier takes are merged all the same.
+    (0..6).for_each(|_| add(&mut ledger));
+    let job = ledger.begin_compaction(LocalDay(i32::MAX)).expect("eight runs are a tier");
+    let compacted = job.run(&AtomicBool::new(false)).unwrap();
+    ledger.install(compacted, now).unwrap();
+    add(&mut ledger);
+    assert!(ledger.begin_compaction(LocalDay(i32::MAX)).is_none());
+    ledger.set_catching_up(false);
+    assert!(ledger.begin_compaction(LocalDay(i32::MAX)).is_some());
+}
