@@ -25,6 +25,8 @@ use support::{Figures, Side, cpu, nanos_each, option, per_second, percentile};
 
 /// The share of the bare consumer's rate that must be reached, in thousandths.
 const SHARE_MIN: u64 = 400;
+/// Milliseconds by which a reader may be behind its writer.
+const READER_MS_MAX: u64 = 3_000;
 /// Milliseconds until another writer is at work.
 const TAKE_OVER_MS_MAX: u64 = 15_000;
 /// Volumes of 64 MB.
@@ -127,8 +129,8 @@ fn reader(site: &Site<'_>, writer: &mut Service, figures: &mut Figures) {
     tell("reader: HTTP lookup, nothing cached", &mut cold, figures);
     tell("reader: the same questions again", &mut warm, figures);
     figures.judge("  their p99", percentile(&mut warm, 990) / 1_000, Side::AtMost, 1_000, "ms");
-    freshness(site.kafka, (&mut writer.connect(), " through the bucket"), site.orders, figures);
-    freshness(site.kafka, (&mut reader.connect(), " at a reader"), site.orders + 1, figures);
+    freshness(site.kafka, (&mut writer.connect(), " through the bucket", 1_000), site.orders, figures);
+    freshness(site.kafka, (&mut reader.connect(), " at a reader", READER_MS_MAX), site.orders + 1, figures);
     reader.stop();
 }
 

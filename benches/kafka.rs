@@ -76,7 +76,7 @@ fn questions(
     let idle = (0..2_000).scan(Random::new(2), |numbers, _| Some(lookup(&mut client, riders, numbers)));
     tell("HTTP lookup, ingest at full speed", &mut samples.1, figures);
     tell("HTTP lookup, idle", &mut idle.collect::<Vec<u64>>(), figures);
-    freshness(kafka, (&mut client, ""), orders, figures);
+    freshness(kafka, (&mut client, "", 1_000), orders, figures);
     samples.0.stop();
 }
 
