@@ -21,7 +21,7 @@ use support::random::Random;
 use support::seaweedfs::SeaweedFs;
 use support::service::{Kafka, Service, generate};
 use support::wait::delay;
-use support::{Figures, Side, cpu, nanos_each, option, per_second, percentile};
+use support::{Figures, Side, cpu, nanos_each, option, percentile};
 
 /// The share of the bare consumer's rate that must be reached, in thousandths.
 const SHARE_MIN: u64 = 400;
@@ -143,7 +143,7 @@ fn chain(client: &mut Client) -> u64 {
 
 /// Start to ready after SIGTERM and after SIGKILL, on the machine that has the cache.
 fn restart(site: &Site<'_>, writer: Service, figures: &mut Figures) -> Service {
-    let mut again = |name: &str| {
+    let again = |name: &str| {
         let started = Instant::now();
         let mut writer = site.start(&[], "writer");
         writer.ready();

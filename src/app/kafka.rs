@@ -225,6 +225,7 @@ impl Connected {
         let rules =
             self.topics.iter().map(|topic| (topic.clone(), rules_for(config, Some(topic), line))).collect();
         let (added, to_add) = channel();
+        let (batch_records, batch_bytes) = config.ingest.batch_limits();
         let reader = Reader {
             source: self.source,
             added: to_add,
@@ -234,8 +235,8 @@ impl Connected {
             zone: config.zone.clone(),
             limits: config.limits.clone(),
             clock: *clock,
-            batch_records: u32::try_from(config.ingest.batch_records).unwrap_or(u32::MAX),
-            batch_bytes: config.ingest.batch_bytes,
+            batch_records,
+            batch_bytes,
             batch_interval: config.ingest.batch_interval,
             published,
             status: Arc::clone(&status),

@@ -317,10 +317,7 @@ fn run(
     let writer = Writer {
         ledger,
         disk_space,
-        batch_limits: (
-            u32::try_from(config.ingest.batch_records).unwrap_or(u32::MAX),
-            config.ingest.batch_bytes,
-        ),
+        batch_limits: config.ingest.batch_limits(),
         work: to_do,
         emptied,
         clock: *clock,

@@ -76,6 +76,11 @@ pub struct IngestSettings {
 }
 
 impl IngestSettings {
+    /// Records and bytes of a full batch.
+    pub fn batch_limits(&self) -> (u32, usize) {
+        (u32::try_from(self.batch_records).unwrap_or(u32::MAX), self.batch_bytes)
+    }
+
     pub(super) fn read(mut section: Section<'_>, report: &mut Report) -> Self {
         let batch_records = section.read("batch_records", report, value::integer(1, 10_000_000));
         let batch_ms = section.read("batch_ms", report, value::integer(1, 60_000)).unwrap_or_default();

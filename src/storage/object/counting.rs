@@ -36,7 +36,7 @@ pub(super) async fn counted<T>(
         Ok(_) => RequestResult::Ok,
         Err(Trouble::Absent) => RequestResult::Absent,
         Err(Trouble::Exists) => RequestResult::Exists,
-        Err(Trouble::Final(_) | Trouble::Passing(_)) => RequestResult::Failed,
+        Err(Trouble::Final(_) | Trouble::Untrusted(_) | Trouble::Passing(_)) => RequestResult::Failed,
     };
     answer
 }

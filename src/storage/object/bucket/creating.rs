@@ -3,14 +3,14 @@
 use super::{Bucket, Created, PAUSE_MIN, Trouble, counted};
 use crate::storage::requests::RequestKind;
 use bytes::Bytes;
-use object_store::{ObjectStoreExt, PutMode, PutOptions, PutPayload};
+use object_store::{PutMode, PutOptions, PutPayload};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Instant;
 
 impl Bucket {
     /// A request that creates an object, over an endpoint; to be waited for with [`Self::wait`].
-    pub(super) fn creation(
+    pub(in super::super) fn creation(
         &self,
         name: &str,
         bytes: Bytes,
@@ -25,7 +25,7 @@ impl Bucket {
     }
 
     /// Creates an object once, over an endpoint.
-    pub(super) fn create_once(
+    pub(in super::super) fn create_once(
         &self,
         name: &str,
         bytes: Bytes,
@@ -38,7 +38,7 @@ impl Bucket {
     /// Creates an object, and finds out what became of it: one's own is known by `is_own`.
     ///
     /// After an attempt whose effect is unknown only the same bytes go to the same name.
-    pub(super) fn create(
+    pub(in super::super) fn create(
         &self,
         name: &str,
         bytes: &Bytes,
