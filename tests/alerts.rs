@@ -206,7 +206,7 @@ fn slow_disk(service: &mut Service, prometheus: &Prometheus) {
 /// An answer log that cannot be synced: the service runs on and answers nothing about riders.
 fn answers(service: &mut Service, prometheus: &Prometheus) {
     service.stop();
-    let log = service.data().join("answers");
+    let log = service.answer_logs();
     service.serve(&mut |command| Fault::Unsyncable(8).enter(&log, command));
     // Of R1 there are too many orders to answer about.
     let path = "/v1/coverage?rider_id=R2&at=2025-07-10T09:07:31%2B08:00";

@@ -135,6 +135,11 @@ impl Service {
         format!("127.0.0.1:{}", self.port)
     }
 
+    pub(crate) fn answer_logs(&self) -> PathBuf {
+        self.folder.path().join("answer-logs")
+    }
+
+    /// Its data directory.
     pub(crate) fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }
@@ -262,6 +267,8 @@ fn text(brokers: &str, port: u16) -> String {
         r#"
 [ledger]
 min_free_bytes = "1GiB"
+[answers]
+dir = "answer-logs"
 [http]
 listen = "127.0.0.1:{port}"
 [kafka]
