@@ -112,8 +112,8 @@ impl S3Settings {
     }
 }
 
-/// The certificates of a file. One that holds none, or one that is none, is refused here: nobody would look for it where a
-/// connection fails.
+/// The certificates of a file. One that holds none, or one that is none, is refused here: a connection that fails later would not point
+/// to it.
 fn authorities(path: &Path) -> StorageResult<Vec<Certificate>> {
     let failed = |reason: String| StorageError::Authorities { path: path.to_path_buf(), reason };
     let pem = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
