@@ -5,7 +5,7 @@ use crate::config::Config;
 use crate::telemetry::metrics::Metrics;
 use std::path::{Path, PathBuf};
 
-/// The folders of which the free space is told.
+/// Folders whose free space goes to the metrics.
 #[derive(Clone, Debug)]
 pub struct Disks {
     data_dir: PathBuf,
@@ -19,7 +19,7 @@ impl Disks {
         Self { data_dir: config.ledger.data_dir.clone(), answers }
     }
 
-    /// Tells the free space. What cannot be asked is not known: the metric is absent then, not zero.
+    /// Sets the metrics of free space. One that cannot be asked is absent, not zero.
     pub fn sample(&self, metrics: &Metrics) {
         let free = |folder: &Path| fs2::available_space(folder).ok();
         metrics.disks(free(&self.data_dir), self.answers.as_deref().and_then(free));

@@ -29,9 +29,9 @@ use std::sync::Arc;
 impl Ledger {
     /// The next compaction that is due, with run numbers reserved for it; `None` while one is under way or none is due.
     ///
-    /// Days before `major_before` end as one run (a major compaction), unless the ledger catches up. The reservation needs no write of its own: until the next commit the
-    /// stored manifest counts these numbers as free, from then on as pending, and either way what lies under them is
-    /// collected after a crash.
+    /// Days before `major_before` end as one run (a major compaction), unless the ledger catches up. The reservation needs no write
+    /// of its own: until the next commit the stored manifest counts these numbers as free, from then on as pending, and either way
+    /// what lies under them is collected after a crash.
     pub fn begin_compaction(&mut self, major_before: LocalDay) -> Option<CompactionJob> {
         if self.runs.reserved_from.is_some() || self.poisoned().is_some() {
             return None;
@@ -63,9 +63,9 @@ impl Ledger {
         })
     }
 
-    /// Says whether the ledger catches up: rows come as fast as they are committed. Merges take time from that, and a day that has just
-    /// got one run gets the next already. So no day is merged whole for as long; where the storage lies on other machines,
-    /// merges also wait for more runs, for what they write takes the network and the store's time.
+    /// Says whether the ledger catches up: rows come as fast as they are committed. A major compaction of a day would begin again with
+    /// the next commit, so none begins meanwhile. Where the storage lies on other machines, merges also wait for more
+    /// runs: what they write takes the network and the store from commits.
     pub const fn set_catching_up(&mut self, is_catching_up: bool) {
         self.runs.is_catching_up = is_catching_up;
     }

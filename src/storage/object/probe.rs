@@ -65,7 +65,7 @@ impl Probe<'_> {
         }
     }
 
-    /// An endpoint that is not trusted is told at once: what follows would ask it until patience is used up.
+    /// Reports an endpoint that is not trusted at once: later requests would repeat until patience is used up.
     fn trusts_every_endpoint(&self) -> StorageResult<()> {
         for endpoint in 0..self.bucket.endpoints() {
             let asked = self.bucket.get_once(&self.name("twice"), BYTES_MAX, Some(endpoint));

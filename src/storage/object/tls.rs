@@ -50,7 +50,7 @@ fn certificate(problem: &CertificateError) -> (String, &'static str) {
              BUCKET.HOST or *.HOST)",
         ),
         other => match format!("{other:?}") {
-            // What `openssl req -x509` makes, unless it is told otherwise.
+            // What `openssl req -x509` makes by default.
             text if text.contains("CaUsedAsEndEntity") => (
                 "is that of an authority (CA:TRUE), which no server may show".to_owned(),
                 "have one made for the server, or a self-signed one with basicConstraints CA:FALSE",

@@ -11,7 +11,7 @@ const TIER_RUNS: u32 = 8;
 const SMALL_ROWS: u64 = 1_024;
 /// More runs than these of a day are always merged.
 const DAY_RUNS_MAX: usize = 24;
-/// The same where merges are deferred: a row is rewritten half as often, and a question asks more runs for as long.
+/// The same where merges are deferred: a row is rewritten less often, and a question asks more runs for as long.
 const TIER_RUNS_DEFERRED: usize = 24;
 const DAY_RUNS_MAX_DEFERRED: usize = 48;
 /// Runs that one merge reads at most: bounds its memory to a block of each.
