@@ -152,3 +152,89 @@ impl Writer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::compactor::compactor;
+    use crate::config::Config;
+    use crate::domain::arrival::Timestamp;
+    use crate::domain::time::{LocalDay, UtcMillis};
+    use crate::http::ServiceRole;
+    use crate::ledger::{Arrival, LedgerOptions, Source};
+    use crate::pipeline::{receive, rules_for};
+    use crate::storage::Storage;
+    use crate::telemetry::metrics::Metrics;
+    use crate::telemetry::traces::Traces;
+    use crate::wait::Stop;
+    use std::sync::mpsc::sync_channel;
+
+    const CONFIG: &str = r#"
+[platform.p]
+records_from = 2026-01-01
+[[rate]]
+category = "instant_delivery"
+per_order = "0.07"
+"#;
+    const BATCH_RECORDS: u32 = 3;
+
+    fn writer(config: &Config) -> Writer {
+        let clock = Clock::start();
+        let options = LedgerOptions { storage: Storage::memory(), ..LedgerOptions::new(config) };
+        let mut ledger = Ledger::open(options).unwrap();
+        ledger.activate_configuration(clock.now()).unwrap();
+        let ((_, work), (emptied, _)) = (sync_channel(1), sync_channel(1));
+        Writer {
+            disk_space: DiskSpace::of(ledger.options()),
+            ledger,
+            batch_limits: (BATCH_RECORDS, usize::MAX),
+            work,
+            emptied,
+            clock,
+            status: Arc::new(Status::new(ServiceRole::Writer)),
+            event_log: EventLog {
+                metrics: Metrics::new().unwrap(),
+                traces: Traces::from_env(&|_| None).unwrap(),
+            },
+            compactor: compactor(Stop::default()).0,
+            sealer: None,
+            handover: Arc::default(),
+        }
+    }
+
+    /// Orders of a day that is over.
+    fn batch(config: &Config, orders: std::ops::Range<u32>, now: UtcMillis) -> Work {
+        let (mut batch, rules) = (Batch::default(), rules_for(config, None, None));
+        let source = batch.source(&Source::Files);
+        for order in orders {
+            let payload = format!(
+                r#"{{"platform":"p","order_id":"o{order}","rider_id":"r{order}","category":"instant_delivery","region":"310115","accepted_at":"2026-03-02T10:00:00Z","ended_at":"2026-03-02T10:20:00Z"}}"#
+            );
+            let arrival = Arrival {
+                source,
+                offset: i64::from(order),
+                timestamp: Timestamp::Broker(now),
+                payload: payload.as_bytes(),
+                key: None,
+                headers: &[],
+            };
+            receive(&mut batch, &arrival, &rules, &config.zone);
+        }
+        Work::Batch(Box::new(batch), Observations::default())
+    }
+
+    #[test]
+    fn full_batches_keep_a_day_that_is_over_from_being_merged_whole() {
+        let config = Config::from_text(CONFIG).unwrap();
+        let mut writer = writer(&config);
+        let now = writer.clock.now();
+        let every_day = LocalDay(i32::MAX);
+        for first in [0, BATCH_RECORDS] {
+            assert!(writer.take(batch(&config, first..first + BATCH_RECORDS, now)).unwrap());
+        }
+        assert_eq!(writer.ledger.runs_a_day_max(), 2);
+        assert!(writer.ledger.begin_compaction(every_day).is_none());
+        assert!(writer.take(batch(&config, 100..101, now)).unwrap());
+        assert!(writer.ledger.begin_compaction(every_day).is_some());
+    }
+}

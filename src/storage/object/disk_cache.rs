@@ -257,8 +257,11 @@ mod tests {
         cache.put(&segment, 2, &bytes[2 * block..3 * block]);
         cache.forget(&segment, BLOCK_BYTES * 2, 1);
         assert!(!cache.has(&segment, 2) && cache.has(&segment, 1) && cache.has(&segment, 3));
+        // It stays when the file that had it before goes.
+        cache.put(&segment, 2, &bytes[2 * block..3 * block]);
         cache.forget(&segment, 0, 1);
-        assert!(!cache.has(&segment, 3));
+        assert!(!cache.has(&segment, 3) && cache.has(&segment, 2));
+        cache.forget(&segment, BLOCK_BYTES * 2, 1);
         let after = u64::try_from(FILE_BLOCKS).unwrap();
         assert!(cache.has(&segment, after), "the other file is still there");
         drop(cache);
