@@ -150,13 +150,18 @@ impl Program {
     /// SIGTERM; the exit code.
     pub(crate) fn terminate(mut self) -> Option<i32> {
         self.signal("-TERM");
-        self.child.wait().unwrap().code()
+        self.ended()
     }
 
     /// Waits for its end; the exit code and what it logged.
     pub(crate) fn end(mut self) -> (Option<i32>, String) {
-        let code = self.child.wait().unwrap().code();
+        let code = self.ended();
         (code, self.said())
+    }
+
+    /// A program that goes on where it should end fails the test instead of hanging it.
+    fn ended(&mut self) -> Option<i32> {
+        poll_until("the program ends", || self.child.try_wait().unwrap()).code()
     }
 }
 
