@@ -56,9 +56,9 @@ pub fn examine(place: Place, (now, zone): (UtcMillis, &Zone), report: &mut Repor
             return None;
         }
         Err(error) => {
-            let is_untrusted = error.is_untrusted();
+            let is_unreachable = error.is_unreachable();
             let todo =
-                if is_untrusted { "do what the finding says" } else { "docs/operations.md, Store damaged" };
+                if is_unreachable { "do what the finding says" } else { "docs/operations.md, Store damaged" };
             report.problem(Area::Ledger, "ledger", format!("{what}: {error}"), todo);
             return None;
         }

@@ -144,6 +144,11 @@ impl LedgerError {
         matches!(self, Self::Store(StorageError::Untrusted { .. } | StorageError::Authorities { .. }))
     }
 
+    /// Whether an object store did not answer, or is not trusted: the error says nothing about the ledger.
+    pub const fn is_unreachable(&self) -> bool {
+        self.is_untrusted() || matches!(self, Self::Store(StorageError::Object { .. }))
+    }
+
     /// Names the damaged value; a value of another format is no damage.
     pub fn damaged(what: impl Into<String>) -> impl FnOnce(CodecError) -> Self {
         let what = what.into();

@@ -107,6 +107,14 @@ pub enum StorageError {
         /// The data directory.
         path: PathBuf,
     },
+    /// An object that counts is not in the bucket.
+    #[error(
+        "Failed to read {place}: the object does not exist; keep the bucket as it is, and restore a backup or rebuild the ledger"
+    )]
+    ObjectMissing {
+        /// The object.
+        place: String,
+    },
     /// A request to an object store failed for good.
     #[error(
         "Failed to {action} {place}: {message}; check the object store, its address and the credentials, then start again"

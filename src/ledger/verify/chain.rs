@@ -36,8 +36,9 @@ pub(super) fn check(ledger: &Ledger, findings: &mut Findings) -> LedgerResult<()
     for number in 1..=root.commit {
         match read(ledger, number) {
             Ok((body, record)) => chain.link(number, &body, record, ledger, findings),
+            Err(error) if error.is_unreachable() => return Err(error),
             Err(error) => {
-                findings.problem(error.to_string());
+                findings.failed("", error);
                 chain.broken = true;
                 chain.hash = None;
             }

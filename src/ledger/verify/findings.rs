@@ -1,6 +1,6 @@
 //! What a verification counted, and what it found wrong.
 
-use crate::ledger::error::LedgerResult;
+use crate::ledger::error::{LedgerError, LedgerResult};
 
 /// Problems that are listed; more are only counted.
 pub const PROBLEMS_MAX: usize = 100;
@@ -52,6 +52,8 @@ impl Verification {
 #[derive(Debug, Default)]
 pub(super) struct Findings {
     pub(super) verification: Verification,
+    /// Why the rest could not be looked at.
+    pub(super) unreachable: Option<LedgerError>,
 }
 
 impl Findings {
@@ -76,16 +78,49 @@ impl Findings {
         match outcome {
             Ok(value) => Some(value),
             Err(error) => {
-                self.problem(error.to_string());
+                self.failed("", error);
                 None
             }
         }
     }
 
-    /// Runs a part of the verification; one that cannot continue is a problem, and the next part continues.
-    pub(super) fn section(&mut self, name: &str, check: impl FnOnce(&mut Self) -> LedgerResult<()>) {
-        if let Err(error) = check(self) {
-            self.problem(format!("{name}: {error}"));
+    /// Notes why something could not be read, with what comes before it in the list.
+    pub(super) fn failed(&mut self, prefix: &str, error: LedgerError) {
+        if error.is_unreachable() {
+            self.unreachable.get_or_insert(error);
+        } else {
+            self.problem(format!("{prefix}{error}"));
         }
+    }
+
+    /// Runs a part of the verification; one that cannot continue is a problem, and the next part continues. Once the store does not
+    /// answer, no part runs any more.
+    pub(super) fn section(&mut self, name: &str, check: impl FnOnce(&mut Self) -> LedgerResult<()>) {
+        if self.unreachable.is_some() {
+            return;
+        }
+        if let Err(error) = check(self) {
+            self.failed(&format!("{name}: "), error);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::StorageError;
+
+    #[test]
+    fn a_store_that_does_not_answer_ends_the_verification_and_is_no_damage() {
+        let (mut findings, place) = (Findings::default(), "s3://ledger/nation".to_owned());
+        let missing = StorageError::ObjectMissing { place: place.clone() };
+        findings.section("one", |_| Err(missing.into()));
+        assert_eq!(findings.verification.problems_found, 1, "an object that is gone is damage");
+        let away = StorageError::Object { action: "read", place, message: "timed out".to_owned() };
+        findings.section("two", |_| Err(away.clone().into()));
+        findings.section("three", |_| panic!("it asks a store that does not answer"));
+        assert_eq!(findings.read::<()>(Err(away.into())), None);
+        assert_eq!(findings.verification.problems_found, 1, "{:?}", findings.verification.problems);
+        assert!(findings.unreachable.is_some_and(|error| error.to_string().contains("timed out")));
     }
 }

@@ -37,14 +37,17 @@ pub type Progress<'a> = &'a mut dyn FnMut(u64, u64);
 /// Opens the ledger of a data directory read-only and verifies it. A ledger that does not open fails it.
 ///
 /// # Errors
-/// Another process has the directory, or the store is not trusted: the verification cannot run.
+/// Another process has the directory, or the store does not answer or is not trusted: the verification cannot run, or not to its end.
 pub fn verify_dir(options: LedgerOptions, progress: Progress<'_>) -> LedgerResult<Verification> {
     match Ledger::open_read_only(options) {
-        Ok(ledger) => Ok(verify(&ledger, progress)),
+        Ok(ledger) => {
+            let findings = examine(&ledger, progress);
+            findings.unreachable.map_or(Ok(findings.verification), Err)
+        }
         Err(error @ LedgerError::Store(StorageError::InUse { .. } | StorageError::DataDir { .. })) => {
             Err(error)
         }
-        Err(error) if error.is_untrusted() => Err(error),
+        Err(error) if error.is_unreachable() => Err(error),
         Err(error @ LedgerError::Store(StorageError::NoLedger { .. })) => {
             Ok(Verification::failed(error.to_string()))
         }
@@ -52,8 +55,16 @@ pub fn verify_dir(options: LedgerOptions, progress: Progress<'_>) -> LedgerResul
     }
 }
 
-/// Verifies an open ledger.
+/// Verifies an open ledger. A store that does not answer is one more problem.
 pub fn verify(ledger: &Ledger, progress: Progress<'_>) -> Verification {
+    let mut findings = examine(ledger, progress);
+    if let Some(error) = findings.unreachable.take() {
+        findings.problem(error.to_string());
+    }
+    findings.verification
+}
+
+fn examine(ledger: &Ledger, progress: Progress<'_>) -> Findings {
     let mut findings = Findings::default();
     findings.section("the commit chain", |findings| chain::check(ledger, findings));
     let rows_total: u64 = ledger.runs.live.values().flatten().map(|run| run.entry.rows).sum();
@@ -79,7 +90,7 @@ pub fn verify(ledger: &Ledger, progress: Progress<'_>) -> Verification {
     findings.section("the kept records", |findings| kept::check_records(ledger, findings));
     findings.section("the configurations", |findings| kept::check_configs(ledger, findings));
     findings.section("the store", |findings| stray::check(ledger, findings));
-    findings.verification
+    findings
 }
 
 fn day_name(day: crate::domain::time::LocalDay) -> String {

@@ -45,7 +45,7 @@ pub(super) fn check(ledger: &Ledger, findings: &mut Findings) -> LedgerResult<()
     let rejected = manifest.numbered(kind::REJECTED, RejectedEntry::decode)?.into_iter().collect();
     let seals = seals::load(manifest)?;
     let owners = Owners { runs, rejected, seals };
-    ledger.store.scrub(&mut |error| findings.problem(error.to_string()));
+    ledger.store.scrub(&mut |error| findings.failed("", error.into()));
     for key in ledger.store.list_all() {
         let key = key?;
         findings.verification.values += 1;

@@ -256,9 +256,7 @@ impl Bucket {
             let (store, path, figures) = (self.store(None)?, self.path(name), Arc::clone(&self.figures));
             self.wait(Self::limit(bytes), read_range(figures, store, path, range.clone()))
         })?;
-        read.ok_or_else(|| {
-            StorageError::object("read", &self.place(name))("the object does not exist".to_owned())
-        })
+        read.ok_or_else(|| StorageError::ObjectMissing { place: self.place(name) })
     }
 
     /// A request for a part of an object, to be run beside.

@@ -15,7 +15,7 @@
 //!
 //! `bucket` asks the store, whose failures `outcome` and `tls` put into words, and `counting` counts that; `chain` follows the slots, `state` is what they lead to, `table` how its values change. `core` is what one
 //! session works with; `shared` outlives sessions. `entries` finds entries of the root, of which those that are never changed again lie
-//! in `entry_pages` of segments. `segment_reader` reads values through the `disk_cache`.
+//! in `entry_pages` of segments. `segment_reader` reads values through the `disk_cache`; `scrub` reads all of them.
 
 mod bucket;
 mod chain;
@@ -34,6 +34,7 @@ mod pause;
 mod places;
 mod probe;
 pub mod s3;
+mod scrub;
 mod segment_reader;
 mod session;
 mod shared;

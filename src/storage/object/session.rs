@@ -39,10 +39,10 @@ impl Drop for ObjectSession {
 }
 
 /// A value's place in a segment.
-struct At {
-    segment: SegmentName,
-    bytes: u64,
-    place: Place,
+pub(super) struct At {
+    pub(super) segment: SegmentName,
+    pub(super) bytes: u64,
+    pub(super) place: Place,
 }
 
 impl At {
@@ -59,7 +59,13 @@ enum Stored {
 }
 
 impl Core {
-    fn page(&self, name: &SegmentName, bytes: u64, entry: &Entry, page: u32) -> StorageResult<Page> {
+    pub(super) fn page(
+        &self,
+        name: &SegmentName,
+        bytes: u64,
+        entry: &Entry,
+        page: u32,
+    ) -> StorageResult<Page> {
         let (offset, length) = entry.page::<Place>(page);
         let read = || {
             let part = Part { segment: *name, segment_bytes: bytes, from: offset, bytes: length };
@@ -113,7 +119,7 @@ impl Core {
         Ok(None)
     }
 
-    fn value(&self, at: &At) -> StorageResult<Vec<u8>> {
+    pub(super) fn value(&self, at: &At) -> StorageResult<Vec<u8>> {
         self.shared.reader.read(at.part(), |bytes| {
             if at.place.holds(bytes) { Ok(bytes.to_vec()) } else { Err(CodecError::Checksum) }
         })
@@ -368,30 +374,5 @@ impl ObjectSession {
 
     pub(in super::super) fn usage_bytes(&self) -> u64 {
         self.core.visible().bytes()
-    }
-
-    /// Reads every value and every page of every segment that counts.
-    pub(in super::super) fn scrub(&self, problem: &mut dyn FnMut(StorageError)) {
-        let state = self.core.visible_full();
-        for layers in state.groups.values() {
-            for layer in &**layers {
-                let Layer::Segment(name, entry) = layer else { continue };
-                let bytes = state.segments.get(name).map_or(u64::MAX, |held| held.bytes);
-                for page in 0..entry.pages() {
-                    let page = match self.core.page(name, bytes, entry, page) {
-                        Ok(page) => page,
-                        Err(error) => {
-                            problem(error);
-                            continue;
-                        }
-                    };
-                    for place in page.places() {
-                        if let Err(error) = self.core.value(&At { segment: *name, bytes, place }) {
-                            problem(error);
-                        }
-                    }
-                }
-            }
-        }
     }
 }

@@ -56,6 +56,18 @@ fn where_a_slot_stays_open_nothing_else_is_tried() {
 }
 
 #[test]
+fn a_store_that_is_away_is_one_problem_of_many_values() {
+    let world = Arc::default();
+    let writer = process(&world, ObjectOptions { patience: Duration::from_millis(50), ..options() });
+    let session = open(&writer.object, Mode::WRITE).unwrap();
+    (1..20).for_each(|number| commit(&session, number).unwrap());
+    writer.way.is_cut_off.store(true, Ordering::Release);
+    let mut problems = Vec::new();
+    session.scrub(&mut |problem| problems.push(problem));
+    assert!(matches!(problems[..], [StorageError::Object { .. }]), "{problems:?}");
+}
+
+#[test]
 fn of_two_that_take_over_at_once_one_has_the_storage() {
     let world = Arc::default();
     let (one, other) = (process(&world, options()), process(&world, options()));
