@@ -14,7 +14,9 @@ use testkit::cluster::RealKafka;
 use testkit::machine::{Machine, with_credentials};
 use testkit::program::binary;
 use testkit::seaweedfs::{SECRET, SeaweedFs};
+use testkit::store_proxy::StoreProxy;
 use testkit::stream::{PARTITIONS, Sent, compare, config, events, send};
+use testkit::wait::poll_until;
 
 const RECORDS: usize = 6_000;
 
@@ -61,6 +63,8 @@ fn writers_die_and_sleep_and_others_continue_exactly_where_the_chain_ends() {
     assert!(!said.contains(SECRET) && !third.said().contains(SECRET), "a secret is in the log");
     send(&sender, parts[2]);
     third.applied(whole(RECORDS));
+    let is_tried = "the store does what a writer relies on";
+    poll_until("the store is tried beside the work", || third.said().contains(is_tried).then_some(()));
     shows_its_requests_to_the_store(&third.text("/metrics", "*/*"));
     assert_eq!(third.terminate(), Some(0));
 
@@ -70,6 +74,9 @@ fn writers_die_and_sleep_and_others_continue_exactly_where_the_chain_ends() {
     compare(&copy, &sent, &[]);
     takes_files_in_and_answers(&one);
     the_doctor_tries_the_store(&one);
+    verify_says_that_the_store_refuses_it(&one);
+    a_killed_writer_is_followed_at_once_on_its_machine(&one);
+    a_store_that_passed_and_fails_later_ends_the_writer(&one);
     assert!(one.folder.path().join("data/object-cache").read_dir().unwrap().next().is_some());
 }
 
@@ -125,6 +132,40 @@ fn the_doctor_tries_the_store(machine: &Machine) {
         "{store} {ledger}"
     );
     assert!(!store["found"].as_str().unwrap().contains("not-the-secret"), "{store}");
+}
+
+/// A store that does not answer says nothing about the ledger: nobody is sent to rebuild it.
+fn verify_says_that_the_store_refuses_it(machine: &Machine) {
+    let mut command = binary();
+    command.args(["verify", "--config"]).arg(&machine.config);
+    with_credentials(&mut command);
+    let output = command.env("AWS_SECRET_ACCESS_KEY", "not-the-secret").output().unwrap();
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(!output.status.success() && said.contains("check the object store"), "{said}");
+    assert!(!said.contains("rebuild") && !said.contains("problems"), "{said}");
+}
+
+const NO_LEASE: &str = "its lease does not count";
+
+fn a_killed_writer_is_followed_at_once_on_its_machine(machine: &Machine) {
+    let mut first = machine.serve(&[]);
+    first.ready();
+    assert!(!first.said().contains(NO_LEASE), "the one before has ended by itself: {}", first.said());
+    first.kill();
+    let killed = Instant::now();
+    let mut second = machine.serve(&[]);
+    second.ready();
+    println!("a writer was ready {:.1} s after a SIGKILL on its machine", killed.elapsed().as_secs_f64());
+    assert!(second.said().contains(NO_LEASE), "{}", second.said());
+    assert_eq!(second.terminate(), Some(0));
+}
+
+fn a_store_that_passed_and_fails_later_ends_the_writer(machine: &Machine) {
+    let proxy = StoreProxy::plain();
+    proxy.report_creations();
+    let (code, said) = machine.serve_through(&proxy, &[]).end();
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("listening") && said.contains("(create twice)"), "{said}");
 }
 
 fn path(path: &Path) -> &str {

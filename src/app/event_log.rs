@@ -37,6 +37,18 @@ pub struct EventLog {
 }
 
 impl EventLog {
+    /// Metrics without samples, and spans for the collector that the environment names, if it names one.
+    ///
+    /// # Errors
+    /// A metric cannot be registered.
+    pub fn start() -> anyhow::Result<Self> {
+        let traces = Traces::from_env(&|name| std::env::var(name).ok()).unwrap_or_else(|problem| {
+            warn!("{problem}");
+            Traces::default()
+        });
+        Ok(Self { metrics: Metrics::new()?, traces })
+    }
+
     /// A commit is durable and visible.
     pub fn committed(&self, report: &CommitReport, ledger: &Ledger) {
         let mut events: Vec<EventCount<'_>> = Vec::new();

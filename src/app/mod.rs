@@ -34,6 +34,7 @@ pub mod service;
 mod signals;
 pub mod status;
 mod store_figures;
+mod store_trial;
 pub mod threads;
 mod web;
 pub mod writer;
@@ -44,8 +45,6 @@ use crate::http::{self, ExampleCases, ServiceRole};
 use crate::ingest::kafka::TopicPartition;
 use crate::ledger::{DiskSpace, Ledger, Published};
 use crate::telemetry::clock::{Clock, Mark};
-use crate::telemetry::metrics::Metrics;
-use crate::telemetry::traces::Traces;
 use crate::wait::Stop;
 use access_control::AccessControl;
 pub use access_control::access_store;
@@ -68,6 +67,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
+use store_trial::StoreTrial;
 use threads::{Ended, Threads, Urgency};
 use tokio::sync::Notify;
 use tracing::{error, info, warn};
@@ -154,7 +154,7 @@ pub fn serve(
         .map_or(Hangup::Stop(stop.clone()), |_| Hangup::Reload(Arc::clone(&reload_asked)));
     signals::outlive(&runtime, hangup)?;
     let clock = Clock::start();
-    let event_log = EventLog { metrics: Metrics::new()?, traces: traces() };
+    let event_log = EventLog::start()?;
     let asked = role::asked(config, options)?;
     let looked = Mark::now();
     let Some((role, ledger)) = role::open((config, options), asked, (&clock, &stop))? else { return Ok(()) };
@@ -222,14 +222,6 @@ fn check(config: &Config, options: &ServeOptions) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Spans go to the collector that the environment names, if it names one.
-fn traces() -> Traces {
-    Traces::from_env(&|name| std::env::var(name).ok()).unwrap_or_else(|problem| {
-        warn!("{problem}");
-        Traces::default()
-    })
-}
-
 /// Does what the role says, until a stop is requested or a part fails.
 fn work(
     config: &Config,
@@ -242,13 +234,15 @@ fn work(
     if role == ServiceRole::Reader {
         return role::stay(config, ledger, freshness, (status, stop));
     }
-    let operator = Operator::listen(config, (ledger.published(), access_control), (status, stop))?;
-    match role {
+    let mut operator = Operator::listen(config, (ledger.published(), access_control), (status, stop))?;
+    let trial = StoreTrial::start(&ledger, &mut operator.threads, stop)?;
+    let worked = match role {
         ServiceRole::Standby => stand_by(config, options, (ledger, receipts), (operator, freshness), shared),
         ServiceRole::Writer | ServiceRole::Reader => {
             run(config, options, (ledger, receipts), operator, shared)
         }
-    }
+    };
+    trial.result().and(worked)
 }
 
 /// Follows the writer; then writes, with the same process.

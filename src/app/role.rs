@@ -14,7 +14,7 @@ use crate::storage::StorageError;
 use crate::telemetry::clock::{Clock, Mark};
 use crate::wait::Stop;
 use anyhow::Context;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tracing::{error, info, warn};
 
@@ -185,18 +185,6 @@ pub(super) fn stand_by(
 ) -> anyhow::Result<Option<Ledger>> {
     let every =
         config.storage.as_ref().map_or(STANDBY_EVERY, |settings| settings.follow_every.min(STANDBY_EVERY));
-    let (prepare, refused, stopped) =
-        (follower.ledger.preparation(), Arc::new(OnceLock::new()), stop.clone());
-    let refusal = Arc::clone(&refused);
-    threads.start_errand("preparation", Urgency::Background, move || match prepare() {
-        Ok(()) => info!("the store does what a writer relies on"),
-        Err(error @ LedgerError::Store(StorageError::Unsuitable { .. })) => {
-            error!(%error, "Failed to use the store as a standby: this process ends");
-            let _only = refusal.set(error);
-            stopped.set();
-        }
-        Err(error) => warn!(%error, "Failed to try the store: the standby follows all the same"),
-    })?;
     status.set_assigned();
     info!("ready, standby: it follows the writer, and takes its place when that ends or dies");
     loop {
@@ -204,7 +192,7 @@ pub(super) fn stand_by(
             result.with_context(|| format!("the {name} stopped"))?;
         }
         if stop.wait(every) {
-            return refused.get().map_or(Ok(None), |error| Err(error.clone().into()));
+            return Ok(None);
         }
         let is_told = handover.next_take_over();
         let answer = |outcome| {

@@ -72,6 +72,9 @@ impl LedgerOptions {
 /// The folder of the cache, in the data directory.
 #[cfg(feature = "object-store")]
 const CACHE_FOLDER: &str = "object-cache";
+/// The record of this machine's writers, in the data directory.
+#[cfg(feature = "object-store")]
+const WRITER_RECORD: &str = "writer-record.json";
 
 /// Another place for a ledger of this configuration: a folder, or `s3://BUCKET/PREFIX`, reached as `[storage]` says.
 ///
@@ -86,7 +89,7 @@ pub fn storage_at(config: &Config, place: &str) -> Result<Storage, String> {
         .map_err(|error| format!("Failed to resolve the folder {place}: {error}"))
 }
 
-/// `cached` is the configuration in whose data directory the segments are cached.
+/// `cached` is the configuration in whose data directory segments are cached and writers are recorded.
 #[cfg(feature = "object-store")]
 fn bucket(settings: &StorageSettings, cached: Option<&Config>) -> Result<Storage, String> {
     use crate::storage::object::s3::S3Settings;
@@ -100,8 +103,13 @@ fn bucket(settings: &StorageSettings, cached: Option<&Config>) -> Result<Storage
         ca_file: settings.ca_file.clone(),
         proxy: settings.proxy.clone(),
     };
-    let cache = cached.map(|config| (config.ledger.data_dir.join(CACHE_FOLDER), settings.cache_bytes));
-    let options = ObjectOptions { prefix: settings.prefix.clone(), cache, ..ObjectOptions::default() };
+    let data_dir = cached.map(|config| &config.ledger.data_dir);
+    let options = ObjectOptions {
+        prefix: settings.prefix.clone(),
+        cache: data_dir.map(|data_dir| (data_dir.join(CACHE_FOLDER), settings.cache_bytes)),
+        writer_record: data_dir.map(|data_dir| data_dir.join(WRITER_RECORD)),
+        ..ObjectOptions::default()
+    };
     Ok(Storage::Object(Object::s3(bucket, options)))
 }
 

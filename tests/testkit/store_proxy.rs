@@ -1,5 +1,5 @@
 //! An HTTP proxy between one process and the gateways of an object store. It delays requests, refuses them, loses replies, cuts the process
-//! off, or stops one request at a named point until the test lets it pass.
+//! off, reports each creation as a success, or stops one request at a named point until the test lets it pass.
 
 use super::random::Random;
 use super::wait::{delay, poll_until};
@@ -64,6 +64,8 @@ struct Way {
     one_of: u64,
     random: Mutex<Random>,
     is_cut: AtomicBool,
+    /// Whether an object that exists is reported as created.
+    reports_creations: AtomicBool,
     stopped: Stopped,
     faults: AtomicUsize,
     requests: AtomicU64,
@@ -105,6 +107,7 @@ impl StoreProxy {
             one_of,
             random: Mutex::new(Random::new(seed)),
             is_cut: AtomicBool::new(false),
+            reports_creations: AtomicBool::new(false),
             stopped: Stopped::default(),
             faults: AtomicUsize::new(0),
             requests: AtomicU64::new(0),
@@ -134,6 +137,11 @@ impl StoreProxy {
     /// Cuts the process off from the store, or connects it again.
     pub(crate) fn cut(&self, is_cut: bool) {
         self.way.is_cut.store(is_cut, Ordering::SeqCst);
+    }
+
+    /// From now on the replies are those of a store that does not heed `If-None-Match`.
+    pub(crate) fn report_creations(&self) {
+        self.way.reports_creations.store(true, Ordering::SeqCst);
     }
 
     /// A request that meets this point stops there, after so many that pass.
@@ -189,7 +197,13 @@ impl Way {
                 Fault::Delay(time) => delay(time),
                 Fault::None | Fault::LostReply | Fault::HalfReply => {}
             }
-            let Some(reply) = self.exchange(&mut server, &request)? else { return Ok(()) };
+            let Some(mut reply) = self.exchange(&mut server, &request)? else { return Ok(()) };
+            if self.reports_creations.load(Ordering::SeqCst)
+                && request.is("PUT", "")
+                && reply.is("HTTP", " 412 ")
+            {
+                reply = Message::created();
+            }
             self.bytes.fetch_add(u64::try_from(reply.body.len()).unwrap(), Ordering::SeqCst);
             self.stop(&request, false);
             if self.is_cut.load(Ordering::SeqCst) {
@@ -307,6 +321,12 @@ impl Message {
         Ok(Some(Self { head, body }))
     }
 
+    /// The reply to a creation.
+    fn created() -> Self {
+        let head = "HTTP/1.1 200 OK\r\nETag: \"created\"\r\nContent-Length: 0\r\n\r\n";
+        Self { head: head.into(), body: Vec::new() }
+    }
+
     fn bytes(&self) -> Vec<u8> {
         [&self.head[..], &self.body].concat()
     }
@@ -320,7 +340,7 @@ impl Message {
         (gateway.to_owned(), bytes)
     }
 
-    /// Whether it is a request of this method whose target contains `part`.
+    /// Whether it is a request of this method whose target contains `part`, or a reply with such a first line.
     fn is(&self, method: &str, part: &str) -> bool {
         let text = String::from_utf8_lossy(&self.head);
         let line = text.lines().next().unwrap_or_default();

@@ -14,7 +14,7 @@
 //! | `side/...`, beside the slices | files beside the chain | `side` |
 //!
 //! `bucket` asks the store, whose failures `outcome` and `tls` put into words, and `counting` counts that; `chain` follows the slots, `state` is what they lead to, `table` how its values change. `core` is what one
-//! session works with; `shared` outlives sessions. `entries` finds entries of the root, of which those that are never changed again lie
+//! session works with; `shared` outlives sessions, and `writer_record` processes. `entries` finds entries of the root, of which those that are never changed again lie
 //! in `entry_pages` of segments. `segment_reader` reads values through the `disk_cache`; `scrub` reads all of them.
 
 mod bucket;
@@ -49,6 +49,7 @@ pub(super) mod tests;
 mod tls;
 mod upkeep;
 mod upload;
+mod writer_record;
 
 pub use options::ObjectOptions;
 pub use session::ObjectSession;
@@ -59,6 +60,7 @@ pub(super) use upload::Upload;
 
 use self::core::{Core, Role};
 use super::activity::WriterActivity;
+use super::bytes::hex;
 use super::checkpoint::Resume;
 use super::error::{StorageError, StorageResult};
 use super::requests::StoreFigures;
@@ -104,6 +106,18 @@ enum Source {
     Stores(Vec<Arc<dyn ObjectStore>>, String),
 }
 
+impl Source {
+    /// SHA-256 of which store it is, how it is reached, and of the program that asks.
+    fn digest(&self, options: &ObjectOptions) -> String {
+        let place = match self {
+            Self::S3(settings) => format!("{settings:?}"),
+            Self::Stores(_, url) => url.clone(),
+        };
+        let text = format!("{}\n{place}\n{}", env!("CARGO_PKG_VERSION"), options.prefix);
+        hex(&slot::hash(text.as_bytes()))
+    }
+}
+
 fn new_nonce() -> StorageResult<Nonce> {
     let mut nonce = [0; 16];
     let failed =
@@ -143,7 +157,7 @@ impl Object {
             None => None,
         };
         let reader = SegmentReader::new(Arc::clone(&bucket), cache);
-        let opened = Arc::new(Shared::new(bucket, options, reader));
+        let opened = Arc::new(Shared::new((bucket, self.0.source.digest(&options)), options, reader));
         *shared = Some(Arc::clone(&opened));
         Ok(opened)
     }
@@ -171,7 +185,11 @@ impl Object {
         if !is_created && state.as_ref().is_none_or(State::is_empty) {
             return Err(none());
         }
-        probe_once(shared)?;
+        // Where the store has passed before, the session's owner tries it beside its work ([`ObjectSession::prepare`]).
+        shared.lock_record();
+        if !shared.has_passed() {
+            probe_once(shared)?;
+        }
         let state = free(shared, state.unwrap_or_default(), take_over)?;
         let session = claim(shared, state, take_over, how.index_bytes)?;
         if begins {
@@ -208,7 +226,9 @@ impl Object {
 /// Tries the store before this process writes to it for the first time.
 fn probe_once(shared: &Shared) -> StorageResult<()> {
     if !shared.is_probed.load(Ordering::Acquire) {
-        probe::probe(&shared.bucket, new_nonce()?)?;
+        let tried = probe::probe(&shared.bucket, new_nonce()?);
+        shared.note_probe(&tried);
+        tried?;
         shared.is_probed.store(true, Ordering::Release);
     }
     Ok(())
@@ -219,7 +239,14 @@ fn free(shared: &Shared, mut state: State, take_over: bool) -> StorageResult<Sta
     let lease = shared.options.lease;
     loop {
         let head = state.head;
-        let is_free = take_over || head.kind == Kind::Release || shared.has_ended(&head.nonce);
+        let is_free = take_over || head.kind == Kind::Release;
+        if !is_free && shared.has_ended(&head.nonce) {
+            tracing::info!(
+                epoch = head.epoch,
+                "the writer before was one of this machine, and its process has ended: its lease does not count"
+            );
+            return Ok(state);
+        }
         if is_free || shared.seen_since(head.slot).elapsed() >= lease {
             return Ok(state);
         }
@@ -244,6 +271,7 @@ fn claim(
         let claimed = {
             let mut writing = core.writing();
             let version = writing.base.version;
+            shared.record_session(core.nonce());
             // A full checkpoint is due when none is known.
             writing.full = writing.base.head.slot - writing.base.head.slot % shared.options.full_every.max(1);
             core.create_slot(&mut writing, Kind::Claim, version, Default::default())
@@ -259,8 +287,9 @@ fn claim(
             Err(error) => return Err(error),
         }
         state = shared.newest()?.unwrap_or_default();
-        // The writer went on. Where another claimed the storage meanwhile, it has it.
-        if !take_over || state.head.epoch != epoch {
+        // The writer went on, or one that was killed had sent a slot. Where another claimed the storage meanwhile, it has it.
+        let may_retry = take_over || shared.has_ended(&state.head.nonce);
+        if !may_retry || state.head.epoch != epoch {
             return Err(shared.in_use());
         }
     }
@@ -303,6 +332,7 @@ impl ObjectSession {
     }
 
     pub(super) fn prepare(&self) -> StorageResult<()> {
+        self.core.shared.lock_record();
         probe_once(&self.core.shared)
     }
 

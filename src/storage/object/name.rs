@@ -1,6 +1,7 @@
 //! Names of objects, below the prefix of a storage and the slice.
 
 use crate::storage::bytes::{Decoded, Reader, Writer};
+use serde::{Deserialize, Serialize};
 use std::fmt::{self, Display};
 
 /// The slice that a writer has: one of one. Several writers by partition would have one each.
@@ -18,7 +19,7 @@ pub(super) const MOVED: &str = "moved";
 pub(super) const SIDE: &str = "side/";
 
 /// What tells one writer's objects from another's: random, new for each session.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(super) struct Nonce(pub(super) [u8; 16]);
 
 impl Display for Nonce {

@@ -30,6 +30,8 @@ pub struct ObjectOptions {
     pub segment_bytes: usize,
     /// Folder and bytes of the cache of segments on this machine's disk.
     pub cache: Option<(PathBuf, u64)>,
+    /// File in which this machine's writers are recorded: the next one need not wait for the lease of one that was killed.
+    pub writer_record: Option<PathBuf>,
 }
 
 impl Default for ObjectOptions {
@@ -47,6 +49,7 @@ impl Default for ObjectOptions {
             inline_bytes_max: 256 << 10,
             segment_bytes: 32 << 20,
             cache: None,
+            writer_record: None,
         }
     }
 }

@@ -7,10 +7,12 @@ use super::options::ObjectOptions;
 use super::segment_reader::SegmentReader;
 use super::slot::Kind;
 use super::state::State;
+use super::writer_record::WriterRecord;
 use crate::storage::activity::WriterActivity;
 use crate::storage::cache::PartCache;
 use crate::storage::error::{StorageError, StorageResult};
 use std::collections::BTreeSet;
+use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -28,7 +30,7 @@ struct Known {
     checked: Option<Instant>,
     /// Sessions of this handle that write.
     writers: u32,
-    /// Sessions of this handle that wrote, and have ended.
+    /// Sessions that wrote and have ended: of this handle, and of processes before it on this machine.
     ended: BTreeSet<Nonce>,
 }
 
@@ -39,18 +41,28 @@ pub(super) struct Shared {
     pub(super) reader: SegmentReader,
     /// Whether the store has passed its probe.
     pub(super) is_probed: AtomicBool,
+    /// What the record calls the store.
+    digest: String,
+    record: Mutex<Option<WriterRecord>>,
     known: Mutex<Known>,
     /// What leads to values: one cache for all sessions, so that what was opened through one can be read through another.
     parts: OnceLock<Arc<PartCache>>,
 }
 
 impl Shared {
-    pub(super) fn new(bucket: Arc<Bucket>, options: ObjectOptions, reader: SegmentReader) -> Self {
+    /// `digest` identifies the store and how it is reached.
+    pub(super) fn new(
+        (bucket, digest): (Arc<Bucket>, String),
+        options: ObjectOptions,
+        reader: SegmentReader,
+    ) -> Self {
         Self {
             bucket,
             options,
             reader,
             is_probed: AtomicBool::new(false),
+            digest,
+            record: Mutex::default(),
             known: Mutex::default(),
             parts: OnceLock::new(),
         }
@@ -106,7 +118,7 @@ impl Shared {
         Some(WriterActivity {
             epoch: head.epoch,
             newest: head.slot,
-            has_released: head.kind == Kind::Release,
+            has_released: head.kind == Kind::Release || known.ended.contains(&head.nonce),
             quiet: since.elapsed(),
             lease: self.options.lease,
         })
@@ -154,6 +166,52 @@ impl Shared {
         let mut known = self.known();
         known.writers = known.writers.saturating_sub(1);
         known.ended.insert(nonce);
+    }
+
+    /// Locks the writer record, where there is one and no other process has it. The sessions that it names have ended.
+    pub(super) fn lock_record(&self) {
+        let mut record = self.record();
+        let Some(path) = self.options.writer_record.as_deref().filter(|_| record.is_none()) else { return };
+        match WriterRecord::lock(path) {
+            Ok(Some(locked)) => {
+                self.known().ended.extend(locked.sessions());
+                *record = Some(locked);
+            }
+            Ok(None) => {
+                tracing::debug!(path = %path.display(), "another process has the writer record: its writer may be at work");
+            }
+            Err(error) => Self::warn_of_record(&error),
+        }
+    }
+
+    fn record(&self) -> MutexGuard<'_, Option<WriterRecord>> {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn warn_of_record(error: &io::Error) {
+        tracing::warn!(%error, "Failed to use the writer record in the data directory: a start after a crash waits for the lease");
+    }
+
+    /// Records that a session of this process begins to write.
+    pub(super) fn record_session(&self, nonce: Nonce) {
+        let recorded = self.record().as_mut().map_or(Ok(()), |record| record.add_session(nonce));
+        recorded.unwrap_or_else(|error| Self::warn_of_record(&error));
+    }
+
+    /// Whether the store passed its probe from this machine before.
+    pub(super) fn has_passed(&self) -> bool {
+        self.record().as_ref().is_some_and(|record| record.has_passed(&self.digest))
+    }
+
+    /// Records the outcome of a probe, unless it does not tell about the store.
+    pub(super) fn note_probe(&self, tried: &StorageResult<()>) {
+        let passed = match tried {
+            Ok(()) => Some(self.digest.as_str()),
+            Err(StorageError::Unsuitable { .. }) => None,
+            Err(_) => return,
+        };
+        let noted = self.record().as_mut().map_or(Ok(()), |record| record.set_passed(passed));
+        noted.unwrap_or_else(|error| Self::warn_of_record(&error));
     }
 
     pub(super) fn in_use(&self) -> StorageError {

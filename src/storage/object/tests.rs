@@ -4,6 +4,7 @@ mod counting;
 mod fencing;
 mod history;
 mod probing;
+mod recorded;
 mod seaweed;
 mod trust;
 mod unkind;
