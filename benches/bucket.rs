@@ -3,6 +3,9 @@
 //!
 //! `cargo bench --bench bucket [-- --orders N --repetitions N --batch-ms N --rate N --marks N --lookups N --binary FILE --dir DIR --enforce]`
 //!
+//! `--ingest-only` leaves out what follows the comparison with the bare consumer, `--without-ingest` that comparison, e.g. for a take-over
+//! of a large ledger.
+//!
 //! Needs Java and Maven (`scripts/kafka.sh`) and Python (`scripts/seaweedfs.sh`). The store runs on the same cores as what is measured;
 //! its CPU is told.
 
@@ -82,7 +85,9 @@ fn main() -> ExitCode {
     let mut figures = Figures::default();
     figures.tell("records, orders", format!("{records}, {orders}"));
     let site = Site { kafka: &kafka, store: &store, dir: folder.path(), records, orders, riders: &riders };
-    ingest(&site, &mut figures);
+    if !support::flag("without-ingest") {
+        ingest(&site, &mut figures);
+    }
     if !support::flag("ingest-only") {
         let mut writer = site.start(&[], "writer");
         writer.wait_for(records);
