@@ -5,11 +5,15 @@ use super::unkind::{Unkind, World};
 use super::*;
 use std::path::{Path, PathBuf};
 
-/// A process with its own way to the bucket and a data directory; a writer is dead for others after an hour.
+/// A process with its own way to the bucket and a data directory; a writer is dead for it after an hour.
 fn process(world: &Arc<World>, data_dir: &Path) -> (Arc<Unkind>, Object) {
+    with_lease(world, data_dir, options().lease)
+}
+
+fn with_lease(world: &Arc<World>, data_dir: &Path, lease: Duration) -> (Arc<Unkind>, Object) {
     let way = Unkind::new(world, 1, 0);
     let (writer_record, patience) = (Some(record_in(data_dir)), Duration::from_millis(50));
-    let options = ObjectOptions { writer_record, patience, ..options() };
+    let options = ObjectOptions { writer_record, patience, lease, ..options() };
     (Arc::clone(&way), object(way, options))
 }
 
@@ -46,7 +50,8 @@ fn a_writer_that_was_killed_is_followed_at_once_on_its_machine_and_nowhere_else(
         standby.prepare().unwrap();
         assert!(is_over(&standby));
     }
-    let (way, here) = process(&world, mine.path());
+    // One that waits looks forty times in a lease.
+    let (way, here) = with_lease(&world, mine.path(), Duration::from_secs(2));
     let session = open(&here, Mode::WRITE).unwrap();
     assert!(
         way.asked.load(Ordering::Acquire) < 30,
@@ -82,7 +87,7 @@ fn what_a_killed_writer_had_sent_already_counts_and_its_successor_goes_on_after_
     // As if the session had been one of the machine of `here`.
     let nonce = core(&session).nonce();
     WriterRecord::lock(&record_in(mine.path())).unwrap().unwrap().add_session(nonce).unwrap();
-    let (way, here) = process(&world, mine.path());
+    let (way, here) = with_lease(&world, mine.path(), Duration::from_secs(2));
     let sent = Arc::new(session);
     let late = Arc::clone(&sent);
     *way.before_slot.lock().unwrap() = Some(Box::new(move || commit(&late, 2).unwrap()));
