@@ -138,7 +138,7 @@ fn the_doctor_tries_the_store(machine: &Machine) {
     assert!(!store["found"].as_str().unwrap().contains("not-the-secret"), "{store}");
 }
 
-/// A store that does not answer says nothing about the ledger: nobody is sent to rebuild it.
+/// A store that does not answer says nothing about the ledger, which need not be rebuilt.
 fn verify_says_that_the_store_refuses_it(machine: &Machine) {
     let mut command = binary();
     command.args(["verify", "--config"]).arg(&machine.config);

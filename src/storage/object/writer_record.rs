@@ -1,6 +1,6 @@
 //! The writer record: a locked file on this machine that names the sessions which wrote to a bucket from here.
 //!
-//! The system releases the lock when a process ends, however it ends. So whoever has the lock knows that the sessions in the file are
+//! The system releases the lock when a process ends, however it ends. So a process that has the lock knows that the sessions in the file are
 //! over, and does not wait for a lease. The file counts only where it was written: a copy, on another machine or in another folder,
 //! says nothing of the process that has the original.
 
