@@ -228,8 +228,8 @@ impl Session {
         }
     }
 
-    /// Tries whether the storage does what writers rely on, once in a process: to be asked for by one that may take over. It takes some
-    /// seconds, and [`Self::take_over`] does not do it.
+    /// Tries whether the storage does what writers rely on, once in a process: for one that may take over, since [`Self::take_over`] does
+    /// not do it, and for a writer whose start did not because the storage passed before. It takes some seconds.
     ///
     /// # Errors
     /// It does not, or cannot be asked.

@@ -75,7 +75,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// Tries whether the storage does what writers rely on: to be run at once, on another thread, by one that may take over.
+    /// Tries whether the storage does what writers rely on: for another thread of a service that writes, or may take over.
     pub fn preparation(&self) -> impl FnOnce() -> LedgerResult<()> + Send + 'static + use<> {
         let store = self.store.clone();
         move || Ok(store.prepare()?)

@@ -14,8 +14,8 @@
 //! | `side/...`, beside the slices | files beside the chain | `side` |
 //!
 //! `bucket` asks the store, whose failures `outcome` and `tls` put into words, and `counting` counts that; `chain` follows the slots, `state` is what they lead to, `table` how its values change. `core` is what one
-//! session works with; `shared` outlives sessions, and `writer_record` processes. `entries` finds entries of the root, of which those that are never changed again lie
-//! in `entry_pages` of segments. `segment_reader` reads values through the `disk_cache`; `scrub` reads all of them.
+//! session works with; `shared` outlives sessions, and `writer_record` processes. `entries` finds entries of the root, of which those that
+//! are never changed again lie in `entry_pages` of segments. `segment_reader` reads values through the `disk_cache`; `scrub` reads all of them.
 
 mod bucket;
 mod chain;
@@ -185,7 +185,7 @@ impl Object {
         if !is_created && state.as_ref().is_none_or(State::is_empty) {
             return Err(none());
         }
-        // Where the store has passed before, the session's owner tries it beside its work ([`ObjectSession::prepare`]).
+        // Where the store has passed before, a service tries it beside its work ([`ObjectSession::prepare`]), and a command does not.
         shared.lock_record();
         if !shared.has_passed() {
             probe_once(shared)?;
