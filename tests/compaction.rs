@@ -10,7 +10,7 @@ use coverledger::domain::totals::{Total, TotalKey};
 use coverledger::domain::view::LedgerView;
 use coverledger::ledger::verify::verify;
 use coverledger::ledger::{Arrival, Batch, Source};
-use coverledger::ledger::{CommitExtras, Compacted, Ledger, LedgerOptions};
+use coverledger::ledger::{CommitExtras, Compacted, CompactionScope, Ledger, LedgerOptions};
 use coverledger::pipeline::{receive, rules_for};
 use coverledger::storage::Storage;
 use proptest::prelude::*;
@@ -90,10 +90,11 @@ enum Step {
         is_major: bool,
         snapshot_held: bool,
     },
-    /// A job is begun; commits come before it is installed.
-    Begin,
-    Install,
-    Stop,
+    /// A job of so many rows at most is begun; commits and other jobs come before it is installed.
+    Begin(u64),
+    /// The nth of those under way.
+    Install(usize),
+    Stop(usize),
     Reopen,
 }
 
@@ -120,9 +121,9 @@ fn step() -> impl Strategy<Value = Step> {
         6 => prop::collection::vec(told(), 1..12).prop_map(Step::Commit),
         2 => (any::<bool>(), any::<bool>())
             .prop_map(|(is_major, snapshot_held)| Step::Compact { is_major, snapshot_held }),
-        2 => Just(Step::Begin),
-        2 => Just(Step::Install),
-        1 => Just(Step::Stop),
+        3 => prop_oneof![Just(8), Just(20), Just(u64::MAX)].prop_map(Step::Begin),
+        3 => (0usize..4).prop_map(Step::Install),
+        1 => (0usize..4).prop_map(Step::Stop),
         1 => Just(Step::Reopen),
     ]
 }
@@ -190,7 +191,7 @@ fn major_before(is_major: bool) -> LocalDay {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn answers_are_those_of_a_ledger_that_never_compacts(steps in prop::collection::vec(step(), 1..40)) {
@@ -203,7 +204,7 @@ proptest! {
         let start = now();
         let (mut ledger, mut plain) = (open(dir.path(), ENOUGH, start), open(plain_dir.path(), 0, start));
         let (mut offset, mut plain_offset) = (0, 0);
-        let mut under_way: Option<Compacted> = None;
+        let mut under_way: Vec<Compacted> = Vec::new();
         for step in steps {
             let now = now();
             match step {
@@ -219,36 +220,38 @@ proptest! {
                         // A reader of the state before still finds every block.
                         held.rider_versions("r0", UtcMillis::MIN, UtcMillis::MAX).unwrap();
                     }
-                    if is_major && under_way.is_none() {
+                    if is_major && under_way.is_empty() {
                         prop_assert!(ledger.runs_a_day_max() <= 1);
                     }
                 }
-                Step::Begin => {
-                    if let Some(job) = ledger.begin_compaction(LocalDay(i32::MAX)) {
-                        prop_assert!(ledger.begin_compaction(LocalDay(i32::MAX)).is_none());
-                        under_way = Some(job.run(&AtomicBool::new(false)).unwrap());
+                Step::Begin(rows) => {
+                    let scope = CompactionScope { rows: 0..=rows, ..CompactionScope::every_size(major_before(true)) };
+                    if let Some(job) = ledger.begin_compaction(&scope) {
+                        prop_assert!(job.rows() <= rows);
+                        under_way.push(job.run(&AtomicBool::new(false)).unwrap());
                     }
                 }
-                Step::Install => {
-                    if let Some(compacted) = under_way.take() {
-                        prop_assert!(ledger.install(compacted, now).unwrap().installed);
+                Step::Install(nth) => {
+                    if nth < under_way.len() {
+                        // No two read the same run: each is put in force.
+                        prop_assert!(ledger.install(under_way.remove(nth), now).unwrap().installed);
                     }
                 }
-                Step::Stop => {
-                    if let Some(compacted) = under_way.take() {
-                        let stopped = ledger.install(compacted.discarded(), now).unwrap();
+                Step::Stop(nth) => {
+                    if nth < under_way.len() {
+                        let stopped = ledger.install(under_way.remove(nth).discarded(), now).unwrap();
                         prop_assert!(!stopped.installed);
                     }
                 }
                 Step::Reopen => {
-                    // What a job wrote and no commit installed is left behind, as after a crash.
-                    under_way = None;
+                    // What jobs wrote and no commit installed is left behind, as after a crash.
+                    under_way.clear();
                     drop((ledger, plain));
                     (ledger, plain) = (open(dir.path(), ENOUGH, now), open(plain_dir.path(), 0, now));
                 }
             }
         }
-        if let Some(compacted) = under_way.take() {
+        for compacted in under_way {
             ledger.install(compacted, now()).unwrap();
         }
         prop_assert_eq!(answers(&ledger), answers(&plain));
@@ -283,14 +286,16 @@ fn a_day_is_not_merged_whole_while_the_ledger_catches_up() {
     };
     (0..2).for_each(|_| add(&mut ledger));
     ledger.set_catching_up(true);
-    assert!(ledger.begin_compaction(LocalDay(i32::MAX)).is_none());
+    assert!(ledger.begin_compaction(&CompactionScope::every_size(LocalDay(i32::MAX))).is_none());
     // As many runs as a tier takes are merged all the same.
     (0..6).for_each(|_| add(&mut ledger));
-    let job = ledger.begin_compaction(LocalDay(i32::MAX)).expect("eight runs are a tier");
+    let job = ledger
+        .begin_compaction(&CompactionScope::every_size(LocalDay(i32::MAX)))
+        .expect("eight runs are a tier");
     let compacted = job.run(&AtomicBool::new(false)).unwrap();
     ledger.install(compacted, now).unwrap();
     add(&mut ledger);
-    assert!(ledger.begin_compaction(LocalDay(i32::MAX)).is_none());
+    assert!(ledger.begin_compaction(&CompactionScope::every_size(LocalDay(i32::MAX))).is_none());
     ledger.set_catching_up(false);
-    assert!(ledger.begin_compaction(LocalDay(i32::MAX)).is_some());
+    assert!(ledger.begin_compaction(&CompactionScope::every_size(LocalDay(i32::MAX))).is_some());
 }

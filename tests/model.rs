@@ -90,6 +90,7 @@ mod histories {
         "not_covered",
         "undetermined",
         "runs compacted",
+        "compactions begun beside another",
         "reopened",
         "configurations changed",
         "resolved by an operator",

@@ -15,7 +15,8 @@ use coverledger::domain::time::{LocalDay, UtcMillis};
 use coverledger::generate::GeneratorSettings;
 use coverledger::ledger::codec::keys;
 use coverledger::ledger::{
-    Arrival, Batch, CommitExtras, Ledger, LedgerOptions, LedgerResult, Source, backup, verify_dir,
+    Arrival, Batch, CommitExtras, CompactionScope, Ledger, LedgerOptions, LedgerResult, Source, backup,
+    verify_dir,
 };
 use coverledger::pipeline::{receive, rules_for};
 use coverledger::storage::Storage;
@@ -109,7 +110,7 @@ impl Life {
             *acknowledged = newest(ledger);
             ledger.collect_released()?;
             if commits.is_multiple_of(2)
-                && let Some(job) = ledger.begin_compaction(LocalDay(i32::MAX))
+                && let Some(job) = ledger.begin_compaction(&CompactionScope::every_size(LocalDay(i32::MAX)))
             {
                 let written = job.run(&AtomicBool::new(false))?;
                 let written = if commits == 2 { written.discarded() } else { written };

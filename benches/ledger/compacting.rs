@@ -3,23 +3,19 @@
 use crate::now;
 use crate::support::wait::delay;
 use crate::support::{Figures, cpu, disk_bytes, flag, nanos_each, per_second, removed_bytes};
+use coverledger::app::compaction_lanes::{Lanes, lanes};
 use coverledger::app::threads::Urgency;
 use coverledger::domain::time::LocalDay;
-use coverledger::ledger::{Compacted, CompactionJob, Ledger};
+use coverledger::ledger::{Compacted, Ledger};
+use coverledger::wait::Stop;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
-/// Runs of a day with which commits wait for compaction.
-const DAY_RUNS_HELD: usize = 64;
-
-/// Compactions on a thread of their own, one at a time.
+/// Compactions in the lanes of the service.
 pub(crate) struct Compacting {
-    jobs: Option<Sender<CompactionJob>>,
-    done: Receiver<Compacted>,
-    under_way: bool,
+    lanes: Option<Lanes>,
     rows: u64,
     took: Duration,
     /// Bytes on disk at most while it settled.
@@ -30,21 +26,17 @@ pub(crate) struct Compacting {
 
 impl Compacting {
     pub(crate) fn begin() -> Self {
-        let (jobs, to_do) = channel::<CompactionJob>();
-        let (ready, done) = channel();
-        #[expect(clippy::disallowed_methods, reason = "a benchmark has no service that owns threads")]
-        std::thread::spawn(move || {
-            Urgency::Background.apply();
-            for job in to_do {
-                let compacted = job.run(&AtomicBool::new(false)).expect("runs are merged");
-                if ready.send(compacted).is_err() {
-                    break;
-                }
-            }
-        });
-        let jobs = (!flag("no-compaction")).then_some(jobs);
+        let (lanes, workers) = lanes(&Stop::default());
+        for (_, worker) in workers {
+            #[expect(clippy::disallowed_methods, reason = "a benchmark has no service that owns threads")]
+            std::thread::spawn(move || {
+                Urgency::Background.apply();
+                worker.run().expect("runs are merged");
+            });
+        }
+        let lanes = (!flag("no-compaction")).then_some(lanes);
         let reclaimer = Arc::default();
-        Self { jobs, done, under_way: false, rows: 0, took: Duration::ZERO, disk_peak: 0, reclaimer }
+        Self { lanes, rows: 0, took: Duration::ZERO, disk_peak: 0, reclaimer }
     }
 
     /// From now on the space of files that this ledger removes comes back in steps, as in the service.
@@ -59,33 +51,29 @@ impl Compacting {
         });
     }
 
-    /// Installs what is done, begins what is due.
-    pub(crate) fn step(&mut self, ledger: &mut Ledger, major_before: LocalDay) {
-        let Some(jobs) = &self.jobs else { return };
-        if self.under_way {
-            // As the service does: commits wait when compaction is far behind.
-            let behind = ledger.runs_a_day_max() > DAY_RUNS_HELD;
-            let done = if behind { self.done.recv().ok() } else { self.done.try_recv().ok() };
-            let Some(compacted) = done else { return };
-            self.rows += ledger.install(compacted, now()).expect("a compaction is installed").rows;
-            self.under_way = false;
-        }
+    /// Installs what is done, begins what is due; whether something is under way. As the service does, commits wait when compaction is
+    /// far behind.
+    pub(crate) fn step(&mut self, ledger: &mut Ledger, major_before: LocalDay) -> bool {
+        let Some(lanes) = &mut self.lanes else { return false };
+        let mut install = |compacted: Option<Compacted>, ledger: &mut Ledger| {
+            let report = compacted.map(|compacted| ledger.install(compacted, now()));
+            report.map(|report| self.rows += report.expect("a compaction is installed").rows).is_some()
+        };
+        while install(lanes.next_done().expect("runs are merged"), ledger) {}
         ledger.collect_released().expect("old runs are deleted");
-        if let Some(job) = ledger.begin_compaction(major_before) {
-            jobs.send(job).expect("the compacting thread lives");
-            self.under_way = true;
+        let is_behind = lanes.is_behind(ledger);
+        lanes.begin(ledger, (major_before, Duration::ZERO)).expect("the compacting threads live");
+        if is_behind {
+            install(lanes.wait_for_one().expect("runs are merged"), ledger);
         }
+        !lanes.is_idle()
     }
 
     /// Everything that is due, with every day settled.
     pub(crate) fn settle(&mut self, ledger: &mut Ledger, dir: &Path, figures: &mut Figures) {
         let (started, before) = (Instant::now(), self.rows);
         let began = cpu("self");
-        loop {
-            self.step(ledger, LocalDay(i32::MAX));
-            if !self.under_way {
-                break;
-            }
+        while self.step(ledger, LocalDay(i32::MAX)) {
             self.disk_peak = self.disk_peak.max(disk_bytes(dir));
             delay(Duration::from_millis(50));
         }

@@ -1,63 +1,38 @@
 //! Compactions in the background, started and installed by the writer between two commits.
 
+use super::compaction_lanes::{Lanes, Worker, lanes};
 use super::event_log::EventLog;
 use crate::domain::time::LocalDay;
-use crate::ledger::{Compacted, CompactionJob, Ledger, LedgerResult};
+use crate::ledger::{Compacted, Ledger};
 use crate::telemetry::clock::Clock;
 use crate::telemetry::metrics::CompactionFacts;
 use crate::wait::Stop;
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 use tracing::{debug, info};
 
 /// Days that ended this long ago get a major compaction: what still comes for them is rare.
 const MAJOR_AFTER_DAYS: i32 = 2;
-/// With more runs of a day than these, commits wait for the compaction under way: every question about a rider asks every
-/// run.
-const DAY_RUNS_HELD: usize = 64;
+/// A day that is over is merged whole for a few late orders once none came for this long.
+const QUIET_FOR: Duration = Duration::from_secs(60 * 60);
 /// How often the writer looks for something to compact.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// The writer's end: at most one compaction is under way.
+/// What the writer knows of the compactions.
 #[derive(Debug)]
 pub struct Compactor {
-    jobs: SyncSender<CompactionJob>,
-    done: Receiver<LedgerResult<Compacted>>,
-    /// The day whose runs are being merged.
-    under_way: Option<LocalDay>,
+    lanes: Lanes,
     looked: Instant,
 }
 
-/// The compacting thread's end.
-#[derive(Debug)]
-pub struct Bench {
-    jobs: Receiver<CompactionJob>,
-    done: SyncSender<LedgerResult<Compacted>>,
-    stop: Stop,
-}
-
-/// Both ends.
-pub fn compactor(stop: Stop) -> (Compactor, Bench) {
-    let (jobs, to_do) = sync_channel(1);
-    let (ready, done) = sync_channel(1);
-    let compactor = Compactor { jobs, done, under_way: None, looked: Instant::now() };
-    (compactor, Bench { jobs: to_do, done: ready, stop })
-}
-
-impl Bench {
-    /// Works until the writer is gone. When the service is asked to stop, the job under way is cancelled and handed back.
-    pub fn run(self) -> anyhow::Result<()> {
-        for job in self.jobs {
-            if self.done.send(job.run(self.stop.flag())).is_err() {
-                break;
-            }
-        }
-        Ok(())
-    }
+/// The writer's end, and the end of each compacting thread with its name.
+pub fn compactor(stop: &Stop) -> (Compactor, Vec<(&'static str, Worker)>) {
+    let (lanes, workers) = lanes(stop);
+    (Compactor { lanes, looked: Instant::now() }, workers)
 }
 
 impl Compactor {
-    /// Installs what is done and, if one may begin, starts what is due.
+    /// Installs what is done and, if some may begin, starts what is due. Waits for a compaction under way while a day has too many
+    /// runs.
     pub fn step(
         &mut self,
         ledger: &mut Ledger,
@@ -65,28 +40,22 @@ impl Compactor {
         event_log: &EventLog,
         may_begin: bool,
     ) -> anyhow::Result<()> {
-        match self.done.try_recv() {
-            Ok(compacted) => self.install(compacted?, ledger, clock, event_log)?,
-            Err(TryRecvError::Empty) => {
-                let behind = |day: LocalDay| ledger.runs_of_day(day) > DAY_RUNS_HELD;
-                if self.under_way.is_some_and(behind)
-                    && let Ok(compacted) = self.done.recv()
-                {
-                    self.install(compacted?, ledger, clock, event_log)?;
-                }
-            }
-            Err(TryRecvError::Disconnected) if self.under_way.is_some() => {
-                anyhow::bail!(
-                    "Failed to hand over to the compaction: its thread ended; its own failure is in the log"
-                )
-            }
-            Err(TryRecvError::Disconnected) => {}
+        while let Some(compacted) = self.lanes.next_done()? {
+            install(compacted, ledger, clock, event_log)?;
         }
         ledger.collect_released()?;
-        if !may_begin || self.under_way.is_some() || self.looked.elapsed() < LOOK_EVERY {
-            return Ok(());
+        let is_behind = self.lanes.is_behind(ledger);
+        if may_begin && (is_behind || self.looked.elapsed() >= LOOK_EVERY) {
+            self.looked = Instant::now();
+            self.begin(ledger, clock, event_log)?;
         }
-        self.looked = Instant::now();
+        if is_behind && let Some(compacted) = self.lanes.wait_for_one()? {
+            install(compacted, ledger, clock, event_log)?;
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, ledger: &mut Ledger, clock: &Clock, event_log: &EventLog) -> anyhow::Result<()> {
         // A clock that jumped does not say which days are old.
         if clock.jump().is_none()
             && let Some(dropped) = ledger.drop_expired(clock.now())?
@@ -95,45 +64,32 @@ impl Compactor {
             return Ok(());
         }
         let today = ledger.options().zone.day(clock.now());
-        let major_before = LocalDay(today.0.saturating_sub(MAJOR_AFTER_DAYS));
-        if let Some(job) = ledger.begin_compaction(major_before) {
-            debug!(day = %job.day(), rows = job.rows(), "compaction begins");
-            self.under_way = Some(job.day());
+        let over_before = LocalDay(today.0.saturating_sub(MAJOR_AFTER_DAYS));
+        for begun in self.lanes.begin(ledger, (over_before, QUIET_FOR))? {
+            debug!(day = %begun.day, rows = begun.rows, "compaction begins");
             event_log.metrics.compaction_began();
-            match self.jobs.try_send(job) {
-                Ok(()) => {}
-                Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
-                    anyhow::bail!(
-                        "Failed to hand over to the compaction: its thread ended; its own failure is in the log"
-                    )
-                }
-            }
         }
         Ok(())
     }
 
-    /// Waits for the job under way, which gives up when the service stops; it is begun again after the next start.
+    /// Waits for the jobs under way, which give up when the service stops; they are begun again after the next start.
     pub fn finish(&mut self, ledger: &mut Ledger, clock: &Clock, event_log: &EventLog) -> anyhow::Result<()> {
-        if self.under_way.is_some()
-            && let Ok(compacted) = self.done.recv()
-        {
-            self.install(compacted?, ledger, clock, event_log)?;
+        while let Some(compacted) = self.lanes.wait_for_one()? {
+            install(compacted, ledger, clock, event_log)?;
         }
         ledger.collect_released()?;
         Ok(())
     }
+}
 
-    fn install(
-        &mut self,
-        compacted: Compacted,
-        ledger: &mut Ledger,
-        clock: &Clock,
-        event_log: &EventLog,
-    ) -> anyhow::Result<()> {
-        self.under_way = None;
-        let report = ledger.install(compacted, clock.now())?;
-        event_log.metrics.compaction_ended(CompactionFacts { done: report.installed, bytes: report.bytes.1 });
-        debug!(day = %report.day, rows = report.rows, installed = report.installed, "compaction ended");
-        Ok(())
-    }
+fn install(
+    compacted: Compacted,
+    ledger: &mut Ledger,
+    clock: &Clock,
+    event_log: &EventLog,
+) -> anyhow::Result<()> {
+    let report = ledger.install(compacted, clock.now())?;
+    event_log.metrics.compaction_ended(CompactionFacts { done: report.installed, bytes: report.bytes.1 });
+    debug!(day = %report.day, rows = report.rows, installed = report.installed, "compaction ended");
+    Ok(())
 }

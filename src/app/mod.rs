@@ -13,6 +13,7 @@ mod answer_keeping;
 pub mod answer_watch;
 pub mod beside;
 mod checkpoint_publisher;
+pub mod compaction_lanes;
 pub mod compactor;
 pub mod demo;
 mod disks;
@@ -283,8 +284,10 @@ fn run(
         drop((admin, ledger));
         return end(threads, None, config.shutdown.grace, status);
     }
-    let (compactor, bench) = compactor::compactor(stop.clone());
-    threads.start("compactor", Urgency::Background, move || bench.run())?;
+    let (compactor, workers) = compactor::compactor(stop);
+    for (name, worker) in workers {
+        threads.start(name, Urgency::Background, move || worker.run())?;
+    }
     let secrets = receipts.as_ref().map(|receipts| Arc::clone(receipts.issuer.secrets()));
     let publisher = checkpoint_publisher::start(receipts.zip(Some(&published)), config, stop, &mut threads)?;
     let sealer = sealer::start(secrets.as_ref(), config, (event_log, publisher), stop, &mut threads)?;

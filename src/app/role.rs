@@ -141,6 +141,13 @@ impl Follower {
             tracing::debug!(%error, "Failed to read filters ahead");
         }
     }
+
+    /// Prepares what makes the first batch quick. What fails is read when it comes.
+    fn prepare_to_write(&mut self) {
+        if let Err(error) = self.ledger.prefill_filters(FILTER_TIME) {
+            tracing::debug!(%error, "Failed to fill filters of days ahead");
+        }
+    }
 }
 
 /// Read-only: answers until shutdown, and follows a writer where there can be one.
@@ -209,6 +216,7 @@ pub(super) fn stand_by(
             None => {
                 if has_looked {
                     follower.prepare();
+                    follower.prepare_to_write();
                 }
                 continue;
             }

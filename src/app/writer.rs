@@ -161,7 +161,7 @@ mod tests {
     use crate::domain::arrival::Timestamp;
     use crate::domain::time::{LocalDay, UtcMillis};
     use crate::http::ServiceRole;
-    use crate::ledger::{Arrival, LedgerOptions, Source};
+    use crate::ledger::{Arrival, CompactionScope, LedgerOptions, Source};
     use crate::pipeline::{receive, rules_for};
     use crate::storage::Storage;
     use crate::telemetry::metrics::Metrics;
@@ -196,7 +196,7 @@ per_order = "0.07"
                 metrics: Metrics::new().unwrap(),
                 traces: Traces::from_env(&|_| None).unwrap(),
             },
-            compactor: compactor(Stop::default()).0,
+            compactor: compactor(&Stop::default()).0,
             sealer: None,
             handover: Arc::default(),
         }
@@ -228,13 +228,13 @@ per_order = "0.07"
         let config = Config::from_text(CONFIG).unwrap();
         let mut writer = writer(&config);
         let now = writer.clock.now();
-        let every_day = LocalDay(i32::MAX);
+        let every_day = CompactionScope::every_size(LocalDay(i32::MAX));
         for first in [0, BATCH_RECORDS] {
             assert!(writer.take(batch(&config, first..first + BATCH_RECORDS, now)).unwrap());
         }
         assert_eq!(writer.ledger.runs_a_day_max(), 2);
-        assert!(writer.ledger.begin_compaction(every_day).is_none());
+        assert!(writer.ledger.begin_compaction(&every_day).is_none());
         assert!(writer.take(batch(&config, 100..101, now)).unwrap());
-        assert!(writer.ledger.begin_compaction(every_day).is_some());
+        assert!(writer.ledger.begin_compaction(&every_day).is_some());
     }
 }

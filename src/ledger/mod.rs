@@ -44,7 +44,7 @@
 //! | `rejections` | `batch`, `codec`, `decide`, `error`, `lookup`, `manifest`, `run` |
 //! | `snapshot` | `codec`, `error`, `lookup`, `manifest`, `rejections`, `run` |
 //! | `writer` | `build`, `codec`, `error`, `lookup`, `manifest`, `options`, `rejections`, `run`, `snapshot` |
-//! | `commit` | `batch`, `build`, `codec`, `decide`, `error`, `manifest`, `rejections`, `run`, `snapshot`, `writer`, `yield_points` |
+//! | `commit` | `batch`, `build`, `codec`, `decide`, `error`, `lookup`, `manifest`, `rejections`, `run`, `snapshot`, `writer`, `yield_points` |
 //! | `maintenance` | `batch`, `codec`, `error`, `manifest`, `options`, `rejections`, `run`, `snapshot`, `writer`, `yield_points` |
 //! | `verify` | `codec`, `error`, `maintenance`, `manifest`, `options`, `rejections`, `run`, `writer` |
 //! | `migration` | `codec`, `error`, `maintenance`, `manifest`, `options`, `snapshot`, `verify`, `writer` |
@@ -63,7 +63,7 @@ pub mod rejections;
 pub mod run;
 pub mod snapshot;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 pub mod verify;
 pub mod writer;
 pub mod yield_points;
@@ -74,7 +74,7 @@ pub use commit::seal::NewSeal;
 pub use commit::{CommitExtras, Observations};
 pub use error::{LedgerError, LedgerResult};
 pub use maintenance::backup::{BackupReport, backup, backup_beside, backup_closed, backup_closed_beside};
-pub use maintenance::compaction::{Compacted, CompactionJob};
+pub use maintenance::compaction::{Compacted, CompactionJob, CompactionScope};
 pub use maintenance::disk_space::{DiskSpace, FreeSpace};
 pub use manifest::seals::StoredSeal;
 pub use manifest::source::Source;

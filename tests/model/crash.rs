@@ -8,9 +8,9 @@ use coverledger::coverage::Terms;
 use coverledger::coverage::question::{Question, When};
 use coverledger::coverage::resolve::resolve;
 use coverledger::domain::time::{LocalDay, UtcMillis};
-use coverledger::ledger::Snapshot;
 use coverledger::ledger::codec::keys;
 use coverledger::ledger::codec::{Packing, frame, unframe};
+use coverledger::ledger::{Compacted, CompactionScope, Snapshot};
 use coverledger::storage::local::head;
 use coverledger::storage::{Acquire, Hint, Mode, Session, ValueKey};
 use std::fs;
@@ -31,9 +31,9 @@ pub(crate) struct Held {
 }
 
 impl Drive {
-    /// Compaction: begun, run, and put in force some steps later, or thrown away, or cut off by a crash.
+    /// Compactions, two at a time at most: begun, run, and put in force some steps later, or thrown away, or cut off by a crash.
     pub(crate) fn compact(&mut self) {
-        if let Some(compacted) = self.compacted.take() {
+        if let Some(compacted) = self.compacted_next() {
             if self.random.percent(15) {
                 drop(compacted);
                 self.shown.count("crashes after a compaction's blocks", 1);
@@ -56,14 +56,31 @@ impl Drive {
             }
             return;
         }
-        let rows = *self.random.pick(&[1, 3, 8_000_000]);
+        let (rows, rows_max) = (*self.random.pick(&[1, 3, 8_000_000]), *self.random.pick(&[20, u64::MAX]));
         let major_before = LocalDay(if self.random.percent(70) { i32::MAX } else { i32::MIN });
         let ledger = self.ledger();
         ledger.set_output_rows_max(rows);
-        if let Some(job) = ledger.begin_compaction(major_before) {
-            self.compacted = Some(job.run(&AtomicBool::new(false)).unwrap());
+        let scope = CompactionScope { rows: 0..=rows_max, ..CompactionScope::every_size(major_before) };
+        if let Some(job) = ledger.begin_compaction(&scope) {
+            self.compacted.push(job.run(&AtomicBool::new(false)).unwrap());
             self.shown.count("compactions begun", 1);
+            if self.compacted.len() == 2 {
+                self.shown.count("compactions begun beside another", 1);
+            }
         }
+    }
+
+    /// One of the compactions under way, when one is to end now.
+    fn compacted_next(&mut self) -> Option<Compacted> {
+        let is_next = match self.compacted.len() {
+            0 => false,
+            1 => self.random.percent(50),
+            _ => true,
+        };
+        is_next.then(|| {
+            let nth = if self.random.percent(50) { 0 } else { self.compacted.len() - 1 };
+            self.compacted.remove(nth)
+        })
     }
 
     /// A reader keeps a state over commits and compactions: the same question to it has the same answer.

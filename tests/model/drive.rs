@@ -53,7 +53,7 @@ pub(crate) struct Drive {
     pub(crate) committed: Model,
     pub(crate) now: i64,
     /// What a compaction wrote and no commit installed yet.
-    pub(crate) compacted: Option<Compacted>,
+    pub(crate) compacted: Vec<Compacted>,
     /// What decided finality, as each commit was published with it.
     pub(crate) facts_then: BTreeMap<u64, FinalityFacts>,
     /// Answers that were given, by the commit that they were given as of.
@@ -97,7 +97,7 @@ impl Drive {
             random,
             shown: Shown::default(),
             final_answers: Vec::new(),
-            compacted: None,
+            compacted: Vec::new(),
             facts_then: BTreeMap::new(),
             given: BTreeMap::new(),
             answers: LoggedAnswers::of(seed),
@@ -126,7 +126,7 @@ impl Drive {
     /// The process ends: everything that holds the store is dropped.
     pub(crate) fn close(&mut self) {
         self.close_answers();
-        (self.compacted, self.ledger) = (None, None);
+        (self.compacted, self.ledger) = (Vec::new(), None);
         self.held.clear();
     }
 

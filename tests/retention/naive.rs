@@ -4,7 +4,7 @@ use super::world::{KEPT_DAYS, MICROS, Told, commit, day, holds, noon, open};
 use coverledger::domain::posting::StoredVersion;
 use coverledger::domain::time::{LocalDay, UtcMillis, Zone};
 use coverledger::domain::view::LedgerView;
-use coverledger::ledger::Ledger;
+use coverledger::ledger::{CompactionScope, Ledger};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicBool;
@@ -160,7 +160,7 @@ proptest! {
                     ledger.compact_now(LocalDay(if is_major { i32::MAX } else { i32::MIN }), now).unwrap();
                 }
                 Step::DropBesideCompaction => {
-                    let job = ledger.begin_compaction(LocalDay(i32::MAX));
+                    let job = ledger.begin_compaction(&CompactionScope::every_size(LocalDay(i32::MAX)));
                     naive.drop_days(today);
                     ledger.drop_all_expired(now).unwrap();
                     if let Some(job) = job {

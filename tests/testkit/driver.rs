@@ -10,7 +10,7 @@ use coverledger::domain::arrival::Timestamp;
 use coverledger::domain::time::{LocalDay, UtcMillis};
 use coverledger::generate::{Generator, GeneratorSettings};
 use coverledger::ledger::{
-    Arrival, Batch, CommitExtras, Ledger, LedgerOptions, LedgerResult, Source, verify_dir,
+    Arrival, Batch, CommitExtras, CompactionScope, Ledger, LedgerOptions, LedgerResult, Source, verify_dir,
 };
 use coverledger::pipeline::{receive, rules_for};
 use coverledger::storage::Storage;
@@ -120,7 +120,7 @@ impl Life {
             }
             ledger.collect_released().unwrap();
             if commits.is_multiple_of(COMPACT_EVERY)
-                && let Some(job) = ledger.begin_compaction(LocalDay(i32::MAX))
+                && let Some(job) = ledger.begin_compaction(&CompactionScope::every_size(LocalDay(i32::MAX)))
             {
                 let written = job.run(&never).expect(COMPACTING);
                 let give_up = (commits / COMPACT_EVERY).is_multiple_of(GIVE_UP_EVERY);

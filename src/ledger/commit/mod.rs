@@ -18,6 +18,7 @@ use crate::ledger::build::{BuildTerms, ExtraRow, Written};
 use crate::ledger::commit::report::CommitReport;
 use crate::ledger::decide::{DecideContext, Decided, resolve};
 use crate::ledger::error::LedgerResult;
+use crate::ledger::lookup::day_filters::days_met;
 use crate::ledger::manifest::booking_periods;
 use crate::ledger::manifest::commit_record::{CommitRecord, ConsumedRange};
 use crate::ledger::manifest::finality_history::FinalityChange;
@@ -31,8 +32,6 @@ use std::time::Instant;
 
 /// Events of a batch that are looked at to learn which days it meets.
 const DAY_SAMPLES: usize = 2_048;
-/// Of so many events of a batch, one or fewer of a day are stragglers.
-const STRAGGLERS_PER: usize = 64;
 
 /// What was learned of Kafka besides records.
 #[derive(Clone, Debug, Default)]
@@ -160,7 +159,7 @@ impl Ledger {
     }
 
     fn decide(&mut self, batch: &Batch) -> LedgerResult<Decided> {
-        self.runs.filters.prepare(&days_met(batch, self.options.identity_days), &self.runs.live)?;
+        self.runs.filters.prepare(&days_met(days_of(batch), self.options.identity_days), &self.runs.live)?;
         let terms = DecideContext {
             identity_days: self.options.identity_days,
             zone: &self.options.zone,
@@ -289,7 +288,7 @@ impl Ledger {
         self.tracker.advance(&self.options.platforms, now);
         state_codec::stage(&mut self.manifest, self.tracker.state());
         self.statistics.stage(&mut self.manifest);
-        let pending = self.runs.reserved_from.unwrap_or(u64::MAX);
+        let pending = self.runs.compactions.keys().next().copied().unwrap_or(u64::MAX);
         let margins = self.reach();
         booking_periods::stage_first(&mut self.manifest, now);
         let root = self.manifest.root_mut();
@@ -320,14 +319,12 @@ impl Ledger {
     }
 }
 
-/// The stretches of days that many events of a batch meet, by a sample: a straggler moves no filter.
-fn days_met(batch: &Batch, identity_days: i32) -> Vec<(LocalDay, LocalDay)> {
+/// The days of the events of a batch, by a sample, with how many of them each has.
+fn days_of(batch: &Batch) -> BTreeMap<LocalDay, u64> {
     let step = (batch.orders.len() / DAY_SAMPLES).max(1);
-    let mut days: BTreeMap<LocalDay, usize> = BTreeMap::new();
+    let mut days = BTreeMap::new();
     batch.orders.iter().step_by(step).for_each(|entry| *days.entry(entry.day).or_default() += 1);
-    let sampled: usize = days.values().sum();
-    let many = days.into_iter().filter(|(_, events)| events * STRAGGLERS_PER > sampled);
-    many.map(|(day, _)| (day.plus_days(-identity_days), day.plus_days(identity_days))).collect()
+    days
 }
 
 fn add_source(source: &mut SourceFacts, span: &SourceSpan, counts: &Counts) {

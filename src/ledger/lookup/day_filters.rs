@@ -6,12 +6,14 @@
 //! by layers, each a filter of its own (a scalable Bloom filter: Almeida et al., 2007), so that no commit ever waits for
 //! what is stored to be read again.
 
+mod prefill;
+
 use crate::domain::time::LocalDay;
 use crate::ledger::error::LedgerResult;
 use crate::ledger::run::Run;
 use crate::ledger::run::filter::Filter;
 use crate::ledger::run::identity::IdentityHash;
-use crate::ledger::yield_points::give_way;
+use prefill::{Partial, Prefill};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -20,6 +22,8 @@ pub type DayRuns = BTreeMap<LocalDay, Vec<Arc<Run>>>;
 
 /// Days that share a filter: the reach of identity (a week either side) then meets two or three of them.
 const GROUP_DAYS: i32 = 8;
+/// Of so many events, one or fewer of a day are stragglers.
+const STRAGGLERS_PER: u64 = 64;
 /// Bits for each order a layer is made for: one stranger in 180 passes a full one.
 const LAYER_BITS: u64 = 12;
 /// Orders up to which a layer is small beside those that follow,
@@ -48,6 +52,8 @@ struct Group {
 #[derive(Debug)]
 pub struct DayFilters {
     groups: BTreeMap<i32, Group>,
+    /// Filters that no batch asks yet.
+    prefill: Prefill,
     /// Batches with orders so far.
     batches: u64,
     /// Bytes that all filters in memory may take.
@@ -56,6 +62,18 @@ pub struct DayFilters {
 
 const fn group_of(day: LocalDay) -> i32 {
     day.0.div_euclid(GROUP_DAYS)
+}
+
+/// The stretches of days that many events meet, by how many of them each day has: a straggler moves no filter.
+pub fn days_met(days: BTreeMap<LocalDay, u64>, identity_days: i32) -> Vec<(LocalDay, LocalDay)> {
+    let events: u64 = days.values().sum();
+    let many = days.into_iter().filter(|(_, of_day)| of_day.saturating_mul(STRAGGLERS_PER) > events);
+    many.map(|(day, _)| (day.plus_days(-identity_days), day.plus_days(identity_days))).collect()
+}
+
+/// The groups of these stretches of days.
+fn groups_of(reaches: &[(LocalDay, LocalDay)]) -> BTreeSet<i32> {
+    reaches.iter().flat_map(|&(from, to)| group_of(from)..=group_of(to)).collect()
 }
 
 /// The runs of a group.
@@ -98,8 +116,8 @@ impl Group {
 
 impl DayFilters {
     /// None yet; `bytes_max` is what all filters together may take.
-    pub const fn new(bytes_max: usize) -> Self {
-        Self { groups: BTreeMap::new(), batches: 0, bytes_max }
+    pub fn new(bytes_max: usize) -> Self {
+        Self { groups: BTreeMap::new(), prefill: Prefill::default(), batches: 0, bytes_max }
     }
 
     /// Bytes that all filters may take.
@@ -115,22 +133,18 @@ impl DayFilters {
             return Ok(());
         }
         self.batches += 1;
-        let mut met: BTreeSet<i32> = BTreeSet::new();
-        for &(from, to) in reaches {
-            met.extend(group_of(from)..=group_of(to));
-        }
+        let met = groups_of(reaches);
         for group in &met {
             self.groups.get_mut(group).into_iter().for_each(|group| group.met = self.batches);
         }
         for &group in met.iter().rev().filter(|group| !self.groups.contains_key(group)).collect::<Vec<_>>() {
-            let rows = rows_of(group, runs);
-            // Capacity for a quarter more, so that it need not grow at once.
-            let capacity = (rows + rows / 4).max(CAPACITY_MIN);
-            if rows > 0 && bytes_for(capacity) <= self.available_bytes() {
-                let layers = vec![filled(capacity, group, runs)?];
-                self.groups.insert(group, Group { layers, met: self.batches });
+            let capacity = Partial::capacity_for(group, runs);
+            if rows_of(group, runs) > 0 && bytes_for(capacity) <= self.available_bytes() {
+                let partial = self.prefill.take(group).unwrap_or_else(|| Partial::new(capacity));
+                self.groups.insert(group, partial.completed(group, runs, self.batches)?);
             }
         }
+        self.prefill.clear();
         Ok(())
     }
 
@@ -218,6 +232,9 @@ impl DayFilters {
             }
             self.groups.remove(&number);
         }
+        if all && self.bytes() > bytes {
+            self.prefill.clear();
+        }
     }
 
     /// Gives up the groups that no batch met for long.
@@ -233,23 +250,8 @@ impl DayFilters {
 
     /// Bytes of memory.
     pub fn bytes(&self) -> usize {
-        self.groups.values().map(Group::bytes).sum()
+        self.groups.values().map(Group::bytes).sum::<usize>() + self.prefill.bytes()
     }
-}
-
-/// A filter with every identity of a group.
-fn filled(capacity: u64, group: i32, runs: &DayRuns) -> LedgerResult<Filter> {
-    let mut filter = layer(capacity);
-    for run in runs_of(group, runs) {
-        for chunk in 0..run.entry.chunks {
-            run.visit_chunk(chunk, |(hash, _)| {
-                filter.insert(hash);
-                true
-            })?;
-            give_way();
-        }
-    }
-    Ok(filter)
 }
 
 #[cfg(test)]

@@ -6,6 +6,9 @@
 //! ([`Ledger::install`]). A crash at any point leaves the old runs in force: numbers from the oldest reservation on that no
 //! manifest entry names are orphans, collected at the next start, so no number meets values of another run.
 //!
+//! Several may be under way, each with runs of its own. A small one beside a large one keeps the runs of a day few while the large
+//! one takes its time.
+//!
 //! Every row survives with its commit number: versions, repriced versions, and tombstones.
 
 mod cursor;
@@ -18,28 +21,54 @@ pub use install::CompactionReport;
 pub(crate) use job::Hasher;
 pub use job::{Compacted, CompactionJob};
 pub use merge::Merge;
-pub use plan::{LogicalRun, MergeRule, logical_runs, plan};
+pub use plan::{LogicalRun, MergeRule, is_outgrown, logical_runs, plan};
 
 use crate::domain::time::LocalDay;
 use crate::ledger::writer::Ledger;
 use crate::storage::Hint;
 use crate::storage::crash_points::{self, Point};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// Which compactions may begin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CompactionScope {
+    /// Days before this one are over. A day that is over ends as one run (a major compaction), unless the ledger catches up.
+    pub over_before: LocalDay,
+    /// A day that is over is merged whole for a few rows when no commit added a run to it for this long.
+    pub quiet_for: Duration,
+    /// How many rows each may merge.
+    pub rows: RangeInclusive<u64>,
+}
+
+impl CompactionScope {
+    /// Of every size; days before `over_before` are merged whole at once.
+    pub const fn every_size(over_before: LocalDay) -> Self {
+        Self { over_before, quiet_for: Duration::ZERO, rows: 0..=u64::MAX }
+    }
+}
 
 impl Ledger {
-    /// The next compaction that is due, with run numbers reserved for it; `None` while one is under way or none is due.
+    /// The next compaction that is due, with run numbers reserved for it; `None` when none is. Runs that another one reads are left
+    /// to that.
     ///
-    /// Days before `major_before` end as one run (a major compaction), unless the ledger catches up. The reservation needs no write
-    /// of its own: until the next commit the stored manifest counts these numbers as free, from then on as pending, and either way
-    /// what lies under them is collected after a crash.
-    pub fn begin_compaction(&mut self, major_before: LocalDay) -> Option<CompactionJob> {
-        if self.runs.reserved_from.is_some() || self.poisoned().is_some() {
+    /// The reservation needs no write of its own: until the next commit the stored manifest counts these numbers as free, from then
+    /// on as pending, and either way what lies under them is collected after a crash.
+    pub fn begin_compaction(&mut self, scope: &CompactionScope) -> Option<CompactionJob> {
+        if self.poisoned().is_some() {
             return None;
         }
         let due = self.runs.live.iter().filter_map(|(&day, runs)| {
-            let logical = logical_runs(runs);
-            let rule = self.merge_rule(day < major_before);
-            let chosen = plan(&logical, rule)?;
+            let unread: Vec<_> =
+                runs.iter().filter(|run| !self.runs.is_being_merged(run)).map(Arc::clone).collect();
+            let logical = logical_runs(&unread);
+            let is_merging = unread.len() < runs.len();
+            let rule = self.merge_rule(scope, (day, is_merging), &logical);
+            // A day whose large merge waits for its turn is kept small meanwhile.
+            let tiered =
+                || (rule == MergeRule::Major).then(|| plan(&logical, MergeRule::Tiered, &scope.rows));
+            let chosen = plan(&logical, rule, &scope.rows).or_else(|| tiered().flatten())?;
             Some((logical.len(), day, chosen))
         });
         let (_, day, chosen) = due.max_by_key(|(runs, day, _)| (*runs, std::cmp::Reverse(*day)))?;
@@ -50,7 +79,7 @@ impl Ledger {
         let root = self.manifest.root_mut();
         let first = root.next_run;
         root.next_run += numbers;
-        self.runs.reserved_from = Some(first);
+        self.runs.compactions.insert(first, inputs.iter().map(|run| run.id).collect());
         crash_points::after(Point::CompactionPlanned);
         Some(CompactionJob {
             day,
@@ -70,11 +99,22 @@ impl Ledger {
         self.runs.is_catching_up = is_catching_up;
     }
 
-    fn merge_rule(&self, day_is_over: bool) -> MergeRule {
-        match (self.runs.is_catching_up, day_is_over) {
-            (true, _) if self.options.storage.is_remote() => MergeRule::Deferred,
-            (false, true) => MergeRule::Major,
-            _ => MergeRule::Tiered,
+    /// How the runs of a day that no compaction reads are merged. What is left beside a compaction of the same day is small: merged
+    /// whole, it would be rewritten with each new run.
+    fn merge_rule(
+        &self,
+        scope: &CompactionScope,
+        (day, is_merging): (LocalDay, bool),
+        runs: &[LogicalRun],
+    ) -> MergeRule {
+        if self.runs.is_catching_up {
+            return if self.options.storage.is_remote() { MergeRule::Deferred } else { MergeRule::Tiered };
+        }
+        let is_whole_due = || is_outgrown(runs) || self.runs.quiet(day) >= scope.quiet_for;
+        if day < scope.over_before && !is_merging && is_whole_due() {
+            MergeRule::Major
+        } else {
+            MergeRule::Tiered
         }
     }
 

@@ -3,8 +3,10 @@
 //! What is open stays open: a commit costs the manifest, and what it changed. Earlier snapshots stay what they are.
 
 use crate::domain::completeness::CompletenessTracker;
+use crate::domain::time::LocalDay;
 use crate::ledger::build::RunBuilder;
 use crate::ledger::error::{LedgerError, LedgerResult};
+use crate::ledger::lookup::day_filters::days_met;
 use crate::ledger::manifest::configuration_history::ConfigurationHistory;
 use crate::ledger::manifest::statistics::Statistics;
 use crate::ledger::manifest::{Manifest, kind, state_codec};
@@ -22,9 +24,14 @@ const SESSIONS_MAX: u32 = 64;
 /// A filter of a run that takes more memory stays in the storage: reading it would take longer than readers may be behind.
 const FILTER_BYTES_MAX: usize = 8 << 20;
 
+/// Runs that tell which days the writer's events meet.
+const RECENT_RUNS: usize = 64;
+
 /// What a ledger that follows keeps besides.
 #[derive(Debug, Default)]
 pub(crate) struct Following {
+    /// The newest runs of commits: their days and rows.
+    recent: VecDeque<(LocalDay, u64)>,
     /// States since all runs were read through one session.
     states: u32,
     /// Opened runs whose filters were not read yet.
@@ -73,6 +80,33 @@ impl Ledger {
             self.runs.balance_filters();
         }
         Ok(())
+    }
+
+    /// Reads identities of the days that the writer's events meet, for about so long: the first batch after [`Self::take_over`] then
+    /// finds its filters of days in memory.
+    ///
+    /// # Errors
+    /// The storage cannot be read.
+    pub fn prefill_filters(&mut self, time: Duration) -> LedgerResult<()> {
+        let begun = Instant::now();
+        let reaches = days_met(self.recent_rows(), self.options.identity_days);
+        self.runs.filters.prefill(&reaches, &self.runs.live, || begun.elapsed() < time)?;
+        self.runs.balance_filters();
+        Ok(())
+    }
+
+    /// Rows by day of what commits brought lately; of the newest day where they brought nothing yet.
+    fn recent_rows(&self) -> BTreeMap<LocalDay, u64> {
+        let mut days = BTreeMap::new();
+        for &(day, rows) in &self.following.recent {
+            *days.entry(day).or_default() += rows;
+        }
+        if days.is_empty() {
+            let rows = |runs: &[Arc<Run>]| runs.iter().map(|run| run.entry.rows).sum();
+            let newest = self.runs.live.iter().rev().map(|(&day, runs)| (day, rows(runs)));
+            days.extend(newest.into_iter().find(|(_, rows)| *rows > 0));
+        }
+        days
     }
 
     /// Tries whether the storage does what writers rely on: for another thread of a service that writes, or may take over.
@@ -133,6 +167,10 @@ impl Ledger {
             self.runs.filters.drop_before(line.plus_days(-self.options.identity_days));
         }
         self.following.states = if is_rebound { 0 } else { self.following.states + 1 };
+        let commits = opened.iter().filter(|run| run.entry.compaction == 0 && run.entry.rows > 0);
+        self.following.recent.extend(commits.map(|run| (run.entry.day, run.entry.rows)));
+        let surplus = self.following.recent.len().saturating_sub(RECENT_RUNS);
+        self.following.recent.drain(..surplus);
         self.following.unread.extend(opened);
         if is_rebound {
             // They are other objects now, and filters belong to those that questions ask.

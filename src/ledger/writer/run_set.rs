@@ -6,12 +6,24 @@ use crate::ledger::lookup::day_filters::{DayFilters, DayRuns};
 use crate::ledger::manifest::{Manifest, kind};
 use crate::ledger::run::{Run, RunEntry};
 use crate::storage::Session;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, Instant};
 
 /// Rows of one output of a compaction: bounds the memory in which identity hashes are sorted.
 const COMPACTION_OUTPUT_ROWS_MAX: u64 = 4_000_000;
+
+/// Compactions under way: the runs that each of them reads, by the first run number that it may write.
+pub type Compactions = BTreeMap<u64, Vec<u64>>;
+
+/// When days last got a run from a commit. Of a day that got none since the ledger was opened it is not known: it counts as changed
+/// then.
+#[derive(Debug)]
+struct Changed {
+    opened: Instant,
+    days: BTreeMap<LocalDay, Instant>,
+}
 
 /// The runs that count.
 #[derive(Debug)]
@@ -22,8 +34,10 @@ pub struct RunSet {
     pub(crate) filters: DayFilters,
     /// Where the last owner of an obsolete run reports its number, and where the writer collects it.
     pub(crate) released: (Sender<u64>, Receiver<u64>),
-    /// The first run number that the compaction under way may write.
-    pub(crate) reserved_from: Option<u64>,
+    /// Compactions under way.
+    pub(crate) compactions: Compactions,
+    /// When each day last got a run from a commit.
+    changed: Changed,
     /// Whether rows come as fast as they are committed.
     pub(crate) is_catching_up: bool,
     /// Rows after which a compaction begins another output.
@@ -46,7 +60,8 @@ impl RunSet {
             live: Arc::new(live),
             filters: DayFilters::new(filter_bytes),
             released,
-            reserved_from: None,
+            compactions: Compactions::new(),
+            changed: Changed { opened: Instant::now(), days: BTreeMap::new() },
             is_catching_up: false,
             output_rows_max: COMPACTION_OUTPUT_ROWS_MAX,
         })
@@ -78,6 +93,9 @@ impl RunSet {
             live.entry(entry.day).or_default().push(run);
         }
         self.live = Arc::new(live);
+        for run in opened.iter().filter(|run| run.entry.compaction == 0) {
+            self.changed.days.insert(run.entry.day, Instant::now());
+        }
         Ok(opened)
     }
 
@@ -97,10 +115,21 @@ impl RunSet {
         }
         let live = Arc::make_mut(&mut self.live);
         for run in runs {
+            self.changed.days.insert(run.entry.day, Instant::now());
             live.entry(run.entry.day).or_default().push(Arc::new(run));
         }
         self.balance_filters();
         Ok(())
+    }
+
+    /// How long a day has been without a new run from a commit.
+    pub(crate) fn quiet(&self, day: LocalDay) -> Duration {
+        self.changed.days.get(&day).unwrap_or(&self.changed.opened).elapsed()
+    }
+
+    /// Whether a compaction under way reads this run.
+    pub(crate) fn is_being_merged(&self, run: &Run) -> bool {
+        self.compactions.values().any(|inputs| inputs.contains(&run.id))
     }
 
     /// Puts `outputs` in the place of `inputs`.

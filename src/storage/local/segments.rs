@@ -17,7 +17,7 @@ use std::io::ErrorKind;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 /// Live bytes that one rewriting copies at most.
 const REWRITTEN_BYTES_MAX: u64 = 256 << 20;
@@ -250,11 +250,15 @@ impl Segments {
     }
 
     /// Moves the live values of files of which less than `live_percent` is live to a new one, and removes these files,
-    /// when they are of `bytes_min` in all; returns the bytes that it gave back.
+    /// when they are of `bytes_min` in all; returns the bytes that it gave back: none while another thread does it.
     ///
     /// After a crash both may be there: the values are the same.
     pub(super) fn rewrite(&self, live_percent: u64, bytes_min: u64) -> Result<u64, StorageError> {
-        let _rewriting = lock(&self.rewriting);
+        let _rewriting = match self.rewriting.try_lock() {
+            Err(TryLockError::WouldBlock) => return Ok(0),
+            Err(TryLockError::Poisoned(left)) => left.into_inner(),
+            Ok(locked) => locked,
+        };
         let catalog = self.catalog();
         let mut sparse = BTreeSet::new();
         let (mut live, mut bytes) = (0, 0);

@@ -1,5 +1,6 @@
 //! Puts what a compaction wrote in force.
 
+use super::CompactionScope;
 use super::job::Compacted;
 use crate::domain::time::{LocalDay, UtcMillis};
 use crate::ledger::codec::Reader;
@@ -46,7 +47,7 @@ impl Ledger {
             // Deleted before the next commit frees the numbers, and earlier in the store's log than that commit.
             garbage::delete_numbers(&self.store, first, first + numbers)?;
             crash_points::after(Point::Discarded);
-            self.runs.reserved_from = None;
+            self.runs.compactions.remove(&first);
             return Ok(CompactionReport { day, ..CompactionReport::default() });
         };
         let bytes = |runs: &mut dyn Iterator<Item = &RunEntry>| runs.map(|entry| entry.bytes).sum();
@@ -74,7 +75,7 @@ impl Ledger {
             self.manifest.put(kind::GARBAGE, &run.id.to_be_bytes(), body);
         }
         self.stage_runs(&outputs, &[]);
-        self.runs.reserved_from = None;
+        self.runs.compactions.remove(&first);
         crash_points::after(Point::CompactionStaged);
         // The job made its blocks durable before it handed them over.
         self.advance(&[], &[], now)?;
@@ -97,8 +98,8 @@ impl Ledger {
         now: UtcMillis,
     ) -> LedgerResult<Vec<CompactionReport>> {
         let mut reports = Vec::new();
-        let never = AtomicBool::new(false);
-        while let Some(job) = self.begin_compaction(major_before) {
+        let (never, scope) = (AtomicBool::new(false), CompactionScope::every_size(major_before));
+        while let Some(job) = self.begin_compaction(&scope) {
             let compacted = self.guarded(|_| job.run(&never))?;
             reports.push(self.install(compacted, now)?);
             self.guarded(Self::collect_released)?;

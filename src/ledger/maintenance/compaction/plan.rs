@@ -2,6 +2,7 @@
 
 use crate::ledger::run::Run;
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 /// Runs of one tier that are merged; also the ratio between the sizes of two tiers. More would rewrite rows less often, but
@@ -16,6 +17,9 @@ const TIER_RUNS_DEFERRED: usize = 24;
 const DAY_RUNS_MAX_DEFERRED: usize = 48;
 /// Runs that one merge reads at most: bounds its memory to a block of each.
 const INPUTS_MAX: usize = 128;
+/// A day that is over is merged whole once its other runs have this fraction of the rows of its largest: a row is then rewritten
+/// about so many times, however the late orders of the day trickle in.
+const OUTGROWN_FRACTION: u64 = 8;
 
 /// The runs that one commit or one compaction wrote for a day.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +43,13 @@ pub fn logical_runs(runs: &[Arc<Run>]) -> Vec<LogicalRun> {
     compactions.into_values().collect()
 }
 
+/// Whether the runs of a day beside its largest have come to so many rows that the largest is worth rewriting.
+pub fn is_outgrown(runs: &[LogicalRun]) -> bool {
+    let rows: u64 = runs.iter().map(|run| run.rows).sum();
+    let largest = runs.iter().map(|run| run.rows).max().unwrap_or(0);
+    (rows - largest).saturating_mul(OUTGROWN_FRACTION) >= largest
+}
+
 /// Which runs of a day are merged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MergeRule {
@@ -50,18 +61,20 @@ pub enum MergeRule {
     Major,
 }
 
-/// The numbers of the runs of a day that are to be merged now; `None` when nothing is due.
+/// The numbers of the runs of a day that are to be merged now; `None` when nothing is, or not of so many `rows`.
 ///
 /// A major compaction makes one run of the day. Any other is merged tier by tier, the smallest first, so that a row is rewritten about
 /// once a tier; a day with too many runs gives up its smallest.
-pub fn plan(runs: &[LogicalRun], rule: MergeRule) -> Option<Vec<u64>> {
+pub fn plan(runs: &[LogicalRun], rule: MergeRule, rows: &RangeInclusive<u64>) -> Option<Vec<u64>> {
     if runs.len() < 2 {
         return None;
     }
     let mut by_size: Vec<&LogicalRun> = runs.iter().collect();
     by_size.sort_by_key(|run| (run.rows, run.ids.first().copied()));
     let ids = |chosen: &[&LogicalRun]| {
-        Some(chosen.iter().take(INPUTS_MAX).flat_map(|run| run.ids.iter().copied()).collect())
+        let chosen = chosen.get(..INPUTS_MAX).unwrap_or(chosen);
+        let merged = chosen.iter().map(|run| run.rows).sum();
+        rows.contains(&merged).then(|| chosen.iter().flat_map(|run| run.ids.iter().copied()).collect())
     };
     let (tier_runs, day_runs_max) = match rule {
         MergeRule::Major => return ids(&by_size),
@@ -84,6 +97,8 @@ fn tier(rows: u64) -> u32 {
 mod tests {
     use super::*;
 
+    const ANY: RangeInclusive<u64> = 0..=u64::MAX;
+
     fn runs(rows: &[u64]) -> Vec<LogicalRun> {
         rows.iter().zip(0..).map(|(&rows, id)| LogicalRun { rows, ids: vec![id] }).collect()
     }
@@ -91,17 +106,17 @@ mod tests {
     #[test]
     fn as_many_of_a_size_as_a_tier_takes_are_merged_the_smallest_first() {
         let small = [10, 20, 30, 40, 50, 60, 70];
-        assert_eq!(plan(&runs(&small), MergeRule::Tiered), None);
+        assert_eq!(plan(&runs(&small), MergeRule::Tiered, &ANY), None);
         assert_eq!(
-            plan(&runs(&[small.as_slice(), &[80]].concat()), MergeRule::Tiered),
+            plan(&runs(&[small.as_slice(), &[80]].concat()), MergeRule::Tiered, &ANY),
             Some((0..8).collect())
         );
         let large: Vec<u64> = (2_000..2_008).collect();
         assert_eq!(
-            plan(&runs(&[large.as_slice(), &small].concat()), MergeRule::Tiered),
+            plan(&runs(&[large.as_slice(), &small].concat()), MergeRule::Tiered, &ANY),
             Some((0..8).collect())
         );
-        let both = plan(&runs(&[large.as_slice(), &small, &[900]].concat()), MergeRule::Tiered);
+        let both = plan(&runs(&[large.as_slice(), &small, &[900]].concat()), MergeRule::Tiered, &ANY);
         assert_eq!(both, Some((8..16).collect()));
     }
 
@@ -109,36 +124,85 @@ mod tests {
     fn too_many_runs_always_give_up_the_smallest() {
         // Seven of each tier, so that no tier is full.
         let sizes: Vec<u64> = (0..4).flat_map(|tier| [2_048 << (3 * tier); 7]).collect();
-        assert_eq!(plan(&runs(&sizes[..24]), MergeRule::Tiered), None);
-        assert_eq!(plan(&runs(&sizes[..25]), MergeRule::Tiered), Some((0..8).collect()));
+        assert_eq!(plan(&runs(&sizes[..24]), MergeRule::Tiered, &ANY), None);
+        assert_eq!(plan(&runs(&sizes[..25]), MergeRule::Tiered, &ANY), Some((0..8).collect()));
     }
 
     #[test]
     fn deferred_merges_wait_for_more_runs_and_never_for_ever() {
         let commits = [200_000; 24];
-        assert_eq!(plan(&runs(&commits[..23]), MergeRule::Deferred), None);
-        assert_eq!(plan(&runs(&commits), MergeRule::Deferred), Some((0..24).collect()));
+        assert_eq!(plan(&runs(&commits[..23]), MergeRule::Deferred, &ANY), None);
+        assert_eq!(plan(&runs(&commits), MergeRule::Deferred, &ANY), Some((0..24).collect()));
         let sizes: Vec<u64> = (0..7).flat_map(|tier| [2_048 << (3 * tier); 7]).collect();
-        assert_eq!(plan(&runs(&sizes[..48]), MergeRule::Deferred), None);
-        assert_eq!(plan(&runs(&sizes), MergeRule::Deferred), Some((0..24).collect()));
+        assert_eq!(plan(&runs(&sizes[..48]), MergeRule::Deferred, &ANY), None);
+        assert_eq!(plan(&runs(&sizes), MergeRule::Deferred, &ANY), Some((0..24).collect()));
     }
 
     #[test]
     fn a_major_compaction_makes_one_run_and_is_then_complete() {
-        assert_eq!(plan(&runs(&[1_000_000, 1]), MergeRule::Major), Some(vec![1, 0]));
-        assert_eq!(plan(&runs(&[1_000_000]), MergeRule::Major), None);
-        assert_eq!(plan(&[], MergeRule::Major), None);
+        assert_eq!(plan(&runs(&[1_000_000, 1]), MergeRule::Major, &ANY), Some(vec![1, 0]));
+        assert_eq!(plan(&runs(&[1_000_000]), MergeRule::Major, &ANY), None);
+        assert_eq!(plan(&[], MergeRule::Major, &ANY), None);
         let parts = LogicalRun { rows: 16_000_000, ids: vec![4, 5] };
-        assert_eq!(plan(std::slice::from_ref(&parts), MergeRule::Major), None);
+        assert_eq!(plan(std::slice::from_ref(&parts), MergeRule::Major, &ANY), None);
         let late = LogicalRun { rows: 3, ids: vec![9] };
-        assert_eq!(plan(&[parts, late], MergeRule::Major), Some(vec![9, 4, 5]));
+        assert_eq!(plan(&[parts, late], MergeRule::Major, &ANY), Some(vec![9, 4, 5]));
+    }
+
+    #[test]
+    fn nothing_is_merged_that_has_more_or_fewer_rows_than_asked_for() {
+        let small = runs(&[10; 8]);
+        assert_eq!(plan(&small, MergeRule::Tiered, &(0..=80)), Some((0..8).collect()));
+        assert_eq!(plan(&small, MergeRule::Tiered, &(0..=79)), None);
+        assert_eq!(plan(&small, MergeRule::Tiered, &(81..=u64::MAX)), None);
+        assert_eq!(plan(&runs(&[900, 1]), MergeRule::Major, &(0..=900)), None);
+        assert_eq!(plan(&runs(&[900, 1]), MergeRule::Major, &(901..=u64::MAX)), Some(vec![1, 0]));
+    }
+
+    #[test]
+    fn a_day_is_outgrown_by_an_eighth_of_its_largest_run() {
+        assert!(!is_outgrown(&runs(&[80_000, 5_000, 4_999])));
+        assert!(is_outgrown(&runs(&[5_000, 80_000, 5_000])));
+        assert!(is_outgrown(&runs(&[7, 7])));
+        // Parts of one compaction are one run.
+        assert!(!is_outgrown(&[
+            LogicalRun { rows: 16_000_000, ids: vec![4, 5] },
+            LogicalRun { rows: 1_999_999, ids: vec![6] }
+        ]));
+    }
+
+    /// The rows that are written for each row that comes late to a day that is over, with a run for each commit.
+    fn rewritten(rule: impl Fn(&[LogicalRun]) -> MergeRule) -> u64 {
+        let (late, each) = (2_000, 500_u64);
+        let (mut day, mut written) = (runs(&[30_000_000]), 0);
+        for number in 1..=late {
+            day.push(LogicalRun { rows: each, ids: vec![number] });
+            while let Some(chosen) = plan(&day, rule(&day), &ANY) {
+                let (inputs, kept): (Vec<_>, Vec<_>) =
+                    day.into_iter().partition(|run| chosen.contains(&run.ids[0]));
+                let rows = inputs.iter().map(|run| run.rows).sum();
+                written += rows;
+                day = kept;
+                day.push(LogicalRun { rows, ids: vec![late + written] });
+            }
+            assert!(day.len() <= DAY_RUNS_MAX);
+        }
+        written / (late * each)
+    }
+
+    #[test]
+    fn a_trickle_of_late_orders_does_not_rewrite_the_day_each_time() {
+        let outgrown = rewritten(|day| if is_outgrown(day) { MergeRule::Major } else { MergeRule::Tiered });
+        assert!(outgrown < 8, "each late row makes {outgrown} be written");
+        let always = rewritten(|_| MergeRule::Major);
+        assert!(always > 10_000, "the test measures something: {always}");
     }
 
     #[test]
     fn a_merge_never_reads_more_than_it_may_and_still_ends() {
         let mut sizes = vec![7; 1_000];
         let mut merges = 0;
-        while let Some(chosen) = plan(&runs(&sizes), MergeRule::Major) {
+        while let Some(chosen) = plan(&runs(&sizes), MergeRule::Major, &ANY) {
             assert!(chosen.len() >= 2 && chosen.len() <= INPUTS_MAX);
             let merged = chosen.iter().map(|&id| sizes[usize::try_from(id).unwrap()]).sum();
             let mut nth = 0;
