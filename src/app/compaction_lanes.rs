@@ -113,7 +113,8 @@ impl Lanes {
         }
     }
 
-    /// Starts what is due in a lane that is idle. Days before `over_before` end as one run, for a few rows only when no commit added
+    /// Starts what is due in each lane that is idle; while the ledger catches up one at a time, since a second one takes a core from
+    /// commits. Days before `over_before` end as one run, for a few rows only when no commit added
     /// any for `quiet_for`.
     ///
     /// # Errors
@@ -123,24 +124,33 @@ impl Lanes {
         ledger: &mut Ledger,
         (over_before, quiet_for): (LocalDay, Duration),
     ) -> anyhow::Result<Vec<Begun>> {
+        let scope =
+            |rows: &RangeInclusive<u64>| CompactionScope { over_before, quiet_for, rows: rows.clone() };
+        if ledger.is_catching_up() {
+            let job = self.is_idle().then(|| ledger.begin_compaction(&scope(&(0..=u64::MAX)))).flatten();
+            return job.map(|job| self.start(job)).transpose().map(Vec::from_iter);
+        }
         let mut begun = Vec::new();
-        for lane in self.0.iter_mut().filter(|lane| lane.under_way.is_none()) {
-            let scope = CompactionScope { over_before, quiet_for, rows: lane.rows.clone() };
-            if let Some(job) = ledger.begin_compaction(&scope) {
-                begun.push(Begun { day: job.day(), rows: job.rows() });
-                lane.start(job)?;
+        for nth in 0..self.0.len() {
+            let idle = self.0.get(nth).filter(|lane| lane.under_way.is_none());
+            if let Some(job) = idle.and_then(|lane| ledger.begin_compaction(&scope(&lane.rows))) {
+                begun.push(self.start(job)?);
             }
         }
+        Ok(begun)
+    }
+
+    /// Starts a compaction in the lane of its size.
+    fn start(&mut self, job: CompactionJob) -> anyhow::Result<Begun> {
+        let begun = Begun { day: job.day(), rows: job.rows() };
+        let lane = self.0.iter_mut().find(|lane| lane.rows.contains(&begun.rows)).ok_or_else(ended)?;
+        lane.under_way = Some(begun.day);
+        lane.jobs.try_send(job).map_err(|_| ended())?;
         Ok(begun)
     }
 }
 
 impl Lane {
-    fn start(&mut self, job: CompactionJob) -> anyhow::Result<()> {
-        self.under_way = Some(job.day());
-        self.jobs.try_send(job).map_err(|_| ended())
-    }
-
     fn try_take(&mut self) -> anyhow::Result<Option<Compacted>> {
         match self.done.try_recv() {
             Ok(compacted) => {
@@ -209,6 +219,29 @@ mod tests {
         assert_eq!(ledger.runs_of_day(day()), 3);
         assert!(lanes.is_idle());
         assert_eq!(begun(&mut lanes, &mut ledger), [(day(), 49)]);
+    }
+
+    #[test]
+    fn one_compaction_at_a_time_while_the_ledger_catches_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut ledger, mut offset) = (open(folder.path()), 0);
+        let (mut lanes, workers) = lanes_of(40, &Stop::default());
+        ledger.set_catching_up(true);
+        (0..8).for_each(|_| add(&mut ledger, &mut offset, 6));
+        let begin = |lanes: &mut Lanes, ledger: &mut Ledger| {
+            lanes
+                .begin(ledger, (EVERY_DAY, Duration::ZERO))
+                .unwrap()
+                .iter()
+                .map(|begun| begun.rows)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(begin(&mut lanes, &mut ledger), [48]);
+        (0..8).for_each(|_| add(&mut ledger, &mut offset, 1));
+        assert!(begin(&mut lanes, &mut ledger).is_empty());
+        ledger.set_catching_up(false);
+        assert_eq!(begin(&mut lanes, &mut ledger), [8]);
+        drop(workers);
     }
 
     #[test]

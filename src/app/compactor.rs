@@ -1,12 +1,14 @@
 //! Compactions in the background, started and installed by the writer between two commits.
 
-use super::compaction_lanes::{Lanes, Worker, lanes};
+use super::compaction_lanes::{Lanes, lanes};
 use super::event_log::EventLog;
+use super::threads::{Threads, Urgency};
 use crate::domain::time::LocalDay;
 use crate::ledger::{Compacted, Ledger};
 use crate::telemetry::clock::Clock;
 use crate::telemetry::metrics::CompactionFacts;
 use crate::wait::Stop;
+use std::io;
 use std::time::{Duration, Instant};
 use tracing::{debug, info};
 
@@ -24,13 +26,19 @@ pub struct Compactor {
     looked: Instant,
 }
 
-/// The writer's end, and the end of each compacting thread with its name.
-pub fn compactor(stop: &Stop) -> (Compactor, Vec<(&'static str, Worker)>) {
-    let (lanes, workers) = lanes(stop);
-    (Compactor { lanes, looked: Instant::now() }, workers)
-}
-
 impl Compactor {
+    /// Starts the threads.
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub fn start(stop: &Stop, threads: &mut Threads) -> io::Result<Self> {
+        let (lanes, workers) = lanes(stop);
+        for (name, worker) in workers {
+            threads.start(name, Urgency::Background, move || worker.run())?;
+        }
+        Ok(Self { lanes, looked: Instant::now() })
+    }
+
     /// Installs what is done and, if some may begin, starts what is due. Waits for a compaction under way while a day has too many
     /// runs.
     pub fn step(

@@ -284,10 +284,7 @@ fn run(
         drop((admin, ledger));
         return end(threads, None, config.shutdown.grace, status);
     }
-    let (compactor, workers) = compactor::compactor(stop);
-    for (name, worker) in workers {
-        threads.start(name, Urgency::Background, move || worker.run())?;
-    }
+    let compactor = compactor::Compactor::start(stop, &mut threads)?;
     let secrets = receipts.as_ref().map(|receipts| Arc::clone(receipts.issuer.secrets()));
     let publisher = checkpoint_publisher::start(receipts.zip(Some(&published)), config, stop, &mut threads)?;
     let sealer = sealer::start(secrets.as_ref(), config, (event_log, publisher), stop, &mut threads)?;

@@ -156,7 +156,8 @@ impl Writer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::app::compactor::compactor;
+    use crate::app::compactor::Compactor;
+    use crate::app::threads::Threads;
     use crate::config::Config;
     use crate::domain::arrival::Timestamp;
     use crate::domain::time::{LocalDay, UtcMillis};
@@ -196,7 +197,7 @@ per_order = "0.07"
                 metrics: Metrics::new().unwrap(),
                 traces: Traces::from_env(&|_| None).unwrap(),
             },
-            compactor: compactor(&Stop::default()).0,
+            compactor: Compactor::start(&Stop::default(), &mut Threads::default()).unwrap(),
             sealer: None,
             handover: Arc::default(),
         }

@@ -99,6 +99,11 @@ impl Ledger {
         self.runs.is_catching_up = is_catching_up;
     }
 
+    /// Whether the ledger catches up.
+    pub const fn is_catching_up(&self) -> bool {
+        self.runs.is_catching_up
+    }
+
     /// How the runs of a day that no compaction reads are merged. What is left beside a compaction of the same day is small: merged
     /// whole, it would be rewritten with each new run.
     fn merge_rule(
