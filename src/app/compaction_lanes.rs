@@ -1,7 +1,7 @@
 //! The threads that compact beside the writer: one for large compactions, one for small ones.
 //!
 //! A large compaction takes minutes where a day has the orders of a nation. What commits bring to the day meanwhile, the small
-//! lane merges, so that the runs of the day stay few and no commit waits.
+//! lane merges, so that the runs of the day stay few and commits seldom wait.
 
 use crate::domain::time::LocalDay;
 use crate::ledger::{Compacted, CompactionJob, CompactionScope, Ledger, LedgerResult};
@@ -13,8 +13,8 @@ use std::time::Duration;
 /// With more runs of a day than these, commits wait for a compaction under way: every question about a rider asks every
 /// run.
 const DAY_RUNS_HELD: usize = 64;
-/// Rows that a small compaction merges at most: a second's work or so.
-const SMALL_ROWS: u64 = 1_000_000;
+/// Rows that a compaction in the small lane merges at most: a second's work or so.
+const SMALL_LANE_ROWS: u64 = 1_000_000;
 
 /// The writer's end of all lanes.
 #[derive(Debug)]
@@ -49,7 +49,7 @@ pub struct Begun {
 
 /// The writer's end, and the end of each lane's thread with the name of the thread.
 pub fn lanes(stop: &Stop) -> (Lanes, Vec<(&'static str, Worker)>) {
-    lanes_of(SMALL_ROWS, stop)
+    lanes_of(SMALL_LANE_ROWS, stop)
 }
 
 fn lanes_of(small_rows: u64, stop: &Stop) -> (Lanes, Vec<(&'static str, Worker)>) {
@@ -67,10 +67,17 @@ fn lanes_of(small_rows: u64, stop: &Stop) -> (Lanes, Vec<(&'static str, Worker)>
 
 impl Worker {
     /// Works until the writer is gone. When the service is asked to stop, the job under way is cancelled and handed back.
+    ///
+    /// # Errors
+    /// The space of earlier compactions cannot be given back.
     pub fn run(self) -> anyhow::Result<()> {
         for job in self.jobs {
+            let reclaim = job.reclaim_after();
             if self.done.send(job.run(self.stop.flag())).is_err() {
                 break;
+            }
+            if !self.stop.is_set() {
+                reclaim()?;
             }
         }
         Ok(())
@@ -114,7 +121,7 @@ impl Lanes {
     }
 
     /// Starts what is due in each lane that is idle; while the ledger catches up one at a time, since a second one takes a core from
-    /// commits. Days before `over_before` end as one run, for a few rows only when no commit added
+    /// commits, unless they wait. Days before `major_before` end as one run, for a few rows only when no commit added
     /// any for `quiet_for`.
     ///
     /// # Errors
@@ -122,11 +129,11 @@ impl Lanes {
     pub fn begin(
         &mut self,
         ledger: &mut Ledger,
-        (over_before, quiet_for): (LocalDay, Duration),
+        (major_before, quiet_for): (LocalDay, Duration),
     ) -> anyhow::Result<Vec<Begun>> {
         let scope =
-            |rows: &RangeInclusive<u64>| CompactionScope { over_before, quiet_for, rows: rows.clone() };
-        if ledger.is_catching_up() {
+            |rows: &RangeInclusive<u64>| CompactionScope { major_before, quiet_for, rows: rows.clone() };
+        if ledger.is_catching_up() && !self.is_behind(ledger) {
             let job = self.is_idle().then(|| ledger.begin_compaction(&scope(&(0..=u64::MAX)))).flatten();
             return job.map(|job| self.start(job)).transpose().map(Vec::from_iter);
         }

@@ -72,8 +72,8 @@ impl Compactor {
             return Ok(());
         }
         let today = ledger.options().zone.day(clock.now());
-        let over_before = LocalDay(today.0.saturating_sub(MAJOR_AFTER_DAYS));
-        for begun in self.lanes.begin(ledger, (over_before, QUIET_FOR))? {
+        let major_before = LocalDay(today.0.saturating_sub(MAJOR_AFTER_DAYS));
+        for begun in self.lanes.begin(ledger, (major_before, QUIET_FOR))? {
             debug!(day = %begun.day, rows = begun.rows, "compaction begins");
             event_log.metrics.compaction_began();
         }

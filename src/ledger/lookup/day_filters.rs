@@ -220,6 +220,10 @@ impl DayFilters {
     /// Gives up the groups that no batch met for some time, or, with `all`, whichever was met longest ago, until at most
     /// `bytes` are held.
     pub fn shrink(&mut self, bytes: usize, all: bool) {
+        // No batch asks it yet.
+        if all && self.bytes() > bytes {
+            self.prefill.clear();
+        }
         let mut by_use: Vec<(u64, i32)> =
             self.groups.iter().map(|(&number, group)| (group.met, number)).collect();
         by_use.sort_unstable();
@@ -231,9 +235,6 @@ impl DayFilters {
                 return;
             }
             self.groups.remove(&number);
-        }
-        if all && self.bytes() > bytes {
-            self.prefill.clear();
         }
     }
 

@@ -35,7 +35,7 @@ use std::time::Duration;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CompactionScope {
     /// Days before this one are over. A day that is over ends as one run (a major compaction), unless the ledger catches up.
-    pub over_before: LocalDay,
+    pub major_before: LocalDay,
     /// A day that is over is merged whole for a few rows when no commit added a run to it for this long.
     pub quiet_for: Duration,
     /// How many rows each may merge.
@@ -43,9 +43,9 @@ pub struct CompactionScope {
 }
 
 impl CompactionScope {
-    /// Of every size; days before `over_before` are merged whole at once.
-    pub const fn every_size(over_before: LocalDay) -> Self {
-        Self { over_before, quiet_for: Duration::ZERO, rows: 0..=u64::MAX }
+    /// Of every size; days before `major_before` are merged whole at once.
+    pub const fn every_size(major_before: LocalDay) -> Self {
+        Self { major_before, quiet_for: Duration::ZERO, rows: 0..=u64::MAX }
     }
 }
 
@@ -104,8 +104,8 @@ impl Ledger {
         self.runs.is_catching_up
     }
 
-    /// How the runs of a day that no compaction reads are merged. What is left beside a compaction of the same day is small: merged
-    /// whole, it would be rewritten with each new run.
+    /// How the runs of a day that no compaction reads are merged. Beside a compaction of the same day nothing is merged whole: what is
+    /// left would be rewritten with each new run.
     fn merge_rule(
         &self,
         scope: &CompactionScope,
@@ -116,7 +116,7 @@ impl Ledger {
             return if self.options.storage.is_remote() { MergeRule::Deferred } else { MergeRule::Tiered };
         }
         let is_whole_due = || is_outgrown(runs) || self.runs.quiet(day) >= scope.quiet_for;
-        if day < scope.over_before && !is_merging && is_whole_due() {
+        if day < scope.major_before && !is_merging && is_whole_due() {
             MergeRule::Major
         } else {
             MergeRule::Tiered

@@ -139,3 +139,30 @@ impl RunSet {
         runs.extend(outputs.into_iter().map(Arc::new));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::domain::time::{LocalDay, UtcMillis};
+    use crate::ledger::testing::{commit, day, event, open};
+
+    #[test]
+    fn a_commit_ends_the_quiet_of_its_days_and_a_compaction_does_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut ledger = open(dir.path());
+        let other = day().plus_days(1);
+        // Asked for later, it is shorter only where something came meanwhile.
+        let quiet = |ledger: &crate::ledger::Ledger| {
+            let of_other = ledger.runs.quiet(other);
+            (of_other, ledger.runs.quiet(day()))
+        };
+        let (before, same) = quiet(&ledger);
+        assert!(before <= same);
+        (0..2).for_each(|order| commit(&mut ledger, order, &[event(order.unsigned_abs(), 0)]));
+        let (of_other, of_day) = quiet(&ledger);
+        assert!(of_day < of_other, "{of_day:?}, {of_other:?}");
+        let changed = std::time::Instant::now();
+        ledger.compact_now(LocalDay(i32::MAX), UtcMillis::new(1_795_000_001_000)).unwrap();
+        let since = changed.elapsed();
+        assert!(ledger.runs.quiet(day()) > since, "the merge is no new run");
+    }
+}

@@ -20,7 +20,7 @@ fn answering_threads_free_no_state() {
 #[cfg(feature = "object-store")]
 mod following {
     use crate::domain::platform::Platforms;
-    use crate::domain::time::UtcMillis;
+    use crate::domain::time::{LocalDay, UtcMillis};
     use crate::domain::view::LedgerView;
     use crate::domain::window::Window;
     use crate::ledger::testing::{commit, event, open_in, options};
@@ -84,6 +84,13 @@ mod following {
             commit(&mut ledger, i64::try_from(order).unwrap(), &[event(order, 0)]);
             assert!(follower.follow().unwrap() && !follower.follow().unwrap());
             follower.read_filters(Duration::from_secs(9)).unwrap();
+            if order % 16 == 7 {
+                ledger.compact_now(LocalDay(i32::MAX), UtcMillis::new(1_795_000_001_000)).unwrap();
+            }
+            // Some states are passed over.
+            if order % 3 == 0 {
+                follower.prefill_filters(Duration::from_secs(9)).unwrap();
+            }
             assert_eq!((versions(&follower, order), versions(&follower, order / 2)), (1, 1), "order {order}");
         }
         assert_eq!(old.order_versions("p", "7").unwrap().len(), 0, "an earlier state stays what it is");

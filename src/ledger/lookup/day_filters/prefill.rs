@@ -8,11 +8,11 @@ use super::{
 };
 use crate::domain::time::LocalDay;
 use crate::ledger::error::LedgerResult;
-use crate::ledger::run::Run;
 use crate::ledger::run::filter::Filter;
 use crate::ledger::run::identity::IdentityHash;
+use crate::ledger::run::{Run, RunEntry};
 use crate::ledger::yield_points::give_way;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Part of the budget that they may take.
 const PREFILL_SHARE: usize = 2;
@@ -26,10 +26,20 @@ pub(super) struct Prefill(BTreeMap<i32, Partial>);
 pub(super) struct Partial {
     /// All but the last are full. There is one at least.
     layers: Vec<Filter>,
-    /// Runs that were read whole.
-    read: BTreeSet<u64>,
+    /// Runs that were read whole, as the manifest described them then.
+    read: BTreeMap<u64, RunEntry>,
     /// The run that is being read, and its next chunk.
-    position: (u64, u32),
+    position: Option<(u64, RunEntry, u32)>,
+}
+
+/// How far reading came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    Complete,
+    /// The time was over.
+    Interrupted,
+    /// The filter would take more memory than it may.
+    TooLarge,
 }
 
 impl Prefill {
@@ -77,11 +87,10 @@ impl DayFilters {
                 continue;
             }
             let partial = self.prefill.0.entry(group).or_insert_with(|| Partial::new(capacity));
-            if !partial.read_runs(group, runs, &has_time)? {
-                return Ok(false);
-            }
-            if partial.bytes() > available {
-                self.prefill.0.remove(&group);
+            match partial.read_runs(group, runs, (&has_time, available))? {
+                Progress::Complete => {}
+                Progress::Interrupted => return Ok(false),
+                Progress::TooLarge => drop(self.prefill.0.remove(&group)),
             }
         }
         Ok(true)
@@ -96,7 +105,7 @@ impl Partial {
     }
 
     pub(super) fn new(capacity: u64) -> Self {
-        Self { layers: vec![layer(capacity)], read: BTreeSet::new(), position: (0, 0) }
+        Self { layers: vec![layer(capacity)], read: BTreeMap::new(), position: None }
     }
 
     fn bytes(&self) -> usize {
@@ -105,49 +114,72 @@ impl Partial {
 
     /// The filter, complete: what is missing is read now.
     pub(super) fn completed(mut self, group: i32, runs: &DayRuns, met: u64) -> LedgerResult<Group> {
-        self.read_runs(group, runs, &|| true)?;
+        self.read_runs(group, runs, (&|| true, usize::MAX))?;
         Ok(Group { layers: self.layers, met })
     }
 
-    /// Reads the runs that were not read yet, while there is time; whether none is left.
-    fn read_runs(&mut self, group: i32, runs: &DayRuns, has_time: &impl Fn() -> bool) -> LedgerResult<bool> {
-        self.read.retain(|id| runs_of(group, runs).any(|run| run.id == *id));
+    /// Reads the runs that were not read yet, while there is time, into so many bytes.
+    fn read_runs(
+        &mut self,
+        group: i32,
+        runs: &DayRuns,
+        limits: (&impl Fn() -> bool, usize),
+    ) -> LedgerResult<Progress> {
+        let live: BTreeMap<u64, RunEntry> = runs_of(group, runs).map(|run| (run.id, run.entry)).collect();
+        self.read.retain(|id, entry| live.get(id) == Some(entry));
         for run in runs_of(group, runs) {
-            if !self.read.contains(&run.id) && !self.read_run(run, has_time)? {
-                return Ok(false);
+            if !self.read.contains_key(&run.id) {
+                let progress = self.read_run(run, limits)?;
+                if progress != Progress::Complete {
+                    return Ok(progress);
+                }
             }
         }
-        Ok(true)
+        Ok(Progress::Complete)
     }
 
-    fn read_run(&mut self, run: &Run, has_time: &impl Fn() -> bool) -> LedgerResult<bool> {
-        let begun = if self.position.0 == run.id { self.position.1 } else { 0 };
-        for chunk in begun..run.entry.chunks {
+    fn read_run(
+        &mut self,
+        run: &Run,
+        (has_time, bytes_max): (&impl Fn() -> bool, usize),
+    ) -> LedgerResult<Progress> {
+        let begun = self.position.filter(|&(id, entry, _)| (id, entry) == (run.id, run.entry));
+        for chunk in begun.map_or(0, |(_, _, next)| next)..run.entry.chunks {
             if !has_time() {
-                return Ok(false);
+                return Ok(Progress::Interrupted);
             }
+            let mut fits = true;
             run.visit_chunk(chunk, |(hash, _)| {
-                insert_new(&mut self.layers, hash);
-                true
+                fits = insert_new(&mut self.layers, hash, bytes_max);
+                fits
             })?;
-            self.position = (run.id, chunk + 1);
+            if !fits {
+                return Ok(Progress::TooLarge);
+            }
+            self.position = Some((run.id, run.entry, chunk + 1));
             give_way();
         }
-        self.read.insert(run.id);
-        Ok(true)
+        self.read.insert(run.id, run.entry);
+        Ok(Progress::Complete)
     }
 }
 
-/// Adds an identity that no layer has. One that is there already takes no capacity.
-fn insert_new(layers: &mut Vec<Filter>, hash: IdentityHash) {
+/// Adds an identity that no layer has; whether there was memory for it. One that is there already takes no capacity.
+fn insert_new(layers: &mut Vec<Filter>, hash: IdentityHash, bytes_max: usize) -> bool {
     if layers.iter().any(|layer| layer.may_contain(hash)) {
-        return;
+        return true;
     }
-    let keys: u64 = layers.iter().map(Filter::keys).sum();
     if layers.last().is_none_or(|last| last.keys() >= last.capacity()) {
-        layers.push(layer(keys.saturating_mul(GROWTH).max(CAPACITY_MIN)));
+        let keys: u64 = layers.iter().map(Filter::keys).sum();
+        let capacity = keys.saturating_mul(GROWTH).max(CAPACITY_MIN);
+        let held: usize = layers.iter().map(Filter::bytes).sum();
+        if held.saturating_add(bytes_for(capacity)) > bytes_max {
+            return false;
+        }
+        layers.push(layer(capacity));
     }
     layers.iter_mut().last().into_iter().for_each(|last| last.insert(hash));
+    true
 }
 
 #[cfg(test)]
@@ -155,6 +187,7 @@ mod tests {
     use super::*;
     use crate::domain::order::Phase;
     use crate::domain::time::UtcMillis;
+    use crate::ledger::codec::keys;
     use crate::ledger::testing::{commit, day, event, open};
     use std::cell::Cell;
 
@@ -201,22 +234,68 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_goes_on_where_the_time_was_over() {
+    fn reading_goes_on_where_the_time_was_over_and_reads_nothing_twice() {
         let dir = tempfile::tempdir().unwrap();
         let mut ledger = open(dir.path());
-        (0..4).for_each(|order: i64| commit(&mut ledger, order, &[event(order.unsigned_abs(), 0)]));
+        commit(&mut ledger, 0, &(0..1_200).map(|order| event(order, 0)).collect::<Vec<_>>());
+        commit(&mut ledger, 1_200, &[event(1_200, 0)]);
         let view = ledger.published().current();
+        let chunks: u32 = view.runs().values().flatten().map(|run| run.entry.chunks).sum();
+        assert!(chunks > 2, "{chunks} chunks");
         let mut filters = DayFilters::new(BYTES);
+        let once = || {
+            let looks = Cell::new(0);
+            move || looks.replace(looks.get() + 1) == 0
+        };
+        for _ in 0..chunks - 1 {
+            assert!(!filters.prefill(&reach(), view.runs(), once()).unwrap());
+        }
+        assert!(filters.prefill(&reach(), view.runs(), once()).unwrap(), "a chunk each time");
+        assert!(filters.prefill(&reach(), view.runs(), || false).unwrap(), "nothing is left to be read");
+        // The first batch reads nothing either: it could not.
+        for id in view.runs().values().flatten().map(|run| run.id) {
+            ledger.store.delete_runs(keys::IDENTITY, id..id + 1).unwrap();
+        }
+        assert!(DayFilters::new(BYTES).prepare(&reach(), view.runs()).is_err());
+        assert!(denies_none(filters, view.runs(), 1_201));
+    }
+
+    #[test]
+    fn a_run_that_is_replaced_while_it_is_read_is_no_longer_missed() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut ledger = open(dir.path());
+        let mut filters = DayFilters::new(BYTES);
+        commit(&mut ledger, 0, &(0..1_200).map(|order| event(order, 0)).collect::<Vec<_>>());
+        commit(&mut ledger, 1_200, &[event(1_200, 0)]);
         let looks = Cell::new(0);
         let once = || looks.replace(looks.get() + 1) == 0;
-        for _ in 0..3 {
-            looks.set(0);
-            assert!(!filters.prefill(&reach(), view.runs(), once).unwrap());
-        }
-        looks.set(0);
-        assert!(filters.prefill(&reach(), view.runs(), once).unwrap(), "a chunk each time");
-        assert_eq!(looks.get(), 1);
-        assert!(denies_none(filters, view.runs(), 4));
+        assert!(!filters.prefill(&reach(), ledger.published().current().runs(), once).unwrap());
+        ledger.compact_now(LocalDay(i32::MAX), UtcMillis::new(1_795_000_009_000)).unwrap();
+        let view = ledger.published().current();
+        assert!(filters.prefill(&reach(), view.runs(), || true).unwrap());
+        assert!(denies_none(filters, view.runs(), 1_201));
+    }
+
+    #[test]
+    fn a_number_that_means_another_run_is_read_again() {
+        let ledgers = [0, 100].map(|first| {
+            let dir = tempfile::tempdir().unwrap();
+            let mut ledger = open(dir.path());
+            let rows = 1 + first.min(1);
+            let orders = first..first + rows;
+            commit(&mut ledger, 0, &orders.map(|order| event(order, 0)).collect::<Vec<_>>());
+            (ledger.published().current(), ledger, dir)
+        });
+        let mut filters = DayFilters::new(BYTES);
+        let numbers = |nth: usize| {
+            let runs = ledgers[nth].0.runs();
+            runs.values().flatten().map(|run| run.id).collect::<Vec<_>>()
+        };
+        assert_eq!(numbers(0), numbers(1));
+        assert!(filters.prefill(&reach(), ledgers[0].0.runs(), || true).unwrap());
+        filters.prepare(&reach(), ledgers[1].0.runs()).unwrap();
+        let layers = filters.covering(day(), day(), ledgers[1].0.runs()).expect("it is in memory");
+        assert!((100..102).all(|order| layers.iter().any(|layer| layer.may_contain(hash(order)))));
     }
 
     #[test]
@@ -239,11 +318,15 @@ mod tests {
     #[test]
     fn a_filter_grows_beyond_what_it_was_made_for() {
         let mut layers = vec![layer(CAPACITY_MIN)];
-        (0..3 * CAPACITY_MIN).for_each(|n| insert_new(&mut layers, hash(n)));
+        (0..3 * CAPACITY_MIN).for_each(|n| assert!(insert_new(&mut layers, hash(n), usize::MAX)));
         let keys: u64 = layers.iter().map(Filter::keys).sum();
-        (0..3 * CAPACITY_MIN).for_each(|n| insert_new(&mut layers, hash(n)));
+        (0..3 * CAPACITY_MIN).for_each(|n| assert!(insert_new(&mut layers, hash(n), usize::MAX)));
         assert_eq!(layers.iter().map(Filter::keys).sum::<u64>(), keys, "what is there takes no capacity");
-        assert_eq!(layers.len(), 2);
         assert!((0..3 * CAPACITY_MIN).all(|n| layers.iter().any(|layer| layer.may_contain(hash(n)))));
+        assert_eq!(layers.len(), 2);
+        let mut layers = vec![layer(CAPACITY_MIN)];
+        let held = bytes_for(CAPACITY_MIN);
+        let taken = (0..3 * CAPACITY_MIN).take_while(|&n| insert_new(&mut layers, hash(n), held)).count();
+        assert!(taken < 70_000 && layers.len() == 1, "there is memory for one layer: {taken}");
     }
 }

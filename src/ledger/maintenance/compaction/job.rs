@@ -66,8 +66,17 @@ impl CompactionJob {
         self.inputs.iter().map(|run| run.entry.rows).sum()
     }
 
-    /// Merges the runs and makes the new ones durable; ends early, with nothing to install, once `stop` is set. Gives back
-    /// space of runs that are gone.
+    /// What gives back the space of runs that earlier compactions replaced: after the job is handed over, off the writer's thread. It may take
+    /// seconds.
+    pub fn reclaim_after(&self) -> impl FnOnce() -> LedgerResult<()> + use<> {
+        let session = self.writing.session().clone();
+        move || {
+            session.reclaim()?;
+            Ok(())
+        }
+    }
+
+    /// Merges the runs and makes the new ones durable; ends early, with nothing to install, once `stop` is set.
     ///
     /// # Errors
     /// The store fails, or a block is damaged. The reservation stays until a restart collects what was written.
@@ -77,8 +86,6 @@ impl CompactionJob {
             crash_points::after(Point::CompactionWritten);
             self.writing.seal()?;
             crash_points::after(Point::CompactionSynced);
-            // What earlier compactions replaced is given back here, off the writer's thread.
-            self.writing.session().reclaim()?;
         }
         let Self { day, inputs, first, numbers, .. } = self;
         Ok(Compacted { day, inputs, outputs, first, numbers })

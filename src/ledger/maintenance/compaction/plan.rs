@@ -17,8 +17,8 @@ const TIER_RUNS_DEFERRED: usize = 24;
 const DAY_RUNS_MAX_DEFERRED: usize = 48;
 /// Runs that one merge reads at most: bounds its memory to a block of each.
 const INPUTS_MAX: usize = 128;
-/// A day that is over is merged whole once its other runs have this fraction of the rows of its largest: a row is then rewritten
-/// about so many times, however the late orders of the day trickle in.
+/// A day that is over is merged whole once its other runs have this fraction of the rows of its largest: a late row then costs
+/// about so many rows and one that are written, besides those of the tiers, however the late orders trickle in.
 const OUTGROWN_FRACTION: u64 = 8;
 
 /// The runs that one commit or one compaction wrote for a day.
@@ -64,29 +64,31 @@ pub enum MergeRule {
 /// The numbers of the runs of a day that are to be merged now; `None` when nothing is, or not of so many `rows`.
 ///
 /// A major compaction makes one run of the day. Any other is merged tier by tier, the smallest first, so that a row is rewritten about
-/// once a tier; a day with too many runs gives up its smallest.
+/// once a tier; a day with too many runs gives up its smallest. Of a tier that has too many rows, as many runs are merged as fit.
 pub fn plan(runs: &[LogicalRun], rule: MergeRule, rows: &RangeInclusive<u64>) -> Option<Vec<u64>> {
     if runs.len() < 2 {
         return None;
     }
     let mut by_size: Vec<&LogicalRun> = runs.iter().collect();
     by_size.sort_by_key(|run| (run.rows, run.ids.first().copied()));
-    let ids = |chosen: &[&LogicalRun]| {
-        let chosen = chosen.get(..INPUTS_MAX).unwrap_or(chosen);
-        let merged = chosen.iter().map(|run| run.rows).sum();
-        rows.contains(&merged).then(|| chosen.iter().flat_map(|run| run.ids.iter().copied()).collect())
+    let rows_of = |runs: &[&LogicalRun]| runs.iter().map(|run| run.rows).sum::<u64>();
+    let ids = |chosen: &[&LogicalRun]| chosen.iter().flat_map(|run| run.ids.iter().copied()).collect();
+    let fitting = |chosen: &[&LogicalRun]| {
+        let fits = |count: &usize| chosen.get(..*count).is_some_and(|runs| rows_of(runs) <= *rows.end());
+        let count = (2..=chosen.len().min(INPUTS_MAX)).rev().find(fits)?;
+        chosen.get(..count).filter(|runs| rows_of(runs) >= *rows.start()).map(ids)
     };
     let (tier_runs, day_runs_max) = match rule {
-        MergeRule::Major => return ids(&by_size),
+        MergeRule::Major => {
+            let all = by_size.get(..INPUTS_MAX).unwrap_or(&by_size);
+            return rows.contains(&rows_of(all)).then(|| ids(all));
+        }
         MergeRule::Tiered => (usize::try_from(TIER_RUNS).unwrap_or(usize::MAX), DAY_RUNS_MAX),
         MergeRule::Deferred => (TIER_RUNS_DEFERRED, DAY_RUNS_MAX_DEFERRED),
     };
-    let full = by_size.chunk_by(|a, b| tier(a.rows) == tier(b.rows)).find(|same| same.len() >= tier_runs);
-    match full {
-        Some(same) => ids(same),
-        None if runs.len() > day_runs_max => ids(by_size.get(..tier_runs)?),
-        None => None,
-    }
+    let tiers = by_size.chunk_by(|a, b| tier(a.rows) == tier(b.rows));
+    let full = tiers.filter(|same| same.len() >= tier_runs).find_map(fitting);
+    full.or_else(|| if runs.len() > day_runs_max { fitting(by_size.get(..tier_runs)?) } else { None })
 }
 
 fn tier(rows: u64) -> u32 {
@@ -153,8 +155,15 @@ mod tests {
     fn nothing_is_merged_that_has_more_or_fewer_rows_than_asked_for() {
         let small = runs(&[10; 8]);
         assert_eq!(plan(&small, MergeRule::Tiered, &(0..=80)), Some((0..8).collect()));
-        assert_eq!(plan(&small, MergeRule::Tiered, &(0..=79)), None);
         assert_eq!(plan(&small, MergeRule::Tiered, &(81..=u64::MAX)), None);
+        // As many as fit.
+        assert_eq!(plan(&small, MergeRule::Tiered, &(0..=79)), Some((0..7).collect()));
+        assert_eq!(plan(&small, MergeRule::Tiered, &(0..=19)), None);
+        // A tier that does not fit hides no other.
+        let both = runs(&[[10; 8], [9_000; 8]].concat());
+        assert_eq!(plan(&both, MergeRule::Tiered, &(1_000..=u64::MAX)), Some((8..16).collect()));
+        let many = runs(&(0..4).flat_map(|tier| [2_048 << (3 * tier); 7]).collect::<Vec<u64>>());
+        assert_eq!(plan(&many, MergeRule::Tiered, &(0..=6_144)), Some(vec![0, 1, 2]));
         assert_eq!(plan(&runs(&[900, 1]), MergeRule::Major, &(0..=900)), None);
         assert_eq!(plan(&runs(&[900, 1]), MergeRule::Major, &(901..=u64::MAX)), Some(vec![1, 0]));
     }
@@ -171,10 +180,11 @@ mod tests {
         ]));
     }
 
-    /// The rows that are written for each row that comes late to a day that is over, with a run for each commit.
-    fn rewritten(rule: impl Fn(&[LogicalRun]) -> MergeRule) -> u64 {
-        let (late, each) = (2_000, 500_u64);
-        let (mut day, mut written) = (runs(&[30_000_000]), 0);
+    /// The rows that are written for each row that comes late to a day that is over, with a run for each commit; and how many times the
+    /// largest run is rewritten.
+    fn rewritten(late: u64, rule: impl Fn(&[LogicalRun]) -> MergeRule) -> (u64, u64) {
+        let (stored, each) = (30_000_000, 500);
+        let (mut day, mut written, mut whole) = (runs(&[stored]), 0, 0);
         for number in 1..=late {
             day.push(LogicalRun { rows: each, ids: vec![number] });
             while let Some(chosen) = plan(&day, rule(&day), &ANY) {
@@ -182,19 +192,22 @@ mod tests {
                     day.into_iter().partition(|run| chosen.contains(&run.ids[0]));
                 let rows = inputs.iter().map(|run| run.rows).sum();
                 written += rows;
+                whole += u64::from(rows >= stored);
                 day = kept;
                 day.push(LogicalRun { rows, ids: vec![late + written] });
             }
             assert!(day.len() <= DAY_RUNS_MAX);
         }
-        written / (late * each)
+        (written / (late * each), whole)
     }
 
     #[test]
     fn a_trickle_of_late_orders_does_not_rewrite_the_day_each_time() {
-        let outgrown = rewritten(|day| if is_outgrown(day) { MergeRule::Major } else { MergeRule::Tiered });
-        assert!(outgrown < 8, "each late row makes {outgrown} be written");
-        let always = rewritten(|_| MergeRule::Major);
+        let outgrown =
+            |day: &[LogicalRun]| if is_outgrown(day) { MergeRule::Major } else { MergeRule::Tiered };
+        let (each, whole) = rewritten(20_000, outgrown);
+        assert!(each < 14 && (2..4).contains(&whole), "{each} rows for each late one, {whole} times whole");
+        let (always, _) = rewritten(100, |_| MergeRule::Major);
         assert!(always > 10_000, "the test measures something: {always}");
     }
 
