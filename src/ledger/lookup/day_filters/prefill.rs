@@ -188,8 +188,10 @@ mod tests {
     use crate::domain::order::Phase;
     use crate::domain::time::UtcMillis;
     use crate::ledger::codec::keys;
-    use crate::ledger::testing::{commit, day, event, open};
+    use crate::ledger::maintenance::compaction::CompactionScope;
+    use crate::ledger::testing::{commit, day, event, event_at, open};
     use std::cell::Cell;
+    use std::sync::atomic::AtomicBool;
 
     const BYTES: usize = 64 << 20;
 
@@ -201,10 +203,15 @@ mod tests {
         [(day().plus_days(-7), day().plus_days(7))]
     }
 
+    fn on_two_days(order: u64) -> String {
+        let date = if order.is_multiple_of(2) { "2026-11-20" } else { "2026-11-21" };
+        event_at(order, 0, &format!("{date}T12:00:00Z"), &format!("{date}T12:30:00Z"))
+    }
+
     /// Whether the filter that a writer's first batch makes denies none of the first `orders` orders.
     fn denies_none(mut filters: DayFilters, runs: &DayRuns, orders: u64) -> bool {
         filters.prepare(&reach(), runs).unwrap();
-        let layers = filters.covering(day(), day(), runs).expect("its first batch brings it into memory");
+        let layers = filters.covering(day(), day().plus_days(1), runs).expect("its first batch fills it");
         (0..orders).all(|order| layers.iter().any(|layer| layer.may_contain(hash(order))))
     }
 
@@ -217,11 +224,11 @@ mod tests {
             for step in 0..4 {
                 let first = i64::from(step) * 40;
                 let orders = first.unsigned_abs()..first.unsigned_abs() + 40;
-                commit(&mut ledger, first, &orders.map(|order| event(order, 0)).collect::<Vec<_>>());
-                if step % 2 == 1 {
-                    ledger
-                        .compact_now(LocalDay(i32::MAX), UtcMillis::new(1_795_000_001_000 + first))
-                        .unwrap();
+                commit(&mut ledger, first, &orders.map(on_two_days).collect::<Vec<_>>());
+                // Of one of the days: of the other, runs stay that were read.
+                if let Some(job) = ledger.begin_compaction(&CompactionScope::every_size(LocalDay(i32::MAX))) {
+                    let compacted = job.run(&AtomicBool::new(false)).unwrap();
+                    ledger.install(compacted, UtcMillis::new(1_795_000_001_000 + first)).unwrap();
                 }
                 if seen & (1 << step) != 0 {
                     let view = ledger.published().current();
