@@ -139,6 +139,8 @@ impl AccessSharing {
         let content =
             content_of(&stored).with_context(|| format!("Failed to read side/{name}: it is damaged"))?;
         self.warn_of_lost(known)?;
+        // Before its tokens count here: a command that came between would make a change that is lost.
+        Shared { is_own: false, ..known }.write(&self.state_file)?;
         self.access.take_over(content, self.clock.now())?;
         let shared = Shared { number, change: self.access.store().newest_change()?, is_own: false };
         shared.write(&self.state_file)?;
